@@ -1,0 +1,39 @@
+// swift-tools-version: 6.2
+// This file is the architecture: a target imports only targets above it in this list. Why it is cut
+
+import PackageDescription
+
+let house: [SwiftSetting] = [
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+let package = Package(
+    name: "heartwire",
+    products: [.executable(name: "heartwire", targets: ["heartwire"])],
+    targets: [
+        .systemLibrary(name: "CLinux"),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+        .target(name: "EventStream", swiftSettings: house),
+        .target(name: "HTTP", swiftSettings: house),
+        .target(name: "Reactor", dependencies: ["CLinux"], swiftSettings: house),
+        .target(name: "Credentials", dependencies: ["COpenSSL"], swiftSettings: house),
+        .target(name: "StreamLog", swiftSettings: house),
+        .target(name: "Configuration", dependencies: ["Credentials"], swiftSettings: house),
+        .target(
+            name: "Proxy",
+            dependencies: ["EventStream", "HTTP", "Reactor", "Credentials", "StreamLog", "Configuration"],
+            swiftSettings: house),
+        .target(name: "Demo", dependencies: ["EventStream", "HTTP", "Reactor", "Configuration", "Proxy"], swiftSettings: house),
+        .executableTarget(
+            name: "heartwire", dependencies: ["Configuration", "Proxy", "StreamLog", "Reactor", "Demo"], swiftSettings: house),
+        .testTarget(name: "EventStreamTests", dependencies: ["EventStream"], swiftSettings: house),
+        .testTarget(name: "HTTPTests", dependencies: ["HTTP"], swiftSettings: house),
+        .testTarget(name: "ReactorTests", dependencies: ["Reactor"], swiftSettings: house),
+        .testTarget(name: "CredentialsTests", dependencies: ["Credentials"], swiftSettings: house),
+        .testTarget(name: "StreamLogTests", dependencies: ["StreamLog"], swiftSettings: house),
+        .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "Credentials"], swiftSettings: house),
+    ],
+    swiftLanguageModes: [.v6]
+)

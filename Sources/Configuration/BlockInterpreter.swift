@@ -1,0 +1,213 @@
+// The directives inside `upstream` and `route` blocks.
+//
+// Invariant: as in Interpreter.swift; settings that only mean something together are checked when their block
+// has been read as a whole.
+
+import Credentials
+
+extension Interpreter {
+    // MARK: upstream
+
+    mutating func readUpstream(_ block: [Statement], into upstream: inout Upstream) {
+        var result = upstream
+        interpret(block, in: .upstream) { interpreter, directive, statement in
+            let word = statement.arguments[0]
+            switch directive.meaning {
+            case .upstreamNumber(let path, let quantity):
+                if let value = interpreter.read(quantity, word) { result[keyPath: path] = value }
+            case .server:
+                for word in statement.arguments { interpreter.addServer(word, to: &result.servers) }
+            case .balance:
+                let choices: KeyValuePairs<String, Upstream.Balance> = [
+                    "round_robin": .roundRobin, "least_connections": .leastConnections,
+                ]
+                if let value = interpreter.choose(word, from: choices) { result.balance = value }
+            case .streamSilenceTimeout:
+                if word.text == "off" {
+                    result.streamSilenceTimeoutMilliseconds = nil
+                } else if let value = interpreter.read(DirectiveTable.streamSilence, word) {
+                    result.streamSilenceTimeoutMilliseconds = value
+                }
+            default:
+                preconditionFailure("the table puts \(directive.name) into upstreams, where nothing reads it")
+            }
+        }
+        upstream = result
+    }
+
+    mutating func addServer(_ word: Word, to servers: inout [Upstream.Server]) {
+        do throws(Malformed) {
+            let server = try Endpoint.server(word.text)
+            if servers.contains(server) {
+                error(word, "the server \(server) is named twice")
+            } else {
+                servers.append(server)
+            }
+        } catch { self.error(word, error.message) }
+    }
+
+    // MARK: route
+
+    /// What a route block says about tokens, before it is known whether it says where they come from.
+    private struct BearerDraft {
+        var policy = BearerPolicy(sources: [])
+        /// The first directive that means nothing without `bearer_from`.
+        var dependent: Word?
+    }
+
+    /// Reads a route; nil where its pattern or its upstream cannot be known.
+    mutating func readRoute(_ statement: Statement) -> RouteDraft? {
+        let patternWord = statement.arguments[0]
+        var pattern: Pattern?
+        do throws(Malformed) { pattern = try Pattern.read(patternWord.text) } catch {
+            self.error(patternWord, error.message)
+        }
+        var route = Route(
+            name: patternWord.text, host: pattern?.host ?? .any, path: pattern?.path ?? .any, upstreamIndex: 0)
+        var bearer = BearerDraft()
+        var upstream: [Word] = []
+        interpret(statement.block ?? [], in: .route) { interpreter, directive, statement in
+            if case .routeUpstream = directive.meaning {
+                upstream = statement.arguments
+            } else if !interpreter.readBearer(directive, statement, into: &bearer) {
+                interpreter.readSetting(directive, statement, into: &route)
+            }
+        }
+        if !bearer.policy.sources.isEmpty {
+            route.bearer = bearer.policy
+        } else if let word = bearer.dependent {
+            error(word, "'\(word.text)' means nothing without 'bearer_from'; write, for example: bearer_from query access_token")
+        }
+        if upstream.isEmpty, !(statement.block ?? []).contains(where: { $0.name.text == "upstream" }) {
+            error(patternWord, "this route has no upstream; write: upstream NAME|ADDRESS...")
+        }
+        return pattern == nil || upstream.isEmpty
+            ? nil : RouteDraft(route: route, pattern: patternWord, upstream: upstream)
+    }
+
+    private mutating func readSetting(_ directive: Directive, _ statement: Statement, into route: inout Route) {
+        let word = statement.arguments[0]
+        switch directive.meaning {
+        case .heartbeat:
+            readHeartbeat(statement.arguments, into: &route.heartbeat)
+        case .heartbeatComment:
+            if word.text.utf8.count > DirectiveTable.heartbeatCommentBytes {
+                error(word, "the text has \(word.text.utf8.count) bytes; at most \(DirectiveTable.heartbeatCommentBytes) are allowed")
+            } else {
+                route.heartbeat.commentText = word.text
+            }
+        case .opening:
+            if let value = choose(word, from: ["on": true, "off": false]) { route.heartbeat.opening = value }
+        case .hostField:
+            let choices: KeyValuePairs<String, Route.HostField> = ["preserve": .preserve, "server": .server]
+            if let value = choose(word, from: choices) { route.hostField = value }
+        default:
+            preconditionFailure("the table puts \(directive.name) into routes, where nothing reads it")
+        }
+    }
+
+    private enum HeartbeatKind { case comment, event, both }
+
+    private mutating func readHeartbeat(_ words: [Word], into policy: inout HeartbeatPolicy) {
+        if words[0].text == "off" {
+            policy.intervalMilliseconds = nil
+            if words.count > 1 { error(words[1], "nothing can follow 'heartbeat off'") }
+            return
+        }
+        if let interval = read(DirectiveTable.heartbeatInterval, words[0]) { policy.intervalMilliseconds = interval }
+        guard words.count > 1 else { return }
+        let choices: KeyValuePairs<String, HeartbeatKind> = ["comment": .comment, "event": .event, "both": .both]
+        guard let kind = choose(words[1], from: choices) else { return }
+        var name = HeartbeatPolicy.defaultEventName
+        if words.count > 2 {
+            name = words[2].text
+            if kind == .comment {
+                error(words[2], "a comment has no name; write: heartbeat \(words[0].text) event \(quoted(name))")
+                return
+            }
+            let isUsable = (1...DirectiveTable.heartbeatNameBytes).contains(name.utf8.count)
+            // A parser drops one blank after the colon: a name that begins with one would lose it.
+            guard isUsable, name.first != " " else {
+                error(words[2], "the name of an event has 1 to \(DirectiveTable.heartbeatNameBytes) bytes and does not begin with a blank")
+                return
+            }
+        }
+        switch kind {
+        case .comment: policy.kind = .comment
+        case .event: policy.kind = .event(name: name)
+        case .both: policy.kind = .both(name: name)
+        }
+    }
+
+    // MARK: tokens
+
+    /// Reads a directive about tokens; false if it is about something else.
+    private mutating func readBearer(
+        _ directive: Directive, _ statement: Statement, into draft: inout BearerDraft
+    ) -> Bool {
+        let word = statement.arguments[0]
+        switch directive.meaning {
+        case .bearerFrom:
+            if let source = readSource(word, name: statement.arguments[1]) {
+                addSource(source, at: statement.arguments[1], to: &draft.policy.sources)
+            }
+            return true
+        case .bearerMissing:
+            let choices: KeyValuePairs<String, BearerPolicy.WhenMissing> = ["pass": .pass, "refuse": .refuse]
+            if let value = choose(word, from: choices) { draft.policy.whenMissing = value }
+        case .bearerConflict:
+            let choices: KeyValuePairs<String, BearerPolicy.Conflict> = [
+                "refuse": .refuse, "authorization": .preferAuthorization, "bridged": .preferBridged,
+            ]
+            if let value = choose(word, from: choices) { draft.policy.onConflict = value }
+        case .bearerLimit:
+            if let value = read(DirectiveTable.bearerBytes, word) { draft.policy.maximumTokenBytes = value }
+        case .realm:
+            let isUsable = (1...128).contains(word.text.utf8.count) && word.text.utf8.allSatisfy {
+                (0x20...0x7e).contains($0) && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\")
+            }
+            if isUsable {
+                draft.policy.realm = word.text
+            } else {
+                error(word, "a realm has 1 to 128 printable ASCII characters, no quote and no backslash")
+            }
+        default:
+            return false
+        }
+        if draft.dependent == nil { draft.dependent = statement.name }
+        return true
+    }
+
+    private mutating func addSource(_ source: TokenSource, at word: Word, to sources: inout [TokenSource]) {
+        if sources.contains(source) {
+            error(word, "this source is named twice")
+        } else if sources.count >= 16 {
+            error(word, "a route can have at most 16 sources")
+        } else {
+            sources.append(source)
+        }
+    }
+
+    private mutating func readSource(_ kind: Word, name: Word) -> TokenSource? {
+        let choices: KeyValuePairs<String, Bool> = ["query": true, "cookie": false]
+        guard let isQuery = choose(kind, from: choices) else { return nil }
+        do throws(Malformed) { return try TokenSource.read(isQuery: isQuery, name: name.text) } catch {
+            self.error(name, error.message)
+            return nil
+        }
+    }
+}
+
+extension TokenSource {
+    /// A source by its kind and name, if a request can carry such a name.
+    static func read(isQuery: Bool, name: String) throws(Malformed) -> TokenSource {
+        guard (1...128).contains(name.utf8.count) else {
+            throw Malformed(message: "the name of a \(isQuery ? "query parameter" : "cookie") has 1 to 128 bytes")
+        }
+        if isQuery { return .query(name: name) }
+        // RFC 6265 section 4.1.1: the name of a cookie is a token (RFC 9110 section 5.6.2).
+        let isToken = name.utf8.allSatisfy { (0x21...0x7e).contains($0) && !"\"(),/:;<=>?@[\\]{}".utf8.contains($0) }
+        guard isToken else { throw Malformed(message: "\(quoted(name)) cannot be the name of a cookie") }
+        return .cookie(name: name)
+    }
+}

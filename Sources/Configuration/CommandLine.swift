@@ -1,0 +1,213 @@
+// The command line: words in, one command out, or one line that says what is wrong with them.
+//
+// It acts on nothing and prints nothing. Invariant: `proxy` yields a configuration that `ConfigurationFile` could
+// have yielded too, and no message repeats what may hold a password.
+
+import Credentials
+
+/// The statuses with which the program ends, from sysexits.h where there is one.
+public enum ExitStatus {
+    /// All went well.
+    public static let success: Int32 = 0
+    /// The command line cannot be understood (EX_USAGE).
+    public static let usage: Int32 = 64
+    /// An address to listen on cannot be had (EX_UNAVAILABLE).
+    public static let unavailable: Int32 = 69
+    /// The configuration has errors or cannot be read (EX_CONFIG).
+    public static let configuration: Int32 = 78
+}
+
+/// What is wrong with a command line; the program ends with `ExitStatus.usage`.
+public struct UsageError: Error, Sendable, Equatable, CustomStringConvertible {
+    /// One line for the person, without the program's name.
+    public var description: String
+}
+
+/// Reads the command line. Outside this module, Swift's own enum of that name is `Swift.CommandLine`.
+public enum CommandLine {
+    /// What the program is asked to do.
+    public enum Command: Sendable, Equatable {
+        /// Run a proxy described by options alone.
+        case proxy(Configuration)
+        /// Run the proxy that a file describes.
+        case run(configurationPath: String)
+        /// Look for errors in a file.
+        case check(configurationPath: String)
+        /// Run the demonstration.
+        case demo(listen: Listener)
+        /// Print this text on standard output and end with success.
+        case help(String)
+        /// Print the version on standard output and end with success.
+        case version
+    }
+
+    /// Where the demonstration listens if nothing is said.
+    public static let defaultDemoListener = Listener(host: "127.0.0.1", port: 8080)
+
+    /// An option of a command: its name without the dashes, and how a message calls its value.
+    struct Option {
+        var name: String
+        var value: String
+        var isRepeatable = false
+        var isRequired = false
+    }
+
+    /// A command: its name and the options that it knows.
+    struct Verb {
+        var name: String
+        var options: [Option]
+        var help: String
+    }
+
+    static let verbs: [Verb] = [
+        Verb(
+            name: "proxy",
+            options: [
+                Option(name: "upstream", value: "URL", isRequired: true),
+                Option(name: "listen", value: "HOST:PORT", isRequired: true),
+                Option(name: "heartbeat", value: "DURATION|off"),
+                Option(name: "bearer-from", value: "query:NAME|cookie:NAME", isRepeatable: true),
+                Option(name: "workers", value: "N"),
+                Option(name: "stream-log", value: "FILE|-|off"),
+                Option(name: "access-log", value: "FILE|-|off"),
+            ],
+            help: Help.proxy),
+        Verb(name: "run", options: [Option(name: "config", value: "FILE", isRequired: true)], help: Help.run),
+        Verb(name: "check", options: [Option(name: "config", value: "FILE", isRequired: true)], help: Help.check),
+        Verb(name: "demo", options: [Option(name: "listen", value: "HOST:PORT")], help: Help.demo),
+    ]
+
+    /// Reads the words after the program's name.
+    public static func parse(_ words: [String]) throws(UsageError) -> Command {
+        guard let first = words.first else {
+            throw UsageError(description: "say what to do: proxy, run, check or demo; 'heartwire --help' explains them")
+        }
+        switch first {
+        case "--help", "-h": return .help(Help.overview)
+        case "--version":
+            if words.count > 1 { throw UsageError(description: "nothing can follow --version") }
+            return .version
+        default: break
+        }
+        guard let verb = verbs.first(where: { $0.name == first }) else {
+            let kind = first.hasPrefix("-") ? "option" : "command"
+            let known = first.hasPrefix("-") ? ["--help", "--version"] : verbs.map(\.name)
+            throw UsageError(
+                description: "unknown \(kind) \(shown(first))\(suggestion(for: first, in: known)); see 'heartwire --help'")
+        }
+        if words.dropFirst().contains(where: { $0 == "--help" || $0 == "-h" }) { return .help(verb.help) }
+        let values = try read(Array(words.dropFirst()), for: verb)
+        switch verb.name {
+        case "proxy": return .proxy(try configuration(values))
+        case "run": return .run(configurationPath: values["config"]?.last ?? "")
+        case "check": return .check(configurationPath: values["config"]?.last ?? "")
+        default:
+            guard let text = values["listen"]?.last else { return .demo(listen: defaultDemoListener) }
+            return .demo(listen: try listener(text))
+        }
+    }
+
+    // MARK: Options
+
+    /// The values of each option that was given, in order.
+    private static func read(_ words: [String], for verb: Verb) throws(UsageError) -> [String: [String]] {
+        var values: [String: [String]] = [:]
+        let see = "see 'heartwire \(verb.name) --help'"
+        var index = 0
+        while index < words.count {
+            let word = words[index]
+            index += 1
+            guard word.hasPrefix("--"), word != "--" else {
+                throw UsageError(description: "\(shown(word)) is not an option of '\(verb.name)'; \(see)")
+            }
+            let equals = word.firstIndex(of: "=")
+            let name = String(word[word.index(word.startIndex, offsetBy: 2)..<(equals ?? word.endIndex)])
+            guard let option = verb.options.first(where: { $0.name == name }) else {
+                let known = verb.options.map { "--\($0.name)" } + ["--help"]
+                throw UsageError(
+                    description: "unknown option \(shown("--\(name)")) of '\(verb.name)'\(suggestion(for: "--\(name)", in: known)); \(see)")
+            }
+            let value: String
+            if let equals {
+                value = String(word[word.index(after: equals)...])
+            } else if index < words.count, !words[index].hasPrefix("--") {
+                value = words[index]
+                index += 1
+            } else {
+                throw UsageError(description: "--\(name) needs a value: --\(name) \(option.value)")
+            }
+            if value.isEmpty { throw UsageError(description: "the value of --\(name) is empty; write --\(name) \(option.value)") }
+            if values[name] != nil, !option.isRepeatable { throw UsageError(description: "--\(name) is given twice") }
+            values[name, default: []].append(value)
+        }
+        for option in verb.options where option.isRequired && values[option.name] == nil {
+            throw UsageError(description: "'\(verb.name)' needs --\(option.name) \(option.value); \(see)")
+        }
+        return values
+    }
+
+    // MARK: The configuration of `proxy`
+
+    private static func configuration(_ values: [String: [String]]) throws(UsageError) -> Configuration {
+        var configuration = Configuration()
+        configuration.listeners = [try listener(values["listen"]?.last ?? "")]
+        let server: Upstream.Server
+        do throws(Malformed) { server = try Endpoint.server(values["upstream"]?.last ?? "") } catch {
+            throw UsageError(description: "--upstream: \(printable(error.message))")
+        }
+        configuration.upstreams = [Upstream(name: server.description, servers: [server])]
+        var route = Route(upstreamIndex: 0)
+        if let text = values["heartbeat"]?.last {
+            let quantity = DirectiveTable.heartbeatInterval
+            route.heartbeat.intervalMilliseconds = text == "off" ? nil : try number(text, quantity, of: "heartbeat")
+        }
+        if let sources = values["bearer-from"] { route.bearer = BearerPolicy(sources: try read(sources: sources)) }
+        configuration.routes = [route]
+        if let text = values["workers"]?.last {
+            configuration.workerCount = try number(text, .count(0...1_024), of: "workers")
+        }
+        if let text = values["stream-log"]?.last { configuration.streamLog = log(text) }
+        if let text = values["access-log"]?.last { configuration.accessLog = log(text) }
+        return configuration
+    }
+
+    private static func read(sources words: [String]) throws(UsageError) -> [TokenSource] {
+        var sources: [TokenSource] = []
+        for word in words {
+            guard let colon = word.firstIndex(of: ":"), word[..<colon] == "query" || word[..<colon] == "cookie" else {
+                throw UsageError(description: "--bearer-from: \(shown(word)) is neither query:NAME nor cookie:NAME")
+            }
+            let name = String(word[word.index(after: colon)...])
+            do throws(Malformed) {
+                let source = try TokenSource.read(isQuery: word[..<colon] == "query", name: name)
+                if sources.contains(source) { throw Malformed(message: "\(shown(word)) is given twice") }
+                if sources.count >= 16 { throw Malformed(message: "at most 16 sources can be given") }
+                sources.append(source)
+            } catch { throw UsageError(description: "--bearer-from: \(printable(error.message))") }
+        }
+        return sources
+    }
+
+    private static func listener(_ text: String) throws(UsageError) -> Listener {
+        do throws(Malformed) { return try Endpoint.listener(text) } catch {
+            throw UsageError(description: "--listen: \(printable(error.message))")
+        }
+    }
+
+    private static func number(_ text: String, _ quantity: Quantity, of option: String) throws(UsageError) -> Int {
+        do throws(Quantity.Failure) { return try quantity.read(text) } catch {
+            throw UsageError(description: "--\(option): \(printable(error.message))")
+        }
+    }
+
+    private static func log(_ text: String) -> LogDestination {
+        switch text {
+        case "off": .off
+        case "-": .standardOutput
+        default: .file(text)
+        }
+    }
+
+    /// A word as a message may show it: a URL may hold a password.
+    private static func shown(_ word: String) -> String { quoted(printable(Endpoint.redacted(word))) }
+}

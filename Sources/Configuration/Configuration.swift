@@ -1,0 +1,98 @@
+// What the proxy is told to do, as one immutable value.
+//
+// The value is made by `ConfigurationFile` (a text), by `CommandLine` (options) or by hand (tests, the demo).
+// It leaves all acting to others: nothing here opens a file or a socket, looks up a name or reads a clock.
+// Invariant: what one of the two parsers returns is complete and consistent; every `Route.upstreamIndex` names
+// an upstream, every number lies in its documented range, and there is a listener, an upstream and a route.
+
+/// The whole configuration of one running proxy.
+public struct Configuration: Sendable, Equatable {
+    /// How many worker threads run; 0 means one for each processor core.
+    public var workerCount: Int
+    /// The addresses on which clients are accepted.
+    public var listeners: [Listener]
+    /// The groups of servers that routes lead to.
+    public var upstreams: [Upstream]
+    /// Which requests go where, in the order of the file; `RouteTable` finds the most specific one.
+    public var routes: [Route]
+    /// Sizes and counts that nothing may pass.
+    public var limits: Limits
+    /// How long the proxy waits for a client.
+    public var timeouts: Timeouts
+    /// Where the opening and the end of every event stream are written.
+    public var streamLog: LogDestination
+    /// Where all other exchanges are written.
+    public var accessLog: LogDestination
+    /// The key of the token fingerprints in the logs; nil means that a random one is made at the start.
+    public var fingerprintKey: [UInt8]?
+    /// The peers whose `X-Forwarded-*` fields are believed.
+    public var trustedProxies: [AddressRange]
+    /// How long exchanges may go on after the signal to stop, in milliseconds.
+    public var graceMilliseconds: Int
+    /// How often the names of servers are looked up again, in milliseconds.
+    public var resolveIntervalMilliseconds: Int
+
+    /// Makes a configuration; whatever is left out has its documented default (conf/README.md).
+    public init(
+        workerCount: Int = 0,
+        listeners: [Listener] = [],
+        upstreams: [Upstream] = [],
+        routes: [Route] = [],
+        limits: Limits = Limits(),
+        timeouts: Timeouts = Timeouts(),
+        streamLog: LogDestination = .standardOutput,
+        accessLog: LogDestination = .off,
+        fingerprintKey: [UInt8]? = nil,
+        trustedProxies: [AddressRange] = [],
+        graceMilliseconds: Int = 10_000,
+        resolveIntervalMilliseconds: Int = 30_000
+    ) {
+        self.workerCount = workerCount
+        self.listeners = listeners
+        self.upstreams = upstreams
+        self.routes = routes
+        self.limits = limits
+        self.timeouts = timeouts
+        self.streamLog = streamLog
+        self.accessLog = accessLog
+        self.fingerprintKey = fingerprintKey
+        self.trustedProxies = trustedProxies
+        self.graceMilliseconds = graceMilliseconds
+        self.resolveIntervalMilliseconds = resolveIntervalMilliseconds
+    }
+}
+
+/// An address on which clients are accepted.
+public struct Listener: Sendable, Hashable, CustomStringConvertible {
+    /// A name, an IPv4 address, an IPv6 address without brackets, or `*` for every address of the machine.
+    /// The empty text means the same as `*`.
+    public var host: String
+    /// The TCP port.
+    public var port: UInt16
+
+    /// Makes an address from its parts.
+    public init(host: String, port: UInt16) {
+        self.host = host
+        self.port = port
+    }
+
+    /// The address as it is written in a configuration: `127.0.0.1:8080`, `[::1]:8080`, `*:8080`.
+    public var description: String { describeEndpoint(host: host.isEmpty ? "*" : host, port: port) }
+}
+
+/// Where the lines of a log go.
+public enum LogDestination: Sendable, Equatable {
+    /// Nothing is written.
+    case off
+    /// Standard output.
+    case standardOutput
+    /// Standard error.
+    case standardError
+    /// A file, appended to, and reopened at SIGUSR1.
+    case file(String)
+}
+
+/// A host and a port in one text, with brackets around an IPv6 address.
+func describeEndpoint(host: String, port: UInt16) -> String {
+    host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]:\(port)" : "\(host):\(port)"
+}

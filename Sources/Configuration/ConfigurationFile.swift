@@ -1,0 +1,74 @@
+// The configuration language, from text to value; the reference of the language is conf/README.md.
+//
+// `parse` acts on nothing: the environment is asked through a closure, and reading the file is `load`'s.
+// Invariant: no bytes, however malformed, make it trap, and all errors are found in one go.
+
+import Glibc
+
+/// Reads texts in the configuration language.
+public enum ConfigurationFile {
+    /// A configuration and what looked odd in it.
+    public struct Parsed: Sendable, Equatable {
+        /// The configuration, complete and consistent.
+        public var configuration: Configuration
+        /// What may not be meant as it is written, in the order of the file.
+        public var warnings: [ConfigurationDiagnostic]
+    }
+
+    /// Why a file could not be read at all; the description is one line for the person.
+    public struct Unreadable: Error, Sendable, Equatable, CustomStringConvertible {
+        /// One line for the person, the file's name included.
+        public var description: String
+    }
+
+    /// Turns a text into a configuration.
+    ///
+    /// - Parameters:
+    ///   - bytes: The text, UTF-8, at most 1 MiB.
+    ///   - fileName: The name that messages show.
+    ///   - environment: The value of an environment variable, or nil where it is not set.
+    /// - Throws: All errors that the text has, with their places.
+    public static func parse(
+        _ bytes: [UInt8], fileName: String, environment: (String) -> String?
+    ) throws(ConfigurationErrors) -> Parsed {
+        let (statements, report) = withoutActuallyEscaping(environment) { environment in
+            let (lines, report) = Lexer.words(of: bytes, fileName: fileName, environment: environment)
+            var gathered = report
+            return (Statement.gather(lines, report: &gathered), gathered)
+        }
+        var interpreter = Interpreter(report: report)
+        interpreter.interpret(statements)
+        guard !interpreter.report.hasErrors else {
+            throw ConfigurationErrors(diagnostics: interpreter.report.sorted)
+        }
+        return Parsed(configuration: interpreter.configuration, warnings: interpreter.report.sorted)
+    }
+
+    /// The bytes of a file, for `parse`. It reads no more than one byte past the limit, which `parse` then reports.
+    public static func load(path: String) throws(Unreadable) -> [UInt8] {
+        func failure() -> Unreadable {
+            let reason = String(cString: strerror(errno))
+            return Unreadable(description: "cannot read the configuration file '\(printable(path))': \(reason)")
+        }
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw failure() }
+        defer { _ = close(descriptor) }
+        var bytes: [UInt8] = []
+        var chunk = [UInt8](repeating: 0, count: 65_536)
+        while bytes.count <= Lexer.maximumBytes {
+            let count = read(descriptor, &chunk, chunk.count)
+            if count == 0 { break }
+            if count < 0 {
+                if errno == EINTR { continue }
+                throw failure()
+            }
+            bytes.append(contentsOf: chunk[..<count])
+        }
+        return bytes
+    }
+
+    /// The value of a variable in the environment of this process, for `parse`.
+    public static func processEnvironment(_ name: String) -> String? {
+        getenv(name).map { String(cString: $0) }
+    }
+}

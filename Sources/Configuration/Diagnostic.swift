@@ -1,0 +1,87 @@
+// What is wrong with a configuration, told to a person: where, what, and what was probably meant.
+//
+// Invariant: what is shown holds no control character of the file and nothing that follows a secret directive
+// (`fingerprint_key`) on its line, for these texts end in terminals, tickets and logs.
+
+/// One thing that is wrong with, or odd about, a configuration.
+public struct ConfigurationDiagnostic: Sendable, Equatable, CustomStringConvertible {
+    /// Whether the configuration can be used all the same.
+    public enum Severity: Sendable, Equatable {
+        /// It cannot.
+        case error
+        /// It can, but it probably does not say what was meant.
+        case warning
+    }
+
+    /// Whether the configuration can be used all the same.
+    public var severity: Severity
+    /// The name of the file, as it was given.
+    public var fileName: String
+    /// The line, counted from one.
+    public var line: Int
+    /// The column, counted from one in characters (Unicode scalars; a tab is one).
+    public var column: Int
+    /// What is wrong, in one line.
+    public var message: String
+    /// The line itself, ready to be shown.
+    public var sourceLine: String
+
+    /// `file:line:column: message`, the line, and a caret under the column.
+    public var description: String {
+        let label = severity == .warning ? "warning: " : ""
+        let head = "\(printable(fileName)):\(line):\(column): \(label)\(printable(message))"
+        let (shown, caret) = window()
+        return shown.isEmpty ? head : "\(head)\n    \(shown)\n    \(caret)"
+    }
+
+    /// The part of a long line around the column, and the caret below it; tabs are kept so that the two align.
+    private func window() -> (String, String) {
+        let widest = 140
+        let scalars = Array(sourceLine.unicodeScalars)
+        let place = min(max(column - 1, 0), scalars.count)
+        let start = scalars.count > widest ? max(0, min(place - widest / 2, scalars.count - widest)) : 0
+        var shown = String.UnicodeScalarView()
+        var caret = String.UnicodeScalarView()
+        for index in start..<min(scalars.count, start + widest) {
+            let scalar = scalars[index]
+            let isTab = scalar == "\t"
+            shown.append(isTab ? "\t" : isControl(scalar) ? "\u{FFFD}" : scalar)
+            if index < place { caret.append(isTab ? "\t" : " ") }
+        }
+        caret.append("^")
+        return (String(shown), String(caret))
+    }
+}
+
+/// All that is wrong with one configuration, in the order of the file.
+public struct ConfigurationErrors: Error, Sendable, Equatable, CustomStringConvertible {
+    /// The errors, and the warnings among them; never empty.
+    public var diagnostics: [ConfigurationDiagnostic]
+
+    /// The text for the person: every diagnostic, as long as they are few enough to read.
+    public var description: String {
+        let shown = diagnostics.prefix(30).map(\.description).joined(separator: "\n")
+        let rest = diagnostics.count - 30
+        return rest > 0 ? "\(shown)\n... and \(rest) more" : shown
+    }
+}
+
+/// Whether a character could move a terminal's cursor, change its colours, or reverse its writing.
+func isControl(_ scalar: Unicode.Scalar) -> Bool {
+    switch scalar.value {
+    case 0..<0x20, 0x7f..<0xa0, 0x2028...0x202e, 0x2066...0x2069, 0xfeff: true
+    default: false
+    }
+}
+
+/// A text in which control characters have been replaced, so that it stays one line wherever it is shown.
+func printable(_ text: String) -> String {
+    var result = String.UnicodeScalarView()
+    for scalar in text.unicodeScalars { result.append(isControl(scalar) ? "\u{FFFD}" : scalar) }
+    return String(result)
+}
+
+/// What was written, between quotes, and cut where it is too long to be read.
+func quoted(_ text: String) -> String {
+    text.unicodeScalars.count > 60 ? "'\(String(text.unicodeScalars.prefix(57)))...'" : "'\(text)'"
+}

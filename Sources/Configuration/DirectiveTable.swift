@@ -1,0 +1,258 @@
+// Every directive of the configuration language, described once.
+//
+// The interpreter, the suggestions for misspelt words, and the test that holds conf/README.md against the
+// language all read this table; what a directive does with its arguments is the interpreter's.
+// Invariant: a name is unique in its scope, and a default is what the model's initializers really use.
+
+/// A member of the model, in a form that may be kept in a table.
+typealias Setting<Root, Value> = any WritableKeyPath<Root, Value> & Sendable
+
+/// Where a directive may stand.
+enum Scope: String, Sendable, CaseIterable {
+    case top, limits, timeouts, upstream, route
+
+    /// The scope as a message calls it.
+    var phrase: String { self == .top ? "at the top level" : "in \(self == .upstream ? "an" : "a") '\(rawValue)' block" }
+}
+
+/// One directive.
+struct Directive: Sendable {
+    /// What it changes, and by which rules its arguments are read.
+    enum Meaning: Sendable {
+        case limit(Setting<Limits, Int>, Quantity)
+        case timeout(Setting<Timeouts, Int>, Quantity)
+        case general(Setting<Configuration, Int>, Quantity)
+        case upstreamNumber(Setting<Upstream, Int>, Quantity)
+        case log(Setting<Configuration, LogDestination>)
+        case block(Scope)
+        case listen, fingerprintKey, trustedProxies
+        case server, balance, streamSilenceTimeout
+        case routeUpstream, heartbeat, heartbeatComment, opening, hostField
+        case bearerFrom, bearerMissing, bearerConflict, bearerLimit, realm
+    }
+
+    var name: String
+    var scope: Scope
+    /// The arguments as a person would write them in a manual; empty for none.
+    var syntax: String
+    var meaning: Meaning
+    /// The arguments that say what is so without the directive, or one sentence in parentheses.
+    var defaultText: String
+    /// What it says, in one sentence.
+    var summary: String
+    var isRepeatable = false
+    /// Whether its arguments must never be shown.
+    var isSecret = false
+
+    /// How many arguments it takes, the opening brace not counted.
+    var argumentCount: ClosedRange<Int> {
+        switch meaning {
+        case .limit, .timeout, .general, .upstreamNumber, .log, .fingerprintKey, .balance, .streamSilenceTimeout,
+            .heartbeatComment, .opening, .hostField, .bearerMissing, .bearerConflict, .bearerLimit, .realm:
+            1...1
+        case .block(let scope): scope == .upstream || scope == .route ? 1...1 : 0...0
+        case .listen, .trustedProxies, .server, .routeUpstream: 1...64
+        case .heartbeat: 1...3
+        case .bearerFrom: 2...2
+        }
+    }
+
+    /// The quantity that it sets, where it sets one.
+    var quantity: Quantity? {
+        switch meaning {
+        case .limit(_, let quantity), .timeout(_, let quantity), .general(_, let quantity),
+            .upstreamNumber(_, let quantity):
+            quantity
+        case .streamSilenceTimeout: DirectiveTable.streamSilence
+        case .heartbeat: DirectiveTable.heartbeatInterval
+        case .bearerLimit: DirectiveTable.bearerBytes
+        default: nil
+        }
+    }
+}
+
+enum DirectiveTable {
+    static let heartbeatInterval = Quantity.milliseconds(100...3_600_000)
+    static let streamSilence = Quantity.milliseconds(100...86_400_000)
+    static let bearerBytes = Quantity.bytes(16...65_536)
+    static let fingerprintKeyBytes = 16...256
+    static let heartbeatCommentBytes = 256
+    static let heartbeatNameBytes = 64
+    static let patternBytes = 1_024
+    static let nameBytes = 64
+
+    /// Every directive, in the order of the reference.
+    static let all: [Directive] = top + limits + timeouts + upstream + route
+
+    /// The directives of a scope.
+    static func directives(in scope: Scope) -> [Directive] { all.filter { $0.scope == scope } }
+
+    private static let day = 86_400_000
+    private static let hour = 3_600_000
+
+    private static func quantityDirective(
+        _ name: String, _ scope: Scope, _ meaning: Directive.Meaning, default value: Int, _ summary: String
+    ) -> Directive {
+        var directive = Directive(
+            name: name, scope: scope, syntax: "", meaning: meaning, defaultText: "", summary: summary)
+        if let quantity = directive.quantity {
+            directive.defaultText = quantity.text(value)
+            switch quantity.unit {
+            case .count: directive.syntax = "COUNT"
+            case .bytes: directive.syntax = "SIZE"
+            case .milliseconds: directive.syntax = "DURATION"
+            }
+        }
+        return directive
+    }
+
+    private static func general(
+        _ name: String, _ path: Setting<Configuration, Int>, _ quantity: Quantity, _ summary: String
+    ) -> Directive {
+        quantityDirective(
+            name, .top, .general(path, quantity), default: Configuration()[keyPath: path], summary)
+    }
+
+    private static func limit(
+        _ name: String, _ path: Setting<Limits, Int>, _ quantity: Quantity, _ summary: String
+    ) -> Directive {
+        quantityDirective(name, .limits, .limit(path, quantity), default: Limits()[keyPath: path], summary)
+    }
+
+    private static func timeout(
+        _ name: String, _ path: Setting<Timeouts, Int>, _ quantity: Quantity, _ summary: String
+    ) -> Directive {
+        quantityDirective(name, .timeouts, .timeout(path, quantity), default: Timeouts()[keyPath: path], summary)
+    }
+
+    private static func upstreamNumber(
+        _ name: String, _ path: Setting<Upstream, Int>, _ quantity: Quantity, _ summary: String
+    ) -> Directive {
+        quantityDirective(
+            name, .upstream, .upstreamNumber(path, quantity),
+            default: Upstream(name: "", servers: [])[keyPath: path], summary)
+    }
+
+    private static let top: [Directive] = [
+        Directive(
+            name: "listen", scope: .top, syntax: "ADDRESS...", meaning: .listen, defaultText: "(required)",
+            summary: "Accepts clients on these addresses.", isRepeatable: true),
+        Directive(
+            name: "upstream", scope: .top, syntax: "NAME { ... }", meaning: .block(.upstream),
+            defaultText: "(none)", summary: "Names a group of servers.", isRepeatable: true),
+        Directive(
+            name: "route", scope: .top, syntax: "[HOST]PATH { ... }", meaning: .block(.route),
+            defaultText: "(required)", summary: "Says where requests go and how they are treated.",
+            isRepeatable: true),
+        Directive(
+            name: "stream_log", scope: .top, syntax: "stdout|stderr|off|FILE", meaning: .log(\.streamLog),
+            defaultText: "stdout", summary: "Where the opening and the end of every event stream are written."),
+        Directive(
+            name: "access_log", scope: .top, syntax: "stdout|stderr|off|FILE", meaning: .log(\.accessLog),
+            defaultText: "off", summary: "Where all other exchanges are written."),
+        Directive(
+            name: "fingerprint_key", scope: .top, syntax: "TEXT", meaning: .fingerprintKey,
+            defaultText: "(a random key, made at every start)",
+            summary: "The key of the token fingerprints in the logs.", isSecret: true),
+        Directive(
+            name: "trusted_proxies", scope: .top, syntax: "RANGE...", meaning: .trustedProxies,
+            defaultText: "(none)", summary: "The peers whose X-Forwarded fields are believed.", isRepeatable: true),
+        general("workers", \.workerCount, .count(0...1_024), "How many threads work; 0 is one for each core."),
+        general("grace", \.graceMilliseconds, .milliseconds(0...hour), "How long exchanges may go on after the signal to stop."),
+        general(
+            "resolve_interval", \.resolveIntervalMilliseconds, .milliseconds(1_000...day),
+            "How often the names of servers are looked up again."),
+        Directive(
+            name: "limits", scope: .top, syntax: "{ ... }", meaning: .block(.limits), defaultText: "(as below)",
+            summary: "Sizes and counts that nothing may pass."),
+        Directive(
+            name: "timeouts", scope: .top, syntax: "{ ... }", meaning: .block(.timeouts), defaultText: "(as below)",
+            summary: "How long the proxy waits for a client."),
+    ]
+
+    private static let limits: [Directive] = [
+        limit("request_head", \.requestHeadBytes, .bytes(1_024...1_048_576), "The size of a request head; more is answered 431."),
+        limit("request_fields", \.requestFields, .count(1...1_000), "The fields of a request; more are answered 431."),
+        limit("request_target", \.requestTargetBytes, .bytes(256...1_048_576), "The size of a request target; more is answered 414."),
+        limit("response_head", \.responseHeadBytes, .bytes(1_024...1_048_576), "The size of a response head; more becomes a 502."),
+        limit("response_fields", \.responseFields, .count(1...1_000), "The fields of a response; more become a 502."),
+        limit("connections", \.connections, .count(0...10_000_000), "Client connections in all; 0 is half of the descriptors that the process may open."),
+        limit("connections_per_client", \.connectionsPerClient, .count(0...10_000_000), "Client connections from one address, trusted proxies excepted; 0 is no limit."),
+        limit(
+            "pending_per_stream", \.pendingBytesPerStream, .bytes(4_096...67_108_864),
+            "What may wait for a client who reads too slowly; past it the server is no longer read."),
+        limit("log_queue", \.logQueueBytes, .bytes(65_536...1_073_741_824), "What may wait to be written to a log; past it lines are dropped and counted."),
+    ]
+
+    private static let timeouts: [Directive] = [
+        timeout("request_head", \.requestHeadMilliseconds, .milliseconds(100...hour), "How long a client may take to send a request head; then 408."),
+        timeout("keep_alive", \.keepAliveMilliseconds, .milliseconds(100...day), "How long a client's connection may be idle between requests."),
+        timeout("request_body", \.requestBodyMilliseconds, .milliseconds(100...day), "How long a request body may go without a byte; then 408."),
+        timeout("client_stall", \.clientStallMilliseconds, .milliseconds(100...day), "How long a client may take nothing while bytes wait for it; then it is closed."),
+    ]
+
+    private static let upstream: [Directive] = [
+        Directive(
+            name: "server", scope: .upstream, syntax: "ADDRESS...", meaning: .server, defaultText: "(required)",
+            summary: "Servers of the group.", isRepeatable: true),
+        Directive(
+            name: "balance", scope: .upstream, syntax: "round_robin|least_connections", meaning: .balance,
+            defaultText: "round_robin", summary: "How the server of a request is chosen."),
+        upstreamNumber(
+            "connect_timeout", \.connectTimeoutMilliseconds, .milliseconds(10...300_000),
+            "How long a connection may take to come about."),
+        upstreamNumber(
+            "response_timeout", \.responseTimeoutMilliseconds, .milliseconds(10...day),
+            "How long a server may take to begin its response; then 504."),
+        upstreamNumber(
+            "idle_timeout", \.idleTimeoutMilliseconds, .milliseconds(10...day),
+            "How long an ordinary response may go without a byte."),
+        Directive(
+            name: "stream_silence_timeout", scope: .upstream, syntax: "DURATION|off", meaning: .streamSilenceTimeout,
+            defaultText: "off", summary: "How long an event stream may go without a byte from its server."),
+        upstreamNumber(
+            "idle_connections", \.idleConnections, .count(0...10_000),
+            "How many idle connections are kept for each worker and server."),
+        upstreamNumber(
+            "keep_alive", \.idleConnectionMilliseconds, .milliseconds(100...hour),
+            "How long an idle connection to a server is kept; less than the server keeps it."),
+        upstreamNumber(
+            "failure_cooldown", \.failureCooldownMilliseconds, .milliseconds(0...hour),
+            "How long a server that could not be reached is passed over."),
+    ]
+
+    private static let route: [Directive] = [
+        Directive(
+            name: "upstream", scope: .route, syntax: "NAME|ADDRESS...", meaning: .routeUpstream,
+            defaultText: "(required)", summary: "Where the requests go."),
+        Directive(
+            name: "heartbeat", scope: .route, syntax: "DURATION [comment|event [NAME]|both [NAME]]|off",
+            meaning: .heartbeat, defaultText: "15s comment",
+            summary: "After how long a silence an event stream gets a sign of life, and what that is."),
+        Directive(
+            name: "heartbeat_comment", scope: .route, syntax: "TEXT", meaning: .heartbeatComment,
+            defaultText: "\"\"", summary: "The text of the comments."),
+        Directive(
+            name: "opening", scope: .route, syntax: "on|off", meaning: .opening, defaultText: "on",
+            summary: "Whether a comment follows the head of an event stream at once."),
+        Directive(
+            name: "bearer_from", scope: .route, syntax: "query|cookie NAME", meaning: .bearerFrom,
+            defaultText: "(none)", summary: "Turns a query parameter or a cookie into the Authorization field.",
+            isRepeatable: true),
+        Directive(
+            name: "bearer_missing", scope: .route, syntax: "pass|refuse", meaning: .bearerMissing,
+            defaultText: "pass", summary: "What happens to a request without a token."),
+        Directive(
+            name: "bearer_conflict", scope: .route, syntax: "refuse|authorization|bridged", meaning: .bearerConflict,
+            defaultText: "refuse", summary: "What happens when a request has an Authorization field as well."),
+        quantityDirective(
+            "bearer_limit", .route, .bearerLimit, default: BearerDefaults.maximumTokenBytes,
+            "The size of a token; a longer one is answered 400."),
+        Directive(
+            name: "realm", scope: .route, syntax: "TEXT", meaning: .realm, defaultText: BearerDefaults.realm,
+            summary: "The realm named in a 401."),
+        Directive(
+            name: "host", scope: .route, syntax: "preserve|server", meaning: .hostField, defaultText: "preserve",
+            summary: "Whether the server is told the client's Host or its own name."),
+    ]
+}

@@ -1,0 +1,139 @@
+// Reads addresses: where to listen, and which servers to speak to.
+//
+// Names are not looked up here. Invariant: a host that comes out is an IPv4 address, an IPv6 address without
+// brackets, or a syntactically possible name in lower case; a port is never zero.
+
+import Glibc
+
+/// Why an address or a pattern cannot be used, in words for the person who wrote it.
+struct Malformed: Error, Equatable { var message: String }
+
+enum Endpoint {
+    /// `HOST:PORT`, `[IPv6]:PORT`, `*:PORT` or `:PORT`.
+    static func listener(_ text: String) throws(Malformed) -> Listener {
+        if text.contains("://") {
+            throw Malformed(message: "\(quoted(redacted(text))) is a URL; an address to listen on is HOST:PORT, such as 127.0.0.1:8080")
+        }
+        let (host, port) = try split(text, defaultPort: nil)
+        return Listener(host: host.isEmpty || host == "*" ? "*" : try checked(host: host, in: text), port: port)
+    }
+
+    /// `HOST:PORT`, `[IPv6]:PORT` or `http://HOST[:PORT][/]`.
+    static func server(_ text: String) throws(Malformed) -> Upstream.Server {
+        var rest = Substring(text)
+        var defaultPort: UInt16?
+        if let end = text.firstRange(of: "://") {
+            let scheme = text[..<end.lowerBound].lowercased()
+            if scheme == "https" {
+                throw Malformed(message: "\(quoted(redacted(text))): TLS to upstreams is not in this version; use http:// to a server nearby, or a local TLS tunnel")
+            }
+            guard scheme == "http" else {
+                throw Malformed(message: "\(quoted(redacted(text))): the scheme \(quoted(scheme)) is not supported; write http://HOST:PORT")
+            }
+            rest = text[end.upperBound...]
+            defaultPort = 80
+        }
+        if rest.contains("@") {
+            throw Malformed(message: "a server's address cannot hold a user name or a password")
+        }
+        if defaultPort != nil, rest.last == "/" { rest = rest.dropLast() }
+        if let place = rest.firstIndex(where: { $0 == "/" || $0 == "?" || $0 == "#" }) {
+            throw Malformed(message: "a server's address cannot hold a path (\(quoted(String(rest[place...])))); requests keep their own path")
+        }
+        let (host, port) = try split(String(rest), defaultPort: defaultPort)
+        if host.isEmpty || host == "*" { throw Malformed(message: "\(quoted(text)) names no host; write HOST:PORT") }
+        return Upstream.Server(host: try checked(host: host, in: text), port: port)
+    }
+
+    /// Whether a text is a plain name of an upstream: a letter or digit, then letters, digits, `_` and `-`.
+    static func isName(_ text: String) -> Bool {
+        guard let first = text.utf8.first, isLetterOrDigit(first), text.utf8.count <= DirectiveTable.nameBytes else {
+            return false
+        }
+        return text.utf8.allSatisfy { isLetterOrDigit($0) || $0 == UInt8(ascii: "_") || $0 == UInt8(ascii: "-") }
+    }
+
+    /// A host in lower case, if it is an IP address or could be a name.
+    static func checked(host: String, in text: String) throws(Malformed) -> String {
+        let bytes = host.utf8
+        if bytes.contains(UInt8(ascii: ":")) {
+            var address = in6_addr()
+            guard inet_pton(AF_INET6, host, &address) == 1 else {
+                throw Malformed(message: "\(quoted(host)) is not an IPv6 address")
+            }
+            return host.lowercased()
+        }
+        let lastLabel = host.split(separator: ".", omittingEmptySubsequences: false).last ?? ""
+        if !lastLabel.isEmpty, lastLabel.utf8.allSatisfy({ $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }) {
+            var address = in_addr()
+            guard inet_pton(AF_INET, host, &address) == 1 else {
+                throw Malformed(message: "\(quoted(host)) is not an IPv4 address")
+            }
+            return host
+        }
+        let labels = host.split(separator: ".", omittingEmptySubsequences: false)
+        let isPossible = bytes.count <= 253 && labels.allSatisfy { label in
+            !label.isEmpty && label.utf8.count <= 63 && label.first != "-" && label.last != "-"
+                && label.utf8.allSatisfy { isLetterOrDigit($0) || $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: "_") }
+        }
+        guard isPossible else {
+            let hint = bytes.contains { $0 >= 0x80 } ? "; write an international name in its xn-- form" : ""
+            throw Malformed(message: "\(quoted(host)) cannot be the name of a host\(hint)")
+        }
+        return host.lowercased()
+    }
+
+    /// A URL without what may be a password in it.
+    static func redacted(_ text: String) -> String {
+        guard let at = text.lastIndex(of: "@"), let scheme = text.firstRange(of: "://"), scheme.upperBound <= at else {
+            return text
+        }
+        return text[..<scheme.upperBound] + "..." + text[at...]
+    }
+
+    private static func split(_ text: String, defaultPort: UInt16?) throws(Malformed) -> (String, UInt16) {
+        if text.first == "[" {
+            guard let end = text.firstIndex(of: "]") else {
+                throw Malformed(message: "\(quoted(text)): the bracket around the IPv6 address is not closed")
+            }
+            let host = String(text[text.index(after: text.startIndex)..<end])
+            guard host.utf8.contains(UInt8(ascii: ":")) else {
+                throw Malformed(message: "\(quoted(text)): brackets are for IPv6 addresses only")
+            }
+            return (host, try port(text[text.index(after: end)...], of: text, defaultPort: defaultPort))
+        }
+        guard let colon = text.firstIndex(of: ":") else {
+            return (text, try port("", of: text, defaultPort: defaultPort))
+        }
+        if text[text.index(after: colon)...].contains(":") {
+            throw Malformed(message: "\(quoted(text)): write an IPv6 address in brackets, such as [::1]:8080")
+        }
+        return (String(text[..<colon]), try port(text[colon...], of: text, defaultPort: defaultPort))
+    }
+
+    /// Reads what follows the host: nothing, or a colon and a port.
+    private static func port(
+        _ rest: Substring, of text: String, defaultPort: UInt16?
+    ) throws(Malformed) -> UInt16 {
+        if rest.isEmpty {
+            if let defaultPort { return defaultPort }
+            let isNumber = !text.isEmpty && text.utf8.allSatisfy { $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }
+            throw Malformed(
+                message: isNumber
+                    ? "\(quoted(text)) has no host; write 127.0.0.1:\(text), or *:\(text) for every address"
+                    : "\(quoted(text)) has no port; write HOST:PORT")
+        }
+        let digits = rest.dropFirst()
+        guard rest.first == ":", !digits.isEmpty, digits.utf8.count <= 5,
+            digits.utf8.allSatisfy({ $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }),
+            let value = UInt16(digits), value > 0
+        else { throw Malformed(message: "\(quoted(text)): the port must be a number from 1 to 65535") }
+        return value
+    }
+
+    private static func isLetterOrDigit(_ byte: UInt8) -> Bool {
+        let byte = lowercased(byte)
+        return (byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9"))
+            || (byte >= UInt8(ascii: "a") && byte <= UInt8(ascii: "z"))
+    }
+}

@@ -1,0 +1,110 @@
+// The help texts of the command line, as they are printed.
+//
+// Invariant: they name every option that `CommandLine.verbs` knows, and lines fit into 80 columns.
+
+enum Help {
+    static let overview = """
+        Heartwire keeps event streams (Server-Sent Events) alive on their way to the
+        browser: it stands in front of a server that cannot be changed, sends heartbeats
+        into silent streams, turns a query token or a cookie into an Authorization
+        header, and logs why every stream ended. Everything else passes through.
+
+        Usage: heartwire COMMAND [OPTIONS]
+
+        Commands:
+          proxy    run a proxy in front of one server, described by options
+          run      run the proxy that a configuration file describes
+          check    look for errors in a configuration file, and run nothing
+          demo     watch a stream die of silence, and the same stream survive
+
+        Options:
+          --help       this text; 'heartwire COMMAND --help' explains a command
+          --version    the version
+
+        Example:
+          heartwire proxy --upstream http://127.0.0.1:9000 --listen 127.0.0.1:8080
+
+        Ends with 0 when all went well, 64 for a mistake on the command line, 78 for one
+        in a configuration file, 69 when an address to listen on cannot be had.
+
+        """
+
+    static let proxy = """
+        Runs a proxy in front of one server until SIGTERM or SIGINT.
+
+        Usage: heartwire proxy --upstream URL --listen HOST:PORT [OPTIONS]
+
+          --upstream URL           the server: http://HOST:PORT or HOST:PORT (required)
+          --listen HOST:PORT       where clients connect; *:PORT is every address of the
+                                   machine (required)
+          --heartbeat DURATION     after how long a silence an event stream gets a
+                                   comment: 100ms to 1h, or off (default 15s)
+          --bearer-from query:NAME
+          --bearer-from cookie:NAME
+                                   take a bearer token from this query parameter or
+                                   cookie and send it as Authorization; may be repeated
+          --workers N              how many threads work; 0 is one per core (default 0)
+          --stream-log FILE|-|off  a JSON line when an event stream opens and one when
+                                   it ends, with the cause; - is standard output
+                                   (default -)
+          --access-log FILE|-|off  a JSON line for every other exchange (default off)
+          --help                   this text
+
+        SIGUSR1 reopens the log files. For more than one server, routes, limits and
+        timeouts, write a configuration file: see 'heartwire run --help'.
+
+        Example: a page opens new EventSource("/events?access_token=..."), the server
+        on port 9000 wants "Authorization: Bearer ...":
+          heartwire proxy --upstream http://127.0.0.1:9000 --listen 127.0.0.1:8080 \\
+            --bearer-from query:access_token
+
+        """
+
+    static let run = """
+        Runs the proxy that a configuration file describes until SIGTERM or SIGINT.
+        Then it stops accepting, lets exchanges finish within the grace period, ends
+        event streams cleanly, and ends with 0.
+
+        Usage: heartwire run --config FILE
+
+          --config FILE    the configuration; conf/heartwire.conf is one to begin with,
+                           conf/README.md the reference (required)
+          --help           this text
+
+        SIGUSR1 reopens the log files.
+
+        Example:
+          heartwire run --config conf/heartwire.conf
+
+        """
+
+    static let check = """
+        Reads a configuration file, tells all errors and warnings with their places, and
+        runs nothing. Ends with 0 if the file can be used, with 78 if not.
+
+        Usage: heartwire check --config FILE
+
+          --config FILE    the configuration (required)
+          --help           this text
+
+        Example: restart a service only with a file that can be used:
+          heartwire check --config heartwire.conf && systemctl restart heartwire
+
+        """
+
+    static let demo = """
+        Shows what Heartwire is for. In one process it runs a server that wants a token
+        and falls silent, a hop that cuts idle connections, the proxy, and a page: on
+        the left the stream as it is today, on the right the same through Heartwire.
+
+        Usage: heartwire demo [--listen HOST:PORT]
+
+          --listen HOST:PORT    where the page is served (default 127.0.0.1:8080)
+          --help                this text
+
+        Example:
+          heartwire demo
+        and open http://127.0.0.1:8080/ in a browser.
+
+        """
+}

@@ -1,0 +1,76 @@
+// The sizes, counts and waits that bound what a client can make the proxy hold.
+//
+// They are enforced by the proxy; the table of all of them is in conf/README.md.
+// Invariant: every default lies in the range that the table of directives allows.
+
+/// Sizes and counts that nothing may pass.
+public struct Limits: Sendable, Equatable {
+    /// The bytes of a request head, first line included; more is answered 431.
+    public var requestHeadBytes: Int
+    /// The fields of a request head; more is answered 431.
+    public var requestFields: Int
+    /// The bytes of a request target; more is answered 414.
+    public var requestTargetBytes: Int
+    /// The bytes of a response head; more is answered 502.
+    public var responseHeadBytes: Int
+    /// The fields of a response head; more is answered 502.
+    public var responseFields: Int
+    /// Client connections in all; 0 means half of the descriptors that the process may open.
+    public var connections: Int
+    /// Client connections from one address; 0 means no limit, because behind a load balancer all clients share
+    /// one. Trusted proxies are exempt.
+    public var connectionsPerClient: Int
+    /// The bytes of one response that may wait for a client who reads too slowly; past it the upstream is no
+    /// longer read.
+    public var pendingBytesPerStream: Int
+    /// The bytes of log lines that may wait to be written; past it lines are dropped and counted.
+    public var logQueueBytes: Int
+
+    /// Makes limits; whatever is left out has its documented default (conf/README.md).
+    public init(
+        requestHeadBytes: Int = 16_384,
+        requestFields: Int = 100,
+        requestTargetBytes: Int = 8_192,
+        responseHeadBytes: Int = 65_536,
+        responseFields: Int = 200,
+        connections: Int = 0,
+        connectionsPerClient: Int = 0,
+        pendingBytesPerStream: Int = 65_536,
+        logQueueBytes: Int = 4_194_304
+    ) {
+        self.requestHeadBytes = requestHeadBytes
+        self.requestFields = requestFields
+        self.requestTargetBytes = requestTargetBytes
+        self.responseHeadBytes = responseHeadBytes
+        self.responseFields = responseFields
+        self.connections = connections
+        self.connectionsPerClient = connectionsPerClient
+        self.pendingBytesPerStream = pendingBytesPerStream
+        self.logQueueBytes = logQueueBytes
+    }
+}
+
+/// How long the proxy waits for a client.
+public struct Timeouts: Sendable, Equatable {
+    /// From the first byte of a request head, or from the connection, to the head's end, in milliseconds; then 408.
+    public var requestHeadMilliseconds: Int
+    /// How long a connection may be idle between two requests, in milliseconds.
+    public var keepAliveMilliseconds: Int
+    /// How long a request body may go without a byte, in milliseconds; then 408.
+    public var requestBodyMilliseconds: Int
+    /// How long a client may take nothing while bytes wait for it, in milliseconds; then it is closed.
+    public var clientStallMilliseconds: Int
+
+    /// Makes timeouts; whatever is left out has its documented default (conf/README.md).
+    public init(
+        requestHeadMilliseconds: Int = 10_000,
+        keepAliveMilliseconds: Int = 75_000,
+        requestBodyMilliseconds: Int = 60_000,
+        clientStallMilliseconds: Int = 60_000
+    ) {
+        self.requestHeadMilliseconds = requestHeadMilliseconds
+        self.keepAliveMilliseconds = keepAliveMilliseconds
+        self.requestBodyMilliseconds = requestBodyMilliseconds
+        self.clientStallMilliseconds = clientStallMilliseconds
+    }
+}

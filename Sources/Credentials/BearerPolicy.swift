@@ -1,0 +1,59 @@
+// What a route says about tokens: where they may come from, and what happens when there is none or one
+// too many. It holds no request and decides nothing; `TokenBridge` applies it.
+// Invariant: a policy is a plain value, equal policies behave alike.
+
+/// A place in a request, other than the `Authorization` field, where a bearer token may be found.
+public enum TokenSource: Sendable, Equatable {
+    /// The query parameter of that name (RFC 6750 section 2.3). The name is compared case-sensitively with the
+    /// percent-decoded name in the URL, so every encoded spelling of it is the same parameter.
+    case query(name: String)
+    /// The cookie of that name (RFC 6265). The name is compared byte for byte, as browsers and servers do.
+    case cookie(name: String)
+}
+
+/// How one route turns what a browser can send into the `Authorization: Bearer` that its server wants.
+public struct BearerPolicy: Sendable, Equatable {
+    /// What is done with a request that carries no credentials at all.
+    public enum WhenMissing: Sendable, Equatable {
+        /// The request goes on as it came.
+        case pass
+        /// The request is answered 401 with a bare `WWW-Authenticate: Bearer` (RFC 6750 section 3.1).
+        case refuse
+    }
+
+    /// What is done with a request that carries an `Authorization` field as well as a token elsewhere.
+    public enum Conflict: Sendable, Equatable {
+        /// The request is answered 400 (RFC 6750 section 2: never more than one method).
+        case refuse
+        /// The `Authorization` field goes on; the token elsewhere is removed unread.
+        case preferAuthorization
+        /// The token elsewhere is used; every `Authorization` field of the request is dropped.
+        case preferBridged
+    }
+
+    /// The places searched. Their order has no meaning: a token in two of them is refused.
+    public var sources: [TokenSource]
+    /// What happens without any credentials.
+    public var whenMissing: WhenMissing
+    /// What happens with an `Authorization` field and a token elsewhere.
+    public var onConflict: Conflict
+    /// The realm named in `WWW-Authenticate` (RFC 9110 section 11.5).
+    public var realm: String
+    /// The longest token accepted, in bytes after percent-decoding. A longer one is answered 400.
+    public var maximumTokenBytes: Int
+
+    /// A policy. The defaults let requests without a token pass and refuse a token beside `Authorization`.
+    public init(
+        sources: [TokenSource],
+        whenMissing: WhenMissing = .pass,
+        onConflict: Conflict = .refuse,
+        realm: String = "heartwire",
+        maximumTokenBytes: Int = 4096
+    ) {
+        self.sources = sources
+        self.whenMissing = whenMissing
+        self.onConflict = onConflict
+        self.realm = realm
+        self.maximumTokenBytes = maximumTokenBytes
+    }
+}

@@ -1,0 +1,88 @@
+// What the token bridge answers about one request. Plain data: nothing here reads or writes a request.
+// Invariant: no case, and no description of one, holds a byte of a token outside its `Token`.
+
+/// What becomes of a request on a route that bridges tokens.
+public enum BridgeResult: Sendable {
+    /// No token was found where the policy looks, and none was asked for: the request goes on unchanged.
+    case untouched
+    /// The request goes on with what this says.
+    case forward(BridgedRequest)
+    /// The request is answered by the proxy and reaches no server.
+    case refused(BridgeRefusal)
+}
+
+/// How a request goes on once its token was taken out of the URL and the cookies.
+public struct BridgedRequest: Sendable {
+    /// The token for `Authorization: Bearer`; nil when the request's own `Authorization` won and stays.
+    public var token: Token?
+    /// Where the token was found; nil together with `token`.
+    public var origin: TokenOrigin?
+    /// The request target without the token; nil when it is unchanged.
+    public var target: [UInt8]?
+    /// One Cookie value that replaces all Cookie fields; nil when they are unchanged, empty when the field is to
+    /// be left out.
+    public var cookies: [UInt8]?
+    /// Whether every `Authorization` field of the request is to be left out.
+    public var dropAuthorization: Bool
+}
+
+/// The answer to a request whose credentials were refused.
+public struct BridgeRefusal: Sendable {
+    /// What was wrong.
+    public var error: BridgeError
+    /// The value of the `WWW-Authenticate` field of the answer (RFC 6750 section 3).
+    public var wwwAuthenticate: [UInt8]
+    /// The status of the answer: 400 or 401.
+    public var status: Int { error.status }
+}
+
+/// Where the token in use was found, as the log's `token_from` says it.
+public enum TokenOrigin: String, Sendable, Equatable {
+    /// A query parameter.
+    case query
+    /// A cookie.
+    case cookie
+    /// The request's own `Authorization` field.
+    case authorization
+}
+
+/// Why a request's credentials were refused. All of these are the client's doing; repeating the same
+/// request gives the same answer.
+public enum BridgeError: Error, Sendable, Equatable, CaseIterable {
+    /// No credentials, and the policy demands them (401).
+    case missing
+    /// The parameter or cookie is there, but without a value (400).
+    case emptyToken
+    /// Longer than the policy's `maximumTokenBytes` (400).
+    case tokenTooLong
+    /// A percent sign without two hexadecimal digits behind it (400).
+    case malformedEncoding
+    /// A character outside b64token, RFC 6750 section 2.1 (400).
+    case forbiddenCharacter
+    /// The same source gave more than one token (400).
+    case repeatedToken
+    /// Two sources gave a token each (400).
+    case severalSources
+    /// A token beside an `Authorization` field (400).
+    case conflictsWithAuthorization
+    /// More than one `Authorization` field (400).
+    case severalAuthorizationFields
+
+    /// The status of the answer: 401 for `missing`, else 400.
+    public var status: Int { self == .missing ? 401 : 400 }
+
+    /// One plain phrase for the log and for `error_description`; it never holds a byte of the request.
+    public var reason: StaticString {
+        switch self {
+        case .missing: "no credentials"
+        case .emptyToken: "the token is empty"
+        case .tokenTooLong: "the token is too long"
+        case .malformedEncoding: "the token has a malformed percent escape"
+        case .forbiddenCharacter: "the token has a character that no bearer token may have"
+        case .repeatedToken: "the token was sent more than once"
+        case .severalSources: "tokens were sent in more than one place"
+        case .conflictsWithAuthorization: "a token was sent beside an Authorization field"
+        case .severalAuthorizationFields: "more than one Authorization field was sent"
+        }
+    }
+}

@@ -1,0 +1,85 @@
+// The Cookie field as the bridge sees it: pairs between `;`, read as tolerantly as servers do (RFC 6265 section 5.4
+// says what browsers send). A pair that is malformed is nobody's error here, it is passed on.
+// Invariant: pairs that are not ours are copied byte for byte.
+
+private func isBlank(_ byte: UInt8) -> Bool { byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") }
+
+private func trimmed(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Range<Int> {
+    var start = range.lowerBound
+    var end = range.upperBound
+    while start < end, isBlank(bytes[start]) { start += 1 }
+    while start < end, isBlank(bytes[end - 1]) { end -= 1 }
+    return start..<end
+}
+
+/// Which of `names` the cookie in `pair` has, and where its value is, without quotes around it. A pair without `=` is
+/// a cookie without a name, so it is never ours.
+func matchCookie(_ bytes: Span<UInt8>, _ pair: Range<Int>, names: [[UInt8]]) -> (nameIndex: Int, value: Range<Int>)? {
+    let pair = trimmed(bytes, pair)
+    let nameEnd = firstIndex(of: UInt8(ascii: "="), in: bytes, pair)
+    guard nameEnd < pair.upperBound else { return nil }
+    let name = trimmed(bytes, pair.lowerBound..<nameEnd)
+    for index in names.indices where equals(bytes, name, names[index]) {
+        var value = trimmed(bytes, nameEnd + 1..<pair.upperBound)
+        let quote = UInt8(ascii: "\"")
+        if value.count >= 2, bytes[value.lowerBound] == quote, bytes[value.upperBound - 1] == quote {
+            value = value.lowerBound + 1..<value.upperBound - 1
+        }
+        return (index, value)
+    }
+    return nil
+}
+
+private func equals(_ bytes: Span<UInt8>, _ range: Range<Int>, _ name: [UInt8]) -> Bool {
+    guard range.count == name.count else { return false }
+    for offset in name.indices where bytes[range.lowerBound + offset] != name[offset] { return false }
+    return true
+}
+
+extension TokenBridge {
+    /// Adds the tokens of the Cookie fields to `finding`. Returns whether there were any.
+    func scanCookies(of head: Span<UInt8>, _ fields: [Range<Int>], into finding: inout Finding) -> Bool {
+        guard !cookieNames.isEmpty else { return false }
+        var hasHits = false
+        for field in fields {
+            var start = field.lowerBound
+            while start <= field.upperBound {
+                let end = firstIndex(of: UInt8(ascii: ";"), in: head, start..<field.upperBound)
+                if let hit = matchCookie(head, start..<end, names: cookieNames) {
+                    finding.add(cookieNames[hit.nameIndex], isCookie: true, value: hit.value)
+                    hasHits = true
+                }
+                start = end + 1
+            }
+        }
+        return hasHits
+    }
+
+    /// One Cookie value without the policy's cookies; empty when nothing but blanks would be left.
+    func cookiesWithoutTokens(_ head: Span<UInt8>, _ fields: [Range<Int>]) -> [UInt8] {
+        var result: [UInt8] = []
+        var hasContent = false
+        for field in fields {
+            var start = field.lowerBound
+            var isFirstOfField = true
+            while start <= field.upperBound {
+                let end = firstIndex(of: UInt8(ascii: ";"), in: head, start..<field.upperBound)
+                if matchCookie(head, start..<end, names: cookieNames) == nil {
+                    var pair = start..<end
+                    if isFirstOfField {
+                        // The blank that separated this pair from one before it has lost its purpose.
+                        while !pair.isEmpty, isBlank(head[pair.lowerBound]) { pair = pair.lowerBound + 1..<pair.upperBound }
+                        if !result.isEmpty { result.append(contentsOf: [UInt8(ascii: ";"), UInt8(ascii: " ")]) }
+                    } else {
+                        result.append(UInt8(ascii: ";"))
+                    }
+                    append(head, pair, to: &result)
+                    if !trimmed(head, pair).isEmpty { hasContent = true }
+                    isFirstOfField = false
+                }
+                start = end + 1
+            }
+        }
+        return hasContent ? result : []
+    }
+}

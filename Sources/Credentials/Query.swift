@@ -1,0 +1,128 @@
+// The query of a target or URL as the bridge sees it: pieces between `&`, each a name and a value, names compared
+// percent-decoded. Nothing is repaired or re-encoded.
+// Invariant: pieces that are not ours are copied byte for byte, empty ones too.
+
+/// The value of a hexadecimal digit; nil for any other byte.
+func hexadecimalValue(_ byte: UInt8) -> UInt8? {
+    switch byte {
+    case UInt8(ascii: "0")...UInt8(ascii: "9"): byte &- UInt8(ascii: "0")
+    case UInt8(ascii: "a")...UInt8(ascii: "f"): byte &- UInt8(ascii: "a") &+ 10
+    case UInt8(ascii: "A")...UInt8(ascii: "F"): byte &- UInt8(ascii: "A") &+ 10
+    default: nil
+    }
+}
+
+/// The byte that a percent escape at `index` stands for; nil when there is no well-formed one.
+func percentEscape(_ bytes: Span<UInt8>, at index: Int, end: Int) -> UInt8? {
+    guard end - index >= 3, bytes[index] == UInt8(ascii: "%"), let high = hexadecimalValue(bytes[index + 1]),
+        let low = hexadecimalValue(bytes[index + 2])
+    else { return nil }
+    return high << 4 | low
+}
+
+/// Whether the percent-decoded bytes of `range` are `name`. A malformed escape stands for itself.
+func decodes(_ bytes: Span<UInt8>, _ range: Range<Int>, to name: [UInt8]) -> Bool {
+    var index = range.lowerBound
+    for expected in name {
+        guard index < range.upperBound else { return false }
+        if let decoded = percentEscape(bytes, at: index, end: range.upperBound) {
+            guard decoded == expected else { return false }
+            index += 3
+        } else {
+            guard bytes[index] == expected else { return false }
+            index += 1
+        }
+    }
+    return index == range.upperBound
+}
+
+/// The first index in `range` at which `byte` stands; the range's end when it does not.
+func firstIndex(of byte: UInt8, in bytes: Span<UInt8>, _ range: Range<Int>) -> Int {
+    var index = range.lowerBound
+    while index < range.upperBound, bytes[index] != byte { index += 1 }
+    return index
+}
+
+/// Which of `names` the parameter in `piece` has, and where its value is.
+func matchParameter(_ bytes: Span<UInt8>, _ piece: Range<Int>, names: [[UInt8]]) -> (nameIndex: Int, value: Range<Int>)? {
+    let nameEnd = firstIndex(of: UInt8(ascii: "="), in: bytes, piece)
+    for index in names.indices where decodes(bytes, piece.lowerBound..<nameEnd, to: names[index]) {
+        return (index, min(nameEnd + 1, piece.upperBound)..<piece.upperBound)
+    }
+    return nil
+}
+
+extension TokenBridge {
+    /// Adds the tokens of the target's query to `finding`. Returns whether there were any.
+    func scanQuery(of head: Span<UInt8>, target: Range<Int>, into finding: inout Finding) -> Bool {
+        guard !queryNames.isEmpty else { return false }
+        var hasHits = false
+        var start = firstIndex(of: UInt8(ascii: "?"), in: head, target) + 1
+        while start <= target.upperBound {
+            let end = firstIndex(of: UInt8(ascii: "&"), in: head, start..<target.upperBound)
+            if let hit = matchParameter(head, start..<end, names: queryNames) {
+                finding.add(queryNames[hit.nameIndex], isCookie: false, value: hit.value)
+                hasHits = true
+            }
+            start = end + 1
+        }
+        return hasHits
+    }
+
+    /// The target without the policy's parameters. The `?` goes with the last piece.
+    func targetWithoutTokens(_ head: Span<UInt8>, _ target: Range<Int>) -> [UInt8] {
+        var result: [UInt8] = []
+        result.reserveCapacity(target.count)
+        let pathEnd = firstIndex(of: UInt8(ascii: "?"), in: head, target)
+        append(head, target.lowerBound..<pathEnd, to: &result)
+        var start = pathEnd + 1
+        var separator = UInt8(ascii: "?")
+        while start <= target.upperBound {
+            let end = firstIndex(of: UInt8(ascii: "&"), in: head, start..<target.upperBound)
+            if matchParameter(head, start..<end, names: queryNames) == nil {
+                result.append(separator)
+                append(head, start..<end, to: &result)
+                separator = UInt8(ascii: "&")
+            }
+            start = end + 1
+        }
+        return result
+    }
+}
+
+/// Copies a range.
+func append(_ bytes: Span<UInt8>, _ range: Range<Int>, to result: inout [UInt8]) {
+    for index in range { result.append(bytes[index]) }
+}
+
+/// The URL without parameters of these names, wherever a `?`, `&` or `#` begins one; nil when it has none.
+///
+/// This is broader than what the bridge takes for a token, on purpose: what is removed here is only logged or told to
+/// a third party, so too much is better than too little.
+func redactParameters(_ url: Span<UInt8>, names: [[UInt8]]) -> [UInt8]? {
+    var result: [UInt8] = []
+    var hasHits = false
+    var start = 0
+    // The mark in front of the piece that begins at `start`; nil for the part before any mark.
+    var mark: UInt8?
+    while start <= url.count {
+        var end = start
+        while end < url.count, !isParameterMark(url[end], isInPath: mark == nil) { end += 1 }
+        let next: UInt8? = end < url.count ? url[end] : nil
+        if mark != nil, matchParameter(url, start..<end, names: names) != nil {
+            hasHits = true
+            // The next parameter moves up to this one's place, so that a list does not lose its `?` or `#`.
+            if next != UInt8(ascii: "&") { mark = next }
+        } else {
+            if let mark { result.append(mark) }
+            append(url, start..<end, to: &result)
+            mark = next
+        }
+        start = end + 1
+    }
+    return hasHits ? result : nil
+}
+
+private func isParameterMark(_ byte: UInt8, isInPath: Bool) -> Bool {
+    byte == UInt8(ascii: "?") || byte == UInt8(ascii: "#") || (byte == UInt8(ascii: "&") && !isInPath)
+}

@@ -1,0 +1,122 @@
+// A bearer token on its way from where the browser put it to the `Authorization` field. The one type that holds a
+// token's bytes; everything that prints values sees nothing in it.
+// Invariant: the bytes are a b64token (RFC 6750 section 2.1) and are wiped when the last copy is released.
+
+import COpenSSL
+
+/// A checked bearer token. Its description, debug description and mirror do not reveal it.
+public struct Token: Sendable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+    private let storage: TokenStorage
+
+    fileprivate init(storage: TokenStorage) { self.storage = storage }
+
+    /// The token's length in bytes.
+    public var count: Int { storage.count }
+
+    /// Lends the token's bytes.
+    public func withBytes<Result>(_ body: (Span<UInt8>) throws -> Result) rethrows -> Result {
+        try body(UnsafeBufferPointer(rebasing: storage.bytes[..<storage.count]).span)
+    }
+
+    /// Appends `Bearer`, a blank and the token: the value of an `Authorization` field (RFC 6750 section 2.1).
+    public func appendAuthorizationValue(to bytes: inout [UInt8]) {
+        bytes.append(contentsOf: "Bearer ".utf8)
+        bytes.append(contentsOf: storage.bytes[..<storage.count])
+    }
+
+    /// The token in the value of an `Authorization` field of the Bearer scheme, in any case of letters; nil when it
+    /// is of another scheme or no b64token. It serves the log's fingerprint and refuses nothing.
+    public static func inAuthorization(_ value: Span<UInt8>) -> Token? {
+        let scheme: StaticString = "bearer"
+        guard value.count > scheme.utf8CodeUnitCount else { return nil }
+        for offset in 0..<scheme.utf8CodeUnitCount where value[offset] | 0x20 != scheme.utf8Start[offset] { return nil }
+        var start = scheme.utf8CodeUnitCount
+        while start < value.count, value[start] == UInt8(ascii: " ") { start += 1 }
+        guard start > scheme.utf8CodeUnitCount else { return nil }
+        var checker = TokenSyntax()
+        for index in start..<value.count where !checker.accepts(value[index]) { return nil }
+        guard checker.hasToken else { return nil }
+        let storage = TokenStorage(capacity: value.count - start)
+        for index in start..<value.count { storage.append(value[index]) }
+        return Token(storage: storage)
+    }
+
+    /// The token in a query or cookie value: percent-decoded, a literal `+` kept, then checked.
+    static func decode(_ bytes: Span<UInt8>, _ range: Range<Int>, maximumBytes: Int) -> Result<Token, BridgeError> {
+        if range.isEmpty { return .failure(.emptyToken) }
+        let storage = TokenStorage(capacity: min(range.count, max(maximumBytes, 0)))
+        var syntax = TokenSyntax()
+        var index = range.lowerBound
+        while index < range.upperBound {
+            var byte = bytes[index]
+            if byte == UInt8(ascii: "%") {
+                guard let decoded = percentEscape(bytes, at: index, end: range.upperBound) else {
+                    return .failure(.malformedEncoding)
+                }
+                byte = decoded
+                index += 3
+            } else {
+                index += 1
+            }
+            guard syntax.accepts(byte) else { return .failure(.forbiddenCharacter) }
+            guard storage.count < maximumBytes else { return .failure(.tokenTooLong) }
+            storage.append(byte)
+        }
+        return syntax.hasToken ? .success(Token(storage: storage)) : .failure(.forbiddenCharacter)
+    }
+
+    /// Always `<token>`.
+    public var description: String { "<token>" }
+    /// Always `<token>`.
+    public var debugDescription: String { "<token>" }
+    /// A mirror without children.
+    public var customMirror: Mirror { Mirror(self, children: EmptyCollection<Mirror.Child>()) }
+}
+
+/// The syntax of b64token: `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`.
+///
+///     characters --"="--> padding --"="--> padding
+struct TokenSyntax {
+    private enum State { case nothing, characters, padding }
+    private var state = State.nothing
+
+    /// Whether anything stands before the padding.
+    var hasToken: Bool { state != .nothing }
+
+    mutating func accepts(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),
+            UInt8(ascii: "~"), UInt8(ascii: "+"), UInt8(ascii: "/"):
+            guard state != .padding else { return false }
+            state = .characters
+            return true
+        case UInt8(ascii: "="):
+            guard state != .nothing else { return false }
+            state = .padding
+            return true
+        default:
+            return false
+        }
+    }
+}
+
+/// The bytes of a token, written once while it is made and wiped at the end.
+private final class TokenStorage: @unchecked Sendable {
+    // Unchecked because the bytes are appended only before the token exists, by the one who makes it.
+    let bytes: UnsafeMutableBufferPointer<UInt8>
+    private(set) var count = 0
+
+    init(capacity: Int) { bytes = .allocate(capacity: max(capacity, 1)) }
+
+    func append(_ byte: UInt8) {
+        precondition(count < bytes.count, "a token's storage is as large as its source")
+        bytes.initializeElement(at: count, to: byte)
+        count += 1
+    }
+
+    deinit {
+        OPENSSL_cleanse(bytes.baseAddress, bytes.count)
+        bytes.deallocate()
+    }
+}

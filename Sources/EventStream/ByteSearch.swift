@@ -1,0 +1,70 @@
+// Finding the end of a line in bytes, a word of eight at a time.
+//
+// The only file of this target that loads words out of bytes. What a line means is the scanner's affair.
+// Invariant: every load lies wholly inside the span; the last bytes that fill no word are looked at singly.
+
+/// The three bytes that decide the shape of an event stream (WHATWG HTML 9.2.5).
+enum Byte {
+    static let lineFeed: UInt8 = 0x0A
+    static let carriageReturn: UInt8 = 0x0D
+    static let colon: UInt8 = 0x3A
+    static let space: UInt8 = 0x20
+}
+
+enum ByteSearch {
+    private static let lowestBits: UInt64 = 0x0101_0101_0101_0101
+    private static let highestBits: UInt64 = 0x8080_8080_8080_8080
+    private static let lineFeeds: UInt64 = 0x0A0A_0A0A_0A0A_0A0A
+    private static let carriageReturns: UInt64 = 0x0D0D_0D0D_0D0D_0D0D
+
+    /// The offset of the first CR or LF at or after `start`, or the span's count where there is none.
+    /// `start` lies between 0 and the count.
+    @inline(__always)
+    static func firstLineEnd(in bytes: Span<UInt8>, from start: Int) -> Int {
+        let count = bytes.count
+        var offset = start
+        // Long line bodies: four words to a branch. The word with the match is found below.
+        while count &- offset >= 32 {
+            let matches =
+                lineEndMask(word(in: bytes, at: offset)) | lineEndMask(word(in: bytes, at: offset &+ 8))
+                | lineEndMask(word(in: bytes, at: offset &+ 16)) | lineEndMask(word(in: bytes, at: offset &+ 24))
+            if matches != 0 { break }
+            offset &+= 32
+        }
+        while count &- offset >= 8 {
+            let matches = lineEndMask(word(in: bytes, at: offset))
+            if matches != 0 {
+                return offset &+ (matches.trailingZeroBitCount >> 3)
+            }
+            offset &+= 8
+        }
+        while offset < count {
+            let byte = bytes[offset]
+            if byte == Byte.lineFeed || byte == Byte.carriageReturn {
+                return offset
+            }
+            offset &+= 1
+        }
+        return count
+    }
+
+    /// The eight bytes from `offset`, the first of them lowest. The caller has made sure that there are eight.
+    @inline(__always)
+    static func word(in bytes: Span<UInt8>, at offset: Int) -> UInt64 {
+        UInt64(littleEndian: bytes.bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self))
+    }
+
+    /// A mask whose lowest set bit lies in the first byte that is a CR or an LF; zero when there is none.
+    ///
+    /// Only that lowest bit may be used. The subtraction borrows out of a matching byte into the ones above
+    /// it, so bits above a first match may be false; below it, none is.
+    @inline(__always)
+    private static func lineEndMask(_ word: UInt64) -> UInt64 {
+        let zeroAtLineFeed = word ^ lineFeeds
+        let zeroAtCarriageReturn = word ^ carriageReturns
+        let matches =
+            ((zeroAtLineFeed &- lowestBits) & ~zeroAtLineFeed)
+            | ((zeroAtCarriageReturn &- lowestBits) & ~zeroAtCarriageReturn)
+        return matches & highestBits
+    }
+}

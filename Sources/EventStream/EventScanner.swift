@@ -1,0 +1,321 @@
+// Following a text/event-stream through its bytes, in whatever pieces they come (WHATWG HTML 9.2.5, 9.2.6).
+//
+// The scanner knows where lines and events end, counts the events that a browser would dispatch, and keeps
+// the last event id and the retry value. It copies nothing else: data and event types are never stored, and
+// what may be put between the bytes is the weaver's affair.
+// Invariant: any split of the same bytes leaves it in the same state (`lastBoundary` apart, which belongs
+// to one call), and no bytes at all can make it trap.
+
+/// Follows an event stream and says where in it the last byte lies.
+public struct EventScanner: Sendable {
+    /// Where the bytes so far have ended.
+    public enum Position: Sendable, Equatable {
+        /// No event is open: at the start, after a blank line, or after comments that follow one.
+        case betweenEvents
+        /// After a complete line of an event that no blank line has ended yet.
+        case betweenLines
+        /// After bytes that no line end has followed yet.
+        case insideLine
+    }
+
+    // What the line that is being read has turned out to be (WHATWG HTML 9.2.6).
+    //
+    //     streamStart -EF-> oneOfMark -BB-> twoOfMark -BF-> lineStart
+    //     lineStart -':'-> comment
+    //     lineStart -other-> name -"data:"-> data
+    //                             -"id:"-> idStart -> id -NUL-> ignored
+    //                             -"retry:"-> retryStart -> retryEmpty -> retryDigits -no digit-> ignored
+    //                             -any other name-> ignored
+    //
+    // A line end leads from each of them back to lineStart.
+    private enum State: UInt8 {
+        case streamStart
+        case oneOfMark
+        case twoOfMark
+        case lineStart
+        case comment
+        case name
+        case data
+        case idStart
+        case id
+        case retryStart
+        case retryEmpty
+        case retryDigits
+        case ignored
+    }
+
+    private struct Flags: OptionSet {
+        let rawValue: UInt8
+        /// The last byte was a CR, so an LF that follows belongs to it.
+        static let afterCarriageReturn = Flags(rawValue: 1)
+        /// The last line that ended was blank.
+        static let afterBlankLine = Flags(rawValue: 2)
+        /// A line other than a comment has ended since the last blank line.
+        static let eventIsOpen = Flags(rawValue: 4)
+        /// A `data` line has ended since the last blank line.
+        static let eventHasData = Flags(rawValue: 8)
+        /// `retry` holds a value.
+        static let hasRetry = Flags(rawValue: 16)
+    }
+
+    // Field names as the little-endian words that `name` gathers.
+    private static let dataName: UInt64 = 0x6174_6164
+    private static let idName: UInt64 = 0x6469
+    private static let retryName: UInt64 = 0x79_7274_6572
+    private static let longestNameCount: UInt8 = 5
+    private static let dataPrefix: UInt64 = 0x3A_6174_6164
+    private static let dataPrefixMask: UInt64 = 0xFF_FFFF_FFFF
+    private static let dataPrefixCount = 5
+
+    /// How many events a browser would have dispatched: blank lines after at least one `data` line.
+    public private(set) var eventCount: UInt64 = 0
+
+    /// The bytes of a field name or the value of a `retry` that are being read.
+    private var scratch: UInt64 = 0
+    private var retry: UInt64 = 0
+    private var boundary: Int = -1
+    private var identifier = IdentifierBuffer()
+    private var nameCount: UInt8 = 0
+    private var state: State = .streamStart
+    private var flags: Flags = []
+
+    /// A scanner at the start of a stream.
+    public init() {}
+
+    /// Where the bytes so far have ended. An unfinished byte order mark counts as `.insideLine`.
+    public var position: Position {
+        switch state {
+        case .streamStart, .lineStart:
+            flags.contains(.eventIsOpen) ? .betweenLines : .betweenEvents
+        default:
+            .insideLine
+        }
+    }
+
+    /// Whether the last byte was a CR. It has ended its line; an LF that follows belongs to it.
+    public var endsWithCarriageReturn: Bool { flags.contains(.afterCarriageReturn) }
+
+    /// The offset, in the bytes of the last `receive`, just behind the last blank line that ended in them, or
+    /// nil where none did. An LF that completes the CR of a blank line of the call before counts: then it is 1.
+    public var lastBoundary: Int? { boundary < 0 ? nil : boundary }
+
+    /// The last value of a `retry` line, in milliseconds. Larger values than fit are the largest.
+    public var retryMilliseconds: UInt64? { flags.contains(.hasRetry) ? retry : nil }
+
+    /// The last event id as of the last blank line: its first 256 bytes, as they came. Empty where there was none, or an
+    /// empty one reset it. Makes a copy; not for hot paths.
+    public var lastEventID: [UInt8] { identifier.committed }
+
+    /// Whether `lastEventID` leaves out the end of an id longer than 256 bytes.
+    public var isLastEventIDTruncated: Bool { identifier.isTruncated }
+
+    /// Follows the next bytes of the stream.
+    ///
+    /// Allocates only when an id is longer than those before it (at most a few times in a stream's life).
+    public mutating func receive(_ bytes: Span<UInt8>) {
+        boundary = -1
+        let count = bytes.count
+        var index = 0
+        if count > 0, flags.contains(.afterCarriageReturn) {
+            flags.remove(.afterCarriageReturn)
+            if bytes[0] == Byte.lineFeed {
+                index = 1
+                if flags.contains(.afterBlankLine) {
+                    boundary = 1
+                }
+            }
+        }
+        while index < count {
+            switch state {
+            case .lineStart:
+                index = beginLine(in: bytes, at: index)
+            case .data, .comment, .ignored:
+                index = ByteSearch.firstLineEnd(in: bytes, from: index)
+                if index < count {
+                    index = endLine(in: bytes, at: index)
+                }
+            case .name:
+                index = readName(in: bytes, at: index)
+            case .idStart, .id:
+                index = readIdentifier(in: bytes, at: index)
+            case .retryStart, .retryEmpty, .retryDigits:
+                index = readRetry(in: bytes, at: index)
+            case .streamStart, .oneOfMark, .twoOfMark:
+                index = readByteOrderMark(in: bytes, at: index)
+            }
+        }
+    }
+
+    /// Looks at the first bytes of a line, and goes over what they decide at once.
+    @inline(__always)
+    private mutating func beginLine(in bytes: Span<UInt8>, at index: Int) -> Int {
+        if bytes.count &- index >= 8,
+            ByteSearch.word(in: bytes, at: index) & Self.dataPrefixMask == Self.dataPrefix
+        {
+            state = .data
+            return index &+ Self.dataPrefixCount
+        }
+        switch bytes[index] {
+        case Byte.lineFeed, Byte.carriageReturn:
+            dispatch()
+            let next = afterLineEnd(in: bytes, at: index)
+            boundary = next
+            return next
+        case Byte.colon:
+            state = .comment
+            return index &+ 1
+        default:
+            state = .name
+            scratch = 0
+            nameCount = 0
+            return index
+        }
+    }
+
+    /// A blank line (WHATWG HTML 9.2.6, "dispatch the event"): the id is committed with or without data.
+    @inline(__always)
+    private mutating func dispatch() {
+        if flags.contains(.eventHasData) {
+            eventCount &+= 1
+        }
+        identifier.commit()
+        flags.remove([.eventIsOpen, .eventHasData])
+        flags.insert(.afterBlankLine)
+    }
+
+    /// The line end at `index` ends a line that is not blank. Returns the offset behind it.
+    @inline(__always)
+    private mutating func endLine(in bytes: Span<UInt8>, at index: Int) -> Int {
+        flags.remove(.afterBlankLine)
+        if state == .data {
+            flags.insert([.eventIsOpen, .eventHasData])
+        } else if state != .comment {
+            endField()
+        }
+        state = .lineStart
+        return afterLineEnd(in: bytes, at: index)
+    }
+
+    /// A complete field other than `data:` with a colon takes effect.
+    private mutating func endField() {
+        flags.insert(.eventIsOpen)
+        switch state {
+        case .name where isName(Self.dataName, count: 4):
+            flags.insert(.eventHasData)
+        case .name where isName(Self.idName, count: 2):
+            identifier.endLine()
+        case .idStart, .id:
+            identifier.endLine()
+        case .retryDigits:
+            retry = scratch
+            flags.insert(.hasRetry)
+        case .name, .streamStart, .oneOfMark, .twoOfMark, .lineStart, .comment, .data, .retryStart, .retryEmpty, .ignored:
+            break
+        }
+    }
+
+    /// The offset behind the line end at `index`: an LF after a CR belongs to it. A CR as the last byte has
+    /// ended its line all the same.
+    @inline(__always)
+    private mutating func afterLineEnd(in bytes: Span<UInt8>, at index: Int) -> Int {
+        let next = index &+ 1
+        guard bytes[index] == Byte.carriageReturn else { return next }
+        if next == bytes.count {
+            flags.insert(.afterCarriageReturn)
+            return next
+        }
+        return bytes[next] == Byte.lineFeed ? next &+ 1 : next
+    }
+
+    private mutating func readByteOrderMark(in bytes: Span<UInt8>, at index: Int) -> Int {
+        switch (state, bytes[index]) {
+        case (.streamStart, 0xEF):
+            state = .oneOfMark
+        case (.oneOfMark, 0xBB):
+            state = .twoOfMark
+        case (.twoOfMark, 0xBF):
+            state = .lineStart
+        case (.streamStart, _):
+            state = .lineStart
+            return index
+        default:
+            // The bytes that were no mark begin the name of a field that nobody knows.
+            state = .ignored
+            return index
+        }
+        return index &+ 1
+    }
+
+    private mutating func readName(in bytes: Span<UInt8>, at index: Int) -> Int {
+        let byte = bytes[index]
+        switch byte {
+        case Byte.lineFeed, Byte.carriageReturn:
+            return endLine(in: bytes, at: index)
+        case Byte.colon:
+            if isName(Self.dataName, count: 4) {
+                state = .data
+            } else if isName(Self.idName, count: 2) {
+                state = .idStart
+            } else if isName(Self.retryName, count: 5) {
+                state = .retryStart
+                scratch = 0
+            } else {
+                state = .ignored
+            }
+        default:
+            guard nameCount < Self.longestNameCount else {
+                state = .ignored
+                return index
+            }
+            scratch |= UInt64(byte) << (UInt64(nameCount) &* 8)
+            nameCount &+= 1
+        }
+        return index &+ 1
+    }
+
+    @inline(__always)
+    private func isName(_ name: UInt64, count: UInt8) -> Bool { scratch == name && nameCount == count }
+
+    private mutating func readIdentifier(in bytes: Span<UInt8>, at start: Int) -> Int {
+        var index = start
+        if state == .idStart {
+            if bytes[index] == Byte.space {
+                state = .id
+                return index &+ 1
+            }
+            state = .id
+        }
+        while index < bytes.count {
+            switch bytes[index] {
+            case Byte.lineFeed, Byte.carriageReturn:
+                return endLine(in: bytes, at: index)
+            case 0:
+                // An id with a NUL is ignored whole, wherever in it the NUL stands.
+                identifier.discardGrowing()
+                state = .ignored
+                return index &+ 1
+            case let byte:
+                identifier.grow(byte)
+                index &+= 1
+            }
+        }
+        return index
+    }
+
+    private mutating func readRetry(in bytes: Span<UInt8>, at index: Int) -> Int {
+        switch bytes[index] {
+        case Byte.lineFeed, Byte.carriageReturn:
+            return endLine(in: bytes, at: index)
+        case Byte.space where state == .retryStart:
+            state = .retryEmpty
+        case let digit where digit >= 0x30 && digit <= 0x39:
+            let (tenfold, isTooLarge) = scratch.multipliedReportingOverflow(by: 10)
+            let (sum, isSumTooLarge) = tenfold.addingReportingOverflow(UInt64(digit &- 0x30))
+            scratch = isTooLarge || isSumTooLarge ? .max : sum
+            state = .retryDigits
+        default:
+            state = .ignored
+        }
+        return index &+ 1
+    }
+}

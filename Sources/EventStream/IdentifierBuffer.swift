@@ -1,0 +1,75 @@
+// The last event id on its way from an `id` line to its dispatch.
+//
+// An id has three stages: growing while its line is read, pending once the line has ended, committed when
+// a blank line dispatches (WHATWG HTML 9.2.6). All three lie one behind the other in one array, so that a
+// stream without ids owns no storage and a stream with ids owns one block:
+//
+//     storage:  committed | pending | growing
+//
+// What an id may contain is the scanner's affair. Invariant: each stage holds at most `limit` bytes.
+
+struct IdentifierBuffer: Sendable {
+    /// How many bytes of an id are kept.
+    static let limit = 256
+
+    /// Room for a growing and a committed id of usual length (a UUID has 36 bytes), so that most streams
+    /// allocate exactly once.
+    private static let firstCapacity = 96
+
+    private var storage: [UInt8] = []
+    private var committedCount: UInt16 = 0
+    private var pendingCount: UInt16 = 0
+    private var hasPending = false
+    private var isCommittedTruncated = false
+    private var isPendingTruncated = false
+    private var isGrowingTruncated = false
+
+    init() {}
+
+    /// The committed id; a copy.
+    var committed: [UInt8] { Array(storage[..<Int(committedCount)]) }
+
+    /// Whether the committed id was longer than what is kept of it.
+    var isTruncated: Bool { isCommittedTruncated }
+
+    private var growingStart: Int { Int(committedCount) &+ Int(pendingCount) }
+
+    /// One more byte of the id on the line that is being read.
+    mutating func grow(_ byte: UInt8) {
+        if storage.count &- growingStart >= Self.limit {
+            isGrowingTruncated = true
+            return
+        }
+        if storage.isEmpty {
+            storage.reserveCapacity(Self.firstCapacity)
+        }
+        storage.append(byte)
+    }
+
+    /// The line is no valid id: what it brought is forgotten.
+    mutating func discardGrowing() {
+        storage.removeLast(storage.count &- growingStart)
+        isGrowingTruncated = false
+    }
+
+    /// The id's line has ended. It takes the place of an earlier id of the same event.
+    mutating func endLine() {
+        let start = Int(committedCount)
+        storage.removeSubrange(start..<growingStart)
+        pendingCount = UInt16(truncatingIfNeeded: storage.count &- start)
+        isPendingTruncated = isGrowingTruncated
+        isGrowingTruncated = false
+        hasPending = true
+    }
+
+    /// A blank line dispatches: a pending id becomes the last event id; without one, the last id stays.
+    mutating func commit() {
+        guard hasPending else { return }
+        storage.removeSubrange(0..<Int(committedCount))
+        committedCount = pendingCount
+        isCommittedTruncated = isPendingTruncated
+        pendingCount = 0
+        isPendingTruncated = false
+        hasPending = false
+    }
+}

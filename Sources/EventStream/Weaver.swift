@@ -1,0 +1,152 @@
+// Deciding what of the upstream's bytes goes on, and where something of the proxy's own may stand between.
+//
+// Follows the stream with a scanner. When heartbeats are due, what they say, and how bytes reach the
+// downstream are left to others.
+// Invariant: with everything woven taken out by its rules, an EventSource reads from the downstream bytes the
+// events, ids and retry values that it would read from the upstream's (WHATWG HTML 9.2.6). At most three kinds
+// of bytes are not passed on as they come: a byte order mark that has lost its place at the start, the LF of a
+// CRLF that something was woven into, and, until it is decided, the first one or two bytes of a mark.
+
+/// Where the proxy may place something of its own in the downstream.
+public enum Placement: Sendable, Equatable {
+    /// No event is open: a comment with its blank line or an event of the proxy's own may stand here.
+    case betweenEvents
+    /// A line has ended inside an event, or a blank line would lose an id that the browser brought along: only a bare
+    /// comment line may stand here.
+    case betweenLines
+    /// A line is open: nothing may be placed.
+    case nowhere
+}
+
+/// What of the received bytes goes on to the downstream: withheld bytes first, then the range.
+public struct Forward: Sendable, Equatable {
+    /// How many bytes of `Weaver.byteOrderMark`, from its first, go before the range: 0 to 2.
+    public var withheldCount: Int
+    /// The range of the received bytes that follows.
+    public var range: Range<Int>
+
+    init(withheldCount: Int, range: Range<Int>) {
+        self.withheldCount = withheldCount
+        self.range = range
+    }
+}
+
+/// Weaves comments and events of the proxy's own into one upstream's event stream.
+public struct Weaver: Sendable {
+    /// The byte order mark in UTF-8, of which the first one or two bytes may be withheld.
+    public static let byteOrderMark: (UInt8, UInt8, UInt8) = (0xEF, 0xBB, 0xBF)
+
+    private enum State: UInt8 {
+        /// All bytes so far may yet be a byte order mark; `withheldCount` of them are kept back.
+        case undecided
+        case following
+        case finished
+    }
+
+    /// The scanner that follows the upstream: events, last id, retry.
+    public private(set) var scanner = EventScanner()
+
+    /// How many LFs were swallowed because something was woven behind the CR that they belong to.
+    public private(set) var swallowedLineFeedCount: UInt64 = 0
+
+    private var state: State = .undecided
+    private var withheldCount: UInt8 = 0
+    private var hasDroppedMark = false
+    /// Something was woven before any of the upstream's bytes went on.
+    private var startsWoven = false
+    /// A blank line of the proxy's own would do what none of the upstream's has done yet.
+    private var guardsIdentifier: Bool
+    /// Something was woven directly behind a CR, so an LF that comes next is not passed on.
+    private var swallowsLineFeed = false
+
+    /// A weaver at the start of an upstream's stream.
+    ///
+    /// - Parameter resumes: Whether the browser came with a `Last-Event-ID`. By the letter of WHATWG HTML 9.2.6 any blank line,
+    ///   also one that dispatches nothing, sets the last event id to the stream's own, which is empty at first. Until the
+    ///   upstream's own first blank line the weaver then lets only bare comments in, so that an early drop loses no id.
+    public init(resumes: Bool = false) { guardsIdentifier = resumes }
+
+    /// How many bytes of a byte order mark were dropped because something was woven before it: 0 or 3.
+    public var droppedByteOrderMarkByteCount: Int { hasDroppedMark ? 3 : 0 }
+
+    /// Where something may be placed now, behind everything that went on so far.
+    public var placement: Placement {
+        let outsideEvents = guardsIdentifier ? Placement.betweenLines : .betweenEvents
+        if state == .undecided {
+            return outsideEvents
+        }
+        switch scanner.position {
+        case .betweenEvents: return outsideEvents
+        case .betweenLines: return .betweenLines
+        case .insideLine: return .nowhere
+        }
+    }
+
+    /// Takes the next bytes of the upstream and says what of them goes on. Allocates nothing of its own.
+    ///
+    /// Not to be called after `finish`.
+    public mutating func receive(_ bytes: Span<UInt8>) -> Forward {
+        precondition(state != .finished, "bytes of the upstream after its end")
+        scanner.receive(bytes)
+        if guardsIdentifier, scanner.lastBoundary != nil { guardsIdentifier = false }
+        let count = bytes.count
+        if state == .undecided {
+            return receiveStart(bytes)
+        }
+        var start = 0
+        if swallowsLineFeed, count > 0 {
+            swallowsLineFeed = false
+            if bytes[0] == Byte.lineFeed {
+                swallowedLineFeedCount &+= 1
+                start = 1
+            }
+        }
+        return Forward(withheldCount: 0, range: start..<count)
+    }
+
+    private mutating func receiveStart(_ bytes: Span<UInt8>) -> Forward {
+        let count = bytes.count
+        let withheldBefore = Int(withheldCount)
+        var index = 0
+        while index < count, withheldCount < 3, bytes[index] == Self.byteOfMark(withheldCount) {
+            withheldCount &+= 1
+            index &+= 1
+        }
+        if withheldCount < 3, index == count {
+            return Forward(withheldCount: 0, range: 0..<0)
+        }
+        let isMark = withheldCount == 3
+        withheldCount = 0
+        state = .following
+        if isMark, startsWoven {
+            hasDroppedMark = true
+            return Forward(withheldCount: 0, range: index..<count)
+        }
+        return Forward(withheldCount: withheldBefore, range: 0..<count)
+    }
+
+    /// The upstream has ended. Returns how many bytes of `byteOrderMark` were still withheld and go on now: 0 to 2.
+    public mutating func finish() -> Int {
+        let remaining = Int(withheldCount)
+        withheldCount = 0
+        state = .finished
+        return remaining
+    }
+
+    /// To be told after the caller has placed something where `placement` allowed it.
+    public mutating func didWeave() {
+        precondition(placement != .nowhere, "something was woven into an open line")
+        if state == .undecided {
+            startsWoven = true
+        }
+        swallowsLineFeed = scanner.endsWithCarriageReturn
+    }
+
+    private static func byteOfMark(_ index: UInt8) -> UInt8 {
+        switch index {
+        case 0: byteOrderMark.0
+        case 1: byteOrderMark.1
+        default: byteOrderMark.2
+        }
+    }
+}

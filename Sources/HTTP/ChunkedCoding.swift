@@ -1,0 +1,38 @@
+// The writing side of the chunked coding (RFC 9112 section 7.1): what stands around data that is sent
+// from where it lies.
+//
+// Invariant: a chunk that is written is never empty, so the last chunk is only ever written on purpose.
+
+/// The frame around the data of a chunk.
+public enum ChunkedCoding {
+    /// The most bytes that a size line takes: sixteen digits and the line end.
+    public static let maximumSizeLineBytes = 18
+
+    /// What follows the data of each chunk.
+    public static let lineEnd: StaticString = "\r\n"
+
+    /// The last chunk with an empty trailer section: the end of a body that is complete.
+    public static let lastChunk: StaticString = "0\r\n\r\n"
+
+    /// Writes the size line of a chunk of `count` bytes, which has to be at least one, so that it ends
+    /// right before the offset `end` of the buffer, where the data begins. Returns the line's length,
+    /// at most `maximumSizeLineBytes`; so many bytes have to be free there.
+    public static func writeSizeLine(
+        _ count: Int, endingAt end: Int, in buffer: UnsafeMutableRawBufferPointer
+    ) -> Int {
+        precondition(count > 0, "an empty chunk would end the body")
+        precondition(end >= 3 && end <= buffer.count, "the size line lies outside of the buffer")
+        buffer[end - 1] = lineFeed
+        buffer[end - 2] = carriageReturn
+        var position = end - 2
+        var rest = UInt(count)
+        while rest > 0 {
+            precondition(position > 0, "the size line lies outside of the buffer")
+            position -= 1
+            let digit = UInt8(truncatingIfNeeded: rest & 15)
+            buffer[position] = digit < 10 ? digit + 0x30 : digit - 10 + 0x61
+            rest >>= 4
+        }
+        return end - position
+    }
+}

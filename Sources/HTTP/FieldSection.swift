@@ -1,0 +1,162 @@
+// The field lines of a head, parsed and kept: what request and response heads have in common. It knows
+// the syntax (RFC 9112 section 5) and which fields are passed on (RFC 9110 section 7.6.1); what single
+// fields mean is left to the heads.
+//
+// Invariant: every range in it lies within `bytes`, and no value holds a control character other than
+// a tab.
+
+/// The bytes of a head and its fields.
+struct FieldSection: Sendable {
+    /// More options than this in all Connection fields together are refused: honest peers send three,
+    /// and each option is compared with each field.
+    static let maximumConnectionOptions = 64
+
+    /// What the Connection fields ask of the connection itself.
+    struct ConnectionOptions {
+        var close = false
+        var keepAlive = false
+        var upgrade = false
+    }
+
+    /// All bytes of the head.
+    var bytes: [UInt8]
+    /// The field lines in their order.
+    private(set) var fields: [Field] = []
+    /// Which known names occur.
+    private(set) var names = FieldNameSet()
+
+    /// A section without fields that owns a copy of the head.
+    init(copying head: Span<UInt8>, limits: HeadLimits) throws(HTTPError) {
+        guard head.count <= limits.headBytes else { throw .headTooLarge }
+        bytes = []
+        bytes.reserveCapacity(head.count)
+        head.withUnsafeBufferPointer { bytes.append(contentsOf: $0) }
+    }
+
+    /// Where the line that begins at `start` ends: the offset of its CR, with an LF behind it.
+    static func lineEnd(_ bytes: Span<UInt8>, from start: Int) throws(HTTPError) -> Int {
+        var index = start
+        while index < bytes.count {
+            let byte = bytes[index]
+            if isFieldValueByte(byte) {
+                index += 1
+                continue
+            }
+            guard byte == carriageReturn else { throw byte == lineFeed ? .bareLineFeed : .controlCharacter }
+            guard index + 1 < bytes.count else { throw .truncatedHead }
+            guard bytes[index + 1] == lineFeed else { throw .bareCarriageReturn }
+            return index
+        }
+        throw .truncatedHead
+    }
+
+    /// Parses the field lines from `start` to the end of the head, which has to be the end of the bytes.
+    mutating func parseFields(from start: Int, limits: HeadLimits) throws(HTTPError) {
+        let fields = try Self.parseFields(bytes.span, from: start, limits: limits)
+        for field in fields { names.insert(field.known) }
+        self.fields = fields
+    }
+
+    private static func parseFields(
+        _ bytes: Span<UInt8>, from start: Int, limits: HeadLimits
+    ) throws(HTTPError) -> [Field] {
+        var fields: [Field] = []
+        fields.reserveCapacity(min(countLines(bytes, from: start), limits.fieldCount))
+        var lineStart = start
+        while true {
+            let lineEnd = try lineEnd(bytes, from: lineStart)
+            if lineEnd == lineStart {
+                guard lineEnd + 2 == bytes.count else { throw .truncatedHead }
+                return fields
+            }
+            guard fields.count < limits.fieldCount else { throw .tooManyFields }
+            fields.append(try parseField(bytes, lineStart..<lineEnd))
+            lineStart = lineEnd + 2
+        }
+    }
+
+    /// Parses `name ":" OWS value OWS`.
+    private static func parseField(_ bytes: Span<UInt8>, _ line: Range<Int>) throws(HTTPError) -> Field {
+        var nameEnd = line.lowerBound
+        while nameEnd < line.upperBound, isTokenCharacter(bytes[nameEnd]) { nameEnd += 1 }
+        let name = line.lowerBound..<nameEnd
+        if name.isEmpty, isBlank(bytes[nameEnd]) { throw .obsoleteFolding }
+        guard nameEnd < line.upperBound else { throw .missingColon }
+        guard bytes[nameEnd] == 0x3A, !name.isEmpty else { throw .invalidFieldName }
+        let value = trimmingBlanks(bytes, nameEnd + 1..<line.upperBound)
+        return Field(name: name, value: value, known: FieldName(bytes, name))
+    }
+
+    /// How many lines there are, so that the fields are allocated once.
+    private static func countLines(_ bytes: Span<UInt8>, from start: Int) -> Int {
+        var count = 0
+        for index in start..<max(start, bytes.count) where bytes[index] == lineFeed { count += 1 }
+        return count
+    }
+
+    /// Reads the Connection fields, and marks the fields they name as not to be passed on. The cost is
+    /// bounded by `maximumConnectionOptions` times the number of fields.
+    mutating func applyConnectionOptions() throws(HTTPError) -> ConnectionOptions {
+        var options = ConnectionOptions()
+        guard names.contains(.connection) else { return options }
+        var nominated = FieldNameSet()
+        var count = 0
+        for index in fields.indices where fields[index].known == .connection {
+            var elements = ListElements(fields[index].value)
+            while let option = elements.next(in: bytes.span) {
+                count += 1
+                guard count <= Self.maximumConnectionOptions else { throw .tooManyConnectionOptions }
+                if equalsIgnoringCase(bytes.span, option, "close") { options.close = true }
+                if equalsIgnoringCase(bytes.span, option, "keep-alive") { options.keepAlive = true }
+                if equalsIgnoringCase(bytes.span, option, "upgrade") { options.upgrade = true }
+                let known = FieldName(bytes.span, option)
+                if known == .other {
+                    withdraw(fieldsNamed: option)
+                } else if !FieldNameSet.notRemovableByConnection.contains(known) {
+                    nominated.insert(known)
+                }
+            }
+        }
+        for index in fields.indices where nominated.contains(fields[index].known) {
+            fields[index].isForwardable = false
+        }
+        return options
+    }
+
+    /// Marks the fields of a name that is not known as not to be passed on.
+    private mutating func withdraw(fieldsNamed option: Range<Int>) {
+        if hasPrefixIgnoringCase(bytes.span, option, "x-forwarded-") { return }
+        for index in fields.indices
+        where fields[index].known == .other && equalsIgnoringCase(bytes.span, fields[index].name, option) {
+            fields[index].isForwardable = false
+        }
+    }
+
+    /// The value of the first field of that name.
+    func firstValue(of name: FieldName) -> Range<Int>? {
+        guard names.contains(name) else { return nil }
+        for field in fields where field.known == name { return field.value }
+        return nil
+    }
+
+    /// How many fields of that name there are.
+    func count(of name: FieldName) -> Int {
+        guard names.contains(name) else { return 0 }
+        var count = 0
+        for field in fields where field.known == name { count += 1 }
+        return count
+    }
+
+    /// Whether an element of any field of that name is this token, its parameters or argument left aside.
+    func listContains(_ name: FieldName, _ lowercasedToken: StaticString) -> Bool {
+        guard names.contains(name) else { return false }
+        for field in fields where field.known == name {
+            var elements = ListElements(field.value)
+            while let element = elements.next(in: bytes.span) {
+                let token = withoutParameters(bytes.span, element, endingAtEqualsSign: true)
+                if equalsIgnoringCase(bytes.span, token, lowercasedToken) { return true }
+            }
+        }
+        return false
+    }
+}

@@ -1,0 +1,22 @@
+// What a message head may cost. The numbers come from the configuration; enforcing them is the work
+// of HeadScanner (promptly, byte by byte) and of the head parsers (again, on their own).
+//
+// Invariant: every limit is at least one, and an offset into an allowed head fits into 32 bits.
+
+/// The largest head that is accepted, and of what it may consist.
+public struct HeadLimits: Sendable, Equatable {
+    /// The most bytes of a whole head: empty lines before it, its first line, its fields and its end.
+    public let headBytes: Int
+    /// The most field lines in a head.
+    public let fieldCount: Int
+    /// The most bytes of a request target, as it was sent.
+    public let targetBytes: Int
+
+    /// Limits for one kind of head. A value below one counts as one, and a head is never allowed more
+    /// than a gibibyte.
+    public init(headBytes: Int = 16_384, fieldCount: Int = 100, targetBytes: Int = 8_192) {
+        self.headBytes = min(max(headBytes, 1), 1 << 30)
+        self.fieldCount = max(fieldCount, 1)
+        self.targetBytes = max(targetBytes, 1)
+    }
+}

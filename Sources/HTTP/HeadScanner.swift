@@ -1,0 +1,177 @@
+// Finds where a head ends while its bytes come in, in whatever pieces, and refuses what can already be
+// seen to be wrong or too large. What the head says is left to RequestHead and ResponseHead, which
+// check everything again on the whole.
+//
+// Invariant: what the scanner has decided after n bytes depends on those bytes alone, never on how
+// they were split; the violation that comes first is the one that is reported.
+
+/// Which side's head it is.
+public enum HeadKind: Sendable {
+    case request, response
+}
+
+/// Delimits one head at a time (RFC 9112 section 2). It keeps no bytes: the caller does, as long as
+/// the head is incomplete.
+public struct HeadScanner: Sendable {
+    // A request takes the upper path, a response the lower one. Each arrow is one byte or a run.
+    //
+    //   start ⇄ emptyLine                  ┌──────────────── fieldStart ── CR ── finalLineFeed ── ended
+    //     │                                │                   │    ▲
+    //     ├─ method ─ target ─ version ─ lineFeed              ▼    │
+    //     └─ statusPrefix ──── line ────── lineFeed ◀──────── line ─┘ (through lineFeed)
+    private enum State: UInt8 {
+        case start, emptyLine, method, target, version, statusPrefix, line, lineFeed, fieldStart, finalLineFeed
+        case ended, failed
+    }
+
+    private let kind: HeadKind
+    private let limits: HeadLimits
+    private var state = State.start
+    private var failure = HTTPError.truncatedHead
+    private var targetBytes = 0
+    private var prefixBytes = 0
+    private var fieldCount = 0
+
+    /// How many bytes of this head have come so far, empty lines before it included.
+    public private(set) var receivedBytes = 0
+
+    /// A scanner at the beginning of a head.
+    public init(kind: HeadKind, limits: HeadLimits) {
+        self.kind = kind
+        self.limits = limits
+    }
+
+    /// Whether the head's first line has begun. Empty lines before a request do not count, so a
+    /// connection on which only those came is still idle.
+    public var hasBegun: Bool {
+        state != .start && state != .emptyLine
+    }
+
+    /// Makes it ready for the next head of the same kind.
+    public mutating func reset() {
+        self = HeadScanner(kind: kind, limits: limits)
+    }
+
+    /// Takes the next bytes. The answer is how many of them belong to the head, its end included, or
+    /// nil if all of them do and more are needed. After the end nothing more belongs to it.
+    ///
+    /// Throws at the first byte that no head can have at its place, or with which a limit is reached
+    /// before the head's end; from then on the same error.
+    public mutating func receive(_ bytes: Span<UInt8>) throws(HTTPError) -> Int? {
+        if state == .failed { throw failure }
+        var index = 0
+        while index < bytes.count {
+            if state == .ended { return index }
+            if state == .line {
+                // The run of ordinary bytes, which is nearly all of a head.
+                let end = index + min(bytes.count - index, limits.headBytes - receivedBytes)
+                let start = index
+                while index < end, isFieldValueByte(bytes[index]) { index += 1 }
+                receivedBytes += index - start
+                if receivedBytes >= limits.headBytes { throw fail(.headTooLarge) }
+                if index == end { continue }
+            }
+            do throws(HTTPError) {
+                state = try stateAfter(bytes[index])
+            } catch {
+                throw fail(error)
+            }
+            index += 1
+            receivedBytes += 1
+            if state != .ended, receivedBytes >= limits.headBytes { throw fail(.headTooLarge) }
+        }
+        return state == .ended ? index : nil
+    }
+
+    private mutating func fail(_ error: HTTPError) -> HTTPError {
+        state = .failed
+        failure = error
+        return error
+    }
+
+    /// Takes one byte.
+    private mutating func stateAfter(_ byte: UInt8) throws(HTTPError) -> State {
+        switch state {
+        case .start: return try stateAfterFirst(byte)
+        case .emptyLine:
+            guard byte == lineFeed else { throw .bareCarriageReturn }
+            return .start
+        case .method:
+            if isTokenCharacter(byte) { return .method }
+            if byte == space { return .target }
+            throw violation(byte) ?? .malformedRequestLine
+        case .target: return try stateInTarget(byte)
+        case .version:
+            if byte == carriageReturn { return .lineFeed }
+            if byte > 0x20, byte < 0x7F { return .version }
+            throw violation(byte) ?? .malformedRequestLine
+        case .statusPrefix: return try stateInStatusPrefix(byte)
+        case .line:
+            if byte == carriageReturn { return .lineFeed }
+            if let error = violation(byte) { throw error }
+            return .line
+        case .lineFeed:
+            guard byte == lineFeed else { throw .bareCarriageReturn }
+            return .fieldStart
+        case .fieldStart:
+            if byte == carriageReturn { return .finalLineFeed }
+            if isBlank(byte) { throw .obsoleteFolding }
+            if let error = violation(byte) { throw error }
+            guard isTokenCharacter(byte) else { throw .invalidFieldName }
+            fieldCount += 1
+            guard fieldCount <= limits.fieldCount else { throw .tooManyFields }
+            return .line
+        case .finalLineFeed:
+            guard byte == lineFeed else { throw .bareCarriageReturn }
+            return .ended
+        case .ended, .failed: return state
+        }
+    }
+
+    /// The byte that a head begins with. A TLS hello (0x16) ends here.
+    private mutating func stateAfterFirst(_ byte: UInt8) throws(HTTPError) -> State {
+        switch kind {
+        case .request:
+            if byte == carriageReturn { return .emptyLine }
+            if byte == lineFeed { throw .bareLineFeed }
+            guard isTokenCharacter(byte) else { throw .malformedRequestLine }
+            return .method
+        case .response:
+            return try stateInStatusPrefix(byte)
+        }
+    }
+
+    private mutating func stateInTarget(_ byte: UInt8) throws(HTTPError) -> State {
+        if isTargetByte(byte) {
+            targetBytes += 1
+            guard targetBytes <= limits.targetBytes else { throw .targetTooLong }
+            return .target
+        }
+        // A carriage return here is a request of HTTP/0.9, which is nothing to wait for.
+        if byte == space || byte == carriageReturn {
+            guard byte == space, targetBytes > 0 else { throw .malformedRequestLine }
+            return .version
+        }
+        throw violation(byte) ?? .malformedTarget
+    }
+
+    /// Compares with `HTTP/1.`, so that bytes that are no HTTP are not waited upon.
+    private mutating func stateInStatusPrefix(_ byte: UInt8) throws(HTTPError) -> State {
+        let prefix: StaticString = "HTTP/1."
+        guard byte == prefix.utf8Start[prefixBytes] else {
+            throw prefixBytes >= 5 && isDigit(byte) ? .unsupportedVersion : .malformedStatusLine
+        }
+        prefixBytes += 1
+        return prefixBytes == prefix.utf8CodeUnitCount ? .line : .statusPrefix
+    }
+
+    /// What is wrong with a byte that no line may hold, a carriage return included.
+    private func violation(_ byte: UInt8) -> HTTPError? {
+        switch byte {
+        case lineFeed: .bareLineFeed
+        case _ where isFieldValueByte(byte): nil
+        case carriageReturn: .malformedRequestLine
+        default: .controlCharacter
+        }
+    }
+}

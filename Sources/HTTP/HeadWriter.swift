@@ -1,0 +1,197 @@
+// Writes request and response heads. What it writes is strictly valid whatever came in: the version is
+// always HTTP/1.1, names are our own constants or come from a parsed head, and every value that comes
+// from elsewhere is checked before a byte of it is written. Which fields are written is up to the proxy.
+//
+// Invariant: no call writes a CR, LF, NUL or other control character but those that end its own line
+// (SwiftNIO GHSA-7fj7-39wj-c64f is what happens otherwise).
+
+/// Appends a head, line by line, to bytes that it owns.
+public struct HeadWriter: Sendable {
+    /// What has been written so far.
+    public private(set) var bytes: [UInt8] = []
+
+    /// A writer with nothing written and room for so many bytes.
+    public init(reservingCapacity capacity: Int = 1024) {
+        bytes.reserveCapacity(capacity)
+    }
+
+    /// Forgets what was written and keeps the room.
+    public mutating func removeAll() {
+        bytes.removeAll(keepingCapacity: true)
+    }
+
+    /// The request line with the method and target of a parsed head.
+    public mutating func requestLine(of head: RequestHead) {
+        append(head.methodRange, of: head.section)
+        bytes.append(space)
+        append(head.target, of: head.section)
+        append(" HTTP/1.1\r\n")
+    }
+
+    /// The request line with the method of a parsed head and another target, which has to be `*` or to
+    /// begin with `/`; if it holds what a target can not hold, nothing is written.
+    public mutating func requestLine(of head: RequestHead, target: [UInt8]) throws(HTTPError) {
+        guard target.first == 0x2F || target == [0x2A] else { throw .unsafeOutgoingBytes }
+        for byte in target where !isTargetByte(byte) { throw .unsafeOutgoingBytes }
+        append(head.methodRange, of: head.section)
+        bytes.append(space)
+        bytes.append(contentsOf: target)
+        append(" HTTP/1.1\r\n")
+    }
+
+    /// The status line of the proxy's own answer. Without a reason it is the standard one.
+    public mutating func statusLine(_ status: Int, reason: StaticString? = nil) {
+        precondition(status >= 100 && status <= 999, "a status has three digits")
+        let reason = reason ?? reasonPhrase(for: status)
+        requireFieldValue(reason)
+        append("HTTP/1.1 ")
+        append(decimal: UInt64(status))
+        bytes.append(space)
+        append(reason)
+        append("\r\n")
+    }
+
+    /// The status line with the status and the reason of a parsed head.
+    public mutating func statusLine(of head: ResponseHead) {
+        append("HTTP/1.1 ")
+        append(decimal: UInt64(head.status))
+        bytes.append(space)
+        append(head.reasonRange, of: head.section)
+        append("\r\n")
+    }
+
+    /// A field with a constant value.
+    public mutating func field(_ name: StaticString, _ value: StaticString) {
+        requireFieldValue(value)
+        begin(name)
+        append(value)
+        append("\r\n")
+    }
+
+    /// A field whose value is a number.
+    public mutating func field(_ name: StaticString, _ value: UInt64) {
+        begin(name)
+        append(decimal: value)
+        append("\r\n")
+    }
+
+    /// A field whose value is a number, which may not be negative.
+    public mutating func field(_ name: StaticString, _ value: Int) {
+        precondition(value >= 0, "no field of HTTP is a negative number")
+        field(name, UInt64(value))
+    }
+
+    /// A field with a value that comes from outside. If it holds a control character other than a tab,
+    /// it is refused and nothing is written.
+    public mutating func field(_ name: StaticString, _ value: Span<UInt8>) throws(HTTPError) {
+        for index in value.indices where !isFieldValueByte(value[index]) { throw .unsafeOutgoingBytes }
+        begin(name)
+        value.withUnsafeBufferPointer { bytes.append(contentsOf: $0) }
+        append("\r\n")
+    }
+
+    /// A field with a value that comes from outside, checked like a span.
+    public mutating func field(_ name: StaticString, _ value: [UInt8]) throws(HTTPError) {
+        try field(name, value.span)
+    }
+
+    /// A field with a value that comes from outside, checked like a span.
+    public mutating func field(_ name: StaticString, _ value: ArraySlice<UInt8>) throws(HTTPError) {
+        try field(name, value.span)
+    }
+
+    /// A field with a value that comes from outside, checked like a span. For paths that are not hot.
+    /// (It is labelled, because without a label every literal would be taken for a String.)
+    public mutating func field(_ name: StaticString, text: String) throws(HTTPError) {
+        try field(name, Array(text.utf8).span)
+    }
+
+    /// A field with a value out of a parsed head, such as a field's `value` or the `authority`.
+    public mutating func field(_ name: StaticString, _ value: Range<Int>, of head: RequestHead) {
+        begin(name)
+        append(value, of: head.section)
+        append("\r\n")
+    }
+
+    /// A field with a value out of a parsed head, such as a field's `value`.
+    public mutating func field(_ name: StaticString, _ value: Range<Int>, of head: ResponseHead) {
+        begin(name)
+        append(value, of: head.section)
+        append("\r\n")
+    }
+
+    /// A field of a parsed head as it is, the spelling of its name included.
+    public mutating func copy(fieldIndex: Int, of head: RequestHead) {
+        copy(head.section.fields[fieldIndex], of: head.section)
+    }
+
+    /// A field of a parsed head as it is, the spelling of its name included.
+    public mutating func copy(fieldIndex: Int, of head: ResponseHead) {
+        copy(head.section.fields[fieldIndex], of: head.section)
+    }
+
+    /// All fields of a parsed head that are to be passed on, in their order, but for these.
+    public mutating func copyForwardableFields(of head: RequestHead, except names: FieldNameSet = []) {
+        copyForwardableFields(of: head.section, except: names)
+    }
+
+    /// All fields of a parsed head that are to be passed on, in their order, but for these.
+    public mutating func copyForwardableFields(of head: ResponseHead, except names: FieldNameSet = []) {
+        copyForwardableFields(of: head.section, except: names)
+    }
+
+    /// The empty line that ends a head.
+    public mutating func end() {
+        append("\r\n")
+    }
+}
+
+// MARK: - Pieces of lines
+
+extension HeadWriter {
+    private mutating func copyForwardableFields(of section: FieldSection, except names: FieldNameSet) {
+        for field in section.fields where field.isForwardable && !names.contains(field.known) {
+            copy(field, of: section)
+        }
+    }
+
+    private mutating func copy(_ field: Field, of section: FieldSection) {
+        append(field.name, of: section)
+        append(": ")
+        append(field.value, of: section)
+        append("\r\n")
+    }
+
+    private mutating func begin(_ name: StaticString) {
+        precondition(name.utf8CodeUnitCount > 0, "a field name is not empty")
+        for index in 0..<name.utf8CodeUnitCount {
+            precondition(isTokenCharacter(name.utf8Start[index]), "a field name is a token")
+        }
+        append(name)
+        append(": ")
+    }
+
+    private func requireFieldValue(_ value: StaticString) {
+        for index in 0..<value.utf8CodeUnitCount {
+            precondition(isFieldValueByte(value.utf8Start[index]), "a value holds no control character")
+        }
+    }
+
+    private mutating func append(_ text: StaticString) {
+        bytes.append(contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+    }
+
+    private mutating func append(_ range: Range<Int>, of section: FieldSection) {
+        bytes.append(contentsOf: section.bytes[range])
+    }
+
+    private mutating func append(decimal value: UInt64) {
+        let start = bytes.count
+        var rest = value
+        repeat {
+            bytes.append(0x30 + UInt8(truncatingIfNeeded: rest % 10))
+            rest /= 10
+        } while rest > 0
+        bytes[start...].reverse()
+    }
+}

@@ -1,0 +1,41 @@
+// Walks the elements of a comma-separated field value (RFC 9110 section 5.6.1) without copying them.
+// What an element means is left to the caller.
+//
+// Invariant: the walk never leaves the value's range, and all of it together costs one pass.
+
+/// The elements of a comma-separated value. Blanks around an element are cut off, empty elements are
+/// skipped, and a comma inside a quoted string does not split. A quoted string that never ends takes
+/// the rest of the value with it.
+public struct ListElements: Sendable {
+    private var position: Int
+    private let end: Int
+
+    /// A walk over the value at this range.
+    public init(_ value: Range<Int>) {
+        position = value.lowerBound
+        end = value.upperBound
+    }
+
+    /// The range of the next element in the same bytes, or nil after the last one.
+    public mutating func next(in bytes: Span<UInt8>) -> Range<Int>? {
+        while position < end {
+            let start = position
+            var isQuoted = false
+            scan: while position < end {
+                switch bytes[position] {
+                case 0x22: isQuoted.toggle()
+                case 0x5C where isQuoted: position += 1
+                case 0x2C where !isQuoted: break scan
+                default: break
+                }
+                position += 1
+            }
+            // A backslash at the very end may have stepped over it.
+            let elementEnd = min(position, end)
+            position = elementEnd + 1
+            let element = trimmingBlanks(bytes, start..<elementEnd)
+            if !element.isEmpty { return element }
+        }
+        return nil
+    }
+}

@@ -1,0 +1,40 @@
+// Request methods (RFC 9110 section 9). Only those whose meaning the proxy acts upon have names; any
+// other token passes with its bytes as they are, so `other` loses nothing.
+
+/// A request method; letters are compared exactly, for methods are case-sensitive.
+public enum Method: UInt8, Sendable {
+    case get, head, post, put, delete, options, trace, patch, connect, other
+
+    /// Whether the method only reads (RFC 9110 section 9.2.1). An unknown method is not safe.
+    public var isSafe: Bool {
+        switch self {
+        case .get, .head, .options, .trace: true
+        case .post, .put, .delete, .patch, .connect, .other: false
+        }
+    }
+
+    /// Whether a request may be sent again after a connection died (RFC 9110 section 9.2.2).
+    public var isIdempotent: Bool {
+        switch self {
+        case .get, .head, .options, .trace, .put, .delete: true
+        case .post, .patch, .connect, .other: false
+        }
+    }
+
+    /// The method that these bytes spell.
+    init(_ bytes: Span<UInt8>, _ range: Range<Int>) {
+        self =
+            switch range.count {
+            case 3 where equals(bytes, range, "GET"): .get
+            case 3 where equals(bytes, range, "PUT"): .put
+            case 4 where equals(bytes, range, "HEAD"): .head
+            case 4 where equals(bytes, range, "POST"): .post
+            case 5 where equals(bytes, range, "TRACE"): .trace
+            case 5 where equals(bytes, range, "PATCH"): .patch
+            case 6 where equals(bytes, range, "DELETE"): .delete
+            case 7 where equals(bytes, range, "OPTIONS"): .options
+            case 7 where equals(bytes, range, "CONNECT"): .connect
+            default: .other
+            }
+    }
+}

@@ -1,0 +1,160 @@
+// A request head, checked and understood (RFC 9110 and RFC 9112 sections 3 to 9). Where it ends is
+// found by HeadScanner; what it is routed to, and what credentials are in it, is for others.
+//
+// Invariant: a value of this type is a request with one meaning only: one host, at most one framing, a
+// target that may be written into a request line, and fields that may be written into field lines.
+
+/// A request head and its own copy of the bytes; all ranges are into that copy.
+public struct RequestHead: Sendable {
+    var section: FieldSection
+
+    /// The method, if it is one the proxy knows; its bytes are at `methodRange`.
+    public let method: Method
+    /// The method's bytes, their case kept.
+    public let methodRange: Range<Int>
+    /// What follows the method in the request line to be forwarded: path and query, or `*` with
+    /// OPTIONS. Of an absolute-form target it is the part behind the authority.
+    public let target: Range<Int>
+    /// The host and port to be forwarded in Host: those of an absolute-form target, else of the Host
+    /// field. Empty only in HTTP/1.0 without Host.
+    public let authority: Range<Int>
+    /// 1 for HTTP/1.1, 0 for HTTP/1.0.
+    public let minorVersion: Int
+    /// How the body is delimited; never `.untilClose`.
+    public let framing: BodyFraming
+    /// Whether the client wants to send another request on the connection (RFC 9112 section 9.3).
+    public let keepsAlive: Bool
+    /// Whether the client waits for a 100 before it sends the body (RFC 9110 section 10.1.1): never
+    /// without a body, never in HTTP/1.0.
+    public let expectsContinue: Bool
+    /// Whether an Expect field holds anything other than `100-continue`, to be answered with 417.
+    public let hasUnknownExpectation: Bool
+    /// The protocols of an upgrade that may be passed on, as the Upgrade field's value; nil if none is
+    /// asked for, in HTTP/1.0, with a body, and if the list holds HTTP/2 or TLS.
+    public let upgradeProtocol: Range<Int>?
+    /// Whether Accept names `text/event-stream`, in any case of letters; parameters are not looked at.
+    public let acceptsEventStream: Bool
+
+    /// Parses one whole head as `HeadScanner` delimited it, empty lines before it included. Throws on
+    /// the first violation; bytes missing or left over are `truncatedHead`.
+    public static func parse(_ bytes: Span<UInt8>, limits: HeadLimits) throws(HTTPError) -> RequestHead {
+        try RequestHead(bytes, limits)
+    }
+
+    private init(_ bytes: Span<UInt8>, _ limits: HeadLimits) throws(HTTPError) {
+        var section = try FieldSection(copying: bytes, limits: limits)
+        let line = try RequestLine(bytes, limits: limits)
+        methodRange = line.method
+        method = Method(bytes, line.method)
+        minorVersion = line.minorVersion
+        let target = try RequestTarget(resolving: line.target, in: &section.bytes, method: method)
+        self.target = target.forwarded
+        try section.parseFields(from: line.end, limits: limits)
+
+        authority = try Self.authority(section, target: target, minorVersion: line.minorVersion)
+        let framingFields = try FramingFields(section, kind: .request, minorVersion: line.minorVersion)
+        framing = framingFields.isChunked ? .chunked : framingFields.contentLength.map { .length($0) } ?? .none
+        let options = try section.applyConnectionOptions()
+        keepsAlive = !options.close && (minorVersion == 1 || options.keepAlive)
+        let hasBody = framing != .none && framing != .length(0)
+        let expectation = Self.expectation(section)
+        expectsContinue = expectation.isContinue && minorVersion == 1 && hasBody
+        hasUnknownExpectation = expectation.isUnknown
+        upgradeProtocol = options.upgrade && minorVersion == 1 && !hasBody ? Self.upgradeProtocol(section) : nil
+        acceptsEventStream = Self.acceptsEventStream(section)
+        self.section = section
+    }
+
+    /// The bytes of the head. They are as they were received but for an absolute-form target, inside
+    /// which the missing `/` of an empty path may have been supplied.
+    public var bytes: [UInt8] { section.bytes }
+
+    /// The field lines in their order.
+    public var fields: [Field] { section.fields }
+
+    /// The value of the first field of that name.
+    public func firstValue(of name: FieldName) -> Range<Int>? { section.firstValue(of: name) }
+
+    /// How many fields of that name there are.
+    public func count(of name: FieldName) -> Int { section.count(of: name) }
+
+    /// Whether there is a field of that name.
+    public func contains(_ name: FieldName) -> Bool { section.names.contains(name) }
+
+    /// Whether an element of any field of that name is this token, which has to be given in lower case.
+    /// What follows `;` or `=` in an element is left aside.
+    public func listContains(_ name: FieldName, _ lowercasedToken: StaticString) -> Bool {
+        section.listContains(name, lowercasedToken)
+    }
+
+    /// Whether the field is to be passed on as it is (RFC 9110 section 7.6.1). False for fields of this
+    /// connection, for those that Connection names unless they are meant for every recipient, for those
+    /// that frame the body, and for Host, which is written from `authority`.
+    public func isForwardable(fieldIndex: Int) -> Bool { section.fields[fieldIndex].isForwardable }
+}
+
+// MARK: - The meaning of single fields
+
+extension RequestHead {
+    /// One valid Host field, whose place an absolute-form target takes (RFC 9112 sections 3.2 and 3.2.2).
+    private static func authority(
+        _ section: FieldSection, target: RequestTarget, minorVersion: Int
+    ) throws(HTTPError) -> Range<Int> {
+        guard let host = section.firstValue(of: .host) else {
+            guard minorVersion == 0 else { throw .missingHost }
+            return target.authority ?? target.forwarded.lowerBound..<target.forwarded.lowerBound
+        }
+        guard section.count(of: .host) == 1 else { throw .doubledHost }
+        let isReplaced = target.authority != nil
+        guard Authority.isValid(section.bytes.span, host) || (isReplaced && host.isEmpty) else { throw .invalidHost }
+        return target.authority ?? host
+    }
+
+    private static func expectation(_ section: FieldSection) -> (isContinue: Bool, isUnknown: Bool) {
+        guard section.names.contains(.expect) else { return (false, false) }
+        var isContinue = false
+        var isUnknown = false
+        for field in section.fields where field.known == .expect {
+            if equalsIgnoringCase(section.bytes.span, field.value, "100-continue") {
+                isContinue = true
+            } else {
+                isUnknown = true
+            }
+        }
+        return (isContinue, isUnknown)
+    }
+
+    /// The value of the one Upgrade field (RFC 9110 section 7.8), unless it offers what could not be
+    /// passed through as plain bytes without hiding requests from the proxy: HTTP itself, or TLS.
+    private static func upgradeProtocol(_ section: FieldSection) -> Range<Int>? {
+        guard section.count(of: .upgrade) == 1, let value = section.firstValue(of: .upgrade) else { return nil }
+        let bytes = section.bytes.span
+        var elements = ListElements(value)
+        var isEmpty = true
+        while let element = elements.next(in: bytes) {
+            isEmpty = false
+            var nameEnd = element.lowerBound
+            while nameEnd < element.upperBound, isTokenCharacter(bytes[nameEnd]) { nameEnd += 1 }
+            let name = element.lowerBound..<nameEnd
+            guard !name.isEmpty, nameEnd == element.upperBound || bytes[nameEnd] == 0x2F else { return nil }
+            if equalsIgnoringCase(bytes, name, "h2c") || equalsIgnoringCase(bytes, name, "h2")
+                || equalsIgnoringCase(bytes, name, "http") || equalsIgnoringCase(bytes, name, "tls")
+            {
+                return nil
+            }
+        }
+        return isEmpty ? nil : value
+    }
+
+    private static func acceptsEventStream(_ section: FieldSection) -> Bool {
+        guard section.names.contains(.accept) else { return false }
+        for field in section.fields where field.known == .accept {
+            var elements = ListElements(field.value)
+            while let element = elements.next(in: section.bytes.span) {
+                let mediaType = withoutParameters(section.bytes.span, element)
+                if equalsIgnoringCase(section.bytes.span, mediaType, "text/event-stream") { return true }
+            }
+        }
+        return false
+    }
+}

@@ -1,0 +1,150 @@
+// A response head, checked and understood (RFC 9110 section 15, RFC 9112 sections 4 to 9). An error in
+// it is the upstream's fault and becomes a 502. Which request it answers is not known here, so the
+// body's framing is asked for with that request's method.
+//
+// Invariant: a value of this type has at most one framing and fields that may be written into field lines.
+
+/// A response head and its own copy of the bytes; all ranges are into that copy.
+public struct ResponseHead: Sendable {
+    var section: FieldSection
+    private let framingFields: FramingFields
+
+    /// The status code, from 100 to 999.
+    public let status: Int
+    /// The reason phrase, which may be empty.
+    public let reasonRange: Range<Int>
+    /// 1 for HTTP/1.1, 0 for HTTP/1.0.
+    public let minorVersion: Int
+    /// Whether the upstream keeps the connection for another request (RFC 9112 section 9.3), as far as
+    /// the head says so. Also false where 1xx or 204 announce a body, which they can not have: what
+    /// would follow on such a connection is anybody's guess.
+    public let keepsAlive: Bool
+    /// Whether Content-Type is `text/event-stream`, in any case of letters and with any parameters. Of
+    /// several Content-Type fields, all have to be.
+    public let isEventStream: Bool
+    /// Whether the body is as the origin wrote it: no Content-Encoding but `identity`.
+    public let contentEncodingIsIdentity: Bool
+
+    /// Parses one whole head as `HeadScanner` delimited it. Throws on the first violation; bytes
+    /// missing or left over are `truncatedHead`.
+    public static func parse(_ bytes: Span<UInt8>, limits: HeadLimits) throws(HTTPError) -> ResponseHead {
+        try ResponseHead(bytes, limits)
+    }
+
+    private init(_ bytes: Span<UInt8>, _ limits: HeadLimits) throws(HTTPError) {
+        var section = try FieldSection(copying: bytes, limits: limits)
+        let line = try StatusLine(bytes)
+        status = line.status
+        reasonRange = line.reason
+        minorVersion = line.minorVersion
+        try section.parseFields(from: line.end, limits: limits)
+        framingFields = try FramingFields(section, kind: .response, minorVersion: line.minorVersion)
+        let options = try section.applyConnectionOptions()
+        let announcesImpossibleBody =
+            (status < 200 || status == 204) && (framingFields.isChunked || framingFields.contentLength ?? 0 > 0)
+        keepsAlive = !options.close && (minorVersion == 1 || options.keepAlive) && !announcesImpossibleBody
+        isEventStream = Self.isEventStream(section)
+        contentEncodingIsIdentity = Self.contentEncodingIsIdentity(section)
+        self.section = section
+    }
+
+    /// Whether this is an interim answer that another one follows: 1xx but 101 (RFC 9110 section 15.2).
+    public var isInterim: Bool { status < 200 && status != 101 }
+
+    /// The announced length. For an answer to HEAD and a 304 it is the length that a body would have
+    /// had; it is to be written anew, since Content-Length is not forwardable.
+    public var contentLength: UInt64? { framingFields.contentLength }
+
+    /// How the body is delimited (RFC 9112 section 6.3), given the method of the request that this
+    /// answers. No answer to HEAD has a body, nor has 1xx, 204 or 304. Everything that can be wrong with
+    /// the two framing fields was refused by `parse`; what can still be thrown is that a CONNECT, which
+    /// is never sent, was answered.
+    public func framing(requestMethod: Method) throws(HTTPError) -> BodyFraming {
+        guard requestMethod != .connect else { throw .connectNotSupported }
+        if requestMethod == .head || status < 200 || status == 204 || status == 304 { return .none }
+        if framingFields.isChunked { return .chunked }
+        if let length = framingFields.contentLength { return .length(length) }
+        return .untilClose
+    }
+
+    /// The bytes of the head as they were received.
+    public var bytes: [UInt8] { section.bytes }
+
+    /// The field lines in their order.
+    public var fields: [Field] { section.fields }
+
+    /// The value of the first field of that name.
+    public func firstValue(of name: FieldName) -> Range<Int>? { section.firstValue(of: name) }
+
+    /// How many fields of that name there are.
+    public func count(of name: FieldName) -> Int { section.count(of: name) }
+
+    /// Whether there is a field of that name.
+    public func contains(_ name: FieldName) -> Bool { section.names.contains(name) }
+
+    /// Whether an element of any field of that name is this token, which has to be given in lower case.
+    /// What follows `;` or `=` in an element is left aside.
+    public func listContains(_ name: FieldName, _ lowercasedToken: StaticString) -> Bool {
+        section.listContains(name, lowercasedToken)
+    }
+
+    /// Whether the field is to be passed on as it is (RFC 9110 section 7.6.1), with the same rule as
+    /// `RequestHead.isForwardable(fieldIndex:)`; a 101 is no exception: the proxy writes its own
+    /// Connection and Upgrade.
+    public func isForwardable(fieldIndex: Int) -> Bool { section.fields[fieldIndex].isForwardable }
+
+    private static func isEventStream(_ section: FieldSection) -> Bool {
+        guard section.names.contains(.contentType) else { return false }
+        let bytes = section.bytes.span
+        for field in section.fields where field.known == .contentType {
+            let mediaType = withoutParameters(bytes, field.value)
+            guard equalsIgnoringCase(bytes, mediaType, "text/event-stream") else { return false }
+        }
+        return true
+    }
+
+    private static func contentEncodingIsIdentity(_ section: FieldSection) -> Bool {
+        guard section.names.contains(.contentEncoding) else { return true }
+        for field in section.fields where field.known == .contentEncoding {
+            var elements = ListElements(field.value)
+            while let element = elements.next(in: section.bytes.span) {
+                guard equalsIgnoringCase(section.bytes.span, element, "identity") else { return false }
+            }
+        }
+        return true
+    }
+}
+
+/// The first line of a response (RFC 9112 section 4).
+private struct StatusLine {
+    let minorVersion: Int
+    let status: Int
+    let reason: Range<Int>
+    /// Where the first field line begins.
+    let end: Int
+
+    /// Parses `HTTP/1.x SP 3DIGIT [ SP reason ]`. The blank behind the digits is demanded of senders,
+    /// but servers leave it out together with the reason, and no other reading of that exists.
+    init(_ bytes: Span<UInt8>) throws(HTTPError) {
+        let lineEnd = try FieldSection.lineEnd(bytes, from: 0)
+        guard lineEnd >= 12, equals(bytes, 0..<5, "HTTP/"), isDigit(bytes[5]), bytes[8] == space else {
+            throw .malformedStatusLine
+        }
+        if equals(bytes, 5..<8, "1.1") {
+            minorVersion = 1
+        } else if equals(bytes, 5..<8, "1.0") {
+            minorVersion = 0
+        } else {
+            throw .unsupportedVersion
+        }
+        var status = 0
+        for index in 9..<12 {
+            guard isDigit(bytes[index]) else { throw .malformedStatusLine }
+            status = status * 10 + Int(bytes[index] &- 0x30)
+        }
+        guard status >= 100, lineEnd == 12 || bytes[12] == space else { throw .malformedStatusLine }
+        self.status = status
+        reason = min(13, lineEnd)..<lineEnd
+        end = lineEnd + 2
+    }
+}

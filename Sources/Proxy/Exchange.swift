@@ -1,0 +1,542 @@
+// One request and its response, between a downstream that takes a head, body bytes and an end, and an upstream
+// connection that is chosen, replaced where repeating is safe, and given back. How bytes are framed for the client is the
+// downstream's matter; how records are written is ExchangeLog.swift's.
+// Invariant: an exchange finishes exactly once, with one cause; afterwards it holds neither side.
+
+import Configuration
+import EventStream
+import HTTP
+import Reactor
+import StreamLog
+
+/// Why an exchange is over, for the log.
+struct Ending {
+    var cause: Cause
+    /// What was seen: the proxy's own words.
+    var evidence: String
+    var error: SystemError?
+    /// The limit of the configuration that was reached, by name.
+    var limit: String?
+}
+
+/// One request and its response.
+final class Exchange {
+    /// Facts about the exchange that are either so or not.
+    struct Flags: OptionSet {
+        let rawValue: UInt16
+        /// The request may be sent again on another connection: idempotent (RFC 9110 section 9.2.2), without a body.
+        static let isRepeatable = Flags(rawValue: 1)
+        static let expectsContinue = Flags(rawValue: 1 << 1)
+        static let asksForUpgrade = Flags(rawValue: 1 << 2)
+        static let responseHeadSent = Flags(rawValue: 1 << 3)
+        static let isStream = Flags(rawValue: 1 << 4)
+        static let isTunnel = Flags(rawValue: 1 << 5)
+        /// The token came in the URL or a cookie, so the answer is kept from caches and referrers.
+        static let isBridged = Flags(rawValue: 1 << 6)
+        static let discardsRequestBody = Flags(rawValue: 1 << 7)
+        static let isFinished = Flags(rawValue: 1 << 8)
+        static let upstreamKeepsAlive = Flags(rawValue: 1 << 9)
+        static let clientEnded = Flags(rawValue: 1 << 10)
+        static let upstreamEnded = Flags(rawValue: 1 << 11)
+        static let usedReusedConnection = Flags(rawValue: 1 << 12)
+        static let endsAtBoundary = Flags(rawValue: 1 << 13)
+    }
+
+    let proxy: ProxyWorker
+    let number: UInt64
+    let summary: RequestSummary
+    let method: Method
+    var flags: Flags
+    private(set) var downstream: DownstreamConnection?
+    private(set) var upstream: UpstreamConnection?
+    /// The route's place in the configuration; nil when none matched.
+    private(set) var routeIndex: Int?
+    /// The request's head for the upstream; kept until a response begins, because it may have to be sent again.
+    private var requestHead: [UInt8] = []
+    /// Where the chosen server's name has to be put into the head as Host; nil where the client's stands.
+    private var hostOffset: Int?
+    private var requestFraming = OutgoingFraming.none
+    private var responseBody = BodyRelay(framing: .none)
+    var account: ExchangeAccount
+    var weaver: Weaver
+    /// Why the stream is not woven; nil when it is. Matters for streams only.
+    var notWovenBecause: NotWovenReason?
+    private var search = ServerSearch()
+    /// When the proxy answers `Expect: 100-continue` in the upstream's place; `.max` when it does not.
+    private(set) var continueDeadline = Int64.max
+
+    init(proxy: ProxyWorker, downstream: DownstreamConnection, head: RequestHead?) {
+        self.proxy = proxy
+        self.downstream = downstream
+        number = proxy.takeExchangeNumber()
+        summary = RequestSummary(head)
+        method = head?.method ?? .other
+        flags = []
+        account = ExchangeAccount(now: proxy.worker.now)
+        weaver = Weaver(resumes: head?.contains(.lastEventID) ?? false)
+    }
+
+    var route: CompiledRoute? { routeIndex.map { proxy.settings.routes[$0] } }
+    var isStream: Bool { flags.contains(.isStream) }
+    var isTunnel: Bool { flags.contains(.isTunnel) }
+    /// How many connections were tried.
+    var attemptCount: Int { search.attempts }
+    private var now: Int64 { proxy.worker.now }
+
+    // MARK: The request
+
+    /// Finds the route, applies its rules and begins to look for a server. Called once.
+    func start(_ head: RequestHead) {
+        guard let downstream else { return }
+        let bytes = head.bytes.span
+        let target = bytes.extracting(head.target)
+        let path = RequestSummary.path(of: target)
+        guard let index = proxy.settings.table.match(
+            host: bytes.extracting(head.authority), path: target.extracting(path))
+        else {
+            return refuse(Refusal(status: 404, cause: .noRoute, evidence: "no route for this host and path", closes: false))
+        }
+        routeIndex = index
+        if head.hasUnknownExpectation {
+            return refuse(Refusal(status: 417, cause: .clientProtocolError, evidence: "an expectation other than 100-continue"))
+        }
+        do {
+            let forwarding = RequestForwarding(
+                head: head, route: proxy.settings.routes[index], peer: downstream.peer, isTrusted: downstream.isTrusted)
+            let outcome = try forwarding.build(fingerprinter: proxy.shared.fingerprinter)
+            switch outcome {
+            case .refused(let refusal):
+                flags.insert(.isBridged)
+                return refuse(refusal)
+            case .forward(let request):
+                requestHead = request.head
+                hostOffset = request.hostOffset
+                account.tokenFingerprint = request.tokenFingerprint
+                account.tokenOrigin = request.tokenOrigin
+                if request.isBridged { flags.insert(.isBridged) }
+            }
+        } catch {
+            return refuse(Refusal(error))
+        }
+        requestFraming =
+            switch head.framing {
+            case .none, .untilClose: .none
+            case .length: .plain
+            case .chunked: .chunked
+            }
+        if head.expectsContinue { flags.insert(.expectsContinue) }
+        if head.upgradeProtocol != nil { flags.insert(.asksForUpgrade) }
+        if head.method.isIdempotent, head.framing == .none, head.upgradeProtocol == nil { flags.insert(.isRepeatable) }
+        connect()
+    }
+
+    /// Whether the request's body can be taken now.
+    var takesRequestBody: Bool {
+        if flags.contains(.discardsRequestBody) { return true }
+        return search.isConnected && upstream.map { $0.pendingCount == 0 } == true
+    }
+
+    /// Whether all of the request has been received and passed on.
+    var isRequestComplete: Bool { downstream?.isRequestComplete ?? true }
+
+    /// A piece of the request's body came.
+    func sendRequestBody(_ payload: UnsafeMutableRawBufferPointer, isLast: Bool) {
+        account.requestBytes += UInt64(payload.count)
+        continueDeadline = .max
+        guard !flags.contains(.discardsRequestBody), let upstream else { return }
+        upstream.send(requestFraming.frame(payload, isLast: isLast))
+    }
+
+    // MARK: Finding a server
+
+    private var group: ServerGroup { proxy.groups[route!.route.upstreamIndex] }
+
+    private func connect() {
+        while search.attempts < ServerSearch.attemptLimit {
+            guard let candidate = search.next(in: group, now: now) else { break }
+            search.attempts += 1
+            let server = group.servers[candidate.server]
+            if flags.contains(.isRepeatable), !search.wantsFresh, let idle = group.takeIdle(candidate.server) {
+                search.attempts -= 1
+                flags.insert(.usedReusedConnection)
+                take(idle)
+                idle.reuse(for: self)
+                return sendRequest()
+            }
+            flags.remove(.usedReusedConnection)
+            guard let address = candidate.address else {
+                search.failed(.nameNotResolved, nil, server: candidate.server, in: group, now: now)
+                continue
+            }
+            let connection = UpstreamConnection(worker: proxy.worker, group: group, server: server)
+            do {
+                account.connectStartedAt = now
+                try connection.connect(to: address, for: self)
+                return take(connection)
+            } catch {
+                search.failed(.connectFailed, error, server: candidate.server, in: group, now: now)
+            }
+        }
+        giveUpConnecting()
+    }
+
+    private func take(_ connection: UpstreamConnection) {
+        upstream = connection
+        connection.server.activeCount += 1
+    }
+
+    private func leaveUpstream(isClean: Bool) {
+        guard let upstream else { return }
+        self.upstream = nil
+        search.isConnected = false
+        upstream.server.activeCount -= 1
+        upstream.exchangeEnded(isClean: isClean)
+    }
+
+    /// The connection stands.
+    func connected() {
+        account.connectMilliseconds = UInt32(clamping: now - account.connectStartedAt)
+        search.succeeded(in: group)
+        sendRequest()
+    }
+
+    /// The connection could not be made; it has closed itself. Nothing was sent, so any request may go elsewhere.
+    func connectFailed(_ cause: Cause, _ error: SystemError) {
+        let server = search.server
+        account.failedServer = upstream?.server.name
+        upstream?.server.activeCount -= 1
+        upstream = nil
+        search.failed(cause, error, server: server, in: group, now: now)
+        connect()
+    }
+
+    private func giveUpConnecting() {
+        let cause = search.lastCause
+        let evidence =
+            switch cause {
+            case .connectTimeout: "no answer to a connection attempt within \(group.upstream.connectTimeoutMilliseconds) ms"
+            case .nameNotResolved: "the server's name has no address"
+            default: search.lastError.map { "connect: \($0.message)" } ?? "no server could be reached"
+            }
+        refuse(
+            Refusal(
+                status: cause == .connectTimeout ? 504 : 502, cause: cause, evidence: evidence,
+                errnoName: search.lastError?.name, closes: false))
+    }
+
+    private func sendRequest() {
+        guard let upstream else { return }
+        search.isConnected = true
+        account.requestSentAt = now
+        upstream.sendRequest(requestHeadForServer(upstream.server))
+        if flags.contains(.expectsContinue), !isRequestComplete { continueDeadline = now + 1000 }
+        if continueDeadline < .max { upstream.wake(atMilliseconds: continueDeadline) }
+        downstream?.requestCanGoOn()
+    }
+
+    private func requestHeadForServer(_ server: ServerState) -> [UInt8] {
+        guard let hostOffset else { return requestHead }
+        var head = requestHead
+        head.insert(contentsOf: Array("Host: \(server.name)\r\n".utf8), at: hostOffset)
+        return head
+    }
+
+    /// Repeats the request on a new connection when the present one was dead before it answered, and repeating is safe.
+    private func repeats(_ upstream: UpstreamConnection, wasInHead: Bool) -> Bool {
+        guard wasInHead, upstream.isReused, !upstream.hasBegunResponse, flags.contains(.isRepeatable) else { return false }
+        leaveUpstream(isClean: false)
+        search.retryFresh()
+        connect()
+        return true
+    }
+
+    // MARK: The response's head
+
+    /// A 1xx came: it is passed on to clients that know such (RFC 9110 section 15.2).
+    func receiveInterim(_ head: ResponseHead) {
+        guard let downstream, downstream.takesInterimResponses, continueDeadline != .max || head.status != 100 else { return }
+        if head.status == 100 { continueDeadline = .max }
+        var writer = HeadWriter(reservingCapacity: 256)
+        writer.statusLine(of: head)
+        writer.copyForwardableFields(of: head)
+        writer.end()
+        downstream.send(writer.bytes)
+    }
+
+    /// The upstream did not say whether it wants the body; the client shall not wait for ever (RFC 9110 section 10.1.1).
+    func continueByItself() {
+        guard continueDeadline != .max else { return }
+        continueDeadline = .max
+        guard let downstream, downstream.takesInterimResponses else { return }
+        downstream.send(Array("HTTP/1.1 100 Continue\r\n\r\n".utf8))
+    }
+
+    /// The response's head came.
+    func receive(_ head: ResponseHead) throws(HTTPError) {
+        guard let downstream, let upstream, let route else { return }
+        if head.status == 101 { return startTunnel(head) }
+        let framing = try head.framing(requestMethod: method)
+        requestHead = []
+        continueDeadline = .max
+        account.responseMilliseconds = UInt32(clamping: now - account.requestSentAt)
+        account.status = UInt16(clamping: head.status)
+        account.upstreamBegan(now: now)
+        if head.keepsAlive, framing != .untilClose { flags.insert(.upstreamKeepsAlive) }
+        responseBody = BodyRelay(framing: framing)
+        let isStream = head.isEventStream && head.status == 200 && framing != .none
+        if isStream {
+            flags.insert(.isStream)
+            notWovenBecause = !head.contentEncodingIsIdentity ? .compressed : route.heartbeat == nil ? .heartbeatOff : nil
+        }
+        let plan = ResponseForwarding(
+            head: head, framing: framing, isWoven: isStream && notWovenBecause == nil, isStream: isStream,
+            isBridged: flags.contains(.isBridged), client: downstream.responseTerms(asksForUpgrade: flags.contains(.asksForUpgrade)))
+        var response = plan.build(method: method)
+        if isStream, notWovenBecause == nil, route.opensWithComment {
+            let comment = Heartbeat.openingComment(at: weaver.placement)
+            plan.append(comment, to: &response)
+            weaver.didWeave()
+            account.bytesToClient += UInt64(comment.count)
+        }
+        flags.insert(.responseHeadSent)
+        upstream.readLimitBytes = UInt32(clamping: proxy.settings.configuration.limits.pendingBytesPerStream)
+        downstream.beginResponse(response, framing: plan.outgoingFraming, keepsAlive: plan.keepsAlive, endsByClosing: plan.endsByClosing)
+        account.clientWasSent(now: now)
+        if isStream {
+            proxy.log(openingRecord())
+            if notWovenBecause == nil { downstream.wake(atMilliseconds: nextHeartbeatAt) }
+            if proxy.isDraining { endAtBoundary() }
+        }
+    }
+
+    // MARK: The response's body
+
+    /// How long the upstream may be silent now, in milliseconds; nil for as long as it likes.
+    var upstreamSilenceLimitMilliseconds: Int64? {
+        if isTunnel { return nil }
+        let upstream = group.upstream
+        return isStream ? upstream.streamSilenceTimeoutMilliseconds.map(Int64.init) : Int64(upstream.idleTimeoutMilliseconds)
+    }
+
+    /// Bytes came behind the response's head.
+    func receive(_ bytes: UnsafeMutableRawBufferPointer, from start: Int) {
+        if isTunnel { return receiveFromTunnel(UnsafeRawBufferPointer(rebasing: bytes[start...])) }
+        guard let downstream, let upstream else { return }
+        let piece: BodyRelay.Piece
+        do {
+            piece = try responseBody.take(bytes, from: start)
+        } catch {
+            return upstreamBrokeRules("\(error.reason)")
+        }
+        if piece.consumed < bytes.count { flags.remove(.upstreamKeepsAlive) }
+        if !piece.payload.isEmpty || piece.isLast { pass(piece.payload, isLast: piece.isLast, to: downstream) }
+        if piece.isLast {
+            finishResponse(evidence: "the response's end was received")
+        } else if flags.contains(.endsAtBoundary), weaver.placement == .betweenEvents {
+            endStream()
+        } else if downstream.pendingCount > 0 {
+            upstream.pauseReading()
+            downstream.expectDrain()
+        }
+    }
+
+    private func pass(_ payload: UnsafeMutableRawBufferPointer, isLast: Bool, to downstream: DownstreamConnection) {
+        account.upstreamSent(payload.count, now: now)
+        guard isStream, notWovenBecause != .compressed else {
+            account.sentToClient(payload.count, now: now)
+            return downstream.sendBody(payload, isLast: isLast)
+        }
+        let events = weaver.scanner.eventCount
+        let received = UnsafeMutableRawBufferPointer(payload).bindMemory(to: UInt8.self)
+        let forward = weaver.receive(UnsafeBufferPointer(received).span)
+        if events == 0, weaver.scanner.eventCount > 0 { account.noteFirstEvent(now: now) }
+        var out = UnsafeMutableRawBufferPointer(rebasing: payload[forward.range])
+        if forward.withheldCount > 0 {
+            // They lie before the range, in room that is free: bytes already taken, or the buffer's headroom.
+            let start = out.baseAddress! - forward.withheldCount
+            let mark = Weaver.byteOrderMark
+            start.storeBytes(of: mark.0, as: UInt8.self)
+            if forward.withheldCount > 1 { start.storeBytes(of: mark.1, toByteOffset: 1, as: UInt8.self) }
+            out = UnsafeMutableRawBufferPointer(start: start, count: out.count + forward.withheldCount)
+        }
+        account.sentToClient(out.count, now: now)
+        if !out.isEmpty || isLast { downstream.sendBody(out, isLast: isLast) }
+    }
+
+    private func finishResponse(evidence: String) {
+        let isClean = flags.contains(.upstreamKeepsAlive) && isRequestComplete
+        if isStream {
+            finish(Ending(cause: .upstreamFinished, evidence: evidence), upstreamIsClean: isClean) { $0.endResponse() }
+        } else {
+            finish(nil, upstreamIsClean: isClean) { $0.endResponse() }
+        }
+    }
+
+    /// The server has ended its sending.
+    func upstreamReachedEnd(wasInHead: Bool) {
+        guard let downstream, let upstream else { return }
+        if wasInHead {
+            if repeats(upstream, wasInHead: true) { return }
+            return refuse(
+                Refusal(
+                    status: 502, cause: upstream.hasBegunResponse ? .upstreamProtocolError : .upstreamNoResponse,
+                    evidence: upstream.hasBegunResponse ? "the response's head was cut off" : "closed without a response"))
+        }
+        if isTunnel { return tunnelEnded(.upstreamEnded) }
+        do {
+            try responseBody.finish()
+        } catch {
+            return cut(Ending(cause: .upstreamCutOff, evidence: "closed in the middle of the body: \(error.reason)"))
+        }
+        if isStream, notWovenBecause != .compressed {
+            let withheld = weaver.finish()
+            if withheld > 0 { downstream.sendOwn(withheld == 1 ? [0xEF] : [0xEF, 0xBB]) }
+        }
+        downstream.sendOwn([], isLast: true)
+        finishResponse(evidence: "the server closed a body that ends with its connection")
+    }
+
+    // MARK: Failures
+
+    /// The server's bytes are not HTTP.
+    func upstreamBrokeRules(_ evidence: String) {
+        let ending = Ending(cause: .upstreamProtocolError, evidence: evidence)
+        guard flags.contains(.responseHeadSent) else {
+            return refuse(Refusal(status: 502, cause: ending.cause, evidence: evidence))
+        }
+        cut(ending)
+    }
+
+    /// The connection to the server is broken.
+    func upstreamFailed(_ error: SystemError, wasInHead: Bool) {
+        guard let upstream else { return }
+        if repeats(upstream, wasInHead: wasInHead) { return }
+        let cause: Cause = error.meansUnreachable ? .upstreamVanished : .upstreamReset
+        guard flags.contains(.responseHeadSent) else {
+            return refuse(Refusal(status: 502, cause: cause, evidence: error.message, errnoName: error.name))
+        }
+        cut(Ending(cause: cause, evidence: error.message, error: error))
+    }
+
+    /// The server has sent nothing for as long as it may.
+    func upstreamSilent() {
+        cut(
+            Ending(
+                cause: .upstreamSilent,
+                evidence: "no byte from the server for \(upstreamSilenceLimitMilliseconds ?? 0) ms"))
+    }
+
+    /// The client is gone, or is no longer waited for. The upstream's side ends at once.
+    func clientLeft(_ ending: Ending) { finish(ending, upstreamIsClean: false) { $0.abandon() } }
+
+    /// Answers in the upstream's place; where an answer has begun already, it is cut.
+    func refuse(_ refusal: Refusal) {
+        let ending = Ending(
+            cause: refusal.cause, evidence: refusal.evidence,
+            error: nil, limit: refusal.limit)
+        guard !flags.contains(.responseHeadSent) else { return cut(ending) }
+        account.status = UInt16(clamping: refusal.status)
+        account.refusalErrnoName = refusal.errnoName
+        let isHead = method == .head
+        let isBridged = flags.contains(.isBridged)
+        finish(ending, upstreamIsClean: false) { downstream in
+            let closes = refusal.closes || !downstream.canKeepAlive
+            downstream.beginResponse(
+                refusal.response(isHead: isHead, closes: closes, isBridged: isBridged), framing: .none, keepsAlive: !closes)
+            downstream.endResponse()
+        }
+    }
+
+    /// Ends a response that has begun so that the client sees that it is incomplete.
+    private func cut(_ ending: Ending) { finish(ending, upstreamIsClean: false) { $0.cutResponse() } }
+
+    // MARK: Flow control
+
+    /// The server has taken all that was sent to it.
+    func upstreamDrained() { downstream?.requestCanGoOn() }
+
+    /// The client has taken all that was sent to it.
+    func downstreamDrained() {
+        account.clientWasSent(now: now)
+        if flags.contains(.clientEnded), isTunnel { return }
+        upstream?.resumeReading()
+    }
+
+    // MARK: The end
+
+    private func finish(_ ending: Ending?, upstreamIsClean: Bool, _ close: (DownstreamConnection) -> Void) {
+        guard !flags.contains(.isFinished), let downstream else { return }
+        flags.insert(.isFinished)
+        writeRecord(ending)
+        leaveUpstream(isClean: upstreamIsClean)
+        self.downstream = nil
+        downstream.exchangeFinished()
+        close(downstream)
+    }
+
+    /// The proxy ends: a stream is ended where no event is open, as soon as that is so.
+    func endAtBoundary() {
+        guard isStream else { return }
+        flags.insert(.endsAtBoundary)
+        if notWovenBecause == .compressed || weaver.placement == .betweenEvents { endStream() }
+    }
+
+    private func endStream() {
+        guard let downstream else { return }
+        downstream.sendOwn([], isLast: true)
+        finish(Ending(cause: .drained, evidence: "ended between two events because the proxy shuts down"), upstreamIsClean: false) {
+            $0.endResponse()
+        }
+    }
+
+    /// The grace period is over.
+    func endGrace() {
+        if isStream {
+            downstream?.sendOwn([], isLast: true)
+            finish(Ending(cause: .drained, evidence: "ended inside an event: no boundary came within the grace period"), upstreamIsClean: false) {
+                $0.endResponse()
+            }
+        } else {
+            cut(Ending(cause: .graceExpired, evidence: "the proxy shuts down and its grace period is over"))
+        }
+    }
+
+    // MARK: Tunnels
+
+    private func startTunnel(_ head: ResponseHead) {
+        guard let downstream, let upstream else { return }
+        guard flags.contains(.asksForUpgrade) else { return upstreamBrokeRules("a 101 that nobody asked for") }
+        requestHead = []
+        account.responseMilliseconds = UInt32(clamping: now - account.requestSentAt)
+        account.status = 101
+        flags.formUnion([.isTunnel, .responseHeadSent])
+        downstream.beginTunnel(ResponseForwarding.switchingProtocols(head))
+        upstream.readLimitBytes = UInt32(clamping: proxy.settings.configuration.limits.pendingBytesPerStream)
+    }
+
+    private func receiveFromTunnel(_ bytes: UnsafeRawBufferPointer) {
+        guard let downstream, let upstream, !bytes.isEmpty else { return }
+        account.sentToClient(bytes.count, now: now)
+        downstream.send(bytes)
+        guard downstream.pendingCount > 0 else { return }
+        upstream.pauseReading()
+        downstream.expectDrain()
+    }
+
+    /// The client's bytes in a tunnel.
+    func sendThroughTunnel(_ bytes: UnsafeRawBufferPointer) {
+        account.requestBytes += UInt64(bytes.count)
+        upstream?.send(bytes)
+    }
+
+    /// One side of a tunnel has ended its sending; the other is told, and when both have the tunnel is over.
+    func tunnelEnded(_ side: Flags) {
+        flags.insert(side)
+        if flags.isSuperset(of: [.clientEnded, .upstreamEnded]) {
+            return finish(nil, upstreamIsClean: false) { $0.endTunnel() }
+        }
+        if side == .clientEnded { upstream?.shutdownWhenDrained() } else { downstream?.shutdownWhenDrained() }
+        // The other side may say goodbye, but not stay for ever.
+        downstream?.expectTunnelEnd()
+    }
+}

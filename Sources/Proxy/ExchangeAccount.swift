@@ -1,0 +1,88 @@
+// What is counted and timed about one exchange, in few bytes: ten thousand idle streams hold one each. Nothing here
+// acts on the numbers; ExchangeLog.swift writes them.
+
+import StreamLog
+
+/// Counts and times of one exchange. Moments are monotonic milliseconds; spans that may be missing are `UInt32.max`.
+struct ExchangeAccount {
+    static let missing = UInt32.max
+
+    let startedAt: Int64
+    var connectStartedAt: Int64 = 0
+    var requestSentAt: Int64 = 0
+    private(set) var lastUpstreamByteAt: Int64 = 0
+    private(set) var lastClientByteAt: Int64 = 0
+    /// Since when a heartbeat is due that cannot be placed; 0 when none is.
+    private(set) var unplaceableSince: Int64 = 0
+    var requestBytes: UInt64 = 0
+    private(set) var bytesFromUpstream: UInt64 = 0
+    var bytesToClient: UInt64 = 0
+    var heartbeats: UInt64 = 0
+    var tokenFingerprint: UInt64?
+    /// The server that failed last, when there is none in use.
+    var failedServer: String?
+    var refusalErrnoName: String?
+    var connectMilliseconds = ExchangeAccount.missing
+    var responseMilliseconds = ExchangeAccount.missing
+    private(set) var firstEventMilliseconds = ExchangeAccount.missing
+    private(set) var longestUpstreamSilenceMilliseconds: UInt32 = 0
+    private(set) var longestClientSilenceMilliseconds: UInt32 = 0
+    private(set) var unplaceableMilliseconds: UInt32 = 0
+    var status: UInt16 = 0
+    var tokenOrigin: LoggedTokenOrigin?
+
+    init(now: Int64) { startedAt = now }
+
+    /// The response's head came from the upstream.
+    mutating func upstreamBegan(now: Int64) { lastUpstreamByteAt = now }
+
+    /// Body bytes came from the upstream.
+    mutating func upstreamSent(_ count: Int, now: Int64) {
+        bytesFromUpstream &+= UInt64(count)
+        noteSilences(now: now)
+        lastUpstreamByteAt = now
+    }
+
+    /// Body bytes went to the client.
+    mutating func sentToClient(_ count: Int, now: Int64) {
+        guard count > 0 else { return }
+        bytesToClient &+= UInt64(count)
+        clientWasSent(now: now)
+    }
+
+    /// Something went to the client.
+    mutating func clientWasSent(now: Int64) {
+        if lastClientByteAt > 0 {
+            longestClientSilenceMilliseconds = max(longestClientSilenceMilliseconds, UInt32(clamping: now - lastClientByteAt))
+        }
+        lastClientByteAt = now
+        endUnplaceable(now: now)
+    }
+
+    /// A heartbeat was due and could not be placed.
+    mutating func noteUnplaceable(now: Int64) {
+        if unplaceableSince == 0 { unplaceableSince = now }
+    }
+
+    private mutating func endUnplaceable(now: Int64) {
+        guard unplaceableSince > 0 else { return }
+        unplaceableMilliseconds = UInt32(clamping: Int64(unplaceableMilliseconds) + now - unplaceableSince)
+        unplaceableSince = 0
+    }
+
+    mutating func noteFirstEvent(now: Int64) { firstEventMilliseconds = UInt32(clamping: now - startedAt) }
+
+    private mutating func noteSilences(now: Int64) {
+        longestUpstreamSilenceMilliseconds = max(
+            longestUpstreamSilenceMilliseconds, UInt32(clamping: now - lastUpstreamByteAt))
+    }
+
+    /// Takes the silences that last until now into account.
+    mutating func close(now: Int64) {
+        if lastUpstreamByteAt > 0 { noteSilences(now: now) }
+        if lastClientByteAt > 0 {
+            longestClientSilenceMilliseconds = max(longestClientSilenceMilliseconds, UInt32(clamping: now - lastClientByteAt))
+        }
+        endUnplaceable(now: now)
+    }
+}

@@ -1,0 +1,99 @@
+// The records of an exchange, made out of what was counted. Cold code: it runs when a stream opens and when an
+// exchange ends, and may make strings.
+
+import Configuration
+import EventStream
+import Reactor
+import StreamLog
+
+extension Exchange {
+    private var description: ExchangeDescription {
+        var description = ExchangeDescription(
+            stream: StreamIdentifier(worker: proxy.worker.number, number: number),
+            client: downstream?.peer.description ?? "")
+        description.route = route?.route.name
+        if let route { description.upstream = proxy.settings.configuration.upstreams[route.route.upstreamIndex].name }
+        description.server = upstream?.server.name ?? account.failedServer
+        description.clientForwarded = downstream?.forwardedClient
+        description.host = summary.host
+        description.path = summary.path
+        description.method = summary.method
+        description.status = account.status == 0 ? nil : Int(account.status)
+        description.tokenFingerprint = account.tokenFingerprint
+        description.tokenOrigin = account.tokenOrigin
+        return description
+    }
+
+    /// The record of a stream whose head goes to the client now.
+    func openingRecord() -> StreamOpening {
+        StreamOpening(
+            timeMilliseconds: proxy.worker.kernel.unixMilliseconds(), exchange: description, notWovenBecause: notWovenBecause)
+    }
+
+    /// Writes the one record of the exchange's end.
+    func writeRecord(_ ending: Ending?) {
+        account.close(now: proxy.worker.now)
+        if isStream, let ending { writeStreamEnding(ending) } else { writeAccess(ending) }
+    }
+
+    private func writeStreamEnding(_ ending: Ending) {
+        var record = StreamEnding(
+            timeMilliseconds: proxy.worker.kernel.unixMilliseconds(), exchange: description, cause: ending.cause,
+            evidence: ending.evidence)
+        record.errnoName = ending.error?.name
+        record.durationMilliseconds = proxy.worker.now - account.startedAt
+        record.firstEventMilliseconds = present(account.firstEventMilliseconds)
+        record.connectMilliseconds = present(account.connectMilliseconds)
+        record.responseMilliseconds = present(account.responseMilliseconds)
+        record.events = weaver.scanner.eventCount
+        record.bytesFromUpstream = account.bytesFromUpstream
+        record.bytesToClient = account.bytesToClient
+        record.heartbeats = account.heartbeats
+        record.longestUpstreamSilenceMilliseconds = Int64(account.longestUpstreamSilenceMilliseconds)
+        record.longestClientSilenceMilliseconds = Int64(account.longestClientSilenceMilliseconds)
+        record.lastEventIdentifier = weaver.scanner.lastEventID
+        record.lastEventIdentifierIsTruncated = weaver.scanner.isLastEventIDTruncated
+        record.notWovenBecause = notWovenBecause
+        record.endedMidLine = notWovenBecause != .compressed && weaver.placement == .nowhere
+        if account.unplaceableMilliseconds > 0 { record.unheartbeatableMilliseconds = Int64(account.unplaceableMilliseconds) }
+        record.clientTransport = downstream.flatMap(transport)
+        record.upstreamTransport = upstream.flatMap(transport)
+        proxy.log(record)
+    }
+
+    private func writeAccess(_ ending: Ending?) {
+        guard proxy.shared.accessLog != nil else { return }
+        var record = AccessRecord(timeMilliseconds: proxy.worker.kernel.unixMilliseconds(), exchange: description)
+        record.durationMilliseconds = proxy.worker.now - account.startedAt
+        record.connectMilliseconds = present(account.connectMilliseconds)
+        record.responseMilliseconds = present(account.responseMilliseconds)
+        record.requestBytes = account.requestBytes
+        record.responseBytes = account.bytesToClient
+        record.reusedConnection = flags.contains(.usedReusedConnection)
+        record.attempts = attemptCount
+        if let ending {
+            record.cause = ending.cause
+            record.evidence = ending.evidence
+            record.errnoName = ending.error?.name ?? account.refusalErrnoName
+            record.refusedBy = ending.limit
+            record.clientTransport = downstream.flatMap(transport)
+            record.upstreamTransport = upstream.flatMap(transport)
+        }
+        proxy.log(record)
+    }
+
+    private func present(_ milliseconds: UInt32) -> Int64? {
+        milliseconds == ExchangeAccount.missing ? nil : Int64(milliseconds)
+    }
+
+    private func transport(of link: Link) -> TransportView? {
+        guard link.isOpen, let view = proxy.worker.kernel.transportInformation(of: link.descriptor) else { return nil }
+        return TransportView(
+            roundTripMicroseconds: view.roundTripMicroseconds,
+            roundTripVarianceMicroseconds: view.roundTripVarianceMicroseconds, retransmits: view.retransmits,
+            totalRetransmits: view.totalRetransmits, unacknowledgedBytes: view.unacknowledgedBytes,
+            sinceLastAcknowledgementMilliseconds: view.sinceLastAcknowledgementMilliseconds,
+            sinceLastSentMilliseconds: view.sinceLastSentMilliseconds,
+            sinceLastReceivedMilliseconds: view.sinceLastReceivedMilliseconds, state: view.state)
+    }
+}

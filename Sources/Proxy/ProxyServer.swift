@@ -1,0 +1,183 @@
+// The proxy as a whole: it opens the listening sockets, starts the workers, the log writers and the name resolver, and
+// ends them. It serves no request itself. Invariant: when `start` has thrown, nothing of it is left running or open.
+
+import Configuration
+import Credentials
+import Reactor
+import StreamLog
+import Synchronization
+
+/// Why the proxy could not start.
+public enum StartError: Error, Sendable {
+    /// An address to listen on cannot be had.
+    case cannotListen(address: String, SystemError)
+    /// A log file cannot be opened.
+    case cannotOpenLog(path: String, SystemError)
+    /// The system lacks something that every worker needs.
+    case system(SystemError)
+
+    /// One line for the person who started it.
+    public var message: String {
+        switch self {
+        case .cannotListen(let address, let error): "cannot listen on \(address): \(error.message)"
+        case .cannotOpenLog(let path, let error): "cannot open the log file \(path): \(error.message)"
+        case .system(let error): "cannot start: \(error.message)"
+        }
+    }
+}
+
+/// A running proxy.
+public final class ProxyServer: Sendable {
+    private struct Running {
+        var mailboxes: [Mailbox] = []
+        var threads: [SystemThread.Handle] = []
+        var logThreads: [SystemThread.Handle] = []
+        var isEnding = false
+    }
+
+    private let configuration: Configuration
+    private let streamLog: LogWriter?
+    private let accessLog: LogWriter?
+    private let running = Mutex(Running())
+    /// The addresses that are listened on, with the ports that the system chose where port 0 was asked for.
+    public let listeningAddresses: [SocketAddress]
+
+    /// Opens everything and starts to serve. `kernel` makes the way to the world of each thread.
+    public init(_ configuration: Configuration, kernel makeKernel: @escaping @Sendable () -> Kernel) throws(StartError) {
+        self.configuration = configuration
+        let kernel = makeKernel()
+        let clock: @Sendable () -> Int64 = { kernel.unixMilliseconds() }
+        let streamLog = try ProxyServer.openLog(configuration.streamLog, configuration.limits.logQueueBytes, clock)
+        self.streamLog = streamLog
+        accessLog =
+            configuration.accessLog == configuration.streamLog
+            ? streamLog : try ProxyServer.openLog(configuration.accessLog, configuration.limits.logQueueBytes, clock)
+        let descriptorLimit = SystemProcess.raiseDescriptorLimit()
+        let workerCount = configuration.workerCount > 0 ? configuration.workerCount : SystemProcess.processorCount
+        let sockets = try ListeningSockets(configuration.listeners, workerCount: workerCount, kernel: kernel)
+        listeningAddresses = sockets.addresses
+        let limits = configuration.limits
+        let shared = SharedState(
+            // Each stream needs a descriptor on both sides; a few remain for logs, listeners and pollers.
+            connectionLimit: limits.connections > 0 ? limits.connections : max(16, (descriptorLimit - 64) / 2),
+            connectionsPerClientLimit: limits.connectionsPerClient, streamLog: streamLog, accessLog: accessLog,
+            fingerprinter: Fingerprinter(key: configuration.fingerprintKey ?? ProxyServer.randomKey(kernel)))
+        let settings = Settings(configuration)
+        let names = NameResolver(configuration.upstreams)
+        let addresses = names.resolveAll(kernel)
+        for name in names.unresolved(in: addresses) {
+            SystemProcess.complain("heartwire: the server's name \(name) has no address yet; it will be looked up again")
+        }
+        do {
+            for number in 0..<workerCount {
+                let worker = try ProxyServer.makeWorker(
+                    number: number, kernel: makeKernel(), settings: settings, shared: shared, addresses: addresses,
+                    descriptors: sockets.descriptors(forWorker: number))
+                running.withLock { $0.mailboxes.append(worker.worker.mailbox) }
+                let box = Unchecked(worker)
+                let thread = SystemThread.start(name: "worker-\(number)") { box.value.worker.run() }
+                running.withLock { $0.threads.append(thread) }
+            }
+        } catch {
+            throw .system(error)
+        }
+        startLogThreads()
+        startResolver(names, first: addresses, kernel: makeKernel())
+    }
+
+    /// Hands a value to the one thread that will use it from then on.
+    private struct Unchecked<Value>: @unchecked Sendable {
+        let value: Value
+        init(_ value: Value) { self.value = value }
+    }
+
+    private static func makeWorker(
+        number: Int, kernel: Kernel, settings: Settings, shared: SharedState, addresses: [[[SocketAddress]]],
+        descriptors: [Int32]
+    ) throws(SystemError) -> ProxyWorker {
+        let proxy = ProxyWorker(
+            worker: try Worker(number: number, kernel: kernel), settings: settings, shared: shared, addresses: addresses)
+        for descriptor in descriptors { try proxy.listen(on: descriptor) }
+        return proxy
+    }
+
+    private static func openLog(
+        _ destination: LogDestination, _ capacity: Int, _ clock: @escaping @Sendable () -> Int64
+    ) throws(StartError) -> LogWriter? {
+        switch destination {
+        case .off: return nil
+        case .standardOutput: return LogWriter(sink: LogFile(standardError: false), capacityBytes: capacity, clock: clock)
+        case .standardError: return LogWriter(sink: LogFile(standardError: true), capacityBytes: capacity, clock: clock)
+        case .file(let path):
+            do {
+                return LogWriter(sink: try LogFile(appendingTo: path), capacityBytes: capacity, clock: clock)
+            } catch {
+                throw .cannotOpenLog(path: path, error)
+            }
+        }
+    }
+
+    private static func randomKey(_ kernel: Kernel) -> [UInt8] {
+        var key = [UInt8](repeating: 0, count: Fingerprinter.keyBytes)
+        key.withUnsafeMutableBytes { kernel.fillRandom($0) }
+        return key
+    }
+
+    private var logs: [LogWriter] {
+        guard let streamLog else { return accessLog.map { [$0] } ?? [] }
+        guard let accessLog, accessLog !== streamLog else { return [streamLog] }
+        return [streamLog, accessLog]
+    }
+
+    private func startLogThreads() {
+        for log in logs {
+            let thread = SystemThread.start(name: "log") { log.run() }
+            running.withLock { $0.logThreads.append(thread) }
+        }
+    }
+
+    /// Looks the servers' names up again and again on a thread of its own, because a look-up may block for long.
+    private func startResolver(_ names: NameResolver, first: [[[SocketAddress]]], kernel: Kernel) {
+        guard names.needsLookups else { return }
+        let interval = configuration.resolveIntervalMilliseconds
+        let box = Unchecked(kernel)
+        SystemThread.start(name: "resolver") { [self] in
+            var known = first
+            while !running.withLock({ $0.isEnding }) {
+                SystemProcess.sleep(milliseconds: interval)
+                let found = names.resolveAll(box.value)
+                guard found != known else { continue }
+                known = found
+                for mailbox in running.withLock({ $0.mailboxes }) {
+                    mailbox.post { worker in ProxyWorker.on(worker)?.update(addresses: found) }
+                }
+            }
+        }
+    }
+
+    // MARK: Operating it
+
+    /// Opens the log files anew, after they were moved away.
+    public func reopenLogs() {
+        for log in logs { log.requestReopen() }
+    }
+
+    /// How many log lines were dropped because their queue was full.
+    public var droppedLogLineCount: UInt64 { logs.reduce(0) { $0 + $1.droppedLineCount } }
+
+    /// Ends the proxy: nothing new is accepted, what runs has the configured grace period. Returns when all is done and the
+    /// logs are written.
+    public func stop() {
+        let grace = configuration.graceMilliseconds
+        let state = running.withLock { state in
+            state.isEnding = true
+            return state
+        }
+        for mailbox in state.mailboxes {
+            mailbox.post { worker in ProxyWorker.on(worker)?.drain(graceMilliseconds: grace) }
+        }
+        for thread in state.threads { thread.join() }
+        for log in logs { _ = log.finish(deadlineMilliseconds: 5000) }
+        for thread in state.logThreads { thread.join() }
+    }
+}

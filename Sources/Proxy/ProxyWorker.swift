@@ -1,0 +1,147 @@
+// Everything of the proxy that lives on one worker: its connections, its upstreams' pools, its way into the logs.
+// Nothing in it is shared with another worker but `SharedState`.
+
+import Configuration
+import HTTP
+import Reactor
+import StreamLog
+
+/// The proxy on one worker.
+final class ProxyWorker {
+    let worker: Worker
+    let settings: Settings
+    let shared: SharedState
+    let groups: [ServerGroup]
+    /// Set when the proxy is to end: no connection is kept for another request, event streams end at their next boundary.
+    private(set) var isDraining = false
+    private var acceptors: [Acceptor] = []
+    private var nextExchangeNumber: UInt64 = 0
+    private var downstreamCount = 0
+    private var drainDeadline: DrainDeadline?
+    /// Reused for every log line.
+    private var line: [UInt8] = []
+
+    init(worker: Worker, settings: Settings, shared: SharedState, addresses: [[[SocketAddress]]]) {
+        self.worker = worker
+        self.settings = settings
+        self.shared = shared
+        groups = zip(settings.configuration.upstreams, addresses).map { upstream, addresses in
+            ServerGroup(upstream, addresses: addresses, workerNumber: worker.number)
+        }
+        worker.resident = self
+    }
+
+    /// The proxy that lives on a worker, for jobs from its mailbox.
+    static func on(_ worker: Worker) -> ProxyWorker? { worker.resident as? ProxyWorker }
+
+    /// Takes connections from a listening socket.
+    func listen(on descriptor: Int32) throws(SystemError) {
+        let acceptor = try Acceptor(
+            worker: worker, descriptor: descriptor,
+            accepted: { [unowned self] in accept($0) },
+            exhausted: { [unowned self] in noteExhaustion($0) })
+        acceptors.append(acceptor)
+    }
+
+    private func accept(_ accepted: AcceptedConnection) {
+        let isTrusted = self.isTrusted(accepted.peer)
+        let admission = shared.admit(accepted.peer, isTrusted: isTrusted)
+        downstreamCount += 1
+        let connection = DownstreamConnection(proxy: self, peer: accepted.peer, isTrusted: isTrusted)
+        do {
+            try connection.adopt(accepted.descriptor)
+        } catch {
+            return connectionClosed(accepted.peer, isTrusted: isTrusted)
+        }
+        connection.begin(admission: admission)
+    }
+
+    private func noteExhaustion(_ error: SystemError) {
+        SystemProcess.complain("heartwire: no connection can be accepted for the moment: \(error.message)")
+    }
+
+    private func isTrusted(_ peer: SocketAddress) -> Bool {
+        guard !settings.configuration.trustedProxies.isEmpty else { return false }
+        let bytes = peer.bytes
+        return settings.configuration.trustedProxies.contains { $0.contains(bytes.span) }
+    }
+
+    /// A downstream connection is closed, however it came to that.
+    func connectionClosed(_ peer: SocketAddress, isTrusted: Bool) {
+        shared.leave(peer, isTrusted: isTrusted)
+        downstreamCount -= 1
+        stopWhenDrained()
+    }
+
+    /// The number of the next exchange on this worker.
+    func takeExchangeNumber() -> UInt64 {
+        nextExchangeNumber += 1
+        return nextExchangeNumber
+    }
+
+    // MARK: Logs
+
+    func log(_ opening: StreamOpening) { write(to: shared.streamLog) { opening.encode(into: &$0) } }
+
+    func log(_ ending: StreamEnding) { write(to: shared.streamLog) { ending.encode(into: &$0) } }
+
+    func log(_ record: AccessRecord) { write(to: shared.accessLog) { record.encode(into: &$0) } }
+
+    private func write(to log: LogWriter?, _ encode: (inout [UInt8]) -> Void) {
+        guard let log else { return }
+        line.removeAll(keepingCapacity: true)
+        encode(&line)
+        _ = log.submit(line)
+    }
+
+    // MARK: The end
+
+    /// Stops to accept and ends what there is: idle connections now, event streams at a boundary, other exchanges when they
+    /// are done, all of them after the grace period. The worker stops when nothing is left.
+    func drain(graceMilliseconds: Int) {
+        guard !isDraining else { return }
+        isDraining = true
+        for acceptor in acceptors { acceptor.close() }
+        acceptors = []
+        for group in groups { group.closeIdle() }
+        forEachConnection { $0.drain() }
+        drainDeadline = try? DrainDeadline(worker: worker, after: graceMilliseconds) { [unowned self] in
+            forEachConnection { $0.endGrace() }
+        }
+        stopWhenDrained()
+    }
+
+    private func forEachConnection(_ body: (DownstreamConnection) -> Void) {
+        for endpoint in worker.openEndpoints {
+            if let connection = endpoint as? DownstreamConnection { body(connection) }
+        }
+    }
+
+    private func stopWhenDrained() {
+        if isDraining, downstreamCount == 0 { worker.stop() }
+    }
+
+    /// Takes what the upstreams' names stand for now.
+    func update(addresses: [[[SocketAddress]]]) {
+        for (group, addresses) in zip(groups, addresses) { group.update(addresses: addresses) }
+    }
+}
+
+/// A deadline of the worker itself, without a connection.
+private final class DrainDeadline: Endpoint {
+    private let reached: () -> Void
+    private let deadline: Int64
+
+    init(worker: Worker, after milliseconds: Int, reached: @escaping () -> Void) throws(SystemError) {
+        self.reached = reached
+        deadline = worker.now + Int64(milliseconds)
+        super.init(worker: worker)
+        try openTimer()
+        wake(atMilliseconds: deadline)
+    }
+
+    override func deadlineReached() {
+        guard worker.now >= deadline else { return wake(atMilliseconds: deadline) }
+        reached()
+    }
+}

@@ -1,0 +1,67 @@
+// The answers that the proxy gives by itself, and what the log says about them. No answer holds a byte that the
+// peer sent: nothing that came in a request can come back out of an error page.
+
+import HTTP
+import StreamLog
+
+/// An answer of the proxy's own in place of the upstream's.
+struct Refusal {
+    /// The status that the client is told.
+    var status: Int
+    /// Why, for the log.
+    var cause: Cause
+    /// What was seen, for the log and the body of the answer: the proxy's own words.
+    var evidence: String
+    /// The limit that was reached, by its name in the configuration.
+    var limit: String?
+    /// The system's error, by name.
+    var errnoName: String?
+    /// The value of `WWW-Authenticate` that RFC 6750 section 3 asks for.
+    var challenge: [UInt8]?
+    /// Whether the connection is closed after the answer.
+    var closes = true
+
+    init(
+        status: Int, cause: Cause, evidence: String, limit: String? = nil, errnoName: String? = nil,
+        challenge: [UInt8]? = nil, closes: Bool = true
+    ) {
+        self.status = status
+        self.cause = cause
+        self.evidence = evidence
+        self.limit = limit
+        self.errnoName = errnoName
+        self.challenge = challenge
+        self.closes = closes
+    }
+
+    /// What a request that breaks the rules of HTTP is answered.
+    init(_ error: HTTPError) {
+        self.init(status: error.status, cause: .clientProtocolError, evidence: "\(error.reason)")
+        switch error {
+        case .headTooLarge: limit = "request_head"
+        case .tooManyFields: limit = "request_fields"
+        case .targetTooLong: limit = "request_target"
+        default: break
+        }
+        if limit != nil { cause = .refusedByLimit }
+    }
+
+    /// The whole answer. `isHead` leaves the body out; `hidesFromCaches` is for requests that carried a token.
+    func response(isHead: Bool, closes: Bool, isBridged: Bool) -> [UInt8] {
+        let body = Array("\(status) \(reasonPhrase(for: status)): \(evidence)\n".utf8)
+        var writer = HeadWriter(reservingCapacity: 256 + body.count)
+        writer.statusLine(status)
+        writer.field("Content-Type", "text/plain; charset=utf-8")
+        writer.field("Content-Length", UInt64(body.count))
+        writer.field("Cache-Control", "no-store")
+        if isBridged { writer.field("Referrer-Policy", "no-referrer") }
+        if let challenge {
+            // The challenge is made of the configuration's realm and constants; a realm that cannot stand in a field is left out.
+            try? writer.field("WWW-Authenticate", challenge)
+        }
+        if status == 503 { writer.field("Retry-After", UInt64(1)) }
+        if closes { writer.field("Connection", "close") }
+        writer.end()
+        return isHead ? writer.bytes : writer.bytes + body
+    }
+}

@@ -1,0 +1,157 @@
+// What of a request goes to the upstream, and what is put in its place: the token bridge, the fields that tell of the
+// way, the framing. It makes bytes and sends none. Invariant: what it writes is one strictly valid request head,
+// and a token that came in the URL or a cookie stands in it once, in Authorization.
+
+import Configuration
+import Credentials
+import HTTP
+import Reactor
+import StreamLog
+
+/// A request's head on its way to the upstream.
+struct RequestForwarding {
+    /// A head that can be sent.
+    struct Request {
+        var head: [UInt8]
+        /// Where the Host field has to be put in, when it is the server's own name and so not known yet; nil when it stands.
+        var hostOffset: Int?
+        var tokenFingerprint: UInt64?
+        var tokenOrigin: LoggedTokenOrigin?
+        /// Whether the token was taken out of the URL or a cookie.
+        var isBridged: Bool
+    }
+
+    enum Outcome {
+        case forward(Request)
+        case refused(Refusal)
+    }
+
+    let head: RequestHead
+    let route: CompiledRoute
+    let peer: SocketAddress
+    let isTrusted: Bool
+
+    /// Applies the route's bridge and writes the head.
+    func build(fingerprinter: Fingerprinter) throws(HTTPError) -> Outcome {
+        var bridged: BridgedRequest?
+        if let bridge = route.bridge {
+            let cookies = head.fields.filter { $0.known == .cookie }.map(\.value)
+            let result = bridge.examine(
+                head.bytes.span, target: head.target, cookies: cookies,
+                authorizationCount: head.count(of: .authorization))
+            switch result {
+            case .untouched: break
+            case .forward(let request): bridged = request
+            case .refused(let refusal):
+                // A preflight carries no credentials and must not be asked for any (Fetch, section 3.3).
+                if refusal.status == 401, head.method == .options { break }
+                return .refused(
+                    Refusal(
+                        status: refusal.status, cause: .credentialsRefused, evidence: "\(refusal.error.reason)",
+                        challenge: refusal.wwwAuthenticate, closes: false))
+            }
+        }
+        var request = Request(head: [], isBridged: bridged?.target != nil || bridged?.cookies != nil)
+        try write(bridged, to: &request)
+        let token = bridged?.token ?? tokenInAuthorization()
+        if let token {
+            request.tokenFingerprint = fingerprinter.fingerprint(of: token)?.value
+            request.tokenOrigin =
+                switch bridged?.token == nil ? nil : bridged?.origin {
+                case .query: .query
+                case .cookie: .cookie
+                case .authorization, nil: .authorization
+                }
+        }
+        return .forward(request)
+    }
+
+    private func tokenInAuthorization() -> Token? {
+        guard let value = head.firstValue(of: .authorization) else { return nil }
+        return Token.inAuthorization(head.bytes.span.extracting(value))
+    }
+
+    private func write(_ bridged: BridgedRequest?, to request: inout Request) throws(HTTPError) {
+        var writer = HeadWriter(reservingCapacity: head.bytes.count + 256)
+        if let target = bridged?.target { try writer.requestLine(of: head, target: target) } else { writer.requestLine(of: head) }
+        if route.route.hostField == .preserve, !head.authority.isEmpty {
+            writer.field("Host", head.authority, of: head)
+        } else {
+            // HTTP/1.1 wants a Host also where a client of HTTP/1.0 sent none: it is the server's own then.
+            request.hostOffset = writer.bytes.count
+        }
+        var replaced: FieldNameSet = [.host, .via, .xForwardedFor, .xForwardedProto, .xForwardedHost, .expect]
+        if !isTrusted {
+            // What an untrusted client says about where it comes from is not passed on as if somebody knew it.
+            for name in [FieldName.forwarded, .xForwardedPort, .xRealIP] { replaced.insert(name) }
+        }
+        if bridged?.token != nil || bridged?.dropAuthorization == true { replaced.insert(.authorization) }
+        if bridged?.cookies != nil { replaced.insert(.cookie) }
+        if head.acceptsEventStream { replaced.insert(.acceptEncoding) }
+        let referers = try writeReferers(&writer)
+        if referers { replaced.insert(.referer) }
+        writer.copyForwardableFields(of: head, except: replaced)
+        if let token = bridged?.token {
+            var value: [UInt8] = []
+            token.appendAuthorizationValue(to: &value)
+            try writer.field("Authorization", value)
+        }
+        if let cookies = bridged?.cookies, !cookies.isEmpty { try writer.field("Cookie", cookies) }
+        // A compressed stream cannot be woven (facts of the format), so none is asked for.
+        if head.acceptsEventStream { writer.field("Accept-Encoding", "identity") }
+        try writeForwarded(&writer)
+        if head.expectsContinue { writer.field("Expect", "100-continue") }
+        switch head.framing {
+        case .none, .untilClose: break
+        case .length(let count): writer.field("Content-Length", count)
+        case .chunked: writer.field("Transfer-Encoding", "chunked")
+        }
+        if let upgrade = head.upgradeProtocol {
+            writer.field("Connection", "upgrade")
+            writer.field("Upgrade", upgrade, of: head)
+        }
+        writer.end()
+        request.head = writer.bytes
+    }
+
+    /// A page whose own address held the token sends that address along; writes the cleaned value, if there is one to clean.
+    private func writeReferers(_ writer: inout HeadWriter) throws(HTTPError) -> Bool {
+        guard let bridge = route.bridge, let range = head.firstValue(of: .referer) else { return false }
+        guard let cleaned = bridge.redact(url: head.bytes.span.extracting(range)) else { return false }
+        try writer.field("Referer", cleaned)
+        return true
+    }
+
+    private func writeForwarded(_ writer: inout HeadWriter) throws(HTTPError) {
+        let peerHost = Array(peer.host.utf8)
+        var forwardedFor: [UInt8] = []
+        if isTrusted {
+            for field in head.fields where field.known == .xForwardedFor && !field.value.isEmpty {
+                forwardedFor += head.bytes[field.value]
+                forwardedFor += Array(", ".utf8)
+            }
+        }
+        try writer.field("X-Forwarded-For", forwardedFor + peerHost)
+        if isTrusted, let value = head.firstValue(of: .xForwardedProto) {
+            writer.field("X-Forwarded-Proto", value, of: head)
+        } else {
+            writer.field("X-Forwarded-Proto", "http")
+        }
+        if isTrusted, let value = head.firstValue(of: .xForwardedHost) {
+            writer.field("X-Forwarded-Host", value, of: head)
+        } else if !head.authority.isEmpty {
+            writer.field("X-Forwarded-Host", head.authority, of: head)
+        }
+        for field in head.fields where field.known == .via { writer.field("Via", field.value, of: head) }
+        writer.field("Via", head.minorVersion == 0 ? "1.0 heartwire" : "1.1 heartwire")
+    }
+
+    /// The last address in `X-Forwarded-For`: whom the proxy in front saw.
+    static func lastForwardedClient(_ head: RequestHead) -> [UInt8]? {
+        guard let field = head.fields.last(where: { $0.known == .xForwardedFor }) else { return nil }
+        var elements = ListElements(field.value)
+        var last: Range<Int>?
+        while let element = elements.next(in: head.bytes.span) { last = element }
+        return last.map { Array(head.bytes[$0].prefix(64)) }
+    }
+}

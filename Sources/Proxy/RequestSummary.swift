@@ -1,0 +1,48 @@
+// What the logs will need of a request when its head is long gone, in one block: method, host, path and the address
+// that a trusted proxy named. It never holds the query, in which a token may have stood.
+
+import Credentials
+import HTTP
+
+/// The loggable parts of a request.
+struct RequestSummary {
+    /// How much of a path is kept for the logs.
+    private static let pathLimit = 1024
+
+    private let bytes: [UInt8]
+    private let methodEnd: UInt16
+    private let hostEnd: UInt16
+
+    init(_ head: RequestHead?) {
+        guard let head else {
+            bytes = []
+            methodEnd = 0
+            hostEnd = 0
+            return
+        }
+        let path = RequestSummary.path(of: head.bytes.span.extracting(head.target))
+        let start = head.target.lowerBound + path.lowerBound
+        let method = head.bytes[head.methodRange].prefix(32)
+        let host = head.bytes[head.authority].prefix(255)
+        var kept: [UInt8] = []
+        let pathCount = min(path.count, RequestSummary.pathLimit)
+        kept.reserveCapacity(method.count + host.count + pathCount)
+        kept += method
+        kept += host
+        kept += head.bytes[start..<(start + pathCount)]
+        bytes = kept
+        methodEnd = UInt16(method.count)
+        hostEnd = UInt16(method.count + host.count)
+    }
+
+    static func path(of target: Span<UInt8>) -> Range<Int> { TokenBridge.loggablePath(of: target) }
+
+    /// The method; nil when no request could be read.
+    var method: [UInt8]? { bytes.isEmpty ? nil : Array(bytes[..<Int(methodEnd)]) }
+
+    /// The host that was asked for; nil when there was none.
+    var host: [UInt8]? { hostEnd == methodEnd ? nil : Array(bytes[Int(methodEnd)..<Int(hostEnd)]) }
+
+    /// The path without query; nil when no request could be read.
+    var path: [UInt8]? { bytes.isEmpty ? nil : Array(bytes[Int(hostEnd)...]) }
+}

@@ -1,0 +1,117 @@
+// What of a response's head goes to the client, and what is put in its place: the framing for this hop, and for event
+// streams the fields that keep the next hop from buffering or storing them. It makes bytes and sends none.
+
+import HTTP
+
+/// A response's head on its way to the client.
+struct ResponseForwarding {
+    let head: ResponseHead
+    /// How the upstream frames the body.
+    let framing: BodyFraming
+    /// Whether comments will be woven in, so that the upstream's length does not hold.
+    let isWoven: Bool
+    let isStream: Bool
+    let isBridged: Bool
+    let client: ResponseTerms
+
+    /// How the body is framed for the client.
+    var outgoingFraming: OutgoingFraming {
+        switch framing {
+        case .none: .none
+        case .length where !isWoven: .plain
+        case .length, .chunked, .untilClose: client.isHTTP10 ? .plain : .chunked
+        }
+    }
+
+    /// Whether the connection can serve another request after the response.
+    var keepsAlive: Bool {
+        client.canKeepAlive && !endsByClosing
+    }
+
+    /// Whether nothing but the connection's end tells the client that the body is whole.
+    var endsByClosing: Bool {
+        guard outgoingFraming == .plain else { return false }
+        if case .length = framing { return isWoven }
+        return true
+    }
+
+    /// The head's bytes.
+    func build(method: Method) -> [UInt8] {
+        var writer = HeadWriter(reservingCapacity: head.bytes.count + 256)
+        writer.statusLine(of: head)
+        var replaced: FieldNameSet = []
+        if isStream {
+            replaced.insert(.cacheControl)
+            replaced.insert(.xAccelBuffering)
+        } else if isBridged {
+            replaced.insert(.cacheControl)
+        }
+        if isBridged { replaced.insert(.referrerPolicy) }
+        writer.copyForwardableFields(of: head, except: replaced)
+        writeCacheControl(&writer)
+        if isStream { writer.field("X-Accel-Buffering", "no") }
+        if isBridged { writer.field("Referrer-Policy", "no-referrer") }
+        writer.field("Via", head.minorVersion == 0 ? "1.0 heartwire" : "1.1 heartwire")
+        writeFraming(&writer, method: method)
+        if !keepsAlive { writer.field("Connection", "close") } else if client.isHTTP10 { writer.field("Connection", "keep-alive") }
+        writer.end()
+        return writer.bytes
+    }
+
+    private func writeFraming(_ writer: inout HeadWriter, method: Method) {
+        switch outgoingFraming {
+        case .chunked: writer.field("Transfer-Encoding", "chunked")
+        case .plain:
+            if case .length(let count) = framing, !isWoven { writer.field("Content-Length", count) }
+        case .none:
+            // To HEAD, and in 304, a length tells of a body that is not sent; 204 and 1xx must have none (RFC 9110 section 8.6).
+            if let count = head.contentLength, head.status != 204, method == .head || head.status == 304 || count == 0 {
+                writer.field("Content-Length", count)
+            }
+        }
+    }
+
+    /// The upstream's own directives stay; those that are missing are added.
+    private func writeCacheControl(_ writer: inout HeadWriter) {
+        guard isStream || isBridged else { return }
+        var value: [UInt8] = []
+        func add(_ piece: some Sequence<UInt8>) {
+            if !value.isEmpty { value += Array(", ".utf8) }
+            value += piece
+        }
+        for field in head.fields where field.known == .cacheControl && !field.value.isEmpty { add(head.bytes[field.value]) }
+        if isStream {
+            if !head.listContains(.cacheControl, "no-cache") { add("no-cache".utf8) }
+            if !head.listContains(.cacheControl, "no-transform") { add("no-transform".utf8) }
+        }
+        if isBridged, !head.listContains(.cacheControl, "private"), !head.listContains(.cacheControl, "no-store") {
+            add("private".utf8)
+        }
+        // Values of a parsed head and constants cannot hold what a field may not.
+        try? writer.field("Cache-Control", value)
+    }
+
+    /// Adds bytes of the proxy's own behind a head, framed as the body will be.
+    func append(_ body: [UInt8], to head: inout [UInt8]) {
+        guard outgoingFraming == .chunked else {
+            head += body
+            return
+        }
+        head += Array(String(body.count, radix: 16).utf8)
+        head += [0x0D, 0x0A]
+        head += body
+        head += [0x0D, 0x0A]
+    }
+
+    /// The head of a 101 that was asked for (RFC 9110 section 7.8).
+    static func switchingProtocols(_ head: ResponseHead) -> [UInt8] {
+        var writer = HeadWriter(reservingCapacity: head.bytes.count + 128)
+        writer.statusLine(of: head)
+        writer.copyForwardableFields(of: head)
+        writer.field("Via", "1.1 heartwire")
+        writer.field("Connection", "upgrade")
+        if let upgrade = head.firstValue(of: .upgrade) { writer.field("Upgrade", upgrade, of: head) }
+        writer.end()
+        return writer.bytes
+    }
+}

@@ -1,0 +1,103 @@
+// One upstream as one worker sees it: which server is next, at which of its addresses, and which idle connections
+// to it can serve again. It decides and keeps; making connections and talking over them is `UpstreamConnection`'s.
+// Invariant: an idle connection stands in exactly one pool, and has nothing unread or unwritten.
+
+import Configuration
+import Reactor
+
+/// One server of an upstream, on one worker.
+final class ServerState {
+    let server: Upstream.Server
+    /// For the log: `10.0.0.7:9000`, as configured.
+    let name: String
+    /// What the name stood for when it was last looked up.
+    var addresses: [SocketAddress]
+    /// The address that worked last; the others are tried after it.
+    var preferredAddress = 0
+    /// Exchanges that this worker has with it now.
+    var activeCount = 0
+    /// Until then other servers are preferred, because it refused or did not answer.
+    var failedUntil: Int64 = 0
+    var idle: [UpstreamConnection] = []
+
+    init(_ server: Upstream.Server, addresses: [SocketAddress]) {
+        self.server = server
+        name = server.description
+        self.addresses = addresses
+    }
+}
+
+/// The servers of one upstream, on one worker.
+final class ServerGroup {
+    let upstream: Upstream
+    let servers: [ServerState]
+    private var turn: Int
+
+    init(_ upstream: Upstream, addresses: [[SocketAddress]], workerNumber: Int) {
+        self.upstream = upstream
+        servers = zip(upstream.servers, addresses).map(ServerState.init)
+        // Workers begin at different servers, so that few requests on many workers are spread too.
+        turn = workerNumber
+    }
+
+    /// Chooses a server that is not among those tried, one that did not fail lately before one that did; nil when all
+    /// have been tried.
+    func choose(excluding tried: Set<Int>, now: Int64) -> Int? {
+        var best: Int?
+        for offset in servers.indices {
+            let index = (turn + offset) % servers.count
+            guard !tried.contains(index) else { continue }
+            guard let current = best else {
+                best = index
+                continue
+            }
+            if isBetter(servers[index], than: servers[current], now: now) { best = index }
+        }
+        if let best { turn = (best + 1) % servers.count }
+        return best
+    }
+
+    private func isBetter(_ candidate: ServerState, than current: ServerState, now: Int64) -> Bool {
+        let candidateRests = candidate.failedUntil > now || candidate.addresses.isEmpty
+        let currentRests = current.failedUntil > now || current.addresses.isEmpty
+        if candidateRests != currentRests { return currentRests }
+        return upstream.balance == .leastConnections && candidate.activeCount < current.activeCount
+    }
+
+    /// Takes an idle connection to the server, the one that was used last.
+    func takeIdle(_ index: Int) -> UpstreamConnection? { servers[index].idle.popLast() }
+
+    /// Keeps a connection for the next exchange; false when there are enough.
+    func keepIdle(_ connection: UpstreamConnection, server: ServerState) -> Bool {
+        guard server.idle.count < upstream.idleConnections else { return false }
+        server.idle.append(connection)
+        return true
+    }
+
+    /// Forgets an idle connection that was closed.
+    func forgetIdle(_ connection: UpstreamConnection, server: ServerState) {
+        server.idle.removeAll { $0 === connection }
+    }
+
+    /// A server refused a connection or did not answer in time.
+    func noteFailure(_ server: ServerState, now: Int64) {
+        server.failedUntil = now + Int64(upstream.failureCooldownMilliseconds)
+    }
+
+    /// Takes what names stand for now.
+    func update(addresses: [[SocketAddress]]) {
+        for (server, addresses) in zip(servers, addresses) where !addresses.isEmpty && addresses != server.addresses {
+            server.addresses = addresses
+            server.preferredAddress = 0
+        }
+    }
+
+    /// Closes all idle connections.
+    func closeIdle() {
+        for server in servers {
+            let idle = server.idle
+            server.idle = []
+            for connection in idle { connection.close() }
+        }
+    }
+}

@@ -1,0 +1,54 @@
+// The configuration as a worker uses it: compiled once, shared by all workers, never changed. A later configuration
+// becomes another value of these, while running exchanges keep the one that they began with.
+
+import Configuration
+import Credentials
+import EventStream
+import HTTP
+
+/// One route, with everything made beforehand that its exchanges need.
+final class CompiledRoute: Sendable {
+    let route: Route
+    let bridge: TokenBridge?
+    /// Nil when the route's heartbeat is off.
+    let heartbeat: Heartbeat?
+    let heartbeatMilliseconds: Int64
+    let opensWithComment: Bool
+
+    init(_ route: Route) {
+        self.route = route
+        bridge = route.bearer.map(TokenBridge.init(policy:))
+        let policy = route.heartbeat
+        let kind: Heartbeat.Kind =
+            switch policy.kind {
+            case .comment: .comment
+            case .event(let name): .event(name: name)
+            case .both(let name): .both(name: name)
+            }
+        // The configuration has checked name and text; a value made by hand that did not becomes the plain comment.
+        let heartbeat = (try? Heartbeat(kind, text: policy.commentText)) ?? (try? Heartbeat(.comment))
+        self.heartbeat = policy.intervalMilliseconds == nil ? nil : heartbeat
+        heartbeatMilliseconds = Int64(policy.intervalMilliseconds ?? 0)
+        opensWithComment = policy.opening && policy.intervalMilliseconds != nil
+    }
+}
+
+/// The whole configuration, compiled.
+final class Settings: Sendable {
+    let configuration: Configuration
+    let routes: [CompiledRoute]
+    let table: RouteTable
+    let requestLimits: HeadLimits
+    let responseLimits: HeadLimits
+
+    init(_ configuration: Configuration) {
+        self.configuration = configuration
+        routes = configuration.routes.map(CompiledRoute.init)
+        table = RouteTable(configuration.routes)
+        let limits = configuration.limits
+        requestLimits = HeadLimits(
+            headBytes: limits.requestHeadBytes, fieldCount: limits.requestFields, targetBytes: limits.requestTargetBytes)
+        responseLimits = HeadLimits(
+            headBytes: limits.responseHeadBytes, fieldCount: limits.responseFields, targetBytes: limits.responseHeadBytes)
+    }
+}

@@ -1,0 +1,229 @@
+// One connection to a server: HTTP/1.1 as its client. It finds the response's head and hands what follows to its
+// exchange; between exchanges it waits in its server's pool. It decides nothing about the client's side.
+// Invariant: it serves one exchange at a time, and nothing that came outside of one is ever used.
+
+import Configuration
+import HTTP
+import Reactor
+import StreamLog
+
+/// A connection to an upstream server.
+final class UpstreamConnection: Link {
+    private enum State: UInt8 {
+        case connecting
+        /// In the pool, or about to be used.
+        case idle
+        case awaitingHead
+        /// The response's body, or a tunnel's bytes.
+        case relaying
+        case closed
+    }
+
+    let group: ServerGroup
+    let server: ServerState
+    private var state = State.connecting
+    private var partialHead: PartialHead?
+    private var exchange: Exchange?
+    /// Whether it has served an exchange before the present one.
+    private(set) var isReused = false
+    /// Whether a byte of the present exchange's response has come.
+    private(set) var hasBegunResponse = false
+    /// The interim responses of the present exchange so far.
+    private var interimCount: UInt8 = 0
+    /// Monotonic milliseconds of the last byte read, or of the beginning of the wait for it.
+    private(set) var lastReadAt: Int64
+
+    private static let interimLimit = 16
+
+    init(worker: Worker, group: ServerGroup, server: ServerState) {
+        self.group = group
+        self.server = server
+        lastReadAt = worker.now
+        super.init(worker: worker)
+    }
+
+    /// Begins to connect for an exchange, which is told how it comes out.
+    func connect(to address: SocketAddress, for exchange: Exchange) throws(SystemError) {
+        try connect(to: address)
+        self.exchange = exchange
+        lastReadAt = worker.now
+        wake(atMilliseconds: worker.now + Int64(group.upstream.connectTimeoutMilliseconds))
+    }
+
+    /// Takes the connection out of the pool for an exchange.
+    func reuse(for exchange: Exchange) {
+        precondition(state == .idle)
+        self.exchange = exchange
+        isReused = true
+    }
+
+    /// Sends the request's head and waits for the response's.
+    func sendRequest(_ head: [UInt8]) {
+        precondition(state == .idle)
+        state = .awaitingHead
+        hasBegunResponse = false
+        interimCount = 0
+        lastReadAt = worker.now
+        send(head)
+        wake(atMilliseconds: nextDeadline)
+    }
+
+    /// The exchange is over. A connection that is clean waits for the next one.
+    func exchangeEnded(isClean: Bool) {
+        exchange = nil
+        guard isClean, isConnected, pendingCount == 0, group.keepIdle(self, server: server) else { return discard() }
+        state = .idle
+        lastReadAt = worker.now
+        resumeReading()
+        wake(atMilliseconds: nextDeadline)
+    }
+
+    private func discard() {
+        state = .closed
+        partialHead = nil
+        close()
+    }
+
+    // MARK: Deadlines
+
+    private var nextDeadline: Int64 {
+        let upstream = group.upstream
+        switch state {
+        case .connecting: return lastReadAt + Int64(upstream.connectTimeoutMilliseconds)
+        case .idle: return lastReadAt + Int64(upstream.idleConnectionMilliseconds)
+        case .awaitingHead:
+            let deadline = lastReadAt + Int64(upstream.responseTimeoutMilliseconds)
+            return min(deadline, exchange?.continueDeadline ?? .max)
+        case .relaying:
+            guard let limit = exchange?.upstreamSilenceLimitMilliseconds else { return .max }
+            return lastReadAt + limit
+        case .closed: return .max
+        }
+    }
+
+    override func deadlineReached() {
+        let now = worker.now
+        if state == .awaitingHead, let exchange, now >= exchange.continueDeadline { exchange.continueByItself() }
+        // What the client is too slow to take is not the upstream's silence.
+        if state == .relaying, isReadingPaused { lastReadAt = now }
+        if state == .awaitingHead, let exchange, !exchange.isRequestComplete { lastReadAt = now }
+        let deadline = nextDeadline
+        guard now >= deadline else {
+            if deadline < .max { wake(atMilliseconds: deadline) }
+            return
+        }
+        switch state {
+        case .connecting:
+            let exchange = self.exchange
+            self.exchange = nil
+            discard()
+            exchange?.connectFailed(.connectTimeout, SystemError.timedOut)
+        case .idle:
+            group.forgetIdle(self, server: server)
+            discard()
+        case .awaitingHead:
+            exchange?.refuse(
+                Refusal(
+                    status: 504, cause: .responseTimeout,
+                    evidence: "no response within \(group.upstream.responseTimeoutMilliseconds) ms"))
+        case .relaying:
+            exchange?.upstreamSilent()
+        case .closed:
+            return
+        }
+    }
+
+    // MARK: What the link reports
+
+    override func linkConnected() {
+        state = .idle
+        exchange?.connected()
+    }
+
+    override func linkReceived(_ bytes: UnsafeMutableRawBufferPointer) {
+        lastReadAt = worker.now
+        switch state {
+        case .idle:
+            // Bytes that nobody asked for: a response to no request goes to nobody.
+            group.forgetIdle(self, server: server)
+            discard()
+        case .awaitingHead:
+            hasBegunResponse = true
+            receiveHead(bytes)
+        case .relaying:
+            exchange?.receive(bytes, from: 0)
+        case .connecting, .closed:
+            return
+        }
+    }
+
+    private func receiveHead(_ bytes: UnsafeMutableRawBufferPointer) {
+        var offset = 0
+        while state == .awaitingHead, offset < bytes.count, let exchange {
+            do {
+                let rest = UnsafeRawBufferPointer(rebasing: bytes[offset...])
+                let limits = exchange.proxy.settings.responseLimits
+                let received = try partialHead.receive(rest, kind: .response, limits: limits) {
+                    span throws(HTTPError) in try ResponseHead.parse(span, limits: limits)
+                }
+                guard let received else { return }
+                offset += received.consumed
+                if received.head.isInterim {
+                    interimCount += 1
+                    guard interimCount <= UpstreamConnection.interimLimit else {
+                        return exchange.upstreamBrokeRules("more than \(UpstreamConnection.interimLimit) interim responses")
+                    }
+                    exchange.receiveInterim(received.head)
+                } else {
+                    state = .relaying
+                    try exchange.receive(received.head)
+                    if state == .relaying { wake(atMilliseconds: min(nextDeadline, worker.now + 3_600_000)) }
+                }
+            } catch {
+                return exchange.upstreamBrokeRules("\(error.reason)")
+            }
+        }
+        // The bytes behind the head, or, for a response without a body, the knowledge that there are none.
+        if state == .relaying { exchange?.receive(bytes, from: offset) }
+    }
+
+    override func linkReachedEnd() {
+        switch state {
+        case .idle:
+            group.forgetIdle(self, server: server)
+            discard()
+        case .awaitingHead, .relaying:
+            exchange?.upstreamReachedEnd(wasInHead: state == .awaitingHead)
+        case .connecting, .closed:
+            return
+        }
+    }
+
+    override func linkFailed(_ error: SystemError, while operation: LinkOperation) {
+        switch state {
+        case .connecting:
+            let exchange = self.exchange
+            self.exchange = nil
+            discard()
+            let cause: Cause =
+                switch error {
+                case .connectionRefused: .connectionRefused
+                case .timedOut: .connectTimeout
+                default: .connectFailed
+                }
+            exchange?.connectFailed(cause, error)
+        case .idle:
+            group.forgetIdle(self, server: server)
+            discard()
+        case .awaitingHead, .relaying:
+            // A server that answers early and closes resets what it does not want to read; its answer still counts.
+            if operation == .writing { readWhatIsLeft() }
+            guard isOpen, let exchange else { return }
+            exchange.upstreamFailed(error, wasInHead: state == .awaitingHead)
+        case .closed:
+            return
+        }
+    }
+
+    override func linkDrained() { exchange?.upstreamDrained() }
+}

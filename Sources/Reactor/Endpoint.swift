@@ -1,0 +1,69 @@
+// What a worker can watch: one descriptor with its slot, its interest and its one deadline. What readiness
+// and the deadline mean is left to the subclasses: `Link` for connections, `Acceptor` for listening sockets.
+// Invariant: an endpoint holds a slot of its worker exactly as long as its descriptor is open.
+
+/// One descriptor on one worker. Used on its worker's thread only.
+open class Endpoint {
+    /// The worker that this endpoint lives and dies on.
+    public unowned(unsafe) let worker: Worker
+    /// The open descriptor; -1 once closed.
+    public private(set) final var descriptor: Int32 = -1
+    final var slot: Int32 = -1
+    private final var interest: Readiness = []
+    final var isDeferred = false
+
+    /// An endpoint without a descriptor yet.
+    public init(worker: Worker) { self.worker = worker }
+
+    /// Whether the endpoint has a descriptor.
+    public final var isOpen: Bool { descriptor >= 0 }
+
+    /// Takes over a descriptor and waits for what `interest` says. On an error the descriptor is closed.
+    final func open(_ descriptor: Int32, interest: Readiness) throws(SystemError) {
+        precondition(!isOpen)
+        slot = worker.takeSlot(for: self)
+        do {
+            try worker.kernel.watch(descriptor, for: interest, token: worker.token(of: slot), poller: worker.poller)
+        } catch {
+            worker.giveBack(slot)
+            slot = -1
+            worker.kernel.close(descriptor, abortively: false)
+            throw error
+        }
+        self.descriptor = descriptor
+        self.interest = interest
+    }
+
+    /// Opens the endpoint without a descriptor of its own, for an endpoint that is nothing but a deadline.
+    public final func openTimer() throws(SystemError) { try open(try worker.kernel.makeWaker(), interest: []) }
+
+    /// Changes what the worker waits for; costs a system call only when it differs.
+    final func setInterest(_ wanted: Readiness) {
+        guard isOpen, wanted != interest else { return }
+        interest = wanted
+        worker.kernel.rewatch(descriptor, for: wanted, token: worker.token(of: slot), poller: worker.poller)
+    }
+
+    /// Closes the descriptor and forgets the deadline. Nothing is reported to the endpoint any more.
+    final func release(abortively: Bool) {
+        guard isOpen else { return }
+        worker.kernel.close(descriptor, abortively: abortively)
+        descriptor = -1
+        worker.giveBack(slot)
+        slot = -1
+    }
+
+    /// Asks for `deadlineReached` at that moment, to a tick. An earlier deadline that stands already stays: when it comes,
+    /// the endpoint looks at its own clocks and sets the next one. Putting a deadline off therefore costs nothing.
+    public final func wake(atMilliseconds deadline: Int64) {
+        guard isOpen else { return }
+        worker.wheel.arm(slot: Int(slot), deadlineMilliseconds: deadline)
+    }
+
+    /// The poller reported something.
+    open func ready(_ readiness: Readiness) {}
+    /// The deadline, or an earlier one, has come.
+    open func deadlineReached() {}
+    /// The end of the turn in which `Worker.atEndOfTurn` was asked for this endpoint.
+    open func turnEnded() {}
+}

@@ -1,0 +1,278 @@
+// The system calls of Linux behind the `Kernel` seam. Every call retries EINTR itself and turns EAGAIN into
+// an answer, so nothing above sees either.
+
+import CLinux
+import Glibc
+
+/// The world as it is.
+public final class LinuxKernel: Kernel, @unchecked Sendable {
+    private static let pollBatch = 256
+    private let batch = UnsafeMutablePointer<epoll_event>.allocate(capacity: pollBatch)
+
+    /// A kernel for one worker.
+    public override init() { super.init() }
+
+    deinit { batch.deallocate() }
+
+    // MARK: Time and chance
+
+    private func milliseconds(_ clock: clockid_t) -> Int64 {
+        var time = timespec()
+        clock_gettime(clock, &time)
+        return Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
+    }
+
+    public override func monotonicMilliseconds() -> Int64 { milliseconds(CLOCK_MONOTONIC) }
+
+    public override func unixMilliseconds() -> Int64 { milliseconds(CLOCK_REALTIME) }
+
+    public override func fillRandom(_ buffer: UnsafeMutableRawBufferPointer) {
+        var filled = 0
+        while filled < buffer.count {
+            let count = getrandom(buffer.baseAddress! + filled, buffer.count - filled, 0)
+            precondition(count > 0 || errno == EINTR, "the kernel has no randomness to give")
+            filled += max(count, 0)
+        }
+    }
+
+    // MARK: Sockets
+
+    public override func listen(_ address: SocketAddress, sharingPort: Bool) throws(SystemError) -> Int32 {
+        let descriptor = try makeSocket(for: address)
+        setOption(descriptor, SOL_SOCKET, SO_REUSEADDR, 1)
+        if sharingPort { setOption(descriptor, SOL_SOCKET, SO_REUSEPORT, 1) }
+        let bound = address.withSockaddr { Glibc.bind(descriptor, $0, $1) }
+        guard bound == 0, Glibc.listen(descriptor, 4096) == 0 else {
+            let error = SystemError.last
+            Glibc.close(descriptor)
+            throw error
+        }
+        return descriptor
+    }
+
+    public override func localAddress(of descriptor: Int32) -> SocketAddress? {
+        var storage = sockaddr_storage()
+        var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+        return withUnsafeMutablePointer(to: &storage) { storage in
+            storage.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
+                getsockname(descriptor, pointer, &length) == 0 ? SocketAddress(pointer) : nil
+            }
+        }
+    }
+
+    public override func accept(_ descriptor: Int32) throws(SystemError) -> AcceptedConnection? {
+        var storage = sockaddr_storage()
+        while true {
+            var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+            var peer: SocketAddress?
+            let accepted = withUnsafeMutablePointer(to: &storage) { storage in
+                storage.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
+                    let accepted = accept4(
+                        descriptor, pointer, &length, Int32(SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue))
+                    if accepted >= 0 { peer = SocketAddress(pointer) }
+                    return accepted
+                }
+            }
+            if accepted >= 0 {
+                guard let peer else {
+                    Glibc.close(accepted)
+                    continue
+                }
+                setOption(accepted, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
+                return AcceptedConnection(descriptor: accepted, peer: peer)
+            }
+            switch errno {
+            // A connection that died in the backlog is nobody's business; the next one may be fine.
+            case EINTR, ECONNABORTED, EPROTO: continue
+            case EAGAIN: return nil
+            default: throw SystemError.last
+            }
+        }
+    }
+
+    public override func connect(to address: SocketAddress) throws(SystemError) -> Connection {
+        let descriptor = try makeSocket(for: address)
+        setOption(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
+        let outcome = address.withSockaddr { Glibc.connect(descriptor, $0, $1) }
+        if outcome == 0 { return Connection(descriptor: descriptor, isConnected: true) }
+        // An interrupted connect goes on by itself, like one in progress.
+        if errno == EINPROGRESS || errno == EINTR { return Connection(descriptor: descriptor, isConnected: false) }
+        let error = SystemError.last
+        Glibc.close(descriptor)
+        throw error
+    }
+
+    public override func connectionError(of descriptor: Int32) -> SystemError? {
+        var number: Int32 = 0
+        var length = socklen_t(MemoryLayout<Int32>.size)
+        guard getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &number, &length) == 0 else { return SystemError.last }
+        return number == 0 ? nil : SystemError(number)
+    }
+
+    public override func setPatience(_ patience: Patience, of descriptor: Int32) {
+        if patience.keepAliveSeconds > 0 {
+            setOption(descriptor, SOL_SOCKET, SO_KEEPALIVE, 1)
+            setOption(descriptor, Int32(IPPROTO_TCP), TCP_KEEPIDLE, patience.keepAliveSeconds)
+            setOption(descriptor, Int32(IPPROTO_TCP), TCP_KEEPINTVL, max(1, patience.keepAliveSeconds / 6))
+            setOption(descriptor, Int32(IPPROTO_TCP), TCP_KEEPCNT, 6)
+        }
+        if patience.unacknowledgedMilliseconds > 0 {
+            setOption(descriptor, Int32(IPPROTO_TCP), TCP_USER_TIMEOUT, patience.unacknowledgedMilliseconds)
+        }
+    }
+
+    private func makeSocket(for address: SocketAddress) throws(SystemError) -> Int32 {
+        let kind = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
+        let descriptor = Glibc.socket(address.isIPv6 ? AF_INET6 : AF_INET, kind, 0)
+        guard descriptor >= 0 else { throw SystemError.last }
+        return descriptor
+    }
+
+    /// Sets an option that is a hint: a kernel that lacks it serves all the same.
+    private func setOption(_ descriptor: Int32, _ level: Int32, _ name: Int32, _ value: Int32) {
+        var value = value
+        setsockopt(descriptor, level, name, &value, socklen_t(MemoryLayout<Int32>.size))
+    }
+
+    // MARK: Bytes
+
+    public override func read(_ descriptor: Int32, into buffer: UnsafeMutableRawBufferPointer) -> Transfer {
+        transfer { Glibc.recv(descriptor, buffer.baseAddress, buffer.count, 0) }
+    }
+
+    public override func write(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) -> Transfer {
+        transfer { Glibc.send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL)) }
+    }
+
+    @inline(__always)
+    private func transfer(_ call: () -> Int) -> Transfer {
+        while true {
+            let count = call()
+            if count >= 0 { return .bytes(count) }
+            switch errno {
+            case EINTR: continue
+            case EAGAIN: return .wouldBlock
+            default: return .failed(SystemError.last)
+            }
+        }
+    }
+
+    public override func shutdownWriting(_ descriptor: Int32) { Glibc.shutdown(descriptor, Int32(SHUT_WR)) }
+
+    public override func close(_ descriptor: Int32, abortively: Bool) {
+        if abortively {
+            var linger = linger(l_onoff: 1, l_linger: 0)
+            setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<Glibc.linger>.size))
+        }
+        Glibc.close(descriptor)
+    }
+
+    public override func transportInformation(of descriptor: Int32) -> TransportInformation? {
+        var raw = tcp_info()
+        var length = socklen_t(MemoryLayout<tcp_info>.size)
+        guard getsockopt(descriptor, Int32(IPPROTO_TCP), TCP_INFO, &raw, &length) == 0 else { return nil }
+        var queued: Int32 = 0
+        // SIOCOUTQ, which has the number of TIOCOUTQ: the bytes that the peer has not acknowledged.
+        if ioctl(descriptor, UInt(TIOCOUTQ), &queued) != 0 { queued = 0 }
+        var information = TransportInformation()
+        information.state = raw.tcpi_state
+        information.retransmits = UInt32(raw.tcpi_retransmits)
+        information.totalRetransmits = raw.tcpi_total_retrans
+        information.roundTripMicroseconds = raw.tcpi_rtt
+        information.roundTripVarianceMicroseconds = raw.tcpi_rttvar
+        information.unacknowledgedBytes = UInt32(max(queued, 0))
+        information.sinceLastAcknowledgementMilliseconds = raw.tcpi_last_ack_recv
+        information.sinceLastSentMilliseconds = raw.tcpi_last_data_sent
+        information.sinceLastReceivedMilliseconds = raw.tcpi_last_data_recv
+        return information
+    }
+
+    // MARK: Polling
+
+    public override func makePoller() throws(SystemError) -> Int32 {
+        let poller = epoll_create1(Int32(EPOLL_CLOEXEC))
+        guard poller >= 0 else { throw SystemError.last }
+        return poller
+    }
+
+    public override func watch(
+        _ descriptor: Int32, for interest: Readiness, token: UInt64, poller: Int32
+    ) throws(SystemError) {
+        var event = epollEvent(interest, token)
+        guard epoll_ctl(poller, EPOLL_CTL_ADD, descriptor, &event) == 0 else { throw SystemError.last }
+    }
+
+    public override func rewatch(_ descriptor: Int32, for interest: Readiness, token: UInt64, poller: Int32) {
+        var event = epollEvent(interest, token)
+        let outcome = epoll_ctl(poller, EPOLL_CTL_MOD, descriptor, &event)
+        precondition(outcome == 0, "only descriptors that are watched are rewatched")
+    }
+
+    private func epollEvent(_ interest: Readiness, _ token: UInt64) -> epoll_event {
+        var bits: UInt32 = 0
+        if interest.contains(.readable) { bits |= EPOLLIN.rawValue }
+        if interest.contains(.writable) { bits |= EPOLLOUT.rawValue }
+        if interest.contains(.peerEnded) { bits |= EPOLLRDHUP.rawValue }
+        if interest.contains(.onChange) { bits |= EPOLLET.rawValue }
+        return epoll_event(events: bits, data: epoll_data_t(u64: token))
+    }
+
+    public override func wait(
+        poller: Int32, into events: UnsafeMutableBufferPointer<PollerEvent>, milliseconds: Int32
+    ) -> Int {
+        let room = Int32(min(events.count, LinuxKernel.pollBatch))
+        let count = epoll_wait(poller, batch, room, milliseconds)
+        guard count > 0 else {
+            precondition(count == 0 || errno == EINTR, "waiting on one's own poller fails only by an interrupt")
+            return 0
+        }
+        for index in 0..<Int(count) {
+            let bits = batch[index].events
+            var readiness: Readiness = []
+            if bits & EPOLLIN.rawValue != 0 { readiness.insert(.readable) }
+            if bits & EPOLLOUT.rawValue != 0 { readiness.insert(.writable) }
+            if bits & EPOLLRDHUP.rawValue != 0 { readiness.insert(.peerEnded) }
+            if bits & (EPOLLERR.rawValue | EPOLLHUP.rawValue) != 0 { readiness.insert(.broken) }
+            events[index] = PollerEvent(token: batch[index].data.u64, readiness: readiness)
+        }
+        return Int(count)
+    }
+
+    public override func makeWaker() throws(SystemError) -> Int32 {
+        let waker = eventfd(0, Int32(EFD_NONBLOCK | EFD_CLOEXEC))
+        guard waker >= 0 else { throw SystemError.last }
+        return waker
+    }
+
+    public override func wake(_ waker: Int32) {
+        var one: UInt64 = 1
+        _ = Glibc.write(waker, &one, 8)
+    }
+
+    public override func clearWaker(_ waker: Int32) {
+        var count: UInt64 = 0
+        _ = Glibc.read(waker, &count, 8)
+    }
+
+    // MARK: Names
+
+    public override func resolve(_ host: String, port: UInt16) -> [SocketAddress] {
+        if let numeric = SocketAddress(numeric: host, port: port) { return [numeric] }
+        var hints = addrinfo()
+        hints.ai_family = AF_UNSPEC
+        hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+        var list: UnsafeMutablePointer<addrinfo>?
+        guard getaddrinfo(host, nil, &hints, &list) == 0 else { return [] }
+        defer { freeaddrinfo(list) }
+        var found: [SocketAddress] = []
+        var next = list
+        while let entry = next {
+            if let pointer = entry.pointee.ai_addr, var address = SocketAddress(pointer) {
+                address.port = port
+                if !found.contains(address) { found.append(address) }
+            }
+            next = entry.pointee.ai_next
+        }
+        return found
+    }
+}

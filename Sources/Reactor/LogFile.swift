@@ -1,0 +1,78 @@
+// A file, or one of the standard streams, that lines are appended to. It leaves what the lines are, and the
+// queue before it, to others. Invariant: what was once accepted is written exactly once, also when the system
+// takes it in pieces.
+
+import CLinux
+import Glibc
+import Synchronization
+
+/// Where log lines end: a file that is appended to, or a standard stream. Used by one thread, opened by another.
+public final class LogFile: Sendable {
+    private struct State {
+        var descriptor: Int32
+        /// How much of the bytes that are being offered has been written already.
+        var alreadyWritten = 0
+    }
+
+    private let path: String?
+    private let state: Mutex<State>
+
+    /// Opens `path` for appending and makes it when it is not there (mode 0640: a log names clients).
+    public init(appendingTo path: String) throws(SystemError) {
+        self.path = path
+        state = Mutex(State(descriptor: try LogFile.open(path)))
+    }
+
+    /// The process's standard output or standard error.
+    public init(standardError: Bool) {
+        path = nil
+        state = Mutex(State(descriptor: standardError ? STDERR_FILENO : STDOUT_FILENO))
+    }
+
+    deinit {
+        if path != nil { Glibc.close(state.withLock { $0.descriptor }) }
+    }
+
+    private static func open(_ path: String) throws(SystemError) -> Int32 {
+        let descriptor = Glibc.open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0o640)
+        guard descriptor >= 0 else { throw SystemError.last }
+        return descriptor
+    }
+
+    /// Writes all of the bytes. False says that the rest could not be written for now; the same bytes are to be offered again.
+    public func write(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        state.withLock { state in
+            while state.alreadyWritten < bytes.count {
+                let rest = UnsafeRawBufferPointer(rebasing: bytes[state.alreadyWritten...])
+                let count = Glibc.write(state.descriptor, rest.baseAddress, rest.count)
+                if count < 0 {
+                    if errno == EINTR { continue }
+                    if errno == EAGAIN {
+                        // Standard output may be a terminal or a pipe that somebody made non-blocking.
+                        var poll = pollfd(fd: state.descriptor, events: Int16(POLLOUT), revents: 0)
+                        if Glibc.poll(&poll, 1, 1000) > 0 { continue }
+                    }
+                    return false
+                }
+                state.alreadyWritten += count
+            }
+            state.alreadyWritten = 0
+            return true
+        }
+    }
+
+    /// Opens the path anew, after a rotation moved the old file away. False leaves the old one in use.
+    public func reopen() -> Bool {
+        guard let path else { return true }
+        guard let descriptor = try? LogFile.open(path) else { return false }
+        let old = state.withLock { state in
+            let old = state.descriptor
+            state.descriptor = descriptor
+            // What was half written stands in the old file; the new one gets it whole.
+            state.alreadyWritten = 0
+            return old
+        }
+        Glibc.close(old)
+        return true
+    }
+}

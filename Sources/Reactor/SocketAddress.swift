@@ -1,0 +1,125 @@
+// An IPv4 or IPv6 address with a port, as a value of 24 bytes, and its way to and from the C structures.
+// Names are not its matter: they are resolved by `Kernel.resolve`.
+
+import CLinux
+import Glibc
+
+/// Where a TCP peer is: an IPv4 or IPv6 address and a port.
+///
+/// IPv4 addresses mapped into IPv6 (`::ffff:a.b.c.d`) are kept as the IPv4 addresses that they are, so that
+/// one client is one address whichever socket it came in through.
+public struct SocketAddress: Hashable, Sendable {
+    private var high: UInt64
+    private var low: UInt64
+    private var scope: UInt32
+    /// The port, in host order.
+    public var port: UInt16
+    /// Whether the address is an IPv6 one.
+    public let isIPv6: Bool
+
+    /// Makes an address of four or sixteen bytes in network order.
+    public init(bytes: [UInt8], port: UInt16, scope: UInt32 = 0) {
+        precondition(bytes.count == 4 || bytes.count == 16)
+        var halves: (UInt64, UInt64) = (0, 0)
+        for (index, byte) in bytes.enumerated() {
+            if index < 8 { halves.0 = halves.0 << 8 | UInt64(byte) } else { halves.1 = halves.1 << 8 | UInt64(byte) }
+        }
+        if bytes.count == 16, halves.0 == 0, halves.1 >> 32 == 0xFFFF {
+            self.init(high: halves.1 & 0xFFFF_FFFF, low: 0, scope: 0, port: port, isIPv6: false)
+        } else {
+            self.init(high: halves.0, low: halves.1, scope: scope, port: port, isIPv6: bytes.count == 16)
+        }
+    }
+
+    private init(high: UInt64, low: UInt64, scope: UInt32, port: UInt16, isIPv6: Bool) {
+        self.high = high
+        self.low = low
+        self.scope = scope
+        self.port = port
+        self.isIPv6 = isIPv6
+    }
+
+    /// Reads a numeric address (`127.0.0.1`, `::1`, without brackets); `nil` for anything else.
+    public init?(numeric host: String, port: UInt16) {
+        var four = in_addr()
+        var six = in6_addr()
+        if inet_pton(AF_INET, host, &four) == 1 {
+            self.init(bytes: withUnsafeBytes(of: &four) { Array($0) }, port: port)
+        } else if inet_pton(AF_INET6, host, &six) == 1 {
+            self.init(bytes: withUnsafeBytes(of: &six) { Array($0) }, port: port)
+        } else {
+            return nil
+        }
+    }
+
+    /// Reads what `accept`, `getsockname` or `getaddrinfo` filled in; `nil` for another family.
+    init?(_ pointer: UnsafePointer<sockaddr>) {
+        let raw = UnsafeRawPointer(pointer)
+        switch Int32(pointer.pointee.sa_family) {
+        case AF_INET:
+            let address = raw.loadUnaligned(as: sockaddr_in.self)
+            self.init(
+                bytes: withUnsafeBytes(of: address.sin_addr) { Array($0) }, port: UInt16(bigEndian: address.sin_port))
+        case AF_INET6:
+            let address = raw.loadUnaligned(as: sockaddr_in6.self)
+            self.init(
+                bytes: withUnsafeBytes(of: address.sin6_addr) { Array($0) }, port: UInt16(bigEndian: address.sin6_port),
+                scope: address.sin6_scope_id)
+        default:
+            return nil
+        }
+    }
+
+    /// The four or sixteen bytes of the address in network order.
+    public var bytes: [UInt8] {
+        let words: [UInt64] = isIPv6 ? [high, low] : [high << 32]
+        return Array(words.flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> (56 - 8 * UInt64($0))) } }
+            .prefix(isIPv6 ? 16 : 4))
+    }
+
+    /// The same address with port 0: what all connections of one client have in common.
+    public var withoutPort: SocketAddress {
+        var copy = self
+        copy.port = 0
+        return copy
+    }
+
+    /// The numeric address alone, without brackets.
+    public var host: String {
+        var bytes = self.bytes
+        var text = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
+        inet_ntop(isIPv6 ? AF_INET6 : AF_INET, &bytes, &text, socklen_t(text.count))
+        return String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    /// Lends the C structure to a call.
+    func withSockaddr<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
+        var bytes = self.bytes
+        var storage = sockaddr_storage()
+        return withUnsafeMutableBytes(of: &storage) { raw in
+            let length: Int
+            if isIPv6 {
+                var address = sockaddr_in6()
+                address.sin6_family = sa_family_t(AF_INET6)
+                address.sin6_port = port.bigEndian
+                address.sin6_scope_id = scope
+                memcpy(&address.sin6_addr, &bytes, 16)
+                length = MemoryLayout<sockaddr_in6>.size
+                raw.storeBytes(of: address, as: sockaddr_in6.self)
+            } else {
+                var address = sockaddr_in()
+                address.sin_family = sa_family_t(AF_INET)
+                address.sin_port = port.bigEndian
+                memcpy(&address.sin_addr, &bytes, 4)
+                length = MemoryLayout<sockaddr_in>.size
+                raw.storeBytes(of: address, as: sockaddr_in.self)
+            }
+            return body(raw.baseAddress!.assumingMemoryBound(to: sockaddr.self), socklen_t(length))
+        }
+    }
+}
+
+extension SocketAddress: CustomStringConvertible {
+    /// `127.0.0.1:8080` or `[::1]:8080`.
+    public var description: String { isIPv6 ? "[\(host)]:\(port)" : "\(host):\(port)" }
+}

@@ -1,0 +1,75 @@
+// What concerns the whole process and not one worker: signals, the limit of descriptors, the number of cores.
+
+import CLinux
+import Glibc
+
+/// The process that Heartwire runs as.
+public enum SystemProcess {
+    /// A signal that an operator sends.
+    public enum Signal: Sendable {
+        /// SIGTERM or SIGINT: end in order.
+        case terminate
+        /// SIGUSR1: open the log files anew.
+        case reopenLogs
+    }
+
+    /// Prepares the process: no SIGPIPE, the operator's signals blocked in this thread and all that it starts, so that
+    /// `nextSignal` can take them one by one. To be called before any thread is started.
+    public static func prepare() {
+        signal(SIGPIPE, SIG_IGN)
+        var set = operatorSignals()
+        pthread_sigmask(SIG_BLOCK, &set, nil)
+    }
+
+    /// Waits for the operator.
+    public static func nextSignal() -> Signal {
+        var set = operatorSignals()
+        while true {
+            var number: Int32 = 0
+            guard sigwait(&set, &number) == 0 else { continue }
+            switch number {
+            case SIGTERM, SIGINT: return .terminate
+            case SIGUSR1: return .reopenLogs
+            default: continue
+            }
+        }
+    }
+
+    private static func operatorSignals() -> sigset_t {
+        var set = sigset_t()
+        sigemptyset(&set)
+        for number in [SIGTERM, SIGINT, SIGUSR1] { sigaddset(&set, number) }
+        return set
+    }
+
+    /// Raises the soft limit of descriptors to the hard one and returns it.
+    public static func raiseDescriptorLimit() -> Int {
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(UInt32(RLIMIT_NOFILE.rawValue)), &limit) == 0 else { return 1024 }
+        limit.rlim_cur = limit.rlim_max
+        setrlimit(__rlimit_resource_t(UInt32(RLIMIT_NOFILE.rawValue)), &limit)
+        getrlimit(__rlimit_resource_t(UInt32(RLIMIT_NOFILE.rawValue)), &limit)
+        return Int(min(limit.rlim_cur, 10_000_000))
+    }
+
+    /// How many processors this process may run on.
+    public static var processorCount: Int { max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }
+
+    /// Sleeps; for threads that have nothing to poll.
+    public static func sleep(milliseconds: Int) { usleep(UInt32(clamping: milliseconds * 1000)) }
+
+    /// Writes a line to standard error.
+    public static func complain(_ line: String) {
+        var line = line + "\n"
+        line.withUTF8 { bytes in _ = Glibc.write(STDERR_FILENO, bytes.baseAddress, bytes.count) }
+    }
+
+    /// Writes text to standard output.
+    public static func say(_ text: String) {
+        var text = text
+        text.withUTF8 { bytes in _ = Glibc.write(STDOUT_FILENO, bytes.baseAddress, bytes.count) }
+    }
+
+    /// Ends the process.
+    public static func exit(_ status: Int32) -> Never { Glibc.exit(status) }
+}

@@ -1,0 +1,39 @@
+// Threads of the operating system, because a worker owns its thread for life and sleeps in the kernel.
+
+import CLinux
+import Glibc
+
+/// Starts threads.
+public enum SystemThread {
+    private final class Body {
+        let name: String
+        let run: () -> Void
+        init(name: String, run: @escaping () -> Void) {
+            self.name = name
+            self.run = run
+        }
+    }
+
+    /// A thread that was started.
+    public struct Handle: Sendable {
+        let thread: pthread_t
+
+        /// Waits for its end.
+        public func join() { pthread_join(thread, nil) }
+    }
+
+    /// Runs `body` on a new thread of that name (15 bytes are shown by the system).
+    @discardableResult
+    public static func start(name: String, _ body: @escaping @Sendable () -> Void) -> Handle {
+        let context = Unmanaged.passRetained(Body(name: name, run: body)).toOpaque()
+        var thread = pthread_t()
+        let outcome = pthread_create(&thread, nil, { context in
+            let body = Unmanaged<Body>.fromOpaque(context!).takeRetainedValue()
+            _ = CLinux.pthread_setname_np(UInt(pthread_self()), String(body.name.prefix(15)))
+            body.run()
+            return nil
+        }, context)
+        precondition(outcome == 0, "a thread can be had at the start")
+        return Handle(thread: thread)
+    }
+}

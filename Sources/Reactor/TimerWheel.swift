@@ -1,0 +1,112 @@
+// Deadlines of many endpoints at the cost of one wake-up a tick: a hashed timing wheel (Varghese and Lauck,
+// scheme 6 with one turn). Each endpoint slot has exactly one deadline. It leaves to its owner what a deadline
+// means, and it is lazy: putting a deadline off costs nothing, because the wheel only asks the owner to look
+// again at the earlier moment. Invariant: an armed slot stands in exactly one bucket, and never behind `current`.
+
+/// One deadline for each of many slots, to a precision of one tick.
+public struct TimerWheel {
+    /// How long a tick is, in milliseconds: no timer fires early, and none later than by this much.
+    public static let tickMilliseconds: Int64 = 8
+    private static let bucketCount = 4096
+    private static let none: Int32 = -1
+
+    private struct Node {
+        var next = TimerWheel.none
+        var previous = TimerWheel.none
+        /// The tick at which the node fires; -1 when it is not armed.
+        var tick: Int64 = -1
+    }
+
+    private var nodes: [Node] = []
+    private var heads = [Int32](repeating: TimerWheel.none, count: TimerWheel.bucketCount)
+    private var occupied = [UInt64](repeating: 0, count: TimerWheel.bucketCount / 64)
+    private var current: Int64
+    /// How many slots are armed.
+    public private(set) var armedCount = 0
+
+    /// A wheel that begins to turn now.
+    public init(nowMilliseconds: Int64) { current = nowMilliseconds / TimerWheel.tickMilliseconds }
+
+    /// Makes room for slots up to and with this one.
+    public mutating func reserve(slot: Int) {
+        while nodes.count <= slot { nodes.append(Node()) }
+    }
+
+    /// Asks for `slot` to be looked at no later than one tick after `deadlineMilliseconds`. When it is armed for an earlier
+    /// moment already that one stays, and the owner arms it again then; an earlier deadline replaces a later one.
+    /// A deadline beyond one turn of the wheel (32 s) fires early at the turn's end, to be armed again.
+    public mutating func arm(slot: Int, deadlineMilliseconds: Int64) {
+        let exact = (deadlineMilliseconds + TimerWheel.tickMilliseconds - 1) / TimerWheel.tickMilliseconds
+        let tick = min(max(exact, current + 1), current + Int64(TimerWheel.bucketCount) - 1)
+        if nodes[slot].tick >= 0 {
+            if nodes[slot].tick <= tick { return }
+            unlink(slot)
+        }
+        link(slot, tick)
+    }
+
+    /// Forgets the slot's deadline.
+    public mutating func disarm(slot: Int) {
+        if nodes[slot].tick >= 0 { unlink(slot) }
+    }
+
+    /// Milliseconds until the next slot has to be looked at; `nil` when none is armed.
+    public func millisecondsUntilNext(nowMilliseconds: Int64) -> Int64? {
+        guard armedCount > 0 else { return nil }
+        let start = Int((current + 1) % Int64(TimerWheel.bucketCount))
+        var word = start / 64
+        var bits = occupied[word] & (~0 << UInt64(start % 64))
+        for _ in 0...occupied.count {
+            if bits != 0 {
+                let bucket = word * 64 + bits.trailingZeroBitCount
+                let ahead = (bucket - start + TimerWheel.bucketCount) % TimerWheel.bucketCount
+                let tick = current + 1 + Int64(ahead)
+                return max(0, tick * TimerWheel.tickMilliseconds - nowMilliseconds)
+            }
+            word = (word + 1) % occupied.count
+            bits = occupied[word]
+        }
+        return nil
+    }
+
+    /// Takes one slot whose moment has come off the wheel; `nil` when there is none left. Called until then.
+    public mutating func nextDue(nowMilliseconds: Int64) -> Int? {
+        let target = nowMilliseconds / TimerWheel.tickMilliseconds
+        while true {
+            let bucket = Int(current % Int64(TimerWheel.bucketCount))
+            let head = heads[bucket]
+            if head != TimerWheel.none {
+                // The bucket of the current tick holds only nodes of this very tick: none is ever put a whole turn ahead.
+                unlink(Int(head))
+                return Int(head)
+            }
+            if current >= target { return nil }
+            current = armedCount == 0 ? target : nextOccupiedTick(after: current, upTo: target)
+        }
+    }
+
+    private func nextOccupiedTick(after tick: Int64, upTo target: Int64) -> Int64 {
+        guard let ahead = millisecondsUntilNext(nowMilliseconds: tick * TimerWheel.tickMilliseconds) else { return target }
+        return min(target, tick + ahead / TimerWheel.tickMilliseconds)
+    }
+
+    private mutating func link(_ slot: Int, _ tick: Int64) {
+        let bucket = Int(tick % Int64(TimerWheel.bucketCount))
+        let head = heads[bucket]
+        nodes[slot] = Node(next: head, previous: TimerWheel.none, tick: tick)
+        if head != TimerWheel.none { nodes[Int(head)].previous = Int32(slot) }
+        heads[bucket] = Int32(slot)
+        occupied[bucket / 64] |= 1 << UInt64(bucket % 64)
+        armedCount += 1
+    }
+
+    private mutating func unlink(_ slot: Int) {
+        let node = nodes[slot]
+        let bucket = Int(node.tick % Int64(TimerWheel.bucketCount))
+        if node.previous == TimerWheel.none { heads[bucket] = node.next } else { nodes[Int(node.previous)].next = node.next }
+        if node.next != TimerWheel.none { nodes[Int(node.next)].previous = node.previous }
+        if heads[bucket] == TimerWheel.none { occupied[bucket / 64] &= ~(1 << UInt64(bucket % 64)) }
+        nodes[slot] = Node()
+        armedCount -= 1
+    }
+}

@@ -1,0 +1,145 @@
+// The closed list of reasons for which a stream, or an exchange that went wrong, ended. Whoever ends one chooses
+// exactly one of these and adds the evidence; the record writers put both into the log.
+// Invariant: raw values are part of the log's format and never change their meaning.
+
+/// Why a stream ended. Every stream ends with exactly one cause.
+public enum Cause: String, CaseIterable, Sendable {
+    /// Client: it closed its side in good order (FIN). A tab was closed, `EventSource.close()` was called, or a hop
+    /// in front of the proxy gave up politely. Look at the duration: many equal ones point at a timeout on the way.
+    case clientClosed = "client_closed"
+    /// Client: its side was reset (RST), while reading or writing. A process was killed, or a middlebox cut the
+    /// connection. Look at the duration and at the hop in front.
+    case clientReset = "client_reset"
+    /// Client: it is there, but did not take its bytes for longer than `client_stall`. Look at the unacknowledged
+    /// bytes: a suspended tab or a reader that is slower than its stream.
+    case clientStalled = "client_stalled"
+    /// Client: its kernel no longer acknowledged anything. It lost its network or power; look at the retransmits and
+    /// at the time since the last acknowledgement.
+    case clientVanished = "client_vanished"
+    /// Client: it sent what is no HTTP. Look at the evidence for the rule that it broke.
+    case clientProtocolError = "client_protocol_error"
+    /// Client: it did not send its request, or the rest of its body, in time. Look at slow or idle clients.
+    case requestTimeout = "request_timeout"
+    /// Upstream: it ended the body in good order. This is the application's decision; look there when it surprises.
+    case upstreamFinished = "upstream_finished"
+    /// Upstream: it closed before the last chunk or before its Content-Length was reached. A crash, a deployment or
+    /// a timeout on the server's side; look at the server's log at this time.
+    case upstreamCutOff = "upstream_cut_off"
+    /// Upstream: it reset the connection (RST). The server's process died or aborted; look at the server's log.
+    case upstreamReset = "upstream_reset"
+    /// Upstream: its kernel no longer acknowledged anything. The machine or the network to it is gone.
+    case upstreamVanished = "upstream_vanished"
+    /// Upstream: it sent nothing for longer than its silence or idle timeout allows. Look at whether the application hangs,
+    /// or raise the timeout.
+    case upstreamSilent = "upstream_silent"
+    /// Upstream: it sent what is no HTTP or contradicts itself. Look at the evidence for the rule that it broke.
+    case upstreamProtocolError = "upstream_protocol_error"
+    /// Upstream: it closed the connection without any response. Look for a crash, or for a server that speaks TLS only.
+    case upstreamNoResponse = "upstream_no_response"
+    /// Upstream: nobody listens at its address (ECONNREFUSED). Look at whether the server runs, and at the port.
+    case connectionRefused = "connection_refused"
+    /// Upstream: no answer to the connection attempt in time. Look at firewalls, routes and a full listen backlog.
+    case connectTimeout = "connect_timeout"
+    /// Upstream: the connection attempt failed otherwise, such as for want of a route. Look at the `errno`.
+    case connectFailed = "connect_failed"
+    /// Upstream: connected, but no response head in time. Look at what the application waits for.
+    case responseTimeout = "response_timeout"
+    /// Upstream: its name could not be resolved. Look at DNS and at the spelling in the configuration.
+    case nameNotResolved = "name_not_resolved"
+    /// Proxy: it is shutting down and ended the stream cleanly, where a browser reconnects without loss.
+    case drained = "drained"
+    /// Proxy: it is shutting down, and the grace period ended before the exchange did. Raise `grace` if it matters.
+    case graceExpired = "grace_expired"
+    /// Proxy: a limit of its configuration was reached. `refused_by` or the evidence names the limit.
+    case refusedByLimit = "refused_by_limit"
+    /// Proxy: the request's credentials were missing, malformed or contradictory. The evidence says which.
+    case credentialsRefused = "credentials_refused"
+    /// Proxy: no route matches the request's host and path. Look at the configuration.
+    case noRoute = "no_route"
+    /// Proxy: an error of its own, such as no free descriptors. Look at the evidence, and please report it.
+    case proxyError = "proxy_error"
+
+    /// Whose doing the ending was.
+    public enum Side: String, Sendable {
+        /// The browser, or a hop in front of the proxy.
+        case client
+        /// The event-stream server, or the way to it.
+        case upstream
+        /// The proxy itself.
+        case proxy
+    }
+
+    /// Whose doing it was.
+    public var side: Side {
+        switch self {
+        case .clientClosed, .clientReset, .clientStalled, .clientVanished, .clientProtocolError, .requestTimeout:
+            .client
+        case .upstreamFinished, .upstreamCutOff, .upstreamReset, .upstreamVanished, .upstreamSilent,
+            .upstreamProtocolError, .upstreamNoResponse, .connectionRefused, .connectTimeout, .connectFailed,
+            .responseTimeout, .nameNotResolved:
+            .upstream
+        case .drained, .graceExpired, .refusedByLimit, .credentialsRefused, .noRoute, .proxyError:
+            .proxy
+        }
+    }
+
+    /// The same as the raw value, as a constant that can be written to the log without making a `String`.
+    public var name: StaticString {
+        switch self {
+        case .clientClosed: "client_closed"
+        case .clientReset: "client_reset"
+        case .clientStalled: "client_stalled"
+        case .clientVanished: "client_vanished"
+        case .clientProtocolError: "client_protocol_error"
+        case .requestTimeout: "request_timeout"
+        case .upstreamFinished: "upstream_finished"
+        case .upstreamCutOff: "upstream_cut_off"
+        case .upstreamReset: "upstream_reset"
+        case .upstreamVanished: "upstream_vanished"
+        case .upstreamSilent: "upstream_silent"
+        case .upstreamProtocolError: "upstream_protocol_error"
+        case .upstreamNoResponse: "upstream_no_response"
+        case .connectionRefused: "connection_refused"
+        case .connectTimeout: "connect_timeout"
+        case .connectFailed: "connect_failed"
+        case .responseTimeout: "response_timeout"
+        case .nameNotResolved: "name_not_resolved"
+        case .drained: "drained"
+        case .graceExpired: "grace_expired"
+        case .refusedByLimit: "refused_by_limit"
+        case .credentialsRefused: "credentials_refused"
+        case .noRoute: "no_route"
+        case .proxyError: "proxy_error"
+        }
+    }
+
+    /// One plain sentence for the person who reads the log.
+    public var explanation: String {
+        switch self {
+        case .clientClosed: "The client closed the connection in good order."
+        case .clientReset: "The client's side reset the connection."
+        case .clientStalled: "The client stopped taking its bytes for longer than allowed."
+        case .clientVanished: "The client's machine no longer acknowledged anything: its network or power is gone."
+        case .clientProtocolError: "The client sent something that is not valid HTTP."
+        case .requestTimeout: "The client did not send its request in time."
+        case .upstreamFinished: "The server ended the response in good order."
+        case .upstreamCutOff: "The server closed the connection in the middle of the response."
+        case .upstreamReset: "The server reset the connection."
+        case .upstreamVanished: "The server's machine no longer acknowledged anything: it or the way to it is gone."
+        case .upstreamSilent: "The server sent nothing for longer than its timeout allows."
+        case .upstreamProtocolError: "The server sent something that is not valid HTTP."
+        case .upstreamNoResponse: "The server closed the connection without any response."
+        case .connectionRefused: "Nobody listens at the server's address."
+        case .connectTimeout: "The server did not answer the connection attempt in time."
+        case .connectFailed: "The connection to the server could not be made."
+        case .responseTimeout: "The server accepted the request but sent no response in time."
+        case .nameNotResolved: "The server's name could not be resolved."
+        case .drained: "The proxy is shutting down and ended the stream cleanly."
+        case .graceExpired: "The proxy is shutting down and its grace period ran out."
+        case .refusedByLimit: "The proxy refused because one of its limits was reached."
+        case .credentialsRefused: "The proxy refused the request's credentials."
+        case .noRoute: "No route of the proxy matches the request."
+        case .proxyError: "The proxy failed by an error of its own."
+        }
+    }
+}

@@ -1,0 +1,143 @@
+// Writing one JSON object on one line, straight into bytes (RFC 8259). It knows nothing of records.
+// Invariant: whatever the bytes that come in, what goes out is valid UTF-8 without a control character, so no value can
+// break a line or reach a terminal as an escape sequence.
+
+/// A JSON object under construction at the end of a byte array.
+struct JSONLine: ~Copyable {
+    private(set) var bytes: [UInt8]
+    private var isFirst = true
+
+    /// Takes over the array, to append to it; `finish` gives it back.
+    init(appendingTo bytes: consuming [UInt8]) {
+        self.bytes = bytes
+        self.bytes.append(UInt8(ascii: "{"))
+    }
+
+    /// Closes the object and the line.
+    consuming func finish() -> [UInt8] {
+        bytes.append(UInt8(ascii: "}"))
+        bytes.append(UInt8(ascii: "\n"))
+        return bytes
+    }
+
+    mutating func openObject(_ key: StaticString) {
+        self.key(key)
+        bytes.append(UInt8(ascii: "{"))
+        isFirst = true
+    }
+
+    mutating func closeObject() {
+        bytes.append(UInt8(ascii: "}"))
+        isFirst = false
+    }
+
+    mutating func constant(_ key: StaticString, _ value: StaticString) {
+        self.key(key)
+        bytes.append(UInt8(ascii: "\""))
+        append(value)
+        bytes.append(UInt8(ascii: "\""))
+    }
+
+    mutating func boolean(_ key: StaticString, _ value: Bool) {
+        self.key(key)
+        append(value ? "true" : "false")
+    }
+
+    mutating func null(_ key: StaticString) {
+        self.key(key)
+        append("null")
+    }
+
+    mutating func number(_ key: StaticString, _ value: UInt64) {
+        self.key(key)
+        appendDecimal(value, minimumDigits: 1, to: &bytes)
+    }
+
+    mutating func number(_ key: StaticString, _ value: Int64) {
+        self.key(key)
+        if value < 0 { bytes.append(UInt8(ascii: "-")) }
+        appendDecimal(value.magnitude, minimumDigits: 1, to: &bytes)
+    }
+
+    mutating func numberOrNull(_ key: StaticString, _ value: Int64?) {
+        if let value { number(key, value) } else { null(key) }
+    }
+
+    mutating func string(_ key: StaticString, _ value: String) {
+        self.key(key)
+        bytes.append(UInt8(ascii: "\""))
+        var value = value
+        value.withUTF8 { appendEscaped($0.span, to: &bytes) }
+        bytes.append(UInt8(ascii: "\""))
+    }
+
+    mutating func string(_ key: StaticString, _ value: Span<UInt8>) {
+        self.key(key)
+        bytes.append(UInt8(ascii: "\""))
+        appendEscaped(value, to: &bytes)
+        bytes.append(UInt8(ascii: "\""))
+    }
+
+    mutating func hexadecimal(_ key: StaticString, _ value: UInt64) {
+        self.key(key)
+        bytes.append(UInt8(ascii: "\""))
+        appendHexadecimal(value, digits: 16, to: &bytes)
+        bytes.append(UInt8(ascii: "\""))
+    }
+
+    mutating func timestamp(_ key: StaticString, _ unixMilliseconds: Int64) {
+        self.key(key)
+        bytes.append(UInt8(ascii: "\""))
+        appendTimestamp(unixMilliseconds, to: &bytes)
+        bytes.append(UInt8(ascii: "\""))
+    }
+
+    mutating func stream(_ key: StaticString, _ stream: StreamIdentifier) {
+        self.key(key)
+        append("\"w")
+        appendDecimal(UInt64(max(stream.worker, 0)), minimumDigits: 1, to: &bytes)
+        bytes.append(UInt8(ascii: "-"))
+        appendDecimal(stream.number, minimumDigits: 6, to: &bytes)
+        bytes.append(UInt8(ascii: "\""))
+    }
+
+    private mutating func key(_ key: StaticString) {
+        if !isFirst { bytes.append(UInt8(ascii: ",")) }
+        isFirst = false
+        bytes.append(UInt8(ascii: "\""))
+        append(key)
+        append("\":")
+    }
+
+    private mutating func append(_ text: StaticString) {
+        bytes.append(contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+    }
+}
+
+/// Appends a decimal number with leading zeros up to `minimumDigits`.
+func appendDecimal(_ value: UInt64, minimumDigits: Int, to bytes: inout [UInt8]) {
+    var digits = 1
+    var rest = value / 10
+    while rest > 0 {
+        digits += 1
+        rest /= 10
+    }
+    let count = max(digits, minimumDigits)
+    let start = bytes.count
+    for _ in 0..<count { bytes.append(UInt8(ascii: "0")) }
+    var remaining = value
+    var index = start + count - 1
+    while remaining > 0 {
+        bytes[index] = UInt8(ascii: "0") + UInt8(remaining % 10)
+        remaining /= 10
+        index -= 1
+    }
+}
+
+/// Appends exactly `digits` lower-case hexadecimal digits.
+func appendHexadecimal(_ value: UInt64, digits: Int, to bytes: inout [UInt8]) {
+    for position in stride(from: (digits - 1) * 4, through: 0, by: -4) {
+        let digit = UInt8(truncatingIfNeeded: value >> UInt64(position)) & 0xF
+        bytes.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
+    }
+}

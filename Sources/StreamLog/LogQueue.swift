@@ -1,0 +1,147 @@
+// The shared half of the log writer: the buffer that collects lines, its counters, and the lock and condition around
+// them. It knows neither the sink nor the clock.
+// Invariant: everything in `State` and the collecting buffer is touched only while the lock is held.
+
+import Glibc
+
+/// One fixed piece of memory for lines. Pages that were never written cost nothing.
+final class LogBuffer: @unchecked Sendable {
+    // Unchecked because the memory is handed back and forth between the queue, which uses it under its lock, and
+    // the writer's thread, which alone uses it after a swap.
+    let bytes: UnsafeMutableRawBufferPointer
+
+    init(capacityBytes: Int) {
+        bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: capacityBytes, alignment: 16)
+    }
+
+    deinit { bytes.deallocate() }
+}
+
+/// What the writer's thread has taken and not yet written.
+struct WriterPass {
+    var buffer: LogBuffer
+    /// The line about dropped lines while the sink has not taken it; else empty.
+    var line: [UInt8]
+    var start = 0
+    var end = 0
+    /// Where in the buffer the sink is to be opened anew; nil when it is not.
+    var reopenOffset: Int?
+    /// Lines dropped behind the end of this buffer that the log has not been told about.
+    var droppedLines: UInt64 = 0
+    /// Whether the sink refused these bytes before.
+    var wasRefused = false
+
+    var isEmpty: Bool { start == end && reopenOffset == nil && droppedLines == 0 }
+}
+
+/// A buffer of lines behind one lock, and the wake-up of the thread that empties it.
+final class LogQueue: @unchecked Sendable {
+    struct State {
+        var buffer: LogBuffer
+        var count = 0
+        var reopenOffset: Int?
+        var droppedLines: UInt64 = 0
+        var droppedTotal: UInt64 = 0
+        var failedWrites: UInt64 = 0
+        /// Changes with everything that the writer's thread should look at.
+        var sequence: UInt64 = 0
+        var isWaiting = false
+        var isFinishing = false
+        var hasEnded = false
+        var endedClean = false
+    }
+
+    let capacityBytes: Int
+    // A pthread mutex rather than Synchronization's, because a condition variable can only be joined to the former.
+    private let mutex: UnsafeMutablePointer<pthread_mutex_t>
+    private let condition: UnsafeMutablePointer<pthread_cond_t>
+    private var state: State
+
+    init(capacityBytes: Int) {
+        self.capacityBytes = capacityBytes
+        state = State(buffer: LogBuffer(capacityBytes: capacityBytes))
+        mutex = .allocate(capacity: 1)
+        mutex.initialize(to: pthread_mutex_t())
+        condition = .allocate(capacity: 1)
+        condition.initialize(to: pthread_cond_t())
+        pthread_mutex_init(mutex, nil)
+        pthread_cond_init(condition, nil)
+    }
+
+    deinit {
+        pthread_cond_destroy(condition)
+        pthread_mutex_destroy(mutex)
+        condition.deallocate()
+        mutex.deallocate()
+    }
+
+    @inline(__always)
+    func withLock<Result>(_ body: (inout State) -> Result) -> Result {
+        pthread_mutex_lock(mutex)
+        defer { pthread_mutex_unlock(mutex) }
+        return body(&state)
+    }
+
+    /// Wakes the writer's thread when it sleeps.
+    func wake() {
+        pthread_cond_signal(condition)
+    }
+
+    /// Copies a line, or counts it as dropped.
+    func append(_ line: UnsafeRawBufferPointer) -> Bool {
+        guard !line.isEmpty else { return true }
+        pthread_mutex_lock(mutex)
+        let fits = line.count <= capacityBytes - state.count && !state.isFinishing
+        if fits {
+            UnsafeMutableRawBufferPointer(rebasing: state.buffer.bytes[state.count...]).copyMemory(from: line)
+            state.count += line.count
+        } else {
+            state.droppedLines &+= 1
+            state.droppedTotal &+= 1
+        }
+        state.sequence &+= 1
+        let shouldWake = state.isWaiting
+        pthread_mutex_unlock(mutex)
+        // A busy writer looks again by itself, so a burst costs no wake-up per line.
+        if shouldWake { pthread_cond_signal(condition) }
+        return fits
+    }
+
+    /// Sleeps until something happened after `seen`. Returns whether the writer is to finish.
+    func waitForNews(since seen: inout UInt64) -> Bool {
+        pthread_mutex_lock(mutex)
+        defer { pthread_mutex_unlock(mutex) }
+        state.isWaiting = true
+        while state.sequence == seen { pthread_cond_wait(condition, mutex) }
+        state.isWaiting = false
+        seen = state.sequence
+        return state.isFinishing
+    }
+
+    /// Hands the collected lines to an empty pass and collects into the pass's buffer from now on.
+    func swap(into pass: inout WriterPass) {
+        precondition(pass.isEmpty, "a pass is written before it takes more")
+        withLock { state in
+            (state.buffer, pass.buffer) = (pass.buffer, state.buffer)
+            pass.start = 0
+            pass.end = state.count
+            pass.reopenOffset = state.reopenOffset
+            pass.droppedLines = state.droppedLines
+            pass.wasRefused = false
+            state.count = 0
+            state.reopenOffset = nil
+            state.droppedLines = 0
+        }
+    }
+
+    /// Whether the sink is to be opened anew before bytes that it refused are offered again. The old destination does
+    /// not take them, so waiting for it to do so would hold up the very request that mends it.
+    func takeReopenBeforeRetry(of pass: WriterPass) -> Bool {
+        guard pass.wasRefused else { return false }
+        return withLock { state in
+            guard state.reopenOffset != nil else { return false }
+            state.reopenOffset = nil
+            return true
+        }
+    }
+}

@@ -1,0 +1,146 @@
+// The way of a log line from any worker to its sink: a bounded queue, and the body of the one thread that empties it.
+// The data path only copies bytes under a short lock; whatever blocks, blocks the writer's thread. The thread itself,
+// the file and the clock belong to others.
+// Invariant: a line is written once and whole, or counted as dropped; lines of one submitter keep their order.
+
+import Glibc
+
+/// A bounded queue of log lines and the loop that writes them.
+///
+/// There are two buffers of `capacityBytes`: one collects lines while the other is written, then they swap. Both are
+/// taken once, at the start; afterwards nothing is allocated but the rare line about dropped lines.
+public final class LogWriter: Sendable {
+    private let sink: any LogSink
+    private let clock: @Sendable () -> Int64
+    private let queue: LogQueue
+
+    /// A writer to `sink`.
+    /// - Parameters:
+    ///   - capacityBytes: how much may wait, and as much again may be on its way to the sink.
+    ///   - clock: milliseconds since 1970-01-01 UTC, for the line about dropped lines; called on the writer's thread.
+    public init(sink: any LogSink, capacityBytes: Int = 4 << 20, clock: @escaping @Sendable () -> Int64) {
+        precondition(capacityBytes > 0, "a log queue needs room")
+        self.sink = sink
+        self.clock = clock
+        self.queue = LogQueue(capacityBytes: capacityBytes)
+    }
+
+    /// Lines that found no room, over the life of the writer.
+    public var droppedLineCount: UInt64 { queue.withLock { $0.droppedTotal } }
+
+    /// Writes that the sink refused, over the life of the writer.
+    public var failedWriteCount: UInt64 { queue.withLock { $0.failedWrites } }
+
+    /// Copies one line, its LF included, into the queue. It never waits for the sink.
+    /// - Returns: false when there was no room, or the writer is finishing; the line is then counted as dropped.
+    @discardableResult
+    public func submit(_ line: Span<UInt8>) -> Bool {
+        line.withUnsafeBytes { queue.append($0) }
+    }
+
+    /// Copies one line, its LF included, into the queue. It never waits for the sink.
+    /// - Returns: false when there was no room, or the writer is finishing; the line is then counted as dropped.
+    @discardableResult
+    public func submit(_ line: borrowing [UInt8]) -> Bool {
+        line.withUnsafeBytes { queue.append($0) }
+    }
+
+    /// Asks for the sink to be opened anew: lines submitted before this call go to the old destination, unless it does
+    /// not take them, and later ones to the new. It is done on the writer's thread. Not to be called inside a signal handler.
+    public func requestReopen() {
+        queue.withLock { state in
+            if state.reopenOffset == nil { state.reopenOffset = state.count }
+            state.sequence &+= 1
+        }
+        queue.wake()
+    }
+
+    /// Lets `run` write what is queued and return, and waits for that.
+    /// - Parameter deadlineMilliseconds: how long this waits at most; a sink that blocks for longer keeps its thread.
+    /// - Returns: whether `run` came to its end with all lines written.
+    @discardableResult
+    public func finish(deadlineMilliseconds: Int) -> Bool {
+        queue.withLock { state in
+            state.isFinishing = true
+            state.sequence &+= 1
+        }
+        queue.wake()
+        // Sleeping in short steps needs no clock here, and this runs once in the life of a process.
+        let stepMilliseconds = 2
+        var waitedMilliseconds = 0
+        while true {
+            let (ended, clean) = queue.withLock { ($0.hasEnded, $0.endedClean) }
+            if ended { return clean }
+            if waitedMilliseconds >= deadlineMilliseconds { return false }
+            usleep(UInt32(stepMilliseconds * 1000))
+            waitedMilliseconds += stepMilliseconds
+        }
+    }
+
+    /// The body of the writer's own thread: writes lines as they come, until `finish`. To be called once.
+    public func run() {
+        let second = LogBuffer(capacityBytes: queue.capacityBytes)
+        var pass = WriterPass(buffer: second, line: [])
+        pass.line.reserveCapacity(128)
+        var seen: UInt64 = 0
+        while true {
+            let isFinishing = queue.waitForNews(since: &seen)
+            // A batch that the sink refused before is offered first; only when it is gone may newer lines follow.
+            while true {
+                if pass.isEmpty { queue.swap(into: &pass) }
+                if pass.isEmpty { break }
+                if !writeOut(&pass) { break }
+            }
+            if isFinishing {
+                queue.withLock { state in
+                    state.endedClean = pass.isEmpty && state.count == 0
+                    state.hasEnded = true
+                }
+                return
+            }
+        }
+    }
+
+    /// Writes what one pass holds. False when the sink refused; the pass then keeps what is left.
+    private func writeOut(_ pass: inout WriterPass) -> Bool {
+        if let offset = pass.reopenOffset {
+            // What was submitted before the request belongs to the old file, unless that file takes nothing more.
+            let written = write(&pass, upTo: offset)
+            _ = sink.reopen()
+            pass.reopenOffset = nil
+            if !written, !write(&pass, upTo: offset) { return false }
+        } else if queue.takeReopenBeforeRetry(of: pass) {
+            _ = sink.reopen()
+        }
+        guard write(&pass, upTo: pass.end) else { return false }
+        pass.start = 0
+        pass.end = 0
+        guard pass.droppedLines > 0 else { return true }
+        // The line is made once: a refused one is offered again exactly as it was.
+        if pass.line.isEmpty { encodeDroppedLines(pass.droppedLines, timeMilliseconds: clock(), into: &pass.line) }
+        guard pass.line.withUnsafeBytes({ sink.write($0) }) else {
+            noteRefusal(&pass)
+            return false
+        }
+        pass.line.removeAll(keepingCapacity: true)
+        pass.droppedLines = 0
+        return true
+    }
+
+    private func write(_ pass: inout WriterPass, upTo offset: Int) -> Bool {
+        guard offset > pass.start else { return true }
+        let bytes = UnsafeRawBufferPointer(rebasing: pass.buffer.bytes[pass.start..<offset])
+        guard sink.write(bytes) else {
+            noteRefusal(&pass)
+            return false
+        }
+        pass.wasRefused = false
+        pass.start = offset
+        return true
+    }
+
+    private func noteRefusal(_ pass: inout WriterPass) {
+        pass.wasRefused = true
+        queue.withLock { $0.failedWrites &+= 1 }
+    }
+}

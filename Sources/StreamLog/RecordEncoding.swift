@@ -1,0 +1,174 @@
+// How records become lines: one JSON object each, keys in a fixed order, ended by LF. The keys are the log's public
+// format. A key whose value does not apply is left out, except where its documentation says null.
+// Invariant: a path is cut at its query even when the proxy did not do so.
+
+extension ExchangeDescription {
+    /// The keys that all records share, in order: stream, route, upstream, server, client, client_forwarded, host, path,
+    /// method, status, token, token_from.
+    func encode(into line: inout JSONLine) {
+        line.stream("stream", stream)
+        if let route { line.string("route", route) }
+        if let upstream { line.string("upstream", upstream) }
+        if let server { line.string("server", server) }
+        line.string("client", client)
+        if let clientForwarded { line.string("client_forwarded", clientForwarded.span) }
+        if let host { line.string("host", host.span) }
+        if let path {
+            let end = path.firstIndex { $0 == UInt8(ascii: "?") || $0 == UInt8(ascii: "#") } ?? path.count
+            line.string("path", path.span.extracting(0..<end))
+        }
+        if let method { line.string("method", method.span) }
+        if let status { line.number("status", Int64(status)) }
+        if let tokenFingerprint { line.hexadecimal("token", tokenFingerprint) }
+        if let tokenOrigin { line.constant("token_from", tokenOrigin.name) }
+    }
+}
+
+extension LoggedTokenOrigin {
+    var name: StaticString {
+        switch self {
+        case .query: "query"
+        case .cookie: "cookie"
+        case .authorization: "authorization"
+        }
+    }
+}
+
+extension NotWovenReason {
+    /// The word for it in the log.
+    public var name: StaticString {
+        switch self {
+        case .compressed: "compressed"
+        case .heartbeatOff: "heartbeat_off"
+        case .noBody: "no_body"
+        }
+    }
+
+    static func encode(_ reason: NotWovenReason?, into line: inout JSONLine) {
+        line.boolean("woven", reason == nil)
+        if let reason { line.constant("not_woven_because", reason.name) }
+    }
+}
+
+extension TransportView {
+    /// Keys in order: state, rtt_us, rtt_variance_us, retransmits, total_retransmits, unacknowledged_bytes,
+    /// since_last_ack_ms, since_last_sent_ms, since_last_received_ms.
+    func encode(_ key: StaticString, into line: inout JSONLine) {
+        line.openObject(key)
+        line.constant("state", stateName)
+        if state == 0 || state > 11 { line.number("state_number", UInt64(state)) }
+        line.number("rtt_us", UInt64(roundTripMicroseconds))
+        line.number("rtt_variance_us", UInt64(roundTripVarianceMicroseconds))
+        line.number("retransmits", UInt64(retransmits))
+        line.number("total_retransmits", UInt64(totalRetransmits))
+        line.number("unacknowledged_bytes", UInt64(unacknowledgedBytes))
+        line.number("since_last_ack_ms", UInt64(sinceLastAcknowledgementMilliseconds))
+        line.number("since_last_sent_ms", UInt64(sinceLastSentMilliseconds))
+        line.number("since_last_received_ms", UInt64(sinceLastReceivedMilliseconds))
+        line.closeObject()
+    }
+}
+
+/// Lends the array to a `JSONLine` without a copy, and takes it back.
+private func appendLine(
+    to bytes: inout [UInt8], timeMilliseconds: Int64, event: StaticString, _ body: (inout JSONLine) -> Void
+) {
+    var taken: [UInt8] = []
+    swap(&taken, &bytes)
+    var line = JSONLine(appendingTo: taken)
+    line.timestamp("time", timeMilliseconds)
+    line.constant("event", event)
+    body(&line)
+    bytes = line.finish()
+}
+
+extension StreamOpening {
+    /// Appends the record as one line. Keys in order: time, event (`stream_open`), the shared ones, woven,
+    /// not_woven_because.
+    public func encode(into bytes: inout [UInt8]) {
+        appendLine(to: &bytes, timeMilliseconds: timeMilliseconds, event: "stream_open") { line in
+            exchange.encode(into: &line)
+            NotWovenReason.encode(notWovenBecause, into: &line)
+        }
+    }
+}
+
+extension StreamEnding {
+    /// Appends the record as one line. Keys in order: time, event (`stream_end`), the shared ones, cause, side, evidence,
+    /// errno, duration_ms, first_event_ms (or null), connect_ms (or null), response_ms (or null), events,
+    /// bytes_from_upstream, bytes_to_client, heartbeats, longest_upstream_silence_ms, longest_client_silence_ms,
+    /// last_event_id, last_event_id_truncated (only when true), woven, not_woven_because, mid_line, unheartbeatable_ms,
+    /// tcp, upstream_tcp.
+    public func encode(into bytes: inout [UInt8]) {
+        appendLine(to: &bytes, timeMilliseconds: timeMilliseconds, event: "stream_end") { line in
+            exchange.encode(into: &line)
+            line.constant("cause", cause.name)
+            line.constant("side", cause.side.name)
+            line.string("evidence", evidence)
+            if let errnoName { line.string("errno", errnoName) }
+            line.number("duration_ms", durationMilliseconds)
+            line.numberOrNull("first_event_ms", firstEventMilliseconds)
+            line.numberOrNull("connect_ms", connectMilliseconds)
+            line.numberOrNull("response_ms", responseMilliseconds)
+            line.number("events", events)
+            line.number("bytes_from_upstream", bytesFromUpstream)
+            line.number("bytes_to_client", bytesToClient)
+            line.number("heartbeats", heartbeats)
+            line.number("longest_upstream_silence_ms", longestUpstreamSilenceMilliseconds)
+            line.number("longest_client_silence_ms", longestClientSilenceMilliseconds)
+            if let lastEventIdentifier {
+                line.string("last_event_id", lastEventIdentifier.span)
+                if lastEventIdentifierIsTruncated { line.boolean("last_event_id_truncated", true) }
+            }
+            NotWovenReason.encode(notWovenBecause, into: &line)
+            line.boolean("mid_line", endedMidLine)
+            if let unheartbeatableMilliseconds { line.number("unheartbeatable_ms", unheartbeatableMilliseconds) }
+            clientTransport?.encode("tcp", into: &line)
+            upstreamTransport?.encode("upstream_tcp", into: &line)
+        }
+    }
+}
+
+extension AccessRecord {
+    /// Appends the record as one line. Keys in order: time, event (`access`), the shared ones, duration_ms,
+    /// connect_ms (or null), response_ms (or null), request_bytes, response_bytes, reused_connection, attempts, cause,
+    /// side, evidence, errno, refused_by, tcp, upstream_tcp.
+    public func encode(into bytes: inout [UInt8]) {
+        appendLine(to: &bytes, timeMilliseconds: timeMilliseconds, event: "access") { line in
+            exchange.encode(into: &line)
+            line.number("duration_ms", durationMilliseconds)
+            line.numberOrNull("connect_ms", connectMilliseconds)
+            line.numberOrNull("response_ms", responseMilliseconds)
+            line.number("request_bytes", requestBytes)
+            line.number("response_bytes", responseBytes)
+            line.boolean("reused_connection", reusedConnection)
+            line.number("attempts", Int64(attempts))
+            if let cause {
+                line.constant("cause", cause.name)
+                line.constant("side", cause.side.name)
+            }
+            if let evidence { line.string("evidence", evidence) }
+            if let errnoName { line.string("errno", errnoName) }
+            if let refusedBy { line.string("refused_by", refusedBy) }
+            clientTransport?.encode("tcp", into: &line)
+            upstreamTransport?.encode("upstream_tcp", into: &line)
+        }
+    }
+}
+
+extension Cause.Side {
+    var name: StaticString {
+        switch self {
+        case .client: "client"
+        case .upstream: "upstream"
+        case .proxy: "proxy"
+        }
+    }
+}
+
+/// Appends the line that owns up to lost lines. Keys in order: time, event (`log_dropped`), lines.
+func encodeDroppedLines(_ lines: UInt64, timeMilliseconds: Int64, into bytes: inout [UInt8]) {
+    appendLine(to: &bytes, timeMilliseconds: timeMilliseconds, event: "log_dropped") { line in
+        line.number("lines", lines)
+    }
+}

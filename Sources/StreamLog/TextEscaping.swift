@@ -1,0 +1,102 @@
+// Bytes from anywhere as the inside of a JSON string. UTF-8 is checked by hand, because the bytes need not be UTF-8 and
+// no `String` is made on the way.
+// Invariant: the output is valid UTF-8, without `"`, without a lone `\`, without control or line-separating characters,
+// and without those that reorder text on a screen.
+
+/// Appends text, escaped for a JSON string. Each maximal invalid part becomes one U+FFFD (Unicode 3.9, as in WHATWG).
+func appendEscaped(_ text: Span<UInt8>, to bytes: inout [UInt8]) {
+    var index = 0
+    while index < text.count {
+        let byte = text[index]
+        if byte < 0x80 {
+            appendEscapedASCII(byte, to: &bytes)
+            index += 1
+            continue
+        }
+        let (length, scalar) = decodeScalar(text, at: index)
+        if let scalar {
+            if isUnsafeToShow(scalar) {
+                appendUnicodeEscape(scalar, to: &bytes)
+            } else {
+                for offset in 0..<length { bytes.append(text[index + offset]) }
+            }
+        } else {
+            bytes.append(0xEF)
+            bytes.append(0xBF)
+            bytes.append(0xBD)
+        }
+        index += length
+    }
+}
+
+private func appendEscapedASCII(_ byte: UInt8, to bytes: inout [UInt8]) {
+    switch byte {
+    case UInt8(ascii: "\""), UInt8(ascii: "\\"):
+        bytes.append(UInt8(ascii: "\\"))
+        bytes.append(byte)
+    case UInt8(ascii: "\n"):
+        bytes.append(UInt8(ascii: "\\"))
+        bytes.append(UInt8(ascii: "n"))
+    case UInt8(ascii: "\r"):
+        bytes.append(UInt8(ascii: "\\"))
+        bytes.append(UInt8(ascii: "r"))
+    case UInt8(ascii: "\t"):
+        bytes.append(UInt8(ascii: "\\"))
+        bytes.append(UInt8(ascii: "t"))
+    case 0..<0x20, 0x7F:
+        appendUnicodeEscape(UInt32(byte), to: &bytes)
+    default:
+        bytes.append(byte)
+    }
+}
+
+/// All of these lie in the Basic Multilingual Plane, so one escape is enough.
+private func appendUnicodeEscape(_ scalar: UInt32, to bytes: inout [UInt8]) {
+    bytes.append(UInt8(ascii: "\\"))
+    bytes.append(UInt8(ascii: "u"))
+    appendHexadecimal(UInt64(scalar), digits: 4, to: &bytes)
+}
+
+/// C1 controls (U+009B begins a terminal sequence), line and paragraph separators, and marks that reorder text.
+private func isUnsafeToShow(_ scalar: UInt32) -> Bool {
+    switch scalar {
+    case 0x80...0x9F, 0x061C, 0x200E...0x200F, 0x2028...0x202E, 0x2066...0x2069, 0xFEFF: true
+    default: false
+    }
+}
+
+/// The scalar value at `index` and its length in bytes; nil with the length of the maximal invalid part otherwise.
+/// The bounds of the second byte are those of table 3-7 of the Unicode Standard.
+private func decodeScalar(_ text: Span<UInt8>, at index: Int) -> (length: Int, scalar: UInt32?) {
+    let lead = text[index]
+    let count: Int
+    var lowest: UInt8 = 0x80
+    var highest: UInt8 = 0xBF
+    var scalar: UInt32
+    switch lead {
+    case 0xC2...0xDF:
+        count = 2
+        scalar = UInt32(lead & 0x1F)
+    case 0xE0...0xEF:
+        count = 3
+        scalar = UInt32(lead & 0x0F)
+        if lead == 0xE0 { lowest = 0xA0 }
+        if lead == 0xED { highest = 0x9F }
+    case 0xF0...0xF4:
+        count = 4
+        scalar = UInt32(lead & 0x07)
+        if lead == 0xF0 { lowest = 0x90 }
+        if lead == 0xF4 { highest = 0x8F }
+    default:
+        return (1, nil)
+    }
+    for offset in 1..<count {
+        guard index + offset < text.count else { return (offset, nil) }
+        let byte = text[index + offset]
+        guard byte >= lowest, byte <= highest else { return (offset, nil) }
+        scalar = scalar << 6 | UInt32(byte & 0x3F)
+        lowest = 0x80
+        highest = 0xBF
+    }
+    return (count, scalar)
+}

@@ -1,0 +1,46 @@
+// A moment as text: RFC 3339 in UTC with milliseconds. Written here because the full Foundation never ships.
+// Invariant: always 24 characters, whatever the number.
+
+/// Appends milliseconds since 1970-01-01 UTC as `2026-07-04T12:34:56.789Z`. What lies outside the years 0 to 9999,
+/// which RFC 3339 section 1 ends at, is written as the nearest moment inside.
+func appendTimestamp(_ unixMilliseconds: Int64, to bytes: inout [UInt8]) {
+    let clamped = min(max(unixMilliseconds, -62_167_219_200_000), 253_402_300_799_999)
+    let millisecondsPerDay: Int64 = 86_400_000
+    var day = clamped / millisecondsPerDay
+    var rest = clamped % millisecondsPerDay
+    if rest < 0 {
+        rest += millisecondsPerDay
+        day -= 1
+    }
+    let date = civilDate(daysSince1970: day)
+    let parts: [4 of (value: Int64, separator: UInt8)] = [
+        (date.month, UInt8(ascii: "-")), (date.day, UInt8(ascii: "-")),
+        (rest / 3_600_000, UInt8(ascii: "T")), (rest / 60_000 % 60, UInt8(ascii: ":")),
+    ]
+    appendDecimal(UInt64(date.year), minimumDigits: 4, to: &bytes)
+    for index in parts.indices {
+        bytes.append(parts[index].separator)
+        appendDecimal(UInt64(parts[index].value), minimumDigits: 2, to: &bytes)
+    }
+    bytes.append(UInt8(ascii: ":"))
+    appendDecimal(UInt64(rest / 1000 % 60), minimumDigits: 2, to: &bytes)
+    bytes.append(UInt8(ascii: "."))
+    appendDecimal(UInt64(rest % 1000), minimumDigits: 3, to: &bytes)
+    bytes.append(UInt8(ascii: "Z"))
+}
+
+/// The proleptic Gregorian date of a day. Years are counted from March, so that the leap day is a year's last, and in
+/// eras of 400 years, after which the calendar repeats.
+func civilDate(daysSince1970: Int64) -> (year: Int64, month: Int64, day: Int64) {
+    let daysPerEra: Int64 = 146_097
+    let shifted = daysSince1970 + 719_468  // days since 0000-03-01
+    let era = (shifted >= 0 ? shifted : shifted - (daysPerEra - 1)) / daysPerEra
+    let dayOfEra = shifted - era * daysPerEra
+    let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
+    let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
+    let monthFromMarch = (5 * dayOfYear + 2) / 153
+    let day = dayOfYear - (153 * monthFromMarch + 2) / 5 + 1
+    let month = monthFromMarch < 10 ? monthFromMarch + 3 : monthFromMarch - 9
+    let year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
+    return (year, month, day)
+}

@@ -1,0 +1,36 @@
+// The command line's entrance: reads the words, hands over to a subcommand, and turns what it says into an exit
+// status. What a test would want to look at is in `Configuration` and `Proxy`.
+
+import Configuration
+import Reactor
+
+@main
+struct Main {
+    static func main() {
+        SystemProcess.prepare()
+        do {
+            switch try CommandLine.parse(Array(Swift.CommandLine.arguments.dropFirst())) {
+            case .help(let text):
+                SystemProcess.say(text.hasSuffix("\n") ? text : text + "\n")
+            case .version:
+                SystemProcess.say("heartwire \(Version.number)\n")
+            case .proxy(let configuration):
+                ServeCommand.run(configuration)
+            case .run(let path):
+                ServeCommand.run(ConfigurationCommand.load(path))
+            case .check(let path):
+                ConfigurationCommand.check(path)
+            case .demo(let listener):
+                DemoCommand.run(listener)
+            }
+        } catch {
+            fail(error.description, status: ExitStatus.usage)
+        }
+    }
+
+    /// Ends with one line on standard error.
+    static func fail(_ line: String, status: Int32) -> Never {
+        SystemProcess.complain("heartwire: \(line)")
+        SystemProcess.exit(status)
+    }
+}

@@ -1,0 +1,6 @@
+// Which Heartwire this is.
+
+/// The version of the program.
+enum Version {
+    static let number = "0.1.0"
+}

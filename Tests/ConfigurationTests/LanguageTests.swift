@@ -1,0 +1,212 @@
+// The configuration language, from text to value.
+
+import Credentials
+import Testing
+
+@testable import Configuration
+
+@Suite("A configuration file")
+struct LanguageTests {
+    @Test("becomes the value that it describes, every directive of it")
+    func everything() throws {
+        let parsed = try parse(
+            """
+            \u{feff}workers 3
+            listen 127.0.0.1:8080 [2001:DB8::1]:443 *:81
+            listen :82
+            stream_log "/var/log/a b.jsonl"   # a comment
+            access_log stderr
+            fingerprint_key {$KEY}
+            trusted_proxies 10.0.0.0/8
+            trusted_proxies ::1
+            grace 1.5s
+            resolve_interval 1m
+            limits {
+                request_head 32KiB
+                connections 10
+            }
+            timeouts {
+                client_stall 500ms
+            }
+            route Example.COM/a/* {
+                upstream chat
+                heartbeat 250ms both alive
+                heartbeat_comment "x # y"
+                opening off
+                bearer_from query {$NAME:access_token}
+                bearer_from cookie sid
+                bearer_missing refuse
+                bearer_conflict bridged
+                bearer_limit 1k
+                realm "my realm"
+                host server
+            }
+            route /* {
+                upstream 127.0.0.1:1 http://b/
+                heartbeat off
+            }
+            route /again {
+                upstream 127.0.0.1:1 b:80
+                heartbeat 1h event
+            }
+            upstream chat {
+                server a:1 b:2
+                server [::1]:3
+                balance least_connections
+                connect_timeout 1s
+                response_timeout 2s
+                idle_timeout 3s
+                stream_silence_timeout 4s
+                idle_connections 5
+                keep_alive 6s
+                failure_cooldown 0s
+            }\r
+            """, environment: ["KEY": "0123456789abcdef"])
+        #expect(parsed.warnings == [])
+        let chat = Upstream(
+            name: "chat", servers: [.init(host: "a", port: 1), .init(host: "b", port: 2), .init(host: "::1", port: 3)],
+            balance: .leastConnections, connectTimeoutMilliseconds: 1_000, responseTimeoutMilliseconds: 2_000,
+            idleTimeoutMilliseconds: 3_000, streamSilenceTimeoutMilliseconds: 4_000, idleConnections: 5,
+            idleConnectionMilliseconds: 6_000, failureCooldownMilliseconds: 0)
+        let inline = Upstream(name: "127.0.0.1:1,b:80", servers: [.init(host: "127.0.0.1", port: 1), .init(host: "b", port: 80)])
+        let bearer = BearerPolicy(
+            sources: [.query(name: "access_token"), .cookie(name: "sid")], whenMissing: .refuse, onConflict: .preferBridged,
+            realm: "my realm", maximumTokenBytes: 1_024)
+        let expected = Configuration(
+            workerCount: 3,
+            listeners: [
+                Listener(host: "127.0.0.1", port: 8080), Listener(host: "2001:db8::1", port: 443), Listener(host: "*", port: 81),
+                Listener(host: "*", port: 82),
+            ],
+            upstreams: [chat, inline],
+            routes: [
+                Route(
+                    name: "Example.COM/a/*", host: .exact("example.com"), path: .prefix("/a/"), upstreamIndex: 0,
+                    heartbeat: HeartbeatPolicy(intervalMilliseconds: 250, kind: .both(name: "alive"), commentText: "x # y", opening: false),
+                    bearer: bearer, hostField: .server),
+                Route(name: "/*", upstreamIndex: 1, heartbeat: HeartbeatPolicy(intervalMilliseconds: nil)),
+                Route(
+                    name: "/again", path: .exact("/again"), upstreamIndex: 1,
+                    heartbeat: HeartbeatPolicy(intervalMilliseconds: 3_600_000, kind: .event(name: "heartbeat"))),
+            ],
+            limits: Limits(requestHeadBytes: 32_768, connections: 10),
+            timeouts: Timeouts(clientStallMilliseconds: 500),
+            streamLog: .file("/var/log/a b.jsonl"), accessLog: .standardError,
+            fingerprintKey: Array("0123456789abcdef".utf8),
+            trustedProxies: [try #require(AddressRange("10.0.0.0/8")), try #require(AddressRange("::1/128"))],
+            graceMilliseconds: 1_500, resolveIntervalMilliseconds: 60_000)
+        #expect(parsed.configuration == expected)
+    }
+
+    @Test("warns of an upstream to which no route leads")
+    func unusedUpstream() throws {
+        let parsed = try parse("listen a:1\nupstream idle {\n server b:1\n}\nroute /* {\n upstream b:2\n}\n")
+        #expect(brief(parsed.warnings) == ["2:10 no route leads to the upstream 'idle'"])
+        #expect(parsed.warnings.first?.description.hasPrefix("test.conf:2:10: warning: no route") == true)
+    }
+
+    @Test("takes a variable as one word or a part of one, whatever it holds")
+    func variables() throws {
+        let text = "listen a:1\nroute /* {\n upstream b:2\n realm \"{$R} \\{$R}\"\n bearer_from query x{$Q:y}{$E:z}\n}"
+        let route = try #require(try parse(text, environment: ["R": "} # {", "E": ""]).configuration.routes.first)
+        #expect(route.bearer?.realm == "} # { {$R}")
+        #expect(route.bearer?.sources == [.query(name: "xyz")])
+    }
+
+    @Test("is shown with its line and a caret below the column, tabs kept")
+    func shown() {
+        let text = "listen a:1\nroute /* {\n\tupstream b:2\n\thearbeat 15s\n}\n"
+        let errors = ConfigurationErrors(diagnostics: diagnostics(text))
+        #expect(
+            errors.description == """
+                test.conf:4:2: unknown directive 'hearbeat' in a 'route' block; did you mean 'heartbeat'?
+                    \thearbeat 15s
+                    \t^
+                """)
+    }
+
+    @Test("tells all of its errors at once, in their order")
+    func several() {
+        let text = """
+            listen 127.0.0.1
+            upstream u {
+                server https://a
+                balance round_robbin
+            }
+            route /a {
+                upstream v
+                heartbeat 15
+            }
+            route a {
+            }
+            """
+        #expect(
+            brief(diagnostics(text)) == [
+                "1:8 '127.0.0.1' has no port; write HOST:PORT",
+                "3:12 'https://a': TLS to upstreams is not in this version; use http:// to a server nearby, or a local TLS tunnel",
+                "4:13 'round_robbin' is none of round_robin, least_connections; did you mean 'round_robin'?",
+                "7:14 there is no upstream 'v'; did you mean 'u'?",
+                "8:15 the duration '15' has no unit: write 15s, or 15ms, 15m, 15h",
+                "10:7 'a' has no path; write a/* for every path",
+                "10:7 this route has no upstream; write: upstream NAME|ADDRESS...",
+            ])
+    }
+
+    @Test("never shows its key, not even in an error on the key's line")
+    func secret() {
+        for line in ["fingerprint_key short-sec", "fingerprnt_key \"0123456789-secret\"", "fingerprint_key \"0123-secret", "\tfingerprint_key a secret"] {
+            let shown = ConfigurationErrors(diagnostics: diagnostics("\(line)\n")).description
+            #expect(shown.contains("test.conf:1:"))
+            #expect(!shown.contains("sec"), "\(shown)")
+        }
+    }
+
+    @Test("that is far too bad is told about in a bounded way")
+    func bounded() {
+        let all = diagnostics(String(repeating: "nonsense\n", count: 5_000))
+        #expect(all.count == Report.maximumDiagnostics)
+        #expect(ConfigurationErrors(diagnostics: all).description.hasSuffix("... and 970 more"))
+        let long = diagnostics("x" + String(repeating: " y", count: 10_000))
+        #expect(long.allSatisfy { $0.description.utf8.count < 1_000 })
+    }
+
+    @Test("larger than 1 MiB is refused")
+    func tooLarge() {
+        #expect(brief(diagnostics(String(repeating: "#", count: Lexer.maximumBytes + 1))) == ["1:1 the file is larger than 1MiB"])
+    }
+
+    @Test("that is missing is told in one line")
+    func missing() throws {
+        #expect {
+            try ConfigurationFile.load(path: "/nonexistent/heartwire.conf")
+        } throws: {
+            "\($0)" == "cannot read the configuration file '/nonexistent/heartwire.conf': No such file or directory"
+        }
+        #expect {
+            try ConfigurationFile.load(path: "/")
+        } throws: { "\($0)" == "cannot read the configuration file '/': Is a directory" }
+    }
+}
+
+@Suite("A misspelt word")
+struct SuggestionTests {
+    @Test("is near to the word that was meant")
+    func near() {
+        #expect(nearestWord(to: "lisen", in: ["listen", "limits"]) == "listen")
+        #expect(nearestWord(to: "LISTEN", in: ["listen", "limits"]) == "listen")
+        #expect(nearestWord(to: "ehartbeat", in: ["heartbeat"]) == "heartbeat")
+        #expect(nearestWord(to: "banana", in: ["listen", "limits"]) == nil)
+        #expect(nearestWord(to: "", in: ["of"]) == nil)
+        #expect(nearestWord(to: String(repeating: "a", count: 65), in: [String(repeating: "a", count: 65)]) == nil)
+    }
+
+    @Test("has a distance that counts insertions, removals, replacements and swaps")
+    func distance() {
+        func distance(_ left: String, _ right: String) -> Int { editDistance(Array(left.utf8), Array(right.utf8)) }
+        #expect(distance("", "abc") == 3)
+        #expect(distance("abc", "abc") == 0)
+        #expect(distance("abc", "acb") == 1)
+        #expect(distance("abc", "ab") == 1)
+        #expect(distance("kitten", "sitting") == 3)
+    }
+}

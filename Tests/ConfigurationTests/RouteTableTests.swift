@@ -1,0 +1,208 @@
+// Which route a request takes.
+
+import Credentials
+import Testing
+
+@testable import Configuration
+
+extension RouteTable {
+    func match(host: String, path: String) -> Int? { match(host: Array(host.utf8).span, path: Array(path.utf8).span) }
+}
+
+private let token = BearerPolicy(sources: [.query(name: "t")])
+
+/// A table of routes that all lead to different upstreams, so that no two can stand in for one another.
+private func table(_ patterns: [String]) throws -> RouteTable {
+    RouteTable(
+        try patterns.enumerated().map { index, text in
+            let pattern = try Pattern.read(text)
+            return Route(name: text, host: pattern.host, path: pattern.path, upstreamIndex: index)
+        })
+}
+
+@Suite("A request's route")
+struct RouteTableTests {
+    private static let specific = [
+        "/*", "/events/*", "/events/private/*", "/events/private/one", "*.example.com/*", "*.b.example.com/events/*",
+        "a.example.com/*", "a.example.com/events/*", "a.example.com/events", "[::1]/*",
+    ]
+
+    @Test(
+        "is the most specific one, whatever the order",
+        arguments: [
+            ("other.org", "/", "/*"),
+            ("", "/x", "/*"),
+            ("other.org", "/events/1", "/events/*"),
+            ("other.org", "/events/private/1", "/events/private/*"),
+            ("other.org", "/events/private/one", "/events/private/one"),
+            ("other.org", "/events/private/one/more", "/events/private/*"),
+            ("x.example.com", "/events/private/one", "*.example.com/*"),
+            ("example.com", "/x", "/*"),
+            ("a.example.com", "/x", "a.example.com/*"),
+            ("A.Example.COM:8443", "/events/x", "a.example.com/events/*"),
+            ("a.example.com.", "/events", "a.example.com/events"),
+            ("x.b.example.com", "/events/x", "*.b.example.com/events/*"),
+            ("x.b.example.com", "/other", "*.example.com/*"),
+            ("[::1]:8080", "/x", "[::1]/*"),
+            ("notexample.com", "/x", "/*"),
+            (".example.com", "/x", "/*"),
+        ])
+    func mostSpecific(host: String, path: String, expected: String) throws {
+        for patterns in [Self.specific, Self.specific.reversed(), Self.specific.sorted()] {
+            let found = try table(patterns).match(host: host, path: path)
+            #expect(found.map { patterns[$0] } == expected)
+        }
+    }
+
+    @Test(
+        "with /events/* is for /events and what is below it, not for what begins alike",
+        arguments: [
+            ("/events", true), ("/events/", true), ("/events/a/b", true), ("/events?x=1", true), ("/events/?/../..", true),
+            ("/events-old", false), ("/event", false), ("/", false), ("", false), ("*", false), ("/eventsx/a", false),
+        ])
+    func prefix(path: String, isMatch: Bool) throws {
+        #expect(try table(["/events/*"]).match(host: "h", path: path) == (isMatch ? 0 : nil))
+    }
+
+    @Test("with /* is for every path, however strange", arguments: ["", "*", "/", "//", "/a/../../b", "/%2F;x\\", "/%zz%", "%", "/..;/"])
+    func everything(path: String) throws {
+        #expect(try table(["/*"]).match(host: "h", path: path) == 0)
+    }
+
+    @Test("takes an escaped letter for the letter", arguments: ["/%65vents/1", "/events%2D1/..%2ea", "/caf%C3%A9/x", "/caf%c3%a9/x"])
+    func escapes(path: String) throws {
+        let found = try table(["/*", "/events/*", "/café/*"]).match(host: "h", path: path)
+        #expect(found == (path.hasPrefix("/caf") ? 2 : path.hasPrefix("/%65") ? 1 : 0))
+    }
+
+    @Test(
+        "is none where servers could read the path as one of a guarded and of an open route",
+        arguments: [
+            "//events/1", "/a/../events/1", "/a/%2e%2e/events/1", "/./events", "/events/../x", "/events;x=1/1", "/a/..;/events", "/%2Fevents/1",
+            "/events%2F1", "/a\\..\\events", "/EVENTS/1", "/events%5C1", "/x/..%2Fevents/", "/;\\events", "/;%2fevents", "/a%3B/../events",
+        ])
+    func ambiguous(path: String) {
+        let routes = RouteTable([
+            Route(name: "/*", upstreamIndex: 0),
+            Route(name: "/events/*", path: .prefix("/events/"), upstreamIndex: 0, bearer: token),
+        ])
+        #expect(routes.match(host: "h", path: path) == nil)
+    }
+
+    @Test("is none where only some readings of the path lead to a route at all")
+    func notEvenOpen() throws {
+        let routes = try table(["/public/*"])
+        #expect(routes.match(host: "h", path: "/public/../private") == nil)
+        #expect(routes.match(host: "h", path: "/public/..;/private") == nil)
+        #expect(routes.match(host: "h", path: "/public/..%2fprivate") == nil)
+        #expect(routes.match(host: "h", path: "/public/a/../b") == nil)
+        #expect(routes.match(host: "h", path: "/public/a%2Fb//c") == 0)
+        #expect(routes.match(host: "h", path: "/public/a;b") == 0)
+    }
+
+    @Test("is found for an ambiguous path where all readings lead to the same upstream under the same rules")
+    func harmless() {
+        let routes = RouteTable([
+            Route(name: "/*", upstreamIndex: 0),
+            Route(name: "/a/*", path: .prefix("/a/"), upstreamIndex: 0, heartbeat: HeartbeatPolicy(intervalMilliseconds: nil)),
+            Route(name: "/b/*", path: .prefix("/b/"), upstreamIndex: 1),
+        ])
+        #expect(routes.match(host: "h", path: "/x//y;z/a") == 0)
+        #expect(routes.match(host: "h", path: "/x//y/a%2Fb") == 0)
+        #expect(routes.match(host: "h", path: "//a/1") == 0)
+        #expect(routes.match(host: "h", path: "//b/1") == nil)
+        // With a dot segment even the route for another upstream counts.
+        #expect(routes.match(host: "h", path: "/x/../a/1") == nil)
+    }
+
+    @Test("tells a slash at the end and upper case apart only where both were written")
+    func lenientTwins() throws {
+        let single = try table(["/*", "/stream"])
+        #expect(single.match(host: "h", path: "/stream") == 1)
+        #expect(single.match(host: "h", path: "/stream/") == nil)
+        #expect(single.match(host: "h", path: "/Stream") == nil)
+        let twins = try table(["/a/*", "/A/*"])
+        #expect(twins.match(host: "h", path: "/a/x") == 0)
+        #expect(twins.match(host: "h", path: "/A/x") == 1)
+    }
+
+    @Test("is none where there are no routes")
+    func empty() { #expect(RouteTable([]).match(host: "h", path: "/") == nil) }
+}
+
+@Suite("A reading of a path")
+struct PathReadingTests {
+    @Test(
+        "is as servers read it",
+        arguments: [
+            ("/a/b", "/a/b", "/a/b"),
+            ("/a//b/./c/../d", "/a//b/./c/../d", "/a/b/./c/../d"),
+            ("/%61%2f%25%zz%", "/a%2F%25%zz%", "/a/%25%zz%"),
+            ("/a;x=1/b;y", "/a;x=1/b;y", "/a/b"),
+            ("/a;x/;y/b\\c", "/a;x/;y/b\\c", "/a/b/c"),
+            ("/%252e%252e/a", "/%252e%252e/a", "/%252e%252e/a"),
+            ("*", "*", "*"),
+            ("", "", ""),
+        ])
+    func readings(path: String, literal: String, lenient: String) {
+        let bytes = Array(path.utf8)
+        let asWritten = PathReading.literal(bytes.span)
+        let asForgiven = PathReading.lenient(bytes.span)
+        #expect(asWritten == Array(literal.utf8))
+        #expect(asForgiven == Array(lenient.utf8))
+        if PathReading.isPlain(bytes.span) { #expect(path == literal && path == lenient) }
+    }
+
+    @Test("cannot be foreseen with dot segments or doubtful parameters, in every spelling, and only then")
+    func unforeseeable() {
+        func isUnforeseeable(_ path: String) -> Bool { PathReading.isUnforeseeable(Array(path.utf8).span) }
+        for path in [
+            "/.", "/..", "/a/../b", "/%2e/", "/.%2E", "/a\\..\\b", "/a%2f..", "/a/..;x", "/a/;../b", "/a%5C.%3b", "/a;b\\c", "/a;b%2Fc", "/a%2fb;c",
+            "/a%3bb\\", "/a;b%3B",
+        ] {
+            #expect(isUnforeseeable(path), "\(path)")
+            let bytes = Array(path.utf8)
+            let isPlain = PathReading.isPlain(bytes.span)
+            #expect(!isPlain, "\(path)")
+        }
+        for path in [
+            "", "/", "/...", "/.a", "/a.", "/.well-known/x", "/a..b/", "/%252e/", "/.%2", "//", "/a;b/c;d", "/a%3Bb", "/a%2Fb\\c%5c",
+        ] {
+            #expect(!isUnforeseeable(path), "\(path)")
+        }
+    }
+}
+
+@Suite("A range of addresses")
+struct AddressRangeTests {
+    private func contains(_ range: String, _ address: [UInt8]) -> Bool? { AddressRange(range)?.contains(address.span) }
+
+    @Test("contains what its prefix says, at the edges too")
+    func edges() {
+        #expect(contains("10.0.0.0/8", [10, 255, 255, 255]) == true)
+        #expect(contains("10.0.0.0/8", [11, 0, 0, 0]) == false)
+        #expect(contains("0.0.0.0/0", [255, 1, 2, 3]) == true)
+        #expect(contains("192.0.2.7", [192, 0, 2, 7]) == true)
+        #expect(contains("192.0.2.7/32", [192, 0, 2, 8]) == false)
+        #expect(contains("2001:db8::/33", [0x20, 1, 0xd, 0xb8, 0x7f, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255]) == true)
+        #expect(contains("2001:db8::/33", [0x20, 1, 0xd, 0xb8, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]) == false)
+        #expect(contains("::/0", [UInt8](repeating: 9, count: 16)) == true)
+    }
+
+    @Test("takes an IPv4 address and its IPv4-mapped form for the same client")
+    func mapped() {
+        let mapped: [UInt8] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 1, 2, 3]
+        #expect(contains("10.0.0.0/8", mapped) == true)
+        #expect(contains("::ffff:10.0.0.0/104", [10, 9, 9, 9]) == true)
+        #expect(contains("10.0.0.0/8", [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 10, 1, 2, 3]) == false)
+        #expect(contains("0.0.0.0/0", [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]) == false)
+    }
+
+    @Test("contains nothing that is no address", arguments: [0, 3, 5, 15, 17])
+    func otherLengths(count: Int) { #expect(contains("::/0", [UInt8](repeating: 0, count: count)) == false) }
+
+    @Test(
+        "is refused where it is none",
+        arguments: ["", "/", "10.0.0.1/8", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/", "10.0.0.0/+8", "::/129", "::1/64", "10.0.0", "a/8", "10.0.0.0/8/8", "010.0.0.0/8"])
+    func malformed(text: String) { #expect(AddressRange(text) == nil) }
+}

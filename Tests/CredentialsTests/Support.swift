@@ -1,0 +1,69 @@
+// What the tests of Credentials share: building a request's bytes, and reading a result.
+
+import Credentials
+import Testing
+
+/// The bytes of a request as far as the bridge looks at them.
+func examine(
+    _ bridge: TokenBridge, target: [UInt8], cookies: [[UInt8]] = [], authorizationCount: Int = 0
+) -> BridgeResult {
+    // Something stands before and between the parts, so that a range taken wrongly is seen.
+    var head = Array("GET ".utf8)
+    let targetRange = head.count..<head.count + target.count
+    head += target
+    var cookieRanges: [Range<Int>] = []
+    for cookie in cookies {
+        head += Array(" HTTP/1.1\r\nCookie: ".utf8)
+        cookieRanges.append(head.count..<head.count + cookie.count)
+        head += cookie
+    }
+    head += Array("&access_token=outside; token=outside\r\n".utf8)
+    return bridge.examine(
+        head.span, target: targetRange, cookies: cookieRanges, authorizationCount: authorizationCount)
+}
+
+func examine(
+    _ bridge: TokenBridge, _ target: String, cookies: [String] = [], authorizationCount: Int = 0
+) -> BridgeResult {
+    examine(
+        bridge, target: Array(target.utf8), cookies: cookies.map { Array($0.utf8) },
+        authorizationCount: authorizationCount)
+}
+
+/// A result in one line, the token spelled out: `untouched`, `401 missing`, or
+/// `forward TOKEN from query to TARGET with COOKIES`.
+func summary(_ result: BridgeResult) -> String {
+    switch result {
+    case .untouched: return "untouched"
+    case .refused(let refusal): return "\(refusal.status) \(refusal.error)"
+    case .forward(let request):
+        var text = "forward \(request.token.map(text(of:)) ?? "-") from \(request.origin?.rawValue ?? "-")"
+        if let target = request.target { text += " to " + String(decoding: target, as: UTF8.self) }
+        if let cookies = request.cookies { text += " with " + String(decoding: cookies, as: UTF8.self) }
+        if request.dropAuthorization { text += " without authorization" }
+        return text
+    }
+}
+
+func text(of token: Token) -> String {
+    token.withBytes { bytes in
+        var text = ""
+        for index in bytes.indices { text.unicodeScalars.append(Unicode.Scalar(bytes[index])) }
+        return text
+    }
+}
+
+let queryBridge = TokenBridge(policy: BearerPolicy(sources: [.query(name: "access_token")]))
+let cookieBridge = TokenBridge(policy: BearerPolicy(sources: [.cookie(name: "token")]))
+let eitherBridge = TokenBridge(
+    policy: BearerPolicy(sources: [.query(name: "access_token"), .query(name: "jwt"), .cookie(name: "token")]))
+
+// Testing's macros cannot take a span apart, so these take arrays.
+
+func fingerprint(key: [UInt8], of bytes: [UInt8]) -> Fingerprint? {
+    Fingerprinter(key: key).fingerprint(ofBytes: bytes.span)
+}
+
+func tokenInAuthorization(_ value: String) -> Token? { Token.inAuthorization(Array(value.utf8).span) }
+
+func redacted(_ bridge: TokenBridge, _ url: [UInt8]) -> [UInt8]? { bridge.redact(url: url.span) }

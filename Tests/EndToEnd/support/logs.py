@@ -1,0 +1,84 @@
+"""Reads the proxy's logs: JSON lines of the events stream_open, stream_end and access."""
+
+import json
+import pathlib
+import re
+import time
+
+# Every cause that the documentation lists, by the side that it blames. A cause outside this list is a failure.
+CAUSES = {
+    "client_closed", "client_reset", "client_stalled", "client_vanished", "client_protocol_error",
+    "upstream_finished", "upstream_cut_off", "upstream_reset", "upstream_vanished", "upstream_silent",
+    "upstream_protocol_error", "connection_refused", "connect_timeout", "connect_failed", "response_timeout",
+    "name_not_resolved", "drained", "refused_by_limit", "credentials_refused", "proxy_error",
+}
+
+
+class Log:
+    """One log file that the proxy is writing."""
+
+    def __init__(self, path: pathlib.Path):
+        self.path = path
+
+    def raw(self) -> bytes:
+        return self.path.read_bytes() if self.path.exists() else b""
+
+    def records(self) -> list:
+        """All complete lines. Each has to be one JSON object without control characters."""
+        found = []
+        for line in self.raw().split(b"\n")[:-1]:
+            assert not re.search(rb"[\x00-\x1f\x7f]", line), f"a control character in the log line {line!r}"
+            try:
+                record = json.loads(line)
+            except ValueError as error:
+                raise AssertionError(f"{self.path.name}: not JSON ({error}): {line!r}")
+            assert isinstance(record, dict) and "event" in record and "time" in record, f"incomplete line {line!r}"
+            assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\Z", record["time"]), record["time"]
+            found.append(record)
+        return found
+
+    def wait_for(self, wanted, timeout: float = 5) -> list:
+        """Waits until at least one record satisfies the predicate; returns all that do."""
+        deadline = time.monotonic() + timeout
+        while True:
+            found = [record for record in self.records() if wanted(record)]
+            if found:
+                return found
+            assert time.monotonic() < deadline, (
+                f"no such line in {self.path.name} within {timeout} s; it holds\n"
+                + "\n".join(json.dumps(record) for record in self.records()[-12:]))
+            time.sleep(0.02)
+
+    def ending(self, path: str, timeout: float = 5) -> dict:
+        """The one stream_end record of a path; a second one is a failure."""
+        found = self.wait_for(lambda r: r["event"] == "stream_end" and r.get("path") == path, timeout)
+        assert len(found) == 1, f"{len(found)} endings for one stream: {found}"
+        return found[0]
+
+    def opening(self, path: str, timeout: float = 5) -> dict:
+        found = self.wait_for(lambda r: r["event"] == "stream_open" and r.get("path") == path, timeout)
+        assert len(found) == 1, f"{len(found)} openings for one stream: {found}"
+        return found[0]
+
+    def access(self, path: str, timeout: float = 5) -> dict:
+        found = self.wait_for(lambda r: r["event"] == "access" and r.get("path") == path, timeout)
+        assert len(found) == 1, f"{len(found)} access lines for one exchange: {found}"
+        return found[0]
+
+
+def check_ending(record: dict, cause: str):
+    """What every ending has to carry: exactly this cause, its evidence, and the kernel's view of the client."""
+    assert record["cause"] in CAUSES, f"undocumented cause {record['cause']!r}"
+    assert record["cause"] == cause, f"cause {record['cause']!r} with evidence {record.get('evidence')!r}, not {cause!r}"
+    assert record.get("evidence"), f"no evidence in {record}"
+    check_transport(record)
+
+
+def check_transport(record: dict):
+    """The record's `tcp` object: the kernel's own numbers for the client connection (TCP_INFO)."""
+    view = record.get("tcp")
+    assert isinstance(view, dict), f"no TCP view in {record}"
+    text = " ".join(view)
+    for part in ("round_trip", "retransmit", "unack", "ack"):
+        assert part in text, f"no {part!r} among the TCP view's keys {sorted(view)}"
+    assert sum(isinstance(value, int) for value in view.values()) >= 5, f"few numbers in {view}"

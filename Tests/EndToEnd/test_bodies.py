@@ -1,0 +1,158 @@
+"""Bodies of any size, both ways, with flat memory; and backpressure: who does not read is not sent to."""
+
+import hashlib
+import threading
+import time
+
+import pytest
+
+from support.client import Client
+
+pytestmark = [pytest.mark.heavy, pytest.mark.timeout(180)]
+
+GIBIBYTE = 1 << 30
+PIECE = bytes(range(256)) * 4096  # 1 MiB
+MEMORY_ALLOWED = 12 << 20
+
+
+class MemoryWatch:
+    """Samples the proxy's resident memory while a body passes."""
+
+    def __init__(self, proxy):
+        self.proxy, self.before, self.most = proxy, proxy.resident_bytes(), 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def _run(self):
+        while not self._stop.wait(0.02):
+            self.most = max(self.most, self.proxy.resident_bytes())
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._stop.set()
+        self._thread.join()
+
+    def growth(self) -> int:
+        return self.most - self.before
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked", "close"])
+def test_a_gibibyte_comes_down_with_flat_memory(stage, framing):
+    pieces = GIBIBYTE // len(PIECE)
+
+    def handler(connection, request):
+        head = {"length": b"Content-Length: %d\r\n" % GIBIBYTE, "chunked": b"Transfer-Encoding: chunked\r\n", "close": b""}
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\n" + head[framing] + b"\r\n")
+        for _ in range(pieces):
+            connection.chunk(PIECE) if framing == "chunked" else connection.send(PIECE)
+        if framing == "chunked":
+            connection.last_chunk()
+        elif framing == "close":
+            connection.close()
+    proxy = stage.heartwire(stage.origin(handler))
+    with Client(proxy.port) as client, MemoryWatch(proxy) as watch:
+        client.keep_bytes = False
+        client.get("/big")
+        body = client.body(client.read_head())
+        digest, total, started = hashlib.blake2b(), 0, time.monotonic()
+        while True:
+            digest.update(body.data)
+            total += len(body.data)
+            body.data.clear()
+            body.pieces.clear()
+            if body.ended:
+                break
+            body.pump(30)
+    expected = hashlib.blake2b()
+    for _ in range(pieces):
+        expected.update(PIECE)
+    assert body.complete and total == GIBIBYTE and digest.digest() == expected.digest()
+    print(f"1 GiB down ({framing}) in {time.monotonic() - started:.1f} s, memory grew by {watch.growth()} bytes")
+    assert watch.growth() < MEMORY_ALLOWED
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+def test_a_gibibyte_goes_up_with_flat_memory(stage, framing):
+    def handler(connection):
+        request = connection.read_request(with_body=False)
+        digest, total = hashlib.blake2b(), 0
+        for piece in connection.stream_body(request):
+            digest.update(piece)
+            total += len(piece)
+        connection.respond(200, b"%d %s" % (total, digest.hexdigest().encode()))
+    proxy = stage.heartwire(stage.origin(handler, raw=True))
+    with Client(proxy.port) as client, MemoryWatch(proxy) as watch:
+        field = f"Content-Length: {GIBIBYTE}" if framing == "length" else "Transfer-Encoding: chunked"
+        client.send(f"POST /up HTTP/1.1\r\nHost: a\r\n{field}\r\n\r\n".encode())
+        chunk, expected = b"%x\r\n" % len(PIECE), hashlib.blake2b()
+        for _ in range(GIBIBYTE // len(PIECE)):
+            client.send(chunk + PIECE + b"\r\n" if framing == "chunked" else PIECE)
+            expected.update(PIECE)
+        if framing == "chunked":
+            client.send(b"0\r\n\r\n")
+        response = client.read_response(timeout=60)
+    assert response.body == b"%d %s" % (GIBIBYTE, expected.hexdigest().encode())
+    print(f"1 GiB up ({framing}): memory grew by {watch.growth()} bytes")
+    assert watch.growth() < MEMORY_ALLOWED
+
+
+def test_a_server_that_does_not_read_holds_its_client_up_and_nothing_is_hoarded(stage):
+    go_on = threading.Event()
+
+    def handler(connection):
+        request = connection.read_request(with_body=False)
+        go_on.wait(30)
+        total = sum(len(piece) for piece in connection.stream_body(request))
+        connection.respond(200, b"%d" % total)
+    proxy = stage.heartwire(stage.origin(handler, raw=True))
+    with Client(proxy.port) as client, MemoryWatch(proxy) as watch:
+        client.send(b"POST /up HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        sent, chunk = 0, b"100000\r\n" + PIECE + b"\r\n"
+        client.socket.settimeout(1.0)
+        pending = memoryview(b"")
+        try:
+            while sent < 200 << 20:
+                pending = memoryview(chunk)
+                while pending:
+                    count = client.socket.send(pending)
+                    sent += count
+                    pending = pending[count:]
+        except TimeoutError:
+            pass
+        # Four kernel buffers of a few MiB each lie between the client and the server.
+        assert sent < 64 << 20, f"{sent >> 20} MiB went into the proxy though the server read nothing"
+        assert watch.growth() < MEMORY_ALLOWED
+        go_on.set()
+        client.socket.settimeout(30)
+        client.socket.sendall(bytes(pending) + b"0\r\n\r\n")
+        assert int(client.read_response(timeout=30).body) % len(PIECE) == 0
+
+
+def test_a_client_that_does_not_read_holds_its_server_up_and_nothing_is_hoarded(stage):
+    progress = {"sent": 0}
+
+    def handler(connection, request):
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (200 << 20))
+        for _ in range(200):
+            connection.send(PIECE)
+            progress["sent"] += len(PIECE)
+    proxy = stage.heartwire(stage.origin(handler))
+    with Client(proxy.port, receive_buffer=65536) as client, MemoryWatch(proxy) as watch:
+        client.keep_bytes = False
+        client.get("/big")
+        time.sleep(1.5)
+        assert progress["sent"] < 64 << 20, f"{progress['sent'] >> 20} MiB were taken from the server"
+        assert watch.growth() < MEMORY_ALLOWED
+        response = client.read_head()
+        body, total = client.body(response), 0
+        while True:
+            total += len(body.data)
+            body.data.clear()
+            body.pieces.clear()
+            if body.ended:
+                break
+            body.pump(30)
+        assert total == 200 << 20 and body.complete

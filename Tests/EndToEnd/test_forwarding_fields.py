@@ -1,0 +1,77 @@
+"""X-Forwarded-For, -Proto, -Host and Via: replaced for strangers, kept and extended from trusted proxies."""
+
+import pytest
+
+from support.client import Client, get
+from support.ports import reserve_port
+
+CLAIMS = ("X-Forwarded-For: 192.0.2.7\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: shop.example\r\n"
+          "Forwarded: for=192.0.2.7\r\nVia: 1.1 edge\r\n")
+
+
+def echo(connection, request):
+    connection.respond(200, b"ok", [("Via", "1.0 inner")])
+
+
+def test_a_strangers_claims_are_replaced(stage):
+    origin = stage.origin(echo)
+    proxy = stage.heartwire(origin)
+    get(proxy.port, "/", CLAIMS)
+    request = origin.requests[0]
+    assert request.value("x-forwarded-for") == b"127.0.0.1"
+    assert request.value("x-forwarded-proto") == b"http"
+    assert request.value("x-forwarded-host") == b"test.example"
+    assert b"192.0.2.7" not in request.head
+
+
+def test_the_claims_of_a_trusted_proxy_are_kept_and_extended(stage):
+    origin = stage.origin(echo)
+    proxy = stage.heartwire(origin, top="trusted_proxies 127.0.0.0/8")
+    get(proxy.port, "/", CLAIMS)
+    request = origin.requests[0]
+    assert [part.strip() for part in request.value("x-forwarded-for").split(b",")] == [b"192.0.2.7", b"127.0.0.1"]
+    assert request.value("x-forwarded-proto") == b"https"
+    assert request.value("x-forwarded-host") == b"shop.example"
+
+
+def test_a_trusted_proxy_without_claims_gets_the_proxys_own(stage):
+    origin = stage.origin(echo)
+    proxy = stage.heartwire(origin, top="trusted_proxies 127.0.0.1")
+    get(proxy.port, "/")
+    request = origin.requests[0]
+    assert request.value("x-forwarded-for") == b"127.0.0.1" and request.value("x-forwarded-proto") == b"http"
+
+
+def test_via_is_extended_both_ways(stage):
+    origin = stage.origin(echo)
+    proxy = stage.heartwire(origin)
+    response = get(proxy.port, "/", CLAIMS)
+    via = [part.strip() for value in origin.requests[0].values("via") for part in value.split(b",")]
+    assert via[0] == b"1.1 edge" and len(via) == 2 and via[1].startswith(b"1.1 ")
+    back = [part.strip() for value in response.values("via") for part in value.split(b",")]
+    assert back[0] == b"1.0 inner" and len(back) == 2 and back[1].startswith(b"1.1 ")
+
+
+def test_via_tells_the_version_that_was_received(stage):
+    origin = stage.origin(echo)
+    proxy = stage.heartwire(origin)
+    with Client(proxy.port) as client:
+        client.get(version="1.0")
+        client.read_response()
+    assert origin.requests[0].value("via").startswith(b"1.0 ")
+
+
+@pytest.mark.parametrize("alias", ["X_Forwarded_For", "x-forwarded_for", "X.Forwarded.For"])
+def test_aliases_are_not_taken_for_the_field(stage, alias):
+    origin = stage.origin(echo)
+    proxy = stage.heartwire(origin)
+    get(proxy.port, "/", f"{alias}: 192.0.2.7\r\n")
+    assert origin.requests[0].value("x-forwarded-for") == b"127.0.0.1"
+
+
+def test_a_loop_does_not_run_for_ever(stage):
+    """Two proxies that point at each other by mistake: the request ends, and both live on."""
+    ports = reserve_port(), reserve_port()
+    first = stage.heartwire(f"127.0.0.1:{ports[1]}", port=ports[0], limits="connections 64")
+    stage.heartwire(f"127.0.0.1:{ports[0]}", port=ports[1], limits="connections 64")
+    assert get(first.port, timeout=20).status >= 500

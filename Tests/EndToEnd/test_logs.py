@@ -1,0 +1,146 @@
+"""The stream log and the access log: their fields, hostile strings, reopening, destinations."""
+
+import signal
+import time
+
+import pytest
+
+from support.client import Client, get
+from support.logs import check_ending, check_transport
+
+
+def short_stream(connection, request):
+    connection.start_stream()
+    connection.chunk(b"id: 1\ndata: a\n\n")
+    time.sleep(0.4)
+    connection.chunk(b"id: 2\ndata: b\n\ndata: c\n\n")
+    connection.last_chunk()
+
+
+def answer(connection, request):
+    connection.respond(200, b"hello", [("Content-Type", "text/plain")])
+
+
+def test_a_stream_has_one_opening_and_one_ending_that_belong_together(stage):
+    origin = stage.origin(short_stream)
+    proxy = stage.heartwire(origin, heartbeat="150ms", opening="on")
+    with Client(proxy.port) as client:
+        _, body = client.open_stream("/orders?secret=1", "Last-Event-ID: 0\r\n")
+        data = body.read_to_end()
+        local = "%s:%d" % client.socket.getsockname()
+    opening, ending = proxy.stream_log.opening("/orders"), proxy.stream_log.ending("/orders")
+    assert opening["stream"] == ending["stream"] and opening["stream"]
+    for record in (opening, ending):
+        assert record["client"] == local
+        assert record["server"] == origin.address
+        assert record["upstream"] == "origin"
+        assert record["host"] == "test.example"
+        assert record["path"] == "/orders" and "secret" not in str(record)
+        assert record["method"] == "GET" and record["status"] == 200
+        assert record["route"] == "/*"
+    check_ending(ending, "upstream_finished")
+    assert ending["events"] == 3 and ending["last_event_id"] == "2"
+    assert ending["heartbeats"] == data.count(b":\n") - 1 or ending["heartbeats"] == data.count(b":\n")
+    assert ending["heartbeats"] >= 1
+    assert ending["bytes_from_upstream"] == len(b"id: 1\ndata: a\n\nid: 2\ndata: b\n\ndata: c\n\n")
+    assert ending["bytes_to_client"] >= len(data)
+    assert 350 <= ending["duration_ms"] <= 3000
+    assert 350 <= ending["longest_upstream_silence_ms"] <= 2000
+    assert 100 <= ending["longest_client_silence_ms"] <= 400
+    assert 0 <= ending["first_event_ms"] <= 300
+    assert ending["woven"] is True and ending["mid_line"] is False
+    assert [r["event"] for r in proxy.access_log.records() if r.get("path") == "/orders"] == [], (
+        "the access log is for every other exchange")
+
+
+def test_every_other_exchange_has_an_access_line(stage):
+    origin = stage.origin(answer)
+    proxy = stage.heartwire(origin)
+    with Client(proxy.port) as client:
+        client.send(b"POST /upload?x=1 HTTP/1.1\r\nHost: shop.example:81\r\nContent-Length: 5\r\n\r\n12345")
+        client.read_response()
+        client.get("/second")
+        client.read_response()
+    first, second = proxy.access_log.access("/upload"), proxy.access_log.access("/second")
+    assert (first["method"], first["status"], first["path"]) == ("POST", 200, "/upload")
+    assert first["host"].startswith("shop.example")
+    assert (first["request_bytes"], first["response_bytes"]) == (5, 5)
+    assert first["server"] == origin.address and first["duration_ms"] >= 0
+    assert first["reused_connection"] is False and second["reused_connection"] is True
+    assert first["attempts"] == 1
+    assert not first.get("cause")
+    assert proxy.stream_log.records() == []
+
+
+def test_a_refused_request_has_a_line_too(stage):
+    proxy = stage.heartwire(stage.origin(answer))
+    with Client(proxy.port) as client:
+        client.send(b"GET / HTTP/1.1\r\nHost: a\r\nBad Name: x\r\n\r\n")
+        assert client.read_response().status == 400
+    records = proxy.access_log.wait_for(lambda r: r["event"] == "access" and r.get("status") == 400)
+    assert len(records) == 1 and records[0]["cause"] == "client_protocol_error"
+
+
+@pytest.mark.parametrize("identity", [b"\x1b[31m\x07", b'"}\\', b"\xff\xfe\xc3", b"a" * 255, b"a" * 8192, "žluť\u2028🐎".encode()])
+def test_no_event_id_can_break_a_log_line(stage, identity):
+    def handler(connection, request):
+        connection.start_stream()
+        connection.chunk(b"id: " + identity + b"\ndata: a\n\n")
+        connection.last_chunk()
+    proxy = stage.heartwire(stage.origin(handler))
+    with Client(proxy.port) as client:
+        _, body = client.open_stream("/ids")
+        assert identity in body.read_to_end()
+    logged = proxy.stream_log.ending("/ids")["last_event_id"]
+    expected = identity.decode("utf-8", "replace")
+    assert logged == expected or (len(identity) >= 256 and expected.startswith(logged.rstrip("…")))
+
+
+def test_no_request_can_break_a_log_line(stage):
+    proxy = stage.heartwire(stage.origin(answer))
+    with Client(proxy.port) as client:
+        client.send(b'GET /"\\{}%0a%1b[31m/ HTTP/1.1\r\nHost: a\r\nReferer: \xff\xfe\r\nUser-Agent: "}\r\n\r\n')
+        client.read_response()
+    proxy.access_log.wait_for(lambda r: r.get("status") is not None)
+
+
+def test_sigusr1_reopens_the_log_files(stage):
+    proxy = stage.heartwire(stage.origin(answer))
+    get(proxy.port, "/before")
+    proxy.access_log.access("/before")
+    moved = proxy.folder / "access.log.1"
+    proxy.access_log.path.rename(moved)
+    get(proxy.port, "/meanwhile")
+    proxy.send_signal(signal.SIGUSR1)
+    deadline = time.monotonic() + 5
+    while not proxy.access_log.path.exists():
+        assert time.monotonic() < deadline, "SIGUSR1 opened no new file"
+        time.sleep(0.02)
+    get(proxy.port, "/after")
+    proxy.access_log.access("/after")
+    assert b"/meanwhile" in moved.read_bytes() and b"/after" not in moved.read_bytes()
+
+
+def test_the_stream_log_goes_to_standard_output_by_default_of_proxy(stage):
+    origin = stage.origin(short_stream)
+    from support.ports import reserve_port
+    port = reserve_port()
+    proxy = stage.command(
+        ["proxy", "--upstream", f"http://{origin.address}", "--listen", f"127.0.0.1:{port}", "--stream-log=-"], port)
+    with Client(port) as client:
+        _, body = client.open_stream("/out")
+        body.read_to_end()
+    deadline = time.monotonic() + 5
+    while proxy.stdout().count("/out") < 2 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert '"stream_open"' in proxy.stdout() and '"stream_end"' in proxy.stdout()
+
+
+def test_the_kernels_view_is_of_this_connection(stage):
+    proxy = stage.heartwire(stage.origin(short_stream))
+    with Client(proxy.port) as client:
+        _, body = client.open_stream("/tcp")
+        body.read_to_end()
+    record = proxy.stream_log.ending("/tcp")
+    check_transport(record)
+    assert any("round_trip" in key and 0 < value < 1_000_000 for key, value in record["tcp"].items()), record["tcp"]

@@ -1,0 +1,229 @@
+"""The token bridge: from query or cookie into Authorization, and into nothing else.
+
+Every token here is planted: after each test the fixtures search all that the proxy wrote, and all that
+the upstream received besides Authorization, for it.
+"""
+
+import pytest
+
+from support import planted
+from support.client import Client, get
+
+QUERY = "bearer_from query access_token"
+COOKIE = "bearer_from cookie session"
+
+
+def echo(connection, request):
+    connection.respond(200, b"ok")
+
+
+@pytest.fixture
+def bridge(stage):
+    """A function: the proxy with these route lines, and the origin behind it."""
+    def make(*route, **options):
+        origin = stage.origin(echo)
+        return stage.heartwire(origin, route=route, **options), origin
+    return make
+
+
+def seen(origin):
+    """The one request that the upstream saw."""
+    requests = origin.wait_for_requests(1)
+    assert len(requests) == 1
+    return requests[0]
+
+
+@pytest.mark.parametrize("sent, forwarded", [
+    ("/e?access_token={}", "/e"),
+    ("/e?a=1&access_token={}&b=%20", "/e?a=1&b=%20"),
+    ("/e?access_token={}&a=%61%2Fx+y", "/e?a=%61%2Fx+y"),
+    ("/e?%61ccess_token={}&a=1", "/e?a=1"),
+    ("/e?a=1&acces%73%5Ftoken={}", "/e?a=1"),
+    ("/e?x&&access_token={}&&y=", None),
+    ("/e?xaccess_token=1&access_token={}&access_tokenx=2", "/e?xaccess_token=1&access_tokenx=2"),
+])
+def test_a_query_token_becomes_authorization_and_the_rest_stays(bridge, sent, forwarded):
+    token = planted.plant()
+    proxy, origin = bridge(QUERY)
+    assert get(proxy.port, sent.format(token)).status == 200
+    request = seen(origin)
+    assert request.value("authorization") == f"Bearer {token}".encode()
+    if forwarded:
+        assert request.target == forwarded.encode()
+    else:
+        assert request.target.split(b"?")[1].split(b"&").count(b"") in (1, 2, 3)
+        assert b"x" in request.target and request.target.endswith(b"y=")
+
+
+def test_an_encoded_token_is_decoded_once_and_a_plus_stays_a_plus(bridge):
+    token = planted.plant()
+    proxy, origin = bridge(QUERY)
+    encoded = "".join(f"%{ord(letter):02X}" for letter in token[:12]) + token[12:]
+    assert get(proxy.port, f"/e?access_token={encoded}+%2B%2f-._~%3D").status == 200
+    assert seen(origin).value("authorization") == f"Bearer {token}++/-._~=".encode()
+
+
+def test_another_parameter_name_can_be_chosen_and_the_usual_one_is_then_not_touched(bridge):
+    token = planted.plant()
+    proxy, origin = bridge("bearer_from query jwt")
+    assert get(proxy.port, f"/e?access_token=mine&jwt={token}").status == 200
+    request = seen(origin)
+    assert request.target == b"/e?access_token=mine"
+    assert request.value("authorization") == f"Bearer {token}".encode()
+
+
+@pytest.mark.parametrize("cookies, left", [
+    ("session={}", None), ("a=b; session={}; c=d", "a=b; c=d"), ('session="{}"; c=d', "c=d"), ("a=b; session={}", "a=b")])
+def test_a_cookie_token_becomes_authorization_and_the_other_cookies_stay(bridge, cookies, left):
+    token = planted.plant()
+    proxy, origin = bridge(COOKIE)
+    assert get(proxy.port, "/e?a=1", f"Cookie: {cookies.format(token)}\r\n").status == 200
+    request = seen(origin)
+    assert request.value("authorization") == f"Bearer {token}".encode()
+    assert request.value("cookie") == (left.encode() if left else None)
+    assert request.target == b"/e?a=1"
+
+
+@pytest.mark.parametrize("target", [
+    "/e?access_token={0}&access_token={0}", "/e?access_token={0}&access_token={1}", "/e?access_token={0}&%61ccess_token={1}",
+    "/e?access_token={0}&access_token=", "/e?access_token=", "/e?access_token", "/e?access_token={0}%20", "/e?access_token={0}%0d%0aX:1",
+    "/e?access_token={0}%zz", "/e?access_token={0}%2", "/e?access_token={0}%00", "/e?access_token={0}%C3%A9",
+    "/e?access_token=%3D{0}", "/e?access_token={0}%22", "/e?access_token={0},b", "/e?access_token={0}" + "a" * 5000,
+])
+def test_a_doubled_or_malformed_token_is_answered_with_400(bridge, target):
+    proxy, origin = bridge(QUERY)
+    response = get(proxy.port, target.format(planted.plant(), planted.plant()))
+    assert response.status == 400
+    challenge = response.value("www-authenticate")
+    assert challenge.startswith(b"Bearer ") and b'error="invalid_request"' in challenge
+    planted.search("the answer to the client", response.head + response.body)
+    assert origin.requests == [], "a request with a broken token reached the upstream"
+
+
+def test_two_sources_at_once_are_answered_with_400(bridge):
+    proxy, origin = bridge(QUERY, COOKIE)
+    response = get(proxy.port, f"/e?access_token={planted.plant()}", f"Cookie: session={planted.plant()}\r\n")
+    assert response.status == 400 and origin.requests == []
+    planted.search("the answer to the client", response.head + response.body)
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "Basic", "DPoP"])
+def test_a_token_beside_an_authorization_field_is_answered_with_400(bridge, scheme):
+    proxy, origin = bridge(QUERY)
+    response = get(proxy.port, f"/e?access_token={planted.plant()}", f"Authorization: {scheme} abc\r\n")
+    assert response.status == 400 and origin.requests == []
+
+
+@pytest.mark.parametrize("rule, winner", [("authorization", "field"), ("bridged", "query")])
+def test_the_route_can_say_which_of_the_two_wins_and_the_url_is_clean_either_way(bridge, rule, winner):
+    tokens = {"query": planted.plant(), "field": planted.plant()}
+    proxy, origin = bridge(QUERY, f"bearer_conflict {rule}")
+    get(proxy.port, f"/e?access_token={tokens['query']}&a=1", f"Authorization: Bearer {tokens['field']}\r\n")
+    request = seen(origin)
+    assert request.value("authorization") == f"Bearer {tokens[winner]}".encode()
+    assert request.target == b"/e?a=1"
+
+
+def test_a_missing_token_is_refused_with_a_bare_challenge_when_the_route_says_so(bridge):
+    proxy, origin = bridge(QUERY, "bearer_missing refuse", "realm events")
+    response = get(proxy.port, "/e?a=1")
+    assert response.status == 401
+    assert response.value("www-authenticate") == b'Bearer realm="events"'
+    assert origin.requests == []
+    assert proxy.access_log.access("/e")["cause"] == "credentials_refused"
+
+
+def test_a_missing_token_passes_otherwise(bridge):
+    proxy, origin = bridge(QUERY, "bearer_missing pass")
+    assert get(proxy.port, "/e?a=1").status == 200
+    assert seen(origin).values("authorization") == []
+
+
+def test_the_clients_own_authorization_passes_untouched(bridge):
+    token = planted.plant()
+    proxy, origin = bridge(QUERY, "bearer_missing refuse")
+    assert get(proxy.port, "/e", f"Authorization: Bearer {token}\r\n").status == 200
+    assert seen(origin).value("authorization") == f"Bearer {token}".encode()
+
+
+@pytest.mark.parametrize("nomination", ["authorization", "Authorization", "AUTHORIZATION, close", "keep-alive, authorization"])
+def test_connection_cannot_take_the_authorization_away(bridge, nomination):
+    token = planted.plant()
+    proxy, origin = bridge(QUERY)
+    get(proxy.port, f"/e?access_token={token}", f"Connection: {nomination}\r\n")
+    assert seen(origin).value("authorization") == f"Bearer {token}".encode()
+
+
+def test_aliases_and_trailers_do_not_become_authorization(bridge):
+    token = planted.plant()
+    proxy, origin = bridge(QUERY)
+    with Client(proxy.port) as client:
+        client.send(f"POST /e?access_token={token} HTTP/1.1\r\nHost: a\r\nAuthorization_: Bearer evil\r\n"
+                    "Authorization.: Bearer evil\r\nTransfer-Encoding: chunked\r\nTrailer: Authorization\r\n\r\n"
+                    "2\r\nhi\r\n0\r\nAuthorization: Bearer evil\r\nHost: evil\r\n\r\n".encode())
+        assert client.read_response().status == 200
+    request = seen(origin)
+    assert request.value("authorization") == f"Bearer {token}".encode()
+    assert request.body == b"hi"
+    assert not any(name.lower() in (b"authorization", b"host") for name, _ in request.trailers)
+
+
+def test_the_referer_loses_the_token(bridge):
+    token = planted.plant()
+    proxy, origin = bridge(QUERY)
+    get(proxy.port, "/e", f"Referer: https://app.example/page?a=1&access_token={token}&b=2#access_token={token}\r\n")
+    referer = seen(origin).value("referer")
+    assert referer.startswith(b"https://app.example/page?a=1") and b"b=2" in referer
+    planted.search("the forwarded Referer", referer)
+
+
+def test_the_answer_to_a_request_with_a_token_in_its_url_is_private(bridge):
+    proxy, _ = bridge(QUERY)
+    response = get(proxy.port, f"/e?access_token={planted.plant()}")
+    assert {b"private", b"no-store"} & set(response.tokens("cache-control"))
+    assert response.value("referrer-policy") == b"no-referrer"
+
+
+def test_the_log_holds_one_fingerprint_for_one_token_and_another_for_another(stage):
+    origin = stage.origin(echo)
+    proxy = stage.heartwire(origin, route=[QUERY, COOKIE], top='fingerprint_key "0123456789abcdef0123456789abcdef"')
+    first, second = planted.plant(), planted.plant()
+    get(proxy.port, f"/one?access_token={first}")
+    get(proxy.port, "/two", f"Cookie: session={first}\r\n")
+    get(proxy.port, f"/three?access_token={second}")
+    get(proxy.port, "/four", f"Authorization: Bearer {second}\r\n")
+    one, two, three, four = (proxy.access_log.access(path) for path in ("/one", "/two", "/three", "/four"))
+    assert len(one["token"]) == 16 and set(one["token"]) <= set("0123456789abcdef")
+    assert one["token"] == two["token"] != three["token"] == four["token"]
+    assert [record["token_from"] for record in (one, two, three, four)] == ["query", "cookie", "query", "authorization"]
+
+
+def test_no_token_is_written_when_everything_fails(stage):
+    """Every error page and log line that a token can pass by: no upstream, a bad upstream, a refused request."""
+    def nonsense(connection, request):
+        connection.send(b"HTTP/1.1 huh\r\n\r\n")
+        connection.close()
+    origin = stage.origin(nonsense)
+    proxy = stage.heartwire(origin, route=[QUERY, COOKIE], upstream="connect_timeout 500ms")
+    token = planted.plant()
+    raws = [
+        f"GET /e?access_token={token} HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n\r\n",
+        f"GET /e HTTP/1.1\r\nHost: a\r\nCookie: session={token}\r\nReferer: http://a/?access_token={token}\r\n\r\n",
+        f"GET /e?access_token={token} HTTP/1.1\r\n\r\n",
+        f"GET /e?access_token={token} HTTP/3.0\r\nHost: a\r\n\r\n",
+        f"GET /e?access_token={token} HTTP/1.1\r\nHost: a\r\nBad Field: {token}\r\n\r\n",
+        f"GET /e?access_token={token}\x01 HTTP/1.1\r\nHost: a\r\n\r\n",
+        f"GET /e?access_token={token}{'a' * 9000} HTTP/1.1\r\nHost: a\r\n\r\n",
+        f"CONNECT {token}:443 HTTP/1.1\r\nHost: a\r\n\r\n",
+        f"POST /e?access_token={token} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz{token}\r\n",
+        f"GET /e?access_token={token} HTTP/1.1\r\nHost: {token}@a\r\n\r\n",
+    ]
+    for stop_first in (False, True):
+        if stop_first:
+            origin.stop_listening()
+        for raw in raws:
+            with Client(proxy.port) as client:
+                client.send(raw.encode("latin-1"))
+                response = client.read_response()
+                assert 400 <= response.status <= 599
+                planted.search("an error page", response.head + response.body)

@@ -1,0 +1,127 @@
+// A literal EventSource, to hold the scanner and the weaver against.
+//
+// Written from the text of WHATWG HTML 9.2.5 and 9.2.6, step by step, over the complete bytes, with nothing
+// shared with what it judges. It works on bytes, not on characters: UTF-8 decoding touches none of the
+// characters that the steps look at, and an invalid sequence never swallows one of them.
+
+struct ReferenceEventSource: Equatable {
+    struct Event: Equatable {
+        var type: [UInt8]
+        var data: [UInt8]
+        var lastEventID: [UInt8]
+    }
+
+    private(set) var events: [Event] = []
+    /// "The last event ID string of the event source".
+    private(set) var lastEventID: [UInt8]
+    /// "The event stream's reconnection time", or nil until it is set.
+    private(set) var reconnectionTimeMilliseconds: UInt64?
+    /// Whether a line other than a comment has come since the last blank line.
+    private(set) var isEventOpen = false
+    /// Whether the bytes end with a line end, or hold no line at all.
+    private(set) var endsBetweenLines = true
+    /// The offset in the bytes just behind the last blank line, or nil where there is none.
+    private(set) var lastBoundary: Int?
+
+    private var dataBuffer: [UInt8] = []
+    private var eventTypeBuffer: [UInt8] = []
+    private var lastEventIDBuffer: [UInt8]
+
+    /// Reads a whole stream. `bufferBegins` is what the last event ID buffer holds at its start: empty by the
+    /// letter of the standard, the earlier id in clients that carry it over to a new connection.
+    init(reading bytes: [UInt8], after lastEventID: [UInt8] = [], bufferBegins: [UInt8] = []) {
+        self.lastEventID = lastEventID
+        lastEventIDBuffer = bufferBegins
+        var stream = bytes
+        if stream.starts(with: [0xEF, 0xBB, 0xBF]) {
+            stream.removeFirst(3)
+        }
+        let markCount = bytes.count - stream.count
+        var line: [UInt8] = []
+        var wasBlank = false
+        var position = 0
+        while position < stream.count {
+            let byte = stream[position]
+            if byte == 13, position + 1 < stream.count, stream[position + 1] == 10 {
+                process(line)
+                wasBlank = line.isEmpty
+                line = []
+                position += 2
+            } else if byte == 10 || byte == 13 {
+                process(line)
+                wasBlank = line.isEmpty
+                line = []
+                position += 1
+            } else {
+                line.append(byte)
+                wasBlank = false
+                position += 1
+            }
+            if wasBlank {
+                lastBoundary = markCount + position
+            }
+        }
+        // "Once the end of the file is reached, any pending data must be discarded."
+        endsBetweenLines = line.isEmpty
+    }
+
+    private mutating func process(_ line: [UInt8]) {
+        if line.isEmpty {
+            dispatch()
+            isEventOpen = false
+            return
+        }
+        if line[0] == 58 {
+            return
+        }
+        isEventOpen = true
+        if let colon = line.firstIndex(of: 58) {
+            var value = Array(line[(colon + 1)...])
+            if value.first == 32 {
+                value.removeFirst()
+            }
+            processField(Array(line[..<colon]), value)
+        } else {
+            processField(line, [])
+        }
+    }
+
+    private mutating func processField(_ name: [UInt8], _ value: [UInt8]) {
+        if name == Array("event".utf8) {
+            eventTypeBuffer = value
+        } else if name == Array("data".utf8) {
+            dataBuffer += value
+            dataBuffer.append(10)
+        } else if name == Array("id".utf8) {
+            if !value.contains(0) {
+                lastEventIDBuffer = value
+            }
+        } else if name == Array("retry".utf8) {
+            if !value.isEmpty, value.allSatisfy({ $0 >= 48 && $0 <= 57 }) {
+                reconnectionTimeMilliseconds = UInt64(String(decoding: value, as: UTF8.self)) ?? .max
+            }
+        }
+    }
+
+    private mutating func dispatch() {
+        lastEventID = lastEventIDBuffer
+        if dataBuffer.isEmpty {
+            eventTypeBuffer = []
+            return
+        }
+        if dataBuffer.last == 10 {
+            dataBuffer.removeLast()
+        }
+        let type = eventTypeBuffer.isEmpty ? Array("message".utf8) : eventTypeBuffer
+        events.append(Event(type: type, data: dataBuffer, lastEventID: lastEventID))
+        dataBuffer = []
+        eventTypeBuffer = []
+    }
+
+    /// The same without the events of this type.
+    func without(type: String) -> ReferenceEventSource {
+        var copy = self
+        copy.events.removeAll { $0.type == Array(type.utf8) }
+        return copy
+    }
+}

@@ -1,0 +1,98 @@
+// What the tests of this target share: splits, seeds, a small deterministic random source, random streams.
+
+import EventStream
+import Glibc
+
+/// SplitMix64: the same numbers from the same seed on every machine.
+struct SeededGenerator: RandomNumberGenerator {
+    private var state: UInt64
+
+    init(seed: UInt64) { state = seed }
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ (mixed >> 31)
+    }
+
+    /// A number below `bound`; the slight bias does not matter here.
+    mutating func below(_ bound: Int) -> Int { Int(truncatingIfNeeded: next() % UInt64(bound)) }
+
+    mutating func oneIn(_ count: Int) -> Bool { below(count) == 0 }
+
+    mutating func pick<Element>(_ elements: [Element]) -> Element { elements[below(elements.count)] }
+}
+
+/// The seed from HEARTWIRE_SEED, or a new one.
+func testSeed() -> UInt64 {
+    if let text = getenv("HEARTWIRE_SEED"), let seed = UInt64(String(cString: text)) {
+        return seed
+    }
+    return UInt64.random(in: 0...UInt64(UInt32.max))
+}
+
+/// The bytes whole, one by one, and in two parts at every place.
+func splits(of bytes: [UInt8]) -> [[[UInt8]]] {
+    var result = [[bytes], bytes.map { [$0] }]
+    for cut in 0...bytes.count {
+        result.append([Array(bytes[..<cut]), Array(bytes[cut...])])
+    }
+    return result
+}
+
+func randomSplit(of bytes: [UInt8], using random: inout SeededGenerator) -> [[UInt8]] {
+    var parts: [[UInt8]] = []
+    var start = 0
+    let longest = random.pick([1, 2, 3, 8, 40, 400, 10_000])
+    while start < bytes.count {
+        let end = min(bytes.count, start + 1 + random.below(longest))
+        parts.append(Array(bytes[start..<end]))
+        start = end
+        if random.oneIn(20) {
+            parts.append([])
+        }
+    }
+    return parts
+}
+
+/// A stream that dwells on what is hard: mixed line ends, marks, NULs, ids, retries, long lines, any ending.
+func randomStream(using random: inout SeededGenerator) -> [UInt8] {
+    let pieces = [
+        "data", "data:", "data: ", "data:x", "data: hello", "data:  two", "dat", "datax: no", "Data: no", " data: no",
+        "id", "id:", "id: 7", "id:eight", "id: ni\0ne", "id:\0", "idx: 1", "i", "retry", "retry:", "retry: ", "retry: 250", "retry:9",
+        "retry: 1a", "retry:  5", "retry: 99999999999999999999999", "retry: 00000000000000000000012", "retry: 1 ",
+        "event", "event:", "event: add", "event:remove", "event: heartbeat2", ":", ": comment", ":data: no", "unknown: x",
+        "data: a:b", "::", "data\0: no", "\0", "data: \0",
+    ]
+    let oddities: [[UInt8]] = [
+        [0xEF, 0xBB, 0xBF], [0xEF], [0xEF, 0xBB], [0xBB, 0xBF], [0xC3], [0xFF, 0xFE], [0xE2, 0x82], [0x0A ^ 0x80], [0x8D],
+    ]
+    let lineEnds: [[UInt8]] = random.pick([
+        [[10]], [[13]], [[13, 10]], [[10], [13], [13, 10]], [[13], [13, 10]], [[10], [10, 10], [13, 13], [13, 10, 13, 10]],
+    ])
+    var bytes: [UInt8] = []
+    if random.oneIn(3) {
+        bytes += random.pick([[0xEF, 0xBB, 0xBF], [0xEF, 0xBB], [0xEF], [0xEF, 0xBB, 0xBF, 0xEF, 0xBB, 0xBF], [0xEF, 0xBB, 13]])
+    }
+    for _ in 0..<random.below(random.pick([2, 6, 24])) {
+        if !random.oneIn(5) {
+            bytes += Array(random.pick(pieces).utf8)
+        }
+        if random.oneIn(8) {
+            bytes += random.pick(oddities)
+        }
+        if random.oneIn(150) {
+            bytes += Array(random.pick(["data: ", "id: ", "", ": ", "event: "]).utf8)
+            bytes += [UInt8](repeating: random.oneIn(2) ? 0x61 : 0xE9, count: random.pick([250, 255, 256, 257, 1_000, 9_000]))
+        }
+        if !random.oneIn(12) {
+            bytes += random.pick(lineEnds)
+        }
+        if random.oneIn(3) {
+            bytes += random.pick(lineEnds)
+        }
+    }
+    return bytes
+}

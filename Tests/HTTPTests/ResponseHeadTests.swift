@@ -1,0 +1,83 @@
+// The status line and what a parsed response means.
+
+import HTTP
+import Testing
+
+@Suite struct ResponseHeadTests {
+    @Test("a status line gives version, status and reason")
+    func statusLines() throws {
+        let expected: [(String, Int, String, Int)] = [
+            ("HTTP/1.1 200 OK", 200, "OK", 1), ("HTTP/1.0 404 Not Found", 404, "Not Found", 0), ("HTTP/1.1 204 ", 204, "", 1),
+            ("HTTP/1.1 200", 200, "", 1), ("HTTP/1.1 999 \tWhät ever ", 999, "\tWhät ever ", 1), ("HTTP/1.1 100 Continue", 100, "Continue", 1),
+            ("HTTP/1.1 200  x", 200, " x", 1),
+        ]
+        for (line, status, reason, minorVersion) in expected {
+            let head = try response(line + "\r\nA: b\r\n\r\n")
+            #expect(head.status == status && head.text(head.reasonRange) == reason && head.minorVersion == minorVersion)
+            #expect(head.fields.map { head.text($0.value) } == ["b"])
+        }
+    }
+
+    @Test("a malformed status line is refused", arguments: [
+        "HTTP/1.1 20 OK", "HTTP/1.1 2000 OK", "HTTP/1.1 20x OK", "HTTP/1.1  200 OK", "HTTP/1.1 099 OK", "HTTP/1.1 000 OK", "HTTP/1.1 200OK", "HTTP/1.1 -20 OK",
+        "HTTP/1.1", "HTTP/1.1 ", "HTTP/1.1\t200 OK", "http/1.1 200 OK", "HTTP/1.1200 OK", "ICY 200 OK", "HTTP/ 1.1 200 OK", " HTTP/1.1 200 OK", "", "<html>", "HTTP/1.1 ２00 OK",
+        "HTTP/1.1 2", "HTTP/1.a 200 OK", "HTTP/1.11 200 OK",
+    ])
+    func malformedStatusLines(_ line: String) throws {
+        let error = try #require(responseRefusal(line + "\r\n\r\n"))
+        #expect(error == .malformedStatusLine || error == .unsupportedVersion)
+    }
+
+    @Test("another version is refused", arguments: ["HTTP/2 200 OK", "HTTP/2.0 200 OK", "HTTP/0.9 200 OK", "HTTP/1.2 200 OK", "HTTP/3.1 200 OK"])
+    func otherVersions(_ line: String) {
+        #expect(responseRefusal(line + "\r\n\r\n") == .unsupportedVersion)
+    }
+
+    @Test("bytes that are no HTTP are refused at the first that differs")
+    func noHTTP() {
+        #expect(scanInEverySplit(Array("S".utf8), .response) == .refused(.malformedStatusLine))
+        #expect(scanInEverySplit(Array("HTTQ".utf8), .response) == .refused(.malformedStatusLine))
+        #expect(scanInEverySplit(Array("HTTP/2".utf8), .response) == .refused(.unsupportedVersion))
+        #expect(scanInEverySplit(Array("\r\n".utf8), .response) == .refused(.malformedStatusLine))
+        #expect(scanInEverySplit([0], .response) == .refused(.malformedStatusLine))
+    }
+
+    @Test("a response's fields are held to the rules of a request's", arguments: [
+        ("a : b", HTTPError.invalidFieldName), ("a", .missingColon), (": b", .invalidFieldName), (" a: b", .obsoleteFolding), ("a: b\r\n c", .obsoleteFolding),
+        ("a: \u{00}", .controlCharacter), ("a: b\nc: d", .bareLineFeed), ("a: b\rc: d", .bareCarriageReturn), ("a\u{7F}: b", .controlCharacter),
+    ])
+    func malformedFields(_ line: String, _ error: HTTPError) {
+        #expect(responseRefusal("HTTP/1.1 200 OK\r\n\(line)\r\n\r\n") == error)
+    }
+
+    @Test("an upstream's connection is kept by version and options")
+    func keepAlive() throws {
+        #expect(try response("HTTP/1.1 200 OK\r\n\r\n").keepsAlive)
+        #expect(try !response("HTTP/1.1 200 OK\r\nConnection: Close\r\n\r\n").keepsAlive)
+        #expect(try !response("HTTP/1.0 200 OK\r\n\r\n").keepsAlive)
+        #expect(try response("HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n\r\n").keepsAlive)
+    }
+
+    @Test("an event stream is known by its media type alone", arguments: [
+        ("text/event-stream", true), ("Text/Event-Stream; charset=utf-8", true), ("text/event-stream ;x", true), ("text/event-stream;", true), ("text/event-streams", false),
+        ("text/plain", false), ("", false), ("text/event-stream, text/plain", false), ("application/text/event-stream", false),
+        ("text/event-stream\r\nContent-Type: text/event-stream", true), ("text/event-stream\r\nContent-Type: text/html", false),
+    ])
+    func eventStreams(_ value: String, _ expected: Bool) throws {
+        #expect(try response("HTTP/1.1 200 OK\r\nContent-Type: \(value)\r\n\r\n").isEventStream == expected)
+        #expect(try !response("HTTP/1.1 200 OK\r\n\r\n").isEventStream)
+    }
+
+    @Test("a content coding other than identity is seen", arguments: [("gzip", false), ("identity", true), ("Identity", true), ("identity, br", false), ("", true), ("gzip\r\nContent-Encoding: identity", false)])
+    func contentEncoding(_ value: String, _ expected: Bool) throws {
+        #expect(try response("HTTP/1.1 200 OK\r\nContent-Encoding: \(value)\r\n\r\n").contentEncodingIsIdentity == expected)
+        #expect(try response("HTTP/1.1 200 OK\r\n\r\n").contentEncodingIsIdentity)
+    }
+
+    @Test("interim answers are those of 1xx but 101")
+    func interimAnswers() throws {
+        for (status, expected) in [(100, true), (103, true), (199, true), (101, false), (200, false), (304, false)] {
+            #expect(try response("HTTP/1.1 \(status) X\r\n\r\n").isInterim == expected)
+        }
+    }
+}

@@ -1,0 +1,213 @@
+import Foundation
+import StreamLog
+import Testing
+
+@Suite("A record")
+struct RecordTests {
+    private let nasty = Array("/e\"\\\r\n\u{1B}[0m\u{2028}\u{9B}".utf8) + [0xFF, 0xC3]
+
+    private func exchange() -> ExchangeDescription {
+        var exchange = ExchangeDescription(stream: StreamIdentifier(worker: 1, number: 42), client: "[2001:db8::1]:5000")
+        exchange.route = "example.com/events/*"
+        exchange.upstream = "legacy"
+        exchange.server = "10.0.0.7:9000"
+        exchange.clientForwarded = Array("203.0.113.9".utf8)
+        exchange.host = Array("example.com".utf8)
+        exchange.path = Array("/events/a".utf8)
+        exchange.method = Array("GET".utf8)
+        exchange.status = 200
+        exchange.tokenFingerprint = 0xAB
+        exchange.tokenOrigin = .query
+        return exchange
+    }
+
+    private let view = TransportView(
+        roundTripMicroseconds: 1, roundTripVarianceMicroseconds: 2, retransmits: 3, totalRetransmits: 4, unacknowledgedBytes: 5,
+        sinceLastAcknowledgementMilliseconds: 6, sinceLastSentMilliseconds: 7, sinceLastReceivedMilliseconds: .max, state: 1)
+
+    /// Whether a parsed value is the expected string or whole number.
+    private func isSame(_ value: Any?, _ expected: Any) -> Bool {
+        if let text = expected as? String { return value as? String == text }
+        if let number = expected as? Int { return (value as? NSNumber)?.intValue == number }
+        return false
+    }
+
+    private let shared = [
+        "time", "event", "stream", "route", "upstream", "server", "client", "client_forwarded", "host", "path", "method", "status", "token", "token_from",
+    ]
+
+    @Test("of an opening is one line with its keys in the documented order")
+    func opening() throws {
+        var line: [UInt8] = []
+        StreamOpening(timeMilliseconds: 1_234_567_890_123, exchange: exchange(), notWovenBecause: .compressed).encode(into: &line)
+        #expect(keys(line) == shared + ["woven", "not_woven_because"])
+        #expect(
+            String(decoding: line, as: UTF8.self)
+                == #"{"time":"2009-02-13T23:31:30.123Z","event":"stream_open","stream":"w1-000042","route":"example.com/events/*","upstream":"legacy","server":"10.0.0.7:9000","client":"[2001:db8::1]:5000","client_forwarded":"203.0.113.9","host":"example.com","path":"/events/a","method":"GET","status":200,"token":"00000000000000ab","token_from":"query","woven":false,"not_woven_because":"compressed"}"#
+                + "\n")
+    }
+
+    @Test("of an ending has every number under its key, in the documented order")
+    func ending() throws {
+        var ending = StreamEnding(timeMilliseconds: 0, exchange: exchange(), cause: .clientReset, evidence: "write: Broken pipe (EPIPE)")
+        ending.errnoName = "EPIPE"
+        ending.durationMilliseconds = 11
+        ending.firstEventMilliseconds = 12
+        ending.connectMilliseconds = 13
+        ending.responseMilliseconds = 14
+        ending.events = 15
+        ending.bytesFromUpstream = .max
+        ending.bytesToClient = 17
+        ending.heartbeats = 18
+        ending.longestUpstreamSilenceMilliseconds = 19
+        ending.longestClientSilenceMilliseconds = 20
+        ending.lastEventIdentifier = nasty
+        ending.lastEventIdentifierIsTruncated = true
+        ending.notWovenBecause = nil
+        ending.endedMidLine = true
+        ending.unheartbeatableMilliseconds = 21
+        ending.clientTransport = view
+        ending.upstreamTransport = view
+        var line: [UInt8] = []
+        ending.encode(into: &line)
+        let object = try parsed(line)
+        let expected: [String: Any] = [
+            "cause": "client_reset", "side": "client", "evidence": "write: Broken pipe (EPIPE)", "errno": "EPIPE", "duration_ms": 11,
+            "first_event_ms": 12, "connect_ms": 13, "response_ms": 14, "events": 15, "bytes_to_client": 17, "heartbeats": 18,
+            "longest_upstream_silence_ms": 19, "longest_client_silence_ms": 20, "last_event_id": String(decoding: nasty, as: UTF8.self),
+            "unheartbeatable_ms": 21, "event": "stream_end",
+        ]
+        for (key, value) in expected { #expect(isSame(object[key], value), "\(key)") }
+        #expect((object["bytes_from_upstream"] as? NSNumber)?.uint64Value == .max)
+        let transport =
+            #"{"state":"established","rtt_us":1,"rtt_variance_us":2,"retransmits":3,"total_retransmits":4,"unacknowledged_bytes":5,"since_last_ack_ms":6,"since_last_sent_ms":7,"since_last_received_ms":4294967295}"#
+        let text = String(decoding: line, as: UTF8.self)
+        #expect(text.hasSuffix(#","tcp":\#(transport),"upstream_tcp":\#(transport)}"# + "\n"))
+        #expect(text.contains(#""last_event_id_truncated":true,"woven":true,"mid_line":true"#))
+        ending.lastEventIdentifier = nil
+        line = []
+        ending.encode(into: &line)
+        #expect(
+            keys(line) == shared + [
+                "cause", "side", "evidence", "errno", "duration_ms", "first_event_ms", "connect_ms", "response_ms", "events", "bytes_from_upstream",
+                "bytes_to_client", "heartbeats", "longest_upstream_silence_ms", "longest_client_silence_ms", "woven", "mid_line", "unheartbeatable_ms",
+                "tcp", "upstream_tcp",
+            ])
+    }
+
+    @Test("of an ending says null for times that did not come, and leaves out what does not apply")
+    func sparseEnding() throws {
+        var line: [UInt8] = []
+        let exchange = ExchangeDescription(stream: StreamIdentifier(worker: 0, number: 12_345_678), client: "c")
+        StreamEnding(timeMilliseconds: 0, exchange: exchange, cause: .drained, evidence: "SIGTERM").encode(into: &line)
+        let object = try parsed(line)
+        #expect(object["first_event_ms"] is NSNull && object["connect_ms"] is NSNull && object["response_ms"] is NSNull)
+        #expect(object["stream"] as? String == "w0-12345678")
+        for key in ["errno", "tcp", "upstream_tcp", "token", "status", "route", "last_event_id", "unheartbeatable_ms"] {
+            #expect(object[key] == nil, "\(key)")
+        }
+    }
+
+    @Test("of an ordinary exchange has every number under its key, in the documented order")
+    func access() throws {
+        var record = AccessRecord(timeMilliseconds: 0, exchange: exchange())
+        record.durationMilliseconds = 1
+        record.connectMilliseconds = 2
+        record.responseMilliseconds = 3
+        record.requestBytes = 4
+        record.responseBytes = 5
+        record.reusedConnection = true
+        record.attempts = 6
+        var line: [UInt8] = []
+        record.encode(into: &line)
+        let usual = shared + ["duration_ms", "connect_ms", "response_ms", "request_bytes", "response_bytes", "reused_connection", "attempts"]
+        #expect(keys(line) == usual)
+        #expect(String(decoding: line, as: UTF8.self).contains(#""reused_connection":true"#))
+        record.cause = .refusedByLimit
+        record.evidence = "e"
+        record.errnoName = "EMFILE"
+        record.refusedBy = "connections"
+        record.clientTransport = view
+        record.upstreamTransport = view
+        line = []
+        record.encode(into: &line)
+        #expect(keys(line) == usual + ["cause", "side", "evidence", "errno", "refused_by", "tcp", "upstream_tcp"])
+        let object = try parsed(line)
+        let expected: [String: Any] = [
+            "event": "access", "duration_ms": 1, "connect_ms": 2, "response_ms": 3, "request_bytes": 4, "response_bytes": 5,
+            "attempts": 6, "cause": "refused_by_limit", "side": "proxy", "refused_by": "connections",
+        ]
+        for (key, value) in expected { #expect(isSame(object[key], value), "\(key)") }
+    }
+
+    @Test("survives nasty bytes in every field that comes from the network, and never has a query")
+    func nastyFields() throws {
+        var exchange = exchange()
+        exchange.path = nasty + Array("?access_token=s3cr3t".utf8)
+        exchange.host = nasty
+        exchange.method = nasty
+        exchange.clientForwarded = nasty
+        exchange.route = "\"\n"
+        var lines: [[UInt8]] = [[], []]
+        StreamOpening(timeMilliseconds: 0, exchange: exchange).encode(into: &lines[0])
+        AccessRecord(timeMilliseconds: 0, exchange: exchange).encode(into: &lines[1])
+        for line in lines {
+            let object = try parsed(line)
+            for key in ["path", "host", "method", "client_forwarded"] {
+                #expect(object[key] as? String == String(decoding: nasty, as: UTF8.self), "\(key)")
+            }
+            #expect(object["route"] as? String == "\"\n")
+            #expect(!String(decoding: line, as: UTF8.self).contains("s3cr3t"))
+        }
+    }
+
+    @Test("is appended behind what is already there")
+    func appends() {
+        var line = Array("x".utf8)
+        let record = AccessRecord(timeMilliseconds: 0, exchange: exchange())
+        record.encode(into: &line)
+        record.encode(into: &line)
+        #expect(line.first == UInt8(ascii: "x"))
+        #expect(line.filter { $0 == UInt8(ascii: "\n") }.count == 2)
+    }
+}
+
+@Suite("A cause")
+struct CauseTests {
+    @Test("has one name in the log, and a sentence that explains it")
+    func names() {
+        for cause in Cause.allCases {
+            #expect(cause.name.withUTF8Buffer { String(decoding: $0, as: UTF8.self) } == cause.rawValue)
+            #expect(cause.rawValue.utf8.allSatisfy { $0 == UInt8(ascii: "_") || ($0 >= UInt8(ascii: "a") && $0 <= UInt8(ascii: "z")) })
+            #expect(cause.explanation.hasSuffix(".") && cause.explanation.count > 20)
+        }
+        #expect(Set(Cause.allCases.map(\.explanation)).count == Cause.allCases.count)
+        #expect(Set(Cause.allCases.map(\.side)).count == 3)
+        for cause in Cause.allCases where cause.rawValue.hasPrefix("client_") { #expect(cause.side == .client) }
+        for cause in Cause.allCases where cause.rawValue.hasPrefix("upstream_") { #expect(cause.side == .upstream) }
+    }
+
+    @Test("of every kind that the log's readers rely on is there")
+    func complete() {
+        for name in [
+            "client_closed", "client_reset", "client_stalled", "client_vanished", "upstream_finished", "upstream_cut_off", "upstream_reset",
+            "upstream_silent", "connection_refused", "connect_timeout", "drained", "refused_by_limit",
+        ] {
+            #expect(Cause(rawValue: name) != nil, "\(name)")
+        }
+    }
+
+    @Test("can be seen beside the name of a TCP state")
+    func states() {
+        var view = TransportView(
+            roundTripMicroseconds: 0, roundTripVarianceMicroseconds: 0, retransmits: 0, totalRetransmits: 0, unacknowledgedBytes: 0,
+            sinceLastAcknowledgementMilliseconds: 0, sinceLastSentMilliseconds: 0, sinceLastReceivedMilliseconds: 0, state: 0)
+        var names: Set<String> = []
+        for state in UInt8(0)...12 {
+            view.state = state
+            names.insert(view.stateName.withUTF8Buffer { String(decoding: $0, as: UTF8.self) })
+        }
+        #expect(names.count == 12)
+        #expect(names.contains("close_wait") && names.contains("unknown"))
+    }
+}
