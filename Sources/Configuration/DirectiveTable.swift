@@ -185,7 +185,7 @@ enum DirectiveTable {
     ]
 
     private static let timeouts: [Directive] = [
-        timeout("request_head", \.requestHeadMilliseconds, .milliseconds(100...hour), "How long a client may take to send a request head; then 408."),
+        timeout("request_head", \.requestHeadMilliseconds, .milliseconds(100...hour), "How long a client may take to send a request head; then 408, or without an answer if not a byte of it came."),
         timeout("keep_alive", \.keepAliveMilliseconds, .milliseconds(100...day), "How long a client's connection may be idle between requests."),
         timeout("request_body", \.requestBodyMilliseconds, .milliseconds(100...day), "How long a request body may go without a byte; then 408."),
         timeout("client_stall", \.clientStallMilliseconds, .milliseconds(100...day), "How long a client may take nothing while bytes wait for it; then it is closed."),

@@ -38,6 +38,8 @@ final class DownstreamConnection: Link {
         static let expectsTunnelEnd = Flags(rawValue: 8)
         static let endsByClosing = Flags(rawValue: 16)
         static let awaitsTurnEnd = Flags(rawValue: 32)
+        /// A request has been read on this connection.
+        static let hasServed = Flags(rawValue: 64)
     }
 
     private static let lingerMilliseconds: Int64 = 2000
@@ -235,7 +237,10 @@ final class DownstreamConnection: Link {
     private var nextDeadline: Int64 {
         let timeouts = proxy.settings.configuration.timeouts
         switch state {
-        case .idle: return waitingSince + Int64(timeouts.keepAliveMilliseconds)
+        case .idle:
+            // A new connection owes a request; one that has served may rest.
+            let patience = flags.contains(.hasServed) ? timeouts.keepAliveMilliseconds : timeouts.requestHeadMilliseconds
+            return waitingSince + Int64(patience)
         case .readingHead: return waitingSince + Int64(timeouts.requestHeadMilliseconds)
         case .exchanging:
             var deadline = Int64.max
@@ -262,9 +267,7 @@ final class DownstreamConnection: Link {
         // The timer may have been set for something else, or been put off since.
         let deadline = nextDeadline
         guard now >= deadline else {
-            let next = min(nextBeat, deadline)
-            if next < .max { wake(atMilliseconds: next) }
-            return
+            return wake(atMilliseconds: min(nextBeat, deadline))
         }
         switch state {
         case .idle, .lingering: closeNow()
@@ -304,6 +307,13 @@ final class DownstreamConnection: Link {
                 evidence: "nothing acknowledged for \(view.sinceLastAcknowledgementMilliseconds) ms, \(view.retransmits) retransmissions")
         }
         return Ending(cause: .clientStalled, evidence: "took none of \(pendingCount) pending bytes for \(stall) ms")
+    }
+
+    /// The kernel gives up both a client that answers nothing and one that answers but takes nothing.
+    private func unreachableCause() -> Cause {
+        guard let view = worker.kernel.transportInformation(of: descriptor) else { return .clientVanished }
+        let stall = UInt32(clamping: proxy.settings.configuration.timeouts.clientStallMilliseconds)
+        return view.sinceLastAcknowledgementMilliseconds < stall / 2 ? .clientStalled : .clientVanished
     }
 
     // MARK: What the link reports
@@ -346,7 +356,7 @@ final class DownstreamConnection: Link {
     private func beginExchange(_ head: RequestHead) {
         state = .exchanging
         waitingSince = worker.now
-        flags = []
+        flags = [.hasServed]
         if head.minorVersion == 0 { flags.insert(.isHTTP10) }
         if head.keepsAlive { flags.insert(.requestKeepsAlive) }
         requestBody = BodyRelay(framing: head.framing)
@@ -434,7 +444,7 @@ final class DownstreamConnection: Link {
     override func linkFailed(_ error: SystemError, while operation: LinkOperation) {
         guard let exchange, state == .exchanging else { return closeNow(abortively: true) }
         let doing = operation == .writing ? "write" : "read"
-        let cause: Cause = error.meansUnreachable ? .clientVanished : .clientReset
+        let cause: Cause = error.meansUnreachable ? unreachableCause() : .clientReset
         exchange.clientLeft(Ending(cause: cause, evidence: "\(doing): \(error.message)", error: error))
     }
 

@@ -34,8 +34,17 @@ final class ProxyWorker {
     /// The proxy that lives on a worker, for jobs from its mailbox.
     static func on(_ worker: Worker) -> ProxyWorker? { worker.resident as? ProxyWorker }
 
+    /// After how many seconds of silence the kernel asks a peer whether it is still there.
+    static let probeAfterSeconds: Int32 = 60
+
     /// Takes connections from a listening socket.
     func listen(on descriptor: Int32) throws(SystemError) {
+        // Accepted connections inherit it: so a client that vanished is noticed by the heartbeat that it does not acknowledge,
+        // and without heartbeats by probes.
+        let stall = settings.configuration.timeouts.clientStallMilliseconds
+        worker.kernel.setPatience(
+            Patience(keepAliveSeconds: ProxyWorker.probeAfterSeconds, unacknowledgedMilliseconds: Int32(clamping: stall)),
+            of: descriptor)
         let acceptor = try Acceptor(
             worker: worker, descriptor: descriptor,
             accepted: { [unowned self] in accept($0) },

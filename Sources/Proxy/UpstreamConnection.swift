@@ -30,23 +30,26 @@ final class UpstreamConnection: Link {
     private(set) var hasBegunResponse = false
     /// The interim responses of the present exchange so far.
     private var interimCount: UInt8 = 0
-    /// Monotonic milliseconds of the last byte read, or of the beginning of the wait for it.
-    private(set) var lastReadAt: Int64
+    /// Monotonic milliseconds of the last byte read, or taken, or of the beginning of the wait for it.
+    private(set) var lastActivityAt: Int64
 
     private static let interimLimit = 16
 
     init(worker: Worker, group: ServerGroup, server: ServerState) {
         self.group = group
         self.server = server
-        lastReadAt = worker.now
+        lastActivityAt = worker.now
         super.init(worker: worker)
     }
 
     /// Begins to connect for an exchange, which is told how it comes out.
     func connect(to address: SocketAddress, for exchange: Exchange) throws(SystemError) {
         try connect(to: address)
+        // A stream's request is sent once and acknowledged; only probes can tell that its server has vanished since.
+        worker.kernel.setPatience(
+            Patience(keepAliveSeconds: ProxyWorker.probeAfterSeconds, unacknowledgedMilliseconds: 0), of: descriptor)
         self.exchange = exchange
-        lastReadAt = worker.now
+        lastActivityAt = worker.now
         wake(atMilliseconds: worker.now + Int64(group.upstream.connectTimeoutMilliseconds))
     }
 
@@ -63,7 +66,7 @@ final class UpstreamConnection: Link {
         state = .awaitingHead
         hasBegunResponse = false
         interimCount = 0
-        lastReadAt = worker.now
+        lastActivityAt = worker.now
         send(head)
         wake(atMilliseconds: nextDeadline)
     }
@@ -73,7 +76,7 @@ final class UpstreamConnection: Link {
         exchange = nil
         guard isClean, isConnected, pendingCount == 0, group.keepIdle(self, server: server) else { return discard() }
         state = .idle
-        lastReadAt = worker.now
+        lastActivityAt = worker.now
         resumeReading()
         wake(atMilliseconds: nextDeadline)
     }
@@ -89,14 +92,14 @@ final class UpstreamConnection: Link {
     private var nextDeadline: Int64 {
         let upstream = group.upstream
         switch state {
-        case .connecting: return lastReadAt + Int64(upstream.connectTimeoutMilliseconds)
-        case .idle: return lastReadAt + Int64(upstream.idleConnectionMilliseconds)
+        case .connecting: return lastActivityAt + Int64(upstream.connectTimeoutMilliseconds)
+        case .idle: return lastActivityAt + Int64(upstream.idleConnectionMilliseconds)
         case .awaitingHead:
-            let deadline = lastReadAt + Int64(upstream.responseTimeoutMilliseconds)
+            let deadline = lastActivityAt + Int64(upstream.responseTimeoutMilliseconds)
             return min(deadline, exchange?.continueDeadline ?? .max)
         case .relaying:
             guard let limit = exchange?.upstreamSilenceLimitMilliseconds else { return .max }
-            return lastReadAt + limit
+            return lastActivityAt + limit
         case .closed: return .max
         }
     }
@@ -105,13 +108,11 @@ final class UpstreamConnection: Link {
         let now = worker.now
         if state == .awaitingHead, let exchange, now >= exchange.continueDeadline { exchange.continueByItself() }
         // What the client is too slow to take is not the upstream's silence.
-        if state == .relaying, isReadingPaused { lastReadAt = now }
-        if state == .awaitingHead, let exchange, !exchange.isRequestComplete { lastReadAt = now }
+        if state == .relaying, isReadingPaused { lastActivityAt = now }
+        // While the client is still sending, the server need not answer; one that does not take what was sent has no such excuse.
+        if state == .awaitingHead, let exchange, !exchange.isRequestComplete, pendingCount == 0 { lastActivityAt = now }
         let deadline = nextDeadline
-        guard now >= deadline else {
-            if deadline < .max { wake(atMilliseconds: deadline) }
-            return
-        }
+        guard now >= deadline else { return wake(atMilliseconds: deadline) }
         switch state {
         case .connecting:
             let exchange = self.exchange
@@ -141,7 +142,7 @@ final class UpstreamConnection: Link {
     }
 
     override func linkReceived(_ bytes: UnsafeMutableRawBufferPointer) {
-        lastReadAt = worker.now
+        lastActivityAt = worker.now
         switch state {
         case .idle:
             // Bytes that nobody asked for: a response to no request goes to nobody.
@@ -224,6 +225,8 @@ final class UpstreamConnection: Link {
             return
         }
     }
+
+    override func linkProgressed(_ count: Int) { lastActivityAt = worker.now }
 
     override func linkDrained() { exchange?.upstreamDrained() }
 }

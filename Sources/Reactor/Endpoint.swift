@@ -55,8 +55,9 @@ open class Endpoint {
 
     /// Asks for `deadlineReached` at that moment, to a tick. An earlier deadline that stands already stays: when it comes,
     /// the endpoint looks at its own clocks and sets the next one. Putting a deadline off therefore costs nothing.
+    /// `Int64.max` stands for no deadline.
     public final func wake(atMilliseconds deadline: Int64) {
-        guard isOpen else { return }
+        guard isOpen, deadline < .max else { return }
         worker.wheel.arm(slot: Int(slot), deadlineMilliseconds: deadline)
     }
 

@@ -36,7 +36,9 @@ public struct TimerWheel {
     /// moment already that one stays, and the owner arms it again then; an earlier deadline replaces a later one.
     /// A deadline beyond one turn of the wheel (32 s) fires early at the turn's end, to be armed again.
     public mutating func arm(slot: Int, deadlineMilliseconds: Int64) {
-        let exact = (deadlineMilliseconds + TimerWheel.tickMilliseconds - 1) / TimerWheel.tickMilliseconds
+        // Rounded up so that no deadline, however far, can overflow.
+        let (whole, rest) = deadlineMilliseconds.quotientAndRemainder(dividingBy: TimerWheel.tickMilliseconds)
+        let exact = rest > 0 ? whole + 1 : whole
         let tick = min(max(exact, current + 1), current + Int64(TimerWheel.bucketCount) - 1)
         if nodes[slot].tick >= 0 {
             if nodes[slot].tick <= tick { return }

@@ -28,6 +28,15 @@ import Testing
         }
     }
 
+    @Test("the furthest deadline there is comes up at the end of the wheel's turn, to be armed again")
+    func furthest() {
+        var wheel = TimerWheel(nowMilliseconds: 1000)
+        wheel.reserve(slot: 0)
+        wheel.arm(slot: 0, deadlineMilliseconds: .max)
+        #expect(due(&wheel, at: 1000 + 30_000) == [])
+        #expect(due(&wheel, at: 1000 + 33_000) == [0])
+    }
+
     @Test("a deadline that is put off leaves the earlier wake-up, and one that comes nearer replaces it")
     func laziness() {
         var wheel = TimerWheel(nowMilliseconds: 0)
