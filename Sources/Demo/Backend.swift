@@ -1,0 +1,83 @@
+// The legacy server of the demo, which nobody may change: it wants `Authorization: Bearer`, speaks in bursts, knows no
+// heartbeats and no `Last-Event-ID`. The same server hands out the page and the feed, at other paths.
+// Invariant: connections are bounded in number, and a client that does not read is let go.
+
+import HTTP
+import Reactor
+
+/// The demo's backend and page server.
+final class Backend {
+    /// How many connections are served at once; further ones are closed at once.
+    static let maximumConnections = 256
+
+    let worker: Worker
+    let timing: DemoTiming
+    let feed: DemoFeed
+    /// What `Authorization: Bearer` has to carry.
+    let token: String
+    /// The page, whole; it is known once all ports are.
+    var page: [UInt8] = []
+
+    private var schedule: BurstSchedule
+    private var ticker: Ticker?
+    private var listeners: [ObjectIdentifier: BackendConnection] = [:]
+    private(set) var connectionCount = 0
+
+    init(worker: Worker, timing: DemoTiming, feed: DemoFeed, token: String) throws(SystemError) {
+        self.worker = worker
+        self.timing = timing
+        self.feed = feed
+        self.token = token
+        schedule = BurstSchedule(timing: timing, beginningAt: worker.now)
+        let ticker = try Ticker(opening: worker)
+        self.ticker = ticker
+        ticker.reached = { [weak self] in self?.speak() }
+        ticker.wake(atMilliseconds: schedule.nextMoment)
+    }
+
+    func accept(_ accepted: AcceptedConnection) {
+        guard connectionCount < Backend.maximumConnections else {
+            return worker.kernel.close(accepted.descriptor, abortively: true)
+        }
+        let connection = BackendConnection(backend: self)
+        do {
+            try connection.begin(accepted.descriptor)
+            connectionCount += 1
+        } catch {
+            // The descriptor is closed already, and the client sees that.
+            return
+        }
+    }
+
+    /// A connection has become one of the stream's: it gets every event from now on.
+    func listen(_ connection: BackendConnection) -> [UInt8] {
+        listeners[ObjectIdentifier(connection)] = connection
+        return DemoStream.greeting(nextNumber: schedule.nextNumber, retryMilliseconds: timing.reconnectMilliseconds)
+    }
+
+    func connectionClosed(_ connection: BackendConnection) {
+        connectionCount -= 1
+        listeners[ObjectIdentifier(connection)] = nil
+        feed.leave(connection)
+    }
+
+    private func speak() {
+        if let number = schedule.takeDue(now: worker.now) {
+            let event = DemoStream.numbered(number, unixMilliseconds: worker.kernel.unixMilliseconds())
+            for listener in Array(listeners.values) { _ = listener.take(event) }
+        }
+        ticker?.wake(atMilliseconds: schedule.nextMoment)
+    }
+}
+
+/// A deadline without a connection.
+private final class Ticker: Endpoint {
+    var reached: () -> Void = {}
+
+    convenience init(opening worker: Worker) throws(SystemError) {
+        self.init(worker: worker)
+        try openTimer()
+    }
+
+    override func deadlineReached() { reached() }
+}

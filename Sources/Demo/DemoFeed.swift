@@ -1,0 +1,94 @@
+// What the hop saw, told to the pages that look on. A page cannot see comments, status codes or resets of its own
+// streams; the hop can. Each page hears of its own streams only, by the name that it put into their URLs.
+// Invariant: nothing is kept for later; pages are bounded in number, and one that does not read is let go.
+
+/// The two ways that the page compares.
+enum DemoSide: String {
+    /// Browser, hop, backend: as it is today.
+    case direct
+    /// Browser, hop, Heartwire, backend.
+    case through
+}
+
+/// The name under which a page looks on: up to 16 letters and digits, so that it can stand anywhere unescaped.
+struct PageName: Hashable {
+    static let maximumBytes = 16
+    let bytes: [UInt8]
+
+    /// The value of the parameter `page` in a request target; `nil` where there is none, or none that is a name.
+    init?(inTarget target: ArraySlice<UInt8>) {
+        guard let query = target.firstIndex(of: UInt8(ascii: "?")) else { return nil }
+        let key = Array("page=".utf8)
+        for parameter in target[(query + 1)...].split(separator: UInt8(ascii: "&")) where parameter.starts(with: key) {
+            let value = parameter.dropFirst(key.count)
+            guard !value.isEmpty, value.count <= PageName.maximumBytes, value.allSatisfy(PageName.isAllowed) else { return nil }
+            bytes = Array(value)
+            return
+        }
+        return nil
+    }
+
+    private static func isAllowed(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"): true
+        default: false
+        }
+    }
+}
+
+/// Something that the hop saw happen to a stream.
+enum HopSight: Equatable {
+    /// The request for a stream was answered with another status than 200.
+    case refused(status: Int)
+    /// A comment line went by.
+    case heartbeat
+    /// The hop cut the connection after that long without a byte.
+    case cut(idleMilliseconds: Int64)
+
+    /// The sight as the data of an event.
+    func json(side: DemoSide) -> String {
+        switch self {
+        case .refused(let status): "{\"side\":\"\(side.rawValue)\",\"kind\":\"refused\",\"status\":\(status)}"
+        case .heartbeat: "{\"side\":\"\(side.rawValue)\",\"kind\":\"heartbeat\"}"
+        case .cut(let idle): "{\"side\":\"\(side.rawValue)\",\"kind\":\"cut\",\"idleMilliseconds\":\(idle)}"
+        }
+    }
+}
+
+/// Who can be told of something.
+protocol FeedReader: AnyObject {
+    /// Takes bytes of an event stream; false when the reader has left or lags too far behind and is gone now.
+    func take(_ events: [UInt8]) -> Bool
+}
+
+/// Hands what the hop sees to the pages.
+final class DemoFeed {
+    /// How many pages may look on at once.
+    static let maximumReaders = 64
+    private var readers: [(page: PageName, reader: any FeedReader)] = []
+
+    /// How many pages look on.
+    var readerCount: Int { readers.count }
+
+    /// Lets a page look on; false when there are too many.
+    func join(_ reader: any FeedReader, page: PageName) -> Bool {
+        guard readers.count < DemoFeed.maximumReaders else { return false }
+        readers.append((page, reader))
+        return true
+    }
+
+    /// A page looks on no more.
+    func leave(_ reader: any FeedReader) {
+        readers.removeAll { $0.reader === reader }
+    }
+
+    /// Tells a page what happened to one of its streams.
+    func report(_ sight: HopSight, side: DemoSide, page: PageName) {
+        guard readers.contains(where: { $0.page == page }) else { return }
+        let event = DemoStream.event(data: sight.json(side: side))
+        // A reader that is let go leaves the list while this runs, so it is a copy that is walked through.
+        for entry in readers where entry.page == page {
+            if !entry.reader.take(event) { leave(entry.reader) }
+        }
+    }
+}

@@ -1,0 +1,170 @@
+// Puts the demo together: the backend, the two ways to it, and what Heartwire has to be told. The proxy itself is
+// started by whoever runs the demo. Invariant: when `init` returns, every address is bound, and when it has thrown,
+// none is.
+
+import Configuration
+import Reactor
+
+/// The demo but for the proxy. It lives on one worker, and is made and used on that worker's thread (or before the
+/// thread runs).
+///
+/// The order:
+///
+///     let worker = try Worker(number: 0, kernel: LinuxKernel())
+///     let world = try DemoWorld(worker: worker, listen: address)      // throws a SystemError for a port in use
+///     let proxy = try ProxyServer(world.configuration()) { LinuxKernel() }
+///     world.connect(proxyAddress: proxy.listeningAddresses[0])
+///     print(world.introduction)
+///     worker.run()                                                    // on a thread of its own
+///
+/// A browser that comes earlier waits in the backlog, since nothing is accepted before the worker runs.
+public final class DemoWorld {
+    /// Where the page is served, by way of hop and Heartwire, with the port that was given.
+    public let pageAddress: SocketAddress
+    /// Where the hop leads straight to the backend: the page's port plus one where that is free.
+    public let directAddress: SocketAddress
+    /// Where the backend listens, on the loopback interface.
+    public let backendAddress: SocketAddress
+    /// The token that the backend wants, made at the start.
+    public let token: String
+
+    let backend: Backend
+    let pageHop: Hop
+    let directHop: Hop
+    private let timing: DemoTiming
+
+    /// Binds all addresses. `listen` is where the browser connects, port 0 for any.
+    ///
+    /// Throws when an address cannot be had; the address that was asked for is tried first.
+    public init(worker: Worker, listen: SocketAddress, timing: DemoTiming = DemoTiming()) throws(SystemError) {
+        self.timing = timing
+        let kernel = worker.kernel
+        let feed = DemoFeed()
+        token = DemoWorld.makeToken(kernel)
+        let pageHop = Hop(worker: worker, side: .through, idleLimitMilliseconds: timing.hopIdleLimitMilliseconds, feed: feed)
+        let directHop = Hop(worker: worker, side: .direct, idleLimitMilliseconds: timing.hopIdleLimitMilliseconds, feed: feed)
+        let page = try DemoWorld.open(listen, worker: worker) { pageHop.accept($0) }
+        var opened = [page.acceptor]
+        do throws(SystemError) {
+            let direct = try DemoWorld.openBeside(page.address, worker: worker) { directHop.accept($0) }
+            opened.append(direct.acceptor)
+            let backend = try Backend(worker: worker, timing: timing, feed: feed, token: token)
+            let loopback = SocketAddress(bytes: [127, 0, 0, 1], port: 0)
+            let server = try DemoWorld.open(loopback, worker: worker) { backend.accept($0) }
+            self.backend = backend
+            pageAddress = page.address
+            directAddress = direct.address
+            backendAddress = server.address
+        } catch {
+            for acceptor in opened { acceptor.close() }
+            throw error
+        }
+        self.pageHop = pageHop
+        self.directHop = directHop
+        directHop.target = backendAddress
+        backend.page = Page.document(
+            PageFacts(
+                directPort: directAddress.port, token: token, timing: timing, configuration: eventsRoute))
+    }
+
+    /// Tells the hop where the proxy listens. Until then the page's port refuses everybody.
+    public func connect(proxyAddress: SocketAddress) { pageHop.target = proxyAddress }
+
+    /// What the proxy is to be told: one worker, any loopback port, the event stream with its token and heartbeat, and
+    /// the page. Logs are off.
+    public func configuration() -> Configuration {
+        do {
+            var configuration = try ConfigurationFile.parse(
+                Array(configurationText.utf8), fileName: "demo", environment: { _ in nil }
+            ).configuration
+            configuration.listeners = [Listener(host: "127.0.0.1", port: 0)]
+            return configuration
+        } catch {
+            preconditionFailure("the demo's own configuration is good: \(error)")
+        }
+    }
+
+    /// What to open and what to try, for the terminal: a few lines, one of them a `curl` line.
+    public var introduction: String {
+        """
+        The demo runs. Open http://\(address(pageAddress))/ in a browser; Ctrl-C ends it.
+
+        The stream through Heartwire, with the token where an EventSource can put it:
+          curl -N 'http://\(address(pageAddress))/events?access_token=\(token)'
+        The same stream as it is today, cut after \(duration(timing.hopIdleLimitMilliseconds)) of silence:
+          curl -N 'http://\(address(directAddress))/events-open'
+
+        """
+    }
+
+    /// The route of the event stream, as the configuration and the page show it.
+    private var eventsRoute: String {
+        """
+        route /events {
+            upstream backend
+            heartbeat \(duration(timing.heartbeatMilliseconds))
+            bearer_from query access_token
+        }
+        """
+    }
+
+    private var configurationText: String {
+        """
+        workers 1
+        listen 127.0.0.1:1
+        stream_log off
+        upstream backend {
+            server \(backendAddress)
+        }
+        \(eventsRoute)
+        route /* {
+            upstream backend
+            heartbeat \(duration(timing.heartbeatMilliseconds))
+        }
+        """
+    }
+
+    private func duration(_ milliseconds: Int64) -> String {
+        milliseconds % 1000 == 0 ? "\(milliseconds / 1000)s" : "\(milliseconds)ms"
+    }
+
+    /// An address that a browser on this machine can open, also where all interfaces are listened on.
+    private func address(_ bound: SocketAddress) -> String {
+        switch bound.host {
+        case "0.0.0.0", "::": "localhost:\(bound.port)"
+        default: bound.description
+        }
+    }
+
+    // MARK: Opening
+
+    private static func open(
+        _ wanted: SocketAddress, worker: Worker, accepted: @escaping (AcceptedConnection) -> Void
+    ) throws(SystemError) -> (acceptor: Acceptor, address: SocketAddress) {
+        let descriptor = try worker.kernel.listen(wanted, sharingPort: false)
+        let address = worker.kernel.localAddress(of: descriptor) ?? wanted
+        let acceptor = try Acceptor(worker: worker, descriptor: descriptor, accepted: accepted) { error in
+            SystemProcess.complain("heartwire: no connection can be accepted for the moment: \(error.message)")
+        }
+        return (acceptor, address)
+    }
+
+    /// The next port, so that it is easy to guess and to forward; any other where it is taken.
+    private static func openBeside(
+        _ address: SocketAddress, worker: Worker, accepted: @escaping (AcceptedConnection) -> Void
+    ) throws(SystemError) -> (acceptor: Acceptor, address: SocketAddress) {
+        var beside = address
+        if address.port < .max {
+            beside.port = address.port + 1
+            if let opened = try? open(beside, worker: worker, accepted: accepted) { return opened }
+        }
+        beside.port = 0
+        return try open(beside, worker: worker, accepted: accepted)
+    }
+
+    private static func makeToken(_ kernel: Kernel) -> String {
+        var bytes = [UInt8](repeating: 0, count: 16)
+        bytes.withUnsafeMutableBytes { kernel.fillRandom($0) }
+        return bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+    }
+}

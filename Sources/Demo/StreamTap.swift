@@ -1,0 +1,98 @@
+// What can be learnt of an event stream by looking at the bytes that a hop passes on. It changes nothing and is asked
+// for nothing: what it does not understand it stops to look at. Invariant: it holds at most one head's bytes.
+
+import HTTP
+
+/// Looks at one connection's bytes in both directions.
+struct StreamTap {
+    /// An opening comment of the proxy follows the response head at once; it is no heartbeat.
+    private static let openingMilliseconds: Int64 = 200
+
+    private enum State {
+        case idle
+        case head(HeadScanner, bytes: [UInt8])
+        case body(BodyDecoder, openedAt: Int64)
+    }
+
+    private var state = State.idle
+    private var isAtLineStart = true
+    /// The page whose stream is under way here; `nil` while there is none.
+    private(set) var page: PageName?
+
+    /// Looks at bytes of the client. A request is recognised where it begins with a piece and its line is whole in it, as
+    /// a browser sends it.
+    mutating func receiveRequest(_ bytes: UnsafeRawBufferPointer) {
+        guard bytes.starts(with: "GET /".utf8) else { return }
+        let target = bytes.dropFirst(4).prefix { $0 > 32 }
+        let path = target.prefix { $0 != UInt8(ascii: "?") }
+        guard path.elementsEqual("/events".utf8) || path.elementsEqual("/events-open".utf8) else { return forget() }
+        page = PageName(inTarget: Array(target)[...])
+        state = page == nil ? .idle : .head(HeadScanner(kind: .response, limits: HeadLimits()), bytes: [])
+    }
+
+    /// Looks at bytes of the server, and says what it saw.
+    mutating func receiveResponse(_ bytes: UnsafeRawBufferPointer, now: Int64) -> [HopSight] {
+        var sights: [HopSight] = []
+        var offset = 0
+        do throws(HTTPError) {
+            if case .head(var scanner, var head) = state {
+                let span = bytes.bindMemory(to: UInt8.self).span
+                let consumed = try scanner.receive(span)
+                head.append(contentsOf: bytes[..<(consumed ?? bytes.count)])
+                guard let consumed else {
+                    state = .head(scanner, bytes: head)
+                    return []
+                }
+                offset = consumed
+                sights += try headEnded(head, now: now)
+            }
+            if case .body(var decoder, let openedAt) = state {
+                let count = try commentLines(in: bytes, from: offset, &decoder)
+                state = .body(decoder, openedAt: openedAt)
+                if decoder.isEnded { forget() }
+                if now - openedAt >= StreamTap.openingMilliseconds {
+                    sights += Array(repeating: .heartbeat, count: count)
+                }
+            }
+        } catch {
+            forget()
+        }
+        return sights
+    }
+
+    private mutating func headEnded(_ bytes: [UInt8], now: Int64) throws(HTTPError) -> [HopSight] {
+        let head = try ResponseHead.parse(bytes.span, limits: HeadLimits())
+        if head.isInterim {
+            state = .head(HeadScanner(kind: .response, limits: HeadLimits()), bytes: [])
+            return []
+        }
+        guard head.status == 200, head.isEventStream else {
+            forget()
+            return [.refused(status: head.status)]
+        }
+        isAtLineStart = true
+        state = .body(BodyDecoder(framing: try head.framing(requestMethod: .get)), openedAt: now)
+        return []
+    }
+
+    private mutating func commentLines(
+        in bytes: UnsafeRawBufferPointer, from start: Int, _ decoder: inout BodyDecoder
+    ) throws(HTTPError) -> Int {
+        let span = bytes.bindMemory(to: UInt8.self).span
+        var count = 0
+        var offset = start
+        while case .data(let range) = try decoder.next(span, from: offset) {
+            for index in range {
+                if isAtLineStart, bytes[index] == UInt8(ascii: ":") { count += 1 }
+                isAtLineStart = bytes[index] == 10 || bytes[index] == 13
+            }
+            offset = range.upperBound
+        }
+        return count
+    }
+
+    private mutating func forget() {
+        state = .idle
+        page = nil
+    }
+}

@@ -1,0 +1,90 @@
+// The demo as a whole, with the real proxy in it, over real sockets.
+
+import Configuration
+import Proxy
+import Reactor
+import Testing
+
+@testable import Demo
+
+@Suite struct DemoWorldTests {
+    private let anyPort = SocketAddress(numeric: "127.0.0.1", port: 0)!
+
+    @Test("a port in use is a SystemError, and nothing else stays bound")
+    func portInUse() throws {
+        let stage = try Stage()
+        let first = try DemoWorld(worker: stage.worker, listen: anyPort)
+        let count = stage.worker.endpointCount
+        #expect(throws: SystemError(98)) { try DemoWorld(worker: stage.worker, listen: first.pageAddress) }
+        #expect(stage.worker.endpointCount == count)
+    }
+
+    @Test("the direct port is the next one, or any other where that is taken")
+    func directPort() throws {
+        let stage = try Stage()
+        let first = try DemoWorld(worker: stage.worker, listen: anyPort)
+        #expect(first.directAddress.port != first.pageAddress.port && first.directAddress.port != 0)
+        guard first.directAddress.port == first.pageAddress.port &+ 1, first.pageAddress.port > 1024 else { return }
+        // A page right below the first page finds its next port taken, unless that port itself is somebody's.
+        var below = first.pageAddress
+        below.port -= 1
+        guard let second = try? DemoWorld(worker: stage.worker, listen: below) else { return }
+        #expect(second.directAddress.port != first.pageAddress.port && second.directAddress.port != 0)
+    }
+
+    @Test("the configuration is good, leads both routes to the backend, and takes the token from the query")
+    func configuration() throws {
+        let world = try DemoWorld(worker: try Stage().worker, listen: anyPort)
+        let configuration = world.configuration()
+        #expect(configuration.listeners == [Listener(host: "127.0.0.1", port: 0)])
+        #expect(configuration.routes.map(\.name) == ["/events", "/*"])
+        #expect(configuration.routes.allSatisfy { $0.heartbeat.intervalMilliseconds == 1000 && $0.upstreamIndex == 0 })
+        #expect(configuration.routes[0].bearer != nil && configuration.routes[1].bearer == nil)
+        #expect(configuration.upstreams[0].servers == [.init(host: "127.0.0.1", port: world.backendAddress.port)])
+    }
+
+    @Test("the introduction names the page and a curl line with the token; each start has another token")
+    func introduction() throws {
+        let stage = try Stage()
+        let world = try DemoWorld(worker: stage.worker, listen: anyPort)
+        #expect(world.introduction.contains("http://\(world.pageAddress)/ "))
+        #expect(world.introduction.contains("curl -N 'http://\(world.pageAddress)/events?access_token=\(world.token)'"))
+        #expect(world.token.utf8.count == 32)
+        #expect(try DemoWorld(worker: stage.worker, listen: anyPort).token != world.token)
+    }
+
+    @Test("the silence that kills the direct stream is survived through Heartwire, without an event lost, and the page is told")
+    func survives() throws {
+        let stage = try Stage()
+        let world = try DemoWorld(worker: stage.worker, listen: anyPort, timing: .hasty)
+        let proxy = try ProxyServer(world.configuration()) { LinuxKernel() }
+        defer { proxy.stop() }
+        world.connect(proxyAddress: proxy.listeningAddresses[0])
+        func get(_ target: String, at address: SocketAddress) throws -> Client {
+            let client = try stage.connect(to: address)
+            client.say("GET \(target) HTTP/1.1\r\nHost: demo\r\nAccept: text/event-stream\r\n\r\n")
+            return client
+        }
+        let feed = try get("/feed?page=mine", at: world.pageAddress)
+        try stage.turn { feed.text.contains("200 OK") }
+        let through = try get("/events?access_token=\(world.token)&page=mine", at: world.pageAddress)
+        let refused = try get("/events?page=mine", at: world.directAddress)
+        let direct = try get("/events-open?page=mine", at: world.directAddress)
+        try stage.turn { direct.isGone }
+        #expect(direct.failure == .connectionReset)
+        let before = numbers(in: through.text).count
+        try stage.turn { numbers(in: through.text).count >= before + 6 || through.isGone }
+
+        #expect(!through.isGone && !feed.isGone)
+        let seen = numbers(in: through.text)
+        #expect(seen == Array(seen[0]..<(seen[0] + seen.count)))
+        #expect(refused.text.hasPrefix("HTTP/1.1 401 "))
+        #expect(feed.text.contains("{\"side\":\"through\",\"kind\":\"heartbeat\"}"))
+        #expect(feed.text.contains("{\"side\":\"direct\",\"kind\":\"refused\",\"status\":401}"))
+        #expect(feed.text.contains("{\"side\":\"direct\",\"kind\":\"cut\",\"idleMilliseconds\":6"))
+        #expect(!feed.text.contains("{\"side\":\"through\",\"kind\":\"cut\""))
+        for client in [feed, through, refused] { client.close() }
+        // The proxy ends without its grace period once its clients are gone.
+        try stage.turn(milliseconds: 100)
+    }
+}
