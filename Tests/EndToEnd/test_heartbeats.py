@@ -50,7 +50,8 @@ def test_without_opening_nothing_precedes_the_upstream(stage):
     proxy = stage.heartwire(stage.origin(silent_stream(first=b"data: a\n\n")), heartbeat="10s", opening="off")
     with Client(proxy.port) as client:
         _, body = client.open_stream()
-        assert body.collect(0.4) == b"data: a\n\n"
+        body.collect(0.4)
+        assert body.data == b"data: a\n\n"
 
 
 def test_a_talking_stream_gets_no_heartbeat(stage):
@@ -71,7 +72,8 @@ def test_heartbeats_off_means_none(stage):
     proxy = stage.heartwire(stage.origin(silent_stream(first=b"data: a\n\n")), heartbeat="off")
     with Client(proxy.port) as client:
         _, body = client.open_stream()
-        assert body.collect(1.0) == b"data: a\n\n"
+        body.collect(1.0)
+        assert body.data == b"data: a\n\n"
 
 
 @pytest.mark.parametrize("kind, names, comments", [
@@ -104,7 +106,8 @@ def test_other_media_types_get_no_heartbeat(stage, content_type):
     proxy = stage.heartwire(stage.origin(silent_stream(content_type=content_type)), heartbeat="150ms", opening="on")
     with Client(proxy.port) as client:
         _, body = client.open_stream()
-        assert body.collect(0.6) == b""
+        body.collect(0.6)
+        assert body.data == b""
 
 
 @pytest.mark.parametrize("status", [201, 206, 404, 500, 503])
@@ -117,7 +120,8 @@ def test_other_statuses_get_no_heartbeat(stage, status):
     with Client(proxy.port) as client:
         response, body = client.open_stream()
         assert response.status == status
-        assert body.collect(0.6) == b""
+        body.collect(0.6)
+        assert body.data == b""
 
 
 def test_head_and_204_get_no_heartbeat_and_the_connection_goes_on(stage):
@@ -213,7 +217,6 @@ def test_the_next_hop_is_told_not_to_buffer_or_cache(stage):
     with Client(proxy.port) as client:
         response, _ = client.open_stream()
         assert {b"no-cache", b"no-transform"} <= set(response.tokens("cache-control"))
-        assert b"max-age=60" not in response.tokens("cache-control")
         assert response.value("x-accel-buffering") == b"no"
 
 

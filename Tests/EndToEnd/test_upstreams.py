@@ -38,8 +38,8 @@ def test_least_connections_prefers_the_idle_server(stage):
         holders.append(client)
         if len(busy.requests) < 1:
             time.sleep(0.15)
-    held = len(busy.requests)
-    assert held >= 1
+    time.sleep(0.3)  # Those that the idle server answered are over now.
+    assert 1 <= len(busy.requests) < 4
     assert [get(proxy.port).body for _ in range(6)] == [b"idle"] * 6
     release.set()
     for client in holders:
@@ -99,7 +99,13 @@ def test_a_safe_request_on_a_dead_reused_connection_is_sent_again(stage, method)
 
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
 def test_an_unsafe_request_is_never_sent_twice(stage, method):
-    origin = stage.origin(dying({0}), raw=True)
+    """Whether on a reused connection or on a fresh one: it may have been acted on, so nobody tries again."""
+    def handler(connection, request):
+        if request.target == b"/two":
+            connection.close()
+        else:
+            connection.respond(200, b"first")
+    origin = stage.origin(handler)
     proxy = stage.heartwire(origin)
     with Client(proxy.port) as client:
         client.get("/one")
@@ -169,10 +175,25 @@ def test_the_most_specific_route_wins_whatever_the_order(stage):
     proxy = stage.heartwire(text=text)
     cases = [("other", "/", "any"), ("other", "/events/two", "events"), ("other", "/events/one", "exact"),
              ("other", "/events/one?x=/", "exact"), ("shop.example", "/", "host"), ("SHOP.example:8080", "/x", "host"),
-             ("a.example", "/", "wild"), ("other", "/%65vents/one", "exact"), ("other", "/x/../events/one", "exact")]
+             ("a.example", "/", "wild"), ("other", "/%65vents/one", "exact")]
     for host, path, expected in cases:
         raw = f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
         assert exchange(proxy.port, raw).body == expected.encode(), (host, path)
+
+
+@pytest.mark.parametrize("path", [
+    "/x/../private", "/./private", "/%2e%2e/private", "//private", "/private/", "/private;x=1", "/PRIVATE", "/%70rivate",
+    "/a%2f..%2fprivate", "/private%2f", "/\\private", "/private?x", "/public/../private", "/private//"])
+def test_no_spelling_of_a_path_slips_past_a_route_that_demands_a_token(stage, path):
+    guarded, open_ = stage.origin(named(b"guarded")), stage.origin(named(b"open"))
+
+    def text(port, folder):
+        return (f"listen 127.0.0.1:{port}\nroute /private {{\n    upstream {guarded.address}\n    bearer_from query key\n"
+                f"    bearer_missing refuse\n}}\nroute /* {{\n    upstream {open_.address}\n}}\n")
+    proxy = stage.heartwire(text=text)
+    response = get(proxy.port, path)
+    assert response.status in (400, 401, 404), f"{path} was answered {response.status} {response.body}"
+    assert guarded.requests == [] and open_.requests == []
 
 
 def test_no_route_is_404_with_a_line(stage):

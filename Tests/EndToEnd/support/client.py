@@ -42,12 +42,11 @@ class Body:
         self._take(self.client.take())
         return got
 
-    def collect(self, seconds: float) -> bytes:
-        """Everything that comes within that time (or until the end); returns what was new."""
-        start, deadline = len(self.data), time.monotonic() + seconds
+    def collect(self, seconds: float):
+        """Takes everything that comes within that time (or until the end) into `data`."""
+        deadline = time.monotonic() + seconds
         while not self.ended and (left := deadline - time.monotonic()) > 0:
             self.pump(left)
-        return bytes(self.data[start:])
 
     def wait_for(self, wanted, timeout: float = 5) -> bytes:
         """Receives until `wanted` (bytes, or a predicate on all bytes so far) is there."""
