@@ -174,6 +174,8 @@ final class Exchange {
                 try connection.connect(to: address, for: self)
                 return take(connection)
             } catch {
+                // Without a descriptor left no server is to blame, and none can be reached.
+                if error.meansExhausted { return refuse(.exhausted(error)) }
                 search.failed(.connectFailed, error, server: candidate.server, in: group, now: now)
             }
         }

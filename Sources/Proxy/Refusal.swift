@@ -2,6 +2,7 @@
 // peer sent: nothing that came in a request can come back out of an error page.
 
 import HTTP
+import Reactor
 import StreamLog
 
 /// An answer of the proxy's own in place of the upstream's.
@@ -46,7 +47,14 @@ struct Refusal {
         if limit != nil { cause = .refusedByLimit }
     }
 
-    /// The whole answer. `isHead` leaves the body out; `hidesFromCaches` is for requests that carried a token.
+    /// The proxy has no descriptor or memory left for a connection to a server.
+    static func exhausted(_ error: SystemError) -> Refusal {
+        Refusal(
+            status: 503, cause: .proxyError, evidence: "no connection to a server can be opened: \(error.message)", errnoName: error.name,
+            closes: false)
+    }
+
+    /// The whole answer. `isHead` leaves the body out; `isBridged` says that the request carried a token in its URL or a cookie.
     func response(isHead: Bool, closes: Bool, isBridged: Bool) -> [UInt8] {
         let body = Array("\(status) \(reasonPhrase(for: status)): \(evidence)\n".utf8)
         var writer = HeadWriter(reservingCapacity: 256 + body.count)

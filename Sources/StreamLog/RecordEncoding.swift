@@ -40,7 +40,6 @@ extension NotWovenReason {
         switch self {
         case .compressed: "compressed"
         case .heartbeatOff: "heartbeat_off"
-        case .noBody: "no_body"
         }
     }
 

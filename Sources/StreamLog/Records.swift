@@ -84,8 +84,6 @@ public enum NotWovenReason: Sendable, Equatable, CaseIterable {
     case compressed
     /// The route's heartbeat is off.
     case heartbeatOff
-    /// The response has no body to weave into: HEAD, or a status other than 200.
-    case noBody
 }
 
 /// One line for a stream that is over (`"event":"stream_end"`).

@@ -1,0 +1,84 @@
+"""An event costs no allocation: counted by a `malloc` of our own in front of the C library's, which serves Swift too."""
+
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+
+from support.client import Client
+
+COUNTER = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+static atomic_long count;
+static void *(*next)(size_t);
+void *malloc(size_t size) {
+    if (!next) next = dlsym(RTLD_NEXT, "malloc");
+    atomic_fetch_add(&count, 1);
+    return next(size);
+}
+static void tell(int number) {
+    char line[64];
+    int length = snprintf(line, sizeof line, "allocations: %ld\n", atomic_load(&count));
+    if (write(2, line, length) < 0) _exit(1);
+}
+__attribute__((constructor)) static void begin(void) { signal(SIGUSR2, tell); }
+"""
+
+EVENTS = 2000
+
+
+def compiler() -> str | None:
+    swift = shutil.which("swift")
+    beside = pathlib.Path(os.path.realpath(swift)).parent / "clang" if swift else None
+    return str(beside) if beside and beside.exists() else shutil.which("cc")
+
+
+def allocations(proxy) -> int:
+    known = len(re.findall(r"allocations: \d+\n", proxy.stderr()))
+    proxy.process.send_signal(signal.SIGUSR2)
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        found = re.findall(r"allocations: (\d+)\n", proxy.stderr())
+        if len(found) > known:
+            return int(found[-1])
+        time.sleep(0.01)
+    raise AssertionError(f"no count came; standard error: {proxy.stderr()}")
+
+
+@pytest.mark.skipif(compiler() is None, reason="no C compiler for the counter")
+def test_an_event_allocates_nothing(stage, tmp_path):
+    (tmp_path / "counter.c").write_text(COUNTER)
+    library = tmp_path / "counter.so"
+    subprocess.run([compiler(), "-shared", "-fPIC", "-o", library, tmp_path / "counter.c", "-ldl"], check=True)
+
+    def script(connection, request):
+        connection.start_stream()
+        connection.chunk(b"id: 1\ndata: first\n\n")
+        time.sleep(1.5)
+        for number in range(EVENTS):
+            connection.chunk(b"id: %d\nevent: tick\ndata: one of many events\n\n" % (number % 10))
+            if number % 5 == 0:
+                time.sleep(0.0005)
+        connection.wait_until_left(20)
+
+    proxy = stage.heartwire(stage.origin(script), workers=1, environment={"LD_PRELOAD": str(library)})
+    with Client(proxy.port) as client:
+        _, body = client.open_stream("/many")
+        body.wait_for(b"data: first\n\n")
+        before = allocations(proxy)
+        body.wait_for(lambda data: data.count(b"event: tick") == EVENTS, 20)
+        after = allocations(proxy)
+    print(f"allocations for {EVENTS} events: {after - before}")
+    # A few are the process's own affairs; one for each event would be thousands.
+    assert after - before <= 10

@@ -1,0 +1,115 @@
+// Holds conf/logs.md against what the records write.
+
+import Foundation
+import Testing
+
+@testable import StreamLog
+
+/// The lines of one section of conf/logs.md that are rows of its table, split into cells.
+private func rows(of section: String) throws -> [[String]] {
+    let root = URL(fileURLWithPath: #filePath).resolvingSymlinksInPath()
+        .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+    let page = try String(contentsOf: root.appendingPathComponent("conf/logs.md"), encoding: .utf8)
+    let lines = page.components(separatedBy: "\n")
+    let start = try #require(lines.firstIndex(of: "## \(section)"), "conf/logs.md has no section '\(section)'")
+    return lines[(start + 1)...].prefix { !$0.hasPrefix("## ") }.filter { $0.hasPrefix("| `") }.map { line in
+        line.components(separatedBy: "|").dropFirst().dropLast().map { $0.trimmingCharacters(in: .whitespaces) }
+    }
+}
+
+/// The words between backquotes in a cell.
+private func words(in cell: String) -> [String] {
+    cell.components(separatedBy: "`").enumerated().filter { !$0.offset.isMultiple(of: 2) }.map(\.element)
+}
+
+/// The keys that one section describes.
+private func documentedKeys(in section: String) throws -> Set<String> { Set(try rows(of: section).flatMap { words(in: $0[0]) }) }
+
+@Suite("The page about the logs")
+struct ReferenceTests {
+    @Test("lists every cause in order with its side and its explanation, says where to look, and knows no other cause")
+    func causes() throws {
+        let found = try rows(of: "The causes")
+        #expect(found.map { Array($0.prefix(3)) } == Cause.allCases.map { ["`\($0.rawValue)`", $0.side.rawValue, $0.explanation] })
+        for row in found { #expect(row.count == 4 && row[3].count > 5, "\(row)") }
+    }
+
+    @Test("describes every key of every line, and none that no line has")
+    func keysOfLines() throws {
+        let shared = try documentedKeys(in: "What every line says of its exchange")
+        let view = try documentedKeys(in: "The kernel's view")
+        #expect(Set(keys(RecordSamples.opening())) == shared)
+        #expect(Set(keys(RecordSamples.ending())).subtracting(shared) == (try documentedKeys(in: "The end of a stream")))
+        #expect(Set(keys(RecordSamples.access())).subtracting(shared) == (try documentedKeys(in: "Other exchanges")))
+        let transport = try #require(try parsed(RecordSamples.access())["tcp"] as? [String: Any])
+        #expect(Set(transport.keys) == view)
+    }
+
+    @Test("names every event and every reason not to weave")
+    func words() throws {
+        var dropped: [UInt8] = []
+        encodeDroppedLines(3, timeMilliseconds: 0, into: &dropped)
+        let lines = [RecordSamples.opening(), RecordSamples.ending(), RecordSamples.access(), dropped]
+        let events = try lines.map { try #require(try parsed($0)["event"] as? String) }
+        #expect(try rows(of: "The events").map { $0[0] } == events.map { "`\($0)`" })
+        let reasons = try #require(try rows(of: "What every line says of its exchange").last)
+        for reason in NotWovenReason.allCases {
+            #expect(reasons[1].contains("`\(reason.name)`"))
+        }
+    }
+}
+
+/// Records in which every key is there.
+private enum RecordSamples {
+    static let view = TransportView(
+        roundTripMicroseconds: 1, roundTripVarianceMicroseconds: 1, retransmits: 1, totalRetransmits: 1, unacknowledgedBytes: 1,
+        sinceLastAcknowledgementMilliseconds: 1, sinceLastSentMilliseconds: 1, sinceLastReceivedMilliseconds: 1, state: 0)
+
+    static func exchange() -> ExchangeDescription {
+        var exchange = ExchangeDescription(stream: StreamIdentifier(worker: 0, number: 1), client: "192.0.2.1:1")
+        exchange.route = "/*"
+        exchange.upstream = "backend"
+        exchange.server = "192.0.2.2:80"
+        exchange.clientForwarded = [0x31]
+        exchange.host = [0x31]
+        exchange.path = [0x2F]
+        exchange.method = [0x47]
+        exchange.status = 200
+        exchange.tokenFingerprint = 1
+        exchange.tokenOrigin = .cookie
+        return exchange
+    }
+
+    static func opening() -> [UInt8] {
+        var line: [UInt8] = []
+        StreamOpening(timeMilliseconds: 0, exchange: exchange(), notWovenBecause: .compressed).encode(into: &line)
+        return line
+    }
+
+    static func ending() -> [UInt8] {
+        var ending = StreamEnding(timeMilliseconds: 0, exchange: exchange(), cause: .clientReset, evidence: "seen")
+        ending.errnoName = "EPIPE"
+        ending.lastEventIdentifier = [0x31]
+        ending.lastEventIdentifierIsTruncated = true
+        ending.notWovenBecause = .compressed
+        ending.unheartbeatableMilliseconds = 1
+        ending.clientTransport = view
+        ending.upstreamTransport = view
+        var line: [UInt8] = []
+        ending.encode(into: &line)
+        return line
+    }
+
+    static func access() -> [UInt8] {
+        var record = AccessRecord(timeMilliseconds: 0, exchange: exchange())
+        record.cause = .refusedByLimit
+        record.evidence = "seen"
+        record.errnoName = "EMFILE"
+        record.refusedBy = "connections"
+        record.clientTransport = view
+        record.upstreamTransport = view
+        var line: [UInt8] = []
+        record.encode(into: &line)
+        return line
+    }
+}
