@@ -445,7 +445,7 @@ final class DownstreamConnection: Link {
         guard let exchange, state == .exchanging else { return closeNow(abortively: true) }
         let doing = operation == .writing ? "write" : "read"
         let cause: Cause = error.meansUnreachable ? unreachableCause() : .clientReset
-        exchange.clientLeft(Ending(cause: cause, evidence: "\(doing): \(error.message)", error: error))
+        exchange.clientLeft(Ending(cause: cause, evidence: "\(doing): \(error.message)", errnoName: error.name))
     }
 
     override func linkProgressed(_ count: Int) { lastProgressAt = worker.now }

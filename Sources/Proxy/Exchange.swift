@@ -14,7 +14,8 @@ struct Ending {
     var cause: Cause
     /// What was seen: the proxy's own words.
     var evidence: String
-    var error: SystemError?
+    /// The system's error, by name.
+    var errnoName: String?
     /// The limit of the configuration that was reached, by name.
     var limit: String?
 }
@@ -40,6 +41,8 @@ final class Exchange {
         static let upstreamEnded = Flags(rawValue: 1 << 11)
         static let usedReusedConnection = Flags(rawValue: 1 << 12)
         static let endsAtBoundary = Flags(rawValue: 1 << 13)
+        /// The request's head was sent, so that its body may follow.
+        static let requestHeadSent = Flags(rawValue: 1 << 14)
     }
 
     let proxy: ProxyWorker
@@ -48,22 +51,17 @@ final class Exchange {
     let method: Method
     var flags: Flags
     private(set) var downstream: DownstreamConnection?
-    private(set) var upstream: UpstreamConnection?
+    var upstream: UpstreamConnection?
     /// The route's place in the configuration; nil when none matched.
     private(set) var routeIndex: Int?
-    /// The request's head for the upstream; kept until a response begins, because it may have to be sent again.
-    private var requestHead: [UInt8] = []
-    /// Where the chosen server's name has to be put into the head as Host; nil where the client's stands.
-    private var hostOffset: Int?
+    /// What matters only until a response begins; nil from then on.
+    var request: PendingRequest?
     private var requestFraming = OutgoingFraming.none
     private var responseBody = BodyRelay(framing: .none)
     var account: ExchangeAccount
     var weaver: Weaver
     /// Why the stream is not woven; nil when it is. Matters for streams only.
     var notWovenBecause: NotWovenReason?
-    private var search = ServerSearch()
-    /// When the proxy answers `Expect: 100-continue` in the upstream's place; `.max` when it does not.
-    private(set) var continueDeadline = Int64.max
 
     init(proxy: ProxyWorker, downstream: DownstreamConnection, head: RequestHead?) {
         self.proxy = proxy
@@ -79,9 +77,7 @@ final class Exchange {
     var route: CompiledRoute? { routeIndex.map { proxy.settings.routes[$0] } }
     var isStream: Bool { flags.contains(.isStream) }
     var isTunnel: Bool { flags.contains(.isTunnel) }
-    /// How many connections were tried.
-    var attemptCount: Int { search.attempts }
-    private var now: Int64 { proxy.worker.now }
+    var now: Int64 { proxy.worker.now }
 
     // MARK: The request
 
@@ -109,8 +105,7 @@ final class Exchange {
                 flags.insert(.isBridged)
                 return refuse(refusal)
             case .forward(let request):
-                requestHead = request.head
-                hostOffset = request.hostOffset
+                self.request = PendingRequest(head: request.head, hostOffset: request.hostOffset)
                 account.tokenFingerprint = request.tokenFingerprint
                 account.tokenOrigin = request.tokenOrigin
                 if request.isBridged { flags.insert(.isBridged) }
@@ -133,7 +128,7 @@ final class Exchange {
     /// Whether the request's body can be taken now.
     var takesRequestBody: Bool {
         if flags.contains(.discardsRequestBody) { return true }
-        return search.isConnected && upstream.map { $0.pendingCount == 0 } == true
+        return flags.contains(.requestHeadSent) && upstream.map { $0.pendingCount == 0 } == true
     }
 
     /// Whether all of the request has been received and passed on.
@@ -142,122 +137,20 @@ final class Exchange {
     /// A piece of the request's body came.
     func sendRequestBody(_ payload: UnsafeMutableRawBufferPointer, isLast: Bool) {
         account.requestBytes += UInt64(payload.count)
-        continueDeadline = .max
+        request?.continueDeadline = .max
         guard !flags.contains(.discardsRequestBody), let upstream else { return }
         upstream.send(requestFraming.frame(payload, isLast: isLast))
-    }
-
-    // MARK: Finding a server
-
-    private var group: ServerGroup { proxy.groups[route!.route.upstreamIndex] }
-
-    private func connect() {
-        while search.attempts < ServerSearch.attemptLimit {
-            guard let candidate = search.next(in: group, now: now) else { break }
-            search.attempts += 1
-            let server = group.servers[candidate.server]
-            if flags.contains(.isRepeatable), !search.wantsFresh, let idle = group.takeIdle(candidate.server) {
-                search.attempts -= 1
-                flags.insert(.usedReusedConnection)
-                take(idle)
-                idle.reuse(for: self)
-                return sendRequest()
-            }
-            flags.remove(.usedReusedConnection)
-            guard let address = candidate.address else {
-                search.failed(.nameNotResolved, nil, server: candidate.server, in: group, now: now)
-                continue
-            }
-            let connection = UpstreamConnection(worker: proxy.worker, group: group, server: server)
-            do {
-                account.connectStartedAt = now
-                try connection.connect(to: address, for: self)
-                return take(connection)
-            } catch {
-                // Without a descriptor left no server is to blame, and none can be reached.
-                if error.meansExhausted { return refuse(.exhausted(error)) }
-                search.failed(.connectFailed, error, server: candidate.server, in: group, now: now)
-            }
-        }
-        giveUpConnecting()
-    }
-
-    private func take(_ connection: UpstreamConnection) {
-        upstream = connection
-        connection.server.activeCount += 1
-    }
-
-    private func leaveUpstream(isClean: Bool) {
-        guard let upstream else { return }
-        self.upstream = nil
-        search.isConnected = false
-        upstream.server.activeCount -= 1
-        upstream.exchangeEnded(isClean: isClean)
-    }
-
-    /// The connection stands.
-    func connected() {
-        account.connectMilliseconds = UInt32(clamping: now - account.connectStartedAt)
-        search.succeeded(in: group)
-        sendRequest()
-    }
-
-    /// The connection could not be made; it has closed itself. Nothing was sent, so any request may go elsewhere.
-    func connectFailed(_ cause: Cause, _ error: SystemError) {
-        let server = search.server
-        account.failedServer = upstream?.server.name
-        upstream?.server.activeCount -= 1
-        upstream = nil
-        search.failed(cause, error, server: server, in: group, now: now)
-        connect()
-    }
-
-    private func giveUpConnecting() {
-        let cause = search.lastCause
-        let evidence =
-            switch cause {
-            case .connectTimeout: "no answer to a connection attempt within \(group.upstream.connectTimeoutMilliseconds) ms"
-            case .nameNotResolved: "the server's name has no address"
-            default: search.lastError.map { "connect: \($0.message)" } ?? "no server could be reached"
-            }
-        refuse(
-            Refusal(
-                status: cause == .connectTimeout ? 504 : 502, cause: cause, evidence: evidence,
-                errnoName: search.lastError?.name, closes: false))
-    }
-
-    private func sendRequest() {
-        guard let upstream else { return }
-        search.isConnected = true
-        account.requestSentAt = now
-        upstream.sendRequest(requestHeadForServer(upstream.server))
-        if flags.contains(.expectsContinue), !isRequestComplete { continueDeadline = now + 1000 }
-        if continueDeadline < .max { upstream.wake(atMilliseconds: continueDeadline) }
-        downstream?.requestCanGoOn()
-    }
-
-    private func requestHeadForServer(_ server: ServerState) -> [UInt8] {
-        guard let hostOffset else { return requestHead }
-        var head = requestHead
-        head.insert(contentsOf: Array("Host: \(server.name)\r\n".utf8), at: hostOffset)
-        return head
-    }
-
-    /// Repeats the request on a new connection when the present one was dead before it answered, and repeating is safe.
-    private func repeats(_ upstream: UpstreamConnection, wasInHead: Bool) -> Bool {
-        guard wasInHead, upstream.isReused, !upstream.hasBegunResponse, flags.contains(.isRepeatable) else { return false }
-        leaveUpstream(isClean: false)
-        search.retryFresh()
-        connect()
-        return true
     }
 
     // MARK: The response's head
 
     /// A 1xx came: it is passed on to clients that know such (RFC 9110 section 15.2).
     func receiveInterim(_ head: ResponseHead) {
-        guard let downstream, downstream.takesInterimResponses, continueDeadline != .max || head.status != 100 else { return }
-        if head.status == 100 { continueDeadline = .max }
+        guard let downstream, let request, downstream.takesInterimResponses else { return }
+        if head.status == 100 {
+            guard request.continueDeadline < .max else { return }
+            request.continueDeadline = .max
+        }
         var writer = HeadWriter(reservingCapacity: 256)
         writer.statusLine(of: head)
         writer.copyForwardableFields(of: head)
@@ -267,8 +160,8 @@ final class Exchange {
 
     /// The upstream did not say whether it wants the body; the client shall not wait for ever (RFC 9110 section 10.1.1).
     func continueByItself() {
-        guard continueDeadline != .max else { return }
-        continueDeadline = .max
+        guard let request, request.continueDeadline < .max else { return }
+        request.continueDeadline = .max
         guard let downstream, downstream.takesInterimResponses else { return }
         downstream.send(Array("HTTP/1.1 100 Continue\r\n\r\n".utf8))
     }
@@ -278,9 +171,8 @@ final class Exchange {
         guard let downstream, let upstream, let route else { return }
         if head.status == 101 { return startTunnel(head) }
         let framing = try head.framing(requestMethod: method)
-        requestHead = []
-        continueDeadline = .max
-        account.responseMilliseconds = UInt32(clamping: now - account.requestSentAt)
+        account.responseMilliseconds = UInt32(clamping: now - (request?.sentAt ?? now))
+        request = nil
         account.status = UInt16(clamping: head.status)
         account.upstreamBegan(now: now)
         if head.keepsAlive, framing != .untilClose { flags.insert(.upstreamKeepsAlive) }
@@ -417,7 +309,7 @@ final class Exchange {
         guard flags.contains(.responseHeadSent) else {
             return refuse(Refusal(status: 502, cause: cause, evidence: error.message, errnoName: error.name))
         }
-        cut(Ending(cause: cause, evidence: error.message, error: error))
+        cut(Ending(cause: cause, evidence: error.message, errnoName: error.name))
     }
 
     /// The server has sent nothing for as long as it may.
@@ -434,11 +326,9 @@ final class Exchange {
     /// Answers in the upstream's place; where an answer has begun already, it is cut.
     func refuse(_ refusal: Refusal) {
         let ending = Ending(
-            cause: refusal.cause, evidence: refusal.evidence,
-            error: nil, limit: refusal.limit)
+            cause: refusal.cause, evidence: refusal.evidence, errnoName: refusal.errnoName, limit: refusal.limit)
         guard !flags.contains(.responseHeadSent) else { return cut(ending) }
         account.status = UInt16(clamping: refusal.status)
-        account.refusalErrnoName = refusal.errnoName
         let isHead = method == .head
         let isBridged = flags.contains(.isBridged)
         finish(ending, upstreamIsClean: false) { downstream in
@@ -466,11 +356,13 @@ final class Exchange {
 
     // MARK: The end
 
-    private func finish(_ ending: Ending?, upstreamIsClean: Bool, _ close: (DownstreamConnection) -> Void) {
+    /// Ends the exchange, once: writes its record, gives both sides up, and lets `close` end the client's.
+    func finish(_ ending: Ending?, upstreamIsClean: Bool, _ close: (DownstreamConnection) -> Void) {
         guard !flags.contains(.isFinished), let downstream else { return }
         flags.insert(.isFinished)
         writeRecord(ending)
         leaveUpstream(isClean: upstreamIsClean)
+        request = nil
         self.downstream = nil
         downstream.exchangeFinished()
         close(downstream)
@@ -501,44 +393,5 @@ final class Exchange {
         } else {
             cut(Ending(cause: .graceExpired, evidence: "the proxy shuts down and its grace period is over"))
         }
-    }
-
-    // MARK: Tunnels
-
-    private func startTunnel(_ head: ResponseHead) {
-        guard let downstream, let upstream else { return }
-        guard flags.contains(.asksForUpgrade) else { return upstreamBrokeRules("a 101 that nobody asked for") }
-        requestHead = []
-        account.responseMilliseconds = UInt32(clamping: now - account.requestSentAt)
-        account.status = 101
-        flags.formUnion([.isTunnel, .responseHeadSent])
-        downstream.beginTunnel(ResponseForwarding.switchingProtocols(head))
-        upstream.readLimitBytes = UInt32(clamping: proxy.settings.configuration.limits.pendingBytesPerStream)
-    }
-
-    private func receiveFromTunnel(_ bytes: UnsafeRawBufferPointer) {
-        guard let downstream, let upstream, !bytes.isEmpty else { return }
-        account.sentToClient(bytes.count, now: now)
-        downstream.send(bytes)
-        guard downstream.pendingCount > 0 else { return }
-        upstream.pauseReading()
-        downstream.expectDrain()
-    }
-
-    /// The client's bytes in a tunnel.
-    func sendThroughTunnel(_ bytes: UnsafeRawBufferPointer) {
-        account.requestBytes += UInt64(bytes.count)
-        upstream?.send(bytes)
-    }
-
-    /// One side of a tunnel has ended its sending; the other is told, and when both have the tunnel is over.
-    func tunnelEnded(_ side: Flags) {
-        flags.insert(side)
-        if flags.isSuperset(of: [.clientEnded, .upstreamEnded]) {
-            return finish(nil, upstreamIsClean: false) { $0.endTunnel() }
-        }
-        if side == .clientEnded { upstream?.shutdownWhenDrained() } else { downstream?.shutdownWhenDrained() }
-        // The other side may say goodbye, but not stay for ever.
-        downstream?.expectTunnelEnd()
     }
 }

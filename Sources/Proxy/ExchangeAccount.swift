@@ -8,8 +8,6 @@ struct ExchangeAccount {
     static let missing = UInt32.max
 
     let startedAt: Int64
-    var connectStartedAt: Int64 = 0
-    var requestSentAt: Int64 = 0
     private(set) var lastUpstreamByteAt: Int64 = 0
     private(set) var lastClientByteAt: Int64 = 0
     /// Since when a heartbeat is due that cannot be placed; 0 when none is.
@@ -19,9 +17,6 @@ struct ExchangeAccount {
     var bytesToClient: UInt64 = 0
     var heartbeats: UInt64 = 0
     var tokenFingerprint: UInt64?
-    /// The server that failed last, when there is none in use.
-    var failedServer: String?
-    var refusalErrnoName: String?
     var connectMilliseconds = ExchangeAccount.missing
     var responseMilliseconds = ExchangeAccount.missing
     private(set) var firstEventMilliseconds = ExchangeAccount.missing
@@ -29,6 +24,8 @@ struct ExchangeAccount {
     private(set) var longestClientSilenceMilliseconds: UInt32 = 0
     private(set) var unplaceableMilliseconds: UInt32 = 0
     var status: UInt16 = 0
+    /// New connections that were tried.
+    var attempts: UInt8 = 0
     var tokenOrigin: LoggedTokenOrigin?
 
     init(now: Int64) { startedAt = now }

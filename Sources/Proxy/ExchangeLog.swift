@@ -13,7 +13,7 @@ extension Exchange {
             client: downstream?.peer.description ?? "")
         description.route = route?.route.name
         if let route { description.upstream = proxy.settings.configuration.upstreams[route.route.upstreamIndex].name }
-        description.server = upstream?.server.name ?? account.failedServer
+        description.server = upstream?.server.name ?? request?.failedServer
         description.clientForwarded = downstream?.forwardedClient
         description.host = summary.host
         description.path = summary.path
@@ -40,7 +40,7 @@ extension Exchange {
         var record = StreamEnding(
             timeMilliseconds: proxy.worker.kernel.unixMilliseconds(), exchange: description, cause: ending.cause,
             evidence: ending.evidence)
-        record.errnoName = ending.error?.name
+        record.errnoName = ending.errnoName
         record.durationMilliseconds = proxy.worker.now - account.startedAt
         record.firstEventMilliseconds = present(account.firstEventMilliseconds)
         record.connectMilliseconds = present(account.connectMilliseconds)
@@ -70,11 +70,11 @@ extension Exchange {
         record.requestBytes = account.requestBytes
         record.responseBytes = account.bytesToClient
         record.reusedConnection = flags.contains(.usedReusedConnection)
-        record.attempts = attemptCount
+        record.attempts = Int(account.attempts)
         if let ending {
             record.cause = ending.cause
             record.evidence = ending.evidence
-            record.errnoName = ending.error?.name ?? account.refusalErrnoName
+            record.errnoName = ending.errnoName
             record.refusedBy = ending.limit
             record.clientTransport = downstream.flatMap(transport)
             record.upstreamTransport = upstream.flatMap(transport)

@@ -1,5 +1,5 @@
 // The search of one exchange for a server that takes it: which servers and addresses were tried, and how the last
-// attempt came out. Invariant: each address is tried at most once, and all of it at most `attemptLimit` times.
+// attempt came out. Invariant: each address is tried at most once; the exchange counts its attempts up to `attemptLimit`.
 
 import Reactor
 import StreamLog
@@ -7,11 +7,8 @@ import StreamLog
 /// How far an exchange's search for a server has come.
 struct ServerSearch {
     /// Attempts for one exchange, over all servers and addresses.
-    static let attemptLimit = 8
+    static let attemptLimit: UInt8 = 8
 
-    var attempts = 0
-    /// Whether a connection stands and the request was sent over it.
-    var isConnected = false
     /// Whether no idle connection is taken any more, because one turned out dead.
     private(set) var wantsFresh = false
     /// The server of the present attempt.

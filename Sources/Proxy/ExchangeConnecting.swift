@@ -1,0 +1,144 @@
+// An exchange's way to a server: which connection is taken or opened, what happens when that fails, and when the request
+// is sent again. The search itself is ServerSearch's, the choice of a server ServerGroup's.
+// Invariant: nothing here happens once a byte of a response has come.
+
+import Configuration
+import HTTP
+import Reactor
+import StreamLog
+
+/// What an exchange needs only until its response begins, so that an idle stream does not carry it.
+final class PendingRequest {
+    /// For the upstream; kept because it may have to be sent again.
+    private let head: [UInt8]
+    /// Where the chosen server's name has to be put into the head as Host; nil where the client's stands.
+    private let hostOffset: Int?
+    var search = ServerSearch()
+    /// Monotonic milliseconds: when the present attempt to connect began.
+    var connectStartedAt: Int64 = 0
+    /// Monotonic milliseconds: when the head was sent last.
+    var sentAt: Int64 = 0
+    /// When the proxy answers `Expect: 100-continue` in the upstream's place; `.max` when it does not.
+    var continueDeadline = Int64.max
+    /// The server that could not be reached last, for the log.
+    var failedServer: String?
+
+    init(head: [UInt8], hostOffset: Int?) {
+        self.head = head
+        self.hostOffset = hostOffset
+    }
+
+    /// The head as it is sent to this server.
+    func head(for server: ServerState) -> [UInt8] {
+        guard let hostOffset else { return head }
+        var head = self.head
+        head.insert(contentsOf: Array("Host: \(server.name)\r\n".utf8), at: hostOffset)
+        return head
+    }
+}
+
+extension Exchange {
+    /// The servers that the route leads to.
+    var group: ServerGroup { proxy.groups[route!.route.upstreamIndex] }
+
+    /// Takes or opens a connection to the next server that may be tried; without one the request is refused.
+    func connect() {
+        guard let request else { return }
+        while account.attempts < ServerSearch.attemptLimit {
+            guard let candidate = request.search.next(in: group, now: now) else { break }
+            account.attempts += 1
+            let server = group.servers[candidate.server]
+            if flags.contains(.isRepeatable), !request.search.wantsFresh, let idle = group.takeIdle(candidate.server) {
+                account.attempts -= 1
+                flags.insert(.usedReusedConnection)
+                take(idle)
+                idle.reuse(for: self)
+                return sendRequest()
+            }
+            flags.remove(.usedReusedConnection)
+            guard let address = candidate.address else {
+                request.search.failed(.nameNotResolved, nil, server: candidate.server, in: group, now: now)
+                continue
+            }
+            let connection = UpstreamConnection(worker: proxy.worker, group: group, server: server)
+            do {
+                request.connectStartedAt = now
+                try connection.connect(to: address, for: self)
+                return take(connection)
+            } catch {
+                // Without a descriptor left no server is to blame, and none can be reached.
+                if error.meansExhausted { return refuse(.exhausted(error)) }
+                request.search.failed(.connectFailed, error, server: candidate.server, in: group, now: now)
+            }
+        }
+        giveUp(request.search)
+    }
+
+    private func take(_ connection: UpstreamConnection) {
+        upstream = connection
+        connection.server.activeCount += 1
+    }
+
+    /// Gives the connection back to its server's pool, or closes it.
+    func leaveUpstream(isClean: Bool) {
+        guard let upstream else { return }
+        self.upstream = nil
+        flags.remove(.requestHeadSent)
+        upstream.server.activeCount -= 1
+        upstream.exchangeEnded(isClean: isClean)
+    }
+
+    /// The connection stands.
+    func connected() {
+        guard let request else { return }
+        account.connectMilliseconds = UInt32(clamping: now - request.connectStartedAt)
+        request.search.succeeded(in: group)
+        sendRequest()
+    }
+
+    /// The connection could not be made; it has closed itself. Nothing was sent, so any request may go elsewhere.
+    func connectFailed(_ cause: Cause, _ error: SystemError) {
+        guard let request else { return }
+        let server = request.search.server
+        request.failedServer = upstream?.server.name
+        upstream?.server.activeCount -= 1
+        upstream = nil
+        request.search.failed(cause, error, server: server, in: group, now: now)
+        connect()
+    }
+
+    private func giveUp(_ search: ServerSearch) {
+        let cause = search.lastCause
+        let evidence =
+            switch cause {
+            case .connectTimeout: "no answer to a connection attempt within \(group.upstream.connectTimeoutMilliseconds) ms"
+            case .nameNotResolved: "the server's name has no address"
+            default: search.lastError.map { "connect: \($0.message)" } ?? "no server could be reached"
+            }
+        refuse(
+            Refusal(
+                status: cause == .connectTimeout ? 504 : 502, cause: cause, evidence: evidence,
+                errnoName: search.lastError?.name, closes: false))
+    }
+
+    private func sendRequest() {
+        guard let upstream, let request else { return }
+        flags.insert(.requestHeadSent)
+        request.sentAt = now
+        upstream.sendRequest(request.head(for: upstream.server))
+        if flags.contains(.expectsContinue), !isRequestComplete { request.continueDeadline = now + 1000 }
+        if request.continueDeadline < .max { upstream.wake(atMilliseconds: request.continueDeadline) }
+        downstream?.requestCanGoOn()
+    }
+
+    /// Repeats the request on a new connection when the present one was dead before it answered, and repeating is safe.
+    func repeats(_ upstream: UpstreamConnection, wasInHead: Bool) -> Bool {
+        guard let request, wasInHead, upstream.isReused, !upstream.hasBegunResponse, flags.contains(.isRepeatable) else {
+            return false
+        }
+        leaveUpstream(isClean: false)
+        request.search.retryFresh()
+        connect()
+        return true
+    }
+}

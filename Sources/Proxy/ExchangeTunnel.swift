@@ -1,0 +1,48 @@
+// An exchange that became a tunnel (RFC 9110 section 7.8): a WebSocket, or whatever client and server agreed upon. The
+// proxy understands nothing of it; it passes bytes on, slows the faster side down and sees to it that both say goodbye.
+
+import Configuration
+import HTTP
+import Reactor
+import StreamLog
+
+extension Exchange {
+    /// The upstream agreed to another protocol: from now on bytes pass in both directions as they are.
+    func startTunnel(_ head: ResponseHead) {
+        guard let downstream, let upstream else { return }
+        guard flags.contains(.asksForUpgrade) else { return upstreamBrokeRules("a 101 that nobody asked for") }
+        account.responseMilliseconds = UInt32(clamping: now - (request?.sentAt ?? now))
+        request = nil
+        account.status = 101
+        flags.formUnion([.isTunnel, .responseHeadSent])
+        downstream.beginTunnel(ResponseForwarding.switchingProtocols(head))
+        upstream.readLimitBytes = UInt32(clamping: proxy.settings.configuration.limits.pendingBytesPerStream)
+    }
+
+    /// The server's bytes in a tunnel.
+    func receiveFromTunnel(_ bytes: UnsafeRawBufferPointer) {
+        guard let downstream, let upstream, !bytes.isEmpty else { return }
+        account.sentToClient(bytes.count, now: now)
+        downstream.send(bytes)
+        guard downstream.pendingCount > 0 else { return }
+        upstream.pauseReading()
+        downstream.expectDrain()
+    }
+
+    /// The client's bytes in a tunnel.
+    func sendThroughTunnel(_ bytes: UnsafeRawBufferPointer) {
+        account.requestBytes += UInt64(bytes.count)
+        upstream?.send(bytes)
+    }
+
+    /// One side of a tunnel has ended its sending; the other is told, and when both have the tunnel is over.
+    func tunnelEnded(_ side: Flags) {
+        flags.insert(side)
+        if flags.isSuperset(of: [.clientEnded, .upstreamEnded]) {
+            return finish(nil, upstreamIsClean: false) { $0.endTunnel() }
+        }
+        if side == .clientEnded { upstream?.shutdownWhenDrained() } else { downstream?.shutdownWhenDrained() }
+        // The other side may say goodbye, but not stay for ever.
+        downstream?.expectTunnelEnd()
+    }
+}
