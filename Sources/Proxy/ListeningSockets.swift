@@ -16,14 +16,24 @@ struct ListeningSockets {
                 do {
                     try open(address, workerCount: workerCount, kernel: kernel)
                 } catch {
-                    for descriptor in descriptors.joined() { kernel.close(descriptor, abortively: false) }
+                    closeRest(kernel)
                     throw .cannotListen(address: listener.description, error)
                 }
             }
         }
     }
 
-    func descriptors(forWorker number: Int) -> [Int32] { descriptors.map { $0[number] } }
+    /// Hands the socket of one address over to a worker, who closes it from then on.
+    mutating func take(_ index: Int, forWorker number: Int) -> Int32 {
+        defer { descriptors[index][number] = -1 }
+        return descriptors[index][number]
+    }
+
+    /// Closes what nobody has taken.
+    mutating func closeRest(_ kernel: Kernel) {
+        for descriptor in descriptors.joined() where descriptor >= 0 { kernel.close(descriptor, abortively: false) }
+        descriptors = []
+    }
 
     private mutating func open(_ wanted: SocketAddress, workerCount: Int, kernel: Kernel) throws(SystemError) {
         // Sockets that share a port are let in beside those of any other process of this user that shares it. A socket that

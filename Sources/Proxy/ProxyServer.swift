@@ -1,5 +1,6 @@
 // The proxy as a whole: it opens the listening sockets, starts the workers, the log writers and the name resolver, and
-// ends them. It serves no request itself. Invariant: when `start` has thrown, nothing of it is left running or open.
+// ends them. It serves no request itself. Invariant: when the initializer has thrown, nothing of it is left running, and no
+// address is listened on.
 
 import Configuration
 import Credentials
@@ -54,7 +55,7 @@ public final class ProxyServer: Sendable {
             ? streamLog : try ProxyServer.openLog(configuration.accessLog, configuration.limits.logQueueBytes, clock)
         let descriptorLimit = SystemProcess.raiseDescriptorLimit()
         let workerCount = configuration.workerCount > 0 ? configuration.workerCount : SystemProcess.processorCount
-        let sockets = try ListeningSockets(configuration.listeners, workerCount: workerCount, kernel: kernel)
+        var sockets = try ListeningSockets(configuration.listeners, workerCount: workerCount, kernel: kernel)
         listeningAddresses = sockets.addresses
         let limits = configuration.limits
         let shared = SharedState(
@@ -68,19 +69,21 @@ public final class ProxyServer: Sendable {
         for name in names.unresolved(in: addresses) {
             SystemProcess.complain("heartwire: the server's name \(name) has no address yet; it will be looked up again")
         }
+        var workers: [ProxyWorker] = []
         do {
             for number in 0..<workerCount {
-                let worker = try ProxyServer.makeWorker(
-                    number: number, kernel: makeKernel(), settings: settings, shared: shared, addresses: addresses,
-                    descriptors: sockets.descriptors(forWorker: number))
-                running.withLock { $0.mailboxes.append(worker.worker.mailbox) }
-                let box = Unchecked(worker)
-                let thread = SystemThread.start(name: "worker-\(number)") { box.value.worker.run() }
-                running.withLock { $0.threads.append(thread) }
+                let worker = try Worker(number: number, kernel: makeKernel())
+                workers.append(ProxyWorker(worker: worker, settings: settings, shared: shared, addresses: addresses))
+            }
+            for worker in workers {
+                for index in sockets.addresses.indices { try worker.listen(on: sockets.take(index, forWorker: worker.worker.number)) }
             }
         } catch {
+            for worker in workers { worker.stopListening() }
+            sockets.closeRest(kernel)
             throw .system(error)
         }
+        for worker in workers { start(worker) }
         startLogThreads()
         startResolver(names, first: addresses, kernel: makeKernel())
     }
@@ -91,14 +94,13 @@ public final class ProxyServer: Sendable {
         init(_ value: Value) { self.value = value }
     }
 
-    private static func makeWorker(
-        number: Int, kernel: Kernel, settings: Settings, shared: SharedState, addresses: [[[SocketAddress]]],
-        descriptors: [Int32]
-    ) throws(SystemError) -> ProxyWorker {
-        let proxy = ProxyWorker(
-            worker: try Worker(number: number, kernel: kernel), settings: settings, shared: shared, addresses: addresses)
-        for descriptor in descriptors { try proxy.listen(on: descriptor) }
-        return proxy
+    private func start(_ worker: ProxyWorker) {
+        let box = Unchecked(worker)
+        let thread = SystemThread.start(name: "worker-\(worker.worker.number)") { box.value.worker.run() }
+        running.withLock { running in
+            running.mailboxes.append(box.value.worker.mailbox)
+            running.threads.append(thread)
+        }
     }
 
     private static func openLog(

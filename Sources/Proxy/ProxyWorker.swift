@@ -52,6 +52,12 @@ final class ProxyWorker {
         acceptors.append(acceptor)
     }
 
+    /// Closes the listening sockets.
+    func stopListening() {
+        for acceptor in acceptors { acceptor.close() }
+        acceptors = []
+    }
+
     private func accept(_ accepted: AcceptedConnection) {
         let isTrusted = self.isTrusted(accepted.peer)
         let admission = shared.admit(accepted.peer, isTrusted: isTrusted)
@@ -110,8 +116,7 @@ final class ProxyWorker {
     func drain(graceMilliseconds: Int) {
         guard !isDraining else { return }
         isDraining = true
-        for acceptor in acceptors { acceptor.close() }
-        acceptors = []
+        stopListening()
         for group in groups { group.closeIdle() }
         forEachConnection { $0.drain() }
         drainDeadline = try? DrainDeadline(worker: worker, after: graceMilliseconds) { [unowned self] in
