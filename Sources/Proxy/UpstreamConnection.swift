@@ -106,7 +106,7 @@ final class UpstreamConnection: Link {
 
     override func deadlineReached() {
         let now = worker.now
-        if state == .awaitingHead, let exchange, let request = exchange.request, now >= request.continueDeadline { exchange.continueByItself() }
+        if state == .awaitingHead, let exchange, now >= exchange.request?.continueDeadline ?? .max { exchange.continueByItself() }
         // What the client is too slow to take is not the upstream's silence.
         if state == .relaying, isReadingPaused { lastActivityAt = now }
         // While the client is still sending, the server need not answer; one that does not take what was sent has no such excuse.

@@ -1,0 +1,136 @@
+// What the house asks of its files, as functions of a text, so that each check can be seen to fail.
+
+import Foundation
+
+enum Checks {
+    /// Modules of the toolchain and who may import them. Whatever stands in no list is declared in Package.swift.
+    static let toolchain: [String: Set<String>] = [
+        // The kernel is reached through the reactor alone; the configuration reads addresses and, once, its file; the log's
+        // writer sleeps on a condition.
+        "Glibc": ["Reactor", "Configuration", "StreamLog"],
+        "Synchronization": ["Reactor", "Proxy", "StreamLog"],
+    ]
+
+    /// The modules that a file imports, with their lines.
+    static func imports(of file: SourceFile) -> [(line: Int, module: String)] {
+        file.lines.enumerated().compactMap { number, line in
+            let words = line.split(separator: " ")
+            guard let position = words.firstIndex(of: "import"), words[..<position].allSatisfy({ $0.hasPrefix("@") || $0 == "public" }),
+                position + 1 < words.count
+            else { return nil }
+            return (number + 1, String(words.last!.split(separator: ".")[0]))
+        }
+    }
+
+    /// A file imports what its target declares, once, and of the toolchain what it may.
+    static func layering(_ file: SourceFile, targets: [Target]) -> [String] {
+        guard let target = targets.first(where: { $0.name == file.target }) else { return [] }
+        var seen: Set<String> = []
+        return imports(of: file).compactMap { line, module in
+            guard seen.insert(module).inserted else { return "\(file.path):\(line): imports \(module) twice" }
+            if target.dependencies.contains(module) || toolchain[module]?.contains(target.name) == true { return nil }
+            return "\(file.path):\(line): \(target.name) imports \(module), which Package.swift does not give it"
+        }
+    }
+
+    /// A target depends only on those above it.
+    static func order(_ targets: [Target]) -> [String] {
+        targets.enumerated().flatMap { position, target in
+            let above = targets[..<position].map(\.name)
+            return target.dependencies.filter { !above.contains($0) }.map { dependency in
+                "Package.swift: \(target.name) depends on \(dependency), which is not above it"
+            }
+        }
+    }
+
+    /// White space, width and the end of a text. Lines with a string in them may be wider: messages and tables read better whole.
+    static func form(_ file: SourceFile, widest: Int) -> [String] {
+        var found: [String] = []
+        for (number, line) in file.lines.enumerated() {
+            if line.contains("\t") { found.append("\(file.path):\(number + 1): a tab") }
+            if line.hasSuffix(" ") { found.append("\(file.path):\(number + 1): white space at the end") }
+            if line.count > widest, !line.contains("\"") {
+                found.append("\(file.path):\(number + 1): \(line.count) columns")
+            }
+        }
+        if file.lines.last != "" || file.lines.dropLast().last == "" { found.append("\(file.path): does not end with one line end") }
+        return found
+    }
+
+    /// Marks of work that was left lying.
+    static let markers = ["TO" + "DO", "FIX" + "ME", "XX" + "X", "HA" + "CK", "not implemented", "stub"]
+
+    static func leftovers(_ file: SourceFile) -> [String] {
+        file.lines.enumerated().flatMap { number, line in
+            markers.filter { line.contains($0) }.map { "\(file.path):\(number + 1): \($0)" }
+        }
+    }
+
+    /// Calls that have no place in a server: output beside the logs, and the whole of Foundation.
+    static func banned(_ file: SourceFile) -> [String] {
+        file.lines.enumerated().compactMap { number, line in
+            let code = line.trimmingCharacters(in: .whitespaces)
+            guard !code.hasPrefix("//") else { return nil }
+            if code == "import Foundation" { return "\(file.path):\(number + 1): Foundation never ships" }
+            for call in ["print(", "debugPrint(", "dump("] where code.hasPrefix(call) || code.contains(" " + call) {
+                return "\(file.path):\(number + 1): \(call)"
+            }
+            return nil
+        }
+    }
+
+    /// A file opens by saying what it is.
+    static func opening(_ file: SourceFile) -> [String] {
+        file.lines.first?.hasPrefix("// ") == true ? [] : ["\(file.path):1: does not begin with a comment that says what it is"]
+    }
+
+    /// Everything public has a documentation comment.
+    static func documentation(_ file: SourceFile) -> [String] {
+        file.lines.indices.compactMap { index in
+            let code = file.lines[index].trimmingCharacters(in: .whitespaces)
+            guard code.hasPrefix("public ") || code.hasPrefix("open "), !code.contains(" override "), !code.contains(" extension "),
+                !code.hasPrefix("public import")
+            else { return nil }
+            var above = index - 1
+            while above >= 0, file.lines[above].trimmingCharacters(in: .whitespaces).hasPrefix("@") { above -= 1 }
+            let comment = above >= 0 ? file.lines[above].trimmingCharacters(in: .whitespaces) : ""
+            return comment.hasPrefix("///") ? nil : "\(file.path):\(index + 1): no documentation: \(code)"
+        }
+    }
+
+    /// The links of a page that lead nowhere. `exists` is asked for paths from the root; `headings` for the anchors of a page.
+    static func links(_ file: SourceFile, exists: (String) -> Bool, headings: (String) -> Set<String>) -> [String] {
+        let folder = file.path.split(separator: "/").dropLast().map(String.init)
+        return file.lines.enumerated().flatMap { number, line -> [String] in
+            line.components(separatedBy: "](").dropFirst().compactMap { piece -> String? in
+                let link = String(piece.prefix { $0 != ")" })
+                guard !link.contains("://") else { return nil }
+                let parts = link.components(separatedBy: "#")
+                let path = parts[0].isEmpty ? file.path : resolve(parts[0], from: folder)
+                guard exists(path) else { return "\(file.path):\(number + 1): \(link) leads nowhere" }
+                guard parts.count > 1, !headings(path).contains(parts[1]) else { return nil }
+                return "\(file.path):\(number + 1): \(link) names no heading"
+            }
+        }
+    }
+
+    private static func resolve(_ path: String, from folder: [String]) -> String {
+        var parts = folder
+        for part in path.split(separator: "/") {
+            if part == ".." { parts = parts.dropLast() } else if part != "." { parts.append(String(part)) }
+        }
+        return parts.isEmpty ? "." : parts.joined(separator: "/")
+    }
+
+    /// The anchors that a page's headings make.
+    static func anchors(_ file: SourceFile) -> Set<String> {
+        Set(
+            file.lines.filter { $0.hasPrefix("#") }.map { line in
+                String(
+                    line.drop { $0 == "#" || $0 == " " }.lowercased().compactMap { character -> Character? in
+                        if character == " " { return "-" }
+                        return character.isLetter || character.isNumber || "-_".contains(character) ? character : nil
+                    })
+            })
+    }
+}

@@ -1,0 +1,122 @@
+// The habits of the house, checked so that nobody has to remember them.
+
+import Foundation
+import Testing
+
+@Suite("The house is tidy")
+struct TidyTests {
+    private var targets: [Target] { Target.all(in: Repository.file("Package.swift")!.lines.joined(separator: "\n")) }
+
+    private func expectNone(_ found: [String], sourceLocation: SourceLocation = #_sourceLocation) {
+        #expect(found.isEmpty, "\(found.joined(separator: "\n"))", sourceLocation: sourceLocation)
+    }
+
+    @Test("targets import only what Package.swift gives them, and depend only on those above them")
+    func layering() {
+        #expect(targets.count >= 10 && Repository.swiftSources.count > 80)
+        expectNone(Checks.order(targets))
+        expectNone(Repository.swiftSources.flatMap { Checks.layering($0, targets: targets) })
+        let folders = Set(Repository.swiftSources.compactMap(\.target))
+        #expect(folders.subtracting(targets.map(\.name)).isEmpty)
+    }
+
+    @Test("the two cores import nothing at all")
+    func cores() {
+        let cores = Repository.swiftSources.filter { $0.target == "HTTP" || $0.target == "EventStream" }
+        #expect(cores.count > 15)
+        expectNone(cores.flatMap { file in Checks.imports(of: file).map { "\(file.path):\($0.line): imports \($0.module)" } })
+    }
+
+    @Test("files have no tabs, no white space at a line's end, no overlong lines and one line end at their end")
+    func form() {
+        // The demo's page is HTML and script inside of Swift.
+        let isCode = { (file: SourceFile) in file.target != nil && !file.path.hasPrefix("Sources/Demo/Page") }
+        expectNone(Repository.textFiles.flatMap { Checks.form($0, widest: isCode($0) ? 140 : .max) })
+    }
+
+    @Test("nothing is left lying, and nothing ships that has no place in a server")
+    func leftovers() {
+        expectNone(Repository.textFiles.filter { !$0.path.hasPrefix("Tests/TidyTests") }.flatMap(Checks.leftovers))
+        expectNone(Repository.swiftSources.flatMap(Checks.banned))
+    }
+
+    @Test("every source file says what it is, everything public is documented, and no file grows beyond 600 lines")
+    func documentation() {
+        expectNone(Repository.swiftSources.flatMap(Checks.opening))
+        expectNone(Repository.swiftSources.flatMap(Checks.documentation))
+        expectNone(Repository.swiftSources.filter { $0.lines.count > 600 }.map { "\($0.path): \($0.lines.count) lines" })
+    }
+
+    @Test("the top level holds what was agreed, and each of its folders a README.md")
+    func topLevel() throws {
+        let entries = try FileManager.default.contentsOfDirectory(atPath: Repository.root.path)
+        let agreed: Set<String> = ["Package.swift", "Sources", "Tests", "conf", "examples", "README.md"]
+        let strangers = entries.filter { !$0.hasPrefix(".") && !agreed.contains($0) && $0 != "Package.resolved" }
+        #expect(strangers.isEmpty && agreed.isSubset(of: entries), "\(strangers)")
+        for folder in ["Sources", "Tests", "conf", "examples"] { #expect(Repository.file(folder + "/README.md") != nil) }
+    }
+
+    @Test("every link of every page leads somewhere")
+    func links() {
+        let pages = Repository.textFiles.filter { $0.path.hasSuffix(".md") }
+        #expect(pages.count >= 6)
+        expectNone(
+            pages.flatMap { page in
+                Checks.links(
+                    page, exists: { FileManager.default.fileExists(atPath: Repository.root.appendingPathComponent($0).path) },
+                    headings: { Repository.file($0).map(Checks.anchors) ?? [] })
+            })
+    }
+}
+
+@Suite("The checks themselves")
+struct CheckTests {
+    private func file(_ text: String, path: String = "Sources/HTTP/A.swift") -> SourceFile { SourceFile(path: path, text: text) }
+
+    @Test("Package.swift is read with names, dependencies and order")
+    func package() {
+        let text = """
+            name: "x", targets: [
+            .systemLibrary(name: "C"),
+            .target(
+                name: "A", dependencies: ["C"], swiftSettings: house),
+            .executableTarget(name: "B", dependencies: ["A", "C"]),
+            .testTarget(name: "T", dependencies: ["A"]),
+            """
+        let found = Target.all(in: text)
+        #expect(found.map(\.name) == ["C", "A", "B"])
+        #expect(found.map(\.dependencies) == [[], ["C"], ["A", "C"]])
+    }
+
+    @Test("see what breaks the layers")
+    func layering() {
+        let targets = [Target(name: "HTTP", dependencies: []), Target(name: "Reactor", dependencies: ["HTTP", "Proxy"])]
+        #expect(Checks.order(targets).count == 1)
+        #expect(Checks.layering(file("import Reactor\n"), targets: targets).count == 1)
+        #expect(Checks.layering(file("@preconcurrency import Foundation\n"), targets: targets).count == 1)
+        #expect(Checks.layering(file("import HTTP\nimport HTTP\nimport Glibc\n", path: "Sources/Reactor/A.swift"), targets: targets).count == 1)
+    }
+
+    @Test("see bad form, leftovers and what is banned")
+    func form() {
+        #expect(Checks.form(file("a\t\nb \n" + String(repeating: "c", count: 141) + "\n"), widest: 140).count == 3)
+        #expect(Checks.form(file("a"), widest: 140).count == 1)
+        #expect(Checks.form(file("a\n\n"), widest: 140).count == 1)
+        #expect(Checks.form(file("a\n"), widest: 140).isEmpty)
+        #expect(Checks.leftovers(file("// TO" + "DO: more\n")).count == 1)
+        #expect(Checks.banned(file("import Foundation\n    print(1)\n// print(2)\n")).count == 2)
+    }
+
+    @Test("see what is not documented")
+    func documentation() {
+        #expect(Checks.opening(file("import A\n")).count == 1)
+        #expect(Checks.documentation(file("public struct A {\n    /// B.\n    @inlinable\n    public var b: Int\n    public let c: Int\n}\n")).count == 2)
+    }
+
+    @Test("see links that lead nowhere")
+    func links() {
+        let page = file("[a](b.md) [c](../d.md#e) [f](#g-h) [i](https://x)\n## G h\n", path: "conf/README.md")
+        let found = Checks.links(page, exists: { $0 != "conf/b.md" }, headings: { $0 == "conf/README.md" ? Checks.anchors(page) : [] })
+        #expect(found == ["conf/README.md:1: b.md leads nowhere", "conf/README.md:1: ../d.md#e names no heading"])
+    }
+}
