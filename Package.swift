@@ -17,7 +17,7 @@ let package = Package(
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .target(name: "EventStream", swiftSettings: house),
         .target(name: "HTTP", swiftSettings: house),
-        .target(name: "Reactor", dependencies: ["CLinux"], swiftSettings: house),
+        .target(name: "Reactor", dependencies: ["CLinux", "COpenSSL"], swiftSettings: house),
         .target(name: "Credentials", dependencies: ["COpenSSL"], swiftSettings: house),
         .target(name: "StreamLog", swiftSettings: house),
         .target(name: "Configuration", dependencies: ["Credentials"], swiftSettings: house),

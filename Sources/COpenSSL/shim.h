@@ -1,10 +1,75 @@
-// OpenSSL as Heartwire uses it: libcrypto's keyed hash for the fingerprints of tokens.
+// OpenSSL as Heartwire uses it: libcrypto's keyed hash for the fingerprints of tokens, libssl for the links. OpenSSL's
+// macros are invisible to Swift, so those that are needed stand here as functions of the same name with `hw_` in front.
 #ifndef HEARTWIRE_COPENSSL_H
 #define HEARTWIRE_COPENSSL_H
 
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <openssl/ocsp.h>
+#include <openssl/params.h>
+#include <openssl/rand.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
+
+static inline long hw_SSL_CTX_set_mode(SSL_CTX *context, long mode) { return SSL_CTX_set_mode(context, mode); }
+static inline void hw_SSL_CTX_set_house_options(SSL_CTX *context) {
+    SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
+}
+static inline unsigned long hw_XN_FLAG_RFC2253(void) { return XN_FLAG_RFC2253; }
+static inline long hw_SSL_CTX_set_session_cache_mode(SSL_CTX *context, long mode) {
+    return SSL_CTX_set_session_cache_mode(context, mode);
+}
+static inline long hw_SSL_CTX_set_min_proto_version(SSL_CTX *context, int version) {
+    return SSL_CTX_set_min_proto_version(context, version);
+}
+static inline long hw_SSL_CTX_set1_groups_list(SSL_CTX *context, const char *groups) {
+    return SSL_CTX_set1_groups_list(context, groups);
+}
+static inline void hw_SSL_CTX_set_read_ahead(SSL_CTX *context, int on) { SSL_CTX_set_read_ahead(context, on); }
+static inline void hw_SSL_CTX_set_servername_callback(SSL_CTX *context, int (*callback)(SSL *, int *, void *)) {
+    SSL_CTX_set_tlsext_servername_callback(context, callback);
+}
+static inline void hw_SSL_CTX_set_servername_argument(SSL_CTX *context, void *argument) {
+    SSL_CTX_set_tlsext_servername_arg(context, argument);
+}
+static inline void hw_SSL_CTX_set_status_callback(SSL_CTX *context, int (*callback)(SSL *, void *)) {
+    SSL_CTX_set_tlsext_status_cb(context, callback);
+}
+static inline void hw_SSL_CTX_set_status_argument(SSL_CTX *context, void *argument) {
+    SSL_CTX_set_tlsext_status_arg(context, argument);
+}
+// OpenSSL frees the staple with the connection, so it is given a copy.
+static inline int hw_SSL_give_staple(SSL *ssl, const unsigned char *bytes, long count) {
+    unsigned char *copy = OPENSSL_memdup(bytes, count);
+    return copy != NULL && SSL_set_tlsext_status_ocsp_resp(ssl, copy, count) == 1;
+}
+static inline int hw_SSL_set_server_name(SSL *ssl, const char *name) { return (int)SSL_set_tlsext_host_name(ssl, name); }
+static inline void hw_BIO_clear_retry_flags(BIO *bio) { BIO_clear_retry_flags(bio); }
+static inline void hw_BIO_set_retry_read(BIO *bio) { BIO_set_retry_read(bio); }
+static inline void hw_SSL_CTX_set_ticket_key_callback(
+    SSL_CTX *context, int (*callback)(SSL *, unsigned char *, unsigned char *, EVP_CIPHER_CTX *, EVP_MAC_CTX *, int)) {
+    SSL_CTX_set_tlsext_ticket_key_evp_cb(context, callback);
+}
+static inline int hw_SSL_CTX_set_application_data(SSL_CTX *context, void *data) { return SSL_CTX_set_app_data(context, data); }
+static inline void *hw_SSL_CTX_get_application_data(const SSL_CTX *context) { return SSL_CTX_get_app_data(context); }
+static inline int hw_SSL_set_application_data(SSL *ssl, void *data) { return SSL_set_app_data(ssl, data); }
+static inline void *hw_SSL_get_application_data(const SSL *ssl) { return SSL_get_app_data(ssl); }
+static inline size_t hw_GENERAL_NAMES_count(const GENERAL_NAMES *names) {
+    return names == NULL ? 0 : (size_t)sk_GENERAL_NAME_num(names);
+}
+static inline const GENERAL_NAME *hw_GENERAL_NAMES_value(const GENERAL_NAMES *names, size_t index) {
+    return sk_GENERAL_NAME_value(names, (int)index);
+}
+static inline int hw_EVP_MAC_key_with_sha256(EVP_MAC_CTX *mac, const unsigned char *key, size_t count) {
+    OSSL_PARAM parameters[3];
+    parameters[0] = OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, (void *)key, count);
+    parameters[1] = OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)"SHA256", 0);
+    parameters[2] = OSSL_PARAM_construct_end();
+    return EVP_MAC_CTX_set_params(mac, parameters);
+}
 
 #endif

@@ -1,5 +1,5 @@
-// One TCP connection on one worker: reads into the worker's scratch buffer, writes at once and keeps only what
-// the kernel would not take. It knows bytes and no protocol; who subclasses it gives them a meaning.
+// One TCP connection on one worker, with or without TLS: reads into the worker's scratch buffer, writes at once and
+// keeps only what the kernel would not take. It knows bytes and no protocol; who subclasses it gives them a meaning.
 // Invariants: no callback is made from within a command (failures met while sending are reported at the end of
 // the turn), and none after `close` or `abort`.
 
@@ -15,30 +15,59 @@ public enum LinkOperation: Sendable {
 
 /// One TCP connection. Subclasses override the `link…` methods.
 open class Link: Endpoint {
-    private enum Phase: UInt8 { case new, connecting, open, closed }
+    private enum Phase: UInt8 {
+        case new, connecting
+        /// The TLS handshake is under way.
+        case securing
+        case open, closed
+    }
 
     private final var phase = Phase.new
     private final var isReading = true
     private final var hasReadEnd = false
+    /// False after an end that TLS does not vouch for: a FIN without close_notify, which anybody on the way can forge.
+    public private(set) final var endIsAuthentic = true
     private final var closesWhenDrained = false
     private final var shutsDownWhenDrained = false
     private final var writeFailure: SystemError?
     private final var pending = PendingBytes()
+    private final var session: TLSSession?
     /// At most so many bytes are read in one turn, so that what a slow peer cannot take stays bounded.
     public final var readLimitBytes: UInt32 = UInt32(Worker.scratchBytes)
 
     // MARK: Life
 
-    /// Takes over a connection that a listening socket gave. On an error its descriptor is closed.
-    public final func adopt(_ descriptor: Int32) throws(SystemError) {
+    /// Takes over a connection that a listening socket gave. On an error its descriptor is closed. With a context the client
+    /// has to make a TLS handshake first: `linkConnected` follows it, or `linkSecurityFailed`, or `linkFoundPlainText`.
+    public final func adopt(_ descriptor: Int32, securedBy context: TLSServerContext? = nil) throws(SystemError) {
         precondition(phase == .new)
+        if let context {
+            context.ticketKeys.rotate(nowMilliseconds: worker.now, kernel: worker.kernel)
+            do {
+                session = try TLSSession(server: context, buffers: worker.tlsBuffers)
+            } catch {
+                worker.kernel.close(descriptor, abortively: true)
+                throw .outOfMemory
+            }
+        }
         try open(descriptor, interest: Link.readingInterest)
-        phase = .open
+        phase = context == nil ? .open : .securing
     }
 
-    /// Begins to connect; `linkConnected` or `linkFailed` follows, never from within this call.
-    public final func connect(to address: SocketAddress) throws(SystemError) {
+    /// Begins to connect; `linkConnected` or `linkFailed` follows, never from within this call. With a context the server has to
+    /// prove in a TLS handshake that it goes by `serverName`, a host name or an address, before the link counts as connected;
+    /// where it does not, `linkSecurityFailed` follows.
+    public final func connect(
+        to address: SocketAddress, securedBy context: TLSClientContext? = nil, serverName: String = "", resumption: TLSResumption? = nil
+    ) throws(SystemError) {
         precondition(phase == .new)
+        if let context {
+            do {
+                session = try TLSSession(client: context, serverName: serverName, resumption: resumption, buffers: worker.tlsBuffers)
+            } catch {
+                throw .outOfMemory
+            }
+        }
         let connection = try worker.kernel.connect(to: address)
         // Writability ends the attempt, also where it has succeeded at once.
         try open(connection.descriptor, interest: [.writable])
@@ -57,6 +86,7 @@ open class Link: Endpoint {
     /// Closes in order as soon as everything pending is written. Nothing is read or reported any more, except a failure.
     public final func closeWhenDrained() {
         guard phase == .open else { return close() }
+        sayGoodbye()
         closesWhenDrained = true
         if pending.isEmpty { close() } else { pauseReading() }
     }
@@ -64,15 +94,18 @@ open class Link: Endpoint {
     /// Ends our sending as soon as everything pending is written; reading goes on.
     public final func shutdownWhenDrained() {
         guard phase == .open else { return }
+        sayGoodbye()
         shutsDownWhenDrained = true
         if pending.isEmpty { worker.kernel.shutdownWriting(descriptor) }
     }
 
     private func end(abortively: Bool) {
         guard phase != .closed else { return }
+        if !abortively, phase == .open { sayGoodbye() }
         phase = .closed
         pending.clear()
         release(abortively: abortively)
+        session = nil
     }
 
     // MARK: Sending
@@ -85,6 +118,28 @@ open class Link: Endpoint {
     @discardableResult
     public final func send(_ bytes: UnsafeRawBufferPointer) -> Int {
         guard isConnected, !bytes.isEmpty else { return 0 }
+        guard let session else { return transmit(bytes) }
+        let before = pending.count
+        guard session.encrypt(bytes) else {
+            noteWriteFailure(.protocolError)
+            return 0
+        }
+        worker.tlsBuffers.flush { transmit($0) }
+        // Encrypted bytes are not the caller's; either all of them went or some wait.
+        return pending.count > before ? 0 : bytes.count
+    }
+
+    /// Says goodbye in TLS, where there is any.
+    private func sayGoodbye() {
+        guard let session else { return }
+        session.sayGoodbye()
+        worker.tlsBuffers.flush { transmit($0) }
+    }
+
+    /// Writes bytes as they are.
+    @discardableResult
+    private func transmit(_ bytes: UnsafeRawBufferPointer) -> Int {
+        guard writeFailure == nil else { return 0 }
         guard pending.isEmpty else {
             pending.append(bytes)
             return 0
@@ -119,7 +174,7 @@ open class Link: Endpoint {
 
     /// Reports a failure that a `send` met; an override calls it too.
     open override func turnEnded() {
-        guard phase == .open, let writeFailure else { return }
+        guard phase == .open || phase == .securing, let writeFailure else { return }
         linkFailed(writeFailure, while: .writing)
     }
 
@@ -128,12 +183,14 @@ open class Link: Endpoint {
         switch worker.kernel.write(descriptor, pending.bytes) {
         case .bytes(let count):
             pending.removeFirst(count)
+            guard phase == .open else { break }
             linkProgressed(count)
         case .wouldBlock:
             return
         case .failed(let error):
             return noteWriteFailure(error)
         }
+        if phase == .securing { return updateInterest() }
         guard phase == .open, pending.isEmpty else { return }
         if closesWhenDrained { return close() }
         if shutsDownWhenDrained { worker.kernel.shutdownWriting(descriptor) }
@@ -171,6 +228,7 @@ open class Link: Endpoint {
 
     /// Reads what the peer sent before writing to it failed: an answer that came before the reset is still an answer.
     public final func readWhatIsLeft() {
+        guard session == nil else { return }
         while phase == .open {
             switch worker.kernel.read(descriptor, into: worker.scratch) {
             case .bytes(let count) where count > 0:
@@ -184,13 +242,14 @@ open class Link: Endpoint {
     private static let readingInterest: Readiness = [.readable, .peerEnded]
 
     private func updateInterest() {
-        guard phase == .open else { return }
+        guard phase == .open || phase == .securing else { return }
         var wanted: Readiness = isReading && !hasReadEnd ? Link.readingInterest : [.peerEnded, .onChange]
         if !pending.isEmpty { wanted.insert(.writable) }
         setInterest(wanted)
     }
 
     private func receive(_ readiness: Readiness) {
+        if session != nil { return receiveSecured() }
         let room = min(Int(readLimitBytes), Worker.scratchBytes)
         switch worker.kernel.read(descriptor, into: UnsafeMutableRawBufferPointer(rebasing: worker.scratch[..<room])) {
         case .bytes(0):
@@ -206,6 +265,99 @@ open class Link: Endpoint {
         }
     }
 
+    // MARK: TLS
+
+    /// A client speaks first.
+    private func beginToSecure() {
+        do {
+            _ = try goOnSecuring()
+        } catch {
+            linkSecurityFailed(error)
+        }
+    }
+
+    /// Goes on with the handshake and sends what it wants sent; true when it is done.
+    private func goOnSecuring() throws(TLSFailure) -> Bool {
+        guard let session else { return false }
+        // After a failure too: the alert tells the peer why.
+        defer { worker.tlsBuffers.flush { transmit($0) } }
+        return try session.handshake()
+    }
+
+    private func receiveSecured() {
+        let buffers = worker.tlsBuffers
+        let room = phase == .open ? min(Int(readLimitBytes), TLSBuffers.inputBytes) : TLSBuffers.inputBytes
+        switch worker.kernel.read(descriptor, into: UnsafeMutableRawBufferPointer(rebasing: buffers.input[..<room])) {
+        case .bytes(0):
+            hasReadEnd = true
+            updateInterest()
+            endIsAuthentic = false
+            if phase == .open { linkReachedEnd() } else { linkSecurityFailed(TLSFailure(.handshake, "the peer closed during the handshake")) }
+        case .bytes(let count):
+            buffers.received(count)
+            takeSecured()
+            buffers.forgetInput()
+        case .wouldBlock:
+            return
+        case .failed(let error):
+            linkFailed(error, while: .reading)
+        }
+    }
+
+    private func takeSecured() {
+        guard let session else { return }
+        if phase == .securing {
+            if !session.hasBegun, let first = worker.tlsBuffers.firstByte, TLSSession.isPlainText(first) { return foundPlainText() }
+            do {
+                guard try goOnSecuring() else { return }
+            } catch {
+                return linkSecurityFailed(error)
+            }
+            phase = .open
+            updateInterest()
+            linkConnected()
+            // Whoever is told may close; what came behind the handshake is theirs otherwise.
+            guard phase == .open else { return }
+        }
+        let (count, progress) = session.take(into: worker.scratch)
+        // TLS answers by itself to some of what it reads, such as a change of keys.
+        worker.tlsBuffers.flush { transmit($0) }
+        if count > 0 { linkReceived(UnsafeMutableRawBufferPointer(rebasing: worker.scratch[..<count])) }
+        guard phase == .open else { return }
+        switch progress {
+        case .needsMore: return
+        case .closed:
+            hasReadEnd = true
+            updateInterest()
+            linkReachedEnd()
+        case .failed(let failure): linkSecurityFailed(failure)
+        }
+    }
+
+    /// A client speaks without TLS where TLS is spoken; it can only be told in plain text.
+    private func foundPlainText() {
+        session = nil
+        worker.tlsBuffers.forgetInput()
+        phase = .open
+        updateInterest()
+        linkFoundPlainText()
+    }
+
+    /// Whether TLS protects the connection.
+    public final var isSecured: Bool { session?.isEstablished ?? false }
+
+    /// Whether a TLS record has come in part, so that something is missing should the connection end now.
+    public final var isInsideRecord: Bool { session?.isInsideRecord ?? false }
+
+    /// Facts about the TLS connection for the log; nil without one.
+    public final var security: (version: String, isResumed: Bool)? {
+        guard let session, session.isEstablished else { return nil }
+        return (session.versionName, session.isResumed)
+    }
+
+    /// The verified subject of the peer's certificate as RFC 4514 writes it; nil where it showed none.
+    public final var peerSubject: [UInt8]? { session?.peerSubject }
+
     // MARK: Events of the poller
 
     public final override func ready(_ readiness: Readiness) {
@@ -215,9 +367,13 @@ open class Link: Endpoint {
         case .connecting:
             if let error = worker.kernel.connectionError(of: descriptor) { return linkFailed(error, while: .connecting) }
             guard readiness.contains(.writable) else { return }
-            phase = .open
+            phase = session == nil ? .open : .securing
             updateInterest()
-            linkConnected()
+            if phase == .open { linkConnected() } else { beginToSecure() }
+        case .securing:
+            if readiness.contains(.writable) { flush() }
+            guard phase == .securing, writeFailure == nil else { return }
+            if !readiness.isDisjoint(with: [.readable, .peerEnded, .broken]) { receiveSecured() }
         case .open:
             if readiness.contains(.writable) { flush() }
             guard phase == .open, writeFailure == nil else { return }
@@ -234,7 +390,7 @@ open class Link: Endpoint {
 
     // MARK: What subclasses are told
 
-    /// The connection stands; bytes can be sent.
+    /// The connection stands, secured where it is to be; bytes can be sent. Not told for adopted links without TLS.
     open func linkConnected() {}
     /// Bytes came. They lie in the worker's scratch buffer, with `Worker.headroomBytes` free in front and behind, and are
     /// good until the method returns; they may be changed in place.
@@ -247,6 +403,10 @@ open class Link: Endpoint {
     open func linkProgressed(_ count: Int) {}
     /// Everything pending has been taken by the kernel.
     open func linkDrained() {}
+    /// The TLS handshake failed, or what came is no TLS. The link is still open and has to be closed.
+    open func linkSecurityFailed(_ failure: TLSFailure) {}
+    /// A client speaks plain text where TLS is spoken. What it sent is forgotten; it can be answered, in plain text.
+    open func linkFoundPlainText() {}
     /// While reading is paused: the peer has ended its sending, or the connection is broken. What it sent before may still
     /// wait to be read.
     open func linkPeerLeft(isBroken: Bool) {}

@@ -22,6 +22,10 @@ public struct SystemError: Error, Equatable, Sendable {
     public static let connectionRefused = SystemError(ECONNREFUSED)
     /// The peer's host answered nothing for as long as the kernel was told to wait.
     public static let timedOut = SystemError(ETIMEDOUT)
+    /// The peer's or our own bytes make no sense to a protocol below HTTP.
+    public static let protocolError = SystemError(EPROTO)
+    /// No memory was left.
+    public static let outOfMemory = SystemError(ENOMEM)
     /// No descriptor was left.
     public static let tooManyFiles = SystemError(EMFILE)
 

@@ -25,6 +25,8 @@ public final class Worker {
     let poller: Int32
     var wheel: TimerWheel
     let scratch: UnsafeMutableRawBufferPointer
+    /// Where TLS links encrypt and decrypt; made when the first of them needs it.
+    private(set) lazy var tlsBuffers = TLSBuffers()
     private let scratchBlock: UnsafeMutableRawBufferPointer
     private let events: UnsafeMutableBufferPointer<PollerEvent>
     private var endpoints: [Endpoint?] = []

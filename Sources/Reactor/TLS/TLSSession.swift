@@ -1,0 +1,186 @@
+// One TLS connection: what OpenSSL makes of the encrypted bytes of one link, in both directions. It knows neither
+// socket nor deadline; its link moves the bytes of `TLSBuffers`. Invariant: after a failure nothing but the alert that
+// OpenSSL made of it is sent.
+
+import COpenSSL
+
+/// How far the taking of received bytes came.
+enum TLSProgress: Equatable {
+    /// All that came is taken; more is needed.
+    case needsMore
+    /// The peer said that it will send nothing more (close_notify).
+    case closed
+    case failed(TLSFailure)
+}
+
+/// One connection's TLS.
+final class TLSSession {
+    private let ssl: OpaquePointer
+    private let buffers: TLSBuffers
+    /// Kept because OpenSSL's callbacks reach for it.
+    private let context: AnyObject
+    /// Where tickets go that let the next connection resume this one's session; clients only.
+    fileprivate let resumption: TLSResumption?
+    private(set) var isEstablished = false
+    private var hasFailed = false
+    private var hasSaidGoodbye = false
+
+    /// A server's side.
+    init(server: TLSServerContext, buffers: TLSBuffers) throws(TLSFailure) {
+        guard let ssl = SSL_new(server.defaultContext) else { throw TLSFailure(.handshake, "no memory for a TLS connection") }
+        self.ssl = ssl
+        self.buffers = buffers
+        context = server
+        resumption = nil
+        buffers.attach(to: ssl)
+        SSL_set_accept_state(ssl)
+    }
+
+    /// A client's side, for a server that goes by `serverName`: a host name, or an address.
+    init(client: TLSClientContext, serverName: String, resumption: TLSResumption?, buffers: TLSBuffers) throws(TLSFailure) {
+        guard let ssl = SSL_new(client.context) else { throw TLSFailure(.handshake, "no memory for a TLS connection") }
+        self.ssl = ssl
+        self.buffers = buffers
+        context = client
+        self.resumption = resumption
+        buffers.attach(to: ssl)
+        SSL_set_connect_state(ssl)
+        if SocketAddress(numeric: serverName, port: 0) != nil {
+            // An address is verified as such and is never sent as a name (RFC 6066 section 3).
+            X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), serverName)
+        } else {
+            _ = hw_SSL_set_server_name(ssl, serverName)
+            SSL_set_hostflags(ssl, UInt32(X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS))
+            SSL_set1_host(ssl, serverName)
+        }
+        if let resumption {
+            hw_SSL_set_application_data(ssl, Unmanaged.passUnretained(resumption).toOpaque())
+            if let session = resumption.session { print("SET", SSL_set_session(ssl, session)) }
+        }
+    }
+
+    deinit { SSL_free(ssl) }
+
+    // MARK: The handshake
+
+    /// Whether any byte of the peer's has been looked at.
+    private(set) var hasBegun = false
+
+    /// Whether a connection that begins with this byte is no TLS but text: a request's method begins with a letter, a TLS
+    /// record with a small number.
+    static func isPlainText(_ first: UInt8) -> Bool { first >= 0x41 && first <= 0x7A }
+
+    /// Goes on with the handshake; true when it is done. What has to be sent then lies in the buffers, also after a failure.
+    func handshake() throws(TLSFailure) -> Bool {
+        hasBegun = true
+        TLSErrorQueue.clear()
+        let outcome = SSL_do_handshake(ssl)
+        if outcome == 1 {
+            isEstablished = true
+            return true
+        }
+        if SSL_get_error(ssl, outcome) == SSL_ERROR_WANT_READ { return false }
+        throw fail(.handshake)
+    }
+
+    private func fail(_ moment: TLSFailure.Moment) -> TLSFailure {
+        hasFailed = true
+        buffers.forgetInput()
+        var reason = TLSErrorQueue.takeReason(fallback: "the connection broke off")
+        let verification = SSL_get_verify_result(ssl)
+        if moment == .handshake, verification != Int(X509_V_OK), let why = X509_verify_cert_error_string(verification) {
+            reason += ": \(String(cString: why))"
+        }
+        return TLSFailure(moment, reason)
+    }
+
+    // MARK: Bytes
+
+    /// Decrypts what came into `room`; returns how many bytes that made and why it stopped.
+    func take(into room: UnsafeMutableRawBufferPointer) -> (count: Int, progress: TLSProgress) {
+        var total = 0
+        while true {
+            TLSErrorQueue.clear()
+            var count = 0
+            let outcome = SSL_read_ex(ssl, room.baseAddress! + total, room.count - total, &count)
+            if outcome == 1 {
+                total += count
+                // What was read at once fits the room together with a record begun before, so there is always some left.
+                precondition(total < room.count, "more decrypted bytes than encrypted ones")
+                continue
+            }
+            switch SSL_get_error(ssl, outcome) {
+            case SSL_ERROR_WANT_READ: return (total, .needsMore)
+            case SSL_ERROR_ZERO_RETURN: return (total, .closed)
+            default: return (total, .failed(fail(.record)))
+            }
+        }
+    }
+
+    /// Encrypts bytes into the buffers. False when that is not possible any more.
+    func encrypt(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        guard !hasFailed, !hasSaidGoodbye, !bytes.isEmpty else { return false }
+        TLSErrorQueue.clear()
+        var written = 0
+        // The buffers take everything, so that either all is encrypted at once or the connection is broken.
+        guard SSL_write_ex(ssl, bytes.baseAddress!, bytes.count, &written) == 1, written == bytes.count else {
+            _ = fail(.record)
+            return false
+        }
+        return true
+    }
+
+    /// Says that nothing more will be sent (close_notify); the words then lie in the buffers.
+    func sayGoodbye() {
+        guard isEstablished, !hasFailed, !hasSaidGoodbye else { return }
+        hasSaidGoodbye = true
+        TLSErrorQueue.clear()
+        SSL_shutdown(ssl)
+    }
+
+    // MARK: What is known of it
+
+    /// Whether a record has come in part.
+    var isInsideRecord: Bool { SSL_has_pending(ssl) == 1 }
+
+    /// Whether an earlier session was resumed.
+    var isResumed: Bool { SSL_session_reused(ssl) == 1 }
+
+    /// `TLSv1.3` or `TLSv1.2`.
+    var versionName: String { String(cString: SSL_get_version(ssl)) }
+
+    /// The subject of the certificate that the peer showed and that was verified, as RFC 4514 writes it; nil without one.
+    var peerSubject: [UInt8]? {
+        guard SSL_get_verify_result(ssl) == Int(X509_V_OK), let certificate = SSL_get0_peer_certificate(ssl) else { return nil }
+        guard let bio = BIO_new(BIO_s_mem()) else { return nil }
+        defer { BIO_free(bio) }
+        let flags = hw_XN_FLAG_RFC2253()
+        guard X509_NAME_print_ex(bio, X509_get_subject_name(certificate), 0, flags) >= 0 else { return nil }
+        var text = [UInt8](repeating: 0, count: 1024)
+        let count = BIO_read(bio, &text, Int32(text.count))
+        return count > 0 ? Array(text[..<Int(count)]) : nil
+    }
+}
+
+/// Sessions that connections to one server may resume, on one worker.
+public final class TLSResumption {
+    fileprivate(set) var session: OpaquePointer?
+
+    /// Nothing to resume yet.
+    public init() {}
+
+    deinit { SSL_SESSION_free(session) }
+
+    /// Takes a session over; the latest one is the one to resume.
+    fileprivate func keep(_ session: OpaquePointer) {
+        SSL_SESSION_free(self.session)
+        self.session = session
+    }
+
+    /// OpenSSL calls this when a server has sent a ticket, for TLS 1.3 long after the handshake.
+    static let received: @convention(c) (OpaquePointer?, OpaquePointer?) -> Int32 = { ssl, session in
+        guard let session, let pointer = hw_SSL_get_application_data(ssl) else { return 0 }
+        Unmanaged<TLSResumption>.fromOpaque(pointer).takeUnretainedValue().keep(session)
+        return 1
+    }
+}

@@ -1,0 +1,93 @@
+// Certificates for the tests, made by the `openssl` program in a folder of their own, once for all tests.
+
+import Foundation
+import Reactor
+
+/// A small authority and what it has signed.
+struct Certificates {
+    static let shared = Certificates()
+
+    let folder: String
+
+    private init() {
+        folder = NSTemporaryDirectory() + "heartwire-certificates-\(UUID().uuidString)"
+        try! FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        makeAuthority("authority")
+        makeAuthority("stranger")
+        make("localhost", names: "DNS:localhost,IP:127.0.0.1")
+        make("wild", names: "DNS:*.example.test,DNS:example.test")
+        make("other", names: "DNS:other.test")
+        make("rsa", names: "DNS:localhost,IP:127.0.0.1", key: ["-newkey", "rsa:2048"])
+        make("expired", names: "DNS:localhost", days: ["-not_before", "20200101000000Z", "-not_after", "20200201000000Z"])
+        make("client", names: "DNS:client.test", subject: "/O=Ämter \\/CN=Klient, der \"erste\"")
+        make("forged", names: "DNS:localhost", authority: "stranger")
+        run("pkey", "-in", path("localhost.key"), "-aes256", "-passout", "pass:secret", "-out", path("encrypted.key"))
+    }
+
+    func path(_ name: String) -> String { folder + "/" + name }
+
+    func identity(_ name: String) -> TLSIdentityFiles {
+        TLSIdentityFiles(certificateFile: path(name + ".pem"), keyFile: path(name + ".key"))
+    }
+
+    private func makeAuthority(_ name: String) {
+        run(
+            "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", path(name + ".key"), "-out",
+            path(name + ".pem"), "-days", "30", "-subj", "/CN=\(name)")
+    }
+
+    private func make(
+        _ name: String, names: String, subject: String? = nil, key: [String] = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"],
+        authority: String = "authority", days: [String] = ["-days", "30"]
+    ) {
+        let request = path(name + ".csr")
+        run(["req", "-new", "-utf8", "-nodes", "-keyout", path(name + ".key"), "-out", request, "-subj", subject ?? "/CN=\(name)"] + key)
+        let extensions = path(name + ".ext")
+        try! "subjectAltName=\(names)\n".write(toFile: extensions, atomically: true, encoding: .utf8)
+        let arguments =
+            days.first == "-days"
+            ? ["x509", "-req", "-in", request, "-CA", path(authority + ".pem"), "-CAkey", path(authority + ".key"), "-CAcreateserial",
+                "-extfile", extensions, "-out", path(name + ".pem")] + days
+            : []
+        if arguments.isEmpty { makeExpired(name, request: request, extensions: extensions, authority: authority) } else { run(arguments) }
+    }
+
+    /// `openssl x509` of OpenSSL 3.0 cannot make a certificate of the past; `openssl ca` can.
+    private func makeExpired(_ name: String, request: String, extensions: String, authority: String) {
+        let configuration = path("ca.conf")
+        try! """
+            [ca]
+            default_ca = here
+            [here]
+            database = \(path("index.txt"))
+            serial = \(path("serial.txt"))
+            new_certs_dir = \(folder)
+            default_md = sha256
+            policy = any
+            unique_subject = no
+            [any]
+            commonName = supplied
+            """.write(toFile: configuration, atomically: true, encoding: .utf8)
+        try! "".write(toFile: path("index.txt"), atomically: true, encoding: .utf8)
+        try! "1000\n".write(toFile: path("serial.txt"), atomically: true, encoding: .utf8)
+        run(
+            "ca", "-batch", "-notext", "-config", configuration, "-in", request, "-cert", path(authority + ".pem"), "-keyfile",
+            path(authority + ".key"), "-extfile", extensions, "-startdate", "20200101000000Z", "-enddate", "20200201000000Z", "-out",
+            path(name + ".pem"))
+    }
+
+    private func run(_ arguments: String...) { run(arguments) }
+
+    private func run(_ arguments: [String]) {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/openssl")
+        process.arguments = arguments
+        let complaints = Pipe()
+        process.standardError = complaints
+        process.standardOutput = Pipe()
+        try! process.run()
+        let text = complaints.fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        precondition(process.terminationStatus == 0, "openssl \(arguments.joined(separator: " ")): \(String(decoding: text, as: UTF8.self))")
+    }
+}
