@@ -17,7 +17,8 @@
 
 static inline long hw_SSL_CTX_set_mode(SSL_CTX *context, long mode) { return SSL_CTX_set_mode(context, mode); }
 static inline void hw_SSL_CTX_set_house_options(SSL_CTX *context) {
-    SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
+    SSL_CTX_set_options(
+        context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
 }
 static inline unsigned long hw_XN_FLAG_RFC2253(void) { return XN_FLAG_RFC2253; }
 static inline long hw_SSL_CTX_set_session_cache_mode(SSL_CTX *context, long mode) {

@@ -10,13 +10,19 @@ extension Interpreter {
 
     mutating func readUpstream(_ block: [Statement], into upstream: inout Upstream) {
         var result = upstream
+        var security = ServerSecurity()
         interpret(block, in: .upstream) { interpreter, directive, statement in
+            if case .block(.upstreamTLS) = directive.meaning {
+                result.tls = interpreter.readUpstreamTLS(statement)
+                security.block = statement.name
+                return
+            }
             let word = statement.arguments[0]
             switch directive.meaning {
             case .upstreamNumber(let path, let quantity):
                 if let value = interpreter.read(quantity, word) { result[keyPath: path] = value }
             case .server:
-                for word in statement.arguments { interpreter.addServer(word, to: &result.servers) }
+                for word in statement.arguments { interpreter.addServer(word, to: &result.servers, &security) }
             case .balance:
                 let choices: KeyValuePairs<String, Upstream.Balance> = [
                     "round_robin": .roundRobin, "least_connections": .leastConnections,
@@ -32,12 +38,27 @@ extension Interpreter {
                 preconditionFailure("the table puts \(directive.name) into upstreams, where nothing reads it")
             }
         }
+        if let block = security.block, security.isSecure == false {
+            error(block, "these servers are spoken to in plain HTTP; write https:// before their addresses")
+        }
+        if security.isSecure == true, result.tls == nil { result.tls = UpstreamTLS() }
         upstream = result
     }
 
-    mutating func addServer(_ word: Word, to servers: inout [Upstream.Server]) {
+    /// Whether servers of one upstream are `https://`, which they must be all or none.
+    struct ServerSecurity {
+        var isSecure: Bool?
+        /// The upstream's `tls` block.
+        var block: Word?
+    }
+
+    mutating func addServer(_ word: Word, to servers: inout [Upstream.Server], _ security: inout ServerSecurity) {
         do throws(Malformed) {
-            let server = try Endpoint.server(word.text)
+            let (server, isSecure) = try Endpoint.server(word.text)
+            if let others = security.isSecure, others != isSecure {
+                error(word, "the servers of one upstream are all http:// or all https://")
+            }
+            security.isSecure = isSecure
             if servers.contains(server) {
                 error(word, "the server \(server) is named twice")
             } else {

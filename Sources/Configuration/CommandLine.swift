@@ -65,6 +65,9 @@ public enum CommandLine {
             options: [
                 Option(name: "upstream", value: "URL", isRequired: true),
                 Option(name: "listen", value: "HOST:PORT", isRequired: true),
+                Option(name: "tls-certificate", value: "FILE"),
+                Option(name: "tls-key", value: "FILE"),
+                Option(name: "upstream-ca", value: "FILE"),
                 Option(name: "heartbeat", value: "DURATION|off"),
                 Option(name: "bearer-from", value: "query:NAME|cookie:NAME", isRepeatable: true),
                 Option(name: "workers", value: "N"),
@@ -151,11 +154,14 @@ public enum CommandLine {
     private static func configuration(_ values: [String: [String]]) throws(UsageError) -> Configuration {
         var configuration = Configuration()
         configuration.listeners = [try listener(values["listen"]?.last ?? "")]
-        let server: Upstream.Server
-        do throws(Malformed) { server = try Endpoint.server(values["upstream"]?.last ?? "") } catch {
-            throw UsageError(description: "--upstream: \(printable(error.message))")
+        switch (values["tls-certificate"]?.last, values["tls-key"]?.last) {
+        case (let certificate?, let key?):
+            configuration.listeners[0].tls = ListenerTLS(certificates: [Certificate(certificateFile: certificate, keyFile: key)])
+        case (nil, nil): break
+        case (_?, nil): throw UsageError(description: "--tls-certificate needs --tls-key FILE beside it")
+        case (nil, _?): throw UsageError(description: "--tls-key needs --tls-certificate FILE beside it")
         }
-        configuration.upstreams = [Upstream(name: server.description, servers: [server])]
+        configuration.upstreams = [try upstream(values["upstream"]?.last ?? "", authorityFile: values["upstream-ca"]?.last)]
         var route = Route(upstreamIndex: 0)
         if let text = values["heartbeat"]?.last {
             let quantity = DirectiveTable.heartbeatInterval
@@ -169,6 +175,21 @@ public enum CommandLine {
         if let text = values["stream-log"]?.last { configuration.streamLog = log(text) }
         if let text = values["access-log"]?.last { configuration.accessLog = log(text) }
         return configuration
+    }
+
+    private static func upstream(_ text: String, authorityFile: String?) throws(UsageError) -> Upstream {
+        let server: Upstream.Server
+        let isSecure: Bool
+        do throws(Malformed) { (server, isSecure) = try Endpoint.server(text) } catch {
+            throw UsageError(description: "--upstream: \(printable(error.message))")
+        }
+        guard isSecure else {
+            if authorityFile != nil { throw UsageError(description: "--upstream-ca means nothing without an https:// upstream") }
+            return Upstream(name: server.description, servers: [server])
+        }
+        var tls = UpstreamTLS()
+        tls.authorityFile = authorityFile
+        return Upstream(name: "https://\(server)", servers: [server], tls: tls)
     }
 
     private static func read(sources words: [String]) throws(UsageError) -> [TokenSource] {

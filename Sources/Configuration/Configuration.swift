@@ -69,11 +69,18 @@ public struct Listener: Sendable, Hashable, CustomStringConvertible {
     public var host: String
     /// The TCP port.
     public var port: UInt16
+    /// How TLS is spoken; nil for plain HTTP.
+    public var tls: ListenerTLS?
+    /// Where every request is sent on to, instead of being served: this port, over HTTPS; nil where requests are served.
+    public var redirectPort: UInt16?
+    /// How long browsers shall come over HTTPS only, in seconds (RFC 6797); nil for saying nothing.
+    public var strictTransportSecuritySeconds: Int?
 
     /// Makes an address from its parts.
-    public init(host: String, port: UInt16) {
+    public init(host: String, port: UInt16, tls: ListenerTLS? = nil) {
         self.host = host
         self.port = port
+        self.tls = tls
     }
 
     /// The address as it is written in a configuration: `127.0.0.1:8080`, `[::1]:8080`, `*:8080`.

@@ -9,10 +9,28 @@ typealias Setting<Root, Value> = any WritableKeyPath<Root, Value> & Sendable
 
 /// Where a directive may stand.
 enum Scope: String, Sendable, CaseIterable {
-    case top, limits, timeouts, upstream, route
+    case top, listen, listenTLS, upstream, upstreamTLS, route, limits, timeouts
 
     /// The scope as a message calls it.
-    var phrase: String { self == .top ? "at the top level" : "in \(self == .upstream ? "an" : "a") '\(rawValue)' block" }
+    var phrase: String {
+        switch self {
+        case .top: "at the top level"
+        case .listenTLS: "in the 'tls' block of a listener"
+        case .upstreamTLS: "in the 'tls' block of an upstream"
+        case .upstream: "in an 'upstream' block"
+        case .listen, .route, .limits, .timeouts: "in a '\(rawValue)' block"
+        }
+    }
+
+    /// The heading of its section in the reference.
+    var title: String {
+        switch self {
+        case .top: "Top level"
+        case .listenTLS: "tls of a listener"
+        case .upstreamTLS: "tls of an upstream"
+        case .listen, .upstream, .route, .limits, .timeouts: rawValue
+        }
+    }
 }
 
 /// One directive.
@@ -28,6 +46,11 @@ struct Directive: Sendable {
         case listen, fingerprintKey, trustedProxies
         case server, balance, streamSilenceTimeout
         case routeUpstream, heartbeat, heartbeatComment, opening, hostField
+        case redirectToHTTPS, strictTransportSecurity
+        case certificate, minimumVersion, clientCertificates, clientSubjectField, ticketLifetime
+        case listenerTLSText(Setting<ListenerTLS, String?>)
+        case upstreamTLSText(Setting<UpstreamTLS, String?>)
+        case serverName, verification
         case bearerFrom, bearerMissing, bearerConflict, bearerLimit, realm
     }
 
@@ -48,8 +71,12 @@ struct Directive: Sendable {
     var argumentCount: ClosedRange<Int> {
         switch meaning {
         case .limit, .timeout, .general, .upstreamNumber, .log, .fingerprintKey, .balance, .streamSilenceTimeout,
-            .heartbeatComment, .opening, .hostField, .bearerMissing, .bearerConflict, .bearerLimit, .realm:
+            .heartbeatComment, .opening, .hostField, .bearerMissing, .bearerConflict, .bearerLimit, .realm,
+            .strictTransportSecurity, .minimumVersion, .clientCertificates, .clientSubjectField, .ticketLifetime, .listenerTLSText,
+            .upstreamTLSText, .serverName, .verification:
             1...1
+        case .redirectToHTTPS: 0...1
+        case .certificate: scope == .listenTLS ? 2...3 : 2...2
         case .block(let scope): scope == .upstream || scope == .route ? 1...1 : 0...0
         case .listen, .trustedProxies, .server, .routeUpstream: 1...64
         case .heartbeat: 1...3
@@ -66,6 +93,8 @@ struct Directive: Sendable {
         case .streamSilenceTimeout: DirectiveTable.streamSilence
         case .heartbeat: DirectiveTable.heartbeatInterval
         case .bearerLimit: DirectiveTable.bearerBytes
+        case .strictTransportSecurity: DirectiveTable.strictTransportSecurity
+        case .ticketLifetime: DirectiveTable.ticketLifetime
         default: nil
         }
     }
@@ -74,6 +103,8 @@ struct Directive: Sendable {
 enum DirectiveTable {
     static let heartbeatInterval = Quantity.milliseconds(100...3_600_000)
     static let streamSilence = Quantity.milliseconds(100...86_400_000)
+    static let strictTransportSecurity = Quantity.milliseconds(0...63_072_000_000)
+    static let ticketLifetime = Quantity.milliseconds(600_000...604_800_000)
     static let bearerBytes = Quantity.bytes(16...65_536)
     static let fingerprintKeyBytes = 16...256
     static let heartbeatCommentBytes = 256
@@ -82,7 +113,7 @@ enum DirectiveTable {
     static let nameBytes = 64
 
     /// Every directive, in the order of the reference.
-    static let all: [Directive] = top + limits + timeouts + upstream + route
+    static let all: [Directive] = top + listen + listenTLS + upstream + upstreamTLS + route + limits + timeouts
 
     /// The directives of a scope.
     static func directives(in scope: Scope) -> [Directive] { all.filter { $0.scope == scope } }
@@ -135,7 +166,7 @@ enum DirectiveTable {
 
     private static let top: [Directive] = [
         Directive(
-            name: "listen", scope: .top, syntax: "ADDRESS...", meaning: .listen, defaultText: "(required)",
+            name: "listen", scope: .top, syntax: "ADDRESS... [{ ... }]", meaning: .listen, defaultText: "(required)",
             summary: "Accepts clients on these addresses.", isRepeatable: true),
         Directive(
             name: "upstream", scope: .top, syntax: "NAME { ... }", meaning: .block(.upstream),
@@ -170,6 +201,63 @@ enum DirectiveTable {
             summary: "How long the proxy waits for a client."),
     ]
 
+    private static let listen: [Directive] = [
+        Directive(
+            name: "tls", scope: .listen, syntax: "{ ... }", meaning: .block(.listenTLS), defaultText: "(plain HTTP)",
+            summary: "Speaks TLS on these addresses."),
+        Directive(
+            name: "redirect_to_https", scope: .listen, syntax: "[PORT]", meaning: .redirectToHTTPS, defaultText: "(requests are served)",
+            summary: "Answers every request 308: the same over HTTPS, on port 443 or PORT."),
+        Directive(
+            name: "strict_transport_security", scope: .listen, syntax: "DURATION", meaning: .strictTransportSecurity,
+            defaultText: "(nothing is said)", summary: "How long browsers shall come over HTTPS only (RFC 6797)."),
+    ]
+
+    private static let listenTLS: [Directive] = [
+        Directive(
+            name: "certificate", scope: .listenTLS, syntax: "FILE KEYFILE [STAPLEFILE]", meaning: .certificate, defaultText: "(required)",
+            summary: "A certificate with its chain, its key, and an OCSP response to staple.", isRepeatable: true),
+        Directive(
+            name: "minimum_version", scope: .listenTLS, syntax: "1.2|1.3", meaning: .minimumVersion, defaultText: "1.2",
+            summary: "The oldest version of TLS that is spoken."),
+        Directive(
+            name: "ciphers", scope: .listenTLS, syntax: "LIST", meaning: .listenerTLSText(\.ciphers),
+            defaultText: "(ECDHE with AES-GCM or ChaCha20)", summary: "OpenSSL's list of ciphers for TLS 1.2."),
+        Directive(
+            name: "ciphersuites", scope: .listenTLS, syntax: "LIST", meaning: .listenerTLSText(\.ciphersuites),
+            defaultText: "(OpenSSL's own)", summary: "OpenSSL's list of cipher suites for TLS 1.3."),
+        Directive(
+            name: "groups", scope: .listenTLS, syntax: "LIST", meaning: .listenerTLSText(\.groups),
+            defaultText: "(X25519, P-256, P-384)", summary: "OpenSSL's list of groups for the key exchange."),
+        Directive(
+            name: "client_certificates", scope: .listenTLS, syntax: "off|optional|required", meaning: .clientCertificates,
+            defaultText: "off", summary: "Whether clients are asked for a certificate."),
+        Directive(
+            name: "client_authority", scope: .listenTLS, syntax: "FILE", meaning: .listenerTLSText(\.clientAuthorityFile),
+            defaultText: "(none)", summary: "The authorities whose client certificates are accepted."),
+        Directive(
+            name: "client_subject_field", scope: .listenTLS, syntax: "NAME", meaning: .clientSubjectField, defaultText: "(none)",
+            summary: "The field in which servers are told the subject of the client's certificate."),
+        Directive(
+            name: "ticket_lifetime", scope: .listenTLS, syntax: "DURATION", meaning: .ticketLifetime, defaultText: "12h",
+            summary: "How long a key protects new session tickets; for as long again it is accepted."),
+    ]
+
+    private static let upstreamTLS: [Directive] = [
+        Directive(
+            name: "authority", scope: .upstreamTLS, syntax: "FILE", meaning: .upstreamTLSText(\.authorityFile),
+            defaultText: "(the system's)", summary: "The authorities that are trusted."),
+        Directive(
+            name: "certificate", scope: .upstreamTLS, syntax: "FILE KEYFILE", meaning: .certificate, defaultText: "(none)",
+            summary: "Our own certificate with its chain, and its key."),
+        Directive(
+            name: "server_name", scope: .upstreamTLS, syntax: "NAME", meaning: .serverName, defaultText: "(each server's host)",
+            summary: "The name that is asked for and that servers have to prove."),
+        Directive(
+            name: "verification", scope: .upstreamTLS, syntax: "on|insecure_off", meaning: .verification, defaultText: "on",
+            summary: "Whether servers have to prove who they are."),
+    ]
+
     private static let limits: [Directive] = [
         limit("request_head", \.requestHeadBytes, .bytes(1_024...1_048_576), "The size of a request head; more is answered 431."),
         limit("request_fields", \.requestFields, .count(1...1_000), "The fields of a request; more are answered 431."),
@@ -186,6 +274,7 @@ enum DirectiveTable {
 
     private static let timeouts: [Directive] = [
         timeout("request_head", \.requestHeadMilliseconds, .milliseconds(100...hour), "How long a client may take to send a request head; then 408, or without an answer if not a byte of it came."),
+        timeout("handshake", \.handshakeMilliseconds, .milliseconds(100...hour), "How long a TLS handshake may take, with a client or a server."),
         timeout("keep_alive", \.keepAliveMilliseconds, .milliseconds(100...day), "How long a client's connection may be idle between requests."),
         timeout("request_body", \.requestBodyMilliseconds, .milliseconds(100...day), "How long a request body may go without a byte; then 408."),
         timeout("client_stall", \.clientStallMilliseconds, .milliseconds(100...day), "How long a client may take nothing while bytes wait for it; then it is closed."),
@@ -219,6 +308,9 @@ enum DirectiveTable {
         upstreamNumber(
             "failure_cooldown", \.failureCooldownMilliseconds, .milliseconds(0...hour),
             "How long a server that could not be reached is passed over."),
+        Directive(
+            name: "tls", scope: .upstream, syntax: "{ ... }", meaning: .block(.upstreamTLS), defaultText: "(as below)",
+            summary: "How servers at https:// are spoken to."),
     ]
 
     private static let route: [Directive] = [

@@ -18,20 +18,20 @@ enum Endpoint {
         return Listener(host: host.isEmpty || host == "*" ? "*" : try checked(host: host, in: text), port: port)
     }
 
-    /// `HOST:PORT`, `[IPv6]:PORT` or `http://HOST[:PORT][/]`.
-    static func server(_ text: String) throws(Malformed) -> Upstream.Server {
+    /// `HOST:PORT`, `[IPv6]:PORT`, `http://HOST[:PORT][/]` or `https://HOST[:PORT][/]`, and whether it is the last.
+    static func server(_ text: String) throws(Malformed) -> (server: Upstream.Server, isSecure: Bool) {
         var rest = Substring(text)
         var defaultPort: UInt16?
+        var isSecure = false
         if let end = text.firstRange(of: "://") {
             let scheme = text[..<end.lowerBound].lowercased()
-            if scheme == "https" {
-                throw Malformed(message: "\(quoted(redacted(text))): TLS to upstreams is not in this version; use http:// to a server nearby, or a local TLS tunnel")
-            }
-            guard scheme == "http" else {
-                throw Malformed(message: "\(quoted(redacted(text))): the scheme \(quoted(scheme)) is not supported; write http://HOST:PORT")
+            guard scheme == "http" || scheme == "https" else {
+                throw Malformed(
+                    message: "\(quoted(redacted(text))): the scheme \(quoted(scheme)) is not supported; write http://HOST:PORT or https://HOST:PORT")
             }
             rest = text[end.upperBound...]
-            defaultPort = 80
+            isSecure = scheme == "https"
+            defaultPort = isSecure ? 443 : 80
         }
         if rest.contains("@") {
             throw Malformed(message: "a server's address cannot hold a user name or a password")
@@ -42,7 +42,7 @@ enum Endpoint {
         }
         let (host, port) = try split(String(rest), defaultPort: defaultPort)
         if host.isEmpty || host == "*" { throw Malformed(message: "\(quoted(text)) names no host; write HOST:PORT") }
-        return Upstream.Server(host: try checked(host: host, in: text), port: port)
+        return (Upstream.Server(host: try checked(host: host, in: text), port: port), isSecure)
     }
 
     /// Whether a text is a plain name of an upstream: a letter or digit, then letters, digits, `_` and `-`.

@@ -34,9 +34,14 @@ enum Help {
 
         Usage: heartwire proxy --upstream URL --listen HOST:PORT [OPTIONS]
 
-          --upstream URL           the server: http://HOST:PORT or HOST:PORT (required)
+          --upstream URL           the server: HOST:PORT, http://HOST:PORT or
+                                   https://HOST:PORT (required)
           --listen HOST:PORT       where clients connect; *:PORT is every address of the
                                    machine (required)
+          --tls-certificate FILE   speak TLS to clients: the certificate with its chain
+          --tls-key FILE           and its key, in PEM, not encrypted
+          --upstream-ca FILE       trust these authorities for an https:// server, not
+                                   the system's
           --heartbeat DURATION     after how long a silence an event stream gets a
                                    comment: 100ms to 1h, or off (default 15s)
           --bearer-from query:NAME
@@ -50,8 +55,9 @@ enum Help {
           --access-log FILE|-|off  a JSON line for every other exchange (default off)
           --help                   this text
 
-        SIGUSR1 reopens the log files. For more than one server, routes, limits and
-        timeouts, write a configuration file: see 'heartwire run --help'.
+        SIGUSR1 reopens the log files, SIGHUP reads certificates anew. For more than one
+        server, routes, limits and timeouts, write a configuration file: see 'heartwire
+        run --help'.
 
         Example: a page opens new EventSource("/events?access_token=..."), the server
         on port 9000 wants "Authorization: Bearer ...":
@@ -71,7 +77,7 @@ enum Help {
                            conf/README.md the reference (required)
           --help           this text
 
-        SIGUSR1 reopens the log files.
+        SIGUSR1 reopens the log files, SIGHUP reads certificates anew.
 
         Example:
           heartwire run --config conf/heartwire.conf
@@ -79,8 +85,9 @@ enum Help {
         """
 
     static let check = """
-        Reads a configuration file, tells all errors and warnings with their places, and
-        runs nothing. Ends with 0 if the file can be used, with 78 if not.
+        Reads a configuration file and the certificates that it names, tells all errors
+        and warnings, and runs nothing. Ends with 0 if the file can be used, with 78 if
+        not.
 
         Usage: heartwire check --config FILE
 

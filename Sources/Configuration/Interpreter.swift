@@ -86,6 +86,7 @@ struct Interpreter {
                 "this is one word too many for '\(directive.name)'; \(usage)")
             return false
         }
+        if case .listen = directive.meaning { return true }
         if case .block = directive.meaning {
             if statement.block == nil { report.error(statement.name, "'\(directive.name)' needs a block; \(usage)") }
             return statement.block != nil
@@ -116,6 +117,8 @@ struct Interpreter {
 
     mutating func error(_ word: Word, _ message: String) { report.error(word, message) }
 
+    mutating func warn(_ word: Word, _ message: String) { report.warning(word, message) }
+
     // MARK: The top level
 
     private mutating func apply(_ directive: Directive, _ statement: Statement) {
@@ -131,7 +134,8 @@ struct Interpreter {
         case .log(let path):
             applyLog(path, statement.arguments[0])
         case .listen:
-            for word in statement.arguments { applyListener(word) }
+            let draft = readListen(statement)
+            for word in statement.arguments { applyListener(word, draft) }
         case .fingerprintKey:
             applyFingerprintKey(statement.arguments[0])
         case .trustedProxies:
@@ -162,14 +166,17 @@ struct Interpreter {
         }
     }
 
-    private mutating func applyListener(_ word: Word) {
+    private mutating func applyListener(_ word: Word, _ draft: ListenerDraft) {
         do throws(Malformed) {
-            let listener = try Endpoint.listener(word.text)
+            var listener = try Endpoint.listener(word.text)
             if let first = listenerWords[listener] {
                 report.error(word, "\(listener) is already listened on, line \(first.line)")
                 return
             }
             listenerWords[listener] = word
+            listener.tls = draft.tls
+            listener.redirectPort = draft.redirectPort
+            listener.strictTransportSecuritySeconds = draft.strictTransportSecuritySeconds
             configuration.listeners.append(listener)
         } catch { report.error(word, error.message) }
     }
@@ -242,11 +249,13 @@ struct Interpreter {
             return nil
         }
         var servers: [Upstream.Server] = []
-        for word in words { addServer(word, to: &servers) }
+        var security = ServerSecurity()
+        for word in words { addServer(word, to: &servers, &security) }
         guard servers.count == words.count else { return nil }
-        let name = servers.map(\.description).joined(separator: ",")
+        let isSecure = security.isSecure == true
+        let name = (isSecure ? "https://" : "") + servers.map(\.description).joined(separator: ",")
         if let index = configuration.upstreams.firstIndex(where: { $0.name == name }) { return index }
-        configuration.upstreams.append(Upstream(name: name, servers: servers))
+        configuration.upstreams.append(Upstream(name: name, servers: servers, tls: isSecure ? UpstreamTLS() : nil))
         return configuration.upstreams.count - 1
     }
 

@@ -54,6 +54,8 @@ public struct Limits: Sendable, Equatable {
 public struct Timeouts: Sendable, Equatable {
     /// From the first byte of a request head, or from the connection, to the head's end, in milliseconds; then 408.
     public var requestHeadMilliseconds: Int
+    /// How long a TLS handshake may take, on either side, in milliseconds.
+    public var handshakeMilliseconds: Int
     /// How long a connection may be idle between two requests, in milliseconds.
     public var keepAliveMilliseconds: Int
     /// How long a request body may go without a byte, in milliseconds; then 408.
@@ -64,11 +66,13 @@ public struct Timeouts: Sendable, Equatable {
     /// Makes timeouts; whatever is left out has its documented default (conf/README.md).
     public init(
         requestHeadMilliseconds: Int = 10_000,
+        handshakeMilliseconds: Int = 10_000,
         keepAliveMilliseconds: Int = 75_000,
         requestBodyMilliseconds: Int = 60_000,
         clientStallMilliseconds: Int = 60_000
     ) {
         self.requestHeadMilliseconds = requestHeadMilliseconds
+        self.handshakeMilliseconds = handshakeMilliseconds
         self.keepAliveMilliseconds = keepAliveMilliseconds
         self.requestBodyMilliseconds = requestBodyMilliseconds
         self.clientStallMilliseconds = clientStallMilliseconds

@@ -25,6 +25,8 @@ public struct Upstream: Sendable, Equatable {
     public var idleConnectionMilliseconds: Int
     /// How long a server that could not be reached is passed over, in milliseconds.
     public var failureCooldownMilliseconds: Int
+    /// How its servers are spoken to in TLS; nil for plain HTTP.
+    public var tls: UpstreamTLS?
 
     /// How the server of a request is chosen.
     public enum Balance: Sendable, Equatable {
@@ -34,7 +36,7 @@ public struct Upstream: Sendable, Equatable {
         case leastConnections
     }
 
-    /// One server: a host and a port, spoken to in plain HTTP/1.1.
+    /// One server: a host and a port.
     public struct Server: Sendable, Hashable, CustomStringConvertible {
         /// A name, an IPv4 address, or an IPv6 address without brackets.
         public var host: String
@@ -62,7 +64,8 @@ public struct Upstream: Sendable, Equatable {
         streamSilenceTimeoutMilliseconds: Int? = nil,
         idleConnections: Int = 32,
         idleConnectionMilliseconds: Int = 4_000,
-        failureCooldownMilliseconds: Int = 2_000
+        failureCooldownMilliseconds: Int = 2_000,
+        tls: UpstreamTLS? = nil
     ) {
         self.name = name
         self.servers = servers
@@ -74,5 +77,6 @@ public struct Upstream: Sendable, Equatable {
         self.idleConnections = idleConnections
         self.idleConnectionMilliseconds = idleConnectionMilliseconds
         self.failureCooldownMilliseconds = failureCooldownMilliseconds
+        self.tls = tls
     }
 }

@@ -127,7 +127,7 @@ struct ErrorTests {
             (top("listen bü:1"), "5:8 'bü' cannot be the name of a host; write an international name in its xn-- form"),
             (upstream("server c"), "7:9 'c' has no port"),
             (upstream("server c:1 b:2"), "7:13 the server b:2 is named twice"),
-            (upstream("server https://c"), "7:9 'https://c': TLS to upstreams is not in this version"),
+            (upstream("server https://c"), "7:9 the servers of one upstream are all http:// or all https://"),
             (upstream("server ftp://c"), "7:9 'ftp://c': the scheme 'ftp' is not supported"),
             (upstream("server http://u:p@c"), "7:9 a server's address cannot hold a user name or a password"),
             (upstream("server http://c/x"), "7:9 a server's address cannot hold a path ('/x')"),

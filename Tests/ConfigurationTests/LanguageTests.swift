@@ -130,7 +130,7 @@ struct LanguageTests {
         let text = """
             listen 127.0.0.1
             upstream u {
-                server https://a
+                server ftp://a
                 balance round_robbin
             }
             route /a {
@@ -143,7 +143,7 @@ struct LanguageTests {
         #expect(
             brief(diagnostics(text)) == [
                 "1:8 '127.0.0.1' has no port; write HOST:PORT",
-                "3:12 'https://a': TLS to upstreams is not in this version; use http:// to a server nearby, or a local TLS tunnel",
+                "3:12 'ftp://a': the scheme 'ftp' is not supported; write http://HOST:PORT or https://HOST:PORT",
                 "4:13 'round_robbin' is none of round_robin, least_connections; did you mean 'round_robin'?",
                 "7:14 there is no upstream 'v'; did you mean 'u'?",
                 "8:15 the duration '15' has no unit: write 15s, or 15ms, 15m, 15h",

@@ -22,7 +22,7 @@ private func reference() throws -> String {
 
 /// The cells of the rows of the table of directives in one section.
 private func rows(of scope: Scope, in text: String) -> [[String]] {
-    let title = scope == .top ? "## Top level" : "## \(scope.rawValue)"
+    let title = "## \(scope.title)"
     let lines = text.components(separatedBy: "\n")
     guard let start = lines.firstIndex(of: title) else { return [] }
     let section = lines[(start + 1)...].prefix { !$0.hasPrefix("## ") }
@@ -114,10 +114,12 @@ struct ReferenceTests {
     private func fileWith(_ line: String, in scope: Scope) -> String {
         func block(_ name: Scope, _ rest: String) -> String { rest + (scope == name ? "\n\(line)" : "") }
         return """
-            listen a:1
+            listen a:1 {
+            \(block(.listen, "tls {\n\(block(.listenTLS, "certificate c k"))\n}"))
+            }
             \(block(.top, ""))
             upstream u {
-            \(block(.upstream, "server b:2"))
+            \(block(.upstream, "server https://b:2\ntls {\n\(block(.upstreamTLS, ""))\n}"))
             }
             limits {
             \(block(.limits, ""))

@@ -55,7 +55,7 @@ final class TLSSession {
         }
         if let resumption {
             hw_SSL_set_application_data(ssl, Unmanaged.passUnretained(resumption).toOpaque())
-            if let session = resumption.session { print("SET", SSL_set_session(ssl, session)) }
+            if let session = resumption.session { SSL_set_session(ssl, session) }
         }
     }
 
