@@ -12,7 +12,7 @@ public enum FieldName: UInt8, Sendable, CaseIterable {
     case contentEncoding, contentLength, contentRange, contentType, cookie, date, etag, expect, expires
     case forwarded, host, http2Settings, keepAlive, lastEventID, lastModified, location, maxForwards
     case origin, pragma, proxyAuthenticate, proxyAuthenticationInfo, proxyAuthorization, proxyConnection
-    case range, referer, referrerPolicy, retryAfter, server, setCookie, te, trailer, transferEncoding
+    case range, referer, referrerPolicy, retryAfter, server, setCookie, strictTransportSecurity, te, trailer, transferEncoding
     case upgrade, userAgent, vary, via, wwwAuthenticate, xAccelBuffering, xForwardedFor, xForwardedHost
     case xForwardedPort, xForwardedProto, xRealIP
 
@@ -56,6 +56,7 @@ public enum FieldName: UInt8, Sendable, CaseIterable {
         case .retryAfter: "retry-after"
         case .server: "server"
         case .setCookie: "set-cookie"
+        case .strictTransportSecurity: "strict-transport-security"
         case .te: "te"
         case .trailer: "trailer"
         case .transferEncoding: "transfer-encoding"
@@ -128,6 +129,7 @@ public enum FieldName: UInt8, Sendable, CaseIterable {
             case 18 where spells(.proxyAuthenticate): .proxyAuthenticate
             case 19 where spells(.proxyAuthorization): .proxyAuthorization
             case 25 where spells(.proxyAuthenticationInfo): .proxyAuthenticationInfo
+            case 25 where spells(.strictTransportSecurity): .strictTransportSecurity
             case 27 where spells(.accessControlAllowOrigin): .accessControlAllowOrigin
             default: .other
             }

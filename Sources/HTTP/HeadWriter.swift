@@ -130,9 +130,33 @@ public struct HeadWriter: Sendable {
         copy(head.section.fields[fieldIndex], of: head.section)
     }
 
-    /// All fields of a parsed head that are to be passed on, in their order, but for these.
-    public mutating func copyForwardableFields(of head: RequestHead, except names: FieldNameSet = []) {
-        copyForwardableFields(of: head.section, except: names)
+    /// A field whose name is configured. Refused, with nothing written, if the name is no token or the value holds a control
+    /// character other than a tab.
+    public mutating func field(named name: [UInt8], _ value: [UInt8]) throws(HTTPError) {
+        guard !name.isEmpty, name.allSatisfy(isTokenCharacter), value.allSatisfy(isFieldValueByte) else { throw .unsafeOutgoingBytes }
+        bytes += name
+        append(": ")
+        bytes += value
+        append("\r\n")
+    }
+
+    /// All fields of a parsed head that are to be passed on, in their order, but for these. `spellings` are further names, in
+    /// lower case, that are left out also where `_` stands for `-`: servers that hand fields on as variables (CGI, WSGI) cannot
+    /// tell the two apart.
+    public mutating func copyForwardableFields(
+        of head: RequestHead, except names: FieldNameSet = [], spellings: [[UInt8]] = []
+    ) {
+        for field in head.section.fields where field.isForwardable && !names.contains(field.known) {
+            guard !spellings.contains(where: { isSpelled(field, $0, in: head.section) }) else { continue }
+            copy(field, of: head.section)
+        }
+    }
+
+    private func isSpelled(_ field: Field, _ name: [UInt8], in section: FieldSection) -> Bool {
+        guard field.name.count == name.count else { return false }
+        return zip(section.bytes[field.name], name).allSatisfy { byte, wanted in
+            (byte == 0x5F ? 0x2D : lowercased(byte)) == (wanted == 0x5F ? 0x2D : wanted)
+        }
     }
 
     /// All fields of a parsed head that are to be passed on, in their order, but for these.

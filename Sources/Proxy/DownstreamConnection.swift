@@ -19,6 +19,8 @@ struct ResponseTerms {
 /// A connection from a client.
 final class DownstreamConnection: Link {
     private enum State: UInt8 {
+        /// The TLS handshake is under way.
+        case securing
         /// No byte of a request has come.
         case idle
         case readingHead
@@ -31,7 +33,7 @@ final class DownstreamConnection: Link {
     }
 
     private struct Flags: OptionSet {
-        let rawValue: UInt8
+        let rawValue: UInt16
         static let isHTTP10 = Flags(rawValue: 1)
         static let requestKeepsAlive = Flags(rawValue: 2)
         static let responseKeepsAlive = Flags(rawValue: 4)
@@ -40,12 +42,16 @@ final class DownstreamConnection: Link {
         static let awaitsTurnEnd = Flags(rawValue: 32)
         /// A request has been read on this connection.
         static let hasServed = Flags(rawValue: 64)
+        /// The connection is one too many, in all or for its address, and is told so when its handshake is done.
+        static let exceedsConnections = Flags(rawValue: 128)
+        static let exceedsConnectionsPerClient = Flags(rawValue: 256)
     }
 
     private static let lingerMilliseconds: Int64 = 2000
     private static let lingerBytes = 1 << 20
 
     let proxy: ProxyWorker
+    private let listenerState: ListenerSecurity
     let peer: SocketAddress
     let isTrusted: Bool
     /// The address that a trusted proxy named last in `X-Forwarded-For`.
@@ -63,8 +69,9 @@ final class DownstreamConnection: Link {
     private var lastProgressAt: Int64 = 0
     private var lingeredBytes = 0
 
-    init(proxy: ProxyWorker, peer: SocketAddress, isTrusted: Bool) {
+    init(proxy: ProxyWorker, listener: ListenerSecurity, peer: SocketAddress, isTrusted: Bool) {
         self.proxy = proxy
+        listenerState = listener
         self.peer = peer
         self.isTrusted = isTrusted
         waitingSince = proxy.worker.now
@@ -73,9 +80,36 @@ final class DownstreamConnection: Link {
 
     /// Begins to serve, or tells the client which limit stands against it.
     func begin(admission: SharedState.Admission) {
-        guard case .refused(let limit) = admission else { return wake(atMilliseconds: nextDeadline) }
-        answer(
-            Refusal(status: 503, cause: .refusedByLimit, evidence: "the limit \(limit) is reached", limit: limit), to: nil)
+        switch admission {
+        case .admitted: break
+        case .refused(.connections): flags.insert(.exceedsConnections)
+        case .refused(.connectionsPerClient): flags.insert(.exceedsConnectionsPerClient)
+        }
+        if listener.tls == nil { return beginToServe() }
+        state = .securing
+        wake(atMilliseconds: nextDeadline)
+    }
+
+    private func beginToServe() {
+        state = .idle
+        waitingSince = worker.now
+        let limit = flags.contains(.exceedsConnections) ? "connections" : "connections_per_client"
+        guard !flags.isDisjoint(with: [.exceedsConnections, .exceedsConnectionsPerClient]) else { return wake(atMilliseconds: nextDeadline) }
+        answer(Refusal(status: 503, cause: .refusedByLimit, evidence: "the limit \(limit) is reached", limit: limit), to: nil)
+    }
+
+    // MARK: What the listener is told to do
+
+    /// The listener that took the connection.
+    var listener: Listener { listenerState.listener }
+
+    /// For `Strict-Transport-Security`; nil where nothing is said of it.
+    var strictTransportSecuritySeconds: Int? { isSecured ? listener.strictTransportSecuritySeconds : nil }
+
+    /// The field in which the server is told of the client's certificate, and what; nil without either.
+    var clientSubject: (field: String, subject: [UInt8])? {
+        guard let field = listener.tls?.clientSubjectField, let subject = peerSubject else { return nil }
+        return (field, subject)
     }
 
     // MARK: Closing
@@ -237,6 +271,7 @@ final class DownstreamConnection: Link {
     private var nextDeadline: Int64 {
         let timeouts = proxy.settings.configuration.timeouts
         switch state {
+        case .securing: return waitingSince + Int64(timeouts.handshakeMilliseconds)
         case .idle:
             // A new connection owes a request; one that has served may rest.
             let patience = flags.contains(.hasServed) ? timeouts.keepAliveMilliseconds : timeouts.requestHeadMilliseconds
@@ -271,6 +306,8 @@ final class DownstreamConnection: Link {
         }
         switch state {
         case .idle, .lingering: closeNow()
+        case .securing:
+            failHandshake(.handshakeTimeout, "no TLS handshake within \(proxy.settings.configuration.timeouts.handshakeMilliseconds) ms")
         case .readingHead:
             answer(
                 Refusal(
@@ -316,7 +353,27 @@ final class DownstreamConnection: Link {
         return view.sinceLastAcknowledgementMilliseconds < stall / 2 ? .clientStalled : .clientVanished
     }
 
+    /// Nobody can be answered without a handshake; it is counted and written down.
+    private func failHandshake(_ cause: Cause, _ evidence: String) {
+        proxy.shared.noteFailedHandshake()
+        proxy.logFailedConnection(of: self, Ending(cause: cause, evidence: evidence))
+        closeNow()
+    }
+
     // MARK: What the link reports
+
+    override func linkConnected() { beginToServe() }
+
+    override func linkSecurityFailed(_ failure: TLSFailure) {
+        if state == .securing { return failHandshake(.clientTLSError, failure.reason) }
+        guard let exchange, state == .exchanging else { return closeNow(abortively: true) }
+        exchange.clientLeft(Ending(cause: .clientTLSError, evidence: failure.reason))
+    }
+
+    override func linkFoundPlainText() {
+        proxy.shared.noteFailedHandshake()
+        answer(Refusal(status: 400, cause: .clientTLSError, evidence: "this port speaks TLS; use https://"), to: nil)
+    }
 
     override func linkReceived(_ bytes: UnsafeMutableRawBufferPointer) {
         switch state {
@@ -324,6 +381,7 @@ final class DownstreamConnection: Link {
             receiveHead(bytes)
         case .exchanging:
             receiveBody(bytes, from: 0)
+        case .securing: return
         case .lingering:
             lingeredBytes += bytes.count
             if lingeredBytes > DownstreamConnection.lingerBytes { closeNow() }
@@ -415,17 +473,22 @@ final class DownstreamConnection: Link {
 
     override func linkReachedEnd() {
         switch state {
-        case .idle, .lingering: closeNow()
+        case .idle, .securing, .lingering: closeNow()
         case .readingHead:
             answer(Refusal(HTTPError.truncatedHead), to: nil)
         case .exchanging:
             guard let exchange else { return closeNow() }
             if exchange.isTunnel { return exchange.tunnelEnded(.clientEnded) }
-            let evidence = isRequestComplete ? "FIN received" : "FIN received in the middle of the request's body"
-            exchange.clientLeft(Ending(cause: .clientClosed, evidence: evidence))
+            exchange.clientLeft(Ending(cause: .clientClosed, evidence: endEvidence()))
         case .closing, .closed:
             return
         }
+    }
+
+    private func endEvidence() -> String {
+        let how = !isSecured ? "FIN received" : endIsAuthentic ? "close_notify received" : "FIN received without close_notify"
+        let place = isInsideRecord ? " in the middle of a TLS record" : isRequestComplete ? "" : " in the middle of the request's body"
+        return how + place
     }
 
     override func linkPeerLeft(isBroken: Bool) {
@@ -445,7 +508,8 @@ final class DownstreamConnection: Link {
         guard let exchange, state == .exchanging else { return closeNow(abortively: true) }
         let doing = operation == .writing ? "write" : "read"
         let cause: Cause = error.meansUnreachable ? unreachableCause() : .clientReset
-        exchange.clientLeft(Ending(cause: cause, evidence: "\(doing): \(error.message)", errnoName: error.name))
+        let place = isInsideRecord ? " in the middle of a TLS record" : ""
+        exchange.clientLeft(Ending(cause: cause, evidence: "\(doing): \(error.message)\(place)", errnoName: error.name))
     }
 
     override func linkProgressed(_ count: Int) { lastProgressAt = worker.now }
@@ -454,7 +518,7 @@ final class DownstreamConnection: Link {
         switch state {
         case .exchanging: exchange?.downstreamDrained()
         case .closing: closeNow()
-        case .idle, .readingHead, .lingering, .closed: return
+        case .securing, .idle, .readingHead, .lingering, .closed: return
         }
     }
 
@@ -463,7 +527,7 @@ final class DownstreamConnection: Link {
     /// No further request is taken; an exchange may finish.
     func drain() {
         switch state {
-        case .idle, .readingHead: closeNow()
+        case .securing, .idle, .readingHead: closeNow()
         case .exchanging: exchange?.endAtBoundary()
         case .closing, .lingering, .closed: return
         }

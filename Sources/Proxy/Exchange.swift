@@ -84,6 +84,7 @@ final class Exchange {
     /// Finds the route, applies its rules and begins to look for a server. Called once.
     func start(_ head: RequestHead) {
         guard let downstream else { return }
+        if let port = downstream.listener.redirectPort { return redirect(head, toPort: port) }
         let bytes = head.bytes.span
         let target = bytes.extracting(head.target)
         let path = RequestSummary.path(of: target)
@@ -98,7 +99,8 @@ final class Exchange {
         }
         do {
             let forwarding = RequestForwarding(
-                head: head, route: proxy.settings.routes[index], peer: downstream.peer, isTrusted: downstream.isTrusted)
+                head: head, route: proxy.settings.routes[index], peer: downstream.peer, isTrusted: downstream.isTrusted,
+                isSecured: downstream.isSecured, clientSubject: downstream.clientSubject, guardedFields: proxy.settings.guardedFields)
             let outcome = try forwarding.build(fingerprinter: proxy.shared.fingerprinter)
             switch outcome {
             case .refused(let refusal):
@@ -184,7 +186,8 @@ final class Exchange {
         }
         let plan = ResponseForwarding(
             head: head, framing: framing, isWoven: isStream && notWovenBecause == nil, isStream: isStream,
-            isBridged: flags.contains(.isBridged), client: downstream.responseTerms(asksForUpgrade: flags.contains(.asksForUpgrade)))
+            isBridged: flags.contains(.isBridged), client: downstream.responseTerms(asksForUpgrade: flags.contains(.asksForUpgrade)),
+            strictTransportSecuritySeconds: downstream.strictTransportSecuritySeconds)
         var response = plan.build(method: method)
         if isStream, notWovenBecause == nil, route.opensWithComment {
             let comment = Heartbeat.openingComment(at: weaver.placement)
@@ -279,6 +282,10 @@ final class Exchange {
         if isTunnel { return tunnelEnded(.upstreamEnded) }
         do {
             try responseBody.finish()
+            // Anybody on the way can forge a FIN, but not TLS's goodbye (RFC 9112 section 9.8).
+            guard upstream.endIsAuthentic else {
+                return cut(Ending(cause: .upstreamCutOff, evidence: "closed without close_notify a body that ends with its connection"))
+            }
         } catch {
             return cut(Ending(cause: .upstreamCutOff, evidence: "closed in the middle of the body: \(error.reason)"))
         }
@@ -301,6 +308,15 @@ final class Exchange {
         cut(ending)
     }
 
+    /// The server's bytes are no TLS, or a handshake failed.
+    func upstreamSecurityFailed(_ failure: TLSFailure) {
+        let ending = Ending(cause: .upstreamTLSError, evidence: failure.reason)
+        guard flags.contains(.responseHeadSent) else {
+            return refuse(Refusal(status: 502, cause: ending.cause, evidence: ending.evidence))
+        }
+        cut(ending)
+    }
+
     /// The connection to the server is broken.
     func upstreamFailed(_ error: SystemError, wasInHead: Bool) {
         guard let upstream else { return }
@@ -309,7 +325,8 @@ final class Exchange {
         guard flags.contains(.responseHeadSent) else {
             return refuse(Refusal(status: 502, cause: cause, evidence: error.message, errnoName: error.name))
         }
-        cut(Ending(cause: cause, evidence: error.message, errnoName: error.name))
+        let place = upstream.isInsideRecord ? " in the middle of a TLS record" : ""
+        cut(Ending(cause: cause, evidence: error.message + place, errnoName: error.name))
     }
 
     /// The server has sent nothing for as long as it may.
@@ -334,7 +351,34 @@ final class Exchange {
         finish(ending, upstreamIsClean: false) { downstream in
             let closes = refusal.closes || !downstream.canKeepAlive
             downstream.beginResponse(
-                refusal.response(isHead: isHead, closes: closes, isBridged: isBridged), framing: .none, keepsAlive: !closes)
+                refusal.response(
+                    isHead: isHead, closes: closes, isBridged: isBridged,
+                    strictTransportSecuritySeconds: downstream.strictTransportSecuritySeconds), framing: .none, keepsAlive: !closes)
+            downstream.endResponse()
+        }
+    }
+
+    /// Sends the client to the same place over HTTPS. Like the request, the answer holds what the request's query holds.
+    func redirect(_ head: RequestHead, toPort port: UInt16) {
+        guard !head.authority.isEmpty else {
+            return refuse(Refusal(status: 400, cause: .clientProtocolError, evidence: "a request without a host cannot be sent to https"))
+        }
+        let target = Array(head.bytes[head.target])
+        var location = Array("https://".utf8) + RequestForwarding.hostWithoutPort(head)
+        if port != 443 { location += Array(":\(port)".utf8) }
+        location += target.first == UInt8(ascii: "/") ? target : [UInt8(ascii: "/")]
+        account.status = 308
+        finish(nil, upstreamIsClean: false) { downstream in
+            let closes = !downstream.canKeepAlive
+            var writer = HeadWriter(reservingCapacity: 128 + location.count)
+            writer.statusLine(308)
+            // A parsed target and host hold nothing that a field may not.
+            try? writer.field("Location", location)
+            writer.field("Content-Length", UInt64(0))
+            writer.field("Cache-Control", "no-store")
+            if closes { writer.field("Connection", "close") }
+            writer.end()
+            downstream.beginResponse(writer.bytes, framing: .none, keepsAlive: !closes)
             downstream.endResponse()
         }
     }

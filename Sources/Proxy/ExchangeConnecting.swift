@@ -20,6 +20,8 @@ final class PendingRequest {
     var sentAt: Int64 = 0
     /// When the proxy answers `Expect: 100-continue` in the upstream's place; `.max` when it does not.
     var continueDeadline = Int64.max
+    /// What was seen when the last attempt failed, where the cause alone does not say it.
+    var failureEvidence: String?
     /// The server that could not be reached last, for the log.
     var failedServer: String?
 
@@ -71,7 +73,7 @@ extension Exchange {
                 request.search.failed(.connectFailed, error, server: candidate.server, in: group, now: now)
             }
         }
-        giveUp(request.search)
+        giveUp(request.search, evidence: request.failureEvidence)
     }
 
     private func take(_ connection: UpstreamConnection) {
@@ -97,8 +99,9 @@ extension Exchange {
     }
 
     /// The connection could not be made; it has closed itself. Nothing was sent, so any request may go elsewhere.
-    func connectFailed(_ cause: Cause, _ error: SystemError) {
+    func connectFailed(_ cause: Cause, _ error: SystemError?, evidence: String? = nil) {
         guard let request else { return }
+        request.failureEvidence = evidence
         let server = request.search.server
         request.failedServer = upstream?.server.name
         upstream?.server.activeCount -= 1
@@ -107,10 +110,11 @@ extension Exchange {
         connect()
     }
 
-    private func giveUp(_ search: ServerSearch) {
+    private func giveUp(_ search: ServerSearch, evidence seen: String?) {
         let cause = search.lastCause
         let evidence =
             switch cause {
+            case _ where seen != nil: seen!
             case .connectTimeout: "no answer to a connection attempt within \(group.upstream.connectTimeoutMilliseconds) ms"
             case .nameNotResolved: "the server's name has no address"
             default: search.lastError.map { "connect: \($0.message)" } ?? "no server could be reached"

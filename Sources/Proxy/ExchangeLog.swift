@@ -14,6 +14,10 @@ extension Exchange {
         description.route = route?.route.name
         if let route { description.upstream = proxy.settings.configuration.upstreams[route.route.upstreamIndex].name }
         description.server = upstream?.server.name ?? request?.failedServer
+        if let security = downstream?.security {
+            description.tlsVersion = security.version
+            description.isTLSResumed = security.isResumed
+        }
         description.clientForwarded = downstream?.forwardedClient
         description.host = summary.host
         description.path = summary.path
@@ -95,5 +99,18 @@ extension Exchange {
             sinceLastAcknowledgementMilliseconds: view.sinceLastAcknowledgementMilliseconds,
             sinceLastSentMilliseconds: view.sinceLastSentMilliseconds,
             sinceLastReceivedMilliseconds: view.sinceLastReceivedMilliseconds, state: view.state)
+    }
+}
+
+extension ProxyWorker {
+    /// Writes the record of a connection that never got as far as a request.
+    func logFailedConnection(of connection: DownstreamConnection, _ ending: Ending) {
+        guard shared.accessLog != nil else { return }
+        let description = ExchangeDescription(
+            stream: StreamIdentifier(worker: worker.number, number: takeExchangeNumber()), client: connection.peer.description)
+        var record = AccessRecord(timeMilliseconds: worker.kernel.unixMilliseconds(), exchange: description)
+        record.cause = ending.cause
+        record.evidence = ending.evidence
+        log(record)
     }
 }

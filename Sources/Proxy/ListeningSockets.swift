@@ -8,13 +8,16 @@ import Reactor
 struct ListeningSockets {
     /// The addresses, with the ports that were given.
     private(set) var addresses: [SocketAddress] = []
+    /// For each address the place of its listener in the configuration.
+    private(set) var listenerIndexes: [Int] = []
     private var descriptors: [[Int32]] = []
 
     init(_ listeners: [Listener], workerCount: Int, kernel: Kernel) throws(StartError) {
-        for listener in listeners {
+        for (index, listener) in listeners.enumerated() {
             for address in ListeningSockets.addresses(of: listener, kernel: kernel) {
                 do {
                     try open(address, workerCount: workerCount, kernel: kernel)
+                    listenerIndexes.append(index)
                 } catch {
                     closeRest(kernel)
                     throw .cannotListen(address: listener.description, error)

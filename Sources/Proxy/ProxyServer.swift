@@ -14,6 +14,8 @@ public enum StartError: Error, Sendable {
     case cannotListen(address: String, SystemError)
     /// A log file cannot be opened.
     case cannotOpenLog(path: String, SystemError)
+    /// A certificate, a key or another word about TLS cannot be used.
+    case security(TLSError)
     /// The system lacks something that every worker needs.
     case system(SystemError)
 
@@ -22,6 +24,7 @@ public enum StartError: Error, Sendable {
         switch self {
         case .cannotListen(let address, let error): "cannot listen on \(address): \(error.message)"
         case .cannotOpenLog(let path, let error): "cannot open the log file \(path): \(error.message)"
+        case .security(let error): error.message
         case .system(let error): "cannot start: \(error.message)"
         }
     }
@@ -39,14 +42,18 @@ public final class ProxyServer: Sendable {
     private let configuration: Configuration
     private let streamLog: LogWriter?
     private let accessLog: LogWriter?
+    private let security: Security
     private let running = Mutex(Running())
     /// The addresses that are listened on, with the ports that the system chose where port 0 was asked for.
     public let listeningAddresses: [SocketAddress]
+    private let listeningSchemes: [String]
+    private let shared: SharedState
 
     /// Opens everything and starts to serve. `kernel` makes the way to the world of each thread.
     public init(_ configuration: Configuration, kernel makeKernel: @escaping @Sendable () -> Kernel) throws(StartError) {
         self.configuration = configuration
         let kernel = makeKernel()
+        do { security = try Security(configuration) } catch { throw .security(error) }
         let clock: @Sendable () -> Int64 = { kernel.unixMilliseconds() }
         let streamLog = try ProxyServer.openLog(configuration.streamLog, configuration.limits.logQueueBytes, clock)
         self.streamLog = streamLog
@@ -57,13 +64,15 @@ public final class ProxyServer: Sendable {
         let workerCount = configuration.workerCount > 0 ? configuration.workerCount : SystemProcess.processorCount
         var sockets = try ListeningSockets(configuration.listeners, workerCount: workerCount, kernel: kernel)
         listeningAddresses = sockets.addresses
+        listeningSchemes = sockets.listenerIndexes.map { configuration.listeners[$0].tls == nil ? "http" : "https" }
         let limits = configuration.limits
         let shared = SharedState(
             // Each stream needs a descriptor on both sides; a few remain for logs, listeners and pollers.
             connectionLimit: limits.connections > 0 ? limits.connections : max(16, (descriptorLimit - 64) / 2),
             connectionsPerClientLimit: limits.connectionsPerClient, streamLog: streamLog, accessLog: accessLog,
             fingerprinter: Fingerprinter(key: configuration.fingerprintKey ?? ProxyServer.randomKey(kernel)))
-        let settings = Settings(configuration)
+        self.shared = shared
+        let settings = Settings(configuration, security)
         let names = NameResolver(configuration.upstreams)
         let addresses = names.resolveAll(kernel)
         for name in names.unresolved(in: addresses) {
@@ -76,7 +85,10 @@ public final class ProxyServer: Sendable {
                 workers.append(ProxyWorker(worker: worker, settings: settings, shared: shared, addresses: addresses))
             }
             for worker in workers {
-                for index in sockets.addresses.indices { try worker.listen(on: sockets.take(index, forWorker: worker.worker.number)) }
+                for index in sockets.addresses.indices {
+                    try worker.listen(
+                        on: sockets.take(index, forWorker: worker.worker.number), as: security.listeners[sockets.listenerIndexes[index]])
+                }
             }
         } catch {
             for worker in workers { worker.stopListening() }
@@ -163,6 +175,20 @@ public final class ProxyServer: Sendable {
     public func reopenLogs() {
         for log in logs { log.requestReopen() }
     }
+
+    /// The addresses that are listened on, each as a URL.
+    public var listeningURLs: [String] {
+        zip(listeningAddresses, listeningSchemes).map { "\($1)://\($0)" }
+    }
+
+    /// Reads certificates and keys anew. What cannot be used is left as it was; returns one line for each such failure, and
+    /// for each certificate that soon ends. Nil where there is no TLS to reload.
+    public func reloadSecurity(nowUnixMilliseconds now: Int64) -> [String]? {
+        security.isEmpty ? nil : security.readFilesAgain() + security.warnings(nowUnixMilliseconds: now)
+    }
+
+    /// How many TLS handshakes of clients failed or were not finished in time.
+    public var failedHandshakeCount: Int { shared.failedHandshakeCount }
 
     /// How many log lines were dropped because their queue was full.
     public var droppedLogLineCount: UInt64 { logs.reduce(0) { $0 + $1.droppedLineCount } }

@@ -25,8 +25,10 @@ final class ProxyWorker {
         self.worker = worker
         self.settings = settings
         self.shared = shared
-        groups = zip(settings.configuration.upstreams, addresses).map { upstream, addresses in
-            ServerGroup(upstream, addresses: addresses, workerNumber: worker.number)
+        groups = settings.configuration.upstreams.indices.map { index in
+            ServerGroup(
+                settings.configuration.upstreams[index], security: settings.security.upstreams[index], addresses: addresses[index],
+                workerNumber: worker.number)
         }
         worker.resident = self
     }
@@ -38,7 +40,7 @@ final class ProxyWorker {
     static let probeAfterSeconds: Int32 = 60
 
     /// Takes connections from a listening socket.
-    func listen(on descriptor: Int32) throws(SystemError) {
+    func listen(on descriptor: Int32, as security: ListenerSecurity) throws(SystemError) {
         // Accepted connections inherit it: so a client that vanished is noticed by the heartbeat that it does not acknowledge,
         // and without heartbeats by probes.
         let stall = settings.configuration.timeouts.clientStallMilliseconds
@@ -47,7 +49,7 @@ final class ProxyWorker {
             of: descriptor)
         let acceptor = try Acceptor(
             worker: worker, descriptor: descriptor,
-            accepted: { [unowned self] in accept($0) },
+            accepted: { [unowned self] in accept($0, security) },
             exhausted: { [unowned self] in noteExhaustion($0) })
         acceptors.append(acceptor)
     }
@@ -58,13 +60,13 @@ final class ProxyWorker {
         acceptors = []
     }
 
-    private func accept(_ accepted: AcceptedConnection) {
+    private func accept(_ accepted: AcceptedConnection, _ security: ListenerSecurity) {
         let isTrusted = self.isTrusted(accepted.peer)
         let admission = shared.admit(accepted.peer, isTrusted: isTrusted)
         downstreamCount += 1
-        let connection = DownstreamConnection(proxy: self, peer: accepted.peer, isTrusted: isTrusted)
+        let connection = DownstreamConnection(proxy: self, listener: security, peer: accepted.peer, isTrusted: isTrusted)
         do {
-            try connection.adopt(accepted.descriptor)
+            try connection.adopt(accepted.descriptor, securedBy: security.current)
         } catch {
             return connectionClosed(accepted.peer, isTrusted: isTrusted)
         }

@@ -55,13 +55,14 @@ struct Refusal {
     }
 
     /// The whole answer. `isHead` leaves the body out; `isBridged` says that the request carried a token in its URL or a cookie.
-    func response(isHead: Bool, closes: Bool, isBridged: Bool) -> [UInt8] {
+    func response(isHead: Bool, closes: Bool, isBridged: Bool, strictTransportSecuritySeconds: Int?) -> [UInt8] {
         let body = Array("\(status) \(reasonPhrase(for: status)): \(evidence)\n".utf8)
         var writer = HeadWriter(reservingCapacity: 256 + body.count)
         writer.statusLine(status)
         writer.field("Content-Type", "text/plain; charset=utf-8")
         writer.field("Content-Length", UInt64(body.count))
         writer.field("Cache-Control", "no-store")
+        if let strictTransportSecuritySeconds { writer.strictTransportSecurity(strictTransportSecuritySeconds) }
         if isBridged { writer.field("Referrer-Policy", "no-referrer") }
         if let challenge {
             // The challenge is made of the configuration's realm and constants; a realm that cannot stand in a field is left out.

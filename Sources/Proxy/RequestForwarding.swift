@@ -30,6 +30,11 @@ struct RequestForwarding {
     let route: CompiledRoute
     let peer: SocketAddress
     let isTrusted: Bool
+    let isSecured: Bool
+    /// The field in which the server is told the subject of the client's certificate, and that subject.
+    let clientSubject: (field: String, subject: [UInt8])?
+    /// What clients may not say: names in lower case.
+    let guardedFields: [[UInt8]]
 
     /// Applies the route's bridge and writes the head.
     func build(fingerprinter: Fingerprinter) throws(HTTPError) -> Outcome {
@@ -90,7 +95,8 @@ struct RequestForwarding {
         if head.acceptsEventStream { replaced.insert(.acceptEncoding) }
         let referers = try writeReferers(&writer)
         if referers { replaced.insert(.referer) }
-        writer.copyForwardableFields(of: head, except: replaced)
+        writer.copyForwardableFields(of: head, except: replaced, spellings: guardedFields)
+        if let (field, subject) = clientSubject { try writer.field(named: Array(field.utf8), subject) }
         if let token = bridged?.token {
             var value: [UInt8] = []
             token.appendAuthorizationValue(to: &value)
@@ -135,7 +141,7 @@ struct RequestForwarding {
         if isTrusted, let value = head.firstValue(of: .xForwardedProto) {
             writer.field("X-Forwarded-Proto", value, of: head)
         } else {
-            writer.field("X-Forwarded-Proto", "http")
+            writer.field("X-Forwarded-Proto", isSecured ? "https" : "http")
         }
         if isTrusted, let value = head.firstValue(of: .xForwardedHost) {
             writer.field("X-Forwarded-Host", value, of: head)
@@ -144,6 +150,14 @@ struct RequestForwarding {
         }
         for field in head.fields where field.known == .via { writer.field("Via", field.value, of: head) }
         writer.field("Via", head.minorVersion == 0 ? "1.0 heartwire" : "1.1 heartwire")
+    }
+
+    /// The host that a request was sent to.
+    static func hostWithoutPort(_ head: RequestHead) -> ArraySlice<UInt8> {
+        let authority = head.bytes[head.authority]
+        // A colon inside brackets belongs to an IPv6 address.
+        guard let colon = authority.lastIndex(of: UInt8(ascii: ":")), authority.last != UInt8(ascii: "]") else { return authority }
+        return authority[..<colon]
     }
 
     /// The last address in `X-Forwarded-For`: whom the proxy in front saw.

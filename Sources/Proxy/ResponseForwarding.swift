@@ -13,6 +13,8 @@ struct ResponseForwarding {
     let isStream: Bool
     let isBridged: Bool
     let client: ResponseTerms
+    /// What `Strict-Transport-Security` says, in place of what the server may say; nil for leaving that as it is.
+    let strictTransportSecuritySeconds: Int?
 
     /// How the body is framed for the client.
     var outgoingFraming: OutgoingFraming {
@@ -47,10 +49,12 @@ struct ResponseForwarding {
             replaced.insert(.cacheControl)
         }
         if isBridged { replaced.insert(.referrerPolicy) }
+        if strictTransportSecuritySeconds != nil { replaced.insert(.strictTransportSecurity) }
         writer.copyForwardableFields(of: head, except: replaced)
         writeCacheControl(&writer)
         if isStream { writer.field("X-Accel-Buffering", "no") }
         if isBridged { writer.field("Referrer-Policy", "no-referrer") }
+        if let seconds = strictTransportSecuritySeconds { writer.strictTransportSecurity(seconds) }
         writer.field("Via", head.minorVersion == 0 ? "1.0 heartwire" : "1.1 heartwire")
         writeFraming(&writer, method: method)
         if !keepsAlive { writer.field("Connection", "close") } else if client.isHTTP10 { writer.field("Connection", "keep-alive") }
@@ -113,5 +117,13 @@ struct ResponseForwarding {
         if let upgrade = head.firstValue(of: .upgrade) { writer.field("Upgrade", upgrade, of: head) }
         writer.end()
         return writer.bytes
+    }
+}
+
+extension HeadWriter {
+    /// Asks browsers to come over HTTPS only (RFC 6797 section 6.1).
+    mutating func strictTransportSecurity(_ seconds: Int) {
+        // Digits cannot hold what a field may not.
+        try? field("Strict-Transport-Security", text: "max-age=\(seconds)")
     }
 }

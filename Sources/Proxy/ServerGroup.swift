@@ -19,6 +19,8 @@ final class ServerState {
     /// Until then other servers are preferred, because it refused or did not answer.
     var failedUntil: Int64 = 0
     var idle: [UpstreamConnection] = []
+    /// TLS sessions with it that can be resumed.
+    let resumption = TLSResumption()
 
     init(_ server: Upstream.Server, addresses: [SocketAddress]) {
         self.server = server
@@ -30,11 +32,13 @@ final class ServerState {
 /// The servers of one upstream, on one worker.
 final class ServerGroup {
     let upstream: Upstream
+    let security: UpstreamSecurity
     let servers: [ServerState]
     private var turn: Int
 
-    init(_ upstream: Upstream, addresses: [[SocketAddress]], workerNumber: Int) {
+    init(_ upstream: Upstream, security: UpstreamSecurity, addresses: [[SocketAddress]], workerNumber: Int) {
         self.upstream = upstream
+        self.security = security
         servers = zip(upstream.servers, addresses).map(ServerState.init)
         // Workers begin at different servers, so that few requests on many workers are spread too.
         turn = workerNumber

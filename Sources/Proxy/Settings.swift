@@ -38,11 +38,18 @@ final class Settings: Sendable {
     let configuration: Configuration
     let routes: [CompiledRoute]
     let table: RouteTable
+    let security: Security
+    /// Fields that are never taken from a client, in lower case: those in which servers are told of clients' certificates, and
+    /// other spellings of what the proxy says of a client's address.
+    let guardedFields: [[UInt8]]
     let requestLimits: HeadLimits
     let responseLimits: HeadLimits
 
-    init(_ configuration: Configuration) {
+    init(_ configuration: Configuration, _ security: Security) {
         self.configuration = configuration
+        self.security = security
+        let subjectFields = Set(configuration.listeners.compactMap { $0.tls?.clientSubjectField?.lowercased() }).map { Array($0.utf8) }
+        guardedFields = subjectFields + ["x_forwarded_for", "x_forwarded_proto", "x_forwarded_host"].map { Array($0.utf8) }
         routes = configuration.routes.map(CompiledRoute.init)
         table = RouteTable(configuration.routes)
         let limits = configuration.limits

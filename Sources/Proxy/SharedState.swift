@@ -10,11 +10,13 @@ import Synchronization
 final class SharedState: Sendable {
     /// Which limit stands against one more connection.
     enum Admission: Equatable {
+        enum Limit { case connections, connectionsPerClient }
         case admitted
-        case refused(limit: String)
+        case refused(Limit)
     }
 
     private let counts: Mutex<(total: Int, byClient: [SocketAddress: Int])> = Mutex((0, [:]))
+    private let failedHandshakes = Atomic(0)
     private let connectionLimit: Int
     private let connectionsPerClientLimit: Int
     let streamLog: LogWriter?
@@ -39,12 +41,18 @@ final class SharedState: Sendable {
             if connectionsPerClientLimit > 0, !isTrusted {
                 counts.byClient[client.withoutPort, default: 0] += 1
                 if counts.byClient[client.withoutPort]! > connectionsPerClientLimit {
-                    return .refused(limit: "connections_per_client")
+                    return .refused(.connectionsPerClient)
                 }
             }
-            return counts.total > connectionLimit ? .refused(limit: "connections") : .admitted
+            return counts.total > connectionLimit ? .refused(.connections) : .admitted
         }
     }
+
+    /// How many TLS handshakes of clients failed or were not finished in time.
+    var failedHandshakeCount: Int { failedHandshakes.load(ordering: .relaxed) }
+
+    /// Counts a failed TLS handshake.
+    func noteFailedHandshake() { failedHandshakes.wrappingAdd(1, ordering: .relaxed) }
 
     /// Counts a connection off.
     func leave(_ client: SocketAddress, isTrusted: Bool) {

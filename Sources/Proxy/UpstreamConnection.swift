@@ -11,6 +11,8 @@ import StreamLog
 final class UpstreamConnection: Link {
     private enum State: UInt8 {
         case connecting
+        /// The TLS handshake is under way.
+        case securing
         /// In the pool, or about to be used.
         case idle
         case awaitingHead
@@ -44,7 +46,10 @@ final class UpstreamConnection: Link {
 
     /// Begins to connect for an exchange, which is told how it comes out.
     func connect(to address: SocketAddress, for exchange: Exchange) throws(SystemError) {
-        try connect(to: address)
+        let security = group.security
+        try connect(
+            to: address, securedBy: security.current, serverName: security.tls?.serverName ?? server.server.host,
+            resumption: server.resumption)
         // A stream's request is sent once and acknowledged; only probes can tell that its server has vanished since.
         worker.kernel.setPatience(
             Patience(keepAliveSeconds: ProxyWorker.probeAfterSeconds, unacknowledgedMilliseconds: 0), of: descriptor)
@@ -93,6 +98,7 @@ final class UpstreamConnection: Link {
         let upstream = group.upstream
         switch state {
         case .connecting: return lastActivityAt + Int64(upstream.connectTimeoutMilliseconds)
+        case .securing: return lastActivityAt + handshakeMilliseconds
         case .idle: return lastActivityAt + Int64(upstream.idleConnectionMilliseconds)
         case .awaitingHead:
             let deadline = lastActivityAt + Int64(upstream.responseTimeoutMilliseconds)
@@ -102,6 +108,10 @@ final class UpstreamConnection: Link {
             return lastActivityAt + limit
         case .closed: return .max
         }
+    }
+
+    private var handshakeMilliseconds: Int64 {
+        Int64(exchange?.proxy.settings.configuration.timeouts.handshakeMilliseconds ?? 0)
     }
 
     override func deadlineReached() {
@@ -115,10 +125,9 @@ final class UpstreamConnection: Link {
         guard now >= deadline else { return wake(atMilliseconds: deadline) }
         switch state {
         case .connecting:
-            let exchange = self.exchange
-            self.exchange = nil
-            discard()
-            exchange?.connectFailed(.connectTimeout, SystemError.timedOut)
+            giveUp(.connectTimeout, .timedOut)
+        case .securing:
+            giveUp(.connectTimeout, .timedOut, evidence: "no TLS handshake within \(handshakeMilliseconds) ms")
         case .idle:
             group.forgetIdle(self, server: server)
             discard()
@@ -134,7 +143,35 @@ final class UpstreamConnection: Link {
         }
     }
 
+    /// The connection did not come about.
+    private func giveUp(_ cause: Cause, _ error: SystemError?, evidence: String? = nil) {
+        let exchange = self.exchange
+        self.exchange = nil
+        discard()
+        exchange?.connectFailed(cause, error, evidence: evidence)
+    }
+
     // MARK: What the link reports
+
+    override func linkBeganToSecure() {
+        state = .securing
+        lastActivityAt = worker.now
+        wake(atMilliseconds: nextDeadline)
+    }
+
+    override func linkSecurityFailed(_ failure: TLSFailure) {
+        switch state {
+        case .connecting, .securing:
+            giveUp(.upstreamTLSError, nil, evidence: failure.reason)
+        case .idle:
+            group.forgetIdle(self, server: server)
+            discard()
+        case .awaitingHead, .relaying:
+            exchange?.upstreamSecurityFailed(failure)
+        case .closed:
+            return
+        }
+    }
 
     override func linkConnected() {
         state = .idle
@@ -153,7 +190,7 @@ final class UpstreamConnection: Link {
             receiveHead(bytes)
         case .relaying:
             exchange?.receive(bytes, from: 0)
-        case .connecting, .closed:
+        case .connecting, .securing, .closed:
             return
         }
     }
@@ -195,7 +232,7 @@ final class UpstreamConnection: Link {
             discard()
         case .awaitingHead, .relaying:
             exchange?.upstreamReachedEnd(wasInHead: state == .awaitingHead)
-        case .connecting, .closed:
+        case .connecting, .securing, .closed:
             return
         }
     }
@@ -203,16 +240,15 @@ final class UpstreamConnection: Link {
     override func linkFailed(_ error: SystemError, while operation: LinkOperation) {
         switch state {
         case .connecting:
-            let exchange = self.exchange
-            self.exchange = nil
-            discard()
             let cause: Cause =
                 switch error {
                 case .connectionRefused: .connectionRefused
                 case .timedOut: .connectTimeout
                 default: .connectFailed
                 }
-            exchange?.connectFailed(cause, error)
+            giveUp(cause, error)
+        case .securing:
+            giveUp(.upstreamTLSError, error, evidence: "\(error.message) during the TLS handshake")
         case .idle:
             group.forgetIdle(self, server: server)
             discard()

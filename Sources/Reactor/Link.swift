@@ -369,7 +369,9 @@ open class Link: Endpoint {
             guard readiness.contains(.writable) else { return }
             phase = session == nil ? .open : .securing
             updateInterest()
-            if phase == .open { linkConnected() } else { beginToSecure() }
+            if phase == .open { return linkConnected() }
+            linkBeganToSecure()
+            if phase == .securing { beginToSecure() }
         case .securing:
             if readiness.contains(.writable) { flush() }
             guard phase == .securing, writeFailure == nil else { return }
@@ -392,6 +394,8 @@ open class Link: Endpoint {
 
     /// The connection stands, secured where it is to be; bytes can be sent. Not told for adopted links without TLS.
     open func linkConnected() {}
+    /// The connection stands, and the TLS handshake with the server begins.
+    open func linkBeganToSecure() {}
     /// Bytes came. They lie in the worker's scratch buffer, with `Worker.headroomBytes` free in front and behind, and are
     /// good until the method returns; they may be changed in place.
     open func linkReceived(_ bytes: UnsafeMutableRawBufferPointer) {}

@@ -11,6 +11,8 @@ public enum SystemProcess {
         case terminate
         /// SIGUSR1: open the log files anew.
         case reopenLogs
+        /// SIGHUP: read certificates anew.
+        case reload
     }
 
     /// Prepares the process: no SIGPIPE, the operator's signals blocked in this thread and all that it starts, so that
@@ -30,6 +32,7 @@ public enum SystemProcess {
             switch number {
             case SIGTERM, SIGINT: return .terminate
             case SIGUSR1: return .reopenLogs
+            case SIGHUP: return .reload
             default: continue
             }
         }
@@ -38,7 +41,7 @@ public enum SystemProcess {
     private static func operatorSignals() -> sigset_t {
         var set = sigset_t()
         sigemptyset(&set)
-        for number in [SIGTERM, SIGINT, SIGUSR1] { sigaddset(&set, number) }
+        for number in [SIGTERM, SIGINT, SIGUSR1, SIGHUP] { sigaddset(&set, number) }
         return set
     }
 

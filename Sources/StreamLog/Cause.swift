@@ -18,6 +18,11 @@ public enum Cause: String, CaseIterable, Sendable {
     case clientVanished = "client_vanished"
     /// Client: it sent what is no HTTP. Look at the evidence for the rule that it broke.
     case clientProtocolError = "client_protocol_error"
+    /// Client: what it sent is no TLS, or its handshake failed. Look at the evidence: an old client, or one that wants no
+    /// part of the certificate.
+    case clientTLSError = "client_tls_error"
+    /// Client: it did not finish its TLS handshake in time. Look at slow or idle clients.
+    case handshakeTimeout = "handshake_timeout"
     /// Client: it did not send its request, or the rest of its body, in time. Look at slow or idle clients.
     case requestTimeout = "request_timeout"
     /// Upstream: it ended the body in good order. This is the application's decision; look there when it surprises.
@@ -34,6 +39,9 @@ public enum Cause: String, CaseIterable, Sendable {
     case upstreamSilent = "upstream_silent"
     /// Upstream: it sent what is no HTTP or contradicts itself. Look at the evidence for the rule that it broke.
     case upstreamProtocolError = "upstream_protocol_error"
+    /// Upstream: the TLS handshake with it failed, or what it sent is no TLS. Look at the evidence: a certificate that has
+    /// ended, or a name that it does not hold.
+    case upstreamTLSError = "upstream_tls_error"
     /// Upstream: it closed the connection without any response. Look for a crash, or for a server that speaks TLS only.
     case upstreamNoResponse = "upstream_no_response"
     /// Upstream: nobody listens at its address (ECONNREFUSED). Look at whether the server runs, and at the port.
@@ -72,10 +80,11 @@ public enum Cause: String, CaseIterable, Sendable {
     /// Whose doing it was.
     public var side: Side {
         switch self {
-        case .clientClosed, .clientReset, .clientStalled, .clientVanished, .clientProtocolError, .requestTimeout:
+        case .clientClosed, .clientReset, .clientStalled, .clientVanished, .clientProtocolError, .clientTLSError,
+            .handshakeTimeout, .requestTimeout:
             .client
         case .upstreamFinished, .upstreamCutOff, .upstreamReset, .upstreamVanished, .upstreamSilent,
-            .upstreamProtocolError, .upstreamNoResponse, .connectionRefused, .connectTimeout, .connectFailed,
+            .upstreamProtocolError, .upstreamTLSError, .upstreamNoResponse, .connectionRefused, .connectTimeout, .connectFailed,
             .responseTimeout, .nameNotResolved:
             .upstream
         case .drained, .graceExpired, .refusedByLimit, .credentialsRefused, .noRoute, .proxyError:
@@ -91,6 +100,8 @@ public enum Cause: String, CaseIterable, Sendable {
         case .clientStalled: "client_stalled"
         case .clientVanished: "client_vanished"
         case .clientProtocolError: "client_protocol_error"
+        case .clientTLSError: "client_tls_error"
+        case .handshakeTimeout: "handshake_timeout"
         case .requestTimeout: "request_timeout"
         case .upstreamFinished: "upstream_finished"
         case .upstreamCutOff: "upstream_cut_off"
@@ -98,6 +109,7 @@ public enum Cause: String, CaseIterable, Sendable {
         case .upstreamVanished: "upstream_vanished"
         case .upstreamSilent: "upstream_silent"
         case .upstreamProtocolError: "upstream_protocol_error"
+        case .upstreamTLSError: "upstream_tls_error"
         case .upstreamNoResponse: "upstream_no_response"
         case .connectionRefused: "connection_refused"
         case .connectTimeout: "connect_timeout"
@@ -121,6 +133,8 @@ public enum Cause: String, CaseIterable, Sendable {
         case .clientStalled: "The client stopped taking its bytes for longer than allowed."
         case .clientVanished: "The client's machine no longer acknowledged anything: its network or power is gone."
         case .clientProtocolError: "The client sent something that is not valid HTTP."
+        case .clientTLSError: "The client's TLS handshake failed, or it sent something that is not TLS."
+        case .handshakeTimeout: "The client did not finish its TLS handshake in time."
         case .requestTimeout: "The client did not send its request in time."
         case .upstreamFinished: "The server ended the response in good order."
         case .upstreamCutOff: "The server closed the connection in the middle of the response."
@@ -128,6 +142,7 @@ public enum Cause: String, CaseIterable, Sendable {
         case .upstreamVanished: "The server's machine no longer acknowledged anything: it or the way to it is gone."
         case .upstreamSilent: "The server sent nothing for longer than its timeout allows."
         case .upstreamProtocolError: "The server sent something that is not valid HTTP."
+        case .upstreamTLSError: "The TLS handshake with the server failed, or it sent something that is not TLS."
         case .upstreamNoResponse: "The server closed the connection without any response."
         case .connectionRefused: "Nobody listens at the server's address."
         case .connectTimeout: "The server did not answer the connection attempt in time."

@@ -3,7 +3,7 @@
 // Invariant: a path is cut at its query even when the proxy did not do so.
 
 extension ExchangeDescription {
-    /// The keys that all records share, in order: stream, route, upstream, server, client, client_forwarded, host, path,
+    /// The keys that all records share, in order: stream, route, upstream, server, client, tls, tls_resumed, client_forwarded, host, path,
     /// method, status, token, token_from.
     func encode(into line: inout JSONLine) {
         line.stream("stream", stream)
@@ -11,6 +11,10 @@ extension ExchangeDescription {
         if let upstream { line.string("upstream", upstream) }
         if let server { line.string("server", server) }
         line.string("client", client)
+        if let tlsVersion {
+            line.string("tls", tlsVersion)
+            line.boolean("tls_resumed", isTLSResumed)
+        }
         if let clientForwarded { line.string("client_forwarded", clientForwarded.span) }
         if let host { line.string("host", host.span) }
         if let path {

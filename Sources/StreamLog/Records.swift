@@ -39,6 +39,10 @@ public struct ExchangeDescription: Sendable {
     public var server: String?
     /// The peer's address and port, such as `192.0.2.1:51234`.
     public var client: String
+    /// The version of TLS that the client speaks, such as `TLSv1.3` (`tls`); nil for none.
+    public var tlsVersion: String?
+    /// Whether the client resumed an earlier TLS session (`tls_resumed`).
+    public var isTLSResumed = false
     /// The address that a trusted proxy said it forwards for (`client_forwarded`); nil without one.
     public var clientForwarded: [UInt8]?
     /// The request's host; nil when it had none.

@@ -1,6 +1,7 @@
 // `heartwire check`, and the reading of a configuration file for `heartwire run`.
 
 import Configuration
+import Proxy
 import Reactor
 
 enum ConfigurationCommand {
@@ -26,6 +27,12 @@ enum ConfigurationCommand {
     /// Says whether the file can be used, and what would be served.
     static func check(_ path: String) {
         let configuration = load(path)
+        do {
+            let security = try Security(configuration)
+            for warning in security.warnings(nowUnixMilliseconds: LinuxKernel().unixMilliseconds()) { SystemProcess.complain("\(path): warning: \(warning)") }
+        } catch {
+            Main.fail(error.message, status: ExitStatus.configuration)
+        }
         let listeners = configuration.listeners.map(\.description).joined(separator: ", ")
         SystemProcess.say("\(path): good. Listens on \(listeners); \(configuration.routes.count) route(s), \(configuration.upstreams.count) upstream(s).\n")
     }

@@ -13,8 +13,7 @@ enum ServeCommand {
         } catch {
             fail(error)
         }
-        let addresses = server.listeningAddresses.map { "http://\($0)" }.joined(separator: ", ")
-        SystemProcess.complain("heartwire \(Version.number): listening on \(addresses)")
+        SystemProcess.complain("heartwire \(Version.number): listening on \(server.listeningURLs.joined(separator: ", "))")
         waitForTheEnd(of: server)
     }
 
@@ -24,21 +23,33 @@ enum ServeCommand {
             switch SystemProcess.nextSignal() {
             case .reopenLogs:
                 server.reopenLogs()
+            case .reload:
+                reload(server)
             case .terminate:
                 SystemProcess.complain("heartwire: ending; running exchanges have their grace period")
                 server.stop()
                 let dropped = server.droppedLogLineCount
                 if dropped > 0 { SystemProcess.complain("heartwire: \(dropped) log lines were dropped because their queue was full") }
+                let failed = server.failedHandshakeCount
+                if failed > 0 { SystemProcess.complain("heartwire: \(failed) TLS handshakes failed or were not finished in time") }
                 return
             }
         }
+    }
+
+    private static func reload(_ server: ProxyServer) {
+        guard let complaints = server.reloadSecurity(nowUnixMilliseconds: LinuxKernel().unixMilliseconds()) else {
+            return SystemProcess.complain("heartwire: SIGHUP: there are no certificates to read anew")
+        }
+        for complaint in complaints { SystemProcess.complain("heartwire: SIGHUP: \(complaint)") }
+        SystemProcess.complain("heartwire: SIGHUP: certificates were read anew" + (complaints.isEmpty ? "" : "; what could not be used is as it was"))
     }
 
     static func fail(_ error: StartError) -> Never {
         let status =
             switch error {
             case .cannotListen: ExitStatus.unavailable
-            case .cannotOpenLog: ExitStatus.configuration
+            case .cannotOpenLog, .security: ExitStatus.configuration
             case .system: ExitStatus.unavailable
             }
         Main.fail(error.message, status: status)

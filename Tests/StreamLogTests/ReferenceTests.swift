@@ -70,6 +70,7 @@ private enum RecordSamples {
         exchange.route = "/*"
         exchange.upstream = "backend"
         exchange.server = "192.0.2.2:80"
+        exchange.tlsVersion = "TLSv1.3"
         exchange.clientForwarded = [0x31]
         exchange.host = [0x31]
         exchange.path = [0x2F]

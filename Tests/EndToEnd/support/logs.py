@@ -7,7 +7,8 @@ import time
 
 # Every cause that the documentation lists, by the side that it blames. A cause outside this list is a failure.
 CAUSES = {
-    "client_closed", "client_reset", "client_stalled", "client_vanished", "client_protocol_error", "request_timeout",
+    "client_closed", "client_reset", "client_stalled", "client_vanished", "client_protocol_error", "client_tls_error",
+    "handshake_timeout", "request_timeout", "upstream_tls_error",
     "upstream_finished", "upstream_cut_off", "upstream_reset", "upstream_vanished", "upstream_silent",
     "upstream_protocol_error", "upstream_no_response", "connection_refused", "connect_timeout", "connect_failed",
     "response_timeout", "name_not_resolved", "drained", "grace_expired", "refused_by_limit", "credentials_refused",
