@@ -93,8 +93,9 @@ final class DownstreamConnection: Link {
     private func beginToServe() {
         state = .idle
         waitingSince = worker.now
+        let isRefused = !flags.isDisjoint(with: [.exceedsConnections, .exceedsConnectionsPerClient])
+        guard isRefused else { return wake(atMilliseconds: nextDeadline) }
         let limit = flags.contains(.exceedsConnections) ? "connections" : "connections_per_client"
-        guard !flags.isDisjoint(with: [.exceedsConnections, .exceedsConnectionsPerClient]) else { return wake(atMilliseconds: nextDeadline) }
         answer(Refusal(status: 503, cause: .refusedByLimit, evidence: "the limit \(limit) is reached", limit: limit), to: nil)
     }
 

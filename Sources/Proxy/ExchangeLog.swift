@@ -55,7 +55,8 @@ extension Exchange {
         record.heartbeats = account.heartbeats
         record.longestUpstreamSilenceMilliseconds = Int64(account.longestUpstreamSilenceMilliseconds)
         record.longestClientSilenceMilliseconds = Int64(account.longestClientSilenceMilliseconds)
-        record.lastEventIdentifier = weaver.scanner.lastEventID
+        let identifier = weaver.scanner.lastEventID
+        record.lastEventIdentifier = identifier.isEmpty ? nil : identifier
         record.lastEventIdentifierIsTruncated = weaver.scanner.isLastEventIDTruncated
         record.notWovenBecause = notWovenBecause
         record.endedMidLine = notWovenBecause != .compressed && weaver.placement == .nowhere

@@ -292,7 +292,11 @@ open class Link: Endpoint {
             hasReadEnd = true
             updateInterest()
             endIsAuthentic = false
-            if phase == .open { linkReachedEnd() } else { linkSecurityFailed(TLSFailure(.handshake, "the peer closed during the handshake")) }
+            // A client that says nothing at all looked whether anybody is there, or kept a connection in reserve.
+            if phase == .securing, session?.hasBegun == true {
+                return linkSecurityFailed(TLSFailure(.handshake, "the peer closed during the handshake"))
+            }
+            linkReachedEnd()
         case .bytes(let count):
             buffers.received(count)
             takeSecured()
