@@ -108,7 +108,11 @@ public final class ProxyServer: Sendable {
 
     private func start(_ worker: ProxyWorker) {
         let box = Unchecked(worker)
-        let thread = SystemThread.start(name: "worker-\(worker.worker.number)") { box.value.worker.run() }
+        let thread = SystemThread.start(name: "worker-\(worker.worker.number)") {
+            box.value.worker.run()
+            // The worker and what lives on it hold each other.
+            box.value.worker.resident = nil
+        }
         running.withLock { running in
             running.mailboxes.append(box.value.worker.mailbox)
             running.threads.append(thread)
