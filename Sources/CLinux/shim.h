@@ -3,6 +3,7 @@
 #ifndef HEARTWIRE_CLINUX_H
 #define HEARTWIRE_CLINUX_H
 
+#include <malloc.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/epoll.h>

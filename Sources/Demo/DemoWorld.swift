@@ -64,7 +64,7 @@ public final class DemoWorld {
         directHop.target = backendAddress
         backend.page = Page.document(
             PageFacts(
-                directPort: directAddress.port, token: token, timing: timing, configuration: eventsRoute))
+                directPort: directAddress.port, token: token, timing: timing, configuration: shownConfiguration))
     }
 
     /// Tells the hop where the proxy listens. Until then the page's port refuses everybody.
@@ -105,6 +105,20 @@ public final class DemoWorld {
             heartbeat \(duration(timing.heartbeatMilliseconds))
             bearer_from query access_token
         }
+        """
+    }
+
+    /// What the page shows: the route, and what would have to be added for TLS.
+    private var shownConfiguration: String {
+        """
+        \(eventsRoute)
+
+        # Over TLS, with a certificate of your own:
+        # listen *:8443 {
+        #     tls {
+        #         certificate site.pem site.key
+        #     }
+        # }
         """
     }
 

@@ -18,7 +18,7 @@ struct ResponseTerms {
 
 /// A connection from a client.
 final class DownstreamConnection: Link {
-    private enum State: UInt8 {
+    enum State: UInt8 {
         /// The TLS handshake is under way.
         case securing
         /// No byte of a request has come.
@@ -32,7 +32,7 @@ final class DownstreamConnection: Link {
         case closed
     }
 
-    private struct Flags: OptionSet {
+    struct Flags: OptionSet {
         let rawValue: UInt16
         static let isHTTP10 = Flags(rawValue: 1)
         static let requestKeepsAlive = Flags(rawValue: 2)
@@ -47,7 +47,7 @@ final class DownstreamConnection: Link {
         static let exceedsConnectionsPerClient = Flags(rawValue: 256)
     }
 
-    private static let lingerMilliseconds: Int64 = 2000
+    static let lingerMilliseconds: Int64 = 2000
     private static let lingerBytes = 1 << 20
 
     let proxy: ProxyWorker
@@ -55,18 +55,18 @@ final class DownstreamConnection: Link {
     let peer: SocketAddress
     let isTrusted: Bool
     /// The address that a trusted proxy named last in `X-Forwarded-For`.
-    private(set) var forwardedClient: [UInt8]?
-    private var state = State.idle
-    private var flags: Flags = []
+    var forwardedClient: [UInt8]?
+    var state = State.idle
+    var flags: Flags = []
     private var outgoingFraming = OutgoingFraming.none
-    private var partialHead: PartialHead?
-    private var exchange: Exchange?
-    private var requestBody = BodyRelay(framing: .none)
-    private var putAside: [UInt8] = []
+    var partialHead: PartialHead?
+    var exchange: Exchange?
+    var requestBody = BodyRelay(framing: .none)
+    var putAside: [UInt8] = []
     /// Monotonic milliseconds: when the present state, or the wait for bytes in it, began.
-    private var waitingSince: Int64
+    var waitingSince: Int64
     /// When the client last took bytes that were pending.
-    private var lastProgressAt: Int64 = 0
+    var lastProgressAt: Int64 = 0
     private var lingeredBytes = 0
 
     init(proxy: ProxyWorker, listener: ListenerSecurity, peer: SocketAddress, isTrusted: Bool) {
@@ -206,47 +206,6 @@ final class DownstreamConnection: Link {
         wake(atMilliseconds: nextDeadline)
     }
 
-    // MARK: The exchange's side: the request
-
-    /// Whether all of the present request has been received.
-    var isRequestComplete: Bool { requestBody.isEnded }
-
-    /// The exchange can take (more of) the request's body.
-    func requestCanGoOn() {
-        guard state == .exchanging, let exchange else { return }
-        if exchange.isTunnel || !isRequestComplete { continueAtTurnEnd() }
-    }
-
-    /// What was put aside is looked at again when nothing else is under way, so that no call nests in itself.
-    private func continueAtTurnEnd() {
-        flags.insert(.awaitsTurnEnd)
-        worker.atEndOfTurn(self)
-    }
-
-    override func turnEnded() {
-        super.turnEnded()
-        guard isOpen, flags.contains(.awaitsTurnEnd) else { return }
-        flags.remove(.awaitsTurnEnd)
-        let bytes = putAside
-        putAside = []
-        waitingSince = worker.now
-        redeliver(bytes)
-        guard isOpen, state == .idle || state == .readingHead || state == .exchanging, putAside.isEmpty else { return }
-        if exchange.map({ takesBytes(of: $0) }) ?? true { resumeReading() }
-        wake(atMilliseconds: nextDeadline)
-    }
-
-    private func takesBytes(of exchange: Exchange) -> Bool {
-        if exchange.isTunnel { return !flags.contains(.expectsTunnelEnd) && exchange.upstream?.pendingCount == 0 }
-        return isRequestComplete || exchange.takesRequestBody
-    }
-
-    private func putAside(_ bytes: UnsafeRawBufferPointer) {
-        guard !bytes.isEmpty else { return }
-        putAside.append(contentsOf: bytes)
-        pauseReading()
-    }
-
     // MARK: Tunnels
 
     /// From now on bytes pass in both directions as they are.
@@ -268,33 +227,6 @@ final class DownstreamConnection: Link {
     func endTunnel() { closeGracefully(lingers: false) }
 
     // MARK: Deadlines
-
-    private var nextDeadline: Int64 {
-        let timeouts = proxy.settings.configuration.timeouts
-        switch state {
-        case .securing: return waitingSince + Int64(timeouts.handshakeMilliseconds)
-        case .idle:
-            // A new connection owes a request; one that has served may rest.
-            let patience = flags.contains(.hasServed) ? timeouts.keepAliveMilliseconds : timeouts.requestHeadMilliseconds
-            return waitingSince + Int64(patience)
-        case .readingHead: return waitingSince + Int64(timeouts.requestHeadMilliseconds)
-        case .exchanging:
-            var deadline = Int64.max
-            if pendingCount > 0 || flags.contains(.expectsTunnelEnd) { deadline = stallDeadline }
-            if !isRequestComplete, !isReadingPaused {
-                deadline = min(deadline, waitingSince + Int64(timeouts.requestBodyMilliseconds))
-            }
-            return deadline
-        case .closing: return stallDeadline
-        case .lingering: return min(stallDeadline, waitingSince + DownstreamConnection.lingerMilliseconds)
-        case .closed: return .max
-        }
-    }
-
-    private var stallDeadline: Int64 {
-        let since = flags.contains(.expectsTunnelEnd) ? waitingSince : lastProgressAt
-        return since + Int64(proxy.settings.configuration.timeouts.clientStallMilliseconds)
-    }
 
     override func deadlineReached() {
         let now = worker.now
@@ -321,39 +253,6 @@ final class DownstreamConnection: Link {
         }
     }
 
-    private func exchangeDeadlineReached(now: Int64) {
-        guard let exchange else { return }
-        if pendingCount > 0, now >= stallDeadline {
-            exchange.clientLeft(stallEnding())
-        } else if flags.contains(.expectsTunnelEnd), now >= stallDeadline {
-            exchange.tunnelEnded([.clientEnded, .upstreamEnded])
-        } else if !isRequestComplete {
-            exchange.refuse(
-                Refusal(
-                    status: 408, cause: .requestTimeout,
-                    evidence: "no byte of the request's body within \(proxy.settings.configuration.timeouts.requestBodyMilliseconds) ms"))
-        }
-    }
-
-    /// Whether a client that takes nothing is there at all is known to the kernel only.
-    private func stallEnding() -> Ending {
-        let stall = proxy.settings.configuration.timeouts.clientStallMilliseconds
-        let view = worker.kernel.transportInformation(of: descriptor)
-        if let view, view.retransmits > 0, view.sinceLastAcknowledgementMilliseconds >= UInt32(clamping: stall / 2) {
-            return Ending(
-                cause: .clientVanished,
-                evidence: "nothing acknowledged for \(view.sinceLastAcknowledgementMilliseconds) ms, \(view.retransmits) retransmissions")
-        }
-        return Ending(cause: .clientStalled, evidence: "took none of \(pendingCount) pending bytes for \(stall) ms")
-    }
-
-    /// The kernel gives up both a client that answers nothing and one that answers but takes nothing.
-    private func unreachableCause() -> Cause {
-        guard let view = worker.kernel.transportInformation(of: descriptor) else { return .clientVanished }
-        let stall = UInt32(clamping: proxy.settings.configuration.timeouts.clientStallMilliseconds)
-        return view.sinceLastAcknowledgementMilliseconds < stall / 2 ? .clientStalled : .clientVanished
-    }
-
     /// Nobody can be answered without a handshake; it is counted and written down.
     private func failHandshake(_ cause: Cause, _ evidence: String) {
         proxy.shared.noteFailedHandshake()
@@ -361,7 +260,20 @@ final class DownstreamConnection: Link {
         closeNow()
     }
 
-    // MARK: What the link reports
+    // MARK: What the link and the worker report
+
+    override func turnEnded() {
+        super.turnEnded()
+        guard isOpen, flags.contains(.awaitsTurnEnd) else { return }
+        flags.remove(.awaitsTurnEnd)
+        let bytes = putAside
+        putAside = []
+        waitingSince = worker.now
+        redeliver(bytes)
+        guard isOpen, state == .idle || state == .readingHead || state == .exchanging, putAside.isEmpty else { return }
+        if exchange.map({ takesBytes(of: $0) }) ?? true { resumeReading() }
+        wake(atMilliseconds: nextDeadline)
+    }
 
     override func linkConnected() { beginToServe() }
 
@@ -389,87 +301,6 @@ final class DownstreamConnection: Link {
         case .closing, .closed:
             return
         }
-    }
-
-    private func receiveHead(_ bytes: UnsafeMutableRawBufferPointer) {
-        let limits = proxy.settings.requestLimits
-        do {
-            let received = try partialHead.receive(UnsafeRawBufferPointer(bytes), kind: .request, limits: limits) {
-                span throws(HTTPError) in try RequestHead.parse(span, limits: limits)
-            }
-            guard let received else {
-                if state == .idle, partialHead?.hasBegun == true {
-                    state = .readingHead
-                    waitingSince = worker.now
-                    wake(atMilliseconds: nextDeadline)
-                }
-                return
-            }
-            beginExchange(received.head)
-            receiveBody(bytes, from: received.consumed)
-        } catch {
-            answer(Refusal(error), to: nil)
-        }
-    }
-
-    private func beginExchange(_ head: RequestHead) {
-        state = .exchanging
-        waitingSince = worker.now
-        flags = [.hasServed]
-        if head.minorVersion == 0 { flags.insert(.isHTTP10) }
-        if head.keepsAlive { flags.insert(.requestKeepsAlive) }
-        requestBody = BodyRelay(framing: head.framing)
-        if head.framing == .none {
-            // A request without a body is whole already; the decoder is told by being asked.
-            _ = try? requestBody.take(UnsafeMutableRawBufferPointer(start: nil, count: 0))
-        }
-        if isTrusted { forwardedClient = RequestForwarding.lastForwardedClient(head) }
-        let exchange = Exchange(proxy: proxy, downstream: self, head: head)
-        self.exchange = exchange
-        exchange.start(head)
-    }
-
-    private func receiveBody(_ bytes: UnsafeMutableRawBufferPointer, from start: Int) {
-        guard start < bytes.count else { return }
-        let rest = UnsafeRawBufferPointer(rebasing: bytes[start...])
-        guard state == .exchanging, let exchange else {
-            // The exchange ended within its first call: what follows is the next request, or nothing.
-            if state == .idle { putAside(rest) }
-            if state == .idle { continueAtTurnEnd() }
-            return
-        }
-        if exchange.isTunnel {
-            guard takesBytes(of: exchange) else { return putAside(rest) }
-            exchange.sendThroughTunnel(rest)
-            if exchange.upstream.map({ $0.pendingCount > 0 }) == true { pauseReading() }
-            return
-        }
-        guard !isRequestComplete, exchange.takesRequestBody else { return putAside(rest) }
-        waitingSince = worker.now
-        do {
-            let piece = try requestBody.take(bytes, from: start)
-            let remainder = bytes.count - piece.consumed
-            if remainder > 0 {
-                // Copied before the piece is framed, because its end may be written over what follows it.
-                putAside(UnsafeRawBufferPointer(rebasing: bytes[piece.consumed...]))
-            }
-            if !piece.payload.isEmpty || piece.isLast { exchange.sendRequestBody(piece.payload, isLast: piece.isLast) }
-            if !piece.isLast, exchange.upstream.map({ $0.pendingCount > 0 }) == true { pauseReading() }
-        } catch {
-            exchange.refuse(Refusal(error))
-        }
-    }
-
-    /// Answers a request that could not be read, or a connection that may not have one.
-    private func answer(_ refusal: Refusal, to head: RequestHead?) {
-        partialHead = nil
-        state = .exchanging
-        flags = []
-        let exchange = Exchange(proxy: proxy, downstream: self, head: head)
-        self.exchange = exchange
-        // Nothing that came is trusted to be the end of the request, so the connection lingers and closes.
-        requestBody = BodyRelay(framing: .untilClose)
-        exchange.refuse(refusal)
     }
 
     override func linkReachedEnd() {

@@ -87,7 +87,8 @@ extension Exchange {
         self.upstream = nil
         flags.remove(.requestHeadSent)
         upstream.server.activeCount -= 1
-        upstream.exchangeEnded(isClean: isClean)
+        // While the proxy ends, nobody will come for a connection that rests.
+        upstream.exchangeEnded(isClean: isClean && !proxy.isDraining)
     }
 
     /// The connection stands.

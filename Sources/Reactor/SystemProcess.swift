@@ -15,9 +15,10 @@ public enum SystemProcess {
         case reload
     }
 
-    /// Prepares the process: no SIGPIPE, the operator's signals blocked in this thread and all that it starts, so that
+    /// Prepares the process: OpenSSL's memory, no SIGPIPE, the operator's signals blocked in this thread and all that it starts, so that
     /// `nextSignal` can take them one by one. To be called before any thread is started.
     public static func prepare() {
+        TLSMemory.install()
         signal(SIGPIPE, SIG_IGN)
         var set = operatorSignals()
         pthread_sigmask(SIG_BLOCK, &set, nil)

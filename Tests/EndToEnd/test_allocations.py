@@ -5,11 +5,14 @@ import pathlib
 import re
 import shutil
 import signal
+import socket
+import ssl
 import subprocess
 import time
 
 import pytest
 
+from support.certificates import Authority
 from support.client import Client
 
 COUNTER = r"""
@@ -56,12 +59,17 @@ def allocations(proxy) -> int:
     raise AssertionError(f"no count came; standard error: {proxy.stderr()}")
 
 
-@pytest.mark.skipif(compiler() is None, reason="no C compiler for the counter")
-def test_an_event_allocates_nothing(stage, tmp_path):
-    (tmp_path / "counter.c").write_text(COUNTER)
-    library = tmp_path / "counter.so"
-    subprocess.run([compiler(), "-shared", "-fPIC", "-o", library, tmp_path / "counter.c", "-ldl"], check=True)
+pytestmark = pytest.mark.skipif(compiler() is None, reason="no C compiler for the counter")
 
+
+@pytest.fixture
+def library(tmp_path):
+    (tmp_path / "counter.c").write_text(COUNTER)
+    subprocess.run([compiler(), "-shared", "-fPIC", "-o", tmp_path / "counter.so", tmp_path / "counter.c", "-ldl"], check=True)
+    return tmp_path / "counter.so"
+
+
+def test_an_event_allocates_nothing(stage, library):
     def script(connection, request):
         connection.start_stream()
         connection.chunk(b"id: 1\ndata: first\n\n")
@@ -81,4 +89,33 @@ def test_an_event_allocates_nothing(stage, tmp_path):
         after = allocations(proxy)
     print(f"allocations for {EVENTS} events: {after - before}")
     # A few are the process's own affairs; one for each event would be thousands.
+    assert after - before <= 10
+
+
+def test_a_heartbeat_over_tls_allocates_nothing(stage, library, tmp_path):
+    authority = Authority(tmp_path / "certificates")
+
+    def script(connection, request):
+        connection.start_stream()
+        connection.chunk(b"data: first\n\n")
+        connection.wait_until_left(30)
+
+    certificate, key = authority.issue("localhost")
+    proxy = stage.heartwire(stage.origin(script), workers=1, heartbeat="100ms", environment={"LD_PRELOAD": str(library)},
+                            listen=f"tls {{\ncertificate {certificate} {key}\n}}")
+    context = ssl.create_default_context(cafile=str(authority.certificate))
+    streams = []
+    for _ in range(20):
+        secured = context.wrap_socket(socket.create_connection(("127.0.0.1", proxy.port)), server_hostname="localhost")
+        secured.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        streams.append(secured)
+    time.sleep(1)
+    before = allocations(proxy)
+    time.sleep(3)
+    after = allocations(proxy)
+    for secured in streams:
+        secured.close()
+    endings = proxy.stream_log.wait_for(lambda record: record["event"] == "stream_end")
+    assert all(record["heartbeats"] > 30 for record in endings), "too few heartbeats came to prove anything"
+    print(f"allocations for about 600 heartbeats over TLS: {after - before}")
     assert after - before <= 10

@@ -1,0 +1,68 @@
+// How long a client may keep the proxy waiting, in each state of its connection, and what is concluded when it has.
+
+import Configuration
+import Reactor
+import StreamLog
+
+extension DownstreamConnection {
+    /// When the present wait is over, in monotonic milliseconds; `.max` while there is none.
+    var nextDeadline: Int64 {
+        let timeouts = proxy.settings.configuration.timeouts
+        switch state {
+        case .securing: return waitingSince + Int64(timeouts.handshakeMilliseconds)
+        case .idle:
+            // A new connection owes a request; one that has served may rest.
+            let patience = flags.contains(.hasServed) ? timeouts.keepAliveMilliseconds : timeouts.requestHeadMilliseconds
+            return waitingSince + Int64(patience)
+        case .readingHead: return waitingSince + Int64(timeouts.requestHeadMilliseconds)
+        case .exchanging:
+            var deadline = Int64.max
+            if pendingCount > 0 || flags.contains(.expectsTunnelEnd) { deadline = stallDeadline }
+            if !isRequestComplete, !isReadingPaused {
+                deadline = min(deadline, waitingSince + Int64(timeouts.requestBodyMilliseconds))
+            }
+            return deadline
+        case .closing: return stallDeadline
+        case .lingering: return min(stallDeadline, waitingSince + DownstreamConnection.lingerMilliseconds)
+        case .closed: return .max
+        }
+    }
+
+    var stallDeadline: Int64 {
+        let since = flags.contains(.expectsTunnelEnd) ? waitingSince : lastProgressAt
+        return since + Int64(proxy.settings.configuration.timeouts.clientStallMilliseconds)
+    }
+
+    func exchangeDeadlineReached(now: Int64) {
+        guard let exchange else { return }
+        if pendingCount > 0, now >= stallDeadline {
+            exchange.clientLeft(stallEnding())
+        } else if flags.contains(.expectsTunnelEnd), now >= stallDeadline {
+            exchange.tunnelEnded([.clientEnded, .upstreamEnded])
+        } else if !isRequestComplete {
+            exchange.refuse(
+                Refusal(
+                    status: 408, cause: .requestTimeout,
+                    evidence: "no byte of the request's body within \(proxy.settings.configuration.timeouts.requestBodyMilliseconds) ms"))
+        }
+    }
+
+    /// Whether a client that takes nothing is there at all is known to the kernel only.
+    func stallEnding() -> Ending {
+        let stall = proxy.settings.configuration.timeouts.clientStallMilliseconds
+        let view = worker.kernel.transportInformation(of: descriptor)
+        if let view, view.retransmits > 0, view.sinceLastAcknowledgementMilliseconds >= UInt32(clamping: stall / 2) {
+            return Ending(
+                cause: .clientVanished,
+                evidence: "nothing acknowledged for \(view.sinceLastAcknowledgementMilliseconds) ms, \(view.retransmits) retransmissions")
+        }
+        return Ending(cause: .clientStalled, evidence: "took none of \(pendingCount) pending bytes for \(stall) ms")
+    }
+
+    /// The kernel gives up both a client that answers nothing and one that answers but takes nothing.
+    func unreachableCause() -> Cause {
+        guard let view = worker.kernel.transportInformation(of: descriptor) else { return .clientVanished }
+        let stall = UInt32(clamping: proxy.settings.configuration.timeouts.clientStallMilliseconds)
+        return view.sinceLastAcknowledgementMilliseconds < stall / 2 ? .clientStalled : .clientVanished
+    }
+}
