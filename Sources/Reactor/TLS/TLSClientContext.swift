@@ -1,6 +1,7 @@
 // What all TLS connections to the servers of one upstream share: whom to trust, and who we are.
 
 import COpenSSL
+import Synchronization
 
 /// What it takes to speak TLS to servers.
 public struct TLSClientSettings: Sendable, Equatable {
@@ -34,6 +35,9 @@ public struct TLSIdentityFiles: Sendable, Equatable {
 
 /// The client's side of TLS, shared by all workers.
 public final class TLSClientContext: @unchecked Sendable {
+    private static let made = Atomic<UInt64>(0)
+    /// Tells it from all others, also from those that are gone.
+    let number = TLSClientContext.made.wrappingAdd(1, ordering: .relaxed).newValue
     /// OpenSSL counts its references atomically and nothing in it is changed once made.
     let context: OpaquePointer
     /// When our own certificate ends, in seconds since 1970; nil without one.

@@ -55,7 +55,7 @@ final class TLSSession {
         }
         if let resumption {
             hw_SSL_set_application_data(ssl, Unmanaged.passUnretained(resumption).toOpaque())
-            if let session = resumption.session { SSL_set_session(ssl, session) }
+            if let session = resumption.session(for: client) { SSL_set_session(ssl, session) }
         }
     }
 
@@ -164,12 +164,19 @@ final class TLSSession {
 
 /// Sessions that connections to one server may resume, on one worker.
 public final class TLSResumption {
-    fileprivate(set) var session: OpaquePointer?
+    private var session: OpaquePointer?
+    private var contextNumber: UInt64 = 0
 
     /// Nothing to resume yet.
     public init() {}
 
     deinit { SSL_SESSION_free(session) }
+
+    /// The session to resume under a context. One made under another context was verified by other authorities.
+    fileprivate func session(for context: TLSClientContext) -> OpaquePointer? {
+        defer { contextNumber = context.number }
+        return contextNumber == context.number ? session : nil
+    }
 
     /// Takes a session over; the latest one is the one to resume.
     fileprivate func keep(_ session: OpaquePointer) {
