@@ -28,13 +28,17 @@ let package = Package(
         .target(name: "Demo", dependencies: ["EventStream", "HTTP", "Reactor", "Configuration", "Proxy"], swiftSettings: house),
         .executableTarget(
             name: "heartwire", dependencies: ["Configuration", "Proxy", "StreamLog", "Reactor", "Demo"], swiftSettings: house),
-        .testTarget(name: "EventStreamTests", dependencies: ["EventStream"], swiftSettings: house),
+        .target(name: "ReferenceEventSource", path: "Tests/ReferenceEventSource", swiftSettings: house),
+        .testTarget(name: "EventStreamTests", dependencies: ["EventStream", "ReferenceEventSource"], swiftSettings: house),
         .testTarget(name: "HTTPTests", dependencies: ["HTTP"], swiftSettings: house),
         .testTarget(name: "ReactorTests", dependencies: ["Reactor"], swiftSettings: house),
         .testTarget(name: "CredentialsTests", dependencies: ["Credentials"], swiftSettings: house),
         .testTarget(name: "StreamLogTests", dependencies: ["StreamLog"], swiftSettings: house),
         .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "Credentials"], swiftSettings: house),
         .testTarget(name: "DemoTests", dependencies: ["Demo", "Reactor", "Configuration", "Proxy"], swiftSettings: house),
+        .testTarget(
+            name: "SimulationTests",
+            dependencies: ["Proxy", "Reactor", "StreamLog", "Configuration", "Credentials", "ReferenceEventSource"], swiftSettings: house),
         .testTarget(name: "TidyTests", swiftSettings: house),
     ],
     swiftLanguageModes: [.v6]

@@ -393,7 +393,8 @@ final class Exchange {
 
     /// The client has taken all that was sent to it.
     func downstreamDrained() {
-        account.clientWasSent(now: now)
+        // What drains before this exchange has answered is an earlier one's.
+        if flags.contains(.responseHeadSent) { account.clientWasSent(now: now) }
         if flags.contains(.clientEnded), isTunnel { return }
         upstream?.resumeReading()
     }

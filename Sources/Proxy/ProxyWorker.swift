@@ -134,7 +134,9 @@ final class ProxyWorker {
     }
 
     private func stopWhenDrained() {
-        if isDraining, downstreamCount == 0 { worker.stop() }
+        guard isDraining, downstreamCount == 0 else { return }
+        drainDeadline?.closeTimer()
+        worker.stop()
     }
 
     /// Takes what the upstreams' names stand for now.

@@ -48,6 +48,9 @@ final class SharedState: Sendable {
         }
     }
 
+    /// Client connections that are open now.
+    var connectionCount: Int { counts.withLock { $0.total } }
+
     /// How many TLS handshakes of clients failed or were not finished in time.
     var failedHandshakeCount: Int { failedHandshakes.load(ordering: .relaxed) }
 

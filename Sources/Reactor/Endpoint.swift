@@ -37,6 +37,9 @@ open class Endpoint {
     /// Opens the endpoint without a descriptor of its own, for an endpoint that is nothing but a deadline.
     public final func openTimer() throws(SystemError) { try open(try worker.kernel.makeWaker(), interest: []) }
 
+    /// Closes an endpoint that is nothing but a deadline.
+    public final func closeTimer() { release(abortively: false) }
+
     /// Changes what the worker waits for; costs a system call only when it differs.
     final func setInterest(_ wanted: Readiness) {
         guard isOpen, wanted != interest else { return }

@@ -1,6 +1,7 @@
 // Vectors for the scanner: whole, byte by byte, and in two parts at every place.
 
 import EventStream
+import ReferenceEventSource
 import Testing
 
 private struct Vector: Sendable {

@@ -1,6 +1,7 @@
 // What the writer writes, read back by the literal EventSource.
 
 import EventStream
+import ReferenceEventSource
 import Testing
 
 @Suite struct EventWriterTests {

@@ -1,6 +1,7 @@
 // The bytes of heartbeats, and what may not be in them.
 
 import EventStream
+import ReferenceEventSource
 import Testing
 
 private func text(_ heartbeat: Heartbeat, _ placement: Placement) -> String {

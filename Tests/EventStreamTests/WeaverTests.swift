@@ -1,6 +1,7 @@
 // Vectors for the weaver, and the rules of each place where something may stand.
 
 import EventStream
+import ReferenceEventSource
 import Testing
 
 /// A downstream: what went on, what was woven, and what was left out.

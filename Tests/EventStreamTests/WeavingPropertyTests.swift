@@ -5,6 +5,7 @@
 // is the one its failure names.
 
 import EventStream
+import ReferenceEventSource
 import Testing
 
 @Suite struct WeavingPropertyTests {

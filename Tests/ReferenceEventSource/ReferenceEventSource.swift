@@ -4,24 +4,33 @@
 // shared with what it judges. It works on bytes, not on characters: UTF-8 decoding touches none of the
 // characters that the steps look at, and an invalid sequence never swallows one of them.
 
-struct ReferenceEventSource: Equatable {
-    struct Event: Equatable {
-        var type: [UInt8]
-        var data: [UInt8]
-        var lastEventID: [UInt8]
+/// What an EventSource has read, by the letter of the standard.
+public struct ReferenceEventSource: Equatable {
+    /// An event as it is dispatched.
+    public struct Event: Equatable {
+        public var type: [UInt8]
+        public var data: [UInt8]
+        public var lastEventID: [UInt8]
+
+        /// An event from its parts.
+        public init(type: [UInt8], data: [UInt8], lastEventID: [UInt8]) {
+            self.type = type
+            self.data = data
+            self.lastEventID = lastEventID
+        }
     }
 
-    private(set) var events: [Event] = []
+    public private(set) var events: [Event] = []
     /// "The last event ID string of the event source".
-    private(set) var lastEventID: [UInt8]
+    public private(set) var lastEventID: [UInt8]
     /// "The event stream's reconnection time", or nil until it is set.
-    private(set) var reconnectionTimeMilliseconds: UInt64?
+    public private(set) var reconnectionTimeMilliseconds: UInt64?
     /// Whether a line other than a comment has come since the last blank line.
-    private(set) var isEventOpen = false
+    public private(set) var isEventOpen = false
     /// Whether the bytes end with a line end, or hold no line at all.
-    private(set) var endsBetweenLines = true
+    public private(set) var endsBetweenLines = true
     /// The offset in the bytes just behind the last blank line, or nil where there is none.
-    private(set) var lastBoundary: Int?
+    public private(set) var lastBoundary: Int?
 
     private var dataBuffer: [UInt8] = []
     private var eventTypeBuffer: [UInt8] = []
@@ -29,7 +38,7 @@ struct ReferenceEventSource: Equatable {
 
     /// Reads a whole stream. `bufferBegins` is what the last event ID buffer holds at its start: empty by the
     /// letter of the standard, the earlier id in clients that carry it over to a new connection.
-    init(reading bytes: [UInt8], after lastEventID: [UInt8] = [], bufferBegins: [UInt8] = []) {
+    public init(reading bytes: [UInt8], after lastEventID: [UInt8] = [], bufferBegins: [UInt8] = []) {
         self.lastEventID = lastEventID
         lastEventIDBuffer = bufferBegins
         var stream = bytes
@@ -119,7 +128,7 @@ struct ReferenceEventSource: Equatable {
     }
 
     /// The same without the events of this type.
-    func without(type: String) -> ReferenceEventSource {
+    public func without(type: String) -> ReferenceEventSource {
         var copy = self
         copy.events.removeAll { $0.type == Array(type.utf8) }
         return copy

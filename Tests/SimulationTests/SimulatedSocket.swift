@@ -1,0 +1,160 @@
+// One end of a connection in the simulated world: bounded buffers, bytes that take their time, ends, resets, and peers
+// that vanish. The other end may belong to the proxy (through SimulatedKernel) or to an actor of the test.
+// Invariant: what one end sends arrives at the other in order, or not at all from some point on.
+
+import Reactor
+
+/// One end of a connection.
+final class SimulatedSocket {
+    enum Phase { case connecting, open, failed }
+
+    let world: SimulatedWorld
+    private(set) weak var peer: SimulatedSocket?
+    var phase = Phase.connecting
+    /// Why the connection is broken; told once by reading or writing.
+    private(set) var error: SystemError?
+    private(set) var incoming: [UInt8] = []
+    private var inFlight = 0
+    private let capacity: Int
+    private(set) var hasReceivedEnd = false
+    private(set) var hasSentEnd = false
+    private(set) var isClosed = false
+    /// Nothing comes through from here or to here any more, and nobody is told.
+    private(set) var isVanished = false
+    private var arrivesNoEarlierThan: Int64 = 0
+    private var lastAcknowledgedAt: Int64
+    private(set) var unacknowledged = 0
+    var patience = Patience(keepAliveSeconds: 0, unacknowledgedMilliseconds: 0)
+    /// Called when something changed that the owner may want to look at.
+    var changed: () -> Void = {}
+
+    private init(_ world: SimulatedWorld, capacity: Int) {
+        self.world = world
+        self.capacity = capacity
+        lastAcknowledgedAt = world.now
+    }
+
+    /// Two ends that belong together.
+    static func pair(_ world: SimulatedWorld, capacity: Int) -> (SimulatedSocket, SimulatedSocket) {
+        let first = SimulatedSocket(world, capacity: capacity)
+        let second = SimulatedSocket(world, capacity: capacity)
+        first.peer = second
+        second.peer = first
+        return (first, second)
+    }
+
+    // MARK: Sending
+
+    /// How many bytes the other end would take now.
+    var window: Int {
+        guard let peer else { return capacity }
+        return max(0, peer.capacity - peer.incoming.count - peer.inFlight)
+    }
+
+    /// Puts bytes on their way; the caller has looked at the window.
+    func send(_ bytes: [UInt8]) {
+        guard !bytes.isEmpty, !hasSentEnd, let peer else { return }
+        unacknowledged += bytes.count
+        if isVanished || peer.isVanished { return giveUpLater() }
+        peer.inFlight += bytes.count
+        deliver { receiver in
+            receiver.inFlight -= bytes.count
+            receiver.take(bytes)
+        }
+    }
+
+    private func take(_ bytes: [UInt8]) {
+        guard !isVanished else { return }
+        if isClosed {
+            peer?.breakDown(.connectionReset)
+            return
+        }
+        incoming += bytes
+        if let peer {
+            peer.unacknowledged = max(0, peer.unacknowledged - bytes.count)
+            peer.lastAcknowledgedAt = world.now
+        }
+        changed()
+    }
+
+    /// Something for the other end, behind everything that is on its way already.
+    private func deliver(_ action: @escaping (SimulatedSocket) -> Void) {
+        guard let peer else { return }
+        let moment = max(arrivesNoEarlierThan, world.now + world.delay())
+        arrivesNoEarlierThan = moment
+        world.at(moment) { action(peer) }
+    }
+
+    func sendEnd() {
+        guard !hasSentEnd else { return }
+        hasSentEnd = true
+        guard !isVanished, peer?.isVanished == false else { return }
+        deliver { receiver in
+            guard !receiver.isVanished else { return }
+            receiver.hasReceivedEnd = true
+            receiver.changed()
+        }
+    }
+
+    func sendReset() {
+        hasSentEnd = true
+        guard !isVanished, peer?.isVanished == false else { return }
+        deliver { $0.breakDown(.connectionReset) }
+    }
+
+    /// The kernel's patience with a peer that answers nothing.
+    private func giveUpLater() {
+        guard patience.unacknowledgedMilliseconds > 0 else { return }
+        world.after(Int64(patience.unacknowledgedMilliseconds)) { [weak self] in self?.breakDown(.timedOut) }
+    }
+
+    // MARK: Receiving
+
+    /// Takes bytes out of the buffer.
+    func read(upTo count: Int) -> [UInt8] {
+        let taken = Array(incoming.prefix(count))
+        incoming.removeFirst(taken.count)
+        // The other end may be waiting for room.
+        if !taken.isEmpty { peer?.changed() }
+        return taken
+    }
+
+    /// Breaks the connection; what waited to be read is lost with it.
+    func breakDown(_ error: SystemError) {
+        guard !isClosed, self.error == nil, !isVanished else { return }
+        self.error = error
+        incoming = []
+        phase = .failed
+        changed()
+    }
+
+    /// Forgets the error once it has been told.
+    func takeError() -> SystemError? { error }
+
+    // MARK: Ends
+
+    func close(abortively: Bool) {
+        guard !isClosed else { return }
+        isClosed = true
+        guard error == nil else { return }
+        // Like a real kernel: closing with unread bytes is a reset.
+        if abortively || !incoming.isEmpty { sendReset() } else { sendEnd() }
+    }
+
+    /// Nobody hears of this end any more. What the other end sends gets no answer.
+    func vanish() {
+        isVanished = true
+        isClosed = true
+        guard let peer, peer.patience.keepAliveSeconds > 0 else { return }
+        world.after(Int64(peer.patience.keepAliveSeconds) * 2000) { [weak peer] in peer?.breakDown(.timedOut) }
+    }
+
+    var information: TransportInformation {
+        var information = TransportInformation()
+        information.state = error != nil ? 7 : hasReceivedEnd ? 8 : 1
+        information.unacknowledgedBytes = UInt32(clamping: unacknowledged)
+        information.retransmits = unacknowledged > 0 && peer?.isVanished == true ? 3 : 0
+        information.sinceLastAcknowledgementMilliseconds = UInt32(clamping: world.now - lastAcknowledgedAt)
+        return information
+    }
+}

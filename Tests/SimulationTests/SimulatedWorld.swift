@@ -1,0 +1,136 @@
+// A world in which time passes only when nothing is left to do, and in which everything follows from one seed. It keeps
+// the clock, the events that are to come, and chance; sockets are in SimulatedSocket.swift, the kernel's calls in
+// SimulatedKernel.swift. Invariant: two runs from the same seed make the same calls in the same order, which `trace` shows.
+
+import Reactor
+
+/// A small generator whose whole course follows from its seed (splitmix64).
+struct Chance {
+    private var state: UInt64
+
+    init(seed: UInt64) { state = seed }
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9e37_79b9_7f4a_7c15
+        var value = state
+        value = (value ^ (value >> 30)) &* 0xbf58_476d_1ce4_e5b9
+        value = (value ^ (value >> 27)) &* 0x94d0_49bb_1331_11eb
+        return value ^ (value >> 31)
+    }
+
+    /// A number in the range.
+    mutating func number(_ range: ClosedRange<Int>) -> Int {
+        range.lowerBound + Int(next() % UInt64(range.upperBound - range.lowerBound + 1))
+    }
+
+    /// True in so many of a thousand cases.
+    mutating func permille(_ share: Int) -> Bool { number(0...999) < share }
+
+    mutating func pick<Element>(_ elements: [Element]) -> Element { elements[number(0...(elements.count - 1))] }
+}
+
+/// How often things go wrong, in a thousandth of the calls. Each seed switches a random part of them on (swarm testing).
+struct Faults {
+    var shortReads = 0
+    var shortWrites = 0
+    var spuriousEAGAIN = 0
+    var acceptExhausted = 0
+    var connectExhausted = 0
+    var delayMilliseconds = 0...0
+
+    static func swarm(_ chance: inout Chance) -> Faults {
+        var faults = Faults()
+        if chance.permille(500) { faults.shortReads = chance.number(1...700) }
+        if chance.permille(500) { faults.shortWrites = chance.number(1...700) }
+        if chance.permille(300) { faults.spuriousEAGAIN = chance.number(1...300) }
+        if chance.permille(150) { faults.acceptExhausted = chance.number(1...100) }
+        if chance.permille(150) { faults.connectExhausted = chance.number(1...100) }
+        if chance.permille(600) { faults.delayMilliseconds = 0...chance.number(1...40) }
+        return faults
+    }
+}
+
+/// The world.
+final class SimulatedWorld {
+    private(set) var now: Int64 = 1_000_000
+    var chance: Chance
+    var faults: Faults
+    /// How often each kind of fault was injected.
+    private(set) var injected: [String: Int] = [:]
+    /// A hash over everything that happened, in order.
+    private(set) var trace: UInt64 = 0xcbf2_9ce4_8422_2325
+    private var queue: [(at: Int64, order: UInt64, action: () -> Void)] = []
+    private var nextOrder: UInt64 = 0
+    private var turnsAtThisMoment = 0
+
+    init(seed: UInt64, faults: Faults) {
+        chance = Chance(seed: seed)
+        self.faults = faults
+    }
+
+    func note(_ what: StaticString, _ first: Int = 0, _ second: Int = 0) {
+        for value in [what.utf8CodeUnitCount, first, second, Int(now)] { trace = (trace ^ UInt64(bitPattern: Int64(value))) &* 0x100_0000_01b3 }
+    }
+
+    /// Whether a fault happens now; counts it.
+    func strikes(_ share: Int, _ name: String) -> Bool {
+        guard share > 0, chance.permille(share) else { return false }
+        injected[name, default: 0] += 1
+        return true
+    }
+
+    func count(_ fault: String) { injected[fault, default: 0] += 1 }
+
+    // MARK: What is to come
+
+    func after(_ milliseconds: Int64, _ action: @escaping () -> Void) { at(now + max(0, milliseconds), action) }
+
+    func at(_ moment: Int64, _ action: @escaping () -> Void) {
+        nextOrder += 1
+        queue.append((max(moment, now), nextOrder, action))
+        var child = queue.count - 1
+        while child > 0, isEarlier(child, (child - 1) / 2) {
+            queue.swapAt(child, (child - 1) / 2)
+            child = (child - 1) / 2
+        }
+    }
+
+    private func isEarlier(_ left: Int, _ right: Int) -> Bool {
+        (queue[left].at, queue[left].order) < (queue[right].at, queue[right].order)
+    }
+
+    private func takeFirst() -> () -> Void {
+        let first = queue[0].action
+        let last = queue.removeLast()
+        guard !queue.isEmpty else { return first }
+        queue[0] = last
+        var parent = 0
+        while true {
+            var least = parent
+            for child in [2 * parent + 1, 2 * parent + 2] where child < queue.count && isEarlier(child, least) { least = child }
+            if least == parent { return first }
+            queue.swapAt(parent, least)
+            parent = least
+        }
+    }
+
+    /// Lets everything happen that is due, and time pass until `isReady` or the moment.
+    func pass(until moment: Int64, isReady: () -> Bool) {
+        turnsAtThisMoment += 1
+        precondition(turnsAtThisMoment < 20_000, "the worker turns and turns, and time stands still")
+        while true {
+            while let first = queue.first, first.at <= now { takeFirst()() }
+            if isReady() { return }
+            let next = min(queue.first?.at ?? .max, moment)
+            guard next < .max else { preconditionFailure("the worker waits for ever, and nothing will ever happen") }
+            if next > now {
+                now = next
+                turnsAtThisMoment = 0
+            }
+            if now >= moment, queue.first.map({ $0.at > now }) ?? true { return }
+        }
+    }
+
+    /// How long something takes on its way.
+    func delay() -> Int64 { Int64(chance.number(faults.delayMilliseconds)) }
+}
