@@ -35,6 +35,9 @@ let package = Package(
         .testTarget(name: "CredentialsTests", dependencies: ["Credentials"], swiftSettings: house),
         .testTarget(name: "StreamLogTests", dependencies: ["StreamLog"], swiftSettings: house),
         .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "Credentials"], swiftSettings: house),
+        .testTarget(
+            name: "ProxyTests", dependencies: ["Proxy", "EventStream", "HTTP", "Reactor", "Credentials", "StreamLog", "Configuration"],
+            swiftSettings: house),
         .testTarget(name: "DemoTests", dependencies: ["Demo", "Reactor", "Configuration", "Proxy"], swiftSettings: house),
         .testTarget(
             name: "SimulationTests",

@@ -1,0 +1,122 @@
+// What is counted about an exchange and about the connections of all workers.
+
+import Credentials
+import Reactor
+import StreamLog
+import Testing
+
+@testable import Proxy
+
+@Suite("The account of an exchange")
+struct ExchangeAccountTests {
+    @Test("the longest silence of each side is the longest time between two of its bytes, the end included")
+    func silences() {
+        var account = ExchangeAccount(now: 1000)
+        account.upstreamBegan(now: 1500)
+        account.clientWasSent(now: 1500)
+        account.upstreamSent(10, now: 1900)
+        account.sentToClient(10, now: 1900)
+        account.upstreamSent(10, now: 2100)
+        account.sentToClient(10, now: 2100)
+        #expect(account.longestUpstreamSilenceMilliseconds == 400 && account.longestClientSilenceMilliseconds == 400)
+        account.close(now: 3100)
+        #expect(account.longestUpstreamSilenceMilliseconds == 1000 && account.longestClientSilenceMilliseconds == 1000)
+        #expect(account.bytesFromUpstream == 20 && account.bytesToClient == 20)
+    }
+
+    @Test("heartbeats shorten the client's silence and not the server's")
+    func heartbeats() {
+        var account = ExchangeAccount(now: 0)
+        account.upstreamBegan(now: 100)
+        account.clientWasSent(now: 100)
+        for now in stride(from: Int64(15_100), through: 60_100, by: 15_000) { account.sentToClient(3, now: now) }
+        account.close(now: 61_100)
+        #expect(account.longestClientSilenceMilliseconds == 15_000)
+        #expect(account.longestUpstreamSilenceMilliseconds == 61_000)
+    }
+
+    @Test("bytes that are withheld from the client are no sign of life to it")
+    func withheld() {
+        var account = ExchangeAccount(now: 0)
+        account.upstreamBegan(now: 100)
+        account.clientWasSent(now: 100)
+        account.upstreamSent(2, now: 500)
+        account.sentToClient(0, now: 500)
+        account.sentToClient(5, now: 900)
+        #expect(account.longestClientSilenceMilliseconds == 800 && account.longestUpstreamSilenceMilliseconds == 400)
+        #expect(account.lastClientByteAt == 900)
+    }
+
+    @Test("the time in which a heartbeat was due and had no place adds up, until bytes go out again or the end")
+    func unplaceable() {
+        var account = ExchangeAccount(now: 0)
+        account.clientWasSent(now: 100)
+        account.noteUnplaceable(now: 1000)
+        account.noteUnplaceable(now: 1500)
+        account.sentToClient(1, now: 2000)
+        #expect(account.unplaceableMilliseconds == 1000)
+        account.sentToClient(1, now: 2500)
+        #expect(account.unplaceableMilliseconds == 1000)
+        account.noteUnplaceable(now: 3000)
+        account.close(now: 3250)
+        #expect(account.unplaceableMilliseconds == 1250)
+    }
+
+    @Test("an exchange that never got an answer has no silences and no spans")
+    func unanswered() {
+        var account = ExchangeAccount(now: 5000)
+        account.close(now: 9_000_000)
+        #expect(account.longestUpstreamSilenceMilliseconds == 0 && account.longestClientSilenceMilliseconds == 0)
+        #expect(account.firstEventMilliseconds == ExchangeAccount.missing && account.connectMilliseconds == ExchangeAccount.missing)
+        account.noteFirstEvent(now: 5042)
+        #expect(account.firstEventMilliseconds == 42)
+    }
+
+    @Test("spans beyond seven weeks and counts beyond all bounds do not trap")
+    func extremes() {
+        var account = ExchangeAccount(now: 1)
+        account.upstreamBegan(now: 1)
+        account.clientWasSent(now: 1)
+        account.noteUnplaceable(now: 1)
+        for _ in 0..<2 { account.upstreamSent(.max, now: .max / 2) }
+        account.sentToClient(.max, now: .max / 2)
+        account.close(now: .max / 2)
+        #expect(account.longestUpstreamSilenceMilliseconds == .max && account.unplaceableMilliseconds == .max)
+    }
+}
+
+@Suite("The limits on connections")
+struct SharedStateTests {
+    private func state(total: Int, perClient: Int) -> SharedState {
+        SharedState(
+            connectionLimit: total, connectionsPerClientLimit: perClient, streamLog: nil, accessLog: nil, fingerprinter: Way.fingerprinter)
+    }
+
+    private func client(_ last: UInt8, port: UInt16 = 1) -> SocketAddress { SocketAddress(bytes: [192, 0, 2, last], port: port) }
+
+    @Test("as many as the limit are admitted, and one that leaves makes room for one")
+    func total() {
+        let state = state(total: 2, perClient: 0)
+        #expect(state.admit(client(1), isTrusted: false) == .admitted)
+        #expect(state.admit(client(1), isTrusted: true) == .admitted)
+        #expect(state.admit(client(2), isTrusted: false) == .refused(.connections))
+        state.leave(client(2), isTrusted: false)
+        #expect(state.admit(client(2), isTrusted: false) == .refused(.connections))
+        state.leave(client(2), isTrusted: false)
+        state.leave(client(1), isTrusted: false)
+        #expect(state.admit(client(2), isTrusted: false) == .admitted)
+    }
+
+    @Test("one address has its own limit whatever its ports, and a trusted proxy has none")
+    func perClient() {
+        let state = state(total: 100, perClient: 2)
+        #expect(state.admit(client(1, port: 10), isTrusted: false) == .admitted)
+        #expect(state.admit(client(1, port: 11), isTrusted: false) == .admitted)
+        #expect(state.admit(client(1, port: 12), isTrusted: false) == .refused(.connectionsPerClient))
+        #expect(state.admit(client(2, port: 10), isTrusted: false) == .admitted)
+        for _ in 0..<5 { #expect(state.admit(client(3), isTrusted: true) == .admitted) }
+        state.leave(client(1, port: 12), isTrusted: false)
+        state.leave(client(1, port: 10), isTrusted: false)
+        #expect(state.admit(client(1, port: 13), isTrusted: false) == .admitted)
+    }
+}

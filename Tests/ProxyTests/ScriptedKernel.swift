@@ -1,0 +1,127 @@
+// A world of one worker in which nothing happens but what a test says: connections that come out as told, bytes that
+// the test gives to read, and everything that was written kept.
+
+import Configuration
+import Reactor
+import Testing
+
+@testable import Proxy
+
+/// A kernel without a kernel. Time stands still unless the test moves it.
+final class ScriptedKernel: Kernel, @unchecked Sendable {
+    var now: Int64 = 1_000_000
+    /// The addresses of all connection attempts, in order, and the descriptors that they got.
+    private(set) var attempts: [(address: SocketAddress, descriptor: Int32)] = []
+    /// What a connection attempt fails with at once.
+    var connectFailure: SystemError?
+    /// How an attempt came out, asked for when the descriptor becomes writable.
+    var errors: [Int32: SystemError] = [:]
+    private(set) var written: [Int32: [UInt8]] = [:]
+    private(set) var closed: Set<Int32> = []
+    private var contents: [Int32: [UInt8]] = [:]
+    private var tokens: [Int32: UInt64] = [:]
+    private var reports: [(descriptor: Int32, readiness: Readiness)] = []
+    private var lastDescriptor: Int32 = 100
+
+    func makeDescriptor() -> Int32 {
+        lastDescriptor += 1
+        return lastDescriptor
+    }
+
+    /// The poller's next turn tells this.
+    func report(_ descriptor: Int32, _ readiness: Readiness) { reports.append((descriptor, readiness)) }
+
+    /// The peer sent these bytes; none stands for its end.
+    func receive(_ descriptor: Int32, _ text: String) {
+        contents[descriptor] = Array(text.utf8)
+        report(descriptor, .readable)
+    }
+
+    override func monotonicMilliseconds() -> Int64 { now }
+    override func unixMilliseconds() -> Int64 { now }
+    override func connect(to address: SocketAddress) throws(SystemError) -> Connection {
+        let descriptor = makeDescriptor()
+        attempts.append((address, descriptor))
+        if let connectFailure { throw connectFailure }
+        return Connection(descriptor: descriptor, isConnected: false)
+    }
+    override func connectionError(of descriptor: Int32) -> SystemError? { errors[descriptor] }
+    override func setPatience(_ patience: Patience, of descriptor: Int32) {}
+    override func read(_ descriptor: Int32, into buffer: UnsafeMutableRawBufferPointer) -> Transfer {
+        guard let bytes = contents.removeValue(forKey: descriptor) else { return .wouldBlock }
+        buffer.copyBytes(from: bytes)
+        return .bytes(bytes.count)
+    }
+    override func write(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) -> Transfer {
+        written[descriptor, default: []] += bytes
+        return .bytes(bytes.count)
+    }
+    override func shutdownWriting(_ descriptor: Int32) {}
+    override func close(_ descriptor: Int32, abortively: Bool) {
+        closed.insert(descriptor)
+        tokens[descriptor] = nil
+    }
+    override func transportInformation(of descriptor: Int32) -> TransportInformation? { nil }
+    override func makePoller() -> Int32 { makeDescriptor() }
+    override func watch(_ descriptor: Int32, for interest: Readiness, token: UInt64, poller: Int32) { tokens[descriptor] = token }
+    override func rewatch(_ descriptor: Int32, for interest: Readiness, token: UInt64, poller: Int32) {}
+    override func wait(poller: Int32, into events: UnsafeMutableBufferPointer<PollerEvent>, milliseconds: Int32) -> Int {
+        let told = reports.compactMap { report in tokens[report.descriptor].map { PollerEvent(token: $0, readiness: report.readiness) } }
+        reports = []
+        for (index, event) in told.enumerated() { events[index] = event }
+        return told.count
+    }
+    override func makeWaker() -> Int32 { makeDescriptor() }
+    override func wake(_ waker: Int32) {}
+    override func clearWaker(_ waker: Int32) {}
+}
+
+/// A proxy with one route to one upstream in a scripted world.
+final class ScriptedProxy {
+    let kernel = ScriptedKernel()
+    let worker: Worker
+    let proxy: ProxyWorker
+    /// A connection that has closed has forgotten its descriptor.
+    private var clientDescriptors: [ObjectIdentifier: Int32] = [:]
+
+    init(_ upstream: Upstream, addresses: [[SocketAddress]]) throws {
+        worker = try Worker(number: 0, kernel: kernel)
+        let configuration = Configuration(upstreams: [upstream], routes: [Route(upstreamIndex: 0)])
+        let shared = SharedState(
+            connectionLimit: 100, connectionsPerClientLimit: 0, streamLog: nil, accessLog: nil, fingerprinter: Way.fingerprinter)
+        let settings = Settings(configuration, try Security(configuration))
+        proxy = ProxyWorker(worker: worker, settings: settings, shared: shared, addresses: [addresses])
+    }
+
+    /// A client that is connected.
+    func connectClient(redirectPort: UInt16? = nil) throws -> DownstreamConnection {
+        var address = Listener(host: "127.0.0.1", port: 8080)
+        address.redirectPort = redirectPort
+        let listener = try ListenerSecurity(address)
+        let peer = try #require(SocketAddress(numeric: "192.0.2.1", port: 5))
+        let client = DownstreamConnection(proxy: proxy, listener: listener, peer: peer, isTrusted: false)
+        let descriptor = kernel.makeDescriptor()
+        try client.adopt(descriptor)
+        clientDescriptors[ObjectIdentifier(client)] = descriptor
+        client.begin(admission: .admitted)
+        return client
+    }
+
+    /// The client sends these lines as a request, and a body behind it.
+    func send(_ client: DownstreamConnection, _ text: String, body: String = "") {
+        client.redeliver(wire(text) + Array(body.utf8))
+    }
+
+    /// What was sent to a client so far.
+    func answers(_ client: DownstreamConnection) -> [UInt8] {
+        clientDescriptors[ObjectIdentifier(client)].flatMap { kernel.written[$0] } ?? []
+    }
+
+    /// The newest connection attempt comes out.
+    func attemptEnds(_ error: SystemError? = nil) throws {
+        let descriptor = try #require(kernel.attempts.last).descriptor
+        kernel.errors[descriptor] = error
+        kernel.report(descriptor, .writable)
+        worker.turn()
+    }
+}

@@ -1,0 +1,176 @@
+// What the tests of the proxy share: heads made from texts, and a reader of written heads that is the tests' own, so
+// that what the proxy writes is not judged by the code that the proxy reads with.
+
+import Configuration
+import Credentials
+import Glibc
+import HTTP
+import Reactor
+import Testing
+
+@testable import Proxy
+
+/// A head as a strict reader finds it. Bytes from 0x80 on are read as Latin-1, so that none is lost.
+struct ReadHead {
+    struct Malformed: Error {
+        var what: String
+    }
+
+    let firstLine: String
+    let fields: [(name: String, value: String)]
+    /// What stands behind the head.
+    let rest: [UInt8]
+
+    /// Reads one head; throws at anything that RFC 9112 does not allow a sender.
+    init(_ bytes: [UInt8]) throws {
+        var lines: [String] = []
+        var start = 0
+        while true {
+            guard let end = bytes[start...].firstIndex(of: 0x0D), end + 1 < bytes.count, bytes[end + 1] == 0x0A else {
+                throw Malformed(what: "no line end behind \(start)")
+            }
+            let line = bytes[start..<end]
+            guard line.allSatisfy({ $0 >= 0x20 && $0 != 0x7F || $0 == 0x09 }) else { throw Malformed(what: "control character") }
+            start = end + 2
+            if line.isEmpty { break }
+            lines.append(latin1(line))
+        }
+        guard let first = lines.first else { throw Malformed(what: "no first line") }
+        firstLine = first
+        rest = Array(bytes[start...])
+        fields = try lines.dropFirst().map { line in
+            guard let colon = line.firstIndex(of: ":"), colon > line.startIndex else { throw Malformed(what: line) }
+            let name = String(line[..<colon])
+            guard name.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || "!#$%&'*+-.^_`|~".contains($0)) }) else {
+                throw Malformed(what: line)
+            }
+            var value = line[line.index(after: colon)...]
+            if value.first == " " { value = value.dropFirst() }
+            guard value.first != " ", value.last != " ", value.first != "\t", value.last != "\t" else { throw Malformed(what: line) }
+            return (name, String(value))
+        }
+    }
+
+    /// The values of a field, whose name has to be given in lower case.
+    func values(_ name: String) -> [String] { fields.filter { $0.name.lowercased() == name }.map(\.value) }
+
+    /// All fields as `name: value`, in their order, but for some names.
+    func lines(except names: Set<String> = []) -> [String] {
+        fields.filter { !names.contains($0.name.lowercased()) }.map { "\($0.name): \($0.value)" }
+    }
+
+    /// The elements of a list field in lower case.
+    func elements(_ name: String) -> [String] {
+        values(name).flatMap { $0.split(separator: ",") }.map { String($0.trimmingBlanks).lowercased() }
+    }
+}
+
+extension Substring {
+    var trimmingBlanks: Substring {
+        var text = self
+        while text.first == " " || text.first == "\t" { text = text.dropFirst() }
+        while text.last == " " || text.last == "\t" { text = text.dropLast() }
+        return text
+    }
+}
+
+func latin1(_ bytes: some Sequence<UInt8>) -> String {
+    String(String.UnicodeScalarView(bytes.map { Unicode.Scalar($0) }))
+}
+
+/// Whether one array of bytes stands inside of another.
+func contains(_ bytes: [UInt8], _ text: String) -> Bool {
+    let wanted = Array(text.utf8)
+    guard !wanted.isEmpty, bytes.count >= wanted.count else { return false }
+    return (0...(bytes.count - wanted.count)).contains { bytes[$0..<($0 + wanted.count)].elementsEqual(wanted) }
+}
+
+// MARK: Requests and responses
+
+/// A parsed request; the text's lines end with `\n` for the reader's sake, and the empty line is added.
+func request(_ text: String) throws -> RequestHead {
+    try RequestHead.parse(wire(text).span, limits: HeadLimits())
+}
+
+func response(_ text: String) throws -> ResponseHead {
+    try ResponseHead.parse(wire(text).span, limits: HeadLimits())
+}
+
+/// The lines of a text as a head's bytes.
+func wire(_ text: String) -> [UInt8] {
+    Array(text.utf8).split(separator: 0x0A).flatMap { $0 + [0x0D, 0x0A] } + [0x0D, 0x0A]
+}
+
+/// How a request is sent on.
+struct Way {
+    var bearer: BearerPolicy?
+    var hostField = Route.HostField.preserve
+    var peer = "198.51.100.9"
+    var isTrusted = false
+    var isSecured = false
+    /// The field in which the listener tells of its clients' certificates.
+    var subjectField: String?
+    /// What this client's certificate says.
+    var subject: String?
+
+    static let fingerprinter = Fingerprinter(key: Array("a key that tests use".utf8))
+
+    func outcome(_ text: String) throws -> RequestForwarding.Outcome {
+        let route = Route(upstreamIndex: 0, bearer: bearer, hostField: hostField)
+        var tls = ListenerTLS(certificates: [])
+        tls.clientSubjectField = subjectField
+        let configuration = Configuration(listeners: [Listener(host: "*", port: 443, tls: tls)], routes: [route])
+        let settings = Settings(configuration, try Security(Configuration()))
+        let clientSubject = subject.flatMap { subject in subjectField.map { (field: $0, subject: Array(subject.utf8)) } }
+        return try RequestForwarding(
+            head: try request(text), route: settings.routes[0],
+            peer: try #require(SocketAddress(numeric: peer, port: 40_000)), isTrusted: isTrusted, isSecured: isSecured,
+            clientSubject: clientSubject, guardedFields: settings.guardedFields
+        ).build(fingerprinter: Way.fingerprinter)
+    }
+
+    func forwarded(_ text: String, sourceLocation: SourceLocation = #_sourceLocation) throws -> RequestForwarding.Request {
+        guard case .forward(let request) = try outcome(text) else {
+            Issue.record("the request was refused", sourceLocation: sourceLocation)
+            throw ReadHead.Malformed(what: "refused")
+        }
+        return request
+    }
+
+    func refusal(_ text: String) throws -> Refusal? {
+        guard case .refused(let refusal) = try outcome(text) else { return nil }
+        return refusal
+    }
+
+    /// The head as the server `backend:9000` receives it. Whatever came in, it has to be one valid head and nothing more.
+    func sent(_ text: String, sourceLocation: SourceLocation = #_sourceLocation) throws -> ReadHead {
+        let request = try forwarded(text, sourceLocation: sourceLocation)
+        let server = ServerState(Upstream.Server(host: "backend", port: 9000), addresses: [])
+        let bytes = PendingRequest(head: request.head, hostOffset: request.hostOffset).head(for: server)
+        let head = try ReadHead(bytes)
+        #expect(head.rest.isEmpty, sourceLocation: sourceLocation)
+        #expect(head.values("host").count == 1, sourceLocation: sourceLocation)
+        return head
+    }
+}
+
+// MARK: Randomness
+
+/// SplitMix64: the same seed gives the same run. It is printed, and taken back from HEARTWIRE_SEED.
+struct SeededGenerator: RandomNumberGenerator {
+    private var state: UInt64
+
+    init(_ test: StaticString) {
+        let given = getenv("HEARTWIRE_SEED").flatMap { UInt64(String(cString: $0)) }
+        state = given ?? UInt64.random(in: 0...UInt64.max)
+        print("\(test): HEARTWIRE_SEED=\(state)")
+    }
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ (mixed >> 31)
+    }
+}
