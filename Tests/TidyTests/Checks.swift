@@ -11,25 +11,44 @@ enum Checks {
         "Synchronization": ["Reactor", "Proxy", "StreamLog"],
     ]
 
+    /// System libraries and the only targets that may declare them: the kernel has one door, and so has cryptography.
+    static let sealed: [String: Set<String>] = ["CLinux": ["Reactor"], "COpenSSL": ["Credentials", "Reactor"]]
+
+    private static let accessLevels: Set<Substring> = ["public", "package", "internal", "fileprivate", "private"]
+
     /// The modules that a file imports, with their lines.
     static func imports(of file: SourceFile) -> [(line: Int, module: String)] {
         file.lines.enumerated().compactMap { number, line in
-            let words = line.split(separator: " ")
-            guard let position = words.firstIndex(of: "import"), words[..<position].allSatisfy({ $0.hasPrefix("@") || $0 == "public" }),
-                position + 1 < words.count
+            let words = line.components(separatedBy: "//")[0].split(separator: " ")
+            guard let position = words.firstIndex(of: "import"), position + 1 < words.count,
+                words[..<position].allSatisfy({ $0.hasPrefix("@") || accessLevels.contains($0) })
             else { return nil }
             return (number + 1, String(words.last!.split(separator: ".")[0]))
         }
     }
 
-    /// A file imports what its target declares, once, and of the toolchain what it may.
-    static func layering(_ file: SourceFile, targets: [Target]) -> [String] {
-        guard let target = targets.first(where: { $0.name == file.target }) else { return [] }
+    /// No file says twice what it imports.
+    static func doubledImports(_ file: SourceFile) -> [String] {
         var seen: Set<String> = []
         return imports(of: file).compactMap { line, module in
-            guard seen.insert(module).inserted else { return "\(file.path):\(line): imports \(module) twice" }
+            seen.insert(module).inserted ? nil : "\(file.path):\(line): imports \(module) twice"
+        }
+    }
+
+    /// A file imports what its target declares, and of the toolchain what it may.
+    static func layering(_ file: SourceFile, targets: [Target]) -> [String] {
+        guard let target = targets.first(where: { $0.name == file.target }) else { return [] }
+        return imports(of: file).compactMap { line, module in
             if target.dependencies.contains(module) || toolchain[module]?.contains(target.name) == true { return nil }
             return "\(file.path):\(line): \(target.name) imports \(module), which Package.swift does not give it"
+        }
+    }
+
+    /// A sealed library is declared only by those who may.
+    static func seals(_ targets: [Target]) -> [String] {
+        targets.flatMap { target in
+            target.dependencies.filter { sealed[$0]?.contains(target.name) == false }
+                .map { "Package.swift: \(target.name) may not depend on \($0)" }
         }
     }
 
@@ -84,24 +103,52 @@ enum Checks {
         file.lines.first?.hasPrefix("// ") == true ? [] : ["\(file.path):1: does not begin with a comment that says what it is"]
     }
 
-    /// Everything public has a documentation comment.
+    /// Everything public has a documentation comment: what is declared so, and what is public because it belongs to a public
+    /// enum, protocol or extension. A `case` that lists several names is documented by its enum, which says what they have in common.
     static func documentation(_ file: SourceFile) -> [String] {
-        file.lines.indices.compactMap { index in
-            let code = file.lines[index].trimmingCharacters(in: .whitespaces)
-            guard code.hasPrefix("public ") || code.hasPrefix("open "), !code.contains(" override "), !code.contains(" extension "),
-                !code.hasPrefix("public import")
-            else { return nil }
+        var surroundings: (kind: Substring, indentation: Int)?
+        return file.lines.indices.compactMap { index in
+            let line = file.lines[index]
+            let indentation = line.prefix { $0 == " " }.count
+            if let outer = surroundings, outer.indentation == indentation, line.dropFirst(indentation).hasPrefix("}") { surroundings = nil }
+            let words = line.split(separator: " ").drop { $0.hasPrefix("@") }
+            let isPublic = words.first == "public" || words.first == "open"
+            let kind = words.first { ["enum", "protocol", "extension"].contains($0) }
+            let isMember = surroundings.map { $0.indentation + 4 == indentation && isDeclaration(words, in: $0.kind) } ?? false
+            if isPublic, let kind, !line.hasSuffix("}") { surroundings = (kind, indentation) }
+            guard isPublic || isMember, !words.contains("override"), kind != "extension", !words.contains("import") else { return nil }
             var above = index - 1
             while above >= 0, file.lines[above].trimmingCharacters(in: .whitespaces).hasPrefix("@") { above -= 1 }
             let comment = above >= 0 ? file.lines[above].trimmingCharacters(in: .whitespaces) : ""
-            return comment.hasPrefix("///") ? nil : "\(file.path):\(index + 1): no documentation: \(code)"
+            return comment.hasPrefix("///") ? nil : "\(file.path):\(index + 1): no documentation: \(words.joined(separator: " "))"
+        }
+    }
+
+    private static func isDeclaration(_ words: ArraySlice<Substring>, in kind: Substring) -> Bool {
+        let words = words.drop { ["static", "mutating", "indirect", "nonisolated"].contains($0) }
+        guard let first = words.first?.prefix(while: { $0.isLetter }) else { return false }
+        if kind == "enum" {
+            guard first == "case" else { return false }
+            let names = words.joined(separator: " ").components(separatedBy: "(")[0]
+            return !names.contains(",") && !names.contains(":")
+        }
+        return ["func", "var", "let", "init", "subscript", "typealias", "associatedtype"].contains(first)
+    }
+
+    /// The lines of a page that are its own words; those of code blocks are empty.
+    static func prose(_ file: SourceFile) -> [String] {
+        var isCode = false
+        return file.lines.map { line in
+            let isFence = line.trimmingCharacters(in: .whitespaces).hasPrefix("```")
+            if isFence { isCode.toggle() }
+            return isFence || isCode ? "" : line
         }
     }
 
     /// The links of a page that lead nowhere. `exists` is asked for paths from the root; `headings` for the anchors of a page.
     static func links(_ file: SourceFile, exists: (String) -> Bool, headings: (String) -> Set<String>) -> [String] {
         let folder = file.path.split(separator: "/").dropLast().map(String.init)
-        return file.lines.enumerated().flatMap { number, line -> [String] in
+        return prose(file).enumerated().flatMap { number, line -> [String] in
             line.components(separatedBy: "](").dropFirst().compactMap { piece -> String? in
                 let link = String(piece.prefix { $0 != ")" })
                 guard !link.contains("://") else { return nil }
@@ -125,7 +172,7 @@ enum Checks {
     /// The anchors that a page's headings make.
     static func anchors(_ file: SourceFile) -> Set<String> {
         Set(
-            file.lines.filter { $0.hasPrefix("#") }.map { line in
+            prose(file).filter { $0.hasPrefix("#") }.map { line in
                 String(
                     line.drop { $0 == "#" || $0 == " " }.lowercased().compactMap { character -> Character? in
                         if character == " " { return "-" }

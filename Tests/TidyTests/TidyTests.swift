@@ -14,8 +14,9 @@ struct TidyTests {
     @Test("targets import only what Package.swift gives them, and depend only on those above them")
     func layering() {
         #expect(targets.count >= 10 && Repository.swiftSources.count > 80)
-        expectNone(Checks.order(targets))
+        expectNone(Checks.order(targets) + Checks.seals(targets))
         expectNone(Repository.swiftSources.flatMap { Checks.layering($0, targets: targets) })
+        expectNone(Repository.textFiles.filter { $0.path.hasSuffix(".swift") }.flatMap(Checks.doubledImports))
         let folders = Set(Repository.swiftSources.compactMap(\.target))
         #expect(folders.subtracting(targets.map(\.name)).isEmpty)
     }
@@ -94,7 +95,12 @@ struct CheckTests {
         #expect(Checks.order(targets).count == 1)
         #expect(Checks.layering(file("import Reactor\n"), targets: targets).count == 1)
         #expect(Checks.layering(file("@preconcurrency import Foundation\n"), targets: targets).count == 1)
-        #expect(Checks.layering(file("import HTTP\nimport HTTP\nimport Glibc\n", path: "Sources/Reactor/A.swift"), targets: targets).count == 1)
+        #expect(Checks.layering(file("internal import Foundation // for now\n"), targets: targets).count == 1)
+        #expect(Checks.layering(file("import HTTP\nimport Glibc\n", path: "Sources/Reactor/A.swift"), targets: targets).isEmpty)
+        let doubled = Checks.doubledImports(file("import HTTP\npublic import struct HTTP.Field\nimport Glibc\n"))
+        #expect(doubled == ["Sources/HTTP/A.swift:2: imports HTTP twice"])
+        let open = Target(name: "Proxy", dependencies: ["CLinux", "HTTP"])
+        #expect(Checks.seals([open, Target(name: "Reactor", dependencies: ["CLinux"])]).count == 1)
     }
 
     @Test("see bad form, leftovers and what is banned")
@@ -113,10 +119,46 @@ struct CheckTests {
         #expect(Checks.documentation(file("public struct A {\n    /// B.\n    @inlinable\n    public var b: Int\n    public let c: Int\n}\n")).count == 2)
     }
 
+    @Test("see what is public because of where it stands")
+    func members() {
+        let text = """
+            /// A.
+            public enum A {
+                case documentedAbove, likeAList
+                case lone
+                /// B.
+                case pair(Int, Int)
+                case other(Int, Int)
+                var hidden: Int {
+                    switch self {
+                    case .lone: 1
+                    }
+                }
+            }
+            public extension A {
+                static func f() {}
+            }
+            /// P.
+            public protocol P {
+                var p: Int { get }
+                @discardableResult
+                mutating func q() -> Int
+            }
+            enum Own {
+                case own
+            }
+            @inlinable public func g() {}
+            """
+        let lines = Checks.documentation(file(text)).compactMap { $0.split(separator: ":").dropFirst().first.flatMap { Int($0) } }
+        #expect(lines == [4, 7, 15, 19, 21, 26])
+    }
+
     @Test("see links that lead nowhere")
     func links() {
         let page = file("[a](b.md) [c](../d.md#e) [f](#g-h) [i](https://x)\n## G h\n", path: "conf/README.md")
         let found = Checks.links(page, exists: { $0 != "conf/b.md" }, headings: { $0 == "conf/README.md" ? Checks.anchors(page) : [] })
+        let code = file("# A\n```sh\n# B [x](nowhere.md)\n```\n", path: "conf/README.md")
+        #expect(Checks.anchors(code) == ["a"] && Checks.links(code, exists: { _ in false }, headings: { _ in [] }).isEmpty)
         #expect(found == ["conf/README.md:1: b.md leads nowhere", "conf/README.md:1: ../d.md#e names no heading"])
     }
 }
