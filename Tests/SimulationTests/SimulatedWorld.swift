@@ -59,7 +59,12 @@ final class SimulatedWorld {
     private(set) var injected: [String: Int] = [:]
     /// A hash over everything that happened, in order.
     private(set) var trace: UInt64 = 0xcbf2_9ce4_8422_2325
-    private var queue: [(at: Int64, order: UInt64, action: () -> Void)] = []
+    /// In a class, because a closure that is moved about in an array would be wrapped anew each time.
+    private final class Action {
+        let run: () -> Void
+        init(_ run: @escaping () -> Void) { self.run = run }
+    }
+    private var queue: [(at: Int64, order: UInt64, action: Action)] = []
     private var nextOrder: UInt64 = 0
     private var turnsAtThisMoment = 0
 
@@ -87,7 +92,7 @@ final class SimulatedWorld {
 
     func at(_ moment: Int64, _ action: @escaping () -> Void) {
         nextOrder += 1
-        queue.append((max(moment, now), nextOrder, action))
+        queue.append((max(moment, now), nextOrder, Action(action)))
         var child = queue.count - 1
         while child > 0, isEarlier(child, (child - 1) / 2) {
             queue.swapAt(child, (child - 1) / 2)
@@ -99,7 +104,7 @@ final class SimulatedWorld {
         (queue[left].at, queue[left].order) < (queue[right].at, queue[right].order)
     }
 
-    private func takeFirst() -> () -> Void {
+    private func takeFirst() -> Action {
         let first = queue[0].action
         let last = queue.removeLast()
         guard !queue.isEmpty else { return first }
@@ -119,7 +124,7 @@ final class SimulatedWorld {
         turnsAtThisMoment += 1
         precondition(turnsAtThisMoment < 20_000, "the worker turns and turns, and time stands still")
         while true {
-            while let first = queue.first, first.at <= now { takeFirst()() }
+            while let first = queue.first, first.at <= now { takeFirst().run() }
             if isReady() { return }
             let next = min(queue.first?.at ?? .max, moment)
             guard next < .max else { preconditionFailure("the worker waits for ever, and nothing will ever happen") }
