@@ -149,11 +149,20 @@ struct FieldSection: Sendable {
 
     /// Whether an element of any field of that name is this token, its parameters or argument left aside.
     func listContains(_ name: FieldName, _ lowercasedToken: StaticString) -> Bool {
+        hasElement(of: name, lowercasedToken, mayHaveValue: true)
+    }
+
+    /// The same for elements without anything behind the token: `private`, but not `private="set-cookie"`.
+    func listHas(_ name: FieldName, _ lowercasedToken: StaticString) -> Bool {
+        hasElement(of: name, lowercasedToken, mayHaveValue: false)
+    }
+
+    private func hasElement(of name: FieldName, _ lowercasedToken: StaticString, mayHaveValue: Bool) -> Bool {
         guard names.contains(name) else { return false }
         for field in fields where field.known == name {
             var elements = ListElements(field.value)
             while let element = elements.next(in: bytes.span) {
-                let token = withoutParameters(bytes.span, element, endingAtEqualsSign: true)
+                let token = mayHaveValue ? withoutParameters(bytes.span, element, endingAtEqualsSign: true) : element
                 if equalsIgnoringCase(bytes.span, token, lowercasedToken) { return true }
             }
         }

@@ -88,6 +88,12 @@ public struct ResponseHead: Sendable {
         section.listContains(name, lowercasedToken)
     }
 
+    /// Whether an element of any field of that name is this token and nothing more. A directive that names fields, such as
+    /// `private="set-cookie"` (RFC 9111 section 5.2.2.7), is another one than that without.
+    public func listHas(_ name: FieldName, _ lowercasedToken: StaticString) -> Bool {
+        section.listHas(name, lowercasedToken)
+    }
+
     /// Whether the field is to be passed on as it is (RFC 9110 section 7.6.1), with the same rule as
     /// `RequestHead.isForwardable(fieldIndex:)`; a 101 is no exception: the proxy writes its own
     /// Connection and Upgrade.

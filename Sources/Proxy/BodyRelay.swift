@@ -15,6 +15,8 @@ struct BodyRelay {
         var isLast: Bool
         /// Where in the buffer that was given the first byte lies that is not of this body any more.
         var consumed: Int
+        /// The rule that the sender broke behind the payload, which is good all the same; nil where it broke none.
+        var error: HTTPError?
     }
 
     private var decoder: BodyDecoder
@@ -25,13 +27,17 @@ struct BodyRelay {
     var isEnded: Bool { decoder.isEnded }
 
     /// Takes the bytes from `start` on. The payload lies within the same buffer and is good as long as that is.
-    mutating func take(_ bytes: UnsafeMutableRawBufferPointer, from start: Int = 0) throws(HTTPError) -> Piece {
+    mutating func take(_ bytes: UnsafeMutableRawBufferPointer, from start: Int = 0) -> Piece {
         let span = bytes.bindMemory(to: UInt8.self)
         var offset = start
         var begin = start
         var end = start
         while true {
-            switch try decoder.next(UnsafeBufferPointer(span).span, from: offset) {
+            let step: BodyDecoder.Step
+            do throws(HTTPError) { step = try decoder.next(UnsafeBufferPointer(span).span, from: offset) } catch {
+                return Piece(payload: .init(rebasing: bytes[begin..<end]), isLast: false, consumed: bytes.count, error: error)
+            }
+            switch step {
             case .data(let range):
                 if begin == end {
                     begin = range.lowerBound

@@ -63,7 +63,7 @@ extension DownstreamConnection {
         requestBody = BodyRelay(framing: head.framing)
         if head.framing == .none {
             // A request without a body is whole already; the decoder is told by being asked.
-            _ = try? requestBody.take(UnsafeMutableRawBufferPointer(start: nil, count: 0))
+            _ = requestBody.take(UnsafeMutableRawBufferPointer(start: nil, count: 0))
         }
         if isTrusted { forwardedClient = RequestForwarding.lastForwardedClient(head) }
         let exchange = Exchange(proxy: proxy, downstream: self, head: head)
@@ -88,18 +88,15 @@ extension DownstreamConnection {
         }
         guard !isRequestComplete, exchange.takesRequestBody else { return putAside(rest) }
         waitingSince = worker.now
-        do {
-            let piece = try requestBody.take(bytes, from: start)
-            let remainder = bytes.count - piece.consumed
-            if remainder > 0 {
-                // Copied before the piece is framed, because its end may be written over what follows it.
-                putAside(UnsafeRawBufferPointer(rebasing: bytes[piece.consumed...]))
-            }
-            if !piece.payload.isEmpty || piece.isLast { exchange.sendRequestBody(piece.payload, isLast: piece.isLast) }
-            if !piece.isLast, exchange.upstream.map({ $0.pendingCount > 0 }) == true { pauseReading() }
-        } catch {
-            exchange.refuse(Refusal(error))
+        let piece = requestBody.take(bytes, from: start)
+        if let error = piece.error { return exchange.refuse(Refusal(error)) }
+        let remainder = bytes.count - piece.consumed
+        if remainder > 0 {
+            // Copied before the piece is framed, because its end may be written over what follows it.
+            putAside(UnsafeRawBufferPointer(rebasing: bytes[piece.consumed...]))
         }
+        if !piece.payload.isEmpty || piece.isLast { exchange.sendRequestBody(piece.payload, isLast: piece.isLast) }
+        if !piece.isLast, exchange.upstream.map({ $0.pendingCount > 0 }) == true { pauseReading() }
     }
 
     /// Answers a request that could not be read, or a connection that may not have one.

@@ -78,6 +78,7 @@ final class Exchange {
     var isStream: Bool { flags.contains(.isStream) }
     var isTunnel: Bool { flags.contains(.isTunnel) }
     var now: Int64 { proxy.worker.now }
+    private var unixSeconds: Int64 { proxy.worker.kernel.unixMilliseconds() / 1000 }
 
     // MARK: The request
 
@@ -104,7 +105,7 @@ final class Exchange {
             let outcome = try forwarding.build(fingerprinter: proxy.shared.fingerprinter)
             switch outcome {
             case .refused(let refusal):
-                flags.insert(.isBridged)
+                if refusal.cause == .credentialsRefused { flags.insert(.isBridged) }
                 return refuse(refusal)
             case .forward(let request):
                 self.request = PendingRequest(head: request.head, hostOffset: request.hostOffset)
@@ -186,8 +187,9 @@ final class Exchange {
         }
         let plan = ResponseForwarding(
             head: head, framing: framing, isWoven: isStream && notWovenBecause == nil, isStream: isStream,
+            wouldBeWoven: head.isEventStream && head.status == 200 && head.contentEncodingIsIdentity && route.heartbeat != nil,
             isBridged: flags.contains(.isBridged), client: downstream.responseTerms(asksForUpgrade: flags.contains(.asksForUpgrade)),
-            strictTransportSecuritySeconds: downstream.strictTransportSecuritySeconds)
+            strictTransportSecuritySeconds: downstream.strictTransportSecuritySeconds, unixSeconds: unixSeconds)
         var response = plan.build(method: method)
         if isStream, notWovenBecause == nil, route.opensWithComment {
             let comment = Heartbeat.openingComment(at: weaver.placement)
@@ -219,15 +221,12 @@ final class Exchange {
     func receive(_ bytes: UnsafeMutableRawBufferPointer, from start: Int) {
         if isTunnel { return receiveFromTunnel(UnsafeRawBufferPointer(rebasing: bytes[start...])) }
         guard let downstream, let upstream else { return }
-        let piece: BodyRelay.Piece
-        do {
-            piece = try responseBody.take(bytes, from: start)
-        } catch {
-            return upstreamBrokeRules("\(error.reason)")
-        }
+        let piece = responseBody.take(bytes, from: start)
         if piece.consumed < bytes.count { flags.remove(.upstreamKeepsAlive) }
         if !piece.payload.isEmpty || piece.isLast { pass(piece.payload, isLast: piece.isLast, to: downstream) }
-        if piece.isLast {
+        if let error = piece.error {
+            upstreamBrokeRules("\(error.reason)")
+        } else if piece.isLast {
             finishResponse(evidence: "the response's end was received")
         } else if flags.contains(.endsAtBoundary), weaver.placement == .betweenEvents {
             endStream()
@@ -348,12 +347,13 @@ final class Exchange {
         account.status = UInt16(clamping: refusal.status)
         let isHead = method == .head
         let isBridged = flags.contains(.isBridged)
+        let unixSeconds = self.unixSeconds
         finish(ending, upstreamIsClean: false) { downstream in
             let closes = refusal.closes || !downstream.canKeepAlive
-            downstream.beginResponse(
-                refusal.response(
-                    isHead: isHead, closes: closes, isBridged: isBridged,
-                    strictTransportSecuritySeconds: downstream.strictTransportSecuritySeconds), framing: .none, keepsAlive: !closes)
+            let response = refusal.response(
+                isHead: isHead, closes: closes, isHTTP10: !downstream.takesInterimResponses, isBridged: isBridged,
+                strictTransportSecuritySeconds: downstream.strictTransportSecuritySeconds, unixSeconds: unixSeconds)
+            downstream.beginResponse(response, framing: .none, keepsAlive: !closes)
             downstream.endResponse()
         }
     }
@@ -368,6 +368,7 @@ final class Exchange {
         if port != 443 { location += Array(":\(port)".utf8) }
         location += target.first == UInt8(ascii: "/") ? target : [UInt8(ascii: "/")]
         account.status = 308
+        let unixSeconds = self.unixSeconds
         finish(nil, upstreamIsClean: false) { downstream in
             let closes = !downstream.canKeepAlive
             var writer = HeadWriter(reservingCapacity: 128 + location.count)
@@ -376,7 +377,8 @@ final class Exchange {
             try? writer.field("Location", location)
             writer.field("Content-Length", UInt64(0))
             writer.field("Cache-Control", "no-store")
-            if closes { writer.field("Connection", "close") }
+            writer.date(unixSeconds)
+            writer.connection(closes: closes, isHTTP10: !downstream.takesInterimResponses)
             writer.end()
             downstream.beginResponse(writer.bytes, framing: .none, keepsAlive: !closes)
             downstream.endResponse()

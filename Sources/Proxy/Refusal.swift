@@ -55,13 +55,16 @@ struct Refusal {
     }
 
     /// The whole answer. `isHead` leaves the body out; `isBridged` says that the request carried a token in its URL or a cookie.
-    func response(isHead: Bool, closes: Bool, isBridged: Bool, strictTransportSecuritySeconds: Int?) -> [UInt8] {
+    func response(
+        isHead: Bool, closes: Bool, isHTTP10: Bool, isBridged: Bool, strictTransportSecuritySeconds: Int?, unixSeconds: Int64
+    ) -> [UInt8] {
         let body = Array("\(status) \(reasonPhrase(for: status)): \(evidence)\n".utf8)
         var writer = HeadWriter(reservingCapacity: 256 + body.count)
         writer.statusLine(status)
         writer.field("Content-Type", "text/plain; charset=utf-8")
         writer.field("Content-Length", UInt64(body.count))
         writer.field("Cache-Control", "no-store")
+        writer.date(unixSeconds)
         if let strictTransportSecuritySeconds { writer.strictTransportSecurity(strictTransportSecuritySeconds) }
         if isBridged { writer.field("Referrer-Policy", "no-referrer") }
         if let challenge {
@@ -69,7 +72,7 @@ struct Refusal {
             try? writer.field("WWW-Authenticate", challenge)
         }
         if status == 503 { writer.field("Retry-After", UInt64(1)) }
-        if closes { writer.field("Connection", "close") }
+        writer.connection(closes: closes, isHTTP10: isHTTP10)
         writer.end()
         return isHead ? writer.bytes : writer.bytes + body
     }

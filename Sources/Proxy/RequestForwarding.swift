@@ -38,6 +38,10 @@ struct RequestForwarding {
 
     /// Applies the route's bridge and writes the head.
     func build(fingerprinter: Fingerprinter) throws(HTTPError) -> Outcome {
+        if remainingHops == 0 {
+            return .refused(
+                Refusal(status: 501, cause: .clientProtocolError, evidence: "Max-Forwards ends here, where nothing answers", closes: false))
+        }
         var bridged: BridgedRequest?
         if let bridge = route.bridge {
             let cookies = head.fields.filter { $0.known == .cookie }.map(\.value)
@@ -85,17 +89,22 @@ struct RequestForwarding {
             // HTTP/1.1 wants a Host also where a client of HTTP/1.0 sent none: it is the server's own then.
             request.hostOffset = writer.bytes.count
         }
+        let hops = remainingHops
         var replaced: FieldNameSet = [.host, .via, .xForwardedFor, .xForwardedProto, .xForwardedHost, .expect]
         if !isTrusted {
             // What an untrusted client says about where it comes from is not passed on as if somebody knew it.
             for name in [FieldName.forwarded, .xForwardedPort, .xRealIP] { replaced.insert(name) }
         }
+        if hops != nil { replaced.insert(.maxForwards) }
         if bridged?.token != nil || bridged?.dropAuthorization == true { replaced.insert(.authorization) }
         if bridged?.cookies != nil { replaced.insert(.cookie) }
-        if head.acceptsEventStream { replaced.insert(.acceptEncoding) }
+        // A compressed stream cannot be woven, so none is asked for.
+        let wantsPlain = head.acceptsEventStream && route.heartbeat != nil
+        if wantsPlain { replaced.insert(.acceptEncoding) }
         let referers = try writeReferers(&writer)
         if referers { replaced.insert(.referer) }
-        writer.copyForwardableFields(of: head, except: replaced, spellings: guardedFields)
+        writer.copyForwardableFields(
+            of: head, except: replaced, spellings: isTrusted ? guardedFields : guardedFields + foreignForwardedFields)
         if let (field, subject) = clientSubject { try writer.field(named: Array(field.utf8), subject) }
         if let token = bridged?.token {
             var value: [UInt8] = []
@@ -103,8 +112,8 @@ struct RequestForwarding {
             try writer.field("Authorization", value)
         }
         if let cookies = bridged?.cookies, !cookies.isEmpty { try writer.field("Cookie", cookies) }
-        // A compressed stream cannot be woven (facts of the format), so none is asked for.
-        if head.acceptsEventStream { writer.field("Accept-Encoding", "identity") }
+        if wantsPlain { writer.field("Accept-Encoding", "identity") }
+        if let hops, hops > 0 { writer.field("Max-Forwards", UInt64(hops - 1)) }
         try writeForwarded(&writer)
         if head.expectsContinue { writer.field("Expect", "100-continue") }
         switch head.framing {
@@ -120,11 +129,20 @@ struct RequestForwarding {
         request.head = writer.bytes
     }
 
-    /// A page whose own address held the token sends that address along; writes the cleaned value, if there is one to clean.
+    /// Further fields of that family, which servers believe as readily and only a proxy may set.
+    private var foreignForwardedFields: [[UInt8]] {
+        head.fields.lazy.map { field in head.bytes[field.name].map { $0 >= 0x41 && $0 <= 0x5A ? $0 + 0x20 : $0 } }
+            .filter { $0.starts(with: "x-forwarded-".utf8) }
+    }
+
+    /// A page whose own address held the token sends that address along; where there is something to clean, all such fields are
+    /// written anew.
     private func writeReferers(_ writer: inout HeadWriter) throws(HTTPError) -> Bool {
-        guard let bridge = route.bridge, let range = head.firstValue(of: .referer) else { return false }
-        guard let cleaned = bridge.redact(url: head.bytes.span.extracting(range)) else { return false }
-        try writer.field("Referer", cleaned)
+        guard let bridge = route.bridge else { return false }
+        let values = head.fields.filter { $0.known == .referer }.map(\.value)
+        let cleaned = values.map { bridge.redact(url: head.bytes.span.extracting($0)) }
+        guard cleaned.contains(where: { $0 != nil }) else { return false }
+        for (value, cleaned) in zip(values, cleaned) { try writer.field("Referer", cleaned ?? Array(head.bytes[value])) }
         return true
     }
 
@@ -138,18 +156,24 @@ struct RequestForwarding {
             }
         }
         try writer.field("X-Forwarded-For", forwardedFor + peerHost)
-        if isTrusted, let value = head.firstValue(of: .xForwardedProto) {
+        if isTrusted, let value = head.firstValue(of: .xForwardedProto), !value.isEmpty {
             writer.field("X-Forwarded-Proto", value, of: head)
         } else {
             writer.field("X-Forwarded-Proto", isSecured ? "https" : "http")
         }
-        if isTrusted, let value = head.firstValue(of: .xForwardedHost) {
+        if isTrusted, let value = head.firstValue(of: .xForwardedHost), !value.isEmpty {
             writer.field("X-Forwarded-Host", value, of: head)
         } else if !head.authority.isEmpty {
             writer.field("X-Forwarded-Host", head.authority, of: head)
         }
         for field in head.fields where field.known == .via { writer.field("Via", field.value, of: head) }
         writer.field("Via", head.minorVersion == 0 ? "1.0 heartwire" : "1.1 heartwire")
+    }
+
+    /// How many more proxies a request may pass that traces its way (RFC 9110 section 7.6.2); nil where nothing is said.
+    var remainingHops: Int? {
+        guard head.method == .trace || head.method == .options, let value = head.firstValue(of: .maxForwards) else { return nil }
+        return Int(String(decoding: head.bytes[value], as: UTF8.self)).flatMap { $0 >= 0 ? $0 : nil }
     }
 
     /// The host that a request was sent to.

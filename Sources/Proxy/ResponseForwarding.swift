@@ -11,10 +11,14 @@ struct ResponseForwarding {
     /// Whether comments will be woven in, so that the upstream's length does not hold.
     let isWoven: Bool
     let isStream: Bool
+    /// Whether the answer to GET would be a stream with comments woven in.
+    let wouldBeWoven: Bool
     let isBridged: Bool
     let client: ResponseTerms
     /// What `Strict-Transport-Security` says, in place of what the server may say; nil for leaving that as it is.
     let strictTransportSecuritySeconds: Int?
+    /// Seconds since 1970, for a response that says nothing of its date.
+    let unixSeconds: Int64
 
     /// How the body is framed for the client.
     var outgoingFraming: OutgoingFraming {
@@ -54,10 +58,12 @@ struct ResponseForwarding {
         writeCacheControl(&writer)
         if isStream { writer.field("X-Accel-Buffering", "no") }
         if isBridged { writer.field("Referrer-Policy", "no-referrer") }
+        // RFC 9110 section 6.6.1: whoever passes on a response without a date adds one.
+        if !head.contains(.date) { writer.date(unixSeconds) }
         if let seconds = strictTransportSecuritySeconds { writer.strictTransportSecurity(seconds) }
         writer.field("Via", head.minorVersion == 0 ? "1.0 heartwire" : "1.1 heartwire")
         writeFraming(&writer, method: method)
-        if !keepsAlive { writer.field("Connection", "close") } else if client.isHTTP10 { writer.field("Connection", "keep-alive") }
+        writer.connection(closes: !keepsAlive, isHTTP10: client.isHTTP10)
         writer.end()
         return writer.bytes
     }
@@ -68,6 +74,8 @@ struct ResponseForwarding {
         case .plain:
             if case .length(let count) = framing, !isWoven { writer.field("Content-Length", count) }
         case .none:
+            // What GET would be answered is woven, and so of no known length.
+            if method == .head, wouldBeWoven { return }
             // To HEAD, and in 304, a length tells of a body that is not sent; 204 and 1xx must have none (RFC 9110 section 8.6).
             if let count = head.contentLength, head.status != 204, method == .head || head.status == 304 || count == 0 {
                 writer.field("Content-Length", count)
@@ -85,10 +93,10 @@ struct ResponseForwarding {
         }
         for field in head.fields where field.known == .cacheControl && !field.value.isEmpty { add(head.bytes[field.value]) }
         if isStream {
-            if !head.listContains(.cacheControl, "no-cache") { add("no-cache".utf8) }
-            if !head.listContains(.cacheControl, "no-transform") { add("no-transform".utf8) }
+            if !head.listHas(.cacheControl, "no-cache") { add("no-cache".utf8) }
+            if !head.listHas(.cacheControl, "no-transform") { add("no-transform".utf8) }
         }
-        if isBridged, !head.listContains(.cacheControl, "private"), !head.listContains(.cacheControl, "no-store") {
+        if isBridged, !head.listHas(.cacheControl, "private"), !head.listHas(.cacheControl, "no-store") {
             add("private".utf8)
         }
         // Values of a parsed head and constants cannot hold what a field may not.
@@ -121,6 +129,17 @@ struct ResponseForwarding {
 }
 
 extension HeadWriter {
+    /// When the message was made.
+    mutating func date(_ unixSeconds: Int64) {
+        // Letters and digits cannot be refused.
+        try? field("Date", HTTPDate.text(unixSeconds: unixSeconds))
+    }
+
+    /// Says what becomes of the connection: HTTP/1.1 keeps it unless told otherwise, HTTP/1.0 does not (RFC 9112 section 9.3).
+    mutating func connection(closes: Bool, isHTTP10: Bool) {
+        if closes { field("Connection", "close") } else if isHTTP10 { field("Connection", "keep-alive") }
+    }
+
     /// Asks browsers to come over HTTPS only (RFC 6797 section 6.1).
     mutating func strictTransportSecurity(_ seconds: Int) {
         // Digits cannot hold what a field may not.

@@ -13,7 +13,7 @@ final class ServerState {
     /// What the name stood for when it was last looked up.
     var addresses: [SocketAddress]
     /// The address that worked last; the others are tried after it.
-    var preferredAddress = 0
+    var preferredAddress: SocketAddress?
     /// Exchanges that this worker has with it now.
     var activeCount = 0
     /// Until then other servers are preferred, because it refused or did not answer.
@@ -21,6 +21,12 @@ final class ServerState {
     var idle: [UpstreamConnection] = []
     /// TLS sessions with it that can be resumed.
     let resumption = TLSResumption()
+
+    /// The addresses in the order in which they are to be tried.
+    var addressesBestFirst: [SocketAddress] {
+        guard let preferredAddress, let index = addresses.firstIndex(of: preferredAddress) else { return addresses }
+        return Array(addresses[index...] + addresses[..<index])
+    }
 
     init(_ server: Upstream.Server, addresses: [SocketAddress]) {
         self.server = server
@@ -92,7 +98,6 @@ final class ServerGroup {
     func update(addresses: [[SocketAddress]]) {
         for (server, addresses) in zip(servers, addresses) where !addresses.isEmpty && addresses != server.addresses {
             server.addresses = addresses
-            server.preferredAddress = 0
         }
     }
 

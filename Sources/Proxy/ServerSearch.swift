@@ -13,49 +13,45 @@ struct ServerSearch {
     private(set) var wantsFresh = false
     /// The server of the present attempt.
     private(set) var server = 0
-    private var addressOffset: Int?
+    /// The address of the present attempt.
+    private var address: SocketAddress?
+    /// Addresses of the present server that are still to be tried, as they were when it was chosen: a look-up or another
+    /// exchange may reorder the server's own list meanwhile.
+    private var remaining: [SocketAddress] = []
     private var tried: Set<Int> = []
     private(set) var lastCause = Cause.connectFailed
     private(set) var lastError: SystemError?
 
     /// Where to try next; an address is missing where the server's name has none.
     mutating func next(in group: ServerGroup, now: Int64) -> (server: Int, address: SocketAddress?)? {
-        if addressOffset == nil {
+        if remaining.isEmpty {
             guard let index = group.choose(excluding: tried, now: now) else { return nil }
             server = index
-            addressOffset = 0
+            remaining = group.servers[index].addressesBestFirst
         }
-        let state = group.servers[server]
-        guard !state.addresses.isEmpty else { return (server, nil) }
-        return (server, state.addresses[(state.preferredAddress + addressOffset!) % state.addresses.count])
+        address = remaining.isEmpty ? nil : remaining.removeFirst()
+        return (server, address)
     }
 
     /// The present attempt failed: the server's next address comes next, or another server.
     mutating func failed(_ cause: Cause, _ error: SystemError?, server index: Int, in group: ServerGroup, now: Int64) {
         lastCause = cause
         lastError = error
-        let state = group.servers[index]
-        let offset = (addressOffset ?? 0) + 1
-        if offset < state.addresses.count {
-            addressOffset = offset
-        } else {
-            addressOffset = nil
-            tried.insert(index)
-            group.noteFailure(state, now: now)
-        }
+        guard remaining.isEmpty else { return }
+        tried.insert(index)
+        group.noteFailure(group.servers[index], now: now)
     }
 
     /// The present attempt came through: its address is the one to begin with from now on.
     mutating func succeeded(in group: ServerGroup) {
         let state = group.servers[server]
         state.failedUntil = 0
-        guard let addressOffset, !state.addresses.isEmpty else { return }
-        state.preferredAddress = (state.preferredAddress + addressOffset) % state.addresses.count
+        state.preferredAddress = address
     }
 
-    /// Goes on at the same server, over a new connection.
+    /// Goes on at the same server, over a new connection, with the address that an idle connection spared.
     mutating func retryFresh() {
         wantsFresh = true
-        addressOffset = 0
+        if let address { remaining.insert(address, at: 0) }
     }
 }

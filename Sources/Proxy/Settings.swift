@@ -39,8 +39,7 @@ final class Settings: Sendable {
     let routes: [CompiledRoute]
     let table: RouteTable
     let security: Security
-    /// Fields that are never taken from a client, in lower case: those in which servers are told of clients' certificates, and
-    /// other spellings of what the proxy says of a client's address.
+    /// Fields that are never taken from a client, in lower case: those in which servers are told of clients' certificates.
     let guardedFields: [[UInt8]]
     let requestLimits: HeadLimits
     let responseLimits: HeadLimits
@@ -48,8 +47,7 @@ final class Settings: Sendable {
     init(_ configuration: Configuration, _ security: Security) {
         self.configuration = configuration
         self.security = security
-        let subjectFields = Set(configuration.listeners.compactMap { $0.tls?.clientSubjectField?.lowercased() }).map { Array($0.utf8) }
-        guardedFields = subjectFields + ["x_forwarded_for", "x_forwarded_proto", "x_forwarded_host"].map { Array($0.utf8) }
+        guardedFields = Set(configuration.listeners.compactMap { $0.tls?.clientSubjectField?.lowercased() }).map { Array($0.utf8) }
         routes = configuration.routes.map(CompiledRoute.init)
         table = RouteTable(configuration.routes)
         let limits = configuration.limits

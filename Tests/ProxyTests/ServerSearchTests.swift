@@ -87,14 +87,14 @@ struct ServerGroupTests {
     @Test("a look-up that finds nothing leaves the known addresses, one that finds others takes their place")
     func lookups() throws {
         let group = try group([2, 1])
-        group.servers[0].preferredAddress = 1
+        group.servers[0].preferredAddress = address(0, 1)
         group.update(addresses: [[], [address(1, 7)]])
-        #expect(group.servers[0].addresses == [address(0, 0), address(0, 1)] && group.servers[0].preferredAddress == 1)
+        #expect(group.servers[0].addresses == [address(0, 0), address(0, 1)] && group.servers[0].preferredAddress == address(0, 1))
         #expect(group.servers[1].addresses == [address(1, 7)])
         group.update(addresses: [[address(0, 0), address(0, 1)], [address(1, 7)]])
-        #expect(group.servers[0].preferredAddress == 1, "the same addresses change nothing")
+        #expect(group.servers[0].preferredAddress == address(0, 1), "the same addresses change nothing")
         group.update(addresses: [[address(0, 9)], [address(1, 7)]])
-        #expect(group.servers[0].addresses == [address(0, 9)] && group.servers[0].preferredAddress == 0)
+        #expect(group.servers[0].addresses == [address(0, 9)] && group.servers[0].addressesBestFirst == [address(0, 9)])
     }
 }
 
@@ -126,15 +126,6 @@ struct ServerSearchTests {
         #expect(try failAll(group([1])) == [address(0, 0)])
         #expect(try failAll(group([0])) == [nil])
         #expect(try failAll(group([0, 2])) == [address(1, 0), address(1, 1), nil], "a name without addresses is the last resort")
-    }
-
-    @Test("asking again without a failure gives the same attempt")
-    func asking() throws {
-        let group = try group([1, 1])
-        var search = ServerSearch()
-        let first = try next(&search, group)
-        let second = try next(&search, group)
-        #expect(first.server == second.server && first.address == second.address)
     }
 
     @Test("a server rests only when all of its addresses failed")
