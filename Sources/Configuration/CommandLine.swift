@@ -9,6 +9,8 @@ import Credentials
 public enum ExitStatus {
     /// All went well.
     public static let success: Int32 = 0
+    /// A second signal cut the orderly end short.
+    public static let interrupted: Int32 = 1
     /// The command line cannot be understood (EX_USAGE).
     public static let usage: Int32 = 64
     /// An address to listen on cannot be had (EX_UNAVAILABLE).

@@ -29,6 +29,8 @@ public struct Configuration: Sendable, Equatable {
     public var trustedProxies: [AddressRange]
     /// How long exchanges may go on after the signal to stop, in milliseconds.
     public var graceMilliseconds: Int
+    /// Over how long event streams are ended after the signal to stop, each at its own moment, in milliseconds.
+    public var drainMilliseconds: Int
     /// How often the names of servers are looked up again, in milliseconds.
     public var resolveIntervalMilliseconds: Int
 
@@ -45,6 +47,7 @@ public struct Configuration: Sendable, Equatable {
         fingerprintKey: [UInt8]? = nil,
         trustedProxies: [AddressRange] = [],
         graceMilliseconds: Int = 10_000,
+        drainMilliseconds: Int = 10_000,
         resolveIntervalMilliseconds: Int = 30_000
     ) {
         self.workerCount = workerCount
@@ -58,6 +61,7 @@ public struct Configuration: Sendable, Equatable {
         self.fingerprintKey = fingerprintKey
         self.trustedProxies = trustedProxies
         self.graceMilliseconds = graceMilliseconds
+        self.drainMilliseconds = drainMilliseconds
         self.resolveIntervalMilliseconds = resolveIntervalMilliseconds
     }
 }

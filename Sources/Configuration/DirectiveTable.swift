@@ -191,6 +191,9 @@ enum DirectiveTable {
         general("workers", \.workerCount, .count(0...1_024), "How many threads work; 0 is one for each core."),
         general("grace", \.graceMilliseconds, .milliseconds(0...hour), "How long exchanges may go on after the signal to stop."),
         general(
+            "drain", \.drainMilliseconds, .milliseconds(0...hour),
+            "Over how long event streams are ended after the signal to stop, each at its own moment."),
+        general(
             "resolve_interval", \.resolveIntervalMilliseconds, .milliseconds(1_000...day),
             "How often the names of servers are looked up again."),
         Directive(

@@ -127,6 +127,7 @@ public final class DemoWorld {
         workers 1
         listen 127.0.0.1:1
         stream_log off
+        drain 0s
         upstream backend {
             server \(backendAddress)
         }

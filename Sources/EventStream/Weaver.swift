@@ -82,6 +82,9 @@ public struct Weaver: Sendable {
         }
     }
 
+    /// Whether no event is open, so that the stream could end here without one being lost.
+    public var isBetweenEvents: Bool { state == .undecided || scanner.position == .betweenEvents }
+
     /// Takes the next bytes of the upstream and says what of them goes on. Allocates nothing of its own.
     ///
     /// Not to be called after `finish`.

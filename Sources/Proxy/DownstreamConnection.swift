@@ -231,7 +231,10 @@ final class DownstreamConnection: Link {
     override func deadlineReached() {
         let now = worker.now
         var nextBeat = Int64.max
-        if state == .exchanging, let exchange { nextBeat = exchange.beat(now: now) }
+        if state == .exchanging, let exchange {
+            exchange.endIfDue()
+            nextBeat = exchange.beat(now: now)
+        }
         // The timer may have been set for something else, or been put off since.
         let deadline = nextDeadline
         guard now >= deadline else {
@@ -360,7 +363,8 @@ final class DownstreamConnection: Link {
     func drain() {
         switch state {
         case .securing, .idle, .readingHead: closeNow()
-        case .exchanging: exchange?.endAtBoundary()
+        case .exchanging:
+            if let exchange, let moment = proxy.takeDrainMoment() { exchange.endAtBoundary(from: moment) }
         case .closing, .lingering, .closed: return
         }
     }

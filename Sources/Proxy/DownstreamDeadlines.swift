@@ -17,7 +17,9 @@ extension DownstreamConnection {
         case .readingHead: return waitingSince + Int64(timeouts.requestHeadMilliseconds)
         case .exchanging:
             var deadline = Int64.max
-            if pendingCount > 0 || flags.contains(.expectsTunnelEnd) { deadline = stallDeadline }
+            // Past its moment a stream waits for its server to end the event; nothing can be done about that at any time.
+            if let exchange, exchange.endsAt > worker.now { deadline = exchange.endsAt }
+            if pendingCount > 0 || flags.contains(.expectsTunnelEnd) { deadline = min(deadline, stallDeadline) }
             if !isRequestComplete, !isReadingPaused {
                 deadline = min(deadline, waitingSince + Int64(timeouts.requestBodyMilliseconds))
             }

@@ -40,7 +40,6 @@ final class Exchange {
         static let clientEnded = Flags(rawValue: 1 << 10)
         static let upstreamEnded = Flags(rawValue: 1 << 11)
         static let usedReusedConnection = Flags(rawValue: 1 << 12)
-        static let endsAtBoundary = Flags(rawValue: 1 << 13)
         /// The request's head was sent, so that its body may follow.
         static let requestHeadSent = Flags(rawValue: 1 << 14)
     }
@@ -56,6 +55,8 @@ final class Exchange {
     private(set) var routeIndex: Int?
     /// What matters only until a response begins; nil from then on.
     var request: PendingRequest?
+    /// From when on a stream is ended between two events, because the proxy shuts down; `.max` while it does not.
+    private(set) var endsAt = Int64.max
     private var requestFraming = OutgoingFraming.none
     private var responseBody = BodyRelay(framing: .none)
     var account: ExchangeAccount
@@ -204,7 +205,7 @@ final class Exchange {
         if isStream {
             proxy.log(openingRecord())
             if notWovenBecause == nil { downstream.wake(atMilliseconds: nextHeartbeatAt) }
-            if proxy.isDraining { endAtBoundary() }
+            if let moment = proxy.takeDrainMoment() { endAtBoundary(from: moment) }
         }
     }
 
@@ -228,7 +229,7 @@ final class Exchange {
             upstreamBrokeRules("\(error.reason)")
         } else if piece.isLast {
             finishResponse(evidence: "the response's end was received")
-        } else if flags.contains(.endsAtBoundary), weaver.placement == .betweenEvents {
+        } else if now >= endsAt, isAtBoundary {
             endStream()
         } else if downstream.pendingCount > 0 {
             upstream.pauseReading()
@@ -415,15 +416,29 @@ final class Exchange {
         close(downstream)
     }
 
-    /// The proxy ends: a stream is ended where no event is open, as soon as that is so.
-    func endAtBoundary() {
+    /// The proxy ends: from that moment on a stream is ended as soon as no event is open.
+    func endAtBoundary(from moment: Int64) {
         guard isStream else { return }
-        flags.insert(.endsAtBoundary)
-        if notWovenBecause == .compressed || weaver.placement == .betweenEvents { endStream() }
+        endsAt = moment
+        downstream?.wake(atMilliseconds: moment)
     }
 
+    /// Ends the stream if its moment has come and no event is open.
+    func endIfDue() {
+        if now >= endsAt, isAtBoundary { endStream() }
+    }
+
+    private var isAtBoundary: Bool { notWovenBecause == .compressed || weaver.isBetweenEvents }
+
+    /// Ends the stream in order. Where something of the proxy's own may stand, its client is told when to come back: each at
+    /// another moment around the time that its server wants, or that browsers take by themselves.
     private func endStream() {
         guard let downstream else { return }
+        if notWovenBecause == nil, weaver.placement == .betweenEvents, downstream.pendingCount == 0 {
+            let usual = min(weaver.scanner.retryMilliseconds ?? 3_000, 60_000)
+            let retry = usual / 2 + proxy.chance(below: max(usual, 1))
+            downstream.sendOwn(Array("retry: \(retry)\n\n".utf8))
+        }
         downstream.sendOwn([], isLast: true)
         finish(Ending(cause: .drained, evidence: "ended between two events because the proxy shuts down"), upstreamIsClean: false) {
             $0.endResponse()

@@ -40,8 +40,9 @@ struct ListeningSockets {
 
     private mutating func open(_ wanted: SocketAddress, workerCount: Int, kernel: Kernel) throws(SystemError) {
         // Sockets that share a port are let in beside those of any other process of this user that shares it. A socket that
-        // does not share is refused then, and so tells that the address is taken.
-        let probe = try kernel.listen(wanted, sharingPort: false)
+        // does not share is refused then, and so tells that the address is taken. It does not listen: whoever connected to it
+        // would be reset.
+        let probe = try kernel.bind(wanted)
         let bound = kernel.localAddress(of: probe) ?? wanted
         kernel.close(probe, abortively: false)
         var opened: [Int32] = []

@@ -200,13 +200,13 @@ public final class ProxyServer: Sendable {
     /// Ends the proxy: nothing new is accepted, what runs has the configured grace period. Returns when all is done and the
     /// logs are written.
     public func stop() {
-        let grace = configuration.graceMilliseconds
+        let (grace, drain) = (configuration.graceMilliseconds, configuration.drainMilliseconds)
         let state = running.withLock { state in
             state.isEnding = true
             return state
         }
         for mailbox in state.mailboxes {
-            mailbox.post { worker in ProxyWorker.on(worker)?.drain(graceMilliseconds: grace) }
+            mailbox.post { worker in ProxyWorker.on(worker)?.drain(graceMilliseconds: grace, streamMilliseconds: drain) }
         }
         for thread in state.threads { thread.join() }
         for log in logs { _ = log.finish(deadlineMilliseconds: 5000) }

@@ -12,6 +12,9 @@ final class ProxyWorker {
     let settings: Settings
     let shared: SharedState
     let groups: [ServerGroup]
+    /// The span over which streams are ended, one by one, so that their clients do not all come back at once.
+    private var drainSpan: Range<Int64> = 0..<1
+    private var exhaustion = (count: 0, saidAt: Int64.min / 2)
     /// Set when the proxy is to end: no connection is kept for another request, event streams end at their next boundary.
     private(set) var isDraining = false
     private var acceptors: [Acceptor] = []
@@ -38,6 +41,9 @@ final class ProxyWorker {
 
     /// After how many seconds of silence the kernel asks a peer whether it is still there.
     static let probeAfterSeconds: Int32 = 60
+
+    /// What goes on failing is told at most so often.
+    private static let complaintIntervalMilliseconds: Int64 = 10_000
 
     /// Takes connections from a listening socket.
     func listen(on descriptor: Int32, as security: ListenerSecurity) throws(SystemError) {
@@ -74,7 +80,10 @@ final class ProxyWorker {
     }
 
     private func noteExhaustion(_ error: SystemError) {
-        SystemProcess.complain("heartwire: no connection can be accepted for the moment: \(error.message)")
+        exhaustion.count += 1
+        guard worker.now - exhaustion.saidAt >= ProxyWorker.complaintIntervalMilliseconds else { return }
+        SystemProcess.complain("heartwire: no connection can be accepted for the moment: \(error.message) (\(exhaustion.count) times)")
+        exhaustion = (0, worker.now)
     }
 
     private func isTrusted(_ peer: SocketAddress) -> Bool {
@@ -114,17 +123,32 @@ final class ProxyWorker {
     // MARK: The end
 
     /// Stops to accept and ends what there is: idle connections now, event streams at a boundary, other exchanges when they
-    /// are done, all of them after the grace period. The worker stops when nothing is left.
-    func drain(graceMilliseconds: Int) {
+    /// are done, all of them after the grace period. Streams are ended at moments spread over `streamMilliseconds`, which lies within
+    /// the grace period or extends it. The worker stops when nothing is left.
+    func drain(graceMilliseconds: Int, streamMilliseconds: Int = 0) {
         guard !isDraining else { return }
         isDraining = true
+        drainSpan = worker.now..<(worker.now + Int64(streamMilliseconds) + 1)
         stopListening()
         for group in groups { group.closeIdle() }
         forEachConnection { $0.drain() }
-        drainDeadline = try? DrainDeadline(worker: worker, after: graceMilliseconds) { [unowned self] in
+        drainDeadline = try? DrainDeadline(worker: worker, after: max(graceMilliseconds, streamMilliseconds)) { [unowned self] in
             forEachConnection { $0.endGrace() }
         }
         stopWhenDrained()
+    }
+
+    /// When the next stream is to be ended; nil while the proxy goes on.
+    func takeDrainMoment() -> Int64? {
+        guard isDraining else { return nil }
+        return drainSpan.lowerBound + Int64(chance(below: UInt64(drainSpan.count)))
+    }
+
+    /// A number of chance below the limit.
+    func chance(below limit: UInt64) -> UInt64 {
+        var number: UInt64 = 0
+        withUnsafeMutableBytes(of: &number) { worker.kernel.fillRandom($0) }
+        return number % limit
     }
 
     private func forEachConnection(_ body: (DownstreamConnection) -> Void) {

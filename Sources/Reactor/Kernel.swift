@@ -129,6 +129,9 @@ open class Kernel: @unchecked Sendable {
 
     /// Opens a listening socket; several may share one address (`SO_REUSEPORT`) when asked for.
     open func listen(_ address: SocketAddress, sharingPort: Bool) throws(SystemError) -> Int32 { unimplemented() }
+    /// Binds a socket to an address and does not listen on it. Fails where anybody else has the address, also those who would
+    /// share it.
+    open func bind(_ address: SocketAddress) throws(SystemError) -> Int32 { unimplemented() }
     /// The address that a socket is bound to.
     open func localAddress(of descriptor: Int32) -> SocketAddress? { unimplemented() }
     /// Takes the next connection off a listening socket; `nil` when there is none.

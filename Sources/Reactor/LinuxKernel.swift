@@ -38,11 +38,22 @@ public final class LinuxKernel: Kernel, @unchecked Sendable {
     // MARK: Sockets
 
     public override func listen(_ address: SocketAddress, sharingPort: Bool) throws(SystemError) -> Int32 {
+        let descriptor = try bind(address, sharingPort: sharingPort)
+        guard Glibc.listen(descriptor, 4096) == 0 else {
+            let error = SystemError.last
+            Glibc.close(descriptor)
+            throw error
+        }
+        return descriptor
+    }
+
+    public override func bind(_ address: SocketAddress) throws(SystemError) -> Int32 { try bind(address, sharingPort: false) }
+
+    private func bind(_ address: SocketAddress, sharingPort: Bool) throws(SystemError) -> Int32 {
         let descriptor = try makeSocket(for: address)
         setOption(descriptor, SOL_SOCKET, SO_REUSEADDR, 1)
         if sharingPort { setOption(descriptor, SOL_SOCKET, SO_REUSEPORT, 1) }
-        let bound = address.withSockaddr { Glibc.bind(descriptor, $0, $1) }
-        guard bound == 0, Glibc.listen(descriptor, 4096) == 0 else {
+        guard address.withSockaddr({ Glibc.bind(descriptor, $0, $1) }) == 0 else {
             let error = SystemError.last
             Glibc.close(descriptor)
             throw error

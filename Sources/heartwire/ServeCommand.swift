@@ -5,8 +5,8 @@ import Proxy
 import Reactor
 
 enum ServeCommand {
-    /// Serves; returns when a signal has ended it in order.
-    static func run(_ configuration: Configuration) {
+    /// Serves until a signal ends the process.
+    static func run(_ configuration: Configuration) -> Never {
         let server: ProxyServer
         do {
             server = try ProxyServer(configuration) { LinuxKernel() }
@@ -17,24 +17,34 @@ enum ServeCommand {
         waitForTheEnd(of: server)
     }
 
-    /// Serves the operator's signals until one ends the proxy.
-    static func waitForTheEnd(of server: ProxyServer) {
+    /// Serves the operator's signals until one ends the process: the first in order, a second at once.
+    private static func waitForTheEnd(of server: ProxyServer) -> Never {
+        var isEnding = false
         while true {
             switch SystemProcess.nextSignal() {
             case .reopenLogs:
                 server.reopenLogs()
             case .reload:
                 reload(server)
+            case .terminate where isEnding:
+                SystemProcess.complain("heartwire: ending at once")
+                SystemProcess.exit(ExitStatus.interrupted)
             case .terminate:
-                SystemProcess.complain("heartwire: ending; running exchanges have their grace period")
-                server.stop()
-                let dropped = server.droppedLogLineCount
-                if dropped > 0 { SystemProcess.complain("heartwire: \(dropped) log lines were dropped because their queue was full") }
-                let failed = server.failedHandshakeCount
-                if failed > 0 { SystemProcess.complain("heartwire: \(failed) TLS handshakes failed or were not finished in time") }
-                return
+                isEnding = true
+                SystemProcess.complain("heartwire: ending; streams are drained, other exchanges have their grace period")
+                // On a thread of its own, so that a second signal is heard.
+                SystemThread.start(name: "ending") { end(server) }
             }
         }
+    }
+
+    private static func end(_ server: ProxyServer) {
+        server.stop()
+        let dropped = server.droppedLogLineCount
+        if dropped > 0 { SystemProcess.complain("heartwire: \(dropped) log lines were dropped because their queue was full") }
+        let failed = server.failedHandshakeCount
+        if failed > 0 { SystemProcess.complain("heartwire: \(failed) TLS handshakes failed or were not finished in time") }
+        SystemProcess.exit(ExitStatus.success)
     }
 
     private static func reload(_ server: ProxyServer) {

@@ -145,7 +145,10 @@ final class Scenario {
             try proxy.listen(on: try kernel.listen(Scenario.listenAddress, sharingPort: true), as: security.listeners[0])
             for number in 0..<world.chance.number(1...8) { addClient(number: number) }
             let mailbox = worker.mailbox
-            world.after(Scenario.activeMilliseconds) { mailbox.post { ProxyWorker.on($0)?.drain(graceMilliseconds: 3_000) } }
+            let drain = world.chance.pick([0, 500, 6_000])
+            world.after(Scenario.activeMilliseconds) {
+                mailbox.post { ProxyWorker.on($0)?.drain(graceMilliseconds: 3_000, streamMilliseconds: drain) }
+            }
             worker.run()
             // What is still on its way arrives.
             world.pass(until: world.now + 5_000) { false }

@@ -132,7 +132,7 @@ def _block(name: str, lines) -> str:
 
 def configuration(port: int, folder: pathlib.Path, servers, *, host="127.0.0.1", heartbeat="off", opening="off",
                   route=(), upstream=(), limits="", timeouts="", top="", workers=1, pattern="/*", extra="",
-                  grace="3s", listen="") -> str:
+                  grace="3s", drain="0s", listen="") -> str:
     """A configuration file: one route to one upstream, with the given lines in each block.
 
     Heartbeats and the opening comment are off unless a test wants them, so that bytes can be compared.
@@ -140,7 +140,7 @@ def configuration(port: int, folder: pathlib.Path, servers, *, host="127.0.0.1",
     route, upstream = _lines(route), _lines(upstream)
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     text = f"workers {workers}\n" + (_block(f"listen {address}", listen) if listen else f"listen {address}\n")
-    text += f"stream_log {folder}/stream.log\naccess_log {folder}/access.log\ngrace {grace}\n"
+    text += f"stream_log {folder}/stream.log\naccess_log {folder}/access.log\ngrace {grace}\ndrain {drain}\n"
     if top:
         text += top.strip() + "\n"
     if limits:
