@@ -413,7 +413,7 @@ def test_memory_of_idle_tls_streams(stage, authority, identity):
         connection.chunk(b"data: a\n\n")
         connection.wait_until_left(110)
 
-    proxy = stage.heartwire(stage.origin(script), listen=tls_block(identity), heartbeat="1s", workers=2)
+    proxy = stage.heartwire(stage.origin(script), listen=tls_block(identity), heartbeat="1s", workers=2, limits="log_queue 64KiB")
     context = trusting(authority)
     open_streams = []
 
