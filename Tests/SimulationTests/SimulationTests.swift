@@ -15,7 +15,7 @@ struct SimulationTests {
             #expect(outcome.problems == [], "HEARTWIRE_SEED=\(seed)")
             return
         }
-        let seconds = Double(Self.environment("HEARTWIRE_SIMULATE_SECONDS") ?? 60)
+        let seconds = Double(Self.environment("HEARTWIRE_SIMULATE_SECONDS") ?? 30)
         let end = Date().addingTimeInterval(seconds)
         var seed = UInt64(Date().timeIntervalSince1970 * 1000)
         var runs = 0
