@@ -25,6 +25,8 @@ final class DownstreamConnection: Link {
         case idle
         case readingHead
         case exchanging
+        /// The response is whole, and its last bytes are on their way to the kernel; the next request waits for that.
+        case flushing
         /// All is said; the last bytes are on their way to the kernel.
         case closing
         /// Our side is shut; what still comes is thrown away, so that no reset overtakes the last answer.
@@ -173,7 +175,14 @@ final class DownstreamConnection: Link {
 
     /// The response is whole: the next request, or the connection's end.
     func endResponse() {
-        if flags.contains(.responseKeepsAlive), isRequestComplete, !proxy.isDraining { return awaitRequest() }
+        if flags.contains(.responseKeepsAlive), isRequestComplete, !proxy.isDraining {
+            guard pendingCount > 0 else { return awaitRequest() }
+            // Otherwise a client that asks and does not read could make us keep any number of answers.
+            state = .flushing
+            lastProgressAt = worker.now
+            pauseReading()
+            return wake(atMilliseconds: nextDeadline)
+        }
         // A client whose request was not read whole may still be sending it; one that is done closes or is closed.
         closeGracefully(lingers: !isRequestComplete || !putAside.isEmpty)
     }
@@ -251,7 +260,7 @@ final class DownstreamConnection: Link {
                     evidence: "no whole request head within \(proxy.settings.configuration.timeouts.requestHeadMilliseconds) ms"),
                 to: nil)
         case .exchanging: exchangeDeadlineReached(now: now)
-        case .closing: closeNow(abortively: true)
+        case .flushing, .closing: closeNow(abortively: true)
         case .closed: return
         }
     }
@@ -298,6 +307,7 @@ final class DownstreamConnection: Link {
         case .exchanging:
             receiveBody(bytes, from: 0)
         case .securing: return
+        case .flushing: putAside(UnsafeRawBufferPointer(bytes))
         case .lingering:
             lingeredBytes += bytes.count
             if lingeredBytes > DownstreamConnection.lingerBytes { closeNow() }
@@ -308,7 +318,9 @@ final class DownstreamConnection: Link {
 
     override func linkReachedEnd() {
         switch state {
+        case .lingering where pendingCount > 0: state = .closing
         case .idle, .securing, .lingering: closeNow()
+        case .flushing: state = .closing
         case .readingHead:
             answer(Refusal(HTTPError.truncatedHead), to: nil)
         case .exchanging:
@@ -328,6 +340,7 @@ final class DownstreamConnection: Link {
 
     override func linkPeerLeft(isBroken: Bool) {
         guard let exchange, state == .exchanging else {
+            if state == .flushing, !isBroken { return state = .closing }
             if state != .closing || isBroken { closeNow() }
             return
         }
@@ -352,8 +365,13 @@ final class DownstreamConnection: Link {
     override func linkDrained() {
         switch state {
         case .exchanging: exchange?.downstreamDrained()
+        case .flushing:
+            if proxy.isDraining { closeGracefully(lingers: false) } else { awaitRequest() }
         case .closing: closeNow()
-        case .securing, .idle, .readingHead, .lingering, .closed: return
+        case .lingering:
+            waitingSince = worker.now
+            wake(atMilliseconds: nextDeadline)
+        case .securing, .idle, .readingHead, .closed: return
         }
     }
 
@@ -365,7 +383,7 @@ final class DownstreamConnection: Link {
         case .securing, .idle, .readingHead: closeNow()
         case .exchanging:
             if let exchange, let moment = proxy.takeDrainMoment() { exchange.endAtBoundary(from: moment) }
-        case .closing, .lingering, .closed: return
+        case .flushing, .closing, .lingering, .closed: return
         }
     }
 

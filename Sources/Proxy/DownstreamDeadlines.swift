@@ -24,7 +24,8 @@ extension DownstreamConnection {
                 deadline = min(deadline, waitingSince + Int64(timeouts.requestBodyMilliseconds))
             }
             return deadline
-        case .closing: return stallDeadline
+        case .flushing, .closing: return stallDeadline
+        case .lingering where pendingCount > 0: return stallDeadline
         case .lingering: return min(stallDeadline, waitingSince + DownstreamConnection.lingerMilliseconds)
         case .closed: return .max
         }

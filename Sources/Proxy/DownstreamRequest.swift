@@ -23,7 +23,7 @@ extension DownstreamConnection {
     }
 
     func takesBytes(of exchange: Exchange) -> Bool {
-        if exchange.isTunnel { return !flags.contains(.expectsTunnelEnd) && exchange.upstream?.pendingCount == 0 }
+        if exchange.isTunnel { return exchange.upstream?.pendingCount == 0 }
         return isRequestComplete || exchange.takesRequestBody
     }
 
@@ -76,7 +76,7 @@ extension DownstreamConnection {
         let rest = UnsafeRawBufferPointer(rebasing: bytes[start...])
         guard state == .exchanging, let exchange else {
             // The exchange ended within its first call: what follows is the next request, or nothing.
-            if state == .idle { putAside(rest) }
+            if state == .idle || state == .flushing { putAside(rest) }
             if state == .idle { continueAtTurnEnd() }
             return
         }

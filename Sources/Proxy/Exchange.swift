@@ -398,7 +398,6 @@ final class Exchange {
     func downstreamDrained() {
         // What drains before this exchange has answered is an earlier one's.
         if flags.contains(.responseHeadSent) { account.clientWasSent(now: now) }
-        if flags.contains(.clientEnded), isTunnel { return }
         upstream?.resumeReading()
     }
 

@@ -209,7 +209,7 @@ public final class ProxyServer: Sendable {
             mailbox.post { worker in ProxyWorker.on(worker)?.drain(graceMilliseconds: grace, streamMilliseconds: drain) }
         }
         for thread in state.threads { thread.join() }
-        for log in logs { _ = log.finish(deadlineMilliseconds: 5000) }
-        for thread in state.logThreads { thread.join() }
+        // A log whose reader takes nothing must not hold the end up: its thread is left where it waits.
+        for (log, thread) in zip(logs, state.logThreads) where log.finish(deadlineMilliseconds: 5000) { thread.join() }
     }
 }

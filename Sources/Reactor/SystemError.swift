@@ -43,7 +43,7 @@ public struct SystemError: Error, Equatable, Sendable {
     /// Whether it is this process, not a peer, that ran out of something.
     public var meansExhausted: Bool {
         switch number {
-        case EMFILE, ENFILE, ENOBUFS, ENOMEM, EADDRNOTAVAIL: true
+        case EMFILE, ENFILE, ENOBUFS, ENOMEM: true
         default: false
         }
     }
