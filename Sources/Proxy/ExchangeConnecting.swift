@@ -50,7 +50,7 @@ extension Exchange {
             guard let candidate = request.search.next(in: group, now: now) else { break }
             account.attempts += 1
             let server = group.servers[candidate.server]
-            if flags.contains(.isRepeatable), !request.search.wantsFresh, let idle = group.takeIdle(candidate.server) {
+            if flags.contains(.isRepeatable), !request.search.wantsFresh, let idle = takeQuietIdle(candidate.server) {
                 account.attempts -= 1
                 flags.insert(.usedReusedConnection)
                 take(idle)
@@ -74,6 +74,15 @@ extension Exchange {
             }
         }
         giveUp(request.search, evidence: request.failureEvidence)
+    }
+
+    /// An idle connection on which nothing has come that nobody asked for: it would be taken for this exchange's response.
+    private func takeQuietIdle(_ server: Int) -> UpstreamConnection? {
+        while let idle = group.takeIdle(server) {
+            if idle.isQuiet() { return idle }
+            idle.discardIdle()
+        }
+        return nil
     }
 
     private func take(_ connection: UpstreamConnection) {

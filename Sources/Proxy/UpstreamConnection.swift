@@ -86,6 +86,9 @@ final class UpstreamConnection: Link {
         wake(atMilliseconds: nextDeadline)
     }
 
+    /// Closes a connection that was taken out of its pool and is not fit to be used.
+    func discardIdle() { discard() }
+
     private func discard() {
         state = .closed
         partialHead = nil

@@ -239,6 +239,15 @@ open class Link: Endpoint {
         }
     }
 
+    /// Whether nothing has come that was not read yet, neither bytes nor an end. What did come is lost: a link that is not quiet can
+    /// only be closed. (Of a link with TLS it is not known, and it counts as quiet.)
+    public final func isQuiet() -> Bool {
+        guard phase == .open, session == nil else { return phase == .open }
+        return withUnsafeTemporaryAllocation(byteCount: 1, alignment: 1) { room in
+            worker.kernel.read(descriptor, into: room) == .wouldBlock
+        }
+    }
+
     private static let readingInterest: Readiness = [.readable, .peerEnded]
 
     private func updateInterest() {

@@ -87,13 +87,13 @@ public final class Worker {
     }
 
     private func endTurn() {
-        while !deferred.isEmpty {
-            let batch = deferred
-            deferred.removeAll(keepingCapacity: true)
-            for endpoint in batch {
-                endpoint.isDeferred = false
-                endpoint.turnEnded()
-            }
+        // One batch: what is put off meanwhile comes after the others' events, so that nobody can keep a turn from ending.
+        guard !deferred.isEmpty else { return }
+        let batch = deferred
+        deferred.removeAll(keepingCapacity: true)
+        for endpoint in batch {
+            endpoint.isDeferred = false
+            endpoint.turnEnded()
         }
     }
 
