@@ -122,6 +122,10 @@ extension Interpreter {
         case .hostField:
             let choices: KeyValuePairs<String, Route.HostField> = ["preserve": .preserve, "server": .server]
             if let value = choose(word, from: choices) { route.hostField = value }
+        case .outage:
+            readOutage(statement.arguments, into: &route.outage)
+        case .early:
+            readEarly(statement.arguments, into: &route.early)
         default:
             preconditionFailure("the table puts \(directive.name) into routes, where nothing reads it")
         }
@@ -146,18 +150,52 @@ extension Interpreter {
                 error(words[2], "a comment has no name; write: heartbeat \(words[0].text) event \(quoted(name))")
                 return
             }
-            let isUsable = (1...DirectiveTable.heartbeatNameBytes).contains(name.utf8.count)
-            // A parser drops one blank after the colon: a name that begins with one would lose it.
-            guard isUsable, name.first != " " else {
-                error(words[2], "the name of an event has 1 to \(DirectiveTable.heartbeatNameBytes) bytes and does not begin with a blank")
-                return
-            }
+            guard isEventName(words[2]) else { return }
         }
         switch kind {
         case .comment: policy.kind = .comment
         case .event: policy.kind = .event(name: name)
         case .both: policy.kind = .both(name: name)
         }
+    }
+
+    private mutating func isEventName(_ word: Word) -> Bool {
+        let isUsable = (1...DirectiveTable.heartbeatNameBytes).contains(word.text.utf8.count)
+        // A parser drops one blank after the colon: a name that begins with one would lose it.
+        guard isUsable, word.text.first != " " else {
+            error(word, "the name of an event has 1 to \(DirectiveTable.heartbeatNameBytes) bytes and does not begin with a blank")
+            return false
+        }
+        return true
+    }
+
+    private mutating func readOutage(_ words: [Word], into policy: inout OutagePolicy) {
+        guard let holds = choose(words[0], from: ["retry": true, "refuse": false]) else { return }
+        guard holds else {
+            if words.count > 1 { error(words[1], "nothing can follow 'outage refuse'") }
+            policy = .refuse
+            return
+        }
+        guard words.count > 1 else { return }
+        if let hold = read(DirectiveTable.outageHold, words[1]) { policy = .retry(holdMilliseconds: hold) }
+    }
+
+    private mutating func readEarly(_ words: [Word], into policy: inout EarlyPolicy?) {
+        if words[0].text == "off" {
+            policy = nil
+            if words.count > 1 { error(words[1], "nothing can follow 'early off'") }
+            return
+        }
+        guard let wait = read(DirectiveTable.earlyAnswer, words[0]) else { return }
+        var early = EarlyPolicy(afterMilliseconds: wait)
+        defer { policy = early }
+        guard words.count > 1, let sendsEvent = choose(words[1], from: ["retry": false, "event": true]) else { return }
+        guard words.count > 2 else {
+            if sendsEvent { early.onFailure = .event(name: EarlyPolicy.defaultEventName) }
+            return
+        }
+        guard sendsEvent else { return error(words[2], "nothing can follow 'early \(words[0].text) retry'") }
+        if isEventName(words[2]) { early.onFailure = .event(name: words[2].text) }
     }
 
     // MARK: tokens

@@ -45,7 +45,7 @@ struct Directive: Sendable {
         case block(Scope)
         case listen, fingerprintKey, trustedProxies
         case server, balance, streamSilenceTimeout
-        case routeUpstream, heartbeat, heartbeatComment, opening, hostField
+        case routeUpstream, heartbeat, heartbeatComment, opening, hostField, outage, early
         case redirectToHTTPS, strictTransportSecurity
         case certificate, minimumVersion, clientCertificates, clientSubjectField, ticketLifetime
         case listenerTLSText(Setting<ListenerTLS, String?>)
@@ -79,7 +79,8 @@ struct Directive: Sendable {
         case .certificate: scope == .listenTLS ? 2...3 : 2...2
         case .block(let scope): scope == .upstream || scope == .route ? 1...1 : 0...0
         case .listen, .trustedProxies, .server, .routeUpstream: 1...64
-        case .heartbeat: 1...3
+        case .heartbeat, .early: 1...3
+        case .outage: 1...2
         case .bearerFrom: 2...2
         }
     }
@@ -92,6 +93,8 @@ struct Directive: Sendable {
             quantity
         case .streamSilenceTimeout: DirectiveTable.streamSilence
         case .heartbeat: DirectiveTable.heartbeatInterval
+        case .outage: DirectiveTable.outageHold
+        case .early: DirectiveTable.earlyAnswer
         case .bearerLimit: DirectiveTable.bearerBytes
         case .strictTransportSecurity: DirectiveTable.strictTransportSecurity
         case .ticketLifetime: DirectiveTable.ticketLifetime
@@ -102,6 +105,8 @@ struct Directive: Sendable {
 
 enum DirectiveTable {
     static let heartbeatInterval = Quantity.milliseconds(100...3_600_000)
+    static let outageHold = Quantity.milliseconds(0...3_600_000)
+    static let earlyAnswer = Quantity.milliseconds(100...3_600_000)
     static let streamSilence = Quantity.milliseconds(100...86_400_000)
     static let strictTransportSecurity = Quantity.milliseconds(0...63_072_000_000)
     static let ticketLifetime = Quantity.milliseconds(600_000...604_800_000)
@@ -349,5 +354,11 @@ enum DirectiveTable {
         Directive(
             name: "host", scope: .route, syntax: "preserve|server", meaning: .hostField, defaultText: "preserve",
             summary: "Whether the server is told the client's Host or its own name."),
+        Directive(
+            name: "outage", scope: .route, syntax: "retry [DURATION]|refuse", meaning: .outage, defaultText: "retry 30s",
+            summary: "Whether an EventSource is held, and then told to come back, when no server answers or there is no room for it."),
+        Directive(
+            name: "early", scope: .route, syntax: "DURATION [retry|event [NAME]]|off", meaning: .early, defaultText: "off",
+            summary: "After how long a wait for its server an EventSource is answered, and what it is told of a later failure."),
     ]
 }

@@ -22,6 +22,10 @@ public struct Route: Sendable, Equatable {
     public var bearer: BearerPolicy?
     /// What the upstream is told in the `Host` field.
     public var hostField: HostField
+    /// What becomes of an EventSource whose servers are gone, or for which the proxy has no room.
+    public var outage: OutagePolicy
+    /// Whether an EventSource is answered before its server has; nil: never.
+    public var early: EarlyPolicy?
 
     /// What the upstream is told in the `Host` field.
     public enum HostField: Sendable, Equatable {
@@ -39,7 +43,9 @@ public struct Route: Sendable, Equatable {
         upstreamIndex: Int,
         heartbeat: HeartbeatPolicy = HeartbeatPolicy(),
         bearer: BearerPolicy? = nil,
-        hostField: HostField = .preserve
+        hostField: HostField = .preserve,
+        outage: OutagePolicy = .retry(holdMilliseconds: OutagePolicy.defaultHoldMilliseconds),
+        early: EarlyPolicy? = nil
     ) {
         self.name = name
         self.host = host
@@ -48,6 +54,8 @@ public struct Route: Sendable, Equatable {
         self.heartbeat = heartbeat
         self.bearer = bearer
         self.hostField = hostField
+        self.outage = outage
+        self.early = early
     }
 }
 
@@ -110,5 +118,43 @@ public struct HeartbeatPolicy: Sendable, Equatable {
         self.kind = kind
         self.commentText = commentText
         self.opening = opening
+    }
+}
+
+/// What becomes of a request for an event stream whose servers are gone (refused, silent, or answering 502, 503 or 504), or
+/// for which the proxy has no room. Any status but 200 ends an `EventSource` for good.
+public enum OutagePolicy: Sendable, Equatable {
+    /// It is answered 200 and held with heartbeats for at most so many milliseconds (0 ... 3,600,000) while the servers are tried
+    /// again; then it is told when to come back.
+    case retry(holdMilliseconds: Int)
+    /// It is refused like any other request.
+    case refuse
+
+    /// For how long it is held where nothing is said, in milliseconds.
+    public static let defaultHoldMilliseconds = 30_000
+}
+
+/// When a request for an event stream is answered before its server has answered.
+public struct EarlyPolicy: Sendable, Equatable {
+    /// After how long a wait, in milliseconds (100 ... 3,600,000).
+    public var afterMilliseconds: Int
+    /// What a failure that comes later becomes.
+    public var onFailure: OnFailure
+
+    /// What the client is told of a failure when its status has been sent already.
+    public enum OnFailure: Sendable, Equatable {
+        /// When to come back.
+        case retry
+        /// An event of this name, and when to come back.
+        case event(name: String)
+    }
+
+    /// The name of the event where none is given. Not `error`, which scripts would take for a lost connection.
+    public static let defaultEventName = "upstream_error"
+
+    /// Makes a policy.
+    public init(afterMilliseconds: Int, onFailure: OnFailure = .retry) {
+        self.afterMilliseconds = afterMilliseconds
+        self.onFailure = onFailure
     }
 }

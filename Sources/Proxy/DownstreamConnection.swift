@@ -44,9 +44,12 @@ final class DownstreamConnection: Link {
         static let awaitsTurnEnd = Flags(rawValue: 32)
         /// A request has been read on this connection.
         static let hasServed = Flags(rawValue: 64)
-        /// The connection is one too many, in all or for its address, and is told so when its handshake is done.
+        /// The connection is one too many, in all or for its address.
         static let exceedsConnections = Flags(rawValue: 128)
         static let exceedsConnectionsPerClient = Flags(rawValue: 256)
+        static let exceeds: Flags = [.exceedsConnections, .exceedsConnectionsPerClient]
+        /// It is asked what it wants all the same.
+        static let isHeard = Flags(rawValue: 512)
     }
 
     static let lingerMilliseconds: Int64 = 2000
@@ -84,21 +87,34 @@ final class DownstreamConnection: Link {
     func begin(admission: SharedState.Admission) {
         switch admission {
         case .admitted: break
-        case .refused(.connections): flags.insert(.exceedsConnections)
-        case .refused(.connectionsPerClient): flags.insert(.exceedsConnectionsPerClient)
+        case .heard(let limit): flags = [flag(of: limit), .isHeard]
+        case .refused(let limit), .shed(let limit): flags = flag(of: limit)
         }
         if listener.tls == nil { return beginToServe() }
         state = .securing
         wake(atMilliseconds: nextDeadline)
     }
 
+    private func flag(of limit: ConnectionLimit) -> Flags {
+        switch limit {
+        case .connections: .exceedsConnections
+        case .connectionsPerClient: .exceedsConnectionsPerClient
+        }
+    }
+
     private func beginToServe() {
         state = .idle
         waitingSince = worker.now
-        let isRefused = !flags.isDisjoint(with: [.exceedsConnections, .exceedsConnectionsPerClient])
-        guard isRefused else { return wake(atMilliseconds: nextDeadline) }
-        let limit = flags.contains(.exceedsConnections) ? "connections" : "connections_per_client"
-        answer(Refusal(status: 503, cause: .refusedByLimit, evidence: "the limit \(limit) is reached", limit: limit), to: nil)
+        if !flags.contains(.isHeard), let overload = refusalOfOverload() { return answer(overload, to: nil) }
+        wake(atMilliseconds: nextDeadline)
+    }
+
+    /// What a connection that is one too many is answered, which the operator hears of; nil for one that is not.
+    func refusalOfOverload() -> Refusal? {
+        guard !flags.isDisjoint(with: .exceeds) else { return nil }
+        let limit: ConnectionLimit = flags.contains(.exceedsConnections) ? .connections : .connectionsPerClient
+        proxy.complain("the limit \(limit.rawValue) is reached; clients are refused or told to come back")
+        return Refusal(status: 503, cause: .refusedByLimit, evidence: "the limit \(limit.rawValue) is reached", limit: limit.rawValue)
     }
 
     // MARK: What the listener is told to do
@@ -144,7 +160,9 @@ final class DownstreamConnection: Link {
     var takesInterimResponses: Bool { !flags.contains(.isHTTP10) }
 
     /// Whether another request could follow on this connection.
-    var canKeepAlive: Bool { flags.contains(.requestKeepsAlive) && isRequestComplete && !proxy.isDraining }
+    var canKeepAlive: Bool {
+        flags.contains(.requestKeepsAlive) && flags.isDisjoint(with: .exceeds) && isRequestComplete && !proxy.isDraining
+    }
 
     /// What the client's request allows the response to be.
     func responseTerms(asksForUpgrade: Bool) -> ResponseTerms {
@@ -242,7 +260,7 @@ final class DownstreamConnection: Link {
         var nextBeat = Int64.max
         if state == .exchanging, let exchange {
             exchange.endIfDue()
-            nextBeat = exchange.beat(now: now)
+            nextBeat = min(exchange.beat(now: now), exchange.attend())
         }
         // The timer may have been set for something else, or been put off since.
         let deadline = nextDeadline
@@ -257,7 +275,7 @@ final class DownstreamConnection: Link {
             answer(
                 Refusal(
                     status: 408, cause: .requestTimeout,
-                    evidence: "no whole request head within \(proxy.settings.configuration.timeouts.requestHeadMilliseconds) ms"),
+                    evidence: "no whole request head within \(requestHeadMilliseconds) ms"),
                 to: nil)
         case .exchanging: exchangeDeadlineReached(now: now)
         case .flushing, .closing: closeNow(abortively: true)

@@ -12,9 +12,8 @@ extension DownstreamConnection {
         case .securing: return waitingSince + Int64(timeouts.handshakeMilliseconds)
         case .idle:
             // A new connection owes a request; one that has served may rest.
-            let patience = flags.contains(.hasServed) ? timeouts.keepAliveMilliseconds : timeouts.requestHeadMilliseconds
-            return waitingSince + Int64(patience)
-        case .readingHead: return waitingSince + Int64(timeouts.requestHeadMilliseconds)
+            return waitingSince + (flags.contains(.hasServed) ? Int64(timeouts.keepAliveMilliseconds) : requestHeadMilliseconds)
+        case .readingHead: return waitingSince + requestHeadMilliseconds
         case .exchanging:
             var deadline = Int64.max
             // Past its moment a stream waits for its server to end the event; nothing can be done about that at any time.
@@ -29,6 +28,12 @@ extension DownstreamConnection {
         case .lingering: return min(stallDeadline, waitingSince + DownstreamConnection.lingerMilliseconds)
         case .closed: return .max
         }
+    }
+
+    /// How long a request's head may take. Those who are too many are not listened to for long.
+    var requestHeadMilliseconds: Int64 {
+        let usual = Int64(proxy.settings.configuration.timeouts.requestHeadMilliseconds)
+        return flags.isDisjoint(with: .exceeds) ? usual : min(usual, 2_000)
     }
 
     var stallDeadline: Int64 {

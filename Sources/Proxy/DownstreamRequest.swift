@@ -57,7 +57,8 @@ extension DownstreamConnection {
     func beginExchange(_ head: RequestHead) {
         state = .exchanging
         waitingSince = worker.now
-        flags = [.hasServed]
+        flags.formIntersection(.exceeds)
+        flags.insert(.hasServed)
         if head.minorVersion == 0 { flags.insert(.isHTTP10) }
         if head.keepsAlive { flags.insert(.requestKeepsAlive) }
         requestBody = BodyRelay(framing: head.framing)

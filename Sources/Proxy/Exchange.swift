@@ -34,12 +34,15 @@ final class Exchange {
         static let isTunnel = Flags(rawValue: 1 << 5)
         /// The token came in the URL or a cookie, so the answer is kept from caches and referrers.
         static let isBridged = Flags(rawValue: 1 << 6)
-        static let discardsRequestBody = Flags(rawValue: 1 << 7)
+        /// The client is an EventSource, or what behaves like one: it would rather wait than be refused.
+        static let awaitsStream = Flags(rawValue: 1 << 7)
         static let isFinished = Flags(rawValue: 1 << 8)
         static let upstreamKeepsAlive = Flags(rawValue: 1 << 9)
         static let clientEnded = Flags(rawValue: 1 << 10)
         static let upstreamEnded = Flags(rawValue: 1 << 11)
         static let usedReusedConnection = Flags(rawValue: 1 << 12)
+        /// The proxy has answered in its server's place, and no server has taken over yet.
+        static let isHeld = Flags(rawValue: 1 << 13)
         /// The request's head was sent, so that its body may follow.
         static let requestHeadSent = Flags(rawValue: 1 << 14)
     }
@@ -56,7 +59,7 @@ final class Exchange {
     /// What matters only until a response begins; nil from then on.
     var request: PendingRequest?
     /// From when on a stream is ended between two events, because the proxy shuts down; `.max` while it does not.
-    private(set) var endsAt = Int64.max
+    var endsAt = Int64.max
     private var requestFraming = OutgoingFraming.none
     private var responseBody = BodyRelay(framing: .none)
     var account: ExchangeAccount
@@ -79,7 +82,7 @@ final class Exchange {
     var isStream: Bool { flags.contains(.isStream) }
     var isTunnel: Bool { flags.contains(.isTunnel) }
     var now: Int64 { proxy.worker.now }
-    private var unixSeconds: Int64 { proxy.worker.kernel.unixMilliseconds() / 1000 }
+    var unixSeconds: Int64 { proxy.worker.kernel.unixMilliseconds() / 1000 }
 
     // MARK: The request
 
@@ -96,6 +99,15 @@ final class Exchange {
             return refuse(Refusal(status: 404, cause: .noRoute, evidence: "no route for this host and path", closes: false))
         }
         routeIndex = index
+        if head.method.isIdempotent, head.framing == .none, head.upgradeProtocol == nil { flags.insert(.isRepeatable) }
+        if let overload = downstream.refusalOfOverload() {
+            // Tokens were not looked for yet, so the answer is kept from caches and referrers wherever there could be one.
+            if route?.bridge != nil { flags.insert(.isBridged) }
+            let request = PendingRequest(head: [], hostOffset: nil)
+            self.request = request
+            expectToWait(head, in: request)
+            return refuse(overload)
+        }
         if head.hasUnknownExpectation {
             return refuse(Refusal(status: 417, cause: .clientProtocolError, evidence: "an expectation other than 100-continue"))
         }
@@ -109,7 +121,9 @@ final class Exchange {
                 if refusal.cause == .credentialsRefused { flags.insert(.isBridged) }
                 return refuse(refusal)
             case .forward(let request):
-                self.request = PendingRequest(head: request.head, hostOffset: request.hostOffset)
+                let pending = PendingRequest(head: request.head, hostOffset: request.hostOffset)
+                self.request = pending
+                expectToWait(head, in: pending)
                 account.tokenFingerprint = request.tokenFingerprint
                 account.tokenOrigin = request.tokenOrigin
                 if request.isBridged { flags.insert(.isBridged) }
@@ -125,14 +139,12 @@ final class Exchange {
             }
         if head.expectsContinue { flags.insert(.expectsContinue) }
         if head.upgradeProtocol != nil { flags.insert(.asksForUpgrade) }
-        if head.method.isIdempotent, head.framing == .none, head.upgradeProtocol == nil { flags.insert(.isRepeatable) }
         connect()
     }
 
     /// Whether the request's body can be taken now.
     var takesRequestBody: Bool {
-        if flags.contains(.discardsRequestBody) { return true }
-        return flags.contains(.requestHeadSent) && upstream.map { $0.pendingCount == 0 } == true
+        flags.contains(.requestHeadSent) && upstream.map { $0.pendingCount == 0 } == true
     }
 
     /// Whether all of the request has been received and passed on.
@@ -142,8 +154,7 @@ final class Exchange {
     func sendRequestBody(_ payload: UnsafeMutableRawBufferPointer, isLast: Bool) {
         account.requestBytes += UInt64(payload.count)
         request?.continueDeadline = .max
-        guard !flags.contains(.discardsRequestBody), let upstream else { return }
-        upstream.send(requestFraming.frame(payload, isLast: isLast))
+        upstream?.send(requestFraming.frame(payload, isLast: isLast))
     }
 
     // MARK: The response's head
@@ -175,12 +186,22 @@ final class Exchange {
         guard let downstream, let upstream, let route else { return }
         if head.status == 101 { return startTunnel(head) }
         let framing = try head.framing(requestMethod: method)
+        if waitsPast(status: head.status) {
+            return refuse(Refusal(status: head.status, cause: .upstreamUnavailable, evidence: "the server answered \(head.status)"))
+        }
+        if flags.contains(.isHeld), !joins(head, framing) { return }
         account.responseMilliseconds = UInt32(clamping: now - (request?.sentAt ?? now))
         request = nil
-        account.status = UInt16(clamping: head.status)
         account.upstreamBegan(now: now)
         if head.keepsAlive, framing != .untilClose { flags.insert(.upstreamKeepsAlive) }
         responseBody = BodyRelay(framing: framing)
+        upstream.readLimitBytes = UInt32(clamping: proxy.settings.configuration.limits.pendingBytesPerStream)
+        // Of a client that was held a response has begun already.
+        if !flags.contains(.responseHeadSent) { begin(head, framing, to: downstream, of: route) }
+    }
+
+    private func begin(_ head: ResponseHead, _ framing: BodyFraming, to downstream: DownstreamConnection, of route: CompiledRoute) {
+        account.status = UInt16(clamping: head.status)
         let isStream = head.isEventStream && head.status == 200 && framing != .none
         if isStream {
             flags.insert(.isStream)
@@ -194,19 +215,21 @@ final class Exchange {
         var response = plan.build(method: method)
         if isStream, notWovenBecause == nil, route.opensWithComment {
             let comment = Heartbeat.openingComment(at: weaver.placement)
-            plan.append(comment, to: &response)
+            plan.outgoingFraming.append(comment, to: &response)
             weaver.didWeave()
             account.bytesToClient += UInt64(comment.count)
         }
         flags.insert(.responseHeadSent)
-        upstream.readLimitBytes = UInt32(clamping: proxy.settings.configuration.limits.pendingBytesPerStream)
         downstream.beginResponse(response, framing: plan.outgoingFraming, keepsAlive: plan.keepsAlive, endsByClosing: plan.endsByClosing)
+        if isStream { streamBegan(heldBecause: nil) } else { account.clientWasSent(now: now) }
+    }
+
+    /// The head of an event stream went to the client.
+    func streamBegan(heldBecause reason: HeldReason?) {
         account.clientWasSent(now: now)
-        if isStream {
-            proxy.log(openingRecord())
-            if notWovenBecause == nil { downstream.wake(atMilliseconds: nextHeartbeatAt) }
-            if let moment = proxy.takeDrainMoment() { endAtBoundary(from: moment) }
-        }
+        proxy.log(openingRecord(heldBecause: reason))
+        if notWovenBecause == nil { downstream?.wake(atMilliseconds: nextHeartbeatAt) }
+        if let moment = proxy.takeDrainMoment() { endAtBoundary(from: moment) }
     }
 
     // MARK: The response's body
@@ -297,98 +320,6 @@ final class Exchange {
         finishResponse(evidence: "the server closed a body that ends with its connection")
     }
 
-    // MARK: Failures
-
-    /// The server's bytes are not HTTP.
-    func upstreamBrokeRules(_ evidence: String) {
-        let ending = Ending(cause: .upstreamProtocolError, evidence: evidence)
-        guard flags.contains(.responseHeadSent) else {
-            return refuse(Refusal(status: 502, cause: ending.cause, evidence: evidence))
-        }
-        cut(ending)
-    }
-
-    /// The server's bytes are no TLS, or a handshake failed.
-    func upstreamSecurityFailed(_ failure: TLSFailure) {
-        let ending = Ending(cause: .upstreamTLSError, evidence: failure.reason)
-        guard flags.contains(.responseHeadSent) else {
-            return refuse(Refusal(status: 502, cause: ending.cause, evidence: ending.evidence))
-        }
-        cut(ending)
-    }
-
-    /// The connection to the server is broken.
-    func upstreamFailed(_ error: SystemError, wasInHead: Bool) {
-        guard let upstream else { return }
-        if repeats(upstream, wasInHead: wasInHead) { return }
-        let cause: Cause = error.meansUnreachable ? .upstreamVanished : .upstreamReset
-        guard flags.contains(.responseHeadSent) else {
-            return refuse(Refusal(status: 502, cause: cause, evidence: error.message, errnoName: error.name))
-        }
-        let place = upstream.isInsideRecord ? " in the middle of a TLS record" : ""
-        cut(Ending(cause: cause, evidence: error.message + place, errnoName: error.name))
-    }
-
-    /// The server has sent nothing for as long as it may.
-    func upstreamSilent() {
-        cut(
-            Ending(
-                cause: .upstreamSilent,
-                evidence: "no byte from the server for \(upstreamSilenceLimitMilliseconds ?? 0) ms"))
-    }
-
-    /// The client is gone, or is no longer waited for. The upstream's side ends at once.
-    func clientLeft(_ ending: Ending) { finish(ending, upstreamIsClean: false) { $0.abandon() } }
-
-    /// Answers in the upstream's place; where an answer has begun already, it is cut.
-    func refuse(_ refusal: Refusal) {
-        let ending = Ending(
-            cause: refusal.cause, evidence: refusal.evidence, errnoName: refusal.errnoName, limit: refusal.limit)
-        guard !flags.contains(.responseHeadSent) else { return cut(ending) }
-        account.status = UInt16(clamping: refusal.status)
-        let isHead = method == .head
-        let isBridged = flags.contains(.isBridged)
-        let unixSeconds = self.unixSeconds
-        finish(ending, upstreamIsClean: false) { downstream in
-            let closes = refusal.closes || !downstream.canKeepAlive
-            let response = refusal.response(
-                isHead: isHead, closes: closes, isHTTP10: !downstream.takesInterimResponses, isBridged: isBridged,
-                strictTransportSecuritySeconds: downstream.strictTransportSecuritySeconds, unixSeconds: unixSeconds)
-            downstream.beginResponse(response, framing: .none, keepsAlive: !closes)
-            downstream.endResponse()
-        }
-    }
-
-    /// Sends the client to the same place over HTTPS. Like the request, the answer holds what the request's query holds.
-    func redirect(_ head: RequestHead, toPort port: UInt16) {
-        guard !head.authority.isEmpty else {
-            return refuse(Refusal(status: 400, cause: .clientProtocolError, evidence: "a request without a host cannot be sent to https"))
-        }
-        let target = Array(head.bytes[head.target])
-        var location = Array("https://".utf8) + RequestForwarding.hostWithoutPort(head)
-        if port != 443 { location += Array(":\(port)".utf8) }
-        location += target.first == UInt8(ascii: "/") ? target : [UInt8(ascii: "/")]
-        account.status = 308
-        let unixSeconds = self.unixSeconds
-        finish(nil, upstreamIsClean: false) { downstream in
-            let closes = !downstream.canKeepAlive
-            var writer = HeadWriter(reservingCapacity: 128 + location.count)
-            writer.statusLine(308)
-            // A parsed target and host hold nothing that a field may not.
-            try? writer.field("Location", location)
-            writer.field("Content-Length", UInt64(0))
-            writer.field("Cache-Control", "no-store")
-            writer.date(unixSeconds)
-            writer.connection(closes: closes, isHTTP10: !downstream.takesInterimResponses)
-            writer.end()
-            downstream.beginResponse(writer.bytes, framing: .none, keepsAlive: !closes)
-            downstream.endResponse()
-        }
-    }
-
-    /// Ends a response that has begun so that the client sees that it is incomplete.
-    private func cut(_ ending: Ending) { finish(ending, upstreamIsClean: false) { $0.cutResponse() } }
-
     // MARK: Flow control
 
     /// The server has taken all that was sent to it.
@@ -413,46 +344,5 @@ final class Exchange {
         self.downstream = nil
         downstream.exchangeFinished()
         close(downstream)
-    }
-
-    /// The proxy ends: from that moment on a stream is ended as soon as no event is open.
-    func endAtBoundary(from moment: Int64) {
-        guard isStream else { return }
-        endsAt = moment
-        downstream?.wake(atMilliseconds: moment)
-    }
-
-    /// Ends the stream if its moment has come and no event is open.
-    func endIfDue() {
-        if now >= endsAt, isAtBoundary { endStream() }
-    }
-
-    private var isAtBoundary: Bool { notWovenBecause == .compressed || weaver.isBetweenEvents }
-
-    /// Ends the stream in order. Where something of the proxy's own may stand, its client is told when to come back: each at
-    /// another moment around the time that its server wants, or that browsers take by themselves.
-    private func endStream() {
-        guard let downstream else { return }
-        if notWovenBecause == nil, weaver.placement == .betweenEvents, downstream.pendingCount == 0 {
-            let usual = min(weaver.scanner.retryMilliseconds ?? 3_000, 60_000)
-            let retry = usual / 2 + proxy.chance(below: max(usual, 1))
-            downstream.sendOwn(Array("retry: \(retry)\n\n".utf8))
-        }
-        downstream.sendOwn([], isLast: true)
-        finish(Ending(cause: .drained, evidence: "ended between two events because the proxy shuts down"), upstreamIsClean: false) {
-            $0.endResponse()
-        }
-    }
-
-    /// The grace period is over.
-    func endGrace() {
-        if isStream {
-            downstream?.sendOwn([], isLast: true)
-            finish(Ending(cause: .drained, evidence: "ended inside an event: no boundary came within the grace period"), upstreamIsClean: false) {
-                $0.endResponse()
-            }
-        } else {
-            cut(Ending(cause: .graceExpired, evidence: "the proxy shuts down and its grace period is over"))
-        }
     }
 }

@@ -23,6 +23,9 @@ struct ExchangeAccount {
     private(set) var longestUpstreamSilenceMilliseconds: UInt32 = 0
     private(set) var longestClientSilenceMilliseconds: UInt32 = 0
     private(set) var unplaceableMilliseconds: UInt32 = 0
+    /// For how long the proxy stood in for the server; while it does, since when, counted from `startedAt`.
+    private(set) var heldMilliseconds = ExchangeAccount.missing
+    private var isHeld = false
     var status: UInt16 = 0
     /// New connections that were tried.
     var attempts: UInt8 = 0
@@ -67,6 +70,19 @@ struct ExchangeAccount {
         unplaceableSince = 0
     }
 
+    /// The proxy answers in its server's place.
+    mutating func heldSince(_ now: Int64) {
+        isHeld = true
+        heldMilliseconds = UInt32(clamping: now - startedAt)
+    }
+
+    /// A server takes over, or the exchange ends.
+    mutating func holdingEnds(now: Int64) {
+        guard isHeld else { return }
+        isHeld = false
+        heldMilliseconds = UInt32(clamping: now - startedAt - Int64(heldMilliseconds))
+    }
+
     mutating func noteFirstEvent(now: Int64) { firstEventMilliseconds = UInt32(clamping: now - startedAt) }
 
     private mutating func noteSilences(now: Int64) {
@@ -76,6 +92,7 @@ struct ExchangeAccount {
 
     /// Takes the silences that last until now into account.
     mutating func close(now: Int64) {
+        holdingEnds(now: now)
         if lastUpstreamByteAt > 0 { noteSilences(now: now) }
         if lastClientByteAt > 0 {
             longestClientSilenceMilliseconds = max(longestClientSilenceMilliseconds, UInt32(clamping: now - lastClientByteAt))

@@ -14,6 +14,7 @@ final class PendingRequest {
     /// Where the chosen server's name has to be put into the head as Host; nil where the client's stands.
     private let hostOffset: Int?
     var search = ServerSearch()
+    var waiting = Waiting()
     /// Monotonic milliseconds: when the present attempt to connect began.
     var connectStartedAt: Int64 = 0
     /// Monotonic milliseconds: when the head was sent last.

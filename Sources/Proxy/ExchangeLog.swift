@@ -29,9 +29,10 @@ extension Exchange {
     }
 
     /// The record of a stream whose head goes to the client now.
-    func openingRecord() -> StreamOpening {
+    func openingRecord(heldBecause: HeldReason?) -> StreamOpening {
         StreamOpening(
-            timeMilliseconds: proxy.worker.kernel.unixMilliseconds(), exchange: description, notWovenBecause: notWovenBecause)
+            timeMilliseconds: proxy.worker.kernel.unixMilliseconds(), exchange: description, notWovenBecause: notWovenBecause,
+            heldBecause: heldBecause)
     }
 
     /// Writes the one record of the exchange's end.
@@ -58,6 +59,7 @@ extension Exchange {
         let identifier = weaver.scanner.lastEventID
         record.lastEventIdentifier = identifier.isEmpty ? nil : identifier
         record.lastEventIdentifierIsTruncated = weaver.scanner.isLastEventIDTruncated
+        record.heldMilliseconds = present(account.heldMilliseconds)
         record.notWovenBecause = notWovenBecause
         record.endedMidLine = notWovenBecause != .compressed && weaver.placement == .nowhere
         if account.unplaceableMilliseconds > 0 { record.unheartbeatableMilliseconds = Int64(account.unplaceableMilliseconds) }

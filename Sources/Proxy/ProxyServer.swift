@@ -67,8 +67,7 @@ public final class ProxyServer: Sendable {
         listeningSchemes = sockets.listenerIndexes.map { configuration.listeners[$0].tls == nil ? "http" : "https" }
         let limits = configuration.limits
         let shared = SharedState(
-            // Each stream needs a descriptor on both sides; a few remain for logs, listeners and pollers.
-            connectionLimit: limits.connections > 0 ? limits.connections : max(16, (descriptorLimit - 64) / 2),
+            connectionLimit: limits.connections > 0 ? limits.connections : ProxyServer.connectionLimit(descriptors: descriptorLimit),
             connectionsPerClientLimit: limits.connectionsPerClient, streamLog: streamLog, accessLog: accessLog,
             fingerprinter: Fingerprinter(key: configuration.fingerprintKey ?? ProxyServer.randomKey(kernel)))
         self.shared = shared
@@ -98,6 +97,13 @@ public final class ProxyServer: Sendable {
         for worker in workers { start(worker) }
         startLogThreads()
         startResolver(names, first: addresses, kernel: makeKernel())
+    }
+
+    /// How many clients so many descriptors are enough for: each stream needs one on both sides, a few remain for logs, listeners and
+    /// pollers, and some for those who are told that they are too many.
+    private static func connectionLimit(descriptors: Int) -> Int {
+        let half = max(16, (descriptors - 64) / 2)
+        return max(16, half - SharedState.roomAbove(limit: half))
     }
 
     /// Hands a value to the one thread that will use it from then on.

@@ -14,7 +14,7 @@ final class ProxyWorker {
     let groups: [ServerGroup]
     /// The span over which streams are ended, one by one, so that their clients do not all come back at once.
     private var drainSpan: Range<Int64> = 0..<1
-    private var exhaustion = (count: 0, saidAt: Int64.min / 2)
+    private var complaints: [String: Complaint] = [:]
     /// Set when the proxy is to end: no connection is kept for another request, event streams end at their next boundary.
     private(set) var isDraining = false
     private var acceptors: [Acceptor] = []
@@ -42,9 +42,6 @@ final class ProxyWorker {
     /// After how many seconds of silence the kernel asks a peer whether it is still there.
     static let probeAfterSeconds: Int32 = 60
 
-    /// What goes on failing is told at most so often.
-    private static let complaintIntervalMilliseconds: Int64 = 10_000
-
     /// Takes connections from a listening socket.
     func listen(on descriptor: Int32, as security: ListenerSecurity) throws(SystemError) {
         // Accepted connections inherit it: so a client that vanished is noticed by the heartbeat that it does not acknowledge,
@@ -70,6 +67,11 @@ final class ProxyWorker {
         let isTrusted = self.isTrusted(accepted.peer)
         let admission = shared.admit(accepted.peer, isTrusted: isTrusted)
         downstreamCount += 1
+        if case .shed(let limit) = admission {
+            complain("the limit \(limit.rawValue) is far exceeded; connections are closed without an answer")
+            worker.kernel.close(accepted.descriptor, abortively: true)
+            return connectionClosed(accepted.peer, isTrusted: isTrusted)
+        }
         let connection = DownstreamConnection(proxy: self, listener: security, peer: accepted.peer, isTrusted: isTrusted)
         do {
             try connection.adopt(accepted.descriptor, securedBy: security.current)
@@ -80,10 +82,14 @@ final class ProxyWorker {
     }
 
     private func noteExhaustion(_ error: SystemError) {
-        exhaustion.count += 1
-        guard worker.now - exhaustion.saidAt >= ProxyWorker.complaintIntervalMilliseconds else { return }
-        SystemProcess.complain("heartwire: no connection can be accepted for the moment: \(error.message) (\(exhaustion.count) times)")
-        exhaustion = (0, worker.now)
+        complain("no connection can be accepted for the moment: \(error.message)")
+    }
+
+    /// Tells the operator of something that may go on and on; the same at most every ten seconds, with how often it was.
+    func complain(_ what: String) {
+        guard let count = complaints[what, default: Complaint()].occurred(now: worker.now) else { return }
+        let times = count == 1 ? "" : " (\(count) times in \(Complaint.intervalMilliseconds / 1000) s)"
+        SystemProcess.complain("heartwire: \(what)\(times)")
     }
 
     private func isTrusted(_ peer: SocketAddress) -> Bool {
@@ -166,6 +172,24 @@ final class ProxyWorker {
     /// Takes what the upstreams' names stand for now.
     func update(addresses: [[[SocketAddress]]]) {
         for (group, addresses) in zip(groups, addresses) { group.update(addresses: addresses) }
+    }
+}
+
+/// Something that goes wrong again and again.
+struct Complaint {
+    /// It is told at most so often.
+    static let intervalMilliseconds: Int64 = 10_000
+
+    private var count = 0
+    private var saidAt = Int64.min / 2
+
+    /// It happened (again): how often since it was last told; nil while it was told only lately.
+    mutating func occurred(now: Int64) -> Int? {
+        count += 1
+        guard now - saidAt >= Complaint.intervalMilliseconds else { return nil }
+        defer { count = 0 }
+        saidAt = now
+        return count
     }
 }
 

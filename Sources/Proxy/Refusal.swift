@@ -47,6 +47,12 @@ struct Refusal {
         if limit != nil { cause = .refusedByLimit }
     }
 
+    /// Whether it says that the servers are gone, perhaps for a moment only.
+    var isOutage: Bool { cause.side == .upstream && (502...504).contains(status) }
+
+    /// Whether it says that the proxy has no room, perhaps for a moment only.
+    var isOverload: Bool { cause.side == .proxy && status == 503 }
+
     /// The proxy has no descriptor or memory left for a connection to a server.
     static func exhausted(_ error: SystemError) -> Refusal {
         Refusal(
@@ -75,5 +81,12 @@ struct Refusal {
         writer.connection(closes: closes, isHTTP10: isHTTP10)
         writer.end()
         return isHead ? writer.bytes : writer.bytes + body
+    }
+}
+
+extension Ending {
+    /// What the log is told of a refusal.
+    init(_ refusal: Refusal) {
+        self.init(cause: refusal.cause, evidence: refusal.evidence, errnoName: refusal.errnoName, limit: refusal.limit)
     }
 }

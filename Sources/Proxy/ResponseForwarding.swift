@@ -103,18 +103,6 @@ struct ResponseForwarding {
         try? writer.field("Cache-Control", value)
     }
 
-    /// Adds bytes of the proxy's own behind a head, framed as the body will be.
-    func append(_ body: [UInt8], to head: inout [UInt8]) {
-        guard outgoingFraming == .chunked else {
-            head += body
-            return
-        }
-        head += Array(String(body.count, radix: 16).utf8)
-        head += [0x0D, 0x0A]
-        head += body
-        head += [0x0D, 0x0A]
-    }
-
     /// The head of a 101 that was asked for (RFC 9110 section 7.8).
     static func switchingProtocols(_ head: ResponseHead) -> [UInt8] {
         var writer = HeadWriter(reservingCapacity: head.bytes.count + 128)

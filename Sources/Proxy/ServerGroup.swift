@@ -94,6 +94,19 @@ final class ServerGroup {
         server.failedUntil = now + Int64(upstream.failureCooldownMilliseconds)
     }
 
+    /// When a server is to be tried again, where all of them failed lately; nil where one may be tried now.
+    func restsUntil(now: Int64) -> Int64? {
+        guard let earliest = servers.map(\.failedUntil).min(), earliest > now else { return nil }
+        return earliest
+    }
+
+    /// Says that servers which failed are being tried: the others who wait for them look again when that has come out.
+    func claimFailed(now: Int64) {
+        for server in servers where server.failedUntil > 0 && server.failedUntil <= now {
+            server.failedUntil = now + Int64(upstream.connectTimeoutMilliseconds)
+        }
+    }
+
     /// Takes what names stand for now.
     func update(addresses: [[SocketAddress]]) {
         for (server, addresses) in zip(servers, addresses) where !addresses.isEmpty && addresses != server.addresses {

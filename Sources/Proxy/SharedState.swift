@@ -6,13 +6,23 @@ import Reactor
 import StreamLog
 import Synchronization
 
+/// A limit on connections, by its name in the configuration.
+enum ConnectionLimit: String {
+    case connections
+    case connectionsPerClient = "connections_per_client"
+}
+
 /// Counts and logs that all workers share.
 final class SharedState: Sendable {
-    /// Which limit stands against one more connection.
+    /// What becomes of one more connection.
     enum Admission: Equatable {
-        enum Limit { case connections, connectionsPerClient }
         case admitted
-        case refused(Limit)
+        /// One too many, but few enough to be asked what it wants: an EventSource is told to come back.
+        case heard(ConnectionLimit)
+        /// One too many, and told so.
+        case refused(ConnectionLimit)
+        /// So many are being refused already that this one is closed without a word.
+        case shed(ConnectionLimit)
     }
 
     private let counts: Mutex<(total: Int, byClient: [SocketAddress: Int])> = Mutex((0, [:]))
@@ -38,13 +48,28 @@ final class SharedState: Sendable {
     func admit(_ client: SocketAddress, isTrusted: Bool) -> Admission {
         counts.withLock { counts in
             counts.total += 1
+            var ofClient = 0
             if connectionsPerClientLimit > 0, !isTrusted {
-                counts.byClient[client.withoutPort, default: 0] += 1
-                if counts.byClient[client.withoutPort]! > connectionsPerClientLimit {
-                    return .refused(.connectionsPerClient)
-                }
+                ofClient = counts.byClient[client.withoutPort, default: 0] + 1
+                counts.byClient[client.withoutPort] = ofClient
             }
-            return counts.total > connectionLimit ? .refused(.connections) : .admitted
+            // The limit of all comes first: its rooms are what keeps descriptors free.
+            let inAll = SharedState.admission(counts.total, limit: connectionLimit, .connections)
+            guard inAll == .admitted, ofClient > connectionsPerClientLimit else { return inAll }
+            return SharedState.admission(ofClient, limit: connectionsPerClientLimit, .connectionsPerClient)
+        }
+    }
+
+    /// How many connections above a limit are heard; as many again are refused.
+    static func roomAbove(limit: Int) -> Int { max(4, min(256, limit / 8)) }
+
+    private static func admission(_ count: Int, limit: Int, _ kind: ConnectionLimit) -> Admission {
+        let room = roomAbove(limit: limit)
+        return switch count - limit {
+        case ...0: .admitted
+        case ...room: .heard(kind)
+        case ...(2 * room): .refused(kind)
+        default: .shed(kind)
         }
     }
 

@@ -52,12 +52,17 @@ public enum Cause: String, CaseIterable, Sendable {
     case connectFailed = "connect_failed"
     /// Upstream: connected, but no response head in time. Look at what the application waits for.
     case responseTimeout = "response_timeout"
+    /// Upstream: it answered 502, 503 or 504, for as long as the client could be held. Look at the server, or at the proxy before it.
+    case upstreamUnavailable = "upstream_unavailable"
     /// Upstream: its name could not be resolved. Look at DNS and at the spelling in the configuration.
     case nameNotResolved = "name_not_resolved"
     /// Proxy: it is shutting down and ended the stream cleanly, where a browser reconnects without loss.
     case drained = "drained"
     /// Proxy: it is shutting down, and the grace period ended before the exchange did. Raise `grace` if it matters.
     case graceExpired = "grace_expired"
+    /// Proxy: it had answered in its server's place, and told the client to come back for the server's own answer. The evidence says
+    /// which that was.
+    case sentBack = "sent_back"
     /// Proxy: a limit of its configuration was reached. `refused_by` or the evidence names the limit.
     case refusedByLimit = "refused_by_limit"
     /// Proxy: the request's credentials were missing, malformed or contradictory. The evidence says which.
@@ -85,9 +90,9 @@ public enum Cause: String, CaseIterable, Sendable {
             .client
         case .upstreamFinished, .upstreamCutOff, .upstreamReset, .upstreamVanished, .upstreamSilent,
             .upstreamProtocolError, .upstreamTLSError, .upstreamNoResponse, .connectionRefused, .connectTimeout, .connectFailed,
-            .responseTimeout, .nameNotResolved:
+            .responseTimeout, .upstreamUnavailable, .nameNotResolved:
             .upstream
-        case .drained, .graceExpired, .refusedByLimit, .credentialsRefused, .noRoute, .proxyError:
+        case .drained, .graceExpired, .sentBack, .refusedByLimit, .credentialsRefused, .noRoute, .proxyError:
             .proxy
         }
     }
@@ -115,9 +120,11 @@ public enum Cause: String, CaseIterable, Sendable {
         case .connectTimeout: "connect_timeout"
         case .connectFailed: "connect_failed"
         case .responseTimeout: "response_timeout"
+        case .upstreamUnavailable: "upstream_unavailable"
         case .nameNotResolved: "name_not_resolved"
         case .drained: "drained"
         case .graceExpired: "grace_expired"
+        case .sentBack: "sent_back"
         case .refusedByLimit: "refused_by_limit"
         case .credentialsRefused: "credentials_refused"
         case .noRoute: "no_route"
@@ -148,9 +155,11 @@ public enum Cause: String, CaseIterable, Sendable {
         case .connectTimeout: "The server did not answer the connection attempt in time."
         case .connectFailed: "The connection to the server could not be made."
         case .responseTimeout: "The server accepted the request but sent no response in time."
+        case .upstreamUnavailable: "The server answered that it, or what it needs, is not available."
         case .nameNotResolved: "The server's name could not be resolved."
         case .drained: "The proxy is shutting down and ended the stream cleanly."
         case .graceExpired: "The proxy is shutting down and its grace period ran out."
+        case .sentBack: "The proxy had stood in for the server, and told the client to come back for the server's own answer."
         case .refusedByLimit: "The proxy refused because one of its limits was reached."
         case .credentialsRefused: "The proxy refused the request's credentials."
         case .noRoute: "No route of the proxy matches the request."

@@ -73,13 +73,26 @@ public struct StreamOpening: Sendable {
     public var exchange: ExchangeDescription
     /// Whether heartbeats are woven into it; nil when they are, otherwise why they are not.
     public var notWovenBecause: NotWovenReason?
+    /// Why the proxy answered in the server's place (`held_because`); nil when it did not.
+    public var heldBecause: HeldReason?
 
     /// A record.
-    public init(timeMilliseconds: Int64, exchange: ExchangeDescription, notWovenBecause: NotWovenReason? = nil) {
+    public init(
+        timeMilliseconds: Int64, exchange: ExchangeDescription, notWovenBecause: NotWovenReason? = nil, heldBecause: HeldReason? = nil
+    ) {
         self.timeMilliseconds = timeMilliseconds
         self.exchange = exchange
         self.notWovenBecause = notWovenBecause
+        self.heldBecause = heldBecause
     }
+}
+
+/// Why an event stream was begun by the proxy before a server answered (`held_because`).
+public enum HeldReason: Sendable, Equatable {
+    /// The server took longer than the route's `early`.
+    case early
+    /// No server answered well.
+    case outage(Cause)
 }
 
 /// Why an event stream is passed on without heartbeats (`not_woven_because`).
@@ -126,6 +139,8 @@ public struct StreamEnding: Sendable {
     public var lastEventIdentifier: [UInt8]?
     /// Whether `lastEventIdentifier` is only the beginning of a longer one (`last_event_id_truncated`).
     public var lastEventIdentifierIsTruncated: Bool = false
+    /// For how long the proxy stood in for the server (`held_ms`); left out when nil.
+    public var heldMilliseconds: Int64?
     /// Why no heartbeats could be woven in; nil when they could (`woven`, `not_woven_because`).
     public var notWovenBecause: NotWovenReason?
     /// Whether the upstream stopped inside a line, where no heartbeat can be placed (`mid_line`).

@@ -116,8 +116,11 @@ def test_sigusr1_reopens_the_log_files(stage):
     moved = proxy.folder / "access.log.1"
     proxy.access_log.path.rename(moved)
     get(proxy.port, "/meanwhile")
-    proxy.send_signal(signal.SIGUSR1)
     deadline = time.monotonic() + 5
+    while b"/meanwhile" not in moved.read_bytes():
+        assert time.monotonic() < deadline, "the moved file is not written to"
+        time.sleep(0.02)
+    proxy.send_signal(signal.SIGUSR1)
     while not proxy.access_log.path.exists():
         assert time.monotonic() < deadline, "SIGUSR1 opened no new file"
         time.sleep(0.02)
@@ -145,7 +148,7 @@ def test_the_kernels_view_is_of_this_connection(stage):
     with Client(proxy.port) as client:
         _, body = client.open_stream("/tcp")
         body.read_to_end()
-    record = proxy.stream_log.ending("/tcp")
+        record = proxy.stream_log.ending("/tcp")
     check_transport(record)
     assert 0 < record["tcp"]["rtt_us"] < 1_000_000
     assert record["tcp"]["state"] in ("established", "ESTABLISHED"), "the view is of the moment of the ending"

@@ -99,12 +99,25 @@ struct SharedStateTests {
         let state = state(total: 2, perClient: 0)
         #expect(state.admit(client(1), isTrusted: false) == .admitted)
         #expect(state.admit(client(1), isTrusted: true) == .admitted)
-        #expect(state.admit(client(2), isTrusted: false) == .refused(.connections))
+        #expect(state.admit(client(2), isTrusted: false) == .heard(.connections))
         state.leave(client(2), isTrusted: false)
-        #expect(state.admit(client(2), isTrusted: false) == .refused(.connections))
+        #expect(state.admit(client(2), isTrusted: false) == .heard(.connections))
         state.leave(client(2), isTrusted: false)
         state.leave(client(1), isTrusted: false)
         #expect(state.admit(client(2), isTrusted: false) == .admitted)
+    }
+
+    @Test("above a limit a few are heard, as many refused, and what goes beyond is shed; the limit of all comes first")
+    func rooms() {
+        let state = state(total: 80, perClient: 16)
+        let outcomes = (0..<30).map { state.admit(client(1, port: $0), isTrusted: false) }
+        #expect(outcomes[..<16].allSatisfy { $0 == .admitted } && outcomes[16..<20].allSatisfy { $0 == .heard(.connectionsPerClient) })
+        #expect(outcomes[20..<24].allSatisfy { $0 == .refused(.connectionsPerClient) })
+        #expect(outcomes[24...].allSatisfy { $0 == .shed(.connectionsPerClient) })
+        for _ in 0..<50 { #expect(state.admit(client(2), isTrusted: true) == .admitted) }
+        for _ in 0..<10 { #expect(state.admit(client(1), isTrusted: false) == .heard(.connections)) }
+        for _ in 0..<10 { #expect(state.admit(client(3), isTrusted: false) == .refused(.connections)) }
+        #expect(state.admit(client(4), isTrusted: false) == .shed(.connections))
     }
 
     @Test("one address has its own limit whatever its ports, and a trusted proxy has none")
@@ -112,7 +125,7 @@ struct SharedStateTests {
         let state = state(total: 100, perClient: 2)
         #expect(state.admit(client(1, port: 10), isTrusted: false) == .admitted)
         #expect(state.admit(client(1, port: 11), isTrusted: false) == .admitted)
-        #expect(state.admit(client(1, port: 12), isTrusted: false) == .refused(.connectionsPerClient))
+        #expect(state.admit(client(1, port: 12), isTrusted: false) == .heard(.connectionsPerClient))
         #expect(state.admit(client(2, port: 10), isTrusted: false) == .admitted)
         for _ in 0..<5 { #expect(state.admit(client(3), isTrusted: true) == .admitted) }
         state.leave(client(1, port: 12), isTrusted: false)

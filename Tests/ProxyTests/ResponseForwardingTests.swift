@@ -134,7 +134,7 @@ struct ResponseFramingTests {
         for isHTTP10 in [false, true] {
             let plan = try Case(head: head, method: .get, client: ResponseTerms(isHTTP10: isHTTP10, canKeepAlive: true)).plan()
             var bytes = plan.build(method: .get)
-            plan.append(Array(":0123456789abcdef\n\n".utf8), to: &bytes)
+            plan.outgoingFraming.append(Array(":0123456789abcdef\n\n".utf8), to: &bytes)
             let expected = isHTTP10 ? ":0123456789abcdef\n\n" : "13\r\n:0123456789abcdef\n\n\r\n"
             #expect(try ReadHead(bytes).rest == Array(expected.utf8))
         }

@@ -32,13 +32,18 @@ final class ScriptedKernel: Kernel, @unchecked Sendable {
     func report(_ descriptor: Int32, _ readiness: Readiness) { reports.append((descriptor, readiness)) }
 
     /// The peer sent these bytes; none stands for its end.
-    func receive(_ descriptor: Int32, _ text: String) {
-        contents[descriptor] = Array(text.utf8)
+    func receive(_ descriptor: Int32, _ text: String) { receive(descriptor, bytes: Array(text.utf8)) }
+
+    func receive(_ descriptor: Int32, bytes: [UInt8]) {
+        contents[descriptor] = bytes
         report(descriptor, .readable)
     }
 
     override func monotonicMilliseconds() -> Int64 { now }
     override func unixMilliseconds() -> Int64 { now }
+    override func fillRandom(_ buffer: UnsafeMutableRawBufferPointer) {
+        for index in buffer.indices { buffer[index] = UInt8.random(in: 0...255) }
+    }
     override func connect(to address: SocketAddress) throws(SystemError) -> Connection {
         let descriptor = makeDescriptor()
         attempts.append((address, descriptor))
@@ -84,9 +89,9 @@ final class ScriptedProxy {
     /// A connection that has closed has forgotten its descriptor.
     private var clientDescriptors: [ObjectIdentifier: Int32] = [:]
 
-    init(_ upstream: Upstream, addresses: [[SocketAddress]]) throws {
+    init(_ upstream: Upstream, addresses: [[SocketAddress]], route: Route = Route(upstreamIndex: 0)) throws {
         worker = try Worker(number: 0, kernel: kernel)
-        let configuration = Configuration(upstreams: [upstream], routes: [Route(upstreamIndex: 0)])
+        let configuration = Configuration(upstreams: [upstream], routes: [route])
         let shared = SharedState(
             connectionLimit: 100, connectionsPerClientLimit: 0, streamLog: nil, accessLog: nil, fingerprinter: Way.fingerprinter)
         let settings = Settings(configuration, try Security(configuration))
@@ -94,7 +99,7 @@ final class ScriptedProxy {
     }
 
     /// A client that is connected.
-    func connectClient(redirectPort: UInt16? = nil) throws -> DownstreamConnection {
+    func connectClient(redirectPort: UInt16? = nil, admission: SharedState.Admission = .admitted) throws -> DownstreamConnection {
         var address = Listener(host: "127.0.0.1", port: 8080)
         address.redirectPort = redirectPort
         let listener = try ListenerSecurity(address)
@@ -103,7 +108,7 @@ final class ScriptedProxy {
         let descriptor = kernel.makeDescriptor()
         try client.adopt(descriptor)
         clientDescriptors[ObjectIdentifier(client)] = descriptor
-        client.begin(admission: .admitted)
+        client.begin(admission: admission)
         return client
     }
 
@@ -115,6 +120,19 @@ final class ScriptedProxy {
     /// What was sent to a client so far.
     func answers(_ client: DownstreamConnection) -> [UInt8] {
         clientDescriptors[ObjectIdentifier(client)].flatMap { kernel.written[$0] } ?? []
+    }
+
+    /// The descriptor of a client that has not closed.
+    func descriptor(of client: DownstreamConnection) -> Int32 { clientDescriptors[ObjectIdentifier(client)] ?? -1 }
+
+    /// Lets time pass in steps of 50 ms; `each` is called after each of them.
+    func pass(milliseconds: Int64, each: () -> Void = {}) {
+        let end = kernel.now + milliseconds
+        while kernel.now < end {
+            kernel.now += 50
+            worker.turn()
+            each()
+        }
     }
 
     /// The newest connection attempt comes out.

@@ -47,6 +47,16 @@ struct RecordTests {
                 + "\n")
     }
 
+    @Test("of an opening says why the proxy answered in a server's place")
+    func heldOpening() throws {
+        for (reason, word) in [(HeldReason.early, "early"), (.outage(.connectionRefused), "connection_refused")] {
+            var line: [UInt8] = []
+            StreamOpening(timeMilliseconds: 0, exchange: exchange(), heldBecause: reason).encode(into: &line)
+            #expect(keys(line) == shared + ["woven", "held_because"])
+            #expect(try parsed(line)["held_because"] as? String == word)
+        }
+    }
+
     @Test("of an ending has every number under its key, in the documented order")
     func ending() throws {
         var ending = StreamEnding(timeMilliseconds: 0, exchange: exchange(), cause: .clientReset, evidence: "write: Broken pipe (EPIPE)")
@@ -66,6 +76,7 @@ struct RecordTests {
         ending.notWovenBecause = nil
         ending.endedMidLine = true
         ending.unheartbeatableMilliseconds = 21
+        ending.heldMilliseconds = 22
         ending.clientTransport = view
         ending.upstreamTransport = view
         var line: [UInt8] = []
@@ -75,7 +86,7 @@ struct RecordTests {
             "cause": "client_reset", "side": "client", "evidence": "write: Broken pipe (EPIPE)", "errno": "EPIPE", "duration_ms": 11,
             "first_event_ms": 12, "connect_ms": 13, "response_ms": 14, "events": 15, "bytes_to_client": 17, "heartbeats": 18,
             "longest_upstream_silence_ms": 19, "longest_client_silence_ms": 20, "last_event_id": String(decoding: nasty, as: UTF8.self),
-            "unheartbeatable_ms": 21, "event": "stream_end",
+            "unheartbeatable_ms": 21, "held_ms": 22, "event": "stream_end",
         ]
         for (key, value) in expected { #expect(isSame(object[key], value), "\(key)") }
         #expect((object["bytes_from_upstream"] as? NSNumber)?.uint64Value == .max)
@@ -83,14 +94,14 @@ struct RecordTests {
             #"{"state":"established","rtt_us":1,"rtt_variance_us":2,"retransmits":3,"total_retransmits":4,"unacknowledged_bytes":5,"since_last_ack_ms":6,"since_last_sent_ms":7,"since_last_received_ms":4294967295}"#
         let text = String(decoding: line, as: UTF8.self)
         #expect(text.hasSuffix(#","tcp":\#(transport),"upstream_tcp":\#(transport)}"# + "\n"))
-        #expect(text.contains(#""last_event_id_truncated":true,"woven":true,"mid_line":true"#))
+        #expect(text.contains(#""last_event_id_truncated":true,"held_ms":22,"woven":true,"mid_line":true"#))
         ending.lastEventIdentifier = nil
         line = []
         ending.encode(into: &line)
         #expect(
             keys(line) == shared + [
                 "cause", "side", "evidence", "errno", "duration_ms", "first_event_ms", "connect_ms", "response_ms", "events", "bytes_from_upstream",
-                "bytes_to_client", "heartbeats", "longest_upstream_silence_ms", "longest_client_silence_ms", "woven", "mid_line", "unheartbeatable_ms",
+                "bytes_to_client", "heartbeats", "longest_upstream_silence_ms", "longest_client_silence_ms", "held_ms", "woven", "mid_line", "unheartbeatable_ms",
                 "tcp", "upstream_tcp",
             ])
     }

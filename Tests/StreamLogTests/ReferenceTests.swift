@@ -83,7 +83,7 @@ private enum RecordSamples {
 
     static func opening() -> [UInt8] {
         var line: [UInt8] = []
-        StreamOpening(timeMilliseconds: 0, exchange: exchange(), notWovenBecause: .compressed).encode(into: &line)
+        StreamOpening(timeMilliseconds: 0, exchange: exchange(), notWovenBecause: .compressed, heldBecause: .early).encode(into: &line)
         return line
     }
 
@@ -94,6 +94,7 @@ private enum RecordSamples {
         ending.lastEventIdentifierIsTruncated = true
         ending.notWovenBecause = .compressed
         ending.unheartbeatableMilliseconds = 1
+        ending.heldMilliseconds = 1
         ending.clientTransport = view
         ending.upstreamTransport = view
         var line: [UInt8] = []

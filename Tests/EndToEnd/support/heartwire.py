@@ -132,10 +132,10 @@ def _block(name: str, lines) -> str:
 
 def configuration(port: int, folder: pathlib.Path, servers, *, host="127.0.0.1", heartbeat="off", opening="off",
                   route=(), upstream=(), limits="", timeouts="", top="", workers=1, pattern="/*", extra="",
-                  grace="3s", drain="0s", listen="") -> str:
+                  grace="3s", drain="0s", listen="", outage="refuse") -> str:
     """A configuration file: one route to one upstream, with the given lines in each block.
 
-    Heartbeats and the opening comment are off unless a test wants them, so that bytes can be compared.
+    Heartbeats, the opening comment and the holding of clients are off unless a test wants them, so that bytes can be compared.
     """
     route, upstream = _lines(route), _lines(upstream)
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -149,7 +149,8 @@ def configuration(port: int, folder: pathlib.Path, servers, *, host="127.0.0.1",
         text += _block("timeouts", timeouts)
     if servers:
         text += _block("upstream origin", [*(f"server {server}" for server in servers), *upstream])
-        text += _block(f"route {pattern}", ["upstream origin", f"heartbeat {heartbeat}", f"opening {opening}", *route])
+        text += _block(f"route {pattern}", ["upstream origin", f"heartbeat {heartbeat}", f"opening {opening}",
+                                             f"outage {outage}", *route])
     return text + extra
 
 

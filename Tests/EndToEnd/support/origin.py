@@ -161,22 +161,29 @@ class Origin:
         self.handler, self.raw, self.keep_bytes = handler, raw, True
         self.connections, self.requests, self.errors = [], [], []
         self._changed = threading.Condition()
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self.listener = socket.socket(family)
-        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if receive_buffer:
-            self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        self.listener.bind((host, port))
-        self.listener.listen(backlog)
-        self.host, self.port = host, self.listener.getsockname()[1]
+        self.host, self._backlog, self._receive_buffer = host, backlog, receive_buffer
+        self._listen(port)
         self.address = f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
-        self._stopping = False
-        threading.Thread(target=self._accept, daemon=True).start()
 
-    def _accept(self):
+    def _listen(self, port):
+        listener = socket.socket(socket.AF_INET6 if ":" in self.host else socket.AF_INET)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if self._receive_buffer:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._receive_buffer)
+        listener.bind((self.host, port))
+        listener.listen(self._backlog)
+        self.listener, self.port = listener, listener.getsockname()[1]
+        self._stopping = False
+        threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
+
+    def listen_again(self):
+        """Takes connections again on the same port, after `stop_listening`."""
+        self._listen(self.port)
+
+    def _accept(self, listener):
         while True:
             try:
-                sock, _ = self.listener.accept()
+                sock, _ = listener.accept()
             except OSError:
                 return
             if self._stopping:

@@ -1,0 +1,146 @@
+// How an exchange ends otherwise than by its response's end: failures of either side, the proxy's own answers, and the
+// proxy's own end. Invariant: as Exchange.swift's; whatever is met, `finish` is where it leads.
+
+import Configuration
+import EventStream
+import HTTP
+import Reactor
+import StreamLog
+
+extension Exchange {
+    // MARK: Failures
+
+    /// The server's bytes are not HTTP.
+    func upstreamBrokeRules(_ evidence: String) {
+        let ending = Ending(cause: .upstreamProtocolError, evidence: evidence)
+        guard flags.contains(.responseHeadSent) else {
+            return refuse(Refusal(status: 502, cause: ending.cause, evidence: evidence))
+        }
+        cut(ending)
+    }
+
+    /// The server's bytes are no TLS, or a handshake failed.
+    func upstreamSecurityFailed(_ failure: TLSFailure) {
+        let ending = Ending(cause: .upstreamTLSError, evidence: failure.reason)
+        guard flags.contains(.responseHeadSent) else {
+            return refuse(Refusal(status: 502, cause: ending.cause, evidence: ending.evidence))
+        }
+        cut(ending)
+    }
+
+    /// The connection to the server is broken.
+    func upstreamFailed(_ error: SystemError, wasInHead: Bool) {
+        guard let upstream else { return }
+        if repeats(upstream, wasInHead: wasInHead) { return }
+        let cause: Cause = error.meansUnreachable ? .upstreamVanished : .upstreamReset
+        guard flags.contains(.responseHeadSent) else {
+            return refuse(Refusal(status: 502, cause: cause, evidence: error.message, errnoName: error.name))
+        }
+        let place = upstream.isInsideRecord ? " in the middle of a TLS record" : ""
+        cut(Ending(cause: cause, evidence: error.message + place, errnoName: error.name))
+    }
+
+    /// The server has sent nothing for as long as it may.
+    func upstreamSilent() {
+        cut(
+            Ending(
+                cause: .upstreamSilent,
+                evidence: "no byte from the server for \(upstreamSilenceLimitMilliseconds ?? 0) ms"))
+    }
+
+    /// The client is gone, or is no longer waited for. The upstream's side ends at once.
+    func clientLeft(_ ending: Ending) { finish(ending, upstreamIsClean: false) { $0.abandon() } }
+
+    /// Answers in the upstream's place; where an answer has begun already, it is cut.
+    func refuse(_ refusal: Refusal) {
+        if spare(refusal) { return }
+        let ending = Ending(refusal)
+        guard !flags.contains(.responseHeadSent) else { return cut(ending) }
+        account.status = UInt16(clamping: refusal.status)
+        let isHead = method == .head
+        let isBridged = flags.contains(.isBridged)
+        let unixSeconds = self.unixSeconds
+        finish(ending, upstreamIsClean: false) { downstream in
+            let closes = refusal.closes || !downstream.canKeepAlive
+            let response = refusal.response(
+                isHead: isHead, closes: closes, isHTTP10: !downstream.takesInterimResponses, isBridged: isBridged,
+                strictTransportSecuritySeconds: downstream.strictTransportSecuritySeconds, unixSeconds: unixSeconds)
+            downstream.beginResponse(response, framing: .none, keepsAlive: !closes)
+            downstream.endResponse()
+        }
+    }
+
+    /// Sends the client to the same place over HTTPS. Like the request, the answer holds what the request's query holds.
+    func redirect(_ head: RequestHead, toPort port: UInt16) {
+        guard !head.authority.isEmpty else {
+            return refuse(Refusal(status: 400, cause: .clientProtocolError, evidence: "a request without a host cannot be sent to https"))
+        }
+        let target = Array(head.bytes[head.target])
+        var location = Array("https://".utf8) + RequestForwarding.hostWithoutPort(head)
+        if port != 443 { location += Array(":\(port)".utf8) }
+        location += target.first == UInt8(ascii: "/") ? target : [UInt8(ascii: "/")]
+        account.status = 308
+        let unixSeconds = self.unixSeconds
+        finish(nil, upstreamIsClean: false) { downstream in
+            let closes = !downstream.canKeepAlive
+            var writer = HeadWriter(reservingCapacity: 128 + location.count)
+            writer.statusLine(308)
+            // A parsed target and host hold nothing that a field may not.
+            try? writer.field("Location", location)
+            writer.field("Content-Length", UInt64(0))
+            writer.field("Cache-Control", "no-store")
+            writer.date(unixSeconds)
+            writer.connection(closes: closes, isHTTP10: !downstream.takesInterimResponses)
+            writer.end()
+            downstream.beginResponse(writer.bytes, framing: .none, keepsAlive: !closes)
+            downstream.endResponse()
+        }
+    }
+
+    /// Ends a response that has begun so that the client sees that it is incomplete.
+    func cut(_ ending: Ending) { finish(ending, upstreamIsClean: false) { $0.cutResponse() } }
+
+    // MARK: The proxy ends
+
+    /// The proxy ends: from that moment on a stream is ended as soon as no event is open.
+    func endAtBoundary(from moment: Int64) {
+        guard isStream else { return }
+        endsAt = moment
+        downstream?.wake(atMilliseconds: moment)
+    }
+
+    /// Ends the stream if its moment has come and no event is open.
+    func endIfDue() {
+        if now >= endsAt, isAtBoundary { endStream() }
+    }
+
+    var isAtBoundary: Bool { notWovenBecause == .compressed || weaver.isBetweenEvents }
+
+    /// Ends the stream in order. Where something of the proxy's own may stand, its client is told when to come back: each at
+    /// another moment around the time that its server wants, or that browsers take by themselves.
+    func endStream() {
+        guard let downstream else { return }
+        if notWovenBecause == nil, weaver.placement != .nowhere, downstream.pendingCount == 0 {
+            var bytes: [UInt8] = []
+            writeRetry(around: min(weaver.scanner.retryMilliseconds ?? 3_000, 60_000), to: &bytes)
+            downstream.sendOwn(bytes)
+        }
+        downstream.sendOwn([], isLast: true)
+        let place = notWovenBecause == .compressed ? "where compressed bytes had come to" : "between two events"
+        finish(Ending(cause: .drained, evidence: "ended \(place) because the proxy shuts down"), upstreamIsClean: false) {
+            $0.endResponse()
+        }
+    }
+
+    /// The grace period is over.
+    func endGrace() {
+        if isStream {
+            downstream?.sendOwn([], isLast: true)
+            finish(Ending(cause: .drained, evidence: "ended inside an event: no boundary came within the grace period"), upstreamIsClean: false) {
+                $0.endResponse()
+            }
+        } else {
+            cut(Ending(cause: .graceExpired, evidence: "the proxy shuts down and its grace period is over"))
+        }
+    }
+}

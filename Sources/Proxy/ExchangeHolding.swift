@@ -1,0 +1,214 @@
+// An EventSource that cannot be served now. Any status but 200 ends it for good (WHATWG HTML 9.2), so it is answered 200
+// in its server's place: held with heartbeats while the servers are tried again, and told when to come back where that does
+// not help. Which requests are treated so is the route's `outage` and `early`.
+// Invariant: nothing of a server's goes into a response that a page of another origin may read only because the proxy said so.
+
+import Configuration
+import EventStream
+import HTTP
+import Reactor
+import StreamLog
+
+/// How long a client waits for its server, and between what.
+struct Waiting {
+    private static let firstPauseMilliseconds: UInt64 = 250
+    private static let longestPauseMilliseconds: UInt64 = 5_000
+
+    /// The page's origin, where the request came from another one than it went to.
+    var foreignOrigin: [UInt8]?
+    /// When the client is answered although its server has not; `.max` for never.
+    var earlyAt = Int64.max
+    /// When the servers are tried again; `.max` while they are being tried.
+    var nextAttemptAt = Int64.max
+    /// When the servers failed first.
+    private(set) var failingSince: Int64?
+    private var failureCount: UInt64 = 0
+
+    /// The servers failed (again): how long to wait before the next attempt, longer each time. `chance` gives a number below
+    /// its argument: clients that fail together do not come back together.
+    mutating func failed(now: Int64, chance: (UInt64) -> UInt64) -> Int64 {
+        if failingSince == nil { failingSince = now }
+        let usual = min(Waiting.firstPauseMilliseconds << min(failureCount, 8), Waiting.longestPauseMilliseconds)
+        failureCount += 1
+        return Int64(usual / 2 + chance(usual))
+    }
+}
+
+extension Exchange {
+    /// About when a client comes back that is told to, in milliseconds.
+    private static let usualRetryMilliseconds: UInt64 = 3_000
+    /// The same for one that an overloaded proxy has sent away.
+    private static let overloadRetryMilliseconds: UInt64 = 8_000
+    /// The same where an answer waits for it.
+    private static let promptRetryMilliseconds: UInt64 = 500
+
+    /// For how long the client would rather be held than be refused; nil where it would not.
+    private var holdLimitMilliseconds: Int64? {
+        guard flags.contains(.awaitsStream), case .retry(let limit)? = route?.route.outage else { return nil }
+        return Int64(limit)
+    }
+
+    /// Whether a client whose server answers this status waits for a better answer.
+    func waitsPast(status: Int) -> Bool { (502...504).contains(status) && holdLimitMilliseconds != nil }
+
+    /// Prepares for a wait; `head` is the request's.
+    func expectToWait(_ head: RequestHead, in request: PendingRequest) {
+        guard head.acceptsEventStream, head.method == .get, flags.contains(.isRepeatable), let route else { return }
+        flags.insert(.awaitsStream)
+        request.waiting.foreignOrigin = Exchange.foreignOrigin(head)
+        // A page of another origin needs the fields of its server's answer, so nothing can be said before it.
+        guard let early = route.route.early, request.waiting.foreignOrigin == nil else { return }
+        request.waiting.earlyAt = now + Int64(early.afterMilliseconds)
+        downstream?.wake(atMilliseconds: request.waiting.earlyAt)
+    }
+
+    /// The request's `Origin` where that names another host than the request goes to.
+    private static func foreignOrigin(_ head: RequestHead) -> [UInt8]? {
+        guard let range = head.firstValue(of: .origin) else { return nil }
+        let origin = Array(head.bytes[range])
+        let host = origin.lastIndex(of: UInt8(ascii: "/")).map { origin[($0 + 1)...] } ?? origin[...]
+        func lowercased(_ bytes: ArraySlice<UInt8>) -> [UInt8] { bytes.map { $0 >= 0x41 && $0 <= 0x5A ? $0 + 0x20 : $0 } }
+        return lowercased(host) == lowercased(head.bytes[head.authority]) ? nil : origin
+    }
+
+    // MARK: While it waits
+
+    /// Does what is due for a client that waits; returns when to look again.
+    func attend() -> Int64 {
+        if let request, now >= request.waiting.earlyAt {
+            request.waiting.earlyAt = .max
+            if !flags.contains(.responseHeadSent) { beginHolding(.early) }
+        }
+        if let request, now >= request.waiting.nextAttemptAt { tryAgain(request) }
+        guard let request else { return .max }
+        return min(request.waiting.earlyAt, request.waiting.nextAttemptAt)
+    }
+
+    private func tryAgain(_ request: PendingRequest) {
+        // Of all who wait for a server that was gone, one tries it for all.
+        if let restsUntil = group.restsUntil(now: now) {
+            request.waiting.nextAttemptAt = restsUntil + Int64(proxy.chance(below: 500))
+            return
+        }
+        request.waiting.nextAttemptAt = .max
+        request.search = ServerSearch()
+        account.attempts = 0
+        group.claimFailed(now: now)
+        connect()
+    }
+
+    /// Does better by a client than to refuse it; false where there is nothing better.
+    func spare(_ refusal: Refusal) -> Bool {
+        if let limit = holdLimitMilliseconds {
+            if refusal.isOverload {
+                sendBack(Ending(refusal), around: Exchange.overloadRetryMilliseconds)
+                return true
+            }
+            if refusal.isOutage {
+                hold(because: refusal, atMostMilliseconds: limit)
+                return true
+            }
+        }
+        guard flags.contains(.isHeld) else { return false }
+        endHolding(Ending(refusal), status: refusal.status)
+        return true
+    }
+
+    private func hold(because refusal: Refusal, atMostMilliseconds limit: Int64) {
+        guard let downstream, let request else { return }
+        leaveUpstream(isClean: false)
+        let next = now + request.waiting.failed(now: now) { proxy.chance(below: $0) }
+        guard next < (request.waiting.failingSince ?? now) + limit, !proxy.isDraining else {
+            var ending = Ending(refusal)
+            ending.evidence += "; the client was told to come back"
+            return endHolding(ending, status: refusal.status)
+        }
+        request.waiting.nextAttemptAt = next
+        if !flags.contains(.isHeld) { beginHolding(.outage(refusal.cause)) }
+        downstream.wake(atMilliseconds: next)
+    }
+
+    /// Answers in the server's place, and keeps the client from then on.
+    private func beginHolding(_ reason: HeldReason) {
+        guard let downstream, let route else { return }
+        flags.formUnion([.isStream, .isHeld, .responseHeadSent])
+        account.status = 200
+        account.heldSince(now)
+        notWovenBecause = route.heartbeat == nil ? .heartbeatOff : nil
+        let answer = ownResponse(to: downstream)
+        var response = answer.head()
+        if notWovenBecause == nil, route.opensWithComment {
+            let comment = Heartbeat.openingComment(at: weaver.placement)
+            answer.append(comment, to: &response)
+            weaver.didWeave()
+            account.bytesToClient += UInt64(comment.count)
+        }
+        downstream.beginResponse(response, framing: answer.framing, keepsAlive: answer.keepsAlive, endsByClosing: answer.endsByClosing)
+        streamBegan(heldBecause: reason)
+    }
+
+    private func ownResponse(to downstream: DownstreamConnection) -> OwnStreamResponse {
+        OwnStreamResponse(
+            client: downstream.responseTerms(asksForUpgrade: false), isBridged: flags.contains(.isBridged),
+            foreignOrigin: request?.waiting.foreignOrigin,
+            strictTransportSecuritySeconds: downstream.strictTransportSecuritySeconds, unixSeconds: unixSeconds)
+    }
+
+    // MARK: When its server is there
+
+    /// A server answers at last. True if its stream goes on in the response that the client has; otherwise the exchange is over.
+    func joins(_ head: ResponseHead, _ framing: BodyFraming) -> Bool {
+        let isEarly = route?.route.early != nil
+        let isStream = head.isEventStream && head.status == 200 && framing != .none && head.contentEncodingIsIdentity
+        // A cookie would be lost; whoever asks for early answers has chosen that.
+        let isWhole = request?.waiting.foreignOrigin == nil && (isEarly || !head.contains(.setCookie))
+        guard isStream, isWhole else {
+            endHolding(
+                Ending(cause: .sentBack, evidence: "the server answered \(head.status); the client was told to come back for it"),
+                status: head.status)
+            return false
+        }
+        flags.remove(.isHeld)
+        account.holdingEnds(now: now)
+        return true
+    }
+
+    // MARK: When it is told to come back
+
+    /// Ends the wait. `status` is what the client would have been told.
+    private func endHolding(_ ending: Ending, status: Int) {
+        var event: [UInt8] = []
+        // Behind an event of the proxy's own a browser's last event id is the stream's, so there is none where one was brought along.
+        if flags.contains(.isHeld), case .event(let name)? = route?.route.early?.onFailure, weaver.placement == .betweenEvents {
+            // A name that cannot stand in a line is not sent; the configuration has checked it.
+            try? EventWriter().writeEvent(name: name, data: "{\"status\":\(status),\"cause\":\"\(ending.cause.rawValue)\"}", to: &event)
+        }
+        let isAnswer = ending.cause == .sentBack
+        sendBack(ending, around: isAnswer ? Exchange.promptRetryMilliseconds : Exchange.usualRetryMilliseconds, after: event)
+    }
+
+    /// Ends the response in order and tells the client when to come back: each at another moment around the usual one.
+    private func sendBack(_ ending: Ending, around usual: UInt64, after event: [UInt8] = []) {
+        guard let downstream else { return }
+        var bytes = event
+        writeRetry(around: usual, to: &bytes)
+        if flags.contains(.responseHeadSent) {
+            account.sentToClient(bytes.count, now: now)
+            downstream.sendOwn(bytes, isLast: true)
+        } else {
+            account.status = 200
+            account.bytesToClient += UInt64(bytes.count)
+            let answer = ownResponse(to: downstream)
+            // In one piece, and not by way of the scratch buffer: the next request may lie there.
+            downstream.beginResponse(answer.head(whole: bytes), framing: .none, keepsAlive: answer.client.canKeepAlive)
+        }
+        finish(ending, upstreamIsClean: false) { $0.endResponse() }
+    }
+
+    /// The line that says when to come back. Its blank line is left out where that would cost the browser its last event id;
+    /// the line counts without it (WHATWG HTML 9.2.6).
+    func writeRetry(around usual: UInt64, to bytes: inout [UInt8]) {
+        EventWriter().writeRetry(milliseconds: usual / 2 + proxy.chance(below: max(usual, 1)), to: &bytes)
+        if weaver.placement == .betweenEvents { bytes.append(UInt8(ascii: "\n")) }
+    }
+}

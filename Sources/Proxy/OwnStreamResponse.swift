@@ -1,0 +1,77 @@
+// The head of an event stream that the proxy answers by itself, in the place of a server that is gone. It makes bytes and
+// sends none. Invariant: it holds nothing of the request but the origin that the browser has to find in it.
+
+import HTTP
+
+/// An event stream of the proxy's own.
+struct OwnStreamResponse {
+    let client: ResponseTerms
+    let isBridged: Bool
+    /// The page's origin where it is another one than the request's: without its name in the answer a browser takes 200 for an error.
+    let foreignOrigin: [UInt8]?
+    let strictTransportSecuritySeconds: Int?
+    let unixSeconds: Int64
+
+    /// How the body is framed for the client.
+    var framing: OutgoingFraming { client.isHTTP10 ? .plain : .chunked }
+
+    /// Whether nothing but the connection's end ends the body.
+    var endsByClosing: Bool { client.isHTTP10 }
+
+    /// Whether the connection can serve another request afterwards.
+    var keepsAlive: Bool { client.canKeepAlive && !endsByClosing }
+
+    /// The head of a response whose body follows piece by piece.
+    func head() -> [UInt8] {
+        var writer = begin()
+        if framing == .chunked { writer.field("Transfer-Encoding", "chunked") }
+        writer.connection(closes: !keepsAlive, isHTTP10: client.isHTTP10)
+        writer.end()
+        return writer.bytes
+    }
+
+    /// A whole response with this body.
+    func head(whole body: [UInt8]) -> [UInt8] {
+        var writer = begin()
+        writer.field("Content-Length", body.count)
+        writer.connection(closes: !client.canKeepAlive, isHTTP10: client.isHTTP10)
+        writer.end()
+        return writer.bytes + body
+    }
+
+    private func begin() -> HeadWriter {
+        var writer = HeadWriter(reservingCapacity: 384)
+        writer.statusLine(200)
+        writer.field("Content-Type", "text/event-stream")
+        writer.field("Cache-Control", "no-store, no-transform")
+        writer.field("X-Accel-Buffering", "no")
+        if isBridged { writer.field("Referrer-Policy", "no-referrer") }
+        if let foreignOrigin {
+            // The value of a parsed field can stand in one.
+            try? writer.field("Access-Control-Allow-Origin", foreignOrigin)
+            writer.field("Access-Control-Allow-Credentials", "true")
+            writer.field("Vary", "Origin")
+        }
+        writer.date(unixSeconds)
+        if let strictTransportSecuritySeconds { writer.strictTransportSecurity(strictTransportSecuritySeconds) }
+        writer.field("Via", "1.1 heartwire")
+        return writer
+    }
+
+    /// Adds bytes of the body behind a head.
+    func append(_ body: [UInt8], to head: inout [UInt8]) { framing.append(body, to: &head) }
+}
+
+extension OutgoingFraming {
+    /// Adds bytes of the proxy's own behind a head, framed as the body will be.
+    func append(_ body: [UInt8], to head: inout [UInt8]) {
+        guard self == .chunked else {
+            head += body
+            return
+        }
+        head += Array(String(body.count, radix: 16).utf8)
+        head += [0x0D, 0x0A]
+        head += body
+        head += [0x0D, 0x0A]
+    }
+}
