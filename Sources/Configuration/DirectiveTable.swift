@@ -277,6 +277,9 @@ enum DirectiveTable {
         limit(
             "pending_per_stream", \.pendingBytesPerStream, .bytes(4_096...67_108_864),
             "What may wait for a client who reads too slowly; past it the server is no longer read."),
+        limit(
+            "pending", \.pendingBytes, .bytes(1_048_576...1_099_511_627_776),
+            "What may wait in all for those who read too slowly; past it whoever needs more is closed."),
         limit("log_queue", \.logQueueBytes, .bytes(65_536...1_073_741_824), "What may wait to be written to a log; past it lines are dropped and counted."),
     ]
 

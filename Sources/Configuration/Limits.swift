@@ -23,6 +23,8 @@ public struct Limits: Sendable, Equatable {
     /// The bytes of one response that may wait for a client who reads too slowly; past it the upstream is no
     /// longer read.
     public var pendingBytesPerStream: Int
+    /// The bytes that may wait in all, for clients and servers that read too slowly; past it whoever needs more is closed.
+    public var pendingBytes: Int
     /// The bytes of log lines that may wait to be written; past it lines are dropped and counted.
     public var logQueueBytes: Int
 
@@ -36,6 +38,7 @@ public struct Limits: Sendable, Equatable {
         connections: Int = 0,
         connectionsPerClient: Int = 0,
         pendingBytesPerStream: Int = 65_536,
+        pendingBytes: Int = 268_435_456,
         logQueueBytes: Int = 4_194_304
     ) {
         self.requestHeadBytes = requestHeadBytes
@@ -46,6 +49,7 @@ public struct Limits: Sendable, Equatable {
         self.connections = connections
         self.connectionsPerClient = connectionsPerClient
         self.pendingBytesPerStream = pendingBytesPerStream
+        self.pendingBytes = pendingBytes
         self.logQueueBytes = logQueueBytes
     }
 }

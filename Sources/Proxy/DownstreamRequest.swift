@@ -97,7 +97,7 @@ extension DownstreamConnection {
             putAside(UnsafeRawBufferPointer(rebasing: bytes[piece.consumed...]))
         }
         if !piece.payload.isEmpty || piece.isLast { exchange.sendRequestBody(piece.payload, isLast: piece.isLast) }
-        if !piece.isLast, exchange.upstream.map({ $0.pendingCount > 0 }) == true { pauseReading() }
+        if exchange.upstream.map({ $0.pendingCount > 0 }) == true, exchange.mayWait(), !piece.isLast { pauseReading() }
     }
 
     /// Answers a request that could not be read, or a connection that may not have one.

@@ -254,10 +254,17 @@ final class Exchange {
             finishResponse(evidence: "the response's end was received")
         } else if now >= endsAt, isAtBoundary {
             endStream()
-        } else if downstream.pendingCount > 0 {
+        } else if downstream.pendingCount > 0, mayWait() {
             upstream.pauseReading()
             downstream.expectDrain()
         }
+    }
+
+    /// Whether the proxy has room for one more who reads slowly; where it has none the exchange is over.
+    func mayWait() -> Bool {
+        guard let full = proxy.refusalOfPending() else { return true }
+        refuse(full)
+        return false
     }
 
     private func pass(_ payload: UnsafeMutableRawBufferPointer, isLast: Bool, to downstream: DownstreamConnection) {

@@ -24,7 +24,7 @@ extension Exchange {
         guard let downstream, let upstream, !bytes.isEmpty else { return }
         account.sentToClient(bytes.count, now: now)
         downstream.send(bytes)
-        guard downstream.pendingCount > 0 else { return }
+        guard downstream.pendingCount > 0, mayWait() else { return }
         upstream.pauseReading()
         downstream.expectDrain()
     }
@@ -33,6 +33,7 @@ extension Exchange {
     func sendThroughTunnel(_ bytes: UnsafeRawBufferPointer) {
         account.requestBytes += UInt64(bytes.count)
         upstream?.send(bytes)
+        if upstream.map({ $0.pendingCount > 0 }) == true { _ = mayWait() }
     }
 
     /// One side of a tunnel has ended its sending; the other is told, and when both have the tunnel is over.

@@ -71,7 +71,7 @@ public final class ProxyServer: Sendable {
             connectionsPerClientLimit: limits.connectionsPerClient, streamLog: streamLog, accessLog: accessLog,
             fingerprinter: Fingerprinter(key: configuration.fingerprintKey ?? ProxyServer.randomKey(kernel)))
         self.shared = shared
-        let settings = Settings(configuration, security)
+        let settings = Settings(configuration, security, workerCount: workerCount)
         let names = NameResolver(configuration.upstreams)
         let addresses = names.resolveAll(kernel)
         for name in names.unresolved(in: addresses) {

@@ -92,6 +92,15 @@ final class ProxyWorker {
         SystemProcess.complain("heartwire: \(what)\(times)")
     }
 
+    /// What one more who reads slowly is answered, when too much waits already; nil while there is room.
+    func refusalOfPending() -> Refusal? {
+        guard worker.pendingBytes > settings.pendingBytesPerWorker else { return nil }
+        complain("the limit pending is reached; whoever reads too slowly now is closed")
+        return Refusal(
+            status: 503, cause: .refusedByLimit, evidence: "the limit pending is reached: \(worker.pendingBytes) bytes wait on this worker",
+            limit: "pending")
+    }
+
     private func isTrusted(_ peer: SocketAddress) -> Bool {
         guard !settings.configuration.trustedProxies.isEmpty else { return false }
         let bytes = peer.bytes

@@ -43,14 +43,17 @@ final class Settings: Sendable {
     let guardedFields: [[UInt8]]
     let requestLimits: HeadLimits
     let responseLimits: HeadLimits
+    /// One worker's share of what may wait in all.
+    let pendingBytesPerWorker: Int
 
-    init(_ configuration: Configuration, _ security: Security) {
+    init(_ configuration: Configuration, _ security: Security, workerCount: Int = 1) {
         self.configuration = configuration
         self.security = security
         guardedFields = Set(configuration.listeners.compactMap { $0.tls?.clientSubjectField?.lowercased() }).map { Array($0.utf8) }
         routes = configuration.routes.map(CompiledRoute.init)
         table = RouteTable(configuration.routes)
         let limits = configuration.limits
+        pendingBytesPerWorker = limits.pendingBytes / max(workerCount, 1)
         requestLimits = HeadLimits(
             headBytes: limits.requestHeadBytes, fieldCount: limits.requestFields, targetBytes: limits.requestTargetBytes)
         responseLimits = HeadLimits(

@@ -103,7 +103,7 @@ open class Link: Endpoint {
         guard phase != .closed else { return }
         if !abortively, phase == .open { sayGoodbye() }
         phase = .closed
-        pending.clear()
+        forgetPending()
         release(abortively: abortively)
         session = nil
     }
@@ -141,23 +141,33 @@ open class Link: Endpoint {
     private func transmit(_ bytes: UnsafeRawBufferPointer) -> Int {
         guard writeFailure == nil else { return 0 }
         guard pending.isEmpty else {
-            pending.append(bytes)
+            keep(bytes)
             return 0
         }
         switch worker.kernel.write(descriptor, bytes) {
         case .bytes(let count) where count == bytes.count:
             return count
         case .bytes(let count):
-            pending.append(UnsafeRawBufferPointer(rebasing: bytes[count...]))
+            keep(UnsafeRawBufferPointer(rebasing: bytes[count...]))
             updateInterest()
             return count
         case .wouldBlock:
-            pending.append(bytes)
+            keep(bytes)
             updateInterest()
         case .failed(let error):
             noteWriteFailure(error)
         }
         return 0
+    }
+
+    private func keep(_ bytes: UnsafeRawBufferPointer) {
+        pending.append(bytes)
+        worker.pendingBytes += bytes.count
+    }
+
+    private func forgetPending() {
+        worker.pendingBytes -= pending.count
+        pending.clear()
     }
 
     /// Sends an array's bytes.
@@ -167,7 +177,7 @@ open class Link: Endpoint {
     private func noteWriteFailure(_ error: SystemError) {
         guard writeFailure == nil else { return }
         writeFailure = error
-        pending.clear()
+        forgetPending()
         updateInterest()
         worker.atEndOfTurn(self)
     }
@@ -183,6 +193,7 @@ open class Link: Endpoint {
         switch worker.kernel.write(descriptor, pending.bytes) {
         case .bytes(let count):
             pending.removeFirst(count)
+            worker.pendingBytes -= count
             guard phase == .open else { break }
             linkProgressed(count)
         case .wouldBlock:

@@ -22,6 +22,9 @@ public final class Worker {
     /// What lives on this worker, for jobs that come through the mailbox.
     public var resident: AnyObject?
 
+    /// Bytes of all links that wait for their peers to take them.
+    public internal(set) var pendingBytes = 0
+
     let poller: Int32
     var wheel: TimerWheel
     let scratch: UnsafeMutableRawBufferPointer

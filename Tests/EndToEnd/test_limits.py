@@ -86,24 +86,41 @@ def test_one_address_gets_only_its_share_of_connections(stage):
 def test_connections_in_all_are_limited(stage):
     proxy = stage.heartwire(stage.origin(hold), limits="connections 8", heartbeat="5s")
     time.sleep(0.2)
-    clients, refused, shed = [], 0, 0
-    for number in range(18):
-        client = Client(proxy.port)
+    clients = [Client(proxy.port) for _ in range(14)]
+    for number, client in enumerate(clients):
         client.get(f"/{number}", "Accept: text/event-stream\r\n")
-        clients.append(client)
-    for client in clients:
-        client.receive_once(2)
-        if client.end == "reset":
-            shed += 1
-            continue
-        status = client.read_head().status
-        assert status in (200, 503)
-        refused += status == 503
-    # Four are asked what they want and four are refused without; what goes beyond is closed at once.
-    assert refused == 8 and shed == 2
+    statuses = [client.read_head().status for client in clients]
+    assert statuses.count(200) == 8 and statuses.count(503) == 6
     proxy.access_log.wait_for(lambda r: r.get("cause") == "refused_by_limit")
     assert "the limit connections is reached" in proxy.stderr()
     for client in clients:
+        client.close()
+
+
+def test_far_above_the_limit_connections_are_refused_unheard_and_then_closed(stage):
+    proxy = stage.heartwire(stage.origin(hold), limits="connections 8", heartbeat="5s")
+    time.sleep(0.2)
+    served = [Client(proxy.port) for _ in range(8)]
+    for client in served:
+        client.open_stream("/held")[1].wait_for(b"data: a\n\n")
+    # Four may say what they want, and do not; four are told without being asked, and do not leave.
+    heard = [Client(proxy.port) for _ in range(4)]
+    refused = [Client(proxy.port) for _ in range(4)]
+    for client in refused:
+        assert client.read_head().status == 503
+    try:
+        with Client(proxy.port) as shed:
+            assert shed.wait_for_end(2) == "reset"
+    except ConnectionResetError:
+        pass  # Closed before the connecting was done.
+    assert "far exceeded" in proxy.stderr()
+    # Whoever says nothing is not listened to for long, and then there is room again.
+    for client in [*heard, *refused]:
+        client.wait_for_end(5)
+    with Client(proxy.port) as client:
+        client.get("/asks")
+        assert client.read_head().status == 503
+    for client in served:
         client.close()
 
 
@@ -130,3 +147,32 @@ def test_many_clients_are_served_while_others_stall(stage):
     assert proxy.resident_bytes() - before < 8 << 20, "the proxy buffers for stalled clients without bound"
     for client in stalled:
         client.close()
+
+
+def test_what_waits_in_all_is_limited_and_the_limit_is_left_again(stage):
+    def handler(connection, request):
+        if request.target.startswith(b"/flood"):
+            connection.start_stream()
+            while True:
+                connection.chunk(b"data: " + b"x" * 60000 + b"\n\n")
+        connection.respond(200, b"ok")
+    proxy = stage.heartwire(stage.origin(handler), limits=["pending 1MiB", "pending_per_stream 64KiB"])
+    stalled = [Client(proxy.port, receive_buffer=4096) for _ in range(60)]
+    for number, client in enumerate(stalled):
+        client.get(f"/flood{number}", "Accept: text/event-stream\r\n")
+    ended = proxy.stream_log.wait_for(lambda r: r.get("cause") == "refused_by_limit")
+    assert "pending" in ended[0]["evidence"]
+    assert get(proxy.port, "/quick").body == b"ok"
+    time.sleep(0.5)
+    opened = len(proxy.stream_log.wait_for(lambda r: r["event"] == "stream_open"))
+    closed = len(proxy.stream_log.wait_for(lambda r: r["event"] == "stream_end"))
+    assert opened == 60 and opened - closed <= 45, "about a mebibyte waits, up to 64 KiB for each"
+    for client in stalled:
+        client.close()
+    deadline = time.monotonic() + 10
+    while len(proxy.stream_log.wait_for(lambda r: r["event"] == "stream_end")) < 60:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    with Client(proxy.port) as client:
+        _, body = client.open_stream("/flood-again")
+        body.wait_for(lambda data: len(data) > 2_000_000)
