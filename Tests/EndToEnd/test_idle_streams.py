@@ -116,13 +116,13 @@ def test_thousands_of_idle_streams_are_held_with_heartbeats_for_less_than_a_kibi
         # Some streams first, so that what the proxy keeps once for all is there before it is measured.
         watchers.open(20)
         watchers.read_until(lambda: min(watchers.beats.values()) >= 3, 10)
-        before, threads_before = proxy.memory()["Pss"], len(os.listdir(f"/proc/{proxy.process.pid}/task"))
+        before, threads_before = proxy.memory()["Pss_Anon"], len(os.listdir(f"/proc/{proxy.process.pid}/task"))
         watchers.open(streams)
         watchers.read_until(lambda: min(watchers.events.values()) >= 1, 30)
         watchers.read_until(lambda: min(watchers.beats.values()) >= 4, 20)
-        after = proxy.memory()["Pss"]
+        after = proxy.memory()["Pss_Anon"]
         each = (after - before) / streams
-        print(f"memory per idle stream: {each:.0f} bytes ({streams} streams, PSS {before} before, {after} after)")
+        print(f"memory per idle stream: {each:.0f} bytes ({streams} streams, anonymous {before} before, {after} after)")
         assert len(os.listdir(f"/proc/{proxy.process.pid}/task")) == threads_before, "threads grow with streams"
 
         # A steady second of heartbeats for all of them, and what it costs.

@@ -352,7 +352,7 @@ def test_a_large_body_arrives_whole_at_a_client_that_pauses_and_is_not_kept_in_m
     with connect(proxy, trusting(authority)) as secured:
         secured.settimeout(20)
         secured.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-        before = proxy.memory()["Pss"]
+        before = proxy.memory()["Pss_Anon"]
         time.sleep(0.5)
         received = b""
         while b"\r\n\r\n" not in received:
@@ -366,7 +366,7 @@ def test_a_large_body_arrives_whole_at_a_client_that_pauses_and_is_not_kept_in_m
             start = count % len(block)
             assert data == (block * (len(data) // len(block) + 2))[start: start + len(data)]
             count += len(data)
-        assert proxy.memory()["Pss"] - before < 2 << 20
+        assert proxy.memory()["Pss_Anon"] - before < 2 << 20
 
 
 @pytest.mark.heavy
@@ -390,11 +390,11 @@ def test_ten_thousand_failed_handshakes_leave_nothing_behind(stage, authority, i
     for number in range(1000):
         fail(number)
     settle(proxy)
-    before, descriptors = proxy.memory()["Pss"], proxy.descriptors()
+    before, descriptors = proxy.memory()["Pss_Anon"], proxy.descriptors()
     for number in range(10_000):
         fail(number)
     settle(proxy)
-    grown = proxy.memory()["Pss"] - before
+    grown = proxy.memory()["Pss_Anon"] - before
     print(f"10000 failed handshakes: memory grew by {grown} bytes")
     assert grown < 256 * 1024 and proxy.descriptors() == descriptors
 
@@ -425,10 +425,10 @@ def test_memory_of_idle_tls_streams(stage, authority, identity):
 
     open_some(40)
     time.sleep(2)
-    before = proxy.memory()["Pss"]
+    before = proxy.memory()["Pss_Anon"]
     open_some(streams)
     time.sleep(2.5)
-    each = (proxy.memory()["Pss"] - before) / streams
+    each = (proxy.memory()["Pss_Anon"] - before) / streams
     print(f"memory per idle TLS stream: {each:.0f} bytes ({streams} streams, TLS 1.3, ECDSA P-256)")
     assert each < 18.9 * 1024, f"{each:.0f} bytes: more than HAProxy's 18.9 KiB"
     for secured in open_streams:
