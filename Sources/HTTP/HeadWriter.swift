@@ -141,8 +141,8 @@ public struct HeadWriter: Sendable {
     }
 
     /// All fields of a parsed head that are to be passed on, in their order, but for these. `spellings` are further names, in
-    /// lower case, that are left out also where `_` stands for `-`: servers that hand fields on as variables (CGI, WSGI) cannot
-    /// tell the two apart.
+    /// lower case, that are left out also where `_` or `.` stands for `-`: servers that hand fields on as variables (CGI, WSGI, PHP)
+    /// cannot tell them apart.
     public mutating func copyForwardableFields(
         of head: RequestHead, except names: FieldNameSet = [], spellings: [[UInt8]] = []
     ) {
@@ -154,9 +154,8 @@ public struct HeadWriter: Sendable {
 
     private func isSpelled(_ field: Field, _ name: [UInt8], in section: FieldSection) -> Bool {
         guard field.name.count == name.count else { return false }
-        return zip(section.bytes[field.name], name).allSatisfy { byte, wanted in
-            (byte == 0x5F ? 0x2D : lowercased(byte)) == (wanted == 0x5F ? 0x2D : wanted)
-        }
+        func folded(_ byte: UInt8) -> UInt8 { byte == 0x5F || byte == 0x2E ? 0x2D : lowercased(byte) }
+        return zip(section.bytes[field.name], name).allSatisfy { folded($0) == folded($1) }
     }
 
     /// All fields of a parsed head that are to be passed on, in their order, but for these.

@@ -14,8 +14,8 @@ struct Waiting {
     private static let firstPauseMilliseconds: UInt64 = 250
     private static let longestPauseMilliseconds: UInt64 = 5_000
 
-    /// The page's origin, where the request came from another one than it went to.
-    var foreignOrigin: [UInt8]?
+    /// Whether the request came from a page of another origin than it went to.
+    var isForeign = false
     /// When the client is answered although its server has not; `.max` for never.
     var earlyAt = Int64.max
     /// When the servers are tried again; `.max` while they are being tried.
@@ -54,21 +54,23 @@ extension Exchange {
     /// Prepares for a wait; `head` is the request's.
     func expectToWait(_ head: RequestHead, in request: PendingRequest) {
         guard head.acceptsEventStream, head.method == .get, flags.contains(.isRepeatable), let route else { return }
+        request.waiting.isForeign = Exchange.isForeign(head)
+        // Who may read what comes with cookies, only the server can say.
+        if request.waiting.isForeign, head.contains(.cookie) || head.contains(.authorization) { return }
         flags.insert(.awaitsStream)
-        request.waiting.foreignOrigin = Exchange.foreignOrigin(head)
         // A page of another origin needs the fields of its server's answer, so nothing can be said before it.
-        guard let early = route.route.early, request.waiting.foreignOrigin == nil else { return }
+        guard let early = route.route.early, !request.waiting.isForeign else { return }
         request.waiting.earlyAt = now + Int64(early.afterMilliseconds)
         downstream?.wake(atMilliseconds: request.waiting.earlyAt)
     }
 
-    /// The request's `Origin` where that names another host than the request goes to.
-    private static func foreignOrigin(_ head: RequestHead) -> [UInt8]? {
-        guard let range = head.firstValue(of: .origin) else { return nil }
-        let origin = Array(head.bytes[range])
-        let host = origin.lastIndex(of: UInt8(ascii: "/")).map { origin[($0 + 1)...] } ?? origin[...]
+    /// Whether the request's `Origin` names another host than the request goes to.
+    private static func isForeign(_ head: RequestHead) -> Bool {
+        guard let range = head.firstValue(of: .origin) else { return false }
+        let origin = head.bytes[range]
+        let host = origin.lastIndex(of: UInt8(ascii: "/")).map { origin[($0 + 1)...] } ?? origin
         func lowercased(_ bytes: ArraySlice<UInt8>) -> [UInt8] { bytes.map { $0 >= 0x41 && $0 <= 0x5A ? $0 + 0x20 : $0 } }
-        return lowercased(host) == lowercased(head.bytes[head.authority]) ? nil : origin
+        return lowercased(host) != lowercased(head.bytes[head.authority])
     }
 
     // MARK: While it waits
@@ -150,7 +152,7 @@ extension Exchange {
     private func ownResponse(to downstream: DownstreamConnection) -> OwnStreamResponse {
         OwnStreamResponse(
             client: downstream.responseTerms(asksForUpgrade: false), isBridged: flags.contains(.isBridged),
-            foreignOrigin: request?.waiting.foreignOrigin,
+            isForeign: request?.waiting.isForeign ?? false,
             strictTransportSecuritySeconds: downstream.strictTransportSecuritySeconds, unixSeconds: unixSeconds)
     }
 
@@ -161,7 +163,7 @@ extension Exchange {
         let isEarly = route?.route.early != nil
         let isStream = head.isEventStream && head.status == 200 && framing != .none && head.contentEncodingIsIdentity
         // A cookie would be lost; whoever asks for early answers has chosen that.
-        let isWhole = request?.waiting.foreignOrigin == nil && (isEarly || !head.contains(.setCookie))
+        let isWhole = request?.waiting.isForeign == false && (isEarly || !head.contains(.setCookie))
         guard isStream, isWhole else {
             endHolding(
                 Ending(cause: .sentBack, evidence: "the server answered \(head.status); the client was told to come back for it"),

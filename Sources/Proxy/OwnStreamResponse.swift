@@ -1,5 +1,5 @@
 // The head of an event stream that the proxy answers by itself, in the place of a server that is gone. It makes bytes and
-// sends none. Invariant: it holds nothing of the request but the origin that the browser has to find in it.
+// sends none. Invariant: it holds nothing of the request.
 
 import HTTP
 
@@ -7,8 +7,8 @@ import HTTP
 struct OwnStreamResponse {
     let client: ResponseTerms
     let isBridged: Bool
-    /// The page's origin where it is another one than the request's: without its name in the answer a browser takes 200 for an error.
-    let foreignOrigin: [UInt8]?
+    /// Whether the page is of another origin than the request goes to: without leave to read it a browser takes 200 for an error.
+    let isForeign: Bool
     let strictTransportSecuritySeconds: Int?
     let unixSeconds: Int64
 
@@ -46,12 +46,8 @@ struct OwnStreamResponse {
         writer.field("Cache-Control", "no-store, no-transform")
         writer.field("X-Accel-Buffering", "no")
         if isBridged { writer.field("Referrer-Policy", "no-referrer") }
-        if let foreignOrigin {
-            // The value of a parsed field can stand in one.
-            try? writer.field("Access-Control-Allow-Origin", foreignOrigin)
-            writer.field("Access-Control-Allow-Credentials", "true")
-            writer.field("Vary", "Origin")
-        }
+        // Everybody may read what the proxy itself says. To requests with credentials browsers do not apply this, and they get none.
+        if isForeign { writer.field("Access-Control-Allow-Origin", "*") }
         writer.date(unixSeconds)
         if let strictTransportSecuritySeconds { writer.strictTransportSecurity(strictTransportSecuritySeconds) }
         writer.field("Via", "1.1 heartwire")

@@ -104,7 +104,7 @@ struct RequestForwarding {
         let referers = try writeReferers(&writer)
         if referers { replaced.insert(.referer) }
         writer.copyForwardableFields(
-            of: head, except: replaced, spellings: isTrusted ? guardedFields : guardedFields + foreignForwardedFields)
+            of: head, except: replaced, spellings: isTrusted ? guardedFields : guardedFields + foreignForwardedFields + Self.addressFields)
         if let (field, subject) = clientSubject { try writer.field(named: Array(field.utf8), subject) }
         if let token = bridged?.token {
             var value: [UInt8] = []
@@ -133,6 +133,11 @@ struct RequestForwarding {
     private var foreignForwardedFields: [[UInt8]] {
         head.fields.lazy.map { field in head.bytes[field.name].map { $0 >= 0x41 && $0 <= 0x5A ? $0 + 0x20 : $0 } }
             .filter { $0.starts(with: "x-forwarded-".utf8) }
+    }
+
+    /// What servers behind a proxy believe of the client's address, also where `_` stands for `-`.
+    private static let addressFields = ["x-real-ip", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port"].map {
+        Array($0.utf8)
     }
 
     /// A page whose own address held the token sends that address along; where there is something to clean, all such fields are
