@@ -10,8 +10,7 @@ import Synchronization
 public final class LogFile: Sendable {
     private struct State {
         var descriptor: Int32
-        /// How much of the bytes that are being offered has been written already.
-        var alreadyWritten = 0
+        var progress = WriteProgress()
     }
 
     private let path: String?
@@ -42,8 +41,8 @@ public final class LogFile: Sendable {
     /// Writes all of the bytes. False says that the rest could not be written for now; the same bytes are to be offered again.
     public func write(_ bytes: UnsafeRawBufferPointer) -> Bool {
         state.withLock { state in
-            while state.alreadyWritten < bytes.count {
-                let rest = UnsafeRawBufferPointer(rebasing: bytes[state.alreadyWritten...])
+            while state.progress.count < bytes.count {
+                let rest = UnsafeRawBufferPointer(rebasing: bytes[state.progress.count...])
                 let count = Glibc.write(state.descriptor, rest.baseAddress, rest.count)
                 if count < 0 {
                     if errno == EINTR { continue }
@@ -52,11 +51,12 @@ public final class LogFile: Sendable {
                         var poll = pollfd(fd: state.descriptor, events: Int16(POLLOUT), revents: 0)
                         if Glibc.poll(&poll, 1, 1000) > 0 { continue }
                     }
+                    state.progress.stop(in: bytes)
                     return false
                 }
-                state.alreadyWritten += count
+                state.progress.advance(by: count)
             }
-            state.alreadyWritten = 0
+            state.progress = WriteProgress()
             return true
         }
     }
@@ -68,11 +68,27 @@ public final class LogFile: Sendable {
         let old = state.withLock { state in
             let old = state.descriptor
             state.descriptor = descriptor
-            // What was half written stands in the old file; the new one gets it whole.
-            state.alreadyWritten = 0
+            state.progress.moveToNewFile()
             return old
         }
         Glibc.close(old)
         return true
     }
+}
+
+/// How much of a batch of lines a file has taken.
+struct WriteProgress {
+    /// So many bytes have been written.
+    private(set) var count = 0
+    private var cutLineStart = 0
+
+    mutating func advance(by written: Int) { count += written }
+
+    /// No more is taken of these bytes for now.
+    mutating func stop(in bytes: UnsafeRawBufferPointer) {
+        cutLineStart = (bytes[..<count].lastIndex(of: UInt8(ascii: "\n")) ?? -1) + 1
+    }
+
+    /// The rest goes to another file, which gets a line that was cut whole, and none that was written.
+    mutating func moveToNewFile() { count = min(count, cutLineStart) }
 }
