@@ -239,15 +239,23 @@ open class Link: Endpoint {
 
     /// Reads what the peer sent before writing to it failed: an answer that came before the reset is still an answer.
     public final func readWhatIsLeft() {
-        guard session == nil else { return }
         while phase == .open {
-            switch worker.kernel.read(descriptor, into: worker.scratch) {
-            case .bytes(let count) where count > 0:
+            guard let session else {
+                guard let count = readSome(into: worker.scratch) else { return }
                 linkReceived(UnsafeMutableRawBufferPointer(rebasing: worker.scratch[..<count]))
-            default:
-                return
+                continue
             }
+            guard let count = readSome(into: worker.tlsBuffers.input) else { return }
+            worker.tlsBuffers.received(count)
+            let taken = session.take(into: worker.scratch).count
+            if taken > 0 { linkReceived(UnsafeMutableRawBufferPointer(rebasing: worker.scratch[..<taken])) }
+            worker.tlsBuffers.forgetInput()
         }
+    }
+
+    private func readSome(into room: UnsafeMutableRawBufferPointer) -> Int? {
+        guard case .bytes(let count) = worker.kernel.read(descriptor, into: room), count > 0 else { return nil }
+        return count
     }
 
     /// Whether nothing has come that was not read yet, neither bytes nor an end. What did come is lost: a link that is not quiet can

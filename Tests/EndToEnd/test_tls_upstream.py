@@ -296,3 +296,21 @@ def wait_for_port(port):
         except OSError:
             assert time.monotonic() < deadline
             time.sleep(0.05)
+
+
+def test_an_early_answer_before_a_reset_reaches_the_client(stage, authority, server):
+    def refuse_and_reset(secured):
+        # Otherwise the answer waits for an acknowledgement, and the reset destroys it here.
+        secured.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        secured.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno")
+        secured.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+        secured.close()
+    origin = server(authority.issue("origin"), refuse_and_reset)
+    proxy = stage.heartwire(f"https://localhost:{origin.port}", upstream=upstream_tls(authority))
+    for _ in range(5):
+        with Client(proxy.port) as client:
+            client.send(b"POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: 30000000\r\n\r\n")
+            # Enough that bytes wait for the server when it resets.
+            client.send(b"x" * 8_000_000)
+            response = client.read_response()
+            assert (response.status, response.body) == (413, b"no")
