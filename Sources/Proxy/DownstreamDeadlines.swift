@@ -46,7 +46,7 @@ extension DownstreamConnection {
         if pendingCount > 0, now >= stallDeadline {
             exchange.clientLeft(stallEnding())
         } else if flags.contains(.expectsTunnelEnd), now >= stallDeadline {
-            exchange.tunnelEnded([.clientEnded, .upstreamEnded])
+            exchange.tunnelOverdue(afterMilliseconds: proxy.settings.configuration.timeouts.clientStallMilliseconds)
         } else if !isRequestComplete {
             exchange.refuse(
                 Refusal(

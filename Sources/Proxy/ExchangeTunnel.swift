@@ -46,4 +46,13 @@ extension Exchange {
         // The other side may say goodbye, but not stay for ever.
         downstream?.expectTunnelEnd()
     }
+
+    /// One side said goodbye and the other did not.
+    func tunnelOverdue(afterMilliseconds limit: Int) {
+        let ending =
+            flags.contains(.clientEnded)
+            ? Ending(cause: .upstreamSilent, evidence: "did not end a tunnel within \(limit) ms of its client")
+            : Ending(cause: .clientStalled, evidence: "did not end a tunnel within \(limit) ms of its server")
+        finish(ending, upstreamIsClean: false) { $0.endTunnel() }
+    }
 }

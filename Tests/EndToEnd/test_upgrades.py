@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import socket
 import threading
 import time
 
@@ -139,3 +140,19 @@ def test_one_side_closing_ends_the_other(stage):
         client.send(UPGRADE)
         assert client.read_head().status == 101
     assert gone.wait(3)
+
+
+def test_a_side_that_does_not_say_goodbye_is_not_waited_for_and_is_named(stage):
+    def handler(connection):
+        connection.read_head()
+        connection.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: special/1\r\n\r\n")
+        connection.wait_until_left(10)
+        time.sleep(5)
+    proxy = stage.heartwire(stage.origin(handler, raw=True), timeouts="client_stall 700ms")
+    with Client(proxy.port) as client:
+        client.send(UPGRADE)
+        assert client.read_head().status == 101
+        client.socket.shutdown(socket.SHUT_WR)
+        client.wait_for_end(4)
+    record = proxy.access_log.access("/up")
+    assert record["cause"] == "upstream_silent" and "tunnel" in record["evidence"]
