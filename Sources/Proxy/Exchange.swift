@@ -291,6 +291,8 @@ final class Exchange {
     }
 
     private func finishResponse(evidence: String) {
+        // A client that could not take the end is told of at the turn's end, and is the cause then.
+        guard downstream?.isConnected == true else { return }
         let isClean = flags.contains(.upstreamKeepsAlive) && isRequestComplete
         if isStream {
             finish(Ending(cause: .upstreamFinished, evidence: evidence), upstreamIsClean: isClean) { $0.endResponse() }
