@@ -1,8 +1,10 @@
 """Headless Chromium on the page of `heartwire demo`: the left stream dies of silence, the right one lives."""
 
+import contextlib
 import os
 import pathlib
 import re
+import socket
 import subprocess
 import time
 
@@ -58,3 +60,52 @@ def test_the_streams_of_the_demo_can_be_tried_with_curl_as_it_says(demo):
     assert line, f"the demo prints no curl line:\n{said}"
     result = subprocess.run(line[0].replace("curl", "curl --noproxy '*' -sS --max-time 4", 1), shell=True, capture_output=True, timeout=20)
     assert b"data:" in result.stdout, f"{line[0]}\n{result.stdout!r} {result.stderr!r}"
+
+
+PAGE = b"""<!doctype html><title>outage</title><script>
+window.seen = {};
+window.sources = {};
+for (const [name, address] of [["held", "/held"], ["refused", "/refused"], ["foreign", `http://localhost:${location.port}/held/foreign`]]) {
+    seen[name] = [];
+    sources[name] = new EventSource(address);
+    sources[name].onmessage = event => seen[name].push(event.data);
+}
+</script>"""
+
+
+def test_an_eventsource_survives_an_outage_that_kills_one_without_the_proxys_help(stage, tmp_path):
+    comes_back_with = []
+
+    def server(connection, request):
+        if request.target == b"/page":
+            return connection.respond(200, PAGE, [("Content-Type", "text/html")])
+        comes_back_with.append((request.target, request.value("last-event-id")))
+        connection.start_stream([("Access-Control-Allow-Origin", "*")])
+        connection.chunk(b"retry: 300\nid: %d\ndata: %d\n\n" % (len(comes_back_with), len(comes_back_with)))
+        connection.wait_until_left(60)
+    origin = stage.origin(server)
+    proxy = stage.heartwire(
+        origin, heartbeat="500ms", opening="on", upstream="failure_cooldown 200ms", outage="retry 20s",
+        extra="route /refused {\n    upstream origin\n    outage refuse\n}\n")
+    with Browser(tmp_path) as browser:
+        browser.open(f"http://127.0.0.1:{proxy.port}/page")
+        browser.wait_for("!!window.seen && Object.values(seen).every(events => events.length == 1)", 20)
+        origin.stop_listening()
+        for connection in list(origin.connections):
+            with contextlib.suppress(OSError):
+                connection.socket.shutdown(socket.SHUT_RDWR)
+        browser.wait_for("sources.refused.readyState == EventSource.CLOSED", 20)
+        browser.wait_for("sources.held.readyState == EventSource.OPEN && sources.foreign.readyState == EventSource.OPEN", 20)
+        time.sleep(1)
+        assert browser.evaluate("seen.held.length") == 1 and browser.evaluate("sources.held.readyState") == 1
+        origin.listen_again()
+        browser.wait_for("seen.held.length == 2 && seen.foreign.length == 2", 30)
+        assert browser.evaluate("sources.refused.readyState") == 2 and browser.evaluate("seen.refused.length") == 1
+        errors = browser.page_errors()
+    assert not errors, errors
+    # Having been held cost nobody the id that it had.
+    first = {target: index + 1 for index, (target, _) in reversed(list(enumerate(comes_back_with)))}
+    for target in (b"/held", b"/held/foreign"):
+        assert (target, str(first[target]).encode()) in comes_back_with
+    causes = [r["cause"] for r in proxy.stream_log.wait_for(lambda r: r["event"] == "stream_end" and r["path"] == "/held/foreign")]
+    assert "sent_back" in causes
