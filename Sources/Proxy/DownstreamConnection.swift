@@ -269,6 +269,7 @@ final class DownstreamConnection: Link {
         }
         switch state {
         case .idle, .lingering: closeNow()
+        case .securing where now >= proxy.newcomersUntil, .readingHead where now >= proxy.newcomersUntil: closeNow()
         case .securing:
             failHandshake(.handshakeTimeout, "no TLS handshake within \(proxy.settings.configuration.timeouts.handshakeMilliseconds) ms")
         case .readingHead:
@@ -398,7 +399,8 @@ final class DownstreamConnection: Link {
     /// No further request is taken; an exchange may finish.
     func drain() {
         switch state {
-        case .securing, .idle, .readingHead: closeNow()
+        case .idle where flags.contains(.hasServed): closeNow()
+        case .securing, .idle, .readingHead: wake(atMilliseconds: nextDeadline)
         case .exchanging:
             if let exchange, let moment = proxy.takeDrainMoment() { exchange.endAtBoundary(from: moment) }
         case .flushing, .closing, .lingering, .closed: return

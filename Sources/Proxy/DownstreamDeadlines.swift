@@ -9,11 +9,12 @@ extension DownstreamConnection {
     var nextDeadline: Int64 {
         let timeouts = proxy.settings.configuration.timeouts
         switch state {
-        case .securing: return waitingSince + Int64(timeouts.handshakeMilliseconds)
+        case .securing: return min(waitingSince + Int64(timeouts.handshakeMilliseconds), proxy.newcomersUntil)
         case .idle:
             // A new connection owes a request; one that has served may rest.
-            return waitingSince + (flags.contains(.hasServed) ? Int64(timeouts.keepAliveMilliseconds) : requestHeadMilliseconds)
-        case .readingHead: return waitingSince + requestHeadMilliseconds
+            let patience = flags.contains(.hasServed) ? Int64(timeouts.keepAliveMilliseconds) : requestHeadMilliseconds
+            return min(waitingSince + patience, proxy.newcomersUntil)
+        case .readingHead: return min(waitingSince + requestHeadMilliseconds, proxy.newcomersUntil)
         case .exchanging:
             var deadline = Int64.max
             // Past its moment a stream waits for its server to end the event; nothing can be done about that at any time.

@@ -14,6 +14,8 @@ final class ProxyWorker {
     let groups: [ServerGroup]
     /// The span over which streams are ended, one by one, so that their clients do not all come back at once.
     private var drainSpan: Range<Int64> = 0..<1
+    /// While the proxy ends: until when clients without an exchange may begin one; `.max` before.
+    private(set) var newcomersUntil = Int64.max
     private var complaints: [String: Complaint] = [:]
     /// Set when the proxy is to end: no connection is kept for another request, event streams end at their next boundary.
     private(set) var isDraining = false
@@ -42,6 +44,9 @@ final class ProxyWorker {
     /// After how many seconds of silence the kernel asks a peer whether it is still there.
     static let probeAfterSeconds: Int32 = 60
 
+    /// How long clients that have only just connected may still ask when the proxy ends.
+    private static let newcomerMilliseconds = 1_000
+
     /// Takes connections from a listening socket.
     func listen(on descriptor: Int32, as security: ListenerSecurity) throws(SystemError) {
         // Accepted connections inherit it: so a client that vanished is noticed by the heartbeat that it does not acknowledge,
@@ -57,9 +62,15 @@ final class ProxyWorker {
         acceptors.append(acceptor)
     }
 
-    /// Closes the listening sockets.
-    func stopListening() {
+    /// Closes the listening sockets, after having taken what waits in them.
+    private func stopListening() {
         for acceptor in acceptors { acceptor.close() }
+        acceptors = []
+    }
+
+    /// Closes the listening sockets of a proxy that does not come about.
+    func abandonListening() {
+        for acceptor in acceptors { acceptor.closeAtOnce() }
         acceptors = []
     }
 
@@ -139,10 +150,12 @@ final class ProxyWorker {
 
     /// Stops to accept and ends what there is: idle connections now, event streams at a boundary, other exchanges when they
     /// are done, all of them after the grace period. Streams are ended at moments spread over `streamMilliseconds`, which lies within
-    /// the grace period or extends it. The worker stops when nothing is left.
-    func drain(graceMilliseconds: Int, streamMilliseconds: Int = 0) {
+    /// the grace period or extends it. Clients that were not served yet may ask within `newcomerMilliseconds`, or a moment. The
+    /// worker stops when nothing is left.
+    func drain(graceMilliseconds: Int, streamMilliseconds: Int = 0, newcomerMilliseconds: Int? = nil) {
         guard !isDraining else { return }
         isDraining = true
+        newcomersUntil = worker.now + Int64(newcomerMilliseconds ?? min(ProxyWorker.newcomerMilliseconds, graceMilliseconds))
         drainSpan = worker.now..<(worker.now + Int64(streamMilliseconds) + 1)
         stopListening()
         for group in groups { group.closeIdle() }

@@ -1,14 +1,19 @@
 // A listening socket on one worker. It takes connections in small batches, so that a flood of them does not
 // starve the streams that live already, and rests when no descriptor is left instead of spinning.
+// Invariant: a connection that waits in the backlog when the socket is given up is taken first: closing would reset it.
 
 /// Accepts connections for one worker and hands them on.
 public final class Acceptor: Endpoint {
     private static let batch = 32
     private static let restMilliseconds: Int64 = 100
+    /// As long as the kernel's own queue; more come only if somebody connects as fast as we take them.
+    private static let backlog = 4_096
+    // Others may watch the same socket: further workers, or the process that takes over.
+    private static let interest: Readiness = [.readable, .exclusive]
     private let accepted: (AcceptedConnection) -> Void
     private let exhausted: (SystemError) -> Void
 
-    /// Listens on `address`; `accepted` is called for each connection, `exhausted` when the process can take no more for
+    /// Listens on a socket; `accepted` is called for each connection, `exhausted` when the process can take no more for
     /// the moment.
     public init(
         worker: Worker, descriptor: Int32, accepted: @escaping (AcceptedConnection) -> Void,
@@ -17,24 +22,47 @@ public final class Acceptor: Endpoint {
         self.accepted = accepted
         self.exhausted = exhausted
         super.init(worker: worker)
-        try open(descriptor, interest: [.readable])
+        try open(descriptor, interest: Acceptor.interest)
     }
 
-    /// Stops to listen.
-    public func close() { release(abortively: false) }
+    /// Stops to listen: takes what waits already, and closes.
+    public func close() {
+        takeConnections(atMost: Acceptor.backlog)
+        closeAtOnce()
+    }
+
+    /// Closes without a look at what waits.
+    public func closeAtOnce() {
+        // The same socket may be open elsewhere, and would be reported here for as long as it is.
+        suspendWatching()
+        release(abortively: false)
+    }
 
     public override func ready(_ readiness: Readiness) {
-        for _ in 0..<Acceptor.batch where isOpen {
-            do {
-                guard let connection = try worker.kernel.accept(descriptor) else { return }
-                accepted(connection)
-            } catch {
-                exhausted(error)
-                setInterest([])
-                return wake(atMilliseconds: worker.now + Acceptor.restMilliseconds)
-            }
-        }
+        guard let error = takeConnections(atMost: Acceptor.batch) else { return }
+        exhausted(error)
+        rest()
     }
 
-    public override func deadlineReached() { setInterest([.readable]) }
+    public override func deadlineReached() {
+        do { try resumeWatching(Acceptor.interest) } catch { rest() }
+    }
+
+    private func rest() {
+        suspendWatching()
+        wake(atMilliseconds: worker.now + Acceptor.restMilliseconds)
+    }
+
+    @discardableResult
+    private func takeConnections(atMost limit: Int) -> SystemError? {
+        for _ in 0..<limit where isOpen {
+            do {
+                guard let connection = try worker.kernel.accept(descriptor) else { return nil }
+                accepted(connection)
+            } catch {
+                return error
+            }
+        }
+        return nil
+    }
 }

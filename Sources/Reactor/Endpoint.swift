@@ -47,6 +47,20 @@ open class Endpoint {
         worker.kernel.rewatch(descriptor, for: wanted, token: worker.token(of: slot), poller: worker.poller)
     }
 
+    /// Waits for nothing until `resumeWatching`; the descriptor stays open.
+    final func suspendWatching() {
+        guard isOpen, !interest.isEmpty else { return }
+        interest = []
+        worker.kernel.unwatch(descriptor, poller: worker.poller)
+    }
+
+    /// Waits for what `wanted` says, after `suspendWatching`.
+    final func resumeWatching(_ wanted: Readiness) throws(SystemError) {
+        precondition(isOpen && interest.isEmpty)
+        try worker.kernel.watch(descriptor, for: wanted, token: worker.token(of: slot), poller: worker.poller)
+        interest = wanted
+    }
+
     /// Closes the descriptor and forgets the deadline. Nothing is reported to the endpoint any more.
     final func release(abortively: Bool) {
         guard isOpen else { return }

@@ -58,6 +58,8 @@ public struct Readiness: OptionSet, Sendable {
     public static let broken = Readiness(rawValue: 8)
     /// In an interest: tell of each change once, not for as long as it lasts.
     public static let onChange = Readiness(rawValue: 16)
+    /// In an interest: of several pollers that watch the same socket, one is enough. Such an interest cannot be changed.
+    public static let exclusive = Readiness(rawValue: 32)
 }
 
 /// One report of the poller.
@@ -134,6 +136,8 @@ open class Kernel: @unchecked Sendable {
     open func bind(_ address: SocketAddress) throws(SystemError) -> Int32 { unimplemented() }
     /// The address that a socket is bound to.
     open func localAddress(of descriptor: Int32) -> SocketAddress? { unimplemented() }
+    /// Another descriptor of the same socket; the socket closes with the last of them.
+    open func duplicate(_ descriptor: Int32) throws(SystemError) -> Int32 { unimplemented() }
     /// Takes the next connection off a listening socket; `nil` when there is none.
     open func accept(_ descriptor: Int32) throws(SystemError) -> AcceptedConnection? { unimplemented() }
     /// Begins to connect.
@@ -162,6 +166,8 @@ open class Kernel: @unchecked Sendable {
     }
     /// Changes what is waited for.
     open func rewatch(_ descriptor: Int32, for interest: Readiness, token: UInt64, poller: Int32) { unimplemented() }
+    /// Takes a descriptor out of a poller. Closing does that too, but only with the socket's last descriptor in any process.
+    open func unwatch(_ descriptor: Int32, poller: Int32) { unimplemented() }
     /// Waits for events, at most so long (-1: for ever); returns how many were filled in.
     open func wait(poller: Int32, into events: UnsafeMutableBufferPointer<PollerEvent>, milliseconds: Int32) -> Int {
         unimplemented()

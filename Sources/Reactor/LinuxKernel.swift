@@ -61,14 +61,12 @@ public final class LinuxKernel: Kernel, @unchecked Sendable {
         return descriptor
     }
 
-    public override func localAddress(of descriptor: Int32) -> SocketAddress? {
-        var storage = sockaddr_storage()
-        var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
-        return withUnsafeMutablePointer(to: &storage) { storage in
-            storage.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
-                getsockname(descriptor, pointer, &length) == 0 ? SocketAddress(pointer) : nil
-            }
-        }
+    public override func localAddress(of descriptor: Int32) -> SocketAddress? { SocketAddress(boundTo: descriptor) }
+
+    public override func duplicate(_ descriptor: Int32) throws(SystemError) -> Int32 {
+        let copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 0)
+        guard copy >= 0 else { throw .last }
+        return copy
     }
 
     public override func accept(_ descriptor: Int32) throws(SystemError) -> AcceptedConnection? {
@@ -219,12 +217,19 @@ public final class LinuxKernel: Kernel, @unchecked Sendable {
         precondition(outcome == 0, "only descriptors that are watched are rewatched")
     }
 
+    public override func unwatch(_ descriptor: Int32, poller: Int32) {
+        var event = epoll_event()
+        let outcome = epoll_ctl(poller, EPOLL_CTL_DEL, descriptor, &event)
+        precondition(outcome == 0, "only descriptors that are watched are watched no longer")
+    }
+
     private func epollEvent(_ interest: Readiness, _ token: UInt64) -> epoll_event {
         var bits: UInt32 = 0
         if interest.contains(.readable) { bits |= EPOLLIN.rawValue }
         if interest.contains(.writable) { bits |= EPOLLOUT.rawValue }
         if interest.contains(.peerEnded) { bits |= EPOLLRDHUP.rawValue }
         if interest.contains(.onChange) { bits |= EPOLLET.rawValue }
+        if interest.contains(.exclusive) { bits |= EPOLLEXCLUSIVE.rawValue }
         return epoll_event(events: bits, data: epoll_data_t(u64: token))
     }
 

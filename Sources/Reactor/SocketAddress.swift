@@ -70,6 +70,19 @@ public struct SocketAddress: Hashable, Sendable {
         }
     }
 
+    /// The address that a socket is bound to; `nil` where it is none of these families.
+    init?(boundTo descriptor: Int32) {
+        var storage = sockaddr_storage()
+        var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+        let found = withUnsafeMutablePointer(to: &storage) { storage in
+            storage.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
+                getsockname(descriptor, pointer, &length) == 0 ? SocketAddress(pointer) : nil
+            }
+        }
+        guard let found else { return nil }
+        self = found
+    }
+
     /// The four or sixteen bytes of the address in network order.
     public var bytes: [UInt8] {
         let words: [UInt64] = isIPv6 ? [high, low] : [high << 32]

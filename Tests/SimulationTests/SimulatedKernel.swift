@@ -213,6 +213,10 @@ final class SimulatedKernel: Kernel, @unchecked Sendable {
         heat(descriptor)
     }
 
+    override func unwatch(_ descriptor: Int32, poller: Int32) {
+        precondition(watches.removeValue(forKey: descriptor) != nil, "only descriptors that are watched are watched no longer")
+    }
+
     private func refresh(_ descriptor: Int32) {
         watches[descriptor]?.isFresh = true
         heat(descriptor)
