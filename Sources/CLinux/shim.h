@@ -18,4 +18,8 @@ int pipe2(int descriptors[2], int flags);
 ssize_t getrandom(void *buffer, size_t length, unsigned int flags);
 int pthread_setname_np(unsigned long thread, const char *name);
 
+// The environment that a new process is given. Swift sees a global variable, and a global variable is not safe to it.
+extern char **environ;
+static inline char **current_environment(void) { return environ; }
+
 #endif

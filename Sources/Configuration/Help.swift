@@ -55,9 +55,9 @@ enum Help {
           --access-log FILE|-|off  a JSON line for every other exchange (default off)
           --help                   this text
 
-        SIGUSR1 reopens the log files, SIGHUP reads certificates anew. For more than one
-        server, routes, limits and timeouts, write a configuration file: see 'heartwire
-        run --help'.
+        SIGUSR1 reopens the log files, SIGHUP reads certificates anew, SIGUSR2 lets a
+        new process of the program take over. For more than one server, routes, limits
+        and timeouts, write a configuration file: see 'heartwire run --help'.
 
         Example: a page opens new EventSource("/events?access_token=..."), the server
         on port 9000 wants "Authorization: Bearer ...":
@@ -77,7 +77,8 @@ enum Help {
                            conf/README.md the reference (required)
           --help           this text
 
-        SIGUSR1 reopens the log files, SIGHUP reads certificates anew.
+        SIGUSR1 reopens the log files, SIGHUP reads certificates anew, SIGUSR2 lets a
+        new process of the program take over.
 
         Example:
           heartwire run --config conf/heartwire.conf

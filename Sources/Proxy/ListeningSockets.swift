@@ -1,44 +1,77 @@
 // The sockets that the proxy listens on: one for each address and worker, sharing the port, so that the kernel spreads
-// connections over the workers and none of them is shared.
+// connections over the workers and none of them is shared. Those that were inherited are used as they are.
+// Invariant: the descriptors here are the proxy's own; workers get copies, so that a socket can be handed to another worker or
+// process at any time, and closes when both have closed theirs.
 
 import Configuration
 import Reactor
 
 /// All listening sockets of a proxy.
 struct ListeningSockets {
-    /// The addresses, with the ports that were given.
-    private(set) var addresses: [SocketAddress] = []
-    /// For each address the place of its listener in the configuration.
-    private(set) var listenerIndexes: [Int] = []
-    private var descriptors: [[Int32]] = []
+    /// The sockets of one address.
+    struct Entry {
+        /// The listener as it stands in the configuration, by its host and port.
+        let name: String
+        /// The place of its listener in the configuration.
+        var listenerIndex: Int
+        /// The address, with the port that was given.
+        let address: SocketAddress
+        let descriptors: [Int32]
 
-    init(_ listeners: [Listener], workerCount: Int, kernel: Kernel) throws(StartError) {
-        for (index, listener) in listeners.enumerated() {
-            for address in ListeningSockets.addresses(of: listener, kernel: kernel) {
-                do {
-                    try open(address, workerCount: workerCount, kernel: kernel)
-                    listenerIndexes.append(index)
-                } catch {
-                    closeRest(kernel)
-                    throw .cannotListen(address: listener.description, error)
-                }
+        /// The sockets of one worker: its share of them, or, where there are fewer than workers, one that others watch too.
+        func descriptors(forWorker number: Int, of count: Int) -> [Int32] {
+            guard descriptors.count >= count else { return [descriptors[number % descriptors.count]] }
+            return stride(from: number, to: descriptors.count, by: count).map { descriptors[$0] }
+        }
+    }
+
+    private(set) var entries: [Entry] = []
+    /// One line for each inherited socket that has no listener.
+    private(set) var complaints: [String] = []
+
+    /// Opens what the listeners need and was not inherited. Inherited sockets that nobody needs are closed.
+    init(
+        _ listeners: [Listener], inheriting inherited: [InheritedSocket] = [], workerCount: Int, kernel: Kernel
+    ) throws(StartError) {
+        let wanted = listeners.enumerated().flatMap { index, listener in
+            ListeningSockets.addresses(of: listener, kernel: kernel).map { (index: index, listener: listener, address: $0) }
+        }
+        // Closed before anything is opened, because they could stand in the way of it.
+        for socket in inherited where !wanted.contains(where: { $0.address == socket.address }) {
+            kernel.close(socket.descriptor, abortively: false)
+            complaints.append(ListeningSockets.complaint(of: socket))
+        }
+        for (index, listener, address) in wanted {
+            let isTaken = entries.contains { $0.address == address }
+            let found = isTaken ? [] : inherited.filter { $0.address == address }.map(\.descriptor)
+            do {
+                let opened = found.isEmpty ? try ListeningSockets.open(address, count: workerCount, kernel: kernel) : (address, found)
+                entries.append(Entry(name: listener.description, listenerIndex: index, address: opened.0, descriptors: opened.1))
+            } catch {
+                close(kernel)
+                throw .cannotListen(address: listener.description, error)
             }
         }
     }
 
-    /// Hands the socket of one address over to a worker, who closes it from then on.
-    mutating func take(_ index: Int, forWorker number: Int) -> Int32 {
-        defer { descriptors[index][number] = -1 }
-        return descriptors[index][number]
+    /// Every socket once.
+    var descriptors: [Int32] { entries.flatMap(\.descriptors) }
+
+    /// Closes the proxy's own descriptors.
+    mutating func close(_ kernel: Kernel) {
+        for descriptor in descriptors { kernel.close(descriptor, abortively: false) }
+        entries = []
     }
 
-    /// Closes what nobody has taken.
-    mutating func closeRest(_ kernel: Kernel) {
-        for descriptor in descriptors.joined() where descriptor >= 0 { kernel.close(descriptor, abortively: false) }
-        descriptors = []
+    private static func complaint(of socket: InheritedSocket) -> String {
+        let name = socket.name.isEmpty ? "" : " ('\(socket.name)')"
+        guard let address = socket.address else { return "inherited descriptor \(socket.descriptor)\(name) is no listening TCP socket; it was closed" }
+        return "no 'listen' fits the inherited socket\(name) on \(address); it was closed"
     }
 
-    private mutating func open(_ wanted: SocketAddress, workerCount: Int, kernel: Kernel) throws(SystemError) {
+    private static func open(
+        _ wanted: SocketAddress, count: Int, kernel: Kernel
+    ) throws(SystemError) -> (SocketAddress, [Int32]) {
         // Sockets that share a port are let in beside those of any other process of this user that shares it. A socket that
         // does not share is refused then, and so tells that the address is taken. It does not listen: whoever connected to it
         // would be reset.
@@ -46,7 +79,7 @@ struct ListeningSockets {
         let bound = kernel.localAddress(of: probe) ?? wanted
         kernel.close(probe, abortively: false)
         var opened: [Int32] = []
-        for _ in 0..<workerCount {
+        for _ in 0..<count {
             do {
                 opened.append(try kernel.listen(bound, sharingPort: true))
             } catch {
@@ -54,8 +87,7 @@ struct ListeningSockets {
                 throw error
             }
         }
-        descriptors.append(opened)
-        addresses.append(bound)
+        return (bound, opened)
     }
 
     private static func addresses(of listener: Listener, kernel: Kernel) -> [SocketAddress] {

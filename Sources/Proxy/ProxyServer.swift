@@ -36,6 +36,7 @@ public final class ProxyServer: Sendable {
         var mailboxes: [Mailbox] = []
         var threads: [SystemThread.Handle] = []
         var logThreads: [SystemThread.Handle] = []
+        var sockets: ListeningSockets
         var isEnding = false
     }
 
@@ -43,16 +44,21 @@ public final class ProxyServer: Sendable {
     private let streamLog: LogWriter?
     private let accessLog: LogWriter?
     private let security: Security
-    private let running = Mutex(Running())
+    private let running: Mutex<Running>
+    private let kernel: Kernel
     /// The addresses that are listened on, with the ports that the system chose where port 0 was asked for.
     public let listeningAddresses: [SocketAddress]
     private let listeningSchemes: [String]
     private let shared: SharedState
 
-    /// Opens everything and starts to serve. `kernel` makes the way to the world of each thread.
-    public init(_ configuration: Configuration, kernel makeKernel: @escaping @Sendable () -> Kernel) throws(StartError) {
+    /// Opens everything and starts to serve. Inherited sockets are used where a listener fits them, and closed otherwise.
+    /// `kernel` makes the way to the world of each thread.
+    public init(
+        _ configuration: Configuration, inheriting inherited: [InheritedSocket] = [], kernel makeKernel: @escaping @Sendable () -> Kernel
+    ) throws(StartError) {
         self.configuration = configuration
         let kernel = makeKernel()
+        self.kernel = kernel
         do { security = try Security(configuration) } catch { throw .security(error) }
         let clock: @Sendable () -> Int64 = { kernel.unixMilliseconds() }
         let streamLog = try ProxyServer.openLog(configuration.streamLog, configuration.limits.logQueueBytes, clock)
@@ -62,9 +68,11 @@ public final class ProxyServer: Sendable {
             ? streamLog : try ProxyServer.openLog(configuration.accessLog, configuration.limits.logQueueBytes, clock)
         let descriptorLimit = SystemProcess.raiseDescriptorLimit()
         let workerCount = configuration.workerCount > 0 ? configuration.workerCount : SystemProcess.processorCount
-        var sockets = try ListeningSockets(configuration.listeners, workerCount: workerCount, kernel: kernel)
-        listeningAddresses = sockets.addresses
-        listeningSchemes = sockets.listenerIndexes.map { configuration.listeners[$0].tls == nil ? "http" : "https" }
+        let sockets = try ListeningSockets(configuration.listeners, inheriting: inherited, workerCount: workerCount, kernel: kernel)
+        for complaint in sockets.complaints { SystemProcess.complain("heartwire: \(complaint)") }
+        running = Mutex(Running(sockets: sockets))
+        listeningAddresses = sockets.entries.map(\.address)
+        listeningSchemes = sockets.entries.map { configuration.listeners[$0.listenerIndex].tls == nil ? "http" : "https" }
         let limits = configuration.limits
         let shared = SharedState(
             connectionLimit: limits.connections > 0 ? limits.connections : ProxyServer.connectionLimit(descriptors: descriptorLimit),
@@ -84,14 +92,15 @@ public final class ProxyServer: Sendable {
                 workers.append(ProxyWorker(worker: worker, settings: settings, shared: shared, addresses: addresses))
             }
             for worker in workers {
-                for index in sockets.addresses.indices {
-                    try worker.listen(
-                        on: sockets.take(index, forWorker: worker.worker.number), as: security.listeners[sockets.listenerIndexes[index]])
+                for entry in sockets.entries {
+                    for descriptor in entry.descriptors(forWorker: worker.worker.number, of: workerCount) {
+                        try worker.listen(on: try kernel.duplicate(descriptor), as: security.listeners[entry.listenerIndex])
+                    }
                 }
             }
         } catch {
-            for worker in workers { worker.stopListening() }
-            sockets.closeRest(kernel)
+            for worker in workers { worker.abandonListening() }
+            running.withLock { $0.sockets.close(kernel) }
             throw .system(error)
         }
         for worker in workers { start(worker) }
@@ -203,19 +212,52 @@ public final class ProxyServer: Sendable {
     /// How many log lines were dropped because their queue was full.
     public var droppedLogLineCount: UInt64 { logs.reduce(0) { $0 + $1.droppedLineCount } }
 
-    /// Ends the proxy: nothing new is accepted, what runs has the configured grace period. Returns when all is done and the
-    /// logs are written.
-    public func stop() {
+    /// The listening sockets, each once, to be handed to a process that takes over. They stay this proxy's own.
+    public var listeningDescriptors: [Int32] { running.withLock { $0.sockets.descriptors } }
+
+    /// Whether it has been told to end.
+    public var isEnding: Bool { running.withLock { $0.isEnding } }
+
+    /// Asks each worker for a sign of life.
+    public func askWorkers() -> Pulse {
+        let mailboxes = running.withLock { $0.mailboxes }
+        let pulse = Pulse(expected: mailboxes.count)
+        for mailbox in mailboxes { mailbox.post { _ in pulse.answer() } }
+        return pulse
+    }
+
+    /// Ends the proxy: nothing new is accepted, what runs has the configured grace period. Clients that have only just connected
+    /// may still ask: for a moment, or, where another process serves already and nobody waits for this one, for the
+    /// grace period. Returns when all is done and the logs are written.
+    public func stop(isSucceeded: Bool = false) {
         let (grace, drain) = (configuration.graceMilliseconds, configuration.drainMilliseconds)
         let state = running.withLock { state in
             state.isEnding = true
+            // The workers' copies keep the sockets open until all that waits in them is taken.
+            state.sockets.close(kernel)
             return state
         }
         for mailbox in state.mailboxes {
-            mailbox.post { worker in ProxyWorker.on(worker)?.drain(graceMilliseconds: grace, streamMilliseconds: drain) }
+            mailbox.post { worker in
+                ProxyWorker.on(worker)?.drain(
+                    graceMilliseconds: grace, streamMilliseconds: drain, newcomerMilliseconds: isSucceeded ? grace : nil)
+            }
         }
         for thread in state.threads { thread.join() }
         // A log whose reader takes nothing must not hold the end up: its thread is left where it waits.
         for (log, thread) in zip(logs, state.logThreads) where log.finish(deadlineMilliseconds: 5000) { thread.join() }
     }
+}
+
+/// One question to all workers whether their loops turn.
+public final class Pulse: Sendable {
+    private let expected: Int
+    private let answered = Atomic(0)
+
+    init(expected: Int) { self.expected = expected }
+
+    func answer() { answered.wrappingAdd(1, ordering: .relaxed) }
+
+    /// Whether all of them have answered.
+    public var isComplete: Bool { answered.load(ordering: .relaxed) >= expected }
 }

@@ -13,6 +13,8 @@ public enum SystemProcess {
         case reopenLogs
         /// SIGHUP: read certificates anew.
         case reload
+        /// SIGUSR2: let a new process take over.
+        case upgrade
     }
 
     /// Prepares the process: OpenSSL's memory, no SIGPIPE, the operator's signals blocked in this thread and all that it starts, so that
@@ -26,23 +28,28 @@ public enum SystemProcess {
 
     /// Waits for the operator.
     public static func nextSignal() -> Signal {
-        var set = operatorSignals()
         while true {
-            var number: Int32 = 0
-            guard sigwait(&set, &number) == 0 else { continue }
-            switch number {
-            case SIGTERM, SIGINT: return .terminate
-            case SIGUSR1: return .reopenLogs
-            case SIGHUP: return .reload
-            default: continue
-            }
+            if let signal = nextSignal(withinMilliseconds: 3_600_000) { return signal }
+        }
+    }
+
+    /// Waits for the operator, but not for longer than that.
+    public static func nextSignal(withinMilliseconds milliseconds: Int) -> Signal? {
+        var set = operatorSignals()
+        var patience = timespec(tv_sec: milliseconds / 1000, tv_nsec: milliseconds % 1000 * 1_000_000)
+        switch sigtimedwait(&set, nil, &patience) {
+        case SIGTERM, SIGINT: return .terminate
+        case SIGUSR1: return .reopenLogs
+        case SIGUSR2: return .upgrade
+        case SIGHUP: return .reload
+        default: return nil
         }
     }
 
     private static func operatorSignals() -> sigset_t {
         var set = sigset_t()
         sigemptyset(&set)
-        for number in [SIGTERM, SIGINT, SIGUSR1, SIGHUP] { sigaddset(&set, number) }
+        for number in [SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGHUP] { sigaddset(&set, number) }
         return set
     }
 

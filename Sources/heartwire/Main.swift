@@ -8,6 +8,8 @@ import Reactor
 struct Main {
     static func main() {
         SystemProcess.prepare()
+        let inheritance = Inheritance.take()
+        let manager = ServiceManager.take()
         do {
             switch try CommandLine.parse(Array(Swift.CommandLine.arguments.dropFirst())) {
             case .help(let text):
@@ -15,9 +17,9 @@ struct Main {
             case .version:
                 SystemProcess.say("heartwire \(Version.number)\n")
             case .proxy(let configuration):
-                ServeCommand.run(configuration)
+                ServeCommand.run(configuration, inheritance, manager)
             case .run(let path):
-                ServeCommand.run(ConfigurationCommand.load(path))
+                ServeCommand.run(ConfigurationCommand.load(path), inheritance, manager)
             case .check(let path):
                 ConfigurationCommand.check(path)
             case .demo(let listener):

@@ -35,7 +35,7 @@ static void tell(int number) {
     int length = snprintf(line, sizeof line, "allocations: %ld\n", atomic_load(&count));
     if (write(2, line, length) < 0) _exit(1);
 }
-__attribute__((constructor)) static void begin(void) { signal(SIGUSR2, tell); }
+__attribute__((constructor)) static void begin(void) { signal(SIGURG, tell); }
 """
 
 EVENTS = 2000
@@ -49,7 +49,7 @@ def compiler() -> str | None:
 
 def allocations(proxy) -> int:
     known = len(re.findall(r"allocations: \d+\n", proxy.stderr()))
-    proxy.process.send_signal(signal.SIGUSR2)
+    proxy.process.send_signal(signal.SIGURG)
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline:
         found = re.findall(r"allocations: (\d+)\n", proxy.stderr())

@@ -18,9 +18,9 @@ class Heartwire:
     """A running `heartwire`. Everything that it writes lands in `folder`."""
 
     def __init__(self, folder: pathlib.Path, arguments: list, port: int, host="127.0.0.1", environment=None,
-                 wait=True, prefix=()):
+                 wait=True, prefix=(), program=None, **popen):
         self.folder, self.port, self.host = folder, port, host
-        self.arguments = [*prefix, str(binary()), *map(str, arguments)]
+        self.arguments = [*prefix, str(program or binary()), *map(str, arguments)]
         self.stream_log, self.access_log = Log(folder / "stream.log"), Log(folder / "access.log")
         self.stdout_path, self.stderr_path = folder / "stdout", folder / "stderr"
         self.expected_to_stop_by_itself = False
@@ -28,7 +28,7 @@ class Heartwire:
         self.process = subprocess.Popen(
             self.arguments, stdin=subprocess.DEVNULL, cwd=folder,
             stdout=open(self.stdout_path, "ab"), stderr=open(self.stderr_path, "ab"),
-            env={**os.environ, **(environment or {})})
+            env={**os.environ, **(environment or {})}, **popen)
         if wait:
             self.wait_until_listening()
 
@@ -105,6 +105,14 @@ class Heartwire:
             if path.is_file() and path.name != "heartwire.conf":
                 planted.search(path.name, path.read_bytes())
 
+    def wait_for_words(self, words: str, count=1, timeout=10) -> str:
+        """Waits until standard error holds these words so many times; returns all of it."""
+        deadline = time.monotonic() + timeout
+        while (said := self.stderr()).count(words) < count:
+            assert time.monotonic() < deadline, f"{words!r} did not come {count} × within {timeout} s: {said[-2000:]}"
+            time.sleep(0.01)
+        return said
+
     # What it uses
 
     def memory(self) -> dict:
@@ -159,10 +167,10 @@ def _lines(value) -> list:
 
 
 def start(folder: pathlib.Path, servers=(), *, host="127.0.0.1", environment=None, text=None, prefix=(), port=None,
-          **options) -> Heartwire:
+          program=None, popen=None, **options) -> Heartwire:
     """Writes a configuration and starts `heartwire run` on it. `text` may be a function of (port, folder)."""
     port = port or reserve_port(host if ":" not in host else "::1")
     content = text(port, folder) if text else configuration(port, folder, servers, host=host, **options)
     path = folder / "heartwire.conf"
     path.write_text(content)
-    return Heartwire(folder, ["run", "--config", path], port, host, environment, prefix=prefix)
+    return Heartwire(folder, ["run", "--config", path], port, host, environment, prefix=prefix, program=program, **(popen or {}))

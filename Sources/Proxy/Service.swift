@@ -1,0 +1,161 @@
+// A proxy as a service: what the operator's signals and the service manager ask of it, one after the other on one thread.
+// It decides the order of things; doing them is the proxy's, the successor's and the manager's.
+// Invariant: the manager hears of this process only while it is the one that serves.
+
+import Configuration
+import Reactor
+
+/// A running proxy and what is asked of it until it ends.
+public final class Service {
+    private enum Phase {
+        case serving
+        /// Another process serves; this one ends what it has.
+        case succeeded
+        case ending
+    }
+
+    private static let successorPatienceMilliseconds: Int64 = 60_000
+    private static let successorLookMilliseconds = 50
+    private let server: ProxyServer
+    private let manager: ServiceManager
+    private let kernel: Kernel
+    private var phase = Phase.serving
+    private var successor: (process: Successor, startedAt: Int64)?
+
+    /// A service that goes on until `run` ends the process.
+    public init(_ server: ProxyServer, manager: ServiceManager, kernel: Kernel) {
+        self.server = server
+        self.manager = manager
+        self.kernel = kernel
+    }
+
+    /// Says that the proxy serves, to the process that it succeeds first, and serves the operator's signals until one ends the
+    /// process.
+    public func run(after predecessor: Predecessor?) -> Never {
+        predecessor?.takeOver()
+        if let error = tellReady() { say("the service manager cannot be told that all is ready: \(error.message)") }
+        feedWatchdog()
+        while true {
+            let patience = successor == nil ? 3_600_000 : Service.successorLookMilliseconds
+            if let signal = SystemProcess.nextSignal(withinMilliseconds: patience) { serve(signal) }
+            if successor != nil { lookAfterSuccessor() }
+        }
+    }
+
+    private func serve(_ signal: SystemProcess.Signal) {
+        switch signal {
+        case .reopenLogs: server.reopenLogs()
+        case .reload where phase == .serving: reload()
+        case .reload: say("SIGHUP: nothing is read anew any more, this process ends")
+        case .upgrade: upgrade()
+        case .terminate: terminate()
+        }
+    }
+
+    private func say(_ words: String) { SystemProcess.complain("heartwire: \(words)") }
+
+    // MARK: The service manager
+
+    private func tellReady() -> SystemError? {
+        manager.notify("READY=1", "STATUS=Listening on \(server.listeningURLs.joined(separator: ", "))")
+    }
+
+    /// Gives the manager a sign of life again and again, but only while every worker gives one too.
+    private func feedWatchdog() {
+        guard let patience = manager.watchdogMicroseconds else { return }
+        // Four signs within the manager's patience: a worker may be busy for a while, and so may the machine.
+        let interval = max(1, patience / 4_000)
+        SystemThread.start(name: "watchdog") { [server, manager] in
+            var pulse = server.askWorkers()
+            while true {
+                SystemProcess.sleep(milliseconds: interval)
+                guard !server.isEnding else { return }
+                guard pulse.isComplete else { continue }
+                manager.notify("WATCHDOG=1")
+                pulse = server.askWorkers()
+            }
+        }
+    }
+
+    // MARK: Reading anew
+
+    private func reload() {
+        manager.notify("RELOADING=1", ServiceManager.reloadMoment(), "STATUS=Reading the configuration anew")
+        defer { _ = tellReady() }
+        guard let complaints = server.reloadSecurity(nowUnixMilliseconds: kernel.unixMilliseconds()) else {
+            return say("SIGHUP: there are no certificates to read anew")
+        }
+        for complaint in complaints { say("SIGHUP: \(complaint)") }
+        say("SIGHUP: certificates were read anew" + (complaints.isEmpty ? "" : "; what could not be used is as it was"))
+    }
+
+    // MARK: Being succeeded
+
+    private func upgrade() {
+        guard phase == .serving else { return say("SIGUSR2: no new process is started any more, this one ends") }
+        guard successor == nil else { return say("SIGUSR2: a new process is being started already") }
+        do {
+            let process = try Successor(listening: server.listeningDescriptors, manager: manager)
+            successor = (process, kernel.monotonicMilliseconds())
+            say("SIGUSR2: process \(process.processID) is to take over")
+        } catch {
+            say("SIGUSR2: no new process can be started: \(error.message); this one goes on")
+        }
+    }
+
+    private func lookAfterSuccessor() {
+        guard let (process, startedAt) = successor else { return }
+        switch process.progress() {
+        case .starting:
+            guard kernel.monotonicMilliseconds() - startedAt >= Service.successorPatienceMilliseconds else { return }
+            process.end()
+            successor = nil
+            say("SIGUSR2: process \(process.processID) did not begin to serve within \(Service.successorPatienceMilliseconds / 1000) s; it was ended, this one goes on")
+        case .failed(let how):
+            successor = nil
+            say("SIGUSR2: process \(process.processID) \(how) before it served; what it said is above, this one goes on")
+        case .ready:
+            successor = nil
+            // The manager takes this from the process that it knows, and listens to the new one after that.
+            manager.notify("MAINPID=\(process.processID)")
+            process.letGo()
+            guard phase == .serving else { return }
+            phase = .succeeded
+            say("SIGUSR2: process \(process.processID) has taken over; this one ends when its streams are drained and its exchanges done")
+            end(isSucceeded: true)
+        }
+    }
+
+    // MARK: The end
+
+    private func terminate() {
+        switch phase {
+        case .serving:
+            phase = .ending
+            successor?.process.end()
+            successor = nil
+            manager.notify("STOPPING=1", "STATUS=Ending: streams are drained, other exchanges have their grace period")
+            say("ending; streams are drained, other exchanges have their grace period")
+            end(isSucceeded: false)
+        case .succeeded:
+            // Whoever ends the whole service means both processes; this one is ending already.
+            phase = .ending
+            say("ending already")
+        case .ending:
+            say("ending at once")
+            SystemProcess.exit(ExitStatus.interrupted)
+        }
+    }
+
+    /// Ends on a thread of its own, so that further signals are heard.
+    private func end(isSucceeded: Bool) {
+        SystemThread.start(name: "ending") { [server] in
+            server.stop(isSucceeded: isSucceeded)
+            let dropped = server.droppedLogLineCount
+            if dropped > 0 { SystemProcess.complain("heartwire: \(dropped) log lines were dropped because their queue was full") }
+            let failed = server.failedHandshakeCount
+            if failed > 0 { SystemProcess.complain("heartwire: \(failed) TLS handshakes failed or were not finished in time") }
+            SystemProcess.exit(ExitStatus.success)
+        }
+    }
+}

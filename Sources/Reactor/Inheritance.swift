@@ -1,0 +1,101 @@
+// What this process was given at its start: listening sockets, from a service manager (the protocol of sd_listen_fds(3)) or from
+// the process that it is to succeed, and a line to the latter. What becomes of the sockets is decided above.
+// Invariant: whatever was given is closed on exec from then on, and the environment no longer tells of it.
+
+import CLinux
+import Glibc
+
+/// A listening socket that this process was started with.
+public struct InheritedSocket: Sendable {
+    /// The open descriptor.
+    public let descriptor: Int32
+    /// The name that the giver has for it; empty for none.
+    public let name: String
+    /// What it listens on; nil for anything but a listening TCP socket.
+    public let address: SocketAddress?
+
+    /// A socket as it was found.
+    public init(descriptor: Int32, name: String, address: SocketAddress?) {
+        self.descriptor = descriptor
+        self.name = name
+        self.address = address
+    }
+}
+
+/// What a process was given at its start.
+public struct Inheritance: Sendable {
+    static let firstDescriptor: Int32 = 3
+    static let predecessorVariable = "HEARTWIRE_PREDECESSOR"
+    static let variables = ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PIDFDID", predecessorVariable]
+    private static let socketLimit = 8_192
+
+    /// The listening sockets, to be used or closed.
+    public let sockets: [InheritedSocket]
+    /// The process that this one succeeds, if there is one.
+    public let predecessor: Predecessor?
+
+    /// Takes what the environment tells of. To be called once, before any thread is started.
+    public static func take() -> Inheritance {
+        let words = Words(processID: getpid(), parentID: getppid()) { getenv($0).map { String(cString: $0) } }
+        for name in variables { unsetenv(name) }
+        let sockets = words.names.enumerated().map { offset, name in socket(firstDescriptor + Int32(offset), named: name) }
+        return Inheritance(sockets: sockets, predecessor: words.predecessorLine.map(Predecessor.init))
+    }
+
+    private static func socket(_ descriptor: Int32, named name: String) -> InheritedSocket {
+        _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+        let flags = fcntl(descriptor, F_GETFL)
+        if flags >= 0 { _ = fcntl(descriptor, F_SETFL, flags | O_NONBLOCK) }
+        let listens = option(SO_ACCEPTCONN, of: descriptor) == 1 && option(SO_TYPE, of: descriptor) == Int32(SOCK_STREAM.rawValue)
+        return InheritedSocket(descriptor: descriptor, name: name, address: listens ? SocketAddress(boundTo: descriptor) : nil)
+    }
+
+    private static func option(_ name: Int32, of descriptor: Int32) -> Int32? {
+        var value: Int32 = 0
+        var length = socklen_t(MemoryLayout<Int32>.size)
+        return getsockopt(descriptor, SOL_SOCKET, name, &value, &length) == 0 ? value : nil
+    }
+
+    /// What the environment says.
+    struct Words: Equatable {
+        /// A name for each socket, from the first descriptor on.
+        var names: [String] = []
+        /// The descriptor of the line to the predecessor.
+        var predecessorLine: Int32?
+
+        init(processID: Int32, parentID: Int32, environment: (String) -> String?) {
+            // Written as PROCESS:DESCRIPTOR. Somebody else's children inherit the words, and are not meant.
+            let predecessor = (environment(Inheritance.predecessorVariable) ?? "").split(separator: ":").map { Int32($0) }
+            if predecessor.count == 2, predecessor[0] == parentID, let line = predecessor[1], line >= Inheritance.firstDescriptor {
+                predecessorLine = line
+            }
+            // A predecessor cannot know the number of a process that it has yet to start; it names itself instead.
+            guard predecessorLine != nil || environment("LISTEN_PID").flatMap({ Int32($0) }) == processID else { return }
+            let count = environment("LISTEN_FDS").flatMap { Int($0) } ?? 0
+            let given = (environment("LISTEN_FDNAMES") ?? "").split(separator: ":", omittingEmptySubsequences: false).map(String.init)
+            names = (0..<max(0, min(count, Inheritance.socketLimit))).map { $0 < given.count ? given[$0] : "" }
+        }
+    }
+}
+
+/// The process that started this one to be succeeded by it.
+public struct Predecessor: Sendable {
+    static let readyWord: UInt8 = UInt8(ascii: "R")
+    private static let patienceMilliseconds: Int32 = 10_000
+    private let line: Int32
+
+    init(line: Int32) {
+        self.line = line
+        _ = fcntl(line, F_SETFD, FD_CLOEXEC)
+    }
+
+    /// Tells it that this process serves, and waits until it has told the service manager who does from now on: the manager
+    /// would not listen to this process before.
+    public func takeOver() {
+        var word = Predecessor.readyWord
+        guard send(line, &word, 1, Int32(MSG_NOSIGNAL)) == 1 else { return _ = close(line) }
+        var events = pollfd(fd: line, events: Int16(POLLIN), revents: 0)
+        while poll(&events, 1, Predecessor.patienceMilliseconds) < 0, errno == EINTR {}
+        close(line)
+    }
+}

@@ -1,0 +1,129 @@
+// A new process of the program, as it stands on the disk now, that takes over from this one: it gets the listening
+// sockets themselves, so that no connection that waits in a backlog is lost, and says when it serves.
+// Invariant: nothing but these sockets, the line and the standard streams is open in the new process.
+
+import CLinux
+import Glibc
+
+/// A process that was started to take over.
+public final class Successor {
+    /// How far it has come.
+    public enum Progress: Equatable {
+        /// It has said nothing yet.
+        case starting
+        /// It serves.
+        case ready
+        /// It has ended without serving; how, in a few words.
+        case failed(String)
+    }
+
+    /// Its number.
+    public let processID: Int32
+    private var line: Int32
+
+    /// Starts the program at the path, with the arguments and in the environment of this process, and hands it the sockets.
+    public init(listening sockets: [Int32], manager: ServiceManager) throws(SystemError) {
+        var ends: [Int32] = [-1, -1]
+        guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0, &ends) == 0 else { throw .last }
+        let words = [
+            "LISTEN_FDS=\(sockets.count)",
+            "\(Inheritance.predecessorVariable)=\(getpid()):\(Inheritance.firstDescriptor + Int32(sockets.count))",
+        ]
+        defer { close(ends[1]) }
+        do {
+            processID = try Successor.spawn(handing: sockets + [ends[1]], environment: words + manager.environment)
+        } catch {
+            close(ends[0])
+            throw error
+        }
+        line = ends[0]
+    }
+
+    deinit { letGo() }
+
+    /// Looks how far it has come, without waiting.
+    public func progress() -> Progress {
+        var word: UInt8 = 0
+        let count = recv(line, &word, 1, Int32(MSG_DONTWAIT))
+        if count == 1, word == Predecessor.readyWord { return .ready }
+        if count < 0, errno == EAGAIN || errno == EINTR { return .starting }
+        var status: Int32 = 0
+        // It may have closed the line and live on; nobody would wait for it then.
+        kill(processID, SIGKILL)
+        while waitpid(processID, &status, 0) < 0, errno == EINTR {}
+        return .failed(Successor.describe(status))
+    }
+
+    /// Ends it, because it is waited for no longer.
+    public func end() {
+        kill(processID, SIGKILL)
+        var status: Int32 = 0
+        while waitpid(processID, &status, 0) < 0, errno == EINTR {}
+        letGo()
+    }
+
+    /// Lets it go on by itself: it learns that all is said.
+    public func letGo() {
+        if line >= 0 { close(line) }
+        line = -1
+    }
+
+    static func describe(_ status: Int32) -> String {
+        let signal = status & 0x7F
+        return signal == 0 ? "ended with status \(status >> 8 & 0xFF)" : "was ended by signal \(signal)"
+    }
+
+    /// Starts the program with these descriptors as its first ones behind the standard streams.
+    private static func spawn(handing descriptors: [Int32], environment: [String]) throws(SystemError) -> Int32 {
+        var actions = posix_spawn_file_actions_t()
+        var attributes = posix_spawnattr_t()
+        posix_spawn_file_actions_init(&actions)
+        posix_spawnattr_init(&attributes)
+        defer {
+            posix_spawn_file_actions_destroy(&actions)
+            posix_spawnattr_destroy(&attributes)
+        }
+        // The operator's signals are blocked here and SIGPIPE is ignored; both would be inherited.
+        var none = sigset_t()
+        var pipe = sigset_t()
+        sigemptyset(&none)
+        sigemptyset(&pipe)
+        sigaddset(&pipe, SIGPIPE)
+        posix_spawnattr_setsigmask(&attributes, &none)
+        posix_spawnattr_setsigdefault(&attributes, &pipe)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
+        // What is handed over is copied out of the way first: the new numbers may be those of others that are handed over too.
+        let end = Inheritance.firstDescriptor + Int32(descriptors.count)
+        var copies: [Int32] = []
+        defer { for copy in copies { close(copy) } }
+        for descriptor in descriptors {
+            let copy = fcntl(descriptor, F_DUPFD_CLOEXEC, end)
+            guard copy >= 0 else { throw .last }
+            copies.append(copy)
+        }
+        for (offset, copy) in copies.enumerated() {
+            posix_spawn_file_actions_adddup2(&actions, copy, Inheritance.firstDescriptor + Int32(offset))
+        }
+        var variables = inheritedVariables().map { strdup($0) } + environment.map { strdup($0) } + [nil]
+        defer { for variable in variables { free(variable) } }
+        var processID = pid_t()
+        // By the name that this process was started by: a link that leads to another version by now leads there.
+        let arguments = CommandLine.unsafeArgv
+        guard let program = arguments[0] else { throw SystemError(ENOENT) }
+        let outcome = posix_spawnp(&processID, program, &actions, &attributes, arguments, &variables)
+        guard outcome == 0 else { throw SystemError(outcome) }
+        return processID
+    }
+
+    /// The environment of this process, but for what is said anew to each process.
+    private static func inheritedVariables() -> [UnsafeMutablePointer<CChar>] {
+        let own = (Inheritance.variables + ServiceManager.variables).map { $0 + "=" }
+        var found: [UnsafeMutablePointer<CChar>] = []
+        guard var next = current_environment() else { return [] }
+        while let variable = next.pointee {
+            if !own.contains(where: { strncmp(variable, $0, $0.utf8.count) == 0 }) { found.append(variable) }
+            next += 1
+        }
+        return found
+    }
+}

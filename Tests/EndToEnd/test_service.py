@@ -1,0 +1,255 @@
+"""Heartwire under a service manager: what it says (sd_notify), the sockets that it is given, and its unit file."""
+
+import ctypes
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+
+from support.client import get
+from support.heartwire import Heartwire, configuration
+from support.paths import REPOSITORY, binary
+from support.ports import reserve_port
+from support.service_manager import ServiceManager
+
+
+def answer(connection, request):
+    connection.respond(200, b"hello")
+
+
+@pytest.fixture
+def manager():
+    manager = ServiceManager()
+    yield manager
+    manager.close()
+
+
+# What the manager is told
+
+
+@pytest.mark.parametrize("is_abstract", [True, False])
+def test_the_manager_hears_when_it_listens_and_when_it_ends(stage, tmp_path, is_abstract):
+    manager = ServiceManager(None if is_abstract else tmp_path)
+    proxy = stage.heartwire(stage.origin(answer), environment=manager.environment)
+    _, process, words = manager.wait_for("READY", "1")
+    assert process == proxy.process.pid
+    assert words["STATUS"] == f"Listening on http://127.0.0.1:{proxy.port}"
+    assert proxy.stop() == 0
+    manager.wait_for("STOPPING", "1")
+    assert [next(iter(words)) for _, _, words in manager.messages] == ["READY", "STOPPING"]
+    manager.close()
+
+
+def test_it_is_ready_only_when_it_listens(stage, manager):
+    port = reserve_port()
+    with socket.create_server(("127.0.0.1", port)):
+        proxy = stage.heartwire("127.0.0.1:1", port=port, environment=manager.environment)
+        assert proxy.wait() == 69
+    assert not manager.all("READY")
+
+
+def test_a_reload_is_announced_with_its_moment_and_its_end(stage, manager):
+    proxy = stage.heartwire(stage.origin(answer), environment=manager.environment)
+    manager.wait_for("READY", "1")
+    before = time.monotonic_ns() // 1000
+    proxy.send_signal(signal.SIGHUP)
+    _, _, words = manager.wait_for("RELOADING", "1")
+    assert before <= int(words["MONOTONIC_USEC"]) <= time.monotonic_ns() // 1000
+    manager.wait_for("READY", "1", count=2)
+
+
+# The watchdog
+
+
+class Tracer:
+    """Stops one thread of a process, as a loop that hangs would; needs the right to trace it."""
+
+    SEIZE, INTERRUPT, DETACH = 0x4206, 0x4207, 17
+
+    def __init__(self):
+        self.library = ctypes.CDLL(None, use_errno=True)
+
+    def call(self, request, thread) -> bool:
+        return self.library.ptrace(request, thread, None, None) == 0
+
+
+def threads_named(process, prefix) -> list:
+    folders = pathlib.Path(f"/proc/{process}/task").iterdir()
+    return [int(folder.name) for folder in folders if (folder / "comm").read_text().startswith(prefix)]
+
+
+def test_the_watchdog_is_fed_while_every_worker_turns_and_not_when_one_stands(stage, manager):
+    proxy = stage.heartwire(stage.origin(answer), workers=2, environment={**manager.environment, "WATCHDOG_USEC": "400000"})
+    manager.wait_for("WATCHDOG", "1", count=8, timeout=5)
+    times = [moment for moment, _, _ in manager.all("WATCHDOG")]
+    # A sign came when half of the manager's patience was over at the latest, busy machine or not.
+    assert max(later - earlier for earlier, later in zip(times, times[1:])) < 0.4
+    tracer = Tracer()
+    thread = threads_named(proxy.process.pid, "worker-1")[0]
+    if not tracer.call(Tracer.SEIZE, thread):
+        pytest.skip(f"a thread cannot be stopped here: ptrace says {os.strerror(ctypes.get_errno())}")
+    assert tracer.call(Tracer.INTERRUPT, thread)
+    os.waitpid(thread, 0x40000000)
+    # One sign may have been on its way.
+    time.sleep(0.3)
+    count = len(manager.all("WATCHDOG"))
+    time.sleep(1.2)
+    assert len(manager.all("WATCHDOG")) == count, "the watchdog is fed while a worker stands"
+    assert tracer.call(Tracer.DETACH, thread)
+    manager.wait_for("WATCHDOG", "1", count=count + 3, timeout=5)
+
+
+def test_a_watchdog_that_is_meant_for_another_process_is_not_fed(stage, manager):
+    stage.heartwire(
+        stage.origin(answer), environment={**manager.environment, "WATCHDOG_USEC": "100000", "WATCHDOG_PID": "1"})
+    manager.wait_for("READY", "1")
+    time.sleep(0.5)
+    assert not manager.all("WATCHDOG")
+
+
+# Sockets that it is given
+
+
+def listening(address, port, share=False):
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    made = socket.socket(family)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if share:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    made.bind((address, port))
+    made.listen(100)
+    return made
+
+
+def start_with(stage, sockets, text, port, names="", process="$$"):
+    """Starts the proxy as systemd would: the sockets from descriptor 3 on, and the environment that tells of them.
+
+    A shell puts them there and becomes the proxy, so that LISTEN_PID is right.
+    """
+    folder = stage.new_folder()
+    (folder / "heartwire.conf").write_text(text(folder))
+    copies = [os.dup(made.fileno()) for made in sockets]
+    # High numbers first, so that no copy is overwritten before it is put in its place.
+    high = [os.dup2(copy, 200 + place) for place, copy in enumerate(copies)]
+    places = " ".join(f"{3 + place}<&{copy}-" for place, copy in enumerate(high))
+    script = f"export LISTEN_PID={process} LISTEN_FDS={len(high)} LISTEN_FDNAMES={names}; exec \"$@\" {places}"
+    try:
+        proxy = Heartwire(
+            folder, ["run", "--config", folder / "heartwire.conf"], port, prefix=["bash", "-c", script, "bash"],
+            pass_fds=high)
+    finally:
+        for descriptor in copies + high:
+            os.close(descriptor)
+    stage.proxies.append(proxy)
+    return proxy
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_an_inherited_socket_is_accepted_from_and_its_backlog_answered(stage, workers):
+    origin, port = stage.origin(answer), reserve_port()
+    inherited = listening("127.0.0.1", port)
+    early = socket.create_connection(("127.0.0.1", port))
+    early.sendall(b"GET /early HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    proxy = start_with(
+        stage, [inherited], lambda folder: configuration(port, folder, [origin.address], workers=workers), port, names="web")
+    inherited.close()
+    early.settimeout(5)
+    assert early.recv(65536).startswith(b"HTTP/1.1 200"), "the connection that waited before the start was not answered"
+    for number in range(40):
+        assert get(port, f"/{number}").body == b"hello"
+    workers_seen = {record["stream"].split("-")[0] for record in proxy.access_log.records()}
+    print(f"{workers} workers, of which {len(workers_seen)} served from one socket")
+    assert "inherited" not in proxy.stderr()
+    # Nobody else can have the address, and nothing was opened beside the inherited socket.
+    sockets = subprocess.run(["ss", "-Hltn", f"sport = :{port}"], capture_output=True, text=True).stdout.splitlines()
+    assert len(sockets) == 1, sockets
+
+
+def test_inherited_sockets_are_matched_by_address_and_the_others_are_named_and_closed(stage):
+    origin, port, foreign = stage.origin(answer), reserve_port(), reserve_port()
+    datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    datagrams.bind(("127.0.0.1", 0))
+    sockets = [listening("127.0.0.1", foreign), datagrams, listening("127.0.0.1", port)]
+    proxy = start_with(
+        stage, sockets, lambda folder: configuration(port, folder, [origin.address]), port, names="stray:talk:web")
+    for made in sockets:
+        made.close()
+    assert get(port).body == b"hello"
+    assert f"no 'listen' fits the inherited socket ('stray') on 127.0.0.1:{foreign}; it was closed" in proxy.stderr()
+    assert "inherited descriptor 4 ('talk') is no listening TCP socket; it was closed" in proxy.stderr()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", foreign))
+
+
+def test_a_listener_without_an_inherited_socket_gets_its_own(stage):
+    origin, port, second = stage.origin(answer), reserve_port(), reserve_port()
+    inherited = listening("127.0.0.1", port)
+    start_with(
+        stage, [inherited],
+        lambda folder: configuration(port, folder, [origin.address], top=f"listen 127.0.0.1:{second}"), port)
+    inherited.close()
+    assert get(port).body == b"hello" and get(second).body == b"hello"
+
+
+def test_sockets_that_were_meant_for_another_process_are_left_alone(stage):
+    origin, port, other = stage.origin(answer), reserve_port(), reserve_port()
+    inherited = listening("127.0.0.1", other)
+    proxy = start_with(stage, [inherited], lambda folder: configuration(port, folder, [origin.address]), port, process="1")
+    assert get(port).body == b"hello"
+    assert "inherited" not in proxy.stderr()
+    inherited.close()
+
+
+def test_it_works_under_systemds_own_socket_activation(stage):
+    program = shutil.which("systemd-socket-activate")
+    if not program:
+        pytest.skip("systemd-socket-activate is not installed")
+    origin, port = stage.origin(answer), reserve_port()
+    proxy = stage.heartwire(
+        origin, port=port, workers=2, prefix=[program, "-l", f"127.0.0.1:{port}", "--fdname=web"])
+    assert get(port).body == b"hello"
+    assert "inherited" not in proxy.stderr() and "cannot listen" not in proxy.stderr()
+
+
+# The unit file
+
+
+def unit(tmp_path) -> pathlib.Path:
+    text = (REPOSITORY / "conf" / "heartwire.service").read_text()
+    assert "ExecStart=/usr/local/bin/heartwire run" in text
+    path = tmp_path / "heartwire.service"
+    path.write_text(text.replace("/usr/local/bin/heartwire", str(binary())).replace("User=heartwire", "User=root"))
+    return path
+
+
+def systemd_analyze(*arguments) -> subprocess.CompletedProcess:
+    program = shutil.which("systemd-analyze")
+    if not program:
+        pytest.skip("systemd-analyze is not installed, so that the unit file is NOT verified")
+    return subprocess.run([program, *map(str, arguments)], capture_output=True, text=True, timeout=60)
+
+
+def test_systemd_finds_nothing_wrong_with_the_unit_file(tmp_path):
+    result = systemd_analyze("verify", "--man=no", unit(tmp_path))
+    assert (result.returncode, result.stdout + result.stderr) == (0, "")
+
+
+def test_systemd_notices_what_is_wrong_with_a_unit_file(tmp_path):
+    path = unit(tmp_path)
+    path.write_text(path.read_text().replace("Type=notify", "Type=notfy"))
+    assert "notfy" in systemd_analyze("verify", "--man=no", path).stderr
+
+
+def test_systemd_finds_the_unit_hardened(tmp_path):
+    text = unit(tmp_path).read_text().replace("User=root", "User=heartwire")
+    path = tmp_path / "heartwire.service"
+    path.write_text(text)
+    # In tenths: 10 is nothing allowed, 100 everything.
+    result = systemd_analyze("security", "--offline=true", "--no-pager", "--threshold=20", path)
+    print(result.stdout.splitlines()[-1])
+    assert result.returncode == 0, result.stdout

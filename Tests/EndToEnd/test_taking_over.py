@@ -1,0 +1,263 @@
+"""SIGUSR2: a new process takes over the listening sockets, and nobody is refused, reset or forgotten."""
+
+import ctypes
+import os
+import pathlib
+import re
+import shutil
+import signal
+import time
+
+import pytest
+
+from support.client import Client, get
+from support.paths import binary
+from support.service_manager import ServiceManager
+from support.storm import Storm
+
+
+def handler(connection, request):
+    """Ordinary answers, and streams of numbered events."""
+    if not request.target.startswith(b"/stream"):
+        return connection.respond(200, b"whole")
+    connection.start_stream()
+    number = 0
+    while True:
+        connection.chunk(b"id: %d\ndata: event %d\n\n" % (number, number))
+        number += 1
+        time.sleep(0.05)
+
+
+@pytest.fixture(autouse=True)
+def orphans():
+    """New processes are children of old ones; when those end they become ours, so that their ends can be seen."""
+    ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
+    left = []
+    yield left
+    ctypes.CDLL(None).prctl(36, 0, 0, 0, 0)
+    for process in left:
+        os.kill(process, signal.SIGKILL)
+        os.waitpid(process, 0)
+
+
+def successor(proxy, orphans, count=1) -> int:
+    """The number of the process that took over."""
+    said = proxy.wait_for_words("has taken over", count)
+    process = int(re.findall(r"process (\d+) has taken over", said)[-1])
+    orphans.append(process)
+    return process
+
+
+def end(process, orphans, number=signal.SIGTERM):
+    """Ends a successor in order."""
+    os.kill(process, number)
+    orphans.remove(process)
+    deadline = time.monotonic() + 15
+    while (outcome := os.waitpid(process, os.WNOHANG))[0] == 0:
+        assert time.monotonic() < deadline, f"process {process} did not end within 15 s of a signal"
+        time.sleep(0.02)
+    assert outcome[1] == 0, f"process {process} ended with {outcome[1]}"
+
+
+def wait_until_gone(process, orphans):
+    """A successor that was succeeded in its turn ends by itself."""
+    orphans.remove(process)
+    deadline = time.monotonic() + 15
+    while (outcome := os.waitpid(process, os.WNOHANG))[0] == 0:
+        assert time.monotonic() < deadline, f"process {process} did not end within 15 s of being succeeded"
+        time.sleep(0.02)
+    assert outcome[1] == 0, f"process {process} ended with {outcome[1]}"
+
+
+def children(process) -> list:
+    tasks = pathlib.Path(f"/proc/{process}/task").iterdir()
+    return [int(child) for task in tasks for child in (task / "children").read_text().split()]
+
+
+def put(source, target):
+    """A new binary at the old path, as a package manager puts it there: under another name first, then renamed."""
+    fresh = target.with_name("fresh")
+    shutil.copy2(source, fresh)
+    fresh.rename(target)
+    return target.stat().st_ino
+
+
+def test_an_upgrade_refuses_nobody_and_running_streams_go_on(stage, tmp_path, orphans):
+    program = tmp_path / "heartwire"
+    put(binary(), program)
+    proxy = stage.heartwire(stage.origin(handler), workers=2, program=program, drain="2s", grace="5s", heartbeat="15s")
+    clients = [Client(proxy.port) for _ in range(8)]
+    streams = [client.open_stream(f"/stream/{place}")[1] for place, client in enumerate(clients)]
+    with Storm(proxy.port, wanted=b"whole") as storm:
+        storm.wait_for(300)
+        inode = put(binary(), program)
+        proxy.send_signal(signal.SIGUSR2)
+        first = successor(proxy, orphans)
+        assert os.stat(f"/proc/{first}/exe").st_ino == inode, "not the binary that lies at the path now was started"
+        taken_over = time.monotonic()
+        storm.wait_for(300)
+        # Whoever streams has been served by the old process all the while, and is told when to come back.
+        for body in streams:
+            body.read_to_end(10)
+            assert body.complete and re.search(rb"\n\nretry: \d+\n\n\Z", bytes(body.data))
+            numbers = [int(number) for number in re.findall(rb"data: event (\d+)\n", bytes(body.data))]
+            assert numbers == list(range(len(numbers)))
+        last = max(body.pieces[-1][0] for body in streams) - taken_over
+        assert last > 0.5, "the streams did not go on for a while"
+        assert proxy.wait() == 0
+        # And again, the other way round: the successor is succeeded in its turn.
+        os.kill(first, signal.SIGUSR2)
+        second = successor(proxy, orphans, count=2)
+        wait_until_gone(first, orphans)
+        storm.wait_for(300)
+    storm.check()
+    for client in clients:
+        client.close()
+    print(f"{storm.seconds:.2f} s, streams for {last:.2f} s: {storm.answers} connections, {storm.answers / storm.seconds:.0f} a second, through two upgrades: none refused or cut")
+    assert storm.answers / storm.seconds > 100
+    end(second, orphans)
+    records = proxy.access_log.records()
+    assert sum(record["path"] == "/storm" for record in records) == storm.answers, "lines of the logs are missing"
+    endings = [record for record in proxy.stream_log.records() if record["event"] == "stream_end"]
+    assert sorted(record["path"] for record in endings) == [f"/stream/{place}" for place in range(8)]
+    assert {record["cause"] for record in endings} == {"drained"}
+
+
+@pytest.mark.parametrize("before, after", [(4, 1), (1, 4), (3, 2)])
+def test_every_socket_is_accepted_from_also_by_another_number_of_workers(stage, orphans, before, after):
+    proxy = stage.heartwire(stage.origin(handler), workers=before)
+    path = proxy.folder / "heartwire.conf"
+    with Storm(proxy.port) as storm:
+        storm.wait_for(100)
+        path.write_text(path.read_text().replace(f"workers {before}\n", f"workers {after}\n"))
+        proxy.send_signal(signal.SIGUSR2)
+        process = successor(proxy, orphans)
+        assert proxy.wait() == 0
+        storm.wait_for(400)
+    storm.check()
+    end(process, orphans)
+
+
+def test_a_client_that_has_just_connected_is_still_answered_by_the_old_process(stage, orphans):
+    proxy = stage.heartwire(stage.origin(handler), grace="5s")
+    with Client(proxy.port) as silent, Client(proxy.port) as half:
+        half.send(b"GET /half HTTP/1.1\r\nHost: a")
+        get(proxy.port)
+        proxy.send_signal(signal.SIGUSR2)
+        process = successor(proxy, orphans)
+        time.sleep(1.5)
+        silent.get("/silent")
+        half.send(b"\r\n\r\n")
+        for client in (silent, half):
+            response = client.read_response()
+            assert response.body == b"whole" and b"close" in response.tokens("connection")
+            client.wait_for_end()
+    assert proxy.wait() == 0
+    end(process, orphans)
+
+
+@pytest.mark.parametrize("harm, words", [
+    ("not a program", "no new process can be started: Exec format error"),
+    ("bad configuration", "ended with status 78 before it served"),
+    ("gone", "no new process can be started: No such file or directory (ENOENT)"),
+    ("crash", "was ended by signal 9 before it served"),
+])
+def test_a_new_process_that_cannot_serve_changes_nothing(stage, tmp_path, orphans, harm, words):
+    program = tmp_path / "heartwire"
+    put(binary(), program)
+    proxy = stage.heartwire(stage.origin(handler), program=program)
+    with Client(proxy.port) as client:
+        _, body = client.open_stream("/stream")
+        body.wait_for(b"event 1\n")
+        if harm == "bad configuration":
+            (proxy.folder / "heartwire.conf").write_text("listen nowhere\n")
+        elif harm == "gone":
+            program.unlink()
+        else:
+            text = {"not a program": "\x7fELF nonsense", "crash": "#!/bin/sh\nkill -9 $$\n"}[harm]
+            (tmp_path / "harm").write_text(text)
+            (tmp_path / "harm").chmod(0o755)
+            put(tmp_path / "harm", program)
+        proxy.send_signal(signal.SIGUSR2)
+        said = proxy.wait_for_words("this one goes on")
+        assert words in said
+        assert children(proxy.process.pid) == [], "a zombie is left"
+        if harm == "bad configuration":
+            assert "heartwire.conf:1:" in said
+        seen = len(body.data)
+        body.wait_for(lambda data: len(data) > seen + 100)
+        assert get(proxy.port).body == b"whole"
+        # It can be tried again.
+        if harm == "crash":
+            put(binary(), program)
+            proxy.send_signal(signal.SIGUSR2)
+            process = successor(proxy, orphans)
+            client.close()
+            assert proxy.wait() == 0
+            end(process, orphans)
+
+
+def test_a_new_process_that_says_nothing_is_given_up_and_leaves_no_zombie(stage, tmp_path, orphans):
+    program = tmp_path / "heartwire"
+    put(binary(), program)
+    proxy = stage.heartwire(stage.origin(handler), program=program)
+    (tmp_path / "silent").write_text("#!/bin/sh\nexec sleep 1000\n")
+    (tmp_path / "silent").chmod(0o755)
+    put(tmp_path / "silent", program)
+    proxy.send_signal(signal.SIGUSR2)
+    said = proxy.wait_for_words("is to take over")
+    child = int(re.search(r"process (\d+) is to take over", said)[1])
+    proxy.send_signal(signal.SIGUSR2)
+    proxy.wait_for_words("is being started already")
+    assert get(proxy.port).body == b"whole"
+    # The end of the old process is the end of the attempt.
+    assert proxy.stop() == 0
+    assert not pathlib.Path(f"/proc/{child}").exists()
+
+
+def test_the_manager_hears_of_the_new_process_from_the_old_one(stage, orphans):
+    manager = ServiceManager()
+    proxy = stage.heartwire(
+        stage.origin(handler), environment={**manager.environment, "WATCHDOG_USEC": "400000"}, grace="2s")
+    old = proxy.process.pid
+    manager.wait_for("WATCHDOG", "1")
+    proxy.send_signal(signal.SIGUSR2)
+    new = successor(proxy, orphans)
+    _, sender, words = manager.wait_for("MAINPID")
+    assert sender == old and words == {"MAINPID": str(new)}
+    manager.wait_for("READY", "1", count=2)
+    assert proxy.wait() == 0
+    manager.wait_for("WATCHDOG", "1", count=len(manager.all("WATCHDOG")) + 4)
+    handed_over = next(place for place, message in enumerate(manager.messages) if "MAINPID" in message[2])
+    # Before that nobody would believe the new process, and after it the old one has nothing more to say.
+    assert {process for _, process, _ in manager.messages[:handed_over + 1]} == {old}
+    assert {process for _, process, _ in manager.messages[handed_over + 1:]} == {new}
+    end(new, orphans)
+    assert manager.wait_for("STOPPING", "1")[1] == new
+    manager.close()
+
+
+def test_nothing_but_the_sockets_is_handed_on(stage, orphans):
+    proxy = stage.heartwire(stage.origin(handler), workers=2)
+    with Client(proxy.port) as client:
+        client.get("/kept")
+        client.read_response()
+        proxy.send_signal(signal.SIGUSR2)
+        process = successor(proxy, orphans)
+        assert proxy.wait() == 0
+    kinds = {}
+    for name in os.listdir(f"/proc/{process}/fd"):
+        target = os.readlink(f"/proc/{process}/fd/{name}")
+        kinds.setdefault(re.sub(r"\d+", "N", target.split("/")[-1]), []).append(name)
+    # Two workers, each with an epoll, a waker and its listening socket, which the proxy itself holds too.
+    assert {kind: len(found) for kind, found in kinds.items() if "N" in kind or "anon" in kind} == {
+        "socket:[N]": 4, "anon_inode:[eventpoll]": 2, "anon_inode:[eventfd]": 2}, kinds
+    names = [entry.split(b"=")[0] for entry in pathlib.Path(f"/proc/{process}/environ").read_bytes().split(b"\0")]
+    assert len(names) == len(set(names)) and b"LISTEN_PID" not in names and b"NOTIFY_SOCKET" not in names
+    # The mask of a worker: the main thread, which waits for the signals, shows none while it does.
+    tasks = pathlib.Path(f"/proc/{process}/task").iterdir()
+    worker = next(task for task in tasks if (task / "comm").read_text().startswith("worker-0"))
+    blocked = int(re.search(r"SigBlk:\s+(\w+)", (worker / "status").read_text())[1], 16)
+    assert blocked == sum(1 << (number - 1) for number in (
+        signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP))
+    end(process, orphans)

@@ -1,0 +1,132 @@
+// What a process is given at its start, and how listening sockets change hands. The rest of it, with real processes, is
+// in EndToEnd/test_service.py and test_taking_over.py.
+
+import Testing
+
+@testable import Reactor
+
+@Suite("Handing over")
+struct HandingOverTests {
+    private func words(_ environment: [String: String], process: Int32 = 100, parent: Int32 = 50) -> Inheritance.Words {
+        Inheritance.Words(processID: process, parentID: parent) { environment[$0] }
+    }
+
+    @Test("sockets are taken that are meant for this process, with the names that they have")
+    func activation() {
+        #expect(words(["LISTEN_PID": "100", "LISTEN_FDS": "2", "LISTEN_FDNAMES": "web:admin"]).names == ["web", "admin"])
+        #expect(words(["LISTEN_PID": "100", "LISTEN_FDS": "3", "LISTEN_FDNAMES": "web"]).names == ["web", "", ""])
+        #expect(words(["LISTEN_PID": "100", "LISTEN_FDS": "1"]).names == [""])
+    }
+
+    @Test("words for another process, and words without sense, give nothing", arguments: [
+        ["LISTEN_PID": "101", "LISTEN_FDS": "2"], ["LISTEN_FDS": "2"], ["LISTEN_PID": "100"], ["LISTEN_PID": "100", "LISTEN_FDS": "-1"],
+        ["LISTEN_PID": "100", "LISTEN_FDS": "two"], ["LISTEN_PID": "", "LISTEN_FDS": "2"], [:],
+        ["HEARTWIRE_PREDECESSOR": "51:3", "LISTEN_FDS": "2"], ["HEARTWIRE_PREDECESSOR": "50", "LISTEN_FDS": "2"],
+        ["HEARTWIRE_PREDECESSOR": "50:x", "LISTEN_FDS": "2"], ["HEARTWIRE_PREDECESSOR": "50:2", "LISTEN_FDS": "2"],
+    ])
+    func nothing(environment: [String: String]) {
+        #expect(words(environment).names.isEmpty && words(environment).predecessorLine == nil)
+    }
+
+    @Test("a predecessor is believed when it is the parent")
+    func predecessor() {
+        let found = words(["HEARTWIRE_PREDECESSOR": "50:5", "LISTEN_FDS": "2"])
+        #expect(found.names.count == 2 && found.predecessorLine == 5)
+    }
+
+    @Test("a number of sockets beyond all sense is bounded")
+    func bound() { #expect(words(["LISTEN_PID": "100", "LISTEN_FDS": "99999999999"]).names.count == 8_192) }
+
+    @Test("a service manager is one with a usable address, and its watchdog is ours only if it says so")
+    func manager() {
+        func manager(_ environment: [String: String]) -> ServiceManager { ServiceManager { environment[$0] } }
+        #expect(manager(["NOTIFY_SOCKET": "/run/n", "WATCHDOG_USEC": "5"]).environment == ["NOTIFY_SOCKET=/run/n", "WATCHDOG_USEC=5"])
+        #expect(manager(["NOTIFY_SOCKET": "@n"]).environment == ["NOTIFY_SOCKET=@n"])
+        for name in ["", "@", "/", "run/n", "vsock:2:3", "/" + String(repeating: "n", count: 108)] {
+            #expect(manager(["NOTIFY_SOCKET": name]).environment == [])
+        }
+        #expect(manager(["WATCHDOG_USEC": "5", "WATCHDOG_PID": "1"]).watchdogMicroseconds == nil)
+        #expect(manager(["WATCHDOG_USEC": "0"]).watchdogMicroseconds == nil)
+        #expect(manager(["NOTIFY_SOCKET": "/nobody/there"]).notify("READY=1") != nil)
+        #expect(ServiceManager().notify("READY=1") == nil)
+    }
+
+    @Test("how a process ended is told in words")
+    func endings() {
+        #expect(Successor.describe(78 << 8) == "ended with status 78")
+        #expect(Successor.describe(9) == "was ended by signal 9")
+    }
+
+    @Test("an acceptor that closes takes what waits first, and is not told of what comes later to others who hold the socket")
+    func backlog() throws {
+        let kernel = LinuxKernel()
+        let worker = try Worker(number: 0, kernel: kernel)
+        let socket = try kernel.listen(SocketAddress(numeric: "127.0.0.1", port: 0)!, sharingPort: true)
+        let address = try #require(kernel.localAddress(of: socket))
+        defer { kernel.close(socket, abortively: false) }
+        var accepted: [Int32] = []
+        let acceptor = try Acceptor(
+            worker: worker, descriptor: try kernel.duplicate(socket), accepted: { accepted.append($0.descriptor) }, exhausted: { _ in })
+        let clients = try (0..<100).map { _ in try kernel.connect(to: address).descriptor }
+        #expect(accepted.isEmpty)
+        acceptor.close()
+        #expect(accepted.count == clients.count)
+        let late = try kernel.connect(to: address).descriptor
+        worker.mailbox.post { _ in }
+        worker.turn()
+        #expect(accepted.count == clients.count && worker.endpointCount == 0)
+        #expect(try kernel.accept(socket) != nil, "the socket itself lives on")
+        for descriptor in accepted + clients + [late] { kernel.close(descriptor, abortively: false) }
+    }
+
+    @Test("an acceptor that met the limit of descriptors rests, and goes on")
+    func exhaustion() throws {
+        final class ShortKernel: ForwardingKernel, @unchecked Sendable {
+            var refusals = 1
+            override func accept(_ descriptor: Int32) throws(SystemError) -> AcceptedConnection? {
+                refusals -= 1
+                if refusals >= 0 { throw .tooManyFiles }
+                return try super.accept(descriptor)
+            }
+        }
+        let kernel = ShortKernel()
+        let worker = try Worker(number: 0, kernel: kernel)
+        let socket = try kernel.listen(SocketAddress(numeric: "127.0.0.1", port: 0)!, sharingPort: true)
+        let address = try #require(kernel.localAddress(of: socket))
+        var accepted: [Int32] = []
+        var complaints = 0
+        let acceptor = try Acceptor(
+            worker: worker, descriptor: socket, accepted: { accepted.append($0.descriptor) }, exhausted: { _ in complaints += 1 })
+        let client = try kernel.connect(to: address).descriptor
+        let end = kernel.monotonicMilliseconds() + 5_000
+        while accepted.isEmpty, kernel.monotonicMilliseconds() < end { worker.turn() }
+        #expect(complaints == 1 && accepted.count == 1)
+        acceptor.close()
+        for descriptor in accepted + [client] { kernel.close(descriptor, abortively: false) }
+    }
+}
+
+/// The real world behind a class that a test can override in one place.
+private class ForwardingKernel: Kernel, @unchecked Sendable {
+    private let world = LinuxKernel()
+
+    override func monotonicMilliseconds() -> Int64 { world.monotonicMilliseconds() }
+    override func listen(_ address: SocketAddress, sharingPort: Bool) throws(SystemError) -> Int32 {
+        try world.listen(address, sharingPort: sharingPort)
+    }
+    override func localAddress(of descriptor: Int32) -> SocketAddress? { world.localAddress(of: descriptor) }
+    override func accept(_ descriptor: Int32) throws(SystemError) -> AcceptedConnection? { try world.accept(descriptor) }
+    override func connect(to address: SocketAddress) throws(SystemError) -> Connection { try world.connect(to: address) }
+    override func close(_ descriptor: Int32, abortively: Bool) { world.close(descriptor, abortively: abortively) }
+    override func makePoller() throws(SystemError) -> Int32 { try world.makePoller() }
+    override func watch(_ descriptor: Int32, for interest: Readiness, token: UInt64, poller: Int32) throws(SystemError) {
+        try world.watch(descriptor, for: interest, token: token, poller: poller)
+    }
+    override func unwatch(_ descriptor: Int32, poller: Int32) { world.unwatch(descriptor, poller: poller) }
+    override func wait(poller: Int32, into events: UnsafeMutableBufferPointer<PollerEvent>, milliseconds: Int32) -> Int {
+        world.wait(poller: poller, into: events, milliseconds: milliseconds)
+    }
+    override func makeWaker() throws(SystemError) -> Int32 { try world.makeWaker() }
+    override func wake(_ waker: Int32) { world.wake(waker) }
+    override func clearWaker(_ waker: Int32) { world.clearWaker(waker) }
+}
