@@ -48,7 +48,7 @@ def test_the_manager_hears_when_it_listens_and_when_it_ends(stage, tmp_path, is_
 def test_it_is_ready_only_when_it_listens(stage, manager):
     port = reserve_port()
     with socket.create_server(("127.0.0.1", port)):
-        proxy = stage.heartwire("127.0.0.1:1", port=port, environment=manager.environment)
+        proxy = stage.heartwire("127.0.0.1:1", port=port, environment=manager.environment, popen={"wait": False})
         assert proxy.wait() == 69
     assert not manager.all("READY")
 

@@ -66,7 +66,9 @@ def test_a_websocket_gets_its_token_bridged_too(stage):
     with websocket_server(handler) as address:
         proxy = stage.heartwire(address, route="bearer_from query access_token")
         with connect(proxy, f"/chat?access_token={token}&a=1"):
-            pass
+            deadline = time.monotonic() + 5
+            while not seen and time.monotonic() < deadline:
+                time.sleep(0.01)
         assert seen == [("/chat?a=1", f"Bearer {token}")]
 
 
