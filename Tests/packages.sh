@@ -1,0 +1,38 @@
+# Debian packages for Tests/run and Tests/bench, which source this: what is missing is installed, as root or with sudo.
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"
+    elif command -v sudo >/dev/null; then sudo "$@"
+    else echo "$0: this needs root or sudo: $*" >&2; return 1
+    fi
+}
+
+# three_times COMMAND...: package servers have bad moments.
+three_times() {
+    local try
+    for try in 1 2 3; do
+        "$@" && return 0
+        sleep $((try * 3))
+    done
+    return 1
+}
+
+apt_install() {
+    as_root apt-get update -qq && as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+# packages_for COMMAND=PACKAGE...: installs the packages whose command (or file, when it begins with /) is missing.
+packages_for() {
+    local pair missing=()
+    for pair in "$@"; do
+        case "${pair%%=*}" in
+            /*) [ -e "${pair%%=*}" ] || missing+=("${pair#*=}") ;;
+            *) PATH="$PATH:/usr/sbin:/sbin" command -v "${pair%%=*}" >/dev/null || missing+=("${pair#*=}") ;;
+        esac
+    done
+    if [ ${#missing[@]} = 0 ]; then echo "nothing is missing"; return 0; fi
+    echo "installing with apt: ${missing[*]}"
+    command -v apt-get >/dev/null || { echo "$0: no apt-get here; install ${missing[*]} by hand" >&2; return 1; }
+    three_times apt_install "${missing[@]}"
+}
