@@ -1,0 +1,119 @@
+"""What is measured: the scenarios, their parts, and the figures that each part gives.
+
+A part is one run of the generator against one contender. How a contender is set up for it is `Setting`'s (peers.py); how long it lasts and
+how often it is repeated is bench.py's.
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+from peers import Setting
+
+
+@dataclasses.dataclass
+class Figure:
+    key: str
+    label: str
+    unit: str
+    value: Callable[[dict], float]
+    more_is_better: bool = False
+    less_direct: bool = False       # what the same measures without a proxy is taken off
+    compared: bool = True           # with the peers
+
+
+@dataclasses.dataclass
+class Part:
+    name: str
+    path: str
+    load: list[str]
+    figures: list[Figure]
+    interval_ms: int = 0            # at which the origin sends to each stream
+    streams: int = 0
+    window: float = 1.0             # in units of the bench's usual window
+    whole_seconds: bool = False     # the window holds as many of everybody's heartbeats
+    setting: Callable[[], dict] = dict
+    contenders: Callable[[str], bool] = lambda name: True
+    weaving_path: str | None = None  # asked of those who make the heartbeats themselves
+    saturates: bool = False         # as fast as it goes, instead of by the clock
+
+
+@dataclasses.dataclass
+class Scenario:
+    name: str
+    about: str
+    parts: list[Part]
+
+
+def per(total: str, count: str, scale: float) -> Callable[[dict], float]:
+    return lambda result: result[total] / result[count] * scale
+
+
+def memory(result: dict) -> float:
+    return (result["memory_after_kib"] - result["memory_before_kib"]) / result["opened"]
+
+
+def events_cost(result: dict) -> float:
+    return result["proxy_ns"] / result["events"] / 1000
+
+
+def usual(name: str) -> bool:
+    """Those without another size of buffers, and not the origin itself."""
+    return "64k" not in name and name != "direct"
+
+
+EVENT_BYTES, BURST_BYTES = 200, 1024
+
+
+def scenarios(streams: int, tls_streams: int, certificate: Callable[[], tuple[str, str]]) -> list[Scenario]:
+    """`streams` is what idle and heartbeat hold: 9,800, or what the machine's descriptors allow."""
+    idle = Part(
+        "idle", "/idle", ["--first", "100", "--warm-ms", "1000"], streams=streams, window=0.2, contenders=usual,
+        figures=[Figure("memory", "memory", "KiB/stream", memory),
+                 Figure("opening", "CPU to establish", "µs/stream", per("opening_proxy_ns", "opened", 1e-3))])
+    idle_tls = dataclasses.replace(
+        idle, name="idle TLS", load=[*idle.load, "--tls"], streams=tls_streams, setting=lambda: {"tls": certificate()},
+        contenders=lambda name: usual(name) and name != "floor",
+        figures=[idle.figures[0], Figure("opening", "CPU to establish", "ms/handshake", per("opening_proxy_ns", "opened", 1e-6))])
+    cost = Figure("cpu", "CPU", "s/1M events", events_cost)
+    fan = Part(
+        "fan", "/fan", ["--warm-ms", "300"], streams=2000, interval_ms=100, window=2, contenders=lambda name: "64k" not in name,
+        figures=[cost, Figure("latency", "latency added, median", "µs", lambda result: result["latency_us"]["median"], less_direct=True),
+                 Figure("latency-99", "latency added, 99 %", "µs", lambda result: result["latency_us"]["99"], less_direct=True)])
+    broadcast = Part(
+        "broadcast", "/broadcast", ["--warm-ms", "300", "--rounds"], streams=2000, interval_ms=100, window=2, contenders=usual,
+        figures=[cost, Figure("last", "until the last has it, median", "ms", lambda result: result["round_us"]["median"] / 1000)])
+    burst = Part(
+        "burst", "/burst", ["--warm-ms", "300", "--sequence-mask", "63"], streams=50, saturates=True, contenders=lambda name: name != "direct",
+        figures=[Figure("cpu", "CPU", "s/GB", lambda result: result["proxy_ns"] / (result["events"] * BURST_BYTES)),
+                 Figure("rate", "rate", "1000 events/s", lambda result: result["events"] / result["seconds"] / 1000, more_is_better=True)])
+    heartbeat = Part(
+        "heartbeat", "/heartbeat", ["--heartbeats", "--warm-ms", "1200"], streams=streams, interval_ms=1000, window=2, whole_seconds=True, weaving_path="/idle",
+        setting=lambda: {"heartbeat_seconds": 1}, contenders=usual,
+        figures=[Figure("cpu", "CPU", "s/1M heartbeats", per("proxy_ns", "heartbeats", 1e-3)),
+                 Figure("deviation", "off the interval, median", "ms", lambda result: result["deviation_us"]["median"] / 1000, compared=False),
+                 Figure("deviation-99", "off the interval, 99 %", "ms", lambda result: result["deviation_us"]["99"] / 1000, compared=False)])
+    churn = [
+        # h2o does not watch a client while it streams to it: one that leaves a silent stream stays open on both sides, until there is no room.
+        Part("churn, close", "/leave", ["--repeat", "--leave-after", "3", "--warm-ms", "200", "--most", "12000"], streams=32, saturates=True,
+             contenders=lambda name: usual(name) and name != "h2o", figures=[Figure("close", "CPU, client leaves after three events", "µs/stream", per("proxy_ns", "responses", 1e-3))]),
+        Part("churn, keep-alive", "/keep", ["--repeat", "--warm-ms", "200"], streams=32, saturates=True, contenders=usual,
+             figures=[Figure("keep", "CPU, keep-alive", "µs/stream", per("proxy_ns", "responses", 1e-3))])]
+    plain = [
+        Part("plain, small", "/small", ["--repeat", "--warm-ms", "200"], streams=32, saturates=True, contenders=usual,
+             figures=[Figure("small", "CPU, 200 bytes", "µs/request", per("proxy_ns", "responses", 1e-3))]),
+        Part("plain, large", "/large", ["--repeat", "--warm-ms", "200"], streams=32, saturates=True, contenders=lambda name: name != "direct",
+             figures=[Figure("large", "CPU, 1 MiB", "s/GB", per("proxy_ns", "body_bytes", 1))])]
+    log = dataclasses.replace(
+        fan, name="log", setting=lambda: {"log": True}, contenders=lambda name: name.startswith("Heartwire"),
+        figures=[Figure("cpu", "CPU, with the stream log", "s/1M events", events_cost)])
+    return [
+        Scenario("idle", f"{idle.streams:,} idle streams", [idle]),
+        Scenario("idle-tls", f"{idle_tls.streams:,} idle streams over TLS 1.3, ECDSA P-256", [idle_tls]),
+        Scenario("fan", "2,000 streams, each 10 events/s of 200 bytes", [fan]),
+        Scenario("broadcast", "the same, all in the same instant", [broadcast]),
+        Scenario("burst", "50 streams of 1 KiB events as fast as they go", [burst]),
+        Scenario("heartbeat", f"{heartbeat.streams:,} idle streams, one heartbeat a second", [heartbeat]),
+        Scenario("churn", "three events and the end", churn),
+        Scenario("plain", "ordinary responses, keep-alive", plain),
+        Scenario("log", "fan with the stream log", [log]),
+    ]
