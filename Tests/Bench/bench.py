@@ -157,7 +157,7 @@ def check_self_test(bench: Bench, wanted: list[Scenario]):
             result = results[-1]
             for figure in part.figures if name != "direct" else []:
                 value = figure.value(result)
-                if not 0 <= value < 1e9 or (value == 0 and figure.key in ("cpu", "close", "keep", "small", "large", "opening")):
+                if not 0 <= value < 1e9 or (value == 0 and figure.key in ("cpu", "close", "keep", "small", "large", "opening", "off", "on")):
                     problems.append(f"{part.name}, {name}: {figure.label} is {value}")
             if part.interval_ms:
                 due = part.streams * result["seconds"] * 1000 / part.interval_ms

@@ -30,28 +30,37 @@ def cell(found: list[float]) -> str:
     middle = statistics.median(found)
     if len(found) < 2 or middle == 0:
         return number(middle)
-    return f"{number(middle)} ±{abs((max(found) - min(found)) / 2 / middle):.0%}"
+    spread = abs((max(found) - min(found)) / 2 / middle)
+    return f"{number(middle)} ±{spread:.0%}" if spread <= 1 else f"{number(middle)} ±>100%"
 
 
-def ratio(one: float | None, other: float | None) -> str:
-    return "–" if one is None or other is None or other <= 0 else f"{one / other:.2f}"
+def ratio(one: list[float] | None, other: list[float] | None) -> str:
+    """The median of the ratios within each repetition, whose turns stood next to each other in time."""
+    if not one or not other or min(other) <= 0:
+        return "–"
+    if len(one) != len(other):
+        return f"{statistics.median(one) / statistics.median(other):.2f}"
+    return f"{statistics.median(mine / theirs for mine, theirs in zip(one, other)):.2f}"
+
+
+def best(figure, names, found) -> list[float] | None:
+    """The figures of the one whose median is best."""
+    known = [found[name] for name in names if found[name]]
+    return (max if figure.more_is_better else min)(known, key=statistics.median) if known else None
 
 
 def row(figure, part, scenario, bench, columns, ours, peers) -> list[str]:
     found = {name: values(figure, part, name, bench.results) for name in columns}
-    middle = {name: statistics.median(there) for name, there in found.items() if there}
-    best_of = max if figure.more_is_better else min
-    peers = peers if figure.compared else []
-    against = [middle[name] for name in peers if name in middle]
-    best = best_of(against) if against else None
-    usual = [middle[name] for name in peers if name in middle and "64k" not in name]
-    has_large = any("64k" in name for name in peers if name in middle)
-    beside = [ratio(middle.get(name), best) for name in ours]
-    if has_large:
-        beside = [f"{one} ({ratio(middle.get(name), best_of(usual) if usual else None)})" for one, name in zip(beside, ours)]
     cells = [scenario.name, f"{figure.label}, {figure.unit}" + (" ↑" if figure.more_is_better else "")] + [cell(found[name]) for name in columns]
-    return cells + beside + [ratio(middle.get(name), middle.get("floor")) for name in ours] + (
-        [ratio(middle.get(ours[1]), middle.get(ours[0]))] if len(ours) == 2 else [])
+    usual = [name for name in peers if "64k" not in name]
+    for name in ours if peers else []:
+        beside = ratio(found[name], best(figure, peers, found)) if figure.compared else "–"
+        if figure.compared and any(found[peer] for peer in peers if "64k" in peer):
+            beside += f" ({ratio(found[name], best(figure, usual, found))})"
+        cells.append(beside)
+    for name in ours if "floor" in columns else []:
+        cells.append(ratio(found[name], found["floor"]) if figure.compared else "–")
+    return cells + ([ratio(found[ours[1]], found[ours[0]])] if len(ours) == 2 else [])
 
 
 def notes(wanted, bench) -> list[str]:
@@ -86,13 +95,13 @@ def notes(wanted, bench) -> list[str]:
 
 
 def log_note(bench) -> list[str]:
-    """What the log costs is the difference to the same Heartwire in fan."""
+    """What the log costs."""
     lines = []
-    for name, with_log in bench.results.get("log", {}).items():
-        without = bench.results.get("fan", {}).get(name)
+    for name, with_log in bench.results.get("log, on", {}).items():
+        without = bench.results.get("log, off", {}).get(name)
         if without:
             cost = [statistics.median(result["proxy_ns"] / result["events"] for result in results) for results in (with_log, without)]
-            lines.append(f"log: {name} takes {cost[0] / cost[1]:.2f} of what it takes in fan without a log.")
+            lines.append(f"log: {name} takes {cost[0] / cost[1]:.2f} of what it takes without a log.")
     return lines
 
 
@@ -104,8 +113,8 @@ def markdown(wanted, bench, about) -> str:
     columns = [name for name in columns if name == "floor"] + peers + ours
     several = len(ours) > 1
     head = ["scenario", "figure"] + columns
-    head += [f"{name} / best peer" if several else "to the best peer" for name in ours]
-    head += [f"{name} / floor" if several else "to the floor" for name in ours]
+    head += [f"{name} / best peer" if several else "to the best peer" for name in ours if peers]
+    head += [f"{name} / floor" if several else "to the floor" for name in ours if "floor" in columns]
     if len(ours) == 2:
         head += [f"{ours[1]} / {ours[0]}"]
     lines = [" | ".join(head), " | ".join(["---", "---"] + ["---:"] * (len(head) - 2))]
