@@ -13,6 +13,7 @@ import os
 import pathlib
 import platform
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -195,6 +196,8 @@ def arguments():
 
 def main():
     options = arguments()
+    # So that nothing that was started is left behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="heartwire-bench-") as folder:
         bench = Bench(options, contenders(options), pathlib.Path(folder))

@@ -78,10 +78,10 @@ class Contender:
 
 
 class Setting:
-    """What a scenario asks of a proxy's configuration beyond the usual."""
+    """What a scenario asks of a proxy's configuration beyond the usual; `connections` is how many clients there may be."""
 
-    def __init__(self, tls=None, heartbeat_seconds=None, log=False, connections=10000):
-        self.tls, self.heartbeat_seconds, self.log, self.connections = tls, heartbeat_seconds, log, connections
+    def __init__(self, connections: int, tls=None, heartbeat_seconds=None, log=False):
+        self.connections, self.tls, self.heartbeat_seconds, self.log = connections, tls, heartbeat_seconds, log
 
 
 class Running:
