@@ -144,10 +144,11 @@ public struct HeadWriter: Sendable {
     /// lower case, that are left out also where `_` or `.` stands for `-`: servers that hand fields on as variables (CGI, WSGI, PHP)
     /// cannot tell them apart.
     public mutating func copyForwardableFields(
-        of head: RequestHead, except names: FieldNameSet = [], spellings: [[UInt8]] = []
+        of head: RequestHead, except names: FieldNameSet = [], spellings: [[UInt8]]...
     ) {
         for field in head.section.fields where field.isForwardable && !names.contains(field.known) {
-            guard !spellings.contains(where: { isSpelled(field, $0, in: head.section) }) else { continue }
+            // A known name stands in `names` or is none of these.
+            if field.known == .other, spellings.contains(where: { $0.contains { isSpelled(field, $0, in: head.section) } }) { continue }
             copy(field, of: head.section)
         }
     }
@@ -186,18 +187,14 @@ extension HeadWriter {
     }
 
     private mutating func begin(_ name: StaticString) {
-        precondition(name.utf8CodeUnitCount > 0, "a field name is not empty")
-        for index in 0..<name.utf8CodeUnitCount {
-            precondition(isTokenCharacter(name.utf8Start[index]), "a field name is a token")
-        }
+        assert(name.utf8CodeUnitCount > 0, "a field name is not empty")
+        assert((0..<name.utf8CodeUnitCount).allSatisfy { isTokenCharacter(name.utf8Start[$0]) }, "a field name is a token")
         append(name)
         append(": ")
     }
 
     private func requireFieldValue(_ value: StaticString) {
-        for index in 0..<value.utf8CodeUnitCount {
-            precondition(isFieldValueByte(value.utf8Start[index]), "a value holds no control character")
-        }
+        assert((0..<value.utf8CodeUnitCount).allSatisfy { isFieldValueByte(value.utf8Start[$0]) }, "a value holds no control character")
     }
 
     private mutating func append(_ text: StaticString) {

@@ -227,7 +227,7 @@ final class Exchange {
     /// The head of an event stream went to the client.
     func streamBegan(heldBecause reason: HeldReason?) {
         account.clientWasSent(now: now)
-        proxy.log(openingRecord(heldBecause: reason))
+        writeOpening(heldBecause: reason)
         if notWovenBecause == nil { downstream?.wake(atMilliseconds: nextHeartbeatAt) }
         if let moment = proxy.takeDrainMoment() { endAtBoundary(from: moment) }
     }

@@ -28,11 +28,13 @@ extension Exchange {
         return description
     }
 
-    /// The record of a stream whose head goes to the client now.
-    func openingRecord(heldBecause: HeldReason?) -> StreamOpening {
-        StreamOpening(
-            timeMilliseconds: proxy.worker.kernel.unixMilliseconds(), exchange: description, notWovenBecause: notWovenBecause,
-            heldBecause: heldBecause)
+    /// Writes the record of a stream whose head goes to the client now.
+    func writeOpening(heldBecause: HeldReason?) {
+        guard proxy.shared.streamLog != nil else { return }
+        proxy.log(
+            StreamOpening(
+                timeMilliseconds: proxy.worker.kernel.unixMilliseconds(), exchange: description, notWovenBecause: notWovenBecause,
+                heldBecause: heldBecause))
     }
 
     /// Writes the one record of the exchange's end.
@@ -42,6 +44,7 @@ extension Exchange {
     }
 
     private func writeStreamEnding(_ ending: Ending) {
+        guard proxy.shared.streamLog != nil else { return }
         var record = StreamEnding(
             timeMilliseconds: proxy.worker.kernel.unixMilliseconds(), exchange: description, cause: ending.cause,
             evidence: ending.evidence)

@@ -104,7 +104,8 @@ struct RequestForwarding {
         let referers = try writeReferers(&writer)
         if referers { replaced.insert(.referer) }
         writer.copyForwardableFields(
-            of: head, except: replaced, spellings: isTrusted ? guardedFields : guardedFields + foreignForwardedFields + Self.addressFields)
+            of: head, except: replaced,
+            spellings: guardedFields, isTrusted ? [] : Self.addressFields, isTrusted ? [] : foreignForwardedFields)
         if let (field, subject) = clientSubject { try writer.field(named: Array(field.utf8), subject) }
         if let token = bridged?.token {
             var value: [UInt8] = []
@@ -131,8 +132,14 @@ struct RequestForwarding {
 
     /// Further fields of that family, which servers believe as readily and only a proxy may set.
     private var foreignForwardedFields: [[UInt8]] {
-        head.fields.lazy.map { field in head.bytes[field.name].map { $0 >= 0x41 && $0 <= 0x5A ? $0 + 0x20 : $0 } }
-            .filter { $0.starts(with: "x-forwarded-".utf8) }
+        let prefix: StaticString = "x-forwarded-"
+        var found: [[UInt8]] = []
+        for field in head.fields where field.known == .other && field.name.count > prefix.utf8CodeUnitCount {
+            guard head.bytes[field.name.lowerBound] | 0x20 == prefix.utf8Start[0] else { continue }
+            let name = head.bytes[field.name].map { $0 >= 0x41 && $0 <= 0x5A ? $0 + 0x20 : $0 }
+            if name.starts(with: UnsafeBufferPointer(start: prefix.utf8Start, count: prefix.utf8CodeUnitCount)) { found.append(name) }
+        }
+        return found
     }
 
     /// What servers behind a proxy believe of the client's address, also where `_` stands for `-`.
@@ -152,7 +159,6 @@ struct RequestForwarding {
     }
 
     private func writeForwarded(_ writer: inout HeadWriter) throws(HTTPError) {
-        let peerHost = Array(peer.host.utf8)
         var forwardedFor: [UInt8] = []
         if isTrusted {
             for field in head.fields where field.known == .xForwardedFor && !field.value.isEmpty {
@@ -160,7 +166,8 @@ struct RequestForwarding {
                 forwardedFor += Array(", ".utf8)
             }
         }
-        try writer.field("X-Forwarded-For", forwardedFor + peerHost)
+        peer.appendHost(to: &forwardedFor)
+        try writer.field("X-Forwarded-For", forwardedFor)
         if isTrusted, let value = head.firstValue(of: .xForwardedProto), !value.isEmpty {
             writer.field("X-Forwarded-Proto", value, of: head)
         } else {

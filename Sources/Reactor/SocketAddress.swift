@@ -85,9 +85,14 @@ public struct SocketAddress: Hashable, Sendable {
 
     /// The four or sixteen bytes of the address in network order.
     public var bytes: [UInt8] {
-        let words: [UInt64] = isIPv6 ? [high, low] : [high << 32]
-        return Array(words.flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> (56 - 8 * UInt64($0))) } }
-            .prefix(isIPv6 ? 16 : 4))
+        let count = isIPv6 ? 16 : 4
+        let first = isIPv6 ? high : high << 32
+        return [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
+            for index in 0..<count {
+                buffer[index] = UInt8(truncatingIfNeeded: (index < 8 ? first : low) >> (56 - 8 * UInt64(index & 7)))
+            }
+            initialized = count
+        }
     }
 
     /// The same address with port 0: what all connections of one client have in common.
@@ -99,10 +104,28 @@ public struct SocketAddress: Hashable, Sendable {
 
     /// The numeric address alone, without brackets.
     public var host: String {
-        var bytes = self.bytes
-        var text = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
-        inet_ntop(isIPv6 ? AF_INET6 : AF_INET, &bytes, &text, socklen_t(text.count))
-        return String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        var text: [UInt8] = []
+        appendHost(to: &text)
+        return String(decoding: text, as: UTF8.self)
+    }
+
+    /// Appends the numeric address, without brackets.
+    public func appendHost(to text: inout [UInt8]) {
+        guard isIPv6 else {
+            for shift: UInt64 in [24, 16, 8, 0] {
+                let value = UInt8(truncatingIfNeeded: high >> shift)
+                if value >= 100 { text.append(0x30 + value / 100) }
+                if value >= 10 { text.append(0x30 + value / 10 % 10) }
+                text.append(0x30 + value % 10)
+                if shift > 0 { text.append(UInt8(ascii: ".")) }
+            }
+            return
+        }
+        let bytes = self.bytes
+        withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(INET6_ADDRSTRLEN)) { room in
+            inet_ntop(AF_INET6, bytes, room.baseAddress, socklen_t(room.count))
+            text += room.prefix { $0 != 0 }.lazy.map { UInt8(bitPattern: $0) }
+        }
     }
 
     /// Lends the C structure to a call.
