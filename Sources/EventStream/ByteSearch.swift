@@ -14,6 +14,7 @@ enum Byte {
 enum ByteSearch {
     private static let lowestBits: UInt64 = 0x0101_0101_0101_0101
     private static let highestBits: UInt64 = 0x8080_8080_8080_8080
+    private static let shiftOuts: UInt64 = 0x0E0E_0E0E_0E0E_0E0E
     private static let lineFeeds: UInt64 = 0x0A0A_0A0A_0A0A_0A0A
     private static let carriageReturns: UInt64 = 0x0D0D_0D0D_0D0D_0D0D
 
@@ -23,20 +24,24 @@ enum ByteSearch {
     static func firstLineEnd(in bytes: Span<UInt8>, from start: Int) -> Int {
         let count = bytes.count
         var offset = start
-        // Long line bodies: four words to a branch. The word with the match is found below.
-        while count &- offset >= 32 {
-            let matches =
-                lineEndMask(word(in: bytes, at: offset)) | lineEndMask(word(in: bytes, at: offset &+ 8))
-                | lineEndMask(word(in: bytes, at: offset &+ 16)) | lineEndMask(word(in: bytes, at: offset &+ 24))
-            if matches != 0 { break }
-            offset &+= 32
-        }
-        while count &- offset >= 8 {
-            let matches = lineEndMask(word(in: bytes, at: offset))
-            if matches != 0 {
-                return offset &+ (matches.trailingZeroBitCount >> 3)
+        while true {
+            // Long line bodies: eight words to a branch, by a test that is cheaper than the exact one and also sees a tab.
+            while count &- offset >= 64 {
+                let smallBytes =
+                    smallByteMask(in: bytes, at: offset) | smallByteMask(in: bytes, at: offset &+ 16)
+                    | smallByteMask(in: bytes, at: offset &+ 32) | smallByteMask(in: bytes, at: offset &+ 48)
+                if (smallBytes[0] | smallBytes[1]) & highestBits != 0 { break }
+                offset &+= 64
             }
-            offset &+= 8
+            let end = min(count, offset &+ 64)
+            while end &- offset >= 8 {
+                let matches = lineEndMask(word(in: bytes, at: offset))
+                if matches != 0 {
+                    return offset &+ (matches.trailingZeroBitCount >> 3)
+                }
+                offset &+= 8
+            }
+            if end == count { break }
         }
         while offset < count {
             let byte = bytes[offset]
@@ -51,7 +56,15 @@ enum ByteSearch {
     /// The eight bytes from `offset`, the first of them lowest. The caller has made sure that there are eight.
     @inline(__always)
     static func word(in bytes: Span<UInt8>, at offset: Int) -> UInt64 {
-        UInt64(littleEndian: bytes.bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self))
+        UInt64(littleEndian: bytes.bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt64.self))
+    }
+
+    /// Has the highest bit set in a byte below 0x0E, if there is any among the sixteen from `offset`, and perhaps in others above it.
+    /// The caller has made sure that there are sixteen.
+    @inline(__always)
+    private static func smallByteMask(in bytes: Span<UInt8>, at offset: Int) -> SIMD2<UInt64> {
+        let words = bytes.bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: SIMD2<UInt64>.self)
+        return (words &- SIMD2(repeating: shiftOuts)) & ~words
     }
 
     /// A mask whose lowest set bit lies in the first byte that is a CR or an LF; zero when there is none.
