@@ -202,7 +202,8 @@ extension HeadWriter {
     }
 
     private mutating func append(_ range: Range<Int>, of section: FieldSection) {
-        bytes.append(contentsOf: section.bytes[range])
+        // A slice of the array would be retained and released for each piece.
+        section.bytes.withUnsafeBufferPointer { bytes.append(contentsOf: UnsafeBufferPointer(rebasing: $0[range])) }
     }
 
     private mutating func append(decimal value: UInt64) {

@@ -64,6 +64,8 @@ final class DownstreamConnection: Link {
     var state = State.idle
     var flags: Flags = []
     private var outgoingFraming = OutgoingFraming.none
+    /// A response's head that has not been sent yet, because the body's beginning lies beside it.
+    private var withheldHead: [UInt8] = []
     var partialHead: PartialHead?
     var exchange: Exchange?
     var requestBody = BodyRelay(framing: .none)
@@ -171,17 +173,37 @@ final class DownstreamConnection: Link {
         return ResponseTerms(isHTTP10: flags.contains(.isHTTP10), canKeepAlive: canKeepAlive && !isAmbiguous)
     }
 
-    /// Sends the response's head, and says how its body will be framed.
-    func beginResponse(_ head: [UInt8], framing: OutgoingFraming, keepsAlive: Bool, endsByClosing: Bool = false) {
+    /// Sends the response's head, and says how its body will be framed. A head that is withheld goes out with the first bytes of the
+    /// body, for which the caller calls `sendBody`, or with `sendWithheldHead`.
+    func beginResponse(
+        _ head: [UInt8], framing: OutgoingFraming, keepsAlive: Bool, endsByClosing: Bool = false, isWithheld: Bool = false
+    ) {
         outgoingFraming = framing
         if keepsAlive { flags.insert(.responseKeepsAlive) } else { flags.remove(.responseKeepsAlive) }
         if endsByClosing { flags.insert(.endsByClosing) } else { flags.remove(.endsByClosing) }
-        send(head)
+        if isWithheld { withheldHead = head } else { send(head) }
+    }
+
+    /// Sends a head that was withheld and for which nothing came to go with it.
+    func sendWithheldHead() {
+        guard !withheldHead.isEmpty else { return }
+        send(takeWithheldHead())
+    }
+
+    private func takeWithheldHead() -> [UInt8] {
+        let head = withheldHead
+        withheldHead = []
+        return head
     }
 
     /// Sends a piece of the body that lies in the worker's scratch buffer.
     func sendBody(_ payload: UnsafeMutableRawBufferPointer, isLast: Bool) {
-        send(outgoingFraming.frame(payload, isLast: isLast))
+        let framed = outgoingFraming.frame(payload, isLast: isLast)
+        if withheldHead.isEmpty {
+            send(framed)
+        } else {
+            takeWithheldHead().withUnsafeBytes { send($0, then: framed) }
+        }
     }
 
     /// Sends bytes of the proxy's own as part of the body. Not while received bytes wait in the scratch buffer.

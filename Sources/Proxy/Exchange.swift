@@ -220,7 +220,9 @@ final class Exchange {
             account.bytesToClient += UInt64(comment.count)
         }
         flags.insert(.responseHeadSent)
-        downstream.beginResponse(response, framing: plan.outgoingFraming, keepsAlive: plan.keepsAlive, endsByClosing: plan.endsByClosing)
+        // Most often the body's beginning came along, and `receive(_:from:)` follows.
+        downstream.beginResponse(
+            response, framing: plan.outgoingFraming, keepsAlive: plan.keepsAlive, endsByClosing: plan.endsByClosing, isWithheld: true)
         if isStream { streamBegan(heldBecause: nil) } else { account.clientWasSent(now: now) }
     }
 
@@ -248,6 +250,7 @@ final class Exchange {
         let piece = responseBody.take(bytes, from: start)
         if piece.consumed < bytes.count { flags.remove(.upstreamKeepsAlive) }
         if !piece.payload.isEmpty || piece.isLast { pass(piece.payload, isLast: piece.isLast, to: downstream) }
+        downstream.sendWithheldHead()
         if let error = piece.error {
             upstreamBrokeRules("\(error.reason)")
         } else if piece.isLast {

@@ -24,7 +24,7 @@ final class ServerState {
 
     /// The addresses in the order in which they are to be tried.
     var addressesBestFirst: [SocketAddress] {
-        guard let preferredAddress, let index = addresses.firstIndex(of: preferredAddress) else { return addresses }
+        guard let preferredAddress, let index = addresses.firstIndex(of: preferredAddress), index > 0 else { return addresses }
         return Array(addresses[index...] + addresses[..<index])
     }
 

@@ -151,6 +151,10 @@ open class Kernel: @unchecked Sendable {
     open func read(_ descriptor: Int32, into buffer: UnsafeMutableRawBufferPointer) -> Transfer { unimplemented() }
     /// Writes as much as is taken at once.
     open func write(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) -> Transfer { unimplemented() }
+    /// The same for two pieces that follow each other, in one call where that can be had.
+    open func write(_ descriptor: Int32, _ first: UnsafeRawBufferPointer, _ second: UnsafeRawBufferPointer) -> Transfer {
+        (Array(first) + second).withUnsafeBytes { write(descriptor, $0) }
+    }
     /// Ends our sending; reading goes on.
     open func shutdownWriting(_ descriptor: Int32) { unimplemented() }
     /// Closes; with `abortively`, by a reset, so that the peer cannot take it for an orderly end.

@@ -129,6 +129,34 @@ open class Link: Endpoint {
         return pending.count > before ? 0 : bytes.count
     }
 
+    /// Sends two pieces one behind the other, in one call of the kernel where it takes them.
+    public final func send(_ first: UnsafeRawBufferPointer, then second: UnsafeRawBufferPointer) {
+        guard isConnected else { return }
+        if let session {
+            guard session.encrypt(first), second.isEmpty || session.encrypt(second) else { return noteWriteFailure(.protocolError) }
+            worker.tlsBuffers.flush { transmit($0) }
+            return
+        }
+        guard pending.isEmpty, !second.isEmpty else {
+            transmit(first)
+            if !second.isEmpty { transmit(second) }
+            return
+        }
+        switch worker.kernel.write(descriptor, first, second) {
+        case .bytes(let count):
+            guard count < first.count + second.count else { return }
+            keep(UnsafeRawBufferPointer(rebasing: first[min(count, first.count)...]))
+            keep(UnsafeRawBufferPointer(rebasing: second[max(0, count - first.count)...]))
+            updateInterest()
+        case .wouldBlock:
+            keep(first)
+            keep(second)
+            updateInterest()
+        case .failed(let error):
+            noteWriteFailure(error)
+        }
+    }
+
     /// Says goodbye in TLS, where there is any.
     private func sayGoodbye() {
         guard let session else { return }
