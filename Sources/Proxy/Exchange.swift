@@ -161,7 +161,8 @@ final class Exchange {
 
     /// A 1xx came: it is passed on to clients that know such (RFC 9110 section 15.2).
     func receiveInterim(_ head: ResponseHead) {
-        guard let downstream, let request, downstream.takesInterimResponses else { return }
+        // In a response that has begun in the server's place it would stand in the middle of the body.
+        guard let downstream, let request, downstream.takesInterimResponses, !flags.contains(.responseHeadSent) else { return }
         if head.status == 100 {
             guard request.continueDeadline < .max else { return }
             request.continueDeadline = .max

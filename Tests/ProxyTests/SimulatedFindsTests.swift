@@ -1,0 +1,37 @@
+// What the simulation found broken and was mended; each of these failed once.
+
+import Configuration
+import Reactor
+import Testing
+
+@testable import Proxy
+
+@Suite("What the simulation found")
+struct SimulatedFindsTests {
+    private static let request = "GET /e HTTP/1.1\nHost: h\nAccept: text/event-stream"
+
+    private func world(early: EarlyPolicy? = nil) throws -> ScriptedProxy {
+        let upstream = Upstream(name: "u", servers: [Upstream.Server(host: "s", port: 80)])
+        return try ScriptedProxy(
+            upstream, addresses: [[SocketAddress(bytes: [10, 0, 0, 1], port: 80)]], route: Route(upstreamIndex: 0, early: early))
+    }
+
+    /// The server's connection stands, and it sends this.
+    private func answer(_ world: ScriptedProxy, _ text: String) throws {
+        if world.kernel.written[try #require(world.kernel.attempts.last).descriptor] == nil { try world.attemptEnds() }
+        world.kernel.receive(try #require(world.kernel.attempts.last).descriptor, text)
+        world.worker.turn()
+    }
+
+    @Test("an interim response does not go into a response that has begun in the server's place", arguments: [100, 103])
+    func interim(status: Int) throws {
+        let world = try world(early: EarlyPolicy(afterMilliseconds: 300))
+        let client = try world.connectClient()
+        world.send(client, SimulatedFindsTests.request)
+        try world.attemptEnds()
+        world.pass(milliseconds: 500)
+        try answer(world, "HTTP/1.1 \(status) Wait\r\n\r\n")
+        try answer(world, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: x\n\n")
+        #expect(latin1(world.answers(client)).hasSuffix("\r\n\r\n3\r\n:\n\n\r\n9\r\ndata: x\n\n\r\n"))
+    }
+}
