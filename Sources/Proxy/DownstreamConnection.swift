@@ -181,13 +181,19 @@ final class DownstreamConnection: Link {
         outgoingFraming = framing
         if keepsAlive { flags.insert(.responseKeepsAlive) } else { flags.remove(.responseKeepsAlive) }
         if endsByClosing { flags.insert(.endsByClosing) } else { flags.remove(.endsByClosing) }
-        if isWithheld { withheldHead = head } else { send(head) }
+        if isWithheld { withheldHead = head } else { sendHead(head) }
+    }
+
+    /// Sends a head, final or interim. What the client does not take of it at once, it has to within the stall deadline.
+    func sendHead(_ head: [UInt8]) {
+        send(head)
+        if pendingCount > 0 { expectDrain() }
     }
 
     /// Sends a head that was withheld and for which nothing came to go with it.
     func sendWithheldHead() {
         guard !withheldHead.isEmpty else { return }
-        send(takeWithheldHead())
+        sendHead(takeWithheldHead())
     }
 
     private func takeWithheldHead() -> [UInt8] {

@@ -171,7 +171,7 @@ final class Exchange {
         writer.statusLine(of: head)
         writer.copyForwardableFields(of: head)
         writer.end()
-        downstream.send(writer.bytes)
+        downstream.sendHead(writer.bytes)
     }
 
     /// The upstream did not say whether it wants the body; the client shall not wait for ever (RFC 9110 section 10.1.1).
@@ -179,7 +179,7 @@ final class Exchange {
         guard let request, request.continueDeadline < .max else { return }
         request.continueDeadline = .max
         guard let downstream, downstream.takesInterimResponses else { return }
-        downstream.send(Array("HTTP/1.1 100 Continue\r\n\r\n".utf8))
+        downstream.sendHead(Array("HTTP/1.1 100 Continue\r\n\r\n".utf8))
     }
 
     /// The response's head came.

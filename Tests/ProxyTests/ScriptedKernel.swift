@@ -17,6 +17,8 @@ final class ScriptedKernel: Kernel, @unchecked Sendable {
     /// How an attempt came out, asked for when the descriptor becomes writable.
     var errors: [Int32: SystemError] = [:]
     private(set) var written: [Int32: [UInt8]] = [:]
+    /// How many bytes a peer still takes; as many as there are where nothing is said.
+    var rooms: [Int32: Int] = [:]
     private(set) var closed: Set<Int32> = []
     private var contents: [Int32: [UInt8]] = [:]
     private var tokens: [Int32: UInt64] = [:]
@@ -58,8 +60,11 @@ final class ScriptedKernel: Kernel, @unchecked Sendable {
         return .bytes(bytes.count)
     }
     override func write(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) -> Transfer {
-        written[descriptor, default: []] += bytes
-        return .bytes(bytes.count)
+        let room = min(rooms[descriptor] ?? .max, bytes.count)
+        if room == 0 { return .wouldBlock }
+        rooms[descriptor]? -= room
+        written[descriptor, default: []] += bytes[..<room]
+        return .bytes(room)
     }
     override func shutdownWriting(_ descriptor: Int32) {}
     override func close(_ descriptor: Int32, abortively: Bool) {
@@ -89,9 +94,9 @@ final class ScriptedProxy {
     /// A connection that has closed has forgotten its descriptor.
     private var clientDescriptors: [ObjectIdentifier: Int32] = [:]
 
-    init(_ upstream: Upstream, addresses: [[SocketAddress]], route: Route = Route(upstreamIndex: 0)) throws {
+    init(_ upstream: Upstream, addresses: [[SocketAddress]], route: Route = Route(upstreamIndex: 0), limits: Limits = Limits()) throws {
         worker = try Worker(number: 0, kernel: kernel)
-        let configuration = Configuration(upstreams: [upstream], routes: [route])
+        let configuration = Configuration(upstreams: [upstream], routes: [route], limits: limits)
         let shared = SharedState(
             connectionLimit: 100, connectionsPerClientLimit: 0, streamLog: nil, accessLog: nil, fingerprinter: Way.fingerprinter)
         let settings = Settings(configuration, try Security(configuration))

@@ -34,4 +34,19 @@ struct SimulatedFindsTests {
         try answer(world, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: x\n\n")
         #expect(latin1(world.answers(client)).hasSuffix("\r\n\r\n3\r\n:\n\n\r\n9\r\ndata: x\n\n\r\n"))
     }
+
+    @Test("a client that takes only part of a head of the proxy's own has the whole stall deadline for the rest")
+    func partOfHead() throws {
+        let world = try world(early: EarlyPolicy(afterMilliseconds: 300))
+        let client = try world.connectClient()
+        world.kernel.rooms[world.descriptor(of: client)] = 20
+        world.send(client, SimulatedFindsTests.request)
+        try world.attemptEnds()
+        world.pass(milliseconds: 5_000)
+        #expect(client.isOpen && world.answers(client).count == 20)
+        world.kernel.rooms[world.descriptor(of: client)] = nil
+        world.kernel.report(world.descriptor(of: client), .writable)
+        world.worker.turn()
+        #expect(latin1(world.answers(client)).hasSuffix("\r\n\r\n3\r\n:\n\n\r\n"))
+    }
 }
