@@ -103,6 +103,8 @@ extension Exchange {
     func spare(_ refusal: Refusal) -> Bool {
         if let limit = holdLimitMilliseconds {
             if refusal.isOverload {
+                // Into what is a server's and no stream, or not to be touched, nothing of the proxy's may be written.
+                guard !flags.contains(.responseHeadSent) || (isStream && notWovenBecause == nil) else { return false }
                 sendBack(Ending(refusal), around: Exchange.overloadRetryMilliseconds)
                 return true
             }
@@ -210,6 +212,8 @@ extension Exchange {
     /// The line that says when to come back. Its blank line is left out where that would cost the browser its last event id;
     /// the line counts without it (WHATWG HTML 9.2.6).
     func writeRetry(around usual: UInt64, to bytes: inout [UInt8]) {
+        // An event that is cut off is lost in any case, and what its open line becomes with it; the retry is not.
+        if weaver.placement == .nowhere { bytes.append(UInt8(ascii: "\n")) }
         EventWriter().writeRetry(milliseconds: usual / 2 + proxy.chance(below: max(usual, 1)), to: &bytes)
         if weaver.placement == .betweenEvents { bytes.append(UInt8(ascii: "\n")) }
     }

@@ -10,10 +10,10 @@ import Testing
 struct SimulatedFindsTests {
     private static let request = "GET /e HTTP/1.1\nHost: h\nAccept: text/event-stream"
 
-    private func world(early: EarlyPolicy? = nil) throws -> ScriptedProxy {
+    private func world(early: EarlyPolicy? = nil, limits: Limits = Limits()) throws -> ScriptedProxy {
         let upstream = Upstream(name: "u", servers: [Upstream.Server(host: "s", port: 80)])
         return try ScriptedProxy(
-            upstream, addresses: [[SocketAddress(bytes: [10, 0, 0, 1], port: 80)]], route: Route(upstreamIndex: 0, early: early))
+            upstream, addresses: [[SocketAddress(bytes: [10, 0, 0, 1], port: 80)]], route: Route(upstreamIndex: 0, early: early), limits: limits)
     }
 
     /// The server's connection stands, and it sends this.
@@ -48,5 +48,43 @@ struct SimulatedFindsTests {
         world.kernel.report(world.descriptor(of: client), .writable)
         world.worker.turn()
         #expect(latin1(world.answers(client)).hasSuffix("\r\n\r\n3\r\n:\n\n\r\n"))
+    }
+
+    /// A server answers an EventSource this, and the client takes its head only, and less than may wait in all.
+    private func overfill(_ head: String, _ body: String) throws -> String {
+        let world = try world(limits: Limits(pendingBytes: 1_000))
+        let client = try world.connectClient()
+        let descriptor = world.descriptor(of: client)
+        world.send(client, SimulatedFindsTests.request)
+        try answer(world, head)
+        world.kernel.rooms[descriptor] = 0
+        try answer(world, body)
+        world.kernel.rooms[descriptor] = nil
+        world.kernel.report(descriptor, .writable)
+        world.pass(milliseconds: 100)
+        #expect(!client.isOpen || client.exchange == nil)
+        return latin1(world.answers(client))
+    }
+
+    @Test("what is no stream gets no word of the proxy's when there is no room for whoever reads slowly")
+    func overfilledAnswer() throws {
+        let body = String(repeating: "x", count: 2_000)
+        let answers = try overfill("HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n", body)
+        #expect(answers.hasSuffix("\r\n\r\n" + body))
+    }
+
+    @Test("a compressed stream gets none either")
+    func overfilledCompressed() throws {
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Encoding: gzip\r\n\r\n"
+        #expect(!(try overfill(head, String(repeating: "x", count: 2_000))).contains("retry"))
+    }
+
+    @Test("a stream that is ended within a line for want of room tells when to come back all the same")
+    func overfilledLine() throws {
+        let answers = try overfill(
+            "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n", "retry: 500\n\ndata: " + String(repeating: "x", count: 2_000))
+        #expect(answers.contains("x\r\n"))
+        #expect(answers.contains("\r\n\nretry: "))
+        #expect(answers.hasSuffix("\n\r\n0\r\n\r\n"))
     }
 }
