@@ -22,12 +22,15 @@ struct Waiting {
     var nextAttemptAt = Int64.max
     /// When the servers failed first.
     private(set) var failingSince: Int64?
+    /// What the client would have been told last.
+    private(set) var refusal: Refusal?
     private var failureCount: UInt64 = 0
 
     /// The servers failed (again): how long to wait before the next attempt, longer each time. `chance` gives a number below
     /// its argument: clients that fail together do not come back together.
-    mutating func failed(now: Int64, chance: (UInt64) -> UInt64) -> Int64 {
+    mutating func failed(_ refusal: Refusal, now: Int64, chance: (UInt64) -> UInt64) -> Int64 {
         if failingSince == nil { failingSince = now }
+        self.refusal = refusal
         let usual = min(Waiting.firstPauseMilliseconds << min(failureCount, 8), Waiting.longestPauseMilliseconds)
         failureCount += 1
         return Int64(usual / 2 + chance(usual))
@@ -89,8 +92,7 @@ extension Exchange {
     private func tryAgain(_ request: PendingRequest) {
         // Of all who wait for a server that was gone, one tries it for all.
         if let restsUntil = group.restsUntil(now: now) {
-            request.waiting.nextAttemptAt = restsUntil + Int64(proxy.chance(below: 500))
-            return
+            return wait(until: restsUntil + Int64(proxy.chance(below: 500)), request)
         }
         request.waiting.nextAttemptAt = .max
         request.search = ServerSearch()
@@ -101,7 +103,7 @@ extension Exchange {
 
     /// Does better by a client than to refuse it; false where there is nothing better.
     func spare(_ refusal: Refusal) -> Bool {
-        if let limit = holdLimitMilliseconds {
+        if holdLimitMilliseconds != nil {
             if refusal.isOverload {
                 // Into what is a server's and no stream, or not to be touched, nothing of the proxy's may be written.
                 guard !flags.contains(.responseHeadSent) || (isStream && notWovenBecause == nil) else { return false }
@@ -109,7 +111,7 @@ extension Exchange {
                 return true
             }
             if refusal.isOutage {
-                hold(because: refusal, atMostMilliseconds: limit)
+                hold(because: refusal)
                 return true
             }
         }
@@ -118,11 +120,16 @@ extension Exchange {
         return true
     }
 
-    private func hold(because refusal: Refusal, atMostMilliseconds limit: Int64) {
-        guard let downstream, let request else { return }
+    private func hold(because refusal: Refusal) {
+        guard let request else { return }
         leaveUpstream(isClean: false)
-        let next = now + request.waiting.failed(now: now) { proxy.chance(below: $0) }
-        guard next < (request.waiting.failingSince ?? now) + limit, !proxy.isDraining else {
+        wait(until: now + request.waiting.failed(refusal, now: now) { proxy.chance(below: $0) }, request)
+    }
+
+    /// Waits for the next attempt, or sends the client away where that would be too late for it.
+    private func wait(until next: Int64, _ request: PendingRequest) {
+        guard let downstream, let refusal = request.waiting.refusal, let since = request.waiting.failingSince else { return }
+        guard next < since + (holdLimitMilliseconds ?? 0), !proxy.isDraining else {
             var ending = Ending(refusal)
             ending.evidence += "; the client was told to come back"
             return endHolding(ending, status: refusal.status)

@@ -10,10 +10,13 @@ import Testing
 struct SimulatedFindsTests {
     private static let request = "GET /e HTTP/1.1\nHost: h\nAccept: text/event-stream"
 
-    private func world(early: EarlyPolicy? = nil, limits: Limits = Limits()) throws -> ScriptedProxy {
+    private func world(
+        outage: OutagePolicy = .retry(holdMilliseconds: 30_000), early: EarlyPolicy? = nil, limits: Limits = Limits()
+    ) throws -> ScriptedProxy {
         let upstream = Upstream(name: "u", servers: [Upstream.Server(host: "s", port: 80)])
         return try ScriptedProxy(
-            upstream, addresses: [[SocketAddress(bytes: [10, 0, 0, 1], port: 80)]], route: Route(upstreamIndex: 0, early: early), limits: limits)
+            upstream, addresses: [[SocketAddress(bytes: [10, 0, 0, 1], port: 80)]],
+            route: Route(upstreamIndex: 0, outage: outage, early: early), limits: limits)
     }
 
     /// The server's connection stands, and it sends this.
@@ -86,5 +89,19 @@ struct SimulatedFindsTests {
         #expect(answers.contains("x\r\n"))
         #expect(answers.contains("\r\n\nretry: "))
         #expect(answers.hasSuffix("\n\r\n0\r\n\r\n"))
+    }
+
+    @Test("of many who wait, whoever never comes to try is held for no longer than its route says")
+    func turnNeverComes() throws {
+        let world = try world(outage: .retry(holdMilliseconds: 5_000))
+        let clients = try (0..<30).map { _ in try world.connectClient() }
+        for client in clients {
+            world.send(client, SimulatedFindsTests.request)
+            try world.attemptEnds(.connectionRefused)
+        }
+        world.pass(milliseconds: 8_000) {
+            if let last = world.kernel.attempts.last, !world.kernel.closed.contains(last.descriptor) { try? world.attemptEnds(.connectionRefused) }
+        }
+        #expect(clients.count { $0.exchange != nil } == 0)
     }
 }
