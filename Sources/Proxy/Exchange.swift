@@ -231,7 +231,8 @@ final class Exchange {
     func streamBegan(heldBecause reason: HeldReason?) {
         account.clientWasSent(now: now)
         writeOpening(heldBecause: reason)
-        if notWovenBecause == nil { downstream?.wake(atMilliseconds: nextHeartbeatAt) }
+        // Otherwise the first heartbeat is the moment at which the server's silence begins to matter.
+        if notWovenBecause == nil { downstream?.wake(atMilliseconds: nextHeartbeatAt) } else { upstream?.beginProbing() }
         if let moment = proxy.takeDrainMoment() { endAtBoundary(from: moment) }
     }
 

@@ -181,6 +181,7 @@ extension Exchange {
         }
         flags.remove(.isHeld)
         account.holdingEnds(now: now)
+        upstream?.beginProbing()
         return true
     }
 

@@ -16,6 +16,7 @@ extension Exchange {
         account.status = 101
         flags.formUnion([.isTunnel, .responseHeadSent])
         downstream.beginTunnel(ResponseForwarding.switchingProtocols(head))
+        upstream.beginProbing()
         upstream.readLimitBytes = UInt32(clamping: proxy.settings.configuration.limits.pendingBytesPerStream)
     }
 

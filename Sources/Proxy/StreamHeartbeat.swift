@@ -17,6 +17,7 @@ extension Exchange {
         let due = nextHeartbeatAt
         guard due < .max, let downstream, let route, let heartbeat = route.heartbeat else { return .max }
         guard now >= due else { return due }
+        if account.heartbeats == 0 { upstream?.beginProbing() }
         let placement = weaver.placement
         // Bytes that the client does not take are not helped by more of them.
         guard placement != .nowhere, downstream.pendingCount == 0 else {

@@ -50,9 +50,6 @@ final class UpstreamConnection: Link {
         try connect(
             to: address, securedBy: security.current, serverName: security.tls?.serverName ?? server.server.host,
             resumption: server.resumption)
-        // A stream's request is sent once and acknowledged; only probes can tell that its server has vanished since.
-        worker.kernel.setPatience(
-            Patience(keepAliveSeconds: ProxyWorker.probeAfterSeconds, unacknowledgedMilliseconds: 0), of: descriptor)
         self.exchange = exchange
         lastActivityAt = worker.now
         wake(atMilliseconds: worker.now + Int64(group.upstream.connectTimeoutMilliseconds))
@@ -74,6 +71,14 @@ final class UpstreamConnection: Link {
         lastActivityAt = worker.now
         send(head)
         wake(atMilliseconds: nextDeadline)
+    }
+
+    /// Has the kernel ask the server whether it is still there. A stream's request is sent once and acknowledged; only probes can
+    /// tell that its server has vanished since. Most exchanges are over before that matters, and are spared the calls.
+    func beginProbing() {
+        guard isOpen else { return }
+        worker.kernel.setPatience(
+            Patience(keepAliveSeconds: ProxyWorker.probeAfterSeconds, unacknowledgedMilliseconds: 0), of: descriptor)
     }
 
     /// The exchange is over. A connection that is clean waits for the next one.
