@@ -77,8 +77,8 @@ enum Help {
                            conf/README.md the reference (required)
           --help           this text
 
-        SIGUSR1 reopens the log files, SIGHUP reads certificates anew, SIGUSR2 lets a
-        new process of the program take over.
+        SIGUSR1 reopens the log files, SIGHUP reads the file and its certificates anew,
+        SIGUSR2 lets a new process of the program take over.
 
         Example:
           heartwire run --config conf/heartwire.conf

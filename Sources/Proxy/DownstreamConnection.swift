@@ -56,9 +56,14 @@ final class DownstreamConnection: Link {
     private static let lingerBytes = 1 << 20
 
     let proxy: ProxyWorker
-    private let listenerState: ListenerSecurity
+    private let place: ListeningPlace
+    private var listenerState: ListenerSecurity
+    /// The newest generation that it has taken notice of.
+    private var generationNumber: Int
     let peer: SocketAddress
-    let isTrusted: Bool
+    private(set) var isTrusted: Bool
+    /// Whether it stands in the count of its client's address.
+    let isCounted: Bool
     /// The address that a trusted proxy named last in `X-Forwarded-For`.
     var forwardedClient: [UInt8]?
     var state = State.idle
@@ -76,11 +81,14 @@ final class DownstreamConnection: Link {
     var lastProgressAt: Int64 = 0
     private var lingeredBytes = 0
 
-    init(proxy: ProxyWorker, listener: ListenerSecurity, peer: SocketAddress, isTrusted: Bool) {
+    init(proxy: ProxyWorker, place: ListeningPlace, peer: SocketAddress, isTrusted: Bool) {
         self.proxy = proxy
-        listenerState = listener
+        self.place = place
+        listenerState = place.security
+        generationNumber = proxy.generation.number
         self.peer = peer
         self.isTrusted = isTrusted
+        isCounted = proxy.shared.countsClients && !isTrusted
         waitingSince = proxy.worker.now
         super.init(worker: proxy.worker)
     }
@@ -119,6 +127,14 @@ final class DownstreamConnection: Link {
         return Refusal(status: 503, cause: .refusedByLimit, evidence: "the limit \(limit.rawValue) is reached", limit: limit.rawValue)
     }
 
+    /// Between two requests, what a reload has changed takes effect.
+    func takeNoticeOfReload() {
+        guard generationNumber != proxy.generation.number else { return }
+        generationNumber = proxy.generation.number
+        listenerState = place.security
+        isTrusted = proxy.isTrusted(peer)
+    }
+
     // MARK: What the listener is told to do
 
     /// The listener that took the connection.
@@ -141,7 +157,7 @@ final class DownstreamConnection: Link {
         putAside = []
         partialHead = nil
         if abortively { abort() } else { close() }
-        proxy.connectionClosed(peer, isTrusted: isTrusted)
+        proxy.connectionClosed(peer, isCounted: isCounted)
     }
 
     /// Says the last bytes and closes. Where the client may still be sending, the rest of that is read and thrown away first:
@@ -299,7 +315,7 @@ final class DownstreamConnection: Link {
         case .idle, .lingering: closeNow()
         case .securing where now >= proxy.newcomersUntil, .readingHead where now >= proxy.newcomersUntil: closeNow()
         case .securing:
-            failHandshake(.handshakeTimeout, "no TLS handshake within \(proxy.settings.configuration.timeouts.handshakeMilliseconds) ms")
+            failHandshake(.handshakeTimeout, "no TLS handshake within \(timeouts.handshakeMilliseconds) ms")
         case .readingHead:
             answer(
                 Refusal(

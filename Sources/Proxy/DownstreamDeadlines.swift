@@ -5,9 +5,12 @@ import Reactor
 import StreamLog
 
 extension DownstreamConnection {
+    /// What an exchange began with holds for it; between exchanges the newest holds.
+    var timeouts: Timeouts { (exchange?.settings ?? proxy.settings).configuration.timeouts }
+
     /// When the present wait is over, in monotonic milliseconds; `.max` while there is none.
     var nextDeadline: Int64 {
-        let timeouts = proxy.settings.configuration.timeouts
+        let timeouts = self.timeouts
         switch state {
         case .securing: return min(waitingSince + Int64(timeouts.handshakeMilliseconds), proxy.newcomersUntil)
         case .idle:
@@ -33,13 +36,13 @@ extension DownstreamConnection {
 
     /// How long a request's head may take. Those who are too many are not listened to for long.
     var requestHeadMilliseconds: Int64 {
-        let usual = Int64(proxy.settings.configuration.timeouts.requestHeadMilliseconds)
+        let usual = Int64(timeouts.requestHeadMilliseconds)
         return flags.isDisjoint(with: .exceeds) ? usual : min(usual, 2_000)
     }
 
     var stallDeadline: Int64 {
         let since = flags.contains(.expectsTunnelEnd) ? waitingSince : lastProgressAt
-        return since + Int64(proxy.settings.configuration.timeouts.clientStallMilliseconds)
+        return since + Int64(timeouts.clientStallMilliseconds)
     }
 
     func exchangeDeadlineReached(now: Int64) {
@@ -52,13 +55,13 @@ extension DownstreamConnection {
             exchange.refuse(
                 Refusal(
                     status: 408, cause: .requestTimeout,
-                    evidence: "no byte of the request's body within \(proxy.settings.configuration.timeouts.requestBodyMilliseconds) ms"))
+                    evidence: "no byte of the request's body within \(timeouts.requestBodyMilliseconds) ms"))
         }
     }
 
     /// Whether a client that takes nothing is there at all is known to the kernel only.
     func stallEnding() -> Ending {
-        let stall = proxy.settings.configuration.timeouts.clientStallMilliseconds
+        let stall = timeouts.clientStallMilliseconds
         let view = worker.kernel.transportInformation(of: descriptor)
         if let view, view.retransmits > 0, view.sinceLastAcknowledgementMilliseconds >= UInt32(clamping: stall / 2) {
             return Ending(
@@ -71,7 +74,7 @@ extension DownstreamConnection {
     /// The kernel gives up both a client that answers nothing and one that answers but takes nothing.
     func unreachableCause() -> Cause {
         guard let view = worker.kernel.transportInformation(of: descriptor) else { return .clientVanished }
-        let stall = UInt32(clamping: proxy.settings.configuration.timeouts.clientStallMilliseconds)
+        let stall = UInt32(clamping: timeouts.clientStallMilliseconds)
         return view.sinceLastAcknowledgementMilliseconds < stall / 2 ? .clientStalled : .clientVanished
     }
 }

@@ -55,6 +55,7 @@ extension DownstreamConnection {
     }
 
     func beginExchange(_ head: RequestHead) {
+        takeNoticeOfReload()
         state = .exchanging
         waitingSince = worker.now
         flags.formIntersection(.exceeds)

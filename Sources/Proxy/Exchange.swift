@@ -48,14 +48,16 @@ final class Exchange {
     }
 
     let proxy: ProxyWorker
+    /// What was in force when it began, and is for it to its end.
+    let generation: Generation
     let number: UInt64
     let summary: RequestSummary
     let method: Method
     var flags: Flags
     private(set) var downstream: DownstreamConnection?
     var upstream: UpstreamConnection?
-    /// The route's place in the configuration; nil when none matched.
-    private(set) var routeIndex: Int?
+    /// Nil when none matched.
+    private(set) var route: CompiledRoute?
     /// What matters only until a response begins; nil from then on.
     var request: PendingRequest?
     /// From when on a stream is ended between two events, because the proxy shuts down; `.max` while it does not.
@@ -69,6 +71,7 @@ final class Exchange {
 
     init(proxy: ProxyWorker, downstream: DownstreamConnection, head: RequestHead?) {
         self.proxy = proxy
+        generation = proxy.generation
         self.downstream = downstream
         number = proxy.takeExchangeNumber()
         summary = RequestSummary(head)
@@ -78,7 +81,7 @@ final class Exchange {
         weaver = Weaver(resumes: head?.contains(.lastEventID) ?? false)
     }
 
-    var route: CompiledRoute? { routeIndex.map { proxy.settings.routes[$0] } }
+    var settings: Settings { generation.settings }
     var isStream: Bool { flags.contains(.isStream) }
     var isTunnel: Bool { flags.contains(.isTunnel) }
     var now: Int64 { proxy.worker.now }
@@ -93,16 +96,17 @@ final class Exchange {
         let bytes = head.bytes.span
         let target = bytes.extracting(head.target)
         let path = RequestSummary.path(of: target)
-        guard let index = proxy.settings.table.match(
+        guard let index = settings.table.match(
             host: bytes.extracting(head.authority), path: target.extracting(path))
         else {
             return refuse(Refusal(status: 404, cause: .noRoute, evidence: "no route for this host and path", closes: false))
         }
-        routeIndex = index
+        let route = settings.routes[index]
+        self.route = route
         if head.method.isIdempotent, head.framing == .none, head.upgradeProtocol == nil { flags.insert(.isRepeatable) }
         if let overload = downstream.refusalOfOverload() {
             // Tokens were not looked for yet, so the answer is kept from caches and referrers wherever there could be one.
-            if route?.bridge != nil { flags.insert(.isBridged) }
+            if route.bridge != nil { flags.insert(.isBridged) }
             let request = PendingRequest(head: [], hostOffset: nil)
             self.request = request
             expectToWait(head, in: request)
@@ -113,8 +117,9 @@ final class Exchange {
         }
         do {
             let forwarding = RequestForwarding(
-                head: head, route: proxy.settings.routes[index], peer: downstream.peer, isTrusted: downstream.isTrusted,
-                isSecured: downstream.isSecured, clientSubject: downstream.clientSubject, guardedFields: proxy.settings.guardedFields)
+                head: head, route: route, peer: downstream.peer, isTrusted: downstream.isTrusted,
+                isSecured: downstream.isSecured, clientSubject: downstream.clientSubject,
+                guardedFields: settings.guardedFields(for: downstream.listener))
             let outcome = try forwarding.build(fingerprinter: proxy.shared.fingerprinter)
             switch outcome {
             case .refused(let refusal):
@@ -196,7 +201,7 @@ final class Exchange {
         account.upstreamBegan(now: now)
         if head.keepsAlive, framing != .untilClose { flags.insert(.upstreamKeepsAlive) }
         responseBody = BodyRelay(framing: framing)
-        upstream.readLimitBytes = UInt32(clamping: proxy.settings.configuration.limits.pendingBytesPerStream)
+        upstream.readLimitBytes = UInt32(clamping: settings.configuration.limits.pendingBytesPerStream)
         // Of a client that was held a response has begun already.
         if !flags.contains(.responseHeadSent) { begin(head, framing, to: downstream, of: route) }
     }

@@ -42,7 +42,7 @@ final class PendingRequest {
 
 extension Exchange {
     /// The servers that the route leads to.
-    var group: ServerGroup { proxy.groups[route!.route.upstreamIndex] }
+    var group: ServerGroup { generation.groups[route!.route.upstreamIndex] }
 
     /// Takes or opens a connection to the next server that may be tried; without one the request is refused.
     func connect() {

@@ -12,7 +12,7 @@ extension Exchange {
             stream: StreamIdentifier(worker: proxy.worker.number, number: number),
             client: downstream?.peer.description ?? "")
         description.route = route?.route.name
-        if let route { description.upstream = proxy.settings.configuration.upstreams[route.route.upstreamIndex].name }
+        if let route { description.upstream = settings.configuration.upstreams[route.route.upstreamIndex].name }
         description.server = upstream?.server.name ?? request?.failedServer
         if let security = downstream?.security {
             description.tlsVersion = security.version

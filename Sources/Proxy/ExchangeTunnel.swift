@@ -17,7 +17,7 @@ extension Exchange {
         flags.formUnion([.isTunnel, .responseHeadSent])
         downstream.beginTunnel(ResponseForwarding.switchingProtocols(head))
         upstream.beginProbing()
-        upstream.readLimitBytes = UInt32(clamping: proxy.settings.configuration.limits.pendingBytesPerStream)
+        upstream.readLimitBytes = UInt32(clamping: settings.configuration.limits.pendingBytesPerStream)
     }
 
     /// The server's bytes in a tunnel.

@@ -25,14 +25,17 @@ struct ListeningSockets {
         }
     }
 
-    private(set) var entries: [Entry] = []
+    private(set) var entries: [Entry]
     /// One line for each inherited socket that has no listener.
     private(set) var complaints: [String] = []
+
+    private init(entries: [Entry]) { self.entries = entries }
 
     /// Opens what the listeners need and was not inherited. Inherited sockets that nobody needs are closed.
     init(
         _ listeners: [Listener], inheriting inherited: [InheritedSocket] = [], workerCount: Int, kernel: Kernel
     ) throws(StartError) {
+        entries = []
         let wanted = listeners.enumerated().flatMap { index, listener in
             ListeningSockets.addresses(of: listener, kernel: kernel).map { (index: index, listener: listener, address: $0) }
         }
@@ -54,6 +57,40 @@ struct ListeningSockets {
         }
     }
 
+    /// The sockets for other listeners. Where an address stays, so do its very sockets; a name that stays is not looked up again.
+    /// Nothing is closed yet.
+    func replaced(for listeners: [Listener], workerCount: Int, kernel: Kernel) throws(StartError) -> ListeningSockets {
+        var next = ListeningSockets(entries: [])
+        var opened: [Int32] = []
+        for (index, listener) in listeners.enumerated() {
+            let known = entries.filter { $0.name == listener.description }
+            let addresses = known.isEmpty ? ListeningSockets.addresses(of: listener, kernel: kernel) : known.map(\.address)
+            for address in addresses {
+                do throws(SystemError) {
+                    if next.entries.contains(where: { $0.address == address }) { throw SystemError.addressInUse }
+                    var descriptors = entries.first { $0.address == address }?.descriptors ?? []
+                    if descriptors.isEmpty {
+                        // Our own sockets on that port, which may go, would be in the way of a look whether it is free.
+                        let isOurs = entries.contains { $0.address.port == address.port }
+                        descriptors = try ListeningSockets.open(address, count: workerCount, looksFirst: !isOurs, kernel: kernel).1
+                        opened += descriptors
+                    }
+                    next.entries.append(
+                        Entry(name: listener.description, listenerIndex: index, address: address, descriptors: descriptors))
+                } catch {
+                    for descriptor in opened { kernel.close(descriptor, abortively: false) }
+                    throw .cannotListen(address: listener.description, error)
+                }
+            }
+        }
+        return next
+    }
+
+    /// The entries whose address is none of another's.
+    func missing(in other: ListeningSockets) -> [Entry] {
+        entries.filter { entry in !other.entries.contains { $0.address == entry.address } }
+    }
+
     /// Every socket once.
     var descriptors: [Int32] { entries.flatMap(\.descriptors) }
 
@@ -70,14 +107,17 @@ struct ListeningSockets {
     }
 
     private static func open(
-        _ wanted: SocketAddress, count: Int, kernel: Kernel
+        _ wanted: SocketAddress, count: Int, looksFirst: Bool = true, kernel: Kernel
     ) throws(SystemError) -> (SocketAddress, [Int32]) {
+        var bound = wanted
         // Sockets that share a port are let in beside those of any other process of this user that shares it. A socket that
         // does not share is refused then, and so tells that the address is taken. It does not listen: whoever connected to it
         // would be reset.
-        let probe = try kernel.bind(wanted)
-        let bound = kernel.localAddress(of: probe) ?? wanted
-        kernel.close(probe, abortively: false)
+        if looksFirst {
+            let probe = try kernel.bind(wanted)
+            bound = kernel.localAddress(of: probe) ?? wanted
+            kernel.close(probe, abortively: false)
+        }
         var opened: [Int32] = []
         for _ in 0..<count {
             do {

@@ -19,6 +19,15 @@ struct NameResolver: Sendable {
         upstreams.map { $0.servers.map { kernel.resolve($0.host, port: $0.port) } }
     }
 
+    /// The same, but a server that another resolver had found addresses for keeps them until they are looked up again.
+    func resolveNew(_ kernel: Kernel, known: NameResolver, _ found: [[[SocketAddress]]]) -> [[[SocketAddress]]] {
+        var addresses: [Upstream.Server: [SocketAddress]] = [:]
+        for (upstream, found) in zip(known.upstreams, found) {
+            for (server, found) in zip(upstream.servers, found) where !found.isEmpty { addresses[server] = found }
+        }
+        return upstreams.map { $0.servers.map { addresses[$0] ?? kernel.resolve($0.host, port: $0.port) } }
+    }
+
     /// The names that have no address.
     func unresolved(in addresses: [[[SocketAddress]]]) -> [String] {
         zip(upstreams, addresses).flatMap { upstream, addresses in

@@ -32,53 +32,57 @@ public enum StartError: Error, Sendable {
 
 /// A running proxy.
 public final class ProxyServer: Sendable {
+    /// What one configuration consists of while it is in force; a reload puts another in its place.
+    struct InForce: Sendable {
+        let configuration: Configuration
+        let settings: Settings
+        let security: Security
+        let shared: SharedState
+        let logs: Logs
+        let sockets: ListeningSockets
+        let names: NameResolver
+        /// What the names stand for.
+        var addresses: [[[SocketAddress]]]
+    }
+
     private struct Running {
-        var mailboxes: [Mailbox] = []
-        var threads: [SystemThread.Handle] = []
-        var logThreads: [SystemThread.Handle] = []
-        var sockets: ListeningSockets
+        var inForce: InForce
+        var isResolving = false
         var isEnding = false
     }
 
-    private let configuration: Configuration
-    private let streamLog: LogWriter?
-    private let accessLog: LogWriter?
-    private let security: Security
     private let running: Mutex<Running>
-    private let kernel: Kernel
-    /// The addresses that are listened on, with the ports that the system chose where port 0 was asked for.
-    public let listeningAddresses: [SocketAddress]
-    private let listeningSchemes: [String]
-    private let shared: SharedState
+    private let threads: Mutex<[SystemThread.Handle]> = Mutex([])
+    private let descriptorLimit: Int
+    private let makeKernel: @Sendable () -> Kernel
+    let kernel: Kernel
+    let clock: @Sendable () -> Int64
+    /// The way to each worker, by its number.
+    let mailboxes: [Mailbox]
+    /// For fingerprints, where the configuration has no key.
+    let randomKey: [UInt8]
 
     /// Opens everything and starts to serve. Inherited sockets are used where a listener fits them, and closed otherwise.
     /// `kernel` makes the way to the world of each thread.
     public init(
         _ configuration: Configuration, inheriting inherited: [InheritedSocket] = [], kernel makeKernel: @escaping @Sendable () -> Kernel
     ) throws(StartError) {
-        self.configuration = configuration
+        self.makeKernel = makeKernel
         let kernel = makeKernel()
         self.kernel = kernel
+        clock = { kernel.unixMilliseconds() }
+        descriptorLimit = SystemProcess.raiseDescriptorLimit()
+        randomKey = ProxyServer.randomKey(kernel)
+        let security: Security
         do { security = try Security(configuration) } catch { throw .security(error) }
-        let clock: @Sendable () -> Int64 = { kernel.unixMilliseconds() }
-        let streamLog = try ProxyServer.openLog(configuration.streamLog, configuration.limits.logQueueBytes, clock)
-        self.streamLog = streamLog
-        accessLog =
-            configuration.accessLog == configuration.streamLog
-            ? streamLog : try ProxyServer.openLog(configuration.accessLog, configuration.limits.logQueueBytes, clock)
-        let descriptorLimit = SystemProcess.raiseDescriptorLimit()
-        let workerCount = configuration.workerCount > 0 ? configuration.workerCount : SystemProcess.processorCount
-        let sockets = try ListeningSockets(configuration.listeners, inheriting: inherited, workerCount: workerCount, kernel: kernel)
+        var logs = try Logs(configuration, clock: clock)
+        let workerCount = ProxyServer.workerCount(configuration)
+        var sockets = try ListeningSockets(configuration.listeners, inheriting: inherited, workerCount: workerCount, kernel: kernel)
         for complaint in sockets.complaints { SystemProcess.complain("heartwire: \(complaint)") }
-        running = Mutex(Running(sockets: sockets))
-        listeningAddresses = sockets.entries.map(\.address)
-        listeningSchemes = sockets.entries.map { configuration.listeners[$0.listenerIndex].tls == nil ? "http" : "https" }
-        let limits = configuration.limits
         let shared = SharedState(
-            connectionLimit: limits.connections > 0 ? limits.connections : ProxyServer.connectionLimit(descriptors: descriptorLimit),
-            connectionsPerClientLimit: limits.connectionsPerClient, streamLog: streamLog, accessLog: accessLog,
-            fingerprinter: Fingerprinter(key: configuration.fingerprintKey ?? ProxyServer.randomKey(kernel)))
-        self.shared = shared
+            connectionLimit: ProxyServer.connectionLimit(configuration.limits, descriptors: descriptorLimit),
+            connectionsPerClientLimit: configuration.limits.connectionsPerClient, streamLog: logs.stream?.writer,
+            accessLog: logs.access?.writer, fingerprinter: Fingerprinter(key: configuration.fingerprintKey ?? randomKey))
         let settings = Settings(configuration, security, workerCount: workerCount)
         let names = NameResolver(configuration.upstreams)
         let addresses = names.resolveAll(kernel)
@@ -100,17 +104,32 @@ public final class ProxyServer: Sendable {
             }
         } catch {
             for worker in workers { worker.abandonListening() }
-            running.withLock { $0.sockets.close(kernel) }
+            sockets.close(kernel)
             throw .system(error)
         }
+        mailboxes = workers.map(\.worker.mailbox)
+        logs.start()
+        running = Mutex(
+            Running(
+                inForce: InForce(
+                    configuration: configuration, settings: settings, security: security, shared: shared, logs: logs, sockets: sockets,
+                    names: names, addresses: addresses)))
         for worker in workers { start(worker) }
-        startLogThreads()
-        startResolver(names, first: addresses, kernel: makeKernel())
+        startResolver()
     }
+
+    /// How many workers a configuration asks for.
+    static func workerCount(_ configuration: Configuration) -> Int {
+        configuration.workerCount > 0 ? configuration.workerCount : SystemProcess.processorCount
+    }
+
+    /// How many clients are let in.
+    func connectionLimit(_ limits: Limits) -> Int { ProxyServer.connectionLimit(limits, descriptors: descriptorLimit) }
 
     /// How many clients so many descriptors are enough for: each stream needs one on both sides, a few remain for logs, listeners and
     /// pollers, and some for those who are told that they are too many.
-    private static func connectionLimit(descriptors: Int) -> Int {
+    private static func connectionLimit(_ limits: Limits, descriptors: Int) -> Int {
+        if limits.connections > 0 { return limits.connections }
         let half = max(16, (descriptors - 64) / 2)
         return max(16, half - SharedState.roomAbove(limit: half))
     }
@@ -128,26 +147,7 @@ public final class ProxyServer: Sendable {
             // The worker and what lives on it hold each other.
             box.value.worker.resident = nil
         }
-        running.withLock { running in
-            running.mailboxes.append(box.value.worker.mailbox)
-            running.threads.append(thread)
-        }
-    }
-
-    private static func openLog(
-        _ destination: LogDestination, _ capacity: Int, _ clock: @escaping @Sendable () -> Int64
-    ) throws(StartError) -> LogWriter? {
-        switch destination {
-        case .off: return nil
-        case .standardOutput: return LogWriter(sink: LogFile(standardError: false), capacityBytes: capacity, clock: clock)
-        case .standardError: return LogWriter(sink: LogFile(standardError: true), capacityBytes: capacity, clock: clock)
-        case .file(let path):
-            do {
-                return LogWriter(sink: try LogFile(appendingTo: path), capacityBytes: capacity, clock: clock)
-            } catch {
-                throw .cannotOpenLog(path: path, error)
-            }
-        }
+        threads.withLock { $0.append(thread) }
     }
 
     private static func randomKey(_ kernel: Kernel) -> [UInt8] {
@@ -156,35 +156,51 @@ public final class ProxyServer: Sendable {
         return key
     }
 
-    private var logs: [LogWriter] {
-        guard let streamLog else { return accessLog.map { [$0] } ?? [] }
-        guard let accessLog, accessLog !== streamLog else { return [streamLog] }
-        return [streamLog, accessLog]
-    }
+    // MARK: What is in force
 
-    private func startLogThreads() {
-        for log in logs {
-            let thread = SystemThread.start(name: "log") { log.run() }
-            running.withLock { $0.logThreads.append(thread) }
+    /// The configuration in force, with all that belongs to it.
+    var inForce: InForce { running.withLock { $0.inForce } }
+
+    /// Puts another in its place.
+    func put(inForce next: InForce) { running.withLock { $0.inForce = next } }
+
+    // MARK: Names
+
+    /// Looks the servers' names up again and again on a thread of its own, because a look-up may block for long. Does nothing where
+    /// there are no names, or where it is done already.
+    func startResolver() {
+        let isNeeded = running.withLock { running in
+            guard !running.isResolving, running.inForce.names.needsLookups else { return false }
+            running.isResolving = true
+            return true
+        }
+        guard isNeeded else { return }
+        let box = Unchecked(makeKernel())
+        SystemThread.start(name: "resolver") { [self] in
+            while waitForNextLookup() {
+                let current = inForce
+                let found = current.names.resolveAll(box.value)
+                guard found != current.addresses else { continue }
+                running.withLock { running in
+                    if running.inForce.settings === current.settings { running.inForce.addresses = found }
+                }
+                for mailbox in mailboxes {
+                    mailbox.post { worker in ProxyWorker.on(worker)?.update(addresses: found, of: current.settings) }
+                }
+            }
         }
     }
 
-    /// Looks the servers' names up again and again on a thread of its own, because a look-up may block for long.
-    private func startResolver(_ names: NameResolver, first: [[[SocketAddress]]], kernel: Kernel) {
-        guard names.needsLookups else { return }
-        let interval = configuration.resolveIntervalMilliseconds
-        let box = Unchecked(kernel)
-        SystemThread.start(name: "resolver") { [self] in
-            var known = first
-            while !running.withLock({ $0.isEnding }) {
-                SystemProcess.sleep(milliseconds: interval)
-                let found = names.resolveAll(box.value)
-                guard found != known else { continue }
-                known = found
-                for mailbox in running.withLock({ $0.mailboxes }) {
-                    mailbox.post { worker in ProxyWorker.on(worker)?.update(addresses: found) }
-                }
-            }
+    /// Waits for the interval in small steps, because a reload may shorten it. False when the proxy ends.
+    private func waitForNextLookup() -> Bool {
+        var waitedMilliseconds = 0
+        while true {
+            let (interval, isEnding) = running.withLock { ($0.inForce.configuration.resolveIntervalMilliseconds, $0.isEnding) }
+            if isEnding { return false }
+            guard waitedMilliseconds < interval else { return true }
+            let step = min(1000, interval - waitedMilliseconds)
+            SystemProcess.sleep(milliseconds: step)
+            waitedMilliseconds += step
         }
     }
 
@@ -192,35 +208,37 @@ public final class ProxyServer: Sendable {
 
     /// Opens the log files anew, after they were moved away.
     public func reopenLogs() {
-        for log in logs { log.requestReopen() }
+        for output in inForce.logs.outputs { output.writer.requestReopen() }
     }
+
+    /// The configuration in force.
+    public var configuration: Configuration { inForce.configuration }
+
+    /// The addresses that are listened on, with the ports that the system chose where port 0 was asked for.
+    public var listeningAddresses: [SocketAddress] { inForce.sockets.entries.map(\.address) }
 
     /// The addresses that are listened on, each as a URL.
     public var listeningURLs: [String] {
-        zip(listeningAddresses, listeningSchemes).map { "\($1)://\($0)" }
-    }
-
-    /// Reads certificates and keys anew. What cannot be used is left as it was; returns one line for each such failure, and
-    /// for each certificate that soon ends. Nil where there is no TLS to reload.
-    public func reloadSecurity(nowUnixMilliseconds now: Int64) -> [String]? {
-        security.isEmpty ? nil : security.readFilesAgain() + security.warnings(nowUnixMilliseconds: now)
+        let current = inForce
+        return current.sockets.entries.map { entry in
+            "\(current.configuration.listeners[entry.listenerIndex].tls == nil ? "http" : "https")://\(entry.address)"
+        }
     }
 
     /// How many TLS handshakes of clients failed or were not finished in time.
-    public var failedHandshakeCount: Int { shared.failedHandshakeCount }
+    public var failedHandshakeCount: Int { inForce.shared.failedHandshakeCount }
 
-    /// How many log lines were dropped because their queue was full.
-    public var droppedLogLineCount: UInt64 { logs.reduce(0) { $0 + $1.droppedLineCount } }
+    /// How many log lines were dropped because their queue was full, of the logs that are written now.
+    public var droppedLogLineCount: UInt64 { inForce.logs.outputs.reduce(0) { $0 + $1.writer.droppedLineCount } }
 
     /// The listening sockets, each once, to be handed to a process that takes over. They stay this proxy's own.
-    public var listeningDescriptors: [Int32] { running.withLock { $0.sockets.descriptors } }
+    public var listeningDescriptors: [Int32] { inForce.sockets.descriptors }
 
     /// Whether it has been told to end.
     public var isEnding: Bool { running.withLock { $0.isEnding } }
 
     /// Asks each worker for a sign of life.
     public func askWorkers() -> Pulse {
-        let mailboxes = running.withLock { $0.mailboxes }
         let pulse = Pulse(expected: mailboxes.count)
         for mailbox in mailboxes { mailbox.post { _ in pulse.answer() } }
         return pulse
@@ -230,22 +248,19 @@ public final class ProxyServer: Sendable {
     /// may still ask: for a moment, or, where another process serves already and nobody waits for this one, for the
     /// grace period. Returns when all is done and the logs are written.
     public func stop(isSucceeded: Bool = false) {
-        let (grace, drain) = (configuration.graceMilliseconds, configuration.drainMilliseconds)
-        let state = running.withLock { state in
-            state.isEnding = true
-            // The workers' copies keep the sockets open until all that waits in them is taken.
-            state.sockets.close(kernel)
-            return state
-        }
-        for mailbox in state.mailboxes {
+        running.withLock { $0.isEnding = true }
+        let last = inForce
+        // The workers' copies keep the sockets open until all that waits in them is taken.
+        for descriptor in last.sockets.descriptors { kernel.close(descriptor, abortively: false) }
+        let (grace, drain) = (last.configuration.graceMilliseconds, last.configuration.drainMilliseconds)
+        for mailbox in mailboxes {
             mailbox.post { worker in
                 ProxyWorker.on(worker)?.drain(
                     graceMilliseconds: grace, streamMilliseconds: drain, newcomerMilliseconds: isSucceeded ? grace : nil)
             }
         }
-        for thread in state.threads { thread.join() }
-        // A log whose reader takes nothing must not hold the end up: its thread is left where it waits.
-        for (log, thread) in zip(logs, state.logThreads) where log.finish(deadlineMilliseconds: 5000) { thread.join() }
+        for thread in threads.withLock({ $0 }) { thread.join() }
+        last.logs.end()
     }
 }
 
@@ -256,8 +271,18 @@ public final class Pulse: Sendable {
 
     init(expected: Int) { self.expected = expected }
 
-    func answer() { answered.wrappingAdd(1, ordering: .relaxed) }
+    func answer() { answered.wrappingAdd(1, ordering: .releasing) }
 
     /// Whether all of them have answered.
-    public var isComplete: Bool { answered.load(ordering: .relaxed) >= expected }
+    public var isComplete: Bool { answered.load(ordering: .acquiring) >= expected }
+
+    /// Waits until all have answered, but not for longer than that; whether they have.
+    func wait(atMostMilliseconds patience: Int) -> Bool {
+        var waited = 0
+        while !isComplete, waited < patience {
+            SystemProcess.sleep(milliseconds: 1)
+            waited += 1
+        }
+        return isComplete
+    }
 }

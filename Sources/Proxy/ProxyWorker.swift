@@ -9,9 +9,9 @@ import StreamLog
 /// The proxy on one worker.
 final class ProxyWorker {
     let worker: Worker
-    let settings: Settings
-    let shared: SharedState
-    let groups: [ServerGroup]
+    /// What is in force here.
+    private(set) var generation: Generation
+    private(set) var shared: SharedState
     /// The span over which streams are ended, one by one, so that their clients do not all come back at once.
     private var drainSpan: Range<Int64> = 0..<1
     /// While the proxy ends: until when clients without an exchange may begin one; `.max` before.
@@ -19,7 +19,7 @@ final class ProxyWorker {
     private var complaints: [String: Complaint] = [:]
     /// Set when the proxy is to end: no connection is kept for another request, event streams end at their next boundary.
     private(set) var isDraining = false
-    private var acceptors: [Acceptor] = []
+    private var listening: [SocketAddress: Listening] = [:]
     private var nextExchangeNumber: UInt64 = 0
     private var downstreamCount = 0
     private var drainDeadline: DrainDeadline?
@@ -28,18 +28,16 @@ final class ProxyWorker {
 
     init(worker: Worker, settings: Settings, shared: SharedState, addresses: [[[SocketAddress]]]) {
         self.worker = worker
-        self.settings = settings
         self.shared = shared
-        groups = settings.configuration.upstreams.indices.map { index in
-            ServerGroup(
-                settings.configuration.upstreams[index], security: settings.security.upstreams[index], addresses: addresses[index],
-                workerNumber: worker.number)
-        }
+        generation = Generation(settings, addresses: addresses, workerNumber: worker.number)
         worker.resident = self
     }
 
     /// The proxy that lives on a worker, for jobs from its mailbox.
     static func on(_ worker: Worker) -> ProxyWorker? { worker.resident as? ProxyWorker }
+
+    var settings: Settings { generation.settings }
+    var groups: [ServerGroup] { generation.groups }
 
     /// After how many seconds of silence the kernel asks a peer whether it is still there.
     static let probeAfterSeconds: Int32 = 60
@@ -47,47 +45,56 @@ final class ProxyWorker {
     /// How long clients that have only just connected may still ask when the proxy ends.
     private static let newcomerMilliseconds = 1_000
 
-    /// Takes connections from a listening socket.
+    // MARK: Listening
+
+    /// Takes connections from a listening socket, which is closed where that does not come about.
     func listen(on descriptor: Int32, as security: ListenerSecurity) throws(SystemError) {
-        // Accepted connections inherit it: so a client that vanished is noticed by the heartbeat that it does not acknowledge,
-        // and without heartbeats by probes.
+        guard let address = worker.kernel.localAddress(of: descriptor) else { preconditionFailure("a listening socket has an address") }
+        let place = listening[address]?.place ?? ListeningPlace(security)
+        setPatience(ofListener: descriptor)
+        let acceptor = try Acceptor(
+            worker: worker, descriptor: descriptor,
+            accepted: { [unowned self] in accept($0, at: place) },
+            exhausted: { [unowned self] in noteExhaustion($0) })
+        listening[address, default: Listening(place: place)].acceptors.append(acceptor)
+    }
+
+    /// Accepted connections inherit it: so a client that vanished is noticed by the heartbeat that it does not acknowledge, and
+    /// without heartbeats by probes.
+    private func setPatience(ofListener descriptor: Int32) {
         let stall = settings.configuration.timeouts.clientStallMilliseconds
         worker.kernel.setPatience(
             Patience(keepAliveSeconds: ProxyWorker.probeAfterSeconds, unacknowledgedMilliseconds: Int32(clamping: stall)),
             of: descriptor)
-        let acceptor = try Acceptor(
-            worker: worker, descriptor: descriptor,
-            accepted: { [unowned self] in accept($0, security) },
-            exhausted: { [unowned self] in noteExhaustion($0) })
-        acceptors.append(acceptor)
     }
 
     /// Closes the listening sockets, after having taken what waits in them.
     private func stopListening() {
+        let acceptors = listening.values.flatMap(\.acceptors)
+        listening = [:]
         for acceptor in acceptors { acceptor.close() }
-        acceptors = []
     }
 
     /// Closes the listening sockets of a proxy that does not come about.
     func abandonListening() {
-        for acceptor in acceptors { acceptor.closeAtOnce() }
-        acceptors = []
+        for acceptor in listening.values.flatMap(\.acceptors) { acceptor.closeAtOnce() }
+        listening = [:]
     }
 
-    private func accept(_ accepted: AcceptedConnection, _ security: ListenerSecurity) {
+    private func accept(_ accepted: AcceptedConnection, at place: ListeningPlace) {
         let isTrusted = self.isTrusted(accepted.peer)
         let admission = shared.admit(accepted.peer, isTrusted: isTrusted)
         downstreamCount += 1
+        let connection = DownstreamConnection(proxy: self, place: place, peer: accepted.peer, isTrusted: isTrusted)
         if case .shed(let limit) = admission {
             complain("the limit \(limit.rawValue) is far exceeded; connections are closed without an answer")
             worker.kernel.close(accepted.descriptor, abortively: true)
-            return connectionClosed(accepted.peer, isTrusted: isTrusted)
+            return connectionClosed(accepted.peer, isCounted: connection.isCounted)
         }
-        let connection = DownstreamConnection(proxy: self, listener: security, peer: accepted.peer, isTrusted: isTrusted)
         do {
-            try connection.adopt(accepted.descriptor, securedBy: security.current)
+            try connection.adopt(accepted.descriptor, securedBy: place.security.context)
         } catch {
-            return connectionClosed(accepted.peer, isTrusted: isTrusted)
+            return connectionClosed(accepted.peer, isCounted: connection.isCounted)
         }
         connection.begin(admission: admission)
     }
@@ -112,15 +119,16 @@ final class ProxyWorker {
             limit: "pending")
     }
 
-    private func isTrusted(_ peer: SocketAddress) -> Bool {
+    /// Whether a peer's `X-Forwarded-*` fields are believed now.
+    func isTrusted(_ peer: SocketAddress) -> Bool {
         guard !settings.configuration.trustedProxies.isEmpty else { return false }
         let bytes = peer.bytes
         return settings.configuration.trustedProxies.contains { $0.contains(bytes.span) }
     }
 
     /// A downstream connection is closed, however it came to that.
-    func connectionClosed(_ peer: SocketAddress, isTrusted: Bool) {
-        shared.leave(peer, isTrusted: isTrusted)
+    func connectionClosed(_ peer: SocketAddress, isCounted: Bool) {
+        shared.leave(peer, isCounted: isCounted)
         downstreamCount -= 1
         stopWhenDrained()
     }
@@ -191,10 +199,56 @@ final class ProxyWorker {
         worker.stop()
     }
 
-    /// Takes what the upstreams' names stand for now.
-    func update(addresses: [[[SocketAddress]]]) {
-        for (group, addresses) in zip(groups, addresses) { group.update(addresses: addresses) }
+    // MARK: Reading anew
+
+    /// Puts other settings in force. What runs goes on under its own; who comes from now on, also on a connection that stands, is
+    /// served under these. Sockets whose address is not among the listeners are closed, after what waits in them was taken.
+    func adopt(
+        _ settings: Settings, shared: SharedState, addresses: [[[SocketAddress]]], listeners: [SocketAddress: ListenerSecurity],
+        newSockets: [NewSocket]
+    ) {
+        self.shared = shared
+        generation = Generation(settings, addresses: addresses, workerNumber: worker.number, succeeding: generation)
+        for (address, old) in listening {
+            guard let security = listeners[address] else {
+                listening[address] = nil
+                for acceptor in old.acceptors { acceptor.close() }
+                continue
+            }
+            old.place.security = security
+            for acceptor in old.acceptors { setPatience(ofListener: acceptor.descriptor) }
+        }
+        for socket in newSockets {
+            guard let security = listeners[socket.address] else { preconditionFailure("a new socket is a listener's") }
+            do { try listen(on: socket.descriptor, as: security) } catch {
+                complain("one worker cannot listen on \(socket.address): \(error.message)")
+            }
+        }
     }
+
+    /// Takes what the upstreams' names stand for now, if these settings are in force still.
+    func update(addresses: [[[SocketAddress]]], of settings: Settings) {
+        if generation.settings === settings { generation.update(addresses: addresses) }
+    }
+}
+
+/// What connections that come by one address of one worker are subject to, now.
+final class ListeningPlace {
+    fileprivate(set) var security: ListenerSecurity
+
+    init(_ security: ListenerSecurity) { self.security = security }
+}
+
+/// One address of one worker with its sockets.
+private struct Listening {
+    let place: ListeningPlace
+    var acceptors: [Acceptor] = []
+}
+
+/// A listening socket on its way to a worker.
+struct NewSocket: Sendable {
+    let address: SocketAddress
+    let descriptor: Int32
 }
 
 /// Something that goes wrong again and again.

@@ -1,57 +1,62 @@
-// TLS as the configuration wants it, made of files: one context for each listener and each upstream that has any. It can
-// be made anew while the proxy runs; connections keep what they began with. Invariant: what is in use was whole and fitted
+// TLS as the configuration wants it, made of files: one context for each listener and each upstream that has any. A reload
+// makes another value of it; connections keep what they began with. Invariant: what is in use was whole and fitted
 // together when it was read.
 
 import Configuration
 import Reactor
-import Synchronization
 
 /// The TLS of one listener, as all workers share it.
 final class ListenerSecurity: Sendable {
     let listener: Listener
-    private let context: Mutex<TLSServerContext?>
+    /// What the next connection is secured by; nil for plain HTTP.
+    let context: TLSServerContext?
     /// Outlives every reload, so that clients can resume their sessions.
     private let ticketKeys: TLSTicketKeys?
 
-    init(_ listener: Listener) throws(TLSError) {
+    /// Reads the certificates. Where those of `previous` are of the same description and the files cannot be used now, they stay, and
+    /// `complain` is told.
+    init(_ listener: Listener, succeeding previous: ListenerSecurity? = nil, complain: (String) -> Void = { _ in }) throws(TLSError) {
         self.listener = listener
-        ticketKeys = listener.tls.map { TLSTicketKeys(lifetimeSeconds: $0.ticketLifetimeSeconds) }
-        context = Mutex(nil)
-        try readFiles()
-    }
-
-    /// What the next connection is secured by; nil for plain HTTP.
-    var current: TLSServerContext? { context.withLock { $0 } }
-
-    /// Reads the certificates, and replaces those in use if all is well with them.
-    func readFiles() throws(TLSError) {
-        guard let tls = listener.tls, let ticketKeys else { return }
-        let fresh = try TLSServerContext(TLSServerSettings(tls), ticketKeys: ticketKeys) { path in
-            try? ConfigurationFile.load(path: path)
+        guard let tls = listener.tls else {
+            context = nil
+            ticketKeys = nil
+            return
         }
-        context.withLock { $0 = fresh }
+        let keys = TLSTicketKeys(lifetimeSeconds: tls.ticketLifetimeSeconds, succeeding: previous?.ticketKeys)
+        do {
+            context = try TLSServerContext(TLSServerSettings(tls), ticketKeys: keys) { path in try? ConfigurationFile.load(path: path) }
+            ticketKeys = keys
+        } catch {
+            guard let previous, previous.listener.tls == tls else { throw error }
+            complain("\(listener): \(error.message)")
+            context = previous.context
+            ticketKeys = previous.ticketKeys
+        }
     }
 }
 
 /// The TLS of one upstream, as all workers share it.
 final class UpstreamSecurity: Sendable {
     let tls: UpstreamTLS?
-    private let context: Mutex<TLSClientContext?>
-
-    init(_ upstream: Upstream) throws(TLSError) {
-        tls = upstream.tls
-        context = Mutex(nil)
-        try readFiles()
-    }
-
+    fileprivate let name: String
     /// What the next connection is secured by; nil for plain HTTP.
-    var current: TLSClientContext? { context.withLock { $0 } }
+    let context: TLSClientContext?
 
-    /// Reads the files, and replaces those in use if all is well with them.
-    func readFiles() throws(TLSError) {
-        guard let tls else { return }
-        let fresh = try TLSClientContext(TLSClientSettings(tls))
-        context.withLock { $0 = fresh }
+    /// Reads the files; as for a listener, those that are in use stay where the same cannot be used now.
+    init(_ upstream: Upstream, succeeding previous: UpstreamSecurity? = nil, complain: (String) -> Void = { _ in }) throws(TLSError) {
+        tls = upstream.tls
+        name = upstream.name
+        guard let tls else {
+            context = nil
+            return
+        }
+        do {
+            context = try TLSClientContext(TLSClientSettings(tls))
+        } catch {
+            guard let previous, previous.tls == tls else { throw error }
+            complain(error.message)
+            context = previous.context
+        }
     }
 }
 
@@ -61,36 +66,36 @@ public final class Security: Sendable {
 
     let listeners: [ListenerSecurity]
     let upstreams: [UpstreamSecurity]
+    /// One line for each file that could not be used and whose predecessor therefore stays.
+    let complaints: [String]
 
-    /// Reads all files that the configuration names. Throws for the first one that cannot be used.
-    public init(_ configuration: Configuration) throws(TLSError) {
+    /// Reads all files that the configuration names. Throws for the first one that cannot be used and replaces none.
+    public convenience init(_ configuration: Configuration) throws(TLSError) { try self.init(configuration, succeeding: nil) }
+
+    init(_ configuration: Configuration, succeeding previous: Security?) throws(TLSError) {
+        var complaints: [String] = []
         var listeners: [ListenerSecurity] = []
-        for listener in configuration.listeners { listeners.append(try ListenerSecurity(listener)) }
+        for listener in configuration.listeners {
+            let known = previous?.listeners.first { $0.listener.description == listener.description }
+            listeners.append(try ListenerSecurity(listener, succeeding: known) { complaints.append($0) })
+        }
         var upstreams: [UpstreamSecurity] = []
-        for upstream in configuration.upstreams { upstreams.append(try UpstreamSecurity(upstream)) }
+        for upstream in configuration.upstreams {
+            let known = previous?.upstreams.first { $0.name == upstream.name }
+            upstreams.append(try UpstreamSecurity(upstream, succeeding: known) { complaints.append($0) })
+        }
         self.listeners = listeners
         self.upstreams = upstreams
+        self.complaints = complaints
     }
 
     /// Whether there is any TLS at all.
     var isEmpty: Bool { listeners.allSatisfy { $0.listener.tls == nil } && upstreams.allSatisfy { $0.tls == nil } }
 
-    /// Reads everything anew; what cannot be used is left as it was. Returns one line for each failure.
-    func readFilesAgain() -> [String] {
-        var failures: [String] = []
-        for listener in listeners {
-            do throws(TLSError) { try listener.readFiles() } catch { failures.append("\(listener.listener): \(error.message)") }
-        }
-        for upstream in upstreams {
-            do throws(TLSError) { try upstream.readFiles() } catch { failures.append(error.message) }
-        }
-        return failures
-    }
-
     /// One line for each certificate that has ended or soon will.
     public func warnings(nowUnixMilliseconds now: Int64) -> [String] {
-        let ends = listeners.flatMap { $0.current?.certificateEnds ?? [] } + upstreams.compactMap { upstream in
-            guard let end = upstream.current?.certificateEndsAt, let file = upstream.tls?.certificate?.certificateFile else { return nil }
+        let ends = listeners.flatMap { $0.context?.certificateEnds ?? [] } + upstreams.compactMap { upstream in
+            guard let end = upstream.context?.certificateEndsAt, let file = upstream.tls?.certificate?.certificateFile else { return nil }
             return (file: file, endsAt: end)
         }
         return ends.compactMap { file, endsAt in

@@ -38,9 +38,11 @@ final class ServerState {
 /// The servers of one upstream, on one worker.
 final class ServerGroup {
     let upstream: Upstream
-    let security: UpstreamSecurity
+    private(set) var security: UpstreamSecurity
     let servers: [ServerState]
     private var turn: Int
+    /// Whether the newest configuration no longer has it: what runs goes on, and nothing is kept for later.
+    private var isRetired = false
 
     init(_ upstream: Upstream, security: UpstreamSecurity, addresses: [[SocketAddress]], workerNumber: Int) {
         self.upstream = upstream
@@ -79,7 +81,7 @@ final class ServerGroup {
 
     /// Keeps a connection for the next exchange; false when there are enough.
     func keepIdle(_ connection: UpstreamConnection, server: ServerState) -> Bool {
-        guard server.idle.count < upstream.idleConnections else { return false }
+        guard !isRetired, server.idle.count < upstream.idleConnections else { return false }
         server.idle.append(connection)
         return true
     }
@@ -112,6 +114,15 @@ final class ServerGroup {
         for (server, addresses) in zip(servers, addresses) where !addresses.isEmpty && addresses != server.addresses {
             server.addresses = addresses
         }
+    }
+
+    /// Secures further connections by certificates and authorities that were read anew.
+    func secure(by security: UpstreamSecurity) { self.security = security }
+
+    /// Nothing new will come for these servers.
+    func retire() {
+        isRetired = true
+        closeIdle()
     }
 
     /// Closes all idle connections.

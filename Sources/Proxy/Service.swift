@@ -17,14 +17,17 @@ public final class Service {
     private static let successorPatienceMilliseconds: Int64 = 60_000
     private static let successorLookMilliseconds = 50
     private let server: ProxyServer
+    private let reread: (() -> Configuration?)?
     private let manager: ServiceManager
     private let kernel: Kernel
     private var phase = Phase.serving
     private var successor: (process: Successor, startedAt: Int64)?
 
-    /// A service that goes on until `run` ends the process.
-    public init(_ server: ProxyServer, manager: ServiceManager, kernel: Kernel) {
+    /// A service that goes on until `run` ends the process. `reread` gives the configuration as it is written now, or nil, after having
+    /// said why, where it cannot be used; where nothing is written there is no such way.
+    public init(_ server: ProxyServer, manager: ServiceManager, kernel: Kernel, reread: (() -> Configuration?)?) {
         self.server = server
+        self.reread = reread
         self.manager = manager
         self.kernel = kernel
     }
@@ -82,11 +85,16 @@ public final class Service {
     private func reload() {
         manager.notify("RELOADING=1", ServiceManager.reloadMoment(), "STATUS=Reading the configuration anew")
         defer { _ = tellReady() }
-        guard let complaints = server.reloadSecurity(nowUnixMilliseconds: kernel.unixMilliseconds()) else {
-            return say("SIGHUP: there are no certificates to read anew")
+        guard let wanted = reread.map({ $0() }) ?? server.configuration else { return say("SIGHUP: the configuration cannot be used; the one in force stays, and nothing has changed") }
+        let outcome: Reload
+        do { outcome = try server.reload(wanted) } catch {
+            return say("SIGHUP: \(error.message); the configuration in force stays, and nothing has changed")
         }
-        for complaint in complaints { say("SIGHUP: \(complaint)") }
-        say("SIGHUP: certificates were read anew" + (complaints.isEmpty ? "" : "; what could not be used is as it was"))
+        for complaint in outcome.complaints { say("SIGHUP: \(complaint)") }
+        let certificates = outcome.hasCertificates ? ["certificates were read anew"] : []
+        if reread == nil { return say("SIGHUP: " + (certificates.first ?? "there are no certificates to read anew")) }
+        let news = outcome.changes.isEmpty ? ["nothing in the configuration has changed"] : outcome.changes
+        say("SIGHUP: done: " + (news + certificates).joined(separator: "; "))
     }
 
     // MARK: Being succeeded

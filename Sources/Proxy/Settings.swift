@@ -59,4 +59,12 @@ final class Settings: Sendable {
         responseLimits = HeadLimits(
             headBytes: limits.responseHeadBytes, fieldCount: limits.responseFields, targetBytes: limits.responseHeadBytes)
     }
+
+    /// The guarded fields for a connection that came by a listener, which a reload may have taken away since.
+    func guardedFields(for listener: Listener) -> [[UInt8]] {
+        guard let field = listener.tls?.clientSubjectField.map({ Array($0.lowercased().utf8) }), !guardedFields.contains(field) else {
+            return guardedFields
+        }
+        return guardedFields + [field]
+    }
 }

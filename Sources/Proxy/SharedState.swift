@@ -1,5 +1,6 @@
 // What the workers of one proxy have in common: counts of connections and the way to the logs. It is touched when a
-// connection or an exchange begins or ends, never for the bytes between.
+// connection or an exchange begins or ends, never for the bytes between. After a reload another value with the same counts
+// takes its place.
 
 import Credentials
 import Reactor
@@ -25,18 +26,24 @@ final class SharedState: Sendable {
         case shed(ConnectionLimit)
     }
 
-    private let counts: Mutex<(total: Int, byClient: [SocketAddress: Int])> = Mutex((0, [:]))
-    private let failedHandshakes = Atomic(0)
+    private final class Counts: Sendable {
+        let connections: Mutex<(total: Int, byClient: [SocketAddress: Int])> = Mutex((0, [:]))
+        let failedHandshakes = Atomic(0)
+    }
+
+    private let counts: Counts
     private let connectionLimit: Int
     private let connectionsPerClientLimit: Int
     let streamLog: LogWriter?
     let accessLog: LogWriter?
     let fingerprinter: Fingerprinter
 
+    /// Goes on with the counts of `previous`, where there is one.
     init(
         connectionLimit: Int, connectionsPerClientLimit: Int, streamLog: LogWriter?, accessLog: LogWriter?,
-        fingerprinter: Fingerprinter
+        fingerprinter: Fingerprinter, succeeding previous: SharedState? = nil
     ) {
+        counts = previous?.counts ?? Counts()
         self.connectionLimit = connectionLimit
         self.connectionsPerClientLimit = connectionsPerClientLimit
         self.streamLog = streamLog
@@ -44,12 +51,15 @@ final class SharedState: Sendable {
         self.fingerprinter = fingerprinter
     }
 
+    /// Whether connections are counted by their clients' addresses, those of trusted proxies excepted.
+    var countsClients: Bool { connectionsPerClientLimit > 0 }
+
     /// Counts one more connection, refused ones too: `leave` is called for each.
     func admit(_ client: SocketAddress, isTrusted: Bool) -> Admission {
-        counts.withLock { counts in
+        counts.connections.withLock { counts in
             counts.total += 1
             var ofClient = 0
-            if connectionsPerClientLimit > 0, !isTrusted {
+            if countsClients, !isTrusted {
                 ofClient = counts.byClient[client.withoutPort, default: 0] + 1
                 counts.byClient[client.withoutPort] = ofClient
             }
@@ -74,19 +84,19 @@ final class SharedState: Sendable {
     }
 
     /// Client connections that are open now.
-    var connectionCount: Int { counts.withLock { $0.total } }
+    var connectionCount: Int { counts.connections.withLock { $0.total } }
 
     /// How many TLS handshakes of clients failed or were not finished in time.
-    var failedHandshakeCount: Int { failedHandshakes.load(ordering: .relaxed) }
+    var failedHandshakeCount: Int { counts.failedHandshakes.load(ordering: .relaxed) }
 
     /// Counts a failed TLS handshake.
-    func noteFailedHandshake() { failedHandshakes.wrappingAdd(1, ordering: .relaxed) }
+    func noteFailedHandshake() { counts.failedHandshakes.wrappingAdd(1, ordering: .relaxed) }
 
-    /// Counts a connection off.
-    func leave(_ client: SocketAddress, isTrusted: Bool) {
-        counts.withLock { counts in
+    /// Counts a connection off. `isCounted` says whether it was counted by its client's address when it came.
+    func leave(_ client: SocketAddress, isCounted: Bool) {
+        counts.connections.withLock { counts in
             counts.total -= 1
-            guard connectionsPerClientLimit > 0, !isTrusted else { return }
+            guard isCounted else { return }
             let left = counts.byClient[client.withoutPort, default: 1] - 1
             counts.byClient[client.withoutPort] = left == 0 ? nil : left
         }

@@ -48,7 +48,7 @@ final class UpstreamConnection: Link {
     func connect(to address: SocketAddress, for exchange: Exchange) throws(SystemError) {
         let security = group.security
         try connect(
-            to: address, securedBy: security.current, serverName: security.tls?.serverName ?? server.server.host,
+            to: address, securedBy: security.context, serverName: security.tls?.serverName ?? server.server.host,
             resumption: server.resumption)
         self.exchange = exchange
         lastActivityAt = worker.now
@@ -119,7 +119,7 @@ final class UpstreamConnection: Link {
     }
 
     private var handshakeMilliseconds: Int64 {
-        Int64(exchange?.proxy.settings.configuration.timeouts.handshakeMilliseconds ?? 0)
+        Int64(exchange?.settings.configuration.timeouts.handshakeMilliseconds ?? 0)
     }
 
     override func deadlineReached() {
@@ -208,7 +208,7 @@ final class UpstreamConnection: Link {
         while state == .awaitingHead, offset < bytes.count, let exchange {
             do {
                 let rest = UnsafeRawBufferPointer(rebasing: bytes[offset...])
-                let limits = exchange.proxy.settings.responseLimits
+                let limits = exchange.settings.responseLimits
                 let received = try partialHead.receive(rest, kind: .response, limits: limits) {
                     span throws(HTTPError) in try ResponseHead.parse(span, limits: limits)
                 }

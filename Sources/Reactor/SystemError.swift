@@ -24,6 +24,8 @@ public struct SystemError: Error, Equatable, Sendable {
     public static let timedOut = SystemError(ETIMEDOUT)
     /// The peer's or our own bytes make no sense to a protocol below HTTP.
     public static let protocolError = SystemError(EPROTO)
+    /// Somebody listens at that address already.
+    public static let addressInUse = SystemError(EADDRINUSE)
     /// No memory was left.
     public static let outOfMemory = SystemError(ENOMEM)
     /// No descriptor was left.

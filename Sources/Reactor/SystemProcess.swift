@@ -11,7 +11,7 @@ public enum SystemProcess {
         case terminate
         /// SIGUSR1: open the log files anew.
         case reopenLogs
-        /// SIGHUP: read certificates anew.
+        /// SIGHUP: read the configuration anew.
         case reload
         /// SIGUSR2: let a new process take over.
         case upgrade

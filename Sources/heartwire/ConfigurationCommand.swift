@@ -7,21 +7,23 @@ import Reactor
 enum ConfigurationCommand {
     /// Reads a file and checks it; ends the process with all that is wrong with it.
     static func load(_ path: String) -> Configuration {
-        let bytes: [UInt8]
-        do {
-            bytes = try ConfigurationFile.load(path: path)
-        } catch {
-            Main.fail(error.description, status: ExitStatus.configuration)
-        }
+        guard let configuration = read(path) else { SystemProcess.exit(ExitStatus.configuration) }
+        return configuration
+    }
+
+    /// Reads a file and checks it; nil, after all that is wrong with it was said.
+    static func read(_ path: String) -> Configuration? {
         do {
             let parsed = try ConfigurationFile.parse(
-                bytes, fileName: path, environment: ConfigurationFile.processEnvironment)
+                try ConfigurationFile.load(path: path), fileName: path, environment: ConfigurationFile.processEnvironment)
             for warning in parsed.warnings { SystemProcess.complain("\(warning)") }
             return parsed.configuration
+        } catch let error as ConfigurationFile.Unreadable {
+            SystemProcess.complain("heartwire: \(error.description)")
         } catch {
             SystemProcess.complain("\(error)")
-            SystemProcess.exit(ExitStatus.configuration)
         }
+        return nil
     }
 
     /// Says whether the file can be used, and what would be served.

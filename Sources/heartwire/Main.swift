@@ -19,7 +19,7 @@ struct Main {
             case .proxy(let configuration):
                 ServeCommand.run(configuration, inheritance, manager)
             case .run(let path):
-                ServeCommand.run(ConfigurationCommand.load(path), inheritance, manager)
+                ServeCommand.run(ConfigurationCommand.load(path), file: path, inheritance, manager)
             case .check(let path):
                 ConfigurationCommand.check(path)
             case .demo(let listener):

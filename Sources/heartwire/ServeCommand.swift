@@ -5,8 +5,11 @@ import Proxy
 import Reactor
 
 enum ServeCommand {
-    /// Serves until a signal ends the process, with what the process was given at its start.
-    static func run(_ configuration: Configuration, _ inheritance: Inheritance, _ manager: ServiceManager) -> Never {
+    /// Serves until a signal ends the process, with what the process was given at its start. The file is read anew at SIGHUP; without
+    /// one the certificates are.
+    static func run(
+        _ configuration: Configuration, file path: String? = nil, _ inheritance: Inheritance, _ manager: ServiceManager
+    ) -> Never {
         let server: ProxyServer
         do {
             server = try ProxyServer(configuration, inheriting: inheritance.sockets) { LinuxKernel() }
@@ -14,7 +17,9 @@ enum ServeCommand {
             fail(error)
         }
         SystemProcess.complain("heartwire \(Version.number): listening on \(server.listeningURLs.joined(separator: ", "))")
-        Service(server, manager: manager, kernel: LinuxKernel()).run(after: inheritance.predecessor)
+        let service = Service(
+            server, manager: manager, kernel: LinuxKernel(), reread: path.map { path in { ConfigurationCommand.read(path) } })
+        service.run(after: inheritance.predecessor)
     }
 
     static func fail(_ error: StartError) -> Never {

@@ -100,10 +100,10 @@ struct SharedStateTests {
         #expect(state.admit(client(1), isTrusted: false) == .admitted)
         #expect(state.admit(client(1), isTrusted: true) == .admitted)
         #expect(state.admit(client(2), isTrusted: false) == .heard(.connections))
-        state.leave(client(2), isTrusted: false)
+        state.leave(client(2), isCounted: true)
         #expect(state.admit(client(2), isTrusted: false) == .heard(.connections))
-        state.leave(client(2), isTrusted: false)
-        state.leave(client(1), isTrusted: false)
+        state.leave(client(2), isCounted: true)
+        state.leave(client(1), isCounted: true)
         #expect(state.admit(client(2), isTrusted: false) == .admitted)
     }
 
@@ -128,8 +128,8 @@ struct SharedStateTests {
         #expect(state.admit(client(1, port: 12), isTrusted: false) == .heard(.connectionsPerClient))
         #expect(state.admit(client(2, port: 10), isTrusted: false) == .admitted)
         for _ in 0..<5 { #expect(state.admit(client(3), isTrusted: true) == .admitted) }
-        state.leave(client(1, port: 12), isTrusted: false)
-        state.leave(client(1, port: 10), isTrusted: false)
+        state.leave(client(1, port: 12), isCounted: true)
+        state.leave(client(1, port: 10), isCounted: true)
         #expect(state.admit(client(1, port: 13), isTrusted: false) == .admitted)
     }
 }

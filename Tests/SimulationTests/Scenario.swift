@@ -49,9 +49,14 @@ final class Scenario {
     private var clients: [SimulatedClient] = []
     private let lines = LogLines()
     private var outcome = Outcome()
+    /// Chance of its own, so that seeds that are kept stay what they were.
+    private var reloadChance: Chance
+    /// Every group of servers that there ever was.
+    private var groups: [ServerGroup] = []
 
     init(seed: UInt64) {
         var chance = Chance(seed: seed)
+        reloadChance = Chance(seed: ~seed)
         world = SimulatedWorld(seed: chance.next(), faults: Faults.swarm(&chance))
         kernel = SimulatedKernel(world, bufferBytes: chance.pick([2_048, 16_384, 65_536, 262_144]))
         heartbeatMilliseconds = chance.pick([100, 500, 2_000, 15_000])
@@ -128,6 +133,32 @@ final class Scenario {
         }
     }
 
+    /// At some moment another configuration comes in force that serves the same: sometimes in the same words, sometimes with
+    /// another description of the servers.
+    private func addReload(
+        of configuration: Configuration, on mailbox: Mailbox, _ shared: SharedState, _ addresses: [[[SocketAddress]]]
+    ) {
+        world.after(Int64(reloadChance.number(0...Int(Scenario.activeMilliseconds)))) { [self] in
+            var changed = configuration
+            if reloadChance.permille(500) { changed.upstreams[0].failureCooldownMilliseconds = reloadChance.number(1...3_000) }
+            if reloadChance.permille(300) { changed.limits.connectionsPerClient = 500 }
+            guard let security = try? Security(changed) else { return expect(false, "no certificates cannot be read") }
+            let settings = Settings(changed, security)
+            let next = SharedState(
+                connectionLimit: changed.limits.connections, connectionsPerClientLimit: changed.limits.connectionsPerClient,
+                streamLog: shared.streamLog, accessLog: shared.accessLog, fingerprinter: shared.fingerprinter, succeeding: shared)
+            world.note("reload", changed.upstreams[0].failureCooldownMilliseconds)
+            nonisolated(unsafe) let scenario = self
+            mailbox.post { worker in
+                guard let proxy = ProxyWorker.on(worker), !proxy.isDraining else { return }
+                proxy.adopt(
+                    settings, shared: next, addresses: addresses, listeners: [Scenario.listenAddress: settings.security.listeners[0]],
+                    newSockets: [])
+                scenario.groups += proxy.groups
+            }
+        }
+    }
+
     // MARK: Running
 
     func run() -> Outcome {
@@ -145,6 +176,8 @@ final class Scenario {
             try proxy.listen(on: try kernel.listen(Scenario.listenAddress, sharingPort: true), as: security.listeners[0])
             for number in 0..<world.chance.number(1...8) { addClient(number: number) }
             let mailbox = worker.mailbox
+            groups = proxy.groups
+            for _ in 0..<reloadChance.pick([0, 0, 1, 4]) { addReload(of: configuration, on: mailbox, shared, addresses) }
             let drain = world.chance.pick([0, 500, 6_000])
             world.after(Scenario.activeMilliseconds) {
                 mailbox.post { ProxyWorker.on($0)?.drain(graceMilliseconds: 3_000, streamMilliseconds: drain) }
@@ -178,7 +211,7 @@ final class Scenario {
         // The poller and the mailbox's waker are the worker's own.
         expect(kernel.openCount == 2, "\(kernel.openCount - 2) descriptors are left open")
         expect(proxy.worker.endpointCount == 0, "\(proxy.worker.endpointCount) endpoints are left")
-        for server in proxy.groups.flatMap(\.servers) {
+        for server in groups.flatMap(\.servers) {
             expect(server.activeCount == 0, "\(server.name) has \(server.activeCount) exchanges after the end")
             expect(server.idle.isEmpty, "\(server.name) has idle connections after the end")
         }

@@ -20,10 +20,13 @@ public final class TLSTicketKeys: Sendable {
 
     private let lifetimeMilliseconds: Int64
     /// The newest first; never more than two.
-    private let keys = Mutex<[Key]>([])
+    private let keys: Mutex<[Key]>
 
-    /// Keys that are replaced after so many seconds.
-    public init(lifetimeSeconds: Int) { lifetimeMilliseconds = Int64(lifetimeSeconds) * 1000 }
+    /// Keys that are replaced after so many seconds, the first of them those of `previous`.
+    public init(lifetimeSeconds: Int, succeeding previous: TLSTicketKeys? = nil) {
+        lifetimeMilliseconds = Int64(lifetimeSeconds) * 1000
+        keys = Mutex(previous?.keys.withLock { $0 } ?? [])
+    }
 
     /// Makes a new key where the present one is too old, and forgets those that are older still.
     func rotate(nowMilliseconds now: Int64, kernel: Kernel) {

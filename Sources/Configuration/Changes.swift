@@ -1,0 +1,87 @@
+// What one configuration says otherwise than another, in words for whoever reads them at night: a reload tells them.
+//
+// Invariant: a secret is never shown, and however much has changed it stays a line that can be read.
+
+extension Configuration {
+    /// What has changed since `old`, each in a few words: `route /b added`, `limits connections 500 (was 100)`.
+    public func changes(since old: Configuration) -> [String] {
+        let listens = Configuration.changes("listen", old.listeners, listeners, name: \.description) { $0 == $1 }
+        let groups = Configuration.changes("upstream", old.upstreams, upstreams, name: \.name) { $0 == $1 }
+        let rules = Configuration.changes("route", old.routes, routes, name: \.name) { before, after in
+            // A route's upstream is the one that it names, wherever that stands.
+            var moved = before
+            moved.upstreamIndex = after.upstreamIndex
+            return moved == after && old.upstreamName(of: before) == upstreamName(of: after)
+        }
+        return listens + groups + rules + numberChanges(since: old) + otherChanges(since: old)
+    }
+
+    private func upstreamName(of route: Route) -> String? {
+        upstreams.indices.contains(route.upstreamIndex) ? upstreams[route.upstreamIndex].name : nil
+    }
+
+    private func numberChanges(since old: Configuration) -> [String] {
+        DirectiveTable.all.compactMap { directive in
+            let before: Int
+            let after: Int
+            switch directive.meaning {
+            // Said by `Configuration.workerCount`'s user, because it takes a restart.
+            case .general(let path, _) where path == \Configuration.workerCount: return nil
+            case .general(let path, _): (before, after) = (old[keyPath: path], self[keyPath: path])
+            case .limit(let path, _): (before, after) = (old.limits[keyPath: path], limits[keyPath: path])
+            case .timeout(let path, _): (before, after) = (old.timeouts[keyPath: path], timeouts[keyPath: path])
+            default: return nil
+            }
+            guard before != after, let quantity = directive.quantity else { return nil }
+            let scope = directive.scope == .top ? "" : "\(directive.scope.rawValue) "
+            return "\(scope)\(directive.name) \(quantity.text(after)) (was \(quantity.text(before)))"
+        }
+    }
+
+    private func otherChanges(since old: Configuration) -> [String] {
+        var found: [String] = []
+        if streamLog != old.streamLog { found.append("stream_log \(streamLog.words)") }
+        if accessLog != old.accessLog { found.append("access_log \(accessLog.words)") }
+        if fingerprintKey != old.fingerprintKey { found.append("fingerprint_key changed") }
+        if trustedProxies != old.trustedProxies { found.append("trusted_proxies changed") }
+        return found
+    }
+
+    private static let namesShown = 5
+
+    /// What was added, removed and changed of a kind of things that have names.
+    private static func changes<Item>(
+        _ kind: String, _ old: [Item], _ new: [Item], name: (Item) -> String, isSame: (Item, Item) -> Bool
+    ) -> [String] {
+        var before: [String: Item] = [:]
+        for item in old { before[name(item)] = item }
+        var after: Set<String> = []
+        var added: [String] = []
+        var changed: [String] = []
+        for item in new {
+            after.insert(name(item))
+            guard let known = before[name(item)] else {
+                added.append(name(item))
+                continue
+            }
+            if !isSame(known, item) { changed.append(name(item)) }
+        }
+        let removed = old.map(name).filter { !after.contains($0) }
+        return [(added, "added"), (removed, "removed"), (changed, "changed")].compactMap { names, what in
+            if names.isEmpty { return nil }
+            let shown = names.prefix(namesShown).map(printable).joined(separator: ", ")
+            return "\(kind) \(shown)\(names.count > namesShown ? " and \(names.count - namesShown) more" : "") \(what)"
+        }
+    }
+}
+
+extension LogDestination {
+    fileprivate var words: String {
+        switch self {
+        case .off: "off"
+        case .standardOutput: "stdout"
+        case .standardError: "stderr"
+        case .file(let path): printable(path)
+        }
+    }
+}

@@ -1,0 +1,37 @@
+// One generation of the configuration on one worker: the settings with this worker's groups of servers. A reload makes another
+// one; what runs keeps the one that it began with, which goes when the last of that has ended.
+// Invariant: a group belongs to every generation that describes it in the same words, and is retired when the newest one does not.
+
+import Configuration
+import Reactor
+
+/// The settings that are in force on one worker, or were.
+final class Generation {
+    /// Counts the reloads; a number is never used again.
+    let number: Int
+    let settings: Settings
+    let groups: [ServerGroup]
+
+    /// Groups that the previous generation describes in the same words are taken over, with their connections and with what is
+    /// known of their servers; its others are retired.
+    init(_ settings: Settings, addresses: [[[SocketAddress]]], workerNumber: Int, succeeding previous: Generation? = nil) {
+        self.settings = settings
+        number = (previous?.number ?? 0) + 1
+        let known = previous?.groups ?? []
+        let groups = settings.configuration.upstreams.indices.map { index in
+            let (upstream, security) = (settings.configuration.upstreams[index], settings.security.upstreams[index])
+            guard let group = known.first(where: { $0.upstream == upstream }) else {
+                return ServerGroup(upstream, security: security, addresses: addresses[index], workerNumber: workerNumber)
+            }
+            group.secure(by: security)
+            return group
+        }
+        for group in known where !groups.contains(where: { $0 === group }) { group.retire() }
+        self.groups = groups
+    }
+
+    /// Takes what the upstreams' names stand for now.
+    func update(addresses: [[[SocketAddress]]]) {
+        for (group, addresses) in zip(groups, addresses) { group.update(addresses: addresses) }
+    }
+}

@@ -1,0 +1,101 @@
+// Another configuration for a running proxy. Everything that can fail is done first (certificates, log files, sockets, copies of
+// them for the workers); only then is anything changed, and that cannot fail. So a configuration is in force wholly or not at all.
+// Invariant: a connection that the kernel has taken is served, whichever listener goes.
+
+import Configuration
+import Credentials
+import Reactor
+import StreamLog
+
+/// How a reload came out.
+public struct Reload: Sendable {
+    /// What has changed, each in a few words.
+    public let changes: [String]
+    /// One line for each thing that stays as it was, or soon needs the operator.
+    public let complaints: [String]
+    /// Whether there are certificates, which were read anew.
+    public let hasCertificates: Bool
+}
+
+extension ProxyServer {
+    private static let patienceMilliseconds = 10_000
+
+    /// Puts another configuration in force; the same one reads the certificates anew. What runs goes on under the one that it began
+    /// with. When it throws nothing has changed.
+    public func reload(_ wanted: Configuration) throws(StartError) -> Reload {
+        let old = inForce
+        let workerCount = mailboxes.count
+        let security: Security
+        do { security = try Security(wanted, succeeding: old.security) } catch { throw .security(error) }
+        var logs = try Logs(wanted, keeping: old.logs, clock: clock)
+        let names = NameResolver(wanted.upstreams)
+        let addresses = names.resolveNew(kernel, known: old.names, old.addresses)
+        let sockets = try old.sockets.replaced(for: wanted.listeners, workerCount: workerCount, kernel: kernel)
+        let newSockets = try copies(of: sockets.missing(in: old.sockets), workerCount: workerCount)
+        // From here on nothing fails.
+        logs.start()
+        let shared = SharedState(
+            connectionLimit: connectionLimit(wanted.limits), connectionsPerClientLimit: wanted.limits.connectionsPerClient,
+            streamLog: logs.stream?.writer, accessLog: logs.access?.writer,
+            fingerprinter: Fingerprinter(key: wanted.fingerprintKey ?? randomKey), succeeding: old.shared)
+        let next = InForce(
+            configuration: wanted, settings: Settings(wanted, security, workerCount: workerCount), security: security, shared: shared,
+            logs: logs, sockets: sockets, names: names, addresses: addresses)
+        put(inForce: next)
+        // The workers' copies keep these sockets open until what waits in them is taken.
+        for entry in old.sockets.missing(in: sockets) {
+            for descriptor in entry.descriptors { kernel.close(descriptor, abortively: false) }
+        }
+        var complaints = security.complaints + security.warnings(nowUnixMilliseconds: kernel.unixMilliseconds())
+        complaints += names.unresolved(in: addresses).map { "the server's name \($0) has no address yet; it will be looked up again" }
+        if let complaint = complaintOfWorkers(wanted, workerCount) { complaints.append(complaint) }
+        if tellWorkers(next, newSockets) {
+            old.logs.end(except: logs)
+        } else {
+            complaints.append("not every worker has taken the new configuration yet; they are busy")
+        }
+        startResolver()
+        return Reload(changes: wanted.changes(since: old.configuration), complaints: complaints, hasCertificates: !security.isEmpty)
+    }
+
+    /// The new sockets for each worker, as descriptors of its own.
+    private func copies(of entries: [ListeningSockets.Entry], workerCount: Int) throws(StartError) -> [[NewSocket]] {
+        var copies: [[NewSocket]] = []
+        do {
+            for number in 0..<workerCount {
+                copies.append([])
+                for entry in entries {
+                    for descriptor in entry.descriptors(forWorker: number, of: workerCount) {
+                        copies[number].append(NewSocket(address: entry.address, descriptor: try kernel.duplicate(descriptor)))
+                    }
+                }
+            }
+        } catch {
+            for descriptor in copies.joined().map(\.descriptor) + entries.flatMap(\.descriptors) {
+                kernel.close(descriptor, abortively: false)
+            }
+            throw .system(error)
+        }
+        return copies
+    }
+
+    /// Hands the configuration to all workers; true when all have taken it.
+    private func tellWorkers(_ next: InForce, _ newSockets: [[NewSocket]]) -> Bool {
+        var listeners: [SocketAddress: ListenerSecurity] = [:]
+        for entry in next.sockets.entries { listeners[entry.address] = next.security.listeners[entry.listenerIndex] }
+        let pulse = Pulse(expected: mailboxes.count)
+        for (mailbox, sockets) in zip(mailboxes, newSockets) {
+            mailbox.post { [listeners] worker in
+                ProxyWorker.on(worker)?.adopt(
+                    next.settings, shared: next.shared, addresses: next.addresses, listeners: listeners, newSockets: sockets)
+                pulse.answer()
+            }
+        }
+        return pulse.wait(atMostMilliseconds: ProxyServer.patienceMilliseconds)
+    }
+
+    private func complaintOfWorkers(_ wanted: Configuration, _ present: Int) -> String? {
+        let count = ProxyServer.workerCount(wanted)
+        return count == present ? nil : "workers stays \(present) until the process is succeeded (SIGUSR2) or restarted; the file asks for \(count)"
+    }
+}

@@ -1,0 +1,112 @@
+// What a reload takes over and what it lets go. With real processes it is tested in EndToEnd/test_reload.py.
+
+import Configuration
+import Reactor
+import StreamLog
+import Testing
+
+@testable import Proxy
+
+@Suite("A new generation of the configuration")
+struct GenerationTests {
+    private static let address = SocketAddress(numeric: "10.0.0.1", port: 80)!
+
+    private func settings(_ upstreams: [Upstream]) throws -> Settings {
+        let configuration = Configuration(upstreams: upstreams, routes: [Route(upstreamIndex: 0)])
+        return Settings(configuration, try Security(configuration))
+    }
+
+    private func upstream(_ name: String, cooldown: Int = 1_000) -> Upstream {
+        var upstream = Upstream(name: name, servers: [Upstream.Server(host: "10.0.0.1", port: 80)])
+        upstream.failureCooldownMilliseconds = cooldown
+        return upstream
+    }
+
+    private func generation(_ upstreams: [Upstream], after previous: Generation? = nil) throws -> Generation {
+        let addresses = upstreams.map { _ in [[GenerationTests.address]] }
+        return Generation(try settings(upstreams), addresses: addresses, workerNumber: 0, succeeding: previous)
+    }
+
+    @Test("keeps servers that are described as before, with what is known of them, wherever they stand")
+    func keeps() throws {
+        let first = try generation([upstream("a"), upstream("b")])
+        first.groups[0].noteFailure(first.groups[0].servers[0], now: 5)
+        let second = try generation([upstream("b"), upstream("a")], after: first)
+        #expect(second.groups[1] === first.groups[0] && second.groups[0] === first.groups[1])
+        #expect(second.groups[1].servers[0].failedUntil == 1_005)
+        #expect(second.number == first.number + 1)
+    }
+
+    @Test("keeps no idle connection for servers that are described otherwise or no longer")
+    func retires() throws {
+        let proxy = try ScriptedProxy(upstream("a"), addresses: [[GenerationTests.address]])
+        let group = proxy.proxy.groups[0]
+        let idle = UpstreamConnection(worker: proxy.worker, group: group, server: group.servers[0])
+        #expect(group.keepIdle(idle, server: group.servers[0]))
+        let configuration = Configuration(upstreams: [upstream("a", cooldown: 7)], routes: [Route(upstreamIndex: 0)])
+        let changed = Settings(configuration, try Security(configuration))
+        proxy.proxy.adopt(changed, shared: proxy.proxy.shared, addresses: [[[GenerationTests.address]]], listeners: [:], newSockets: [])
+        #expect(group.servers[0].idle.isEmpty)
+        #expect(!group.keepIdle(idle, server: group.servers[0]))
+        #expect(proxy.proxy.groups[0] !== group && proxy.proxy.groups[0].upstream.failureCooldownMilliseconds == 7)
+    }
+
+    @Test("is freed when the last exchange of it has ended")
+    func freed() throws {
+        let proxy = try ScriptedProxy(upstream("a"), addresses: [[GenerationTests.address]])
+        weak let old = proxy.proxy.generation
+        let client = try proxy.connectClient()
+        proxy.send(client, "GET / HTTP/1.1\nHost: a")
+        let next = try settings([upstream("b")])
+        proxy.proxy.adopt(next, shared: proxy.proxy.shared, addresses: [[[GenerationTests.address]]], listeners: [:], newSockets: [])
+        #expect(old != nil && client.exchange?.generation === old && client.exchange?.group.upstream.name == "a")
+        try proxy.attemptEnds(.connectionRefused)
+        #expect(client.exchange == nil && contains(proxy.answers(client), "502"))
+        #expect(old == nil, "nothing holds it any more")
+        // The connection stands, and its next request is the new generation's.
+        proxy.send(client, "GET / HTTP/1.1\nHost: a")
+        #expect(client.exchange?.group.upstream.name == "b")
+    }
+
+    @Test("goes on with the counts of connections, and does not count off by client whom it had not counted")
+    func counts() throws {
+        func state(_ perClient: Int, after previous: SharedState? = nil) -> SharedState {
+            SharedState(
+                connectionLimit: 3, connectionsPerClientLimit: perClient, streamLog: nil, accessLog: nil, fingerprinter: Way.fingerprinter,
+                succeeding: previous)
+        }
+        let first = state(0)
+        #expect(first.admit(GenerationTests.address, isTrusted: false) == .admitted)
+        let second = state(1, after: first)
+        #expect(second.connectionCount == 1)
+        #expect(second.admit(GenerationTests.address, isTrusted: false) == .admitted)
+        second.leave(GenerationTests.address, isCounted: false)
+        #expect(second.admit(GenerationTests.address, isTrusted: false) == .heard(.connectionsPerClient))
+        #expect(first.connectionCount == 2)
+    }
+
+    @Test("guards the field of a listener that is gone from those who came by it")
+    func guardedFields() throws {
+        var listener = Listener(host: "*", port: 443, tls: ListenerTLS(certificates: []))
+        listener.tls?.clientSubjectField = "X-Subject"
+        let none = try settings([upstream("a")])
+        #expect(none.guardedFields.isEmpty)
+        #expect(none.guardedFields(for: listener) == [Array("x-subject".utf8)])
+        #expect(none.guardedFields(for: Listener(host: "*", port: 80)).isEmpty)
+    }
+
+    @Test("gives each worker all sockets of an address between them, whatever their number", arguments: 1...5, 1...5)
+    func shares(sockets: Int, workers: Int) throws {
+        let kernel = LinuxKernel()
+        let given = try (0..<sockets).map { _ in try kernel.listen(SocketAddress(numeric: "127.0.0.1", port: 0)!, sharingPort: true) }
+        let address = try #require(kernel.localAddress(of: given[0]))
+        let inherited = given.map { InheritedSocket(descriptor: $0, name: "", address: address) }
+        var listening = try ListeningSockets(
+            [Listener(host: "127.0.0.1", port: address.port)], inheriting: inherited, workerCount: workers, kernel: kernel)
+        let entry = try #require(listening.entries.first)
+        let shares = (0..<workers).map { entry.descriptors(forWorker: $0, of: workers) }
+        #expect(Set(shares.joined()) == Set(given) && shares.allSatisfy { !$0.isEmpty })
+        if sockets >= workers { #expect(shares.joined().count == sockets, "no socket is watched twice without need") }
+        listening.close(kernel)
+    }
+}
