@@ -93,14 +93,16 @@ def test_the_watchdog_is_fed_while_every_worker_turns_and_not_when_one_stands(st
     thread = threads_named(proxy.process.pid, "worker-1")[0]
     if not tracer.call(Tracer.SEIZE, thread):
         pytest.skip(f"a thread cannot be stopped here: ptrace says {os.strerror(ctypes.get_errno())}")
-    assert tracer.call(Tracer.INTERRUPT, thread)
-    os.waitpid(thread, 0x40000000)
-    # One sign may have been on its way.
-    time.sleep(0.3)
-    count = len(manager.all("WATCHDOG"))
-    time.sleep(1.2)
-    assert len(manager.all("WATCHDOG")) == count, "the watchdog is fed while a worker stands"
-    assert tracer.call(Tracer.DETACH, thread)
+    try:
+        assert tracer.call(Tracer.INTERRUPT, thread)
+        os.waitpid(thread, 0x40000000)
+        # One sign may have been on its way.
+        time.sleep(0.3)
+        count = len(manager.all("WATCHDOG"))
+        time.sleep(1.2)
+        assert len(manager.all("WATCHDOG")) == count, "the watchdog is fed while a worker stands"
+    finally:
+        assert tracer.call(Tracer.DETACH, thread)
     manager.wait_for("WATCHDOG", "1", count=count + 3, timeout=5)
 
 
