@@ -50,7 +50,7 @@ extension DownstreamConnection {
         if pendingCount > 0, now >= stallDeadline {
             exchange.clientLeft(stallEnding())
         } else if flags.contains(.expectsTunnelEnd), now >= stallDeadline {
-            exchange.tunnelOverdue(afterMilliseconds: proxy.settings.configuration.timeouts.clientStallMilliseconds)
+            exchange.tunnelOverdue(afterMilliseconds: timeouts.clientStallMilliseconds)
         } else if !isRequestComplete {
             exchange.refuse(
                 Refusal(
