@@ -122,6 +122,7 @@ extension Exchange {
 
     private func hold(because refusal: Refusal) {
         guard let request else { return }
+        request.failedServer = upstream?.server.name ?? request.failedServer
         leaveUpstream(isClean: false)
         wait(until: now + request.waiting.failed(refusal, now: now) { proxy.chance(below: $0) }, request)
     }
