@@ -70,6 +70,8 @@ func equals(_ bytes: Span<UInt8>, _ range: Range<Int>, _ expected: StaticString)
 /// types and most tokens are compared. The expected text has to be given in lower case.
 public func equalsIgnoringCase(_ bytes: Span<UInt8>, _ range: Range<Int>, _ lowercasedText: StaticString) -> Bool {
     guard range.count == lowercasedText.utf8CodeUnitCount else { return false }
+    // Most candidates of the same length differ in the first letter already.
+    if !range.isEmpty, lowercased(bytes[range.lowerBound]) != lowercasedText.utf8Start[0] { return false }
     return hasPrefixIgnoringCase(bytes, range, lowercasedText)
 }
 

@@ -36,9 +36,11 @@ struct FieldSection: Sendable {
     /// Where the line that begins at `start` ends: the offset of its CR, with an LF behind it.
     static func lineEnd(_ bytes: Span<UInt8>, from start: Int) throws(HTTPError) -> Int {
         var index = start
-        while index < bytes.count {
+        while true {
+            index = firstControlByte(bytes, from: index, to: bytes.count)
+            guard index < bytes.count else { throw .truncatedHead }
             let byte = bytes[index]
-            if isFieldValueByte(byte) {
+            if byte == horizontalTab {
                 index += 1
                 continue
             }
@@ -47,7 +49,6 @@ struct FieldSection: Sendable {
             guard bytes[index + 1] == lineFeed else { throw .bareCarriageReturn }
             return index
         }
-        throw .truncatedHead
     }
 
     /// Parses the field lines from `start` to the end of the head, which has to be the end of the bytes.

@@ -66,7 +66,7 @@ public struct HeadScanner: Sendable {
                 // The run of ordinary bytes, which is nearly all of a head.
                 let end = index + min(bytes.count - index, limits.headBytes - receivedBytes)
                 let start = index
-                while index < end, isFieldValueByte(bytes[index]) { index += 1 }
+                index = firstControlByte(bytes, from: index, to: end)
                 receivedBytes += index - start
                 if receivedBytes >= limits.headBytes { throw fail(.headTooLarge) }
                 if index == end { continue }

@@ -180,9 +180,15 @@ extension HeadWriter {
     }
 
     private mutating func copy(_ field: Field, of section: FieldSection) {
-        append(field.name, of: section)
+        let (name, value) = (field.name, field.value)
+        // A line as everybody writes it goes over in one piece: its name, a colon, one blank, its value, and the line's end at once.
+        let bytes = section.bytes
+        if value.lowerBound == name.upperBound + 2, bytes[name.upperBound + 1] == space, bytes[value.upperBound] == carriageReturn {
+            return append(name.lowerBound..<(value.upperBound + 2), of: section)
+        }
+        append(name, of: section)
         append(": ")
-        append(field.value, of: section)
+        append(value, of: section)
         append("\r\n")
     }
 
