@@ -10,6 +10,15 @@ final class PartialHead {
 
     fileprivate init(scanner: HeadScanner) { self.scanner = scanner }
 
+    /// Takes the next bytes; how many of them belong to the head when that makes it whole.
+    fileprivate func receive(_ received: UnsafeBufferPointer<UInt8>) throws(HTTPError) -> Int? {
+        var scanner = self.scanner
+        defer { self.scanner = scanner }
+        let consumed = try scanner.receive(received.span)
+        bytes.append(contentsOf: received[..<(consumed ?? received.count)])
+        return consumed
+    }
+
     /// Whether a byte of the first line has come; empty lines before it do not count.
     var hasBegun: Bool { scanner.hasBegun }
 }
@@ -29,11 +38,10 @@ extension PartialHead? {
     ) throws(HTTPError) -> ReceivedHead<Head>? {
         let received = bytes.bindMemory(to: UInt8.self)
         if let partial = self {
-            let consumed = try partial.scanner.receive(received.span)
-            partial.bytes.append(contentsOf: received[..<(consumed ?? received.count)])
-            guard let consumed else { return nil }
+            guard let consumed = try partial.receive(received) else { return nil }
             self = nil
-            return ReceivedHead(head: try parse(partial.bytes.span), consumed: consumed)
+            let whole = partial.bytes
+            return ReceivedHead(head: try parse(whole.span), consumed: consumed)
         }
         var scanner = HeadScanner(kind: kind, limits: limits)
         guard let consumed = try scanner.receive(received.span) else {
