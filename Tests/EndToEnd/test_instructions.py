@@ -1,0 +1,83 @@
+"""What the steady path costs, in instructions of the proxy's own: times do not repeat on a shared machine, counts do.
+
+Each figure is the difference of two runs under callgrind that differ in how often a thing is done, so start and end are in neither.
+"""
+
+import os
+import re
+import shutil
+import threading
+import time
+
+import pytest
+
+from support.client import Client
+
+pytestmark = [pytest.mark.heavy, pytest.mark.timeout(300)]
+
+# The committed figures. Whoever makes something cheaper lowers them; whoever makes it dearer by more than the margin has to say why.
+FIGURES = {"event": 2_100, "heartbeat": 2_050, "request": 58_000}
+MARGIN = 1.10
+FEW, MANY = 100, 600
+
+
+def server(connection, request):
+    if request.target == b"/events":
+        connection.start_stream()
+        for number in range(100_000):
+            connection.origin.go_on.acquire()
+            connection.chunk(b"data: " + b"x" * 192 + b"\n\n")
+    if request.target == b"/idle":
+        connection.start_stream()
+        connection.wait_until_left(120)
+    connection.respond(200, b"x" * 200, [("Content-Type", "application/json"), ("Date", "Sat, 21 Nov 2026 08:00:00 GMT")])
+
+
+def events(proxy, origin, count):
+    with Client(proxy.port) as client:
+        _, body = client.open_stream("/events")
+        for number in range(count):
+            origin.go_on.release()
+            body.wait_for(lambda data: data.count(b"\n\n") == number + 1, 30)
+
+
+def heartbeats(proxy, origin, count):
+    with Client(proxy.port) as client:
+        _, body = client.open_stream("/idle")
+        body.wait_for(lambda data: data.count(b":\n\n") >= count, 120)
+
+
+def requests(proxy, origin, count):
+    with Client(proxy.port) as client:
+        for _ in range(count):
+            client.get("/", "User-Agent: test\r\nAccept: */*\r\nAccept-Language: en\r\nX-Request-Id: 1234567890\r\n")
+            client.read_response()
+
+
+def instructions(stage, work, count, **options) -> int:
+    origin = stage.origin(server)
+    origin.go_on = threading.Semaphore(0)
+    proxy = stage.heartwire(
+        origin, prefix=["valgrind", "-q", "--tool=callgrind", "--callgrind-out-file=callgrind.out"],
+        top="resolve_interval 1h", **options)
+    work(proxy, origin, count)
+    time.sleep(0.3)
+    assert proxy.stop() == 0
+    text = (proxy.folder / "callgrind.out").read_text(errors="replace")
+    origin.go_on.release(100_000)
+    return int(re.search(r"(?m)^(?:summary|totals): (\d+)", text)[1])
+
+
+@pytest.mark.skipif(not shutil.which("valgrind"), reason="valgrind is not installed (Tests/run installs it)")
+@pytest.mark.skipif("HEARTWIRE_SANITIZED" in os.environ, reason="counts of a sanitized build mean nothing")
+@pytest.mark.parametrize("what, work, options", [
+    ("event", events, {"heartbeat": "1h"}),
+    ("heartbeat", heartbeats, {"heartbeat": "100ms"}),
+    ("request", requests, {}),
+])
+def test_the_steady_path_costs_what_it_did(stage, what, work, options):
+    few, many = (FEW, MANY) if what != "heartbeat" else (20, 120)
+    cost = (instructions(stage, work, many, **options) - instructions(stage, work, few, **options)) / (many - few)
+    print(f"instructions per {what}: {cost:.0f} (committed: {FIGURES[what]})")
+    assert cost < FIGURES[what] * MARGIN
+    assert cost > FIGURES[what] / 1.25, "much cheaper than the committed figure: lower it, so that it can guard what was won"
