@@ -83,6 +83,29 @@ public struct HeadScanner: Sendable {
         return state == .ended ? index : nil
     }
 
+    /// Where a head ends that begins with these bytes and lies wholly within them, if all is well with it; nil where that is not so.
+    /// Nothing is checked but its end: whoever parses what is before it finds out the rest, and has a scanner tell what
+    /// is wrong where it cannot be parsed.
+    public static func endOfWholeHead(_ bytes: Span<UInt8>, limits: HeadLimits) -> Int? {
+        let limit = min(bytes.count, limits.headBytes)
+        var lineStart = 0
+        // Empty lines before a request belong to it.
+        while lineStart + 1 < limit, bytes[lineStart] == carriageReturn, bytes[lineStart + 1] == lineFeed { lineStart += 2 }
+        guard lineStart < limit else { return nil }
+        while true {
+            let end = firstControlByte(bytes, from: lineStart, to: limit)
+            guard end + 1 < limit else { return nil }
+            if bytes[end] == horizontalTab {
+                lineStart = end + 1
+                continue
+            }
+            guard bytes[end] == carriageReturn, bytes[end + 1] == lineFeed else { return nil }
+            let next = end + 2
+            if next + 1 < limit, bytes[next] == carriageReturn { return bytes[next + 1] == lineFeed ? next + 2 : nil }
+            lineStart = next
+        }
+    }
+
     private mutating func fail(_ error: HTTPError) -> HTTPError {
         state = .failed
         failure = error

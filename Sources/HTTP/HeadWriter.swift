@@ -63,16 +63,12 @@ public struct HeadWriter: Sendable {
     /// A field with a constant value.
     public mutating func field(_ name: StaticString, _ value: StaticString) {
         requireFieldValue(value)
-        begin(name)
-        append(value)
-        append("\r\n")
+        appendLine(name, UnsafeBufferPointer(start: value.utf8Start, count: value.utf8CodeUnitCount))
     }
 
     /// A field whose value is a number.
     public mutating func field(_ name: StaticString, _ value: UInt64) {
-        begin(name)
-        append(decimal: value)
-        append("\r\n")
+        HeadWriter.withDigits(of: value) { appendLine(name, $0) }
     }
 
     /// A field whose value is a number, which may not be negative.
@@ -85,9 +81,7 @@ public struct HeadWriter: Sendable {
     /// it is refused and nothing is written.
     public mutating func field(_ name: StaticString, _ value: Span<UInt8>) throws(HTTPError) {
         for index in value.indices where !isFieldValueByte(value[index]) { throw .unsafeOutgoingBytes }
-        begin(name)
-        value.withUnsafeBufferPointer { bytes.append(contentsOf: $0) }
-        append("\r\n")
+        value.withUnsafeBufferPointer { appendLine(name, $0) }
     }
 
     /// A field with a value that comes from outside, checked like a span.
@@ -108,16 +102,12 @@ public struct HeadWriter: Sendable {
 
     /// A field with a value out of a parsed head, such as a field's `value` or the `authority`.
     public mutating func field(_ name: StaticString, _ value: Range<Int>, of head: RequestHead) {
-        begin(name)
-        append(value, of: head.section)
-        append("\r\n")
+        head.section.bytes.withUnsafeBufferPointer { appendLine(name, UnsafeBufferPointer(rebasing: $0[value])) }
     }
 
     /// A field with a value out of a parsed head, such as a field's `value`.
     public mutating func field(_ name: StaticString, _ value: Range<Int>, of head: ResponseHead) {
-        begin(name)
-        append(value, of: head.section)
-        append("\r\n")
+        head.section.bytes.withUnsafeBufferPointer { appendLine(name, UnsafeBufferPointer(rebasing: $0[value])) }
     }
 
     /// A field of a parsed head as it is, the spelling of its name included.
@@ -192,11 +182,20 @@ extension HeadWriter {
         append("\r\n")
     }
 
-    private mutating func begin(_ name: StaticString) {
+    /// A whole field line, put together first: four appends would each look whether there is room.
+    private mutating func appendLine(_ name: StaticString, _ value: UnsafeBufferPointer<UInt8>) {
         assert(name.utf8CodeUnitCount > 0, "a field name is not empty")
         assert((0..<name.utf8CodeUnitCount).allSatisfy { isTokenCharacter(name.utf8Start[$0]) }, "a field name is a token")
-        append(name)
-        append(": ")
+        let nameCount = name.utf8CodeUnitCount
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: nameCount + value.count + 4) { line in
+            _ = line.update(fromContentsOf: UnsafeBufferPointer(start: name.utf8Start, count: nameCount))
+            line[nameCount] = 0x3A
+            line[nameCount + 1] = space
+            _ = line[(nameCount + 2)...].update(fromContentsOf: value)
+            line[line.count - 2] = carriageReturn
+            line[line.count - 1] = lineFeed
+            bytes.append(contentsOf: line)
+        }
     }
 
     private func requireFieldValue(_ value: StaticString) {
@@ -213,12 +212,19 @@ extension HeadWriter {
     }
 
     private mutating func append(decimal value: UInt64) {
-        let start = bytes.count
-        var rest = value
-        repeat {
-            bytes.append(0x30 + UInt8(truncatingIfNeeded: rest % 10))
-            rest /= 10
-        } while rest > 0
-        bytes[start...].reverse()
+        HeadWriter.withDigits(of: value) { bytes.append(contentsOf: $0) }
+    }
+
+    private static func withDigits(of value: UInt64, _ body: (UnsafeBufferPointer<UInt8>) -> Void) {
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 20) { digits in
+            var start = digits.count
+            var rest = value
+            repeat {
+                start -= 1
+                digits[start] = 0x30 + UInt8(truncatingIfNeeded: rest % 10)
+                rest /= 10
+            } while rest > 0
+            body(UnsafeBufferPointer(rebasing: digits[start...]))
+        }
     }
 }

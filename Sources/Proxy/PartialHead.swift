@@ -43,6 +43,12 @@ extension PartialHead? {
             let whole = partial.bytes
             return ReceivedHead(head: try parse(whole.span), consumed: consumed)
         }
+        // Nearly all heads come whole and are well.
+        if let end = HeadScanner.endOfWholeHead(received.span, limits: limits),
+            let head = try? parse(UnsafeBufferPointer(rebasing: received[..<end]).span)
+        {
+            return ReceivedHead(head: head, consumed: end)
+        }
         var scanner = HeadScanner(kind: kind, limits: limits)
         guard let consumed = try scanner.receive(received.span) else {
             let partial = PartialHead(scanner: scanner)

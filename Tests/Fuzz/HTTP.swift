@@ -39,6 +39,11 @@ private func head(_ bytes: [UInt8], _ kind: HeadKind, cut: Int) {
     let whole = scan([bytes], kind)
     let first = min(cut, bytes.count)
     precondition(scan([Array(bytes[..<first]), Array(bytes[first...])], kind) == whole, "another answer for another split")
+    if let quick = HeadScanner.endOfWholeHead(bytes.span, limits: limits) {
+        let head = Array(bytes[..<quick])
+        let isGood = kind == .request ? (try? RequestHead.parse(head.span, limits: limits)) != nil : (try? ResponseHead.parse(head.span, limits: limits)) != nil
+        precondition(!isGood || whole == .end(quick), "a head is taken that the scanner refuses")
+    }
     guard case .end(let end) = whole else { return }
     precondition(end <= limits.headBytes + 4, "a head beyond its limit")
     let head = Array(bytes[..<end])

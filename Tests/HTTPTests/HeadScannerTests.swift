@@ -159,4 +159,21 @@ import Testing
             Issue.record("an accepted head was refused when written again: \(error)")
         }
     }
+
+    @Test("the quick look at a whole head takes none that the scanner would refuse, and ends it where the scanner does", arguments: [
+        "GET / HTTP/1.1\r\nHost: a\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /next HTTP/1.1\r\n\r\n", "\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nX:\ta\tb\t\r\n\r\nbody", "GET / HTTP/1.1\r\nHost: a\r\nX: a\r\r\n\r\n", "GET / HTTP/1.1\nHost: a\n\n",
+        "GET / HTTP/1.1\r\nHost: a\r\n b: c\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\nX: \u{01}\r\n\r\n", "\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\n\r",
+        "HTTP/1.1 200 OK\r\n\r\n", "GET / HTTP/1.1\r\n\r\nHost: a\r\n\r\n", "\r\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    ])
+    func quickLook(_ text: String) {
+        let bytes = Array(text.utf8)
+        for headBytes in [16_384, 60, 40, 30] {
+            let limits = HeadLimits(headBytes: headBytes, fieldCount: 2, targetBytes: 10)
+            guard let end = HeadScanner.endOfWholeHead(bytes.span, limits: limits) else { continue }
+            guard (try? RequestHead.parse(Array(bytes[..<end]).span, limits: limits)) != nil else { continue }
+            var scanner = HeadScanner(kind: .request, limits: limits)
+            #expect((try? scanner.receive(bytes.span)) == end)
+        }
+    }
 }
