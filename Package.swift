@@ -13,6 +13,9 @@ let house: [SwiftSetting] = [
 /// looking was a third of the instructions that an event costs.
 let dataPath = house + [.unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))]
 
+/// The simulated world and its judge do most of the work in their tests; so they are optimised in debug builds too.
+let optimised = house + [.unsafeFlags(["-O"])]
+
 let package = Package(
     name: "heartwire",
     products: [.executable(name: "heartwire", targets: ["heartwire"])],
@@ -32,7 +35,7 @@ let package = Package(
         .target(name: "Demo", dependencies: ["EventStream", "HTTP", "Reactor", "Configuration", "Proxy"], swiftSettings: house),
         .executableTarget(
             name: "heartwire", dependencies: ["Configuration", "Proxy", "StreamLog", "Reactor", "Demo"], swiftSettings: house),
-        .target(name: "ReferenceEventSource", path: "Tests/ReferenceEventSource", swiftSettings: house),
+        .target(name: "ReferenceEventSource", path: "Tests/ReferenceEventSource", swiftSettings: optimised),
         .testTarget(name: "EventStreamTests", dependencies: ["EventStream", "ReferenceEventSource"], swiftSettings: house),
         .testTarget(name: "HTTPTests", dependencies: ["HTTP"], swiftSettings: house),
         .testTarget(name: "ReactorTests", dependencies: ["Reactor"], swiftSettings: house),
@@ -45,7 +48,8 @@ let package = Package(
         .testTarget(name: "DemoTests", dependencies: ["Demo", "Reactor", "Configuration", "Proxy"], swiftSettings: house),
         .testTarget(
             name: "SimulationTests",
-            dependencies: ["Proxy", "Reactor", "StreamLog", "Configuration", "Credentials", "ReferenceEventSource"], swiftSettings: house),
+            dependencies: ["Proxy", "Reactor", "StreamLog", "Configuration", "Credentials", "ReferenceEventSource"],
+            swiftSettings: optimised),
         .testTarget(name: "TidyTests", swiftSettings: house),
     ],
     swiftLanguageModes: [.v6]

@@ -36,7 +36,8 @@ public final class Worker {
     private var generations: [UInt32] = []
     private var freeSlots: [Int32] = []
     private var deferred: [Endpoint] = []
-    private var isStopping = false
+    /// Whether `run` ends with the present turn.
+    private(set) var isStopping = false
     private static let mailboxToken = UInt64.max
 
     /// A worker on the calling thread.

@@ -20,7 +20,18 @@ public struct ReferenceEventSource: Equatable {
         }
     }
 
+    /// What was known at a blank line.
+    public struct Boundary: Equatable {
+        /// How many events had been dispatched.
+        public var eventCount: Int
+        /// The last event ID string.
+        public var lastEventID: [UInt8]
+    }
+
     public private(set) var events: [Event] = []
+    /// What was known at the beginning and at each blank line. Left out of comparisons: a blank line that dispatches nothing
+    /// changes nothing that a page could tell.
+    public private(set) var boundaries: [Boundary] = []
     /// "The last event ID string of the event source".
     public private(set) var lastEventID: [UInt8]
     /// "The event stream's reconnection time", or nil until it is set.
@@ -41,6 +52,7 @@ public struct ReferenceEventSource: Equatable {
     public init(reading bytes: [UInt8], after lastEventID: [UInt8] = [], bufferBegins: [UInt8] = []) {
         self.lastEventID = lastEventID
         lastEventIDBuffer = bufferBegins
+        boundaries = [Boundary(eventCount: 0, lastEventID: lastEventID)]
         var stream = bytes
         if stream.starts(with: [0xEF, 0xBB, 0xBF]) {
             stream.removeFirst(3)
@@ -77,6 +89,7 @@ public struct ReferenceEventSource: Equatable {
     private mutating func process(_ line: [UInt8]) {
         if line.isEmpty {
             dispatch()
+            boundaries.append(Boundary(eventCount: events.count, lastEventID: lastEventID))
             isEventOpen = false
             return
         }
@@ -125,6 +138,14 @@ public struct ReferenceEventSource: Equatable {
         events.append(Event(type: type, data: dataBuffer, lastEventID: lastEventID))
         dataBuffer = []
         eventTypeBuffer = []
+    }
+
+    public static func == (left: Self, right: Self) -> Bool {
+        left.events == right.events && left.lastEventID == right.lastEventID
+            && left.reconnectionTimeMilliseconds == right.reconnectionTimeMilliseconds && left.isEventOpen == right.isEventOpen
+            && left.endsBetweenLines == right.endsBetweenLines && left.lastBoundary == right.lastBoundary
+            && left.dataBuffer == right.dataBuffer && left.eventTypeBuffer == right.eventTypeBuffer
+            && left.lastEventIDBuffer == right.lastEventIDBuffer
     }
 
     /// The same without the events of this type.

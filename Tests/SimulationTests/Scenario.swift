@@ -1,9 +1,12 @@
-// One run of the whole proxy in a world made from one seed, and everything that must hold at its end.
+// One run of the whole proxy in a world made from one seed: who lives in it and what happens when. What must hold at its end
+// is in Checks.swift and CauseChecks.swift.
+//
+// For forty seconds there is trouble; then everything is well again, and everybody has to be served as if nothing had been;
+// then the proxy drains and ends.
 
 import Configuration
 import Credentials
 import Foundation
-import ReferenceEventSource
 import Synchronization
 
 @testable import Proxy
@@ -22,7 +25,7 @@ struct Outcome {
 }
 
 /// A sink in memory.
-private final class LogLines: LogSink {
+final class LogLines: LogSink {
     let bytes = Mutex<[UInt8]>([])
     func write(_ bytes: UnsafeRawBufferPointer) -> Bool {
         self.bytes.withLock { $0 += bytes }
@@ -38,94 +41,84 @@ private final class LogLines: LogSink {
 }
 
 final class Scenario {
-    private static let listenAddress = SocketAddress(numeric: "10.9.9.9", port: 80)!
-    private static let activeMilliseconds: Int64 = 40_000
+    static let listenAddress = SocketAddress(numeric: "10.9.9.9", port: 80)!
+    /// When the trouble ends, and how long everybody then has to find back.
+    private static let troubledMilliseconds: Int64 = 40_000
+    private static let settlingMilliseconds: Int64 = 25_000
 
-    private let world: SimulatedWorld
-    private let kernel: SimulatedKernel
-    private let heartbeatMilliseconds: Int
-    private let heartbeatName: String?
-    private var truths: [String: Truth] = [:]
-    private var clients: [SimulatedClient] = []
-    private let lines = LogLines()
-    private var outcome = Outcome()
-    /// Chance of its own, so that seeds that are kept stay what they were.
-    private var reloadChance: Chance
-    /// Every group of servers that there ever was.
-    private var groups: [ServerGroup] = []
+    let plan: Plan
+    let world: SimulatedWorld
+    let kernel: SimulatedKernel
+    private(set) var truths: [String: Truth] = [:]
+    private(set) var clients: [SimulatedClient] = []
+    private(set) var eventSources: [SimulatedEventSource] = []
+    private var hogs: [Hog] = []
+    private(set) var servers: [SimulatedServer] = []
+    /// Somebody who comes when the trouble is over.
+    private(set) var probe: SimulatedClient?
+    private(set) var calmSince = Int64.max
+    private(set) var drainsSince = Int64.max
+    private(set) var greatestPendingBytes = 0
+    let lines = LogLines()
+    var outcome = Outcome()
 
     init(seed: UInt64) {
         var chance = Chance(seed: seed)
-        reloadChance = Chance(seed: ~seed)
-        world = SimulatedWorld(seed: chance.next(), faults: Faults.swarm(&chance))
-        kernel = SimulatedKernel(world, bufferBytes: chance.pick([2_048, 16_384, 65_536, 262_144]))
-        heartbeatMilliseconds = chance.pick([100, 500, 2_000, 15_000])
-        heartbeatName = chance.permille(300) ? "alive" : nil
+        plan = Plan(&chance)
+        world = SimulatedWorld(seed: chance.next(), faults: plan.faults)
+        kernel = SimulatedKernel(world, bufferBytes: plan.bufferBytes)
     }
 
-    // MARK: Building
+    /// All that is known of a run, for whoever looks into one.
+    var story: String {
+        let log = lines.bytes.withLock { String(decoding: $0, as: UTF8.self) }
+        let asked = truths.values.sorted { ($0.askedAt ?? 0, $0.path) < ($1.askedAt ?? 0, $1.path) }.map(\.description).joined(separator: "\n")
+        let tried = kernel.attempts.map { "\($0.address) at \($0.beganAt): \($0.outcome)" }.joined(separator: "\n")
+        return "\(plan)\n\(tried)\nbegan at \(SimulatedWorld.beginning), calm since \(calmSince), drained since \(drainsSince)\n\(asked)\n\(log)"
+    }
 
-    private func configuration() -> Configuration {
-        let names = (1...world.chance.number(1...3)).map { "10.0.0.\($0)" }
-        var upstream = Upstream(name: "origin", servers: names.map { Upstream.Server(host: $0, port: 80) })
-        upstream.connectTimeoutMilliseconds = 1_000
-        upstream.responseTimeoutMilliseconds = 5_000
-        upstream.idleTimeoutMilliseconds = 8_000
-        if world.chance.permille(300) { upstream.streamSilenceTimeoutMilliseconds = 4 * heartbeatMilliseconds + 1_000 }
-        if world.chance.permille(300) { upstream.balance = .leastConnections }
-        if world.chance.permille(200) { upstream.idleConnections = 0 }
-        var route = Route(upstreamIndex: 0)
-        route.heartbeat.intervalMilliseconds = heartbeatMilliseconds
-        if let heartbeatName { route.heartbeat.kind = world.chance.permille(500) ? .event(name: heartbeatName) : .both(name: heartbeatName) }
-        route.heartbeat.opening = world.chance.permille(700)
-        var limits = Limits()
-        limits.connections = 1_000
-        limits.pendingBytesPerStream = world.chance.pick([4_096, 65_536])
-        var timeouts = Timeouts()
-        timeouts.clientStallMilliseconds = 3_000
-        timeouts.requestHeadMilliseconds = 2_000
-        timeouts.keepAliveMilliseconds = 4_000
-        timeouts.requestBodyMilliseconds = 3_000
-        let origin = Origin(world, heartbeatMilliseconds: heartbeatMilliseconds) { [unowned self] in truths[$0] }
-        for (index, name) in names.enumerated() {
-            let address = SocketAddress(numeric: name, port: 80)!
-            // The first one always serves, so that there is something to see.
-            switch index == 0 ? 9 : world.chance.number(0...9) {
-            case 0: kernel.addresses[address] = .refused
-            case 1: kernel.addresses[address] = .silent
-            default: kernel.addresses[address] = .actor { origin.accept($0) }
-            }
+    // MARK: Who lives there
+
+    private func addServers() {
+        var habits = SimulatedServer.Habits(heartbeatMilliseconds: plan.heartbeatMilliseconds)
+        if plan.troubles.oddities { habits.oddity = world.chance.number(50...500) }
+        if plan.troubles.slowServers { habits.slowness = world.chance.number(50...500) }
+        if plan.troubles.nonsense { habits.nonsense = world.chance.number(20...200) }
+        // Where a read may find nothing although something is there, nobody can know that something is there.
+        if plan.troubles.babble, plan.faults.spuriousEAGAIN == 0 { habits.babble = world.chance.number(50...300) }
+        for name in plan.serverNames {
+            servers.append(
+                SimulatedServer(SocketAddress(numeric: name, port: 80)!, world, kernel, habits: habits) { [unowned self] in truths[$0] })
         }
-        return Configuration(
-            workerCount: 1, listeners: [Listener(host: "10.9.9.9", port: 80)], upstreams: [upstream], routes: [route], limits: limits,
-            timeouts: timeouts)
+    }
+
+    private func register(_ truth: Truth) { truths[truth.path] = truth }
+
+    private func connection(from number: Int) -> Wire {
+        let peer = SocketAddress(numeric: "192.0.2.\(1 + number % plan.addressCount)", port: UInt16(1000 + number))!
+        return Wire(kernel.connectToProxy(Scenario.listenAddress, from: peer), world)
     }
 
     private func addClient(number: Int) {
         var requests: [[UInt8]] = []
         var mine: [Truth] = []
         let isHTTP10 = world.chance.permille(100)
-        let hasStream = world.chance.permille(750)
+        let isSlow = world.chance.permille(150)
         for index in 0..<(isHTTP10 ? 0 : world.chance.number(0...3)) {
-            let method = world.chance.pick(["GET", "HEAD", "POST"])
-            let body = method == "POST" ? [UInt8](repeating: 0x62, count: world.chance.number(0...20_000)) : []
-            let path = "/\(method.lowercased())/\(number)/\(index)"
-            let length = method == "POST" ? "Content-Length: \(body.count)\r\n" : ""
-            requests.append(Array("\(method) \(path) HTTP/1.1\r\nHost: a\r\n\(length)\r\n".utf8) + body)
-            mine.append(Truth(path: path, isStream: false))
+            let (truth, bytes) = ordinaryRequest("\(number)/\(index)", isSlow: isSlow)
+            mine.append(truth)
+            requests.append(bytes)
         }
-        if hasStream || mine.isEmpty {
+        if world.chance.permille(750) || mine.isEmpty {
             let path = "/stream/\(number)"
             requests.append(Array("GET \(path) HTTP/1.\(isHTTP10 ? 0 : 1)\r\nHost: a\r\nAccept: text/event-stream\r\n\r\n".utf8))
-            mine.append(Truth(path: path, isStream: true))
+            mine.append(Truth(path: path, isStream: true, isSlow: isSlow))
         }
-        for truth in mine { truths[truth.path] = truth }
-        let isSlow = world.chance.permille(150)
+        for truth in mine { register(truth) }
         let sendsAllAtOnce = world.chance.permille(250)
         world.after(Int64(world.chance.number(0...15_000))) { [self] in
-            let socket = kernel.connectToProxy(Scenario.listenAddress, from: SocketAddress(numeric: "192.0.2.1", port: UInt16(1000 + number))!)
             let client = SimulatedClient(
-                world, socket, truths: mine, requests: requests, isHTTP10: isHTTP10, isSlow: isSlow, sendsAllAtOnce: sendsAllAtOnce)
+                world, connection(from: number), truths: mine, requests: requests, isSlow: isSlow, sendsAllAtOnce: sendsAllAtOnce)
             clients.append(client)
             guard world.chance.permille(500) else { return }
             let deed = world.chance.pick([Deed.left, .left, .reset, .vanished])
@@ -133,29 +126,111 @@ final class Scenario {
         }
     }
 
-    /// At some moment another configuration comes in force that serves the same: sometimes in the same words, sometimes with
-    /// another description of the servers.
-    private func addReload(
-        of configuration: Configuration, on mailbox: Mailbox, _ shared: SharedState, _ addresses: [[[SocketAddress]]]
-    ) {
-        world.after(Int64(reloadChance.number(0...Int(Scenario.activeMilliseconds)))) { [self] in
-            var changed = configuration
-            if reloadChance.permille(500) { changed.upstreams[0].failureCooldownMilliseconds = reloadChance.number(1...3_000) }
-            if reloadChance.permille(300) { changed.limits.connectionsPerClient = 500 }
-            guard let security = try? Security(changed) else { return expect(false, "no certificates cannot be read") }
-            let settings = Settings(changed, security)
-            let next = SharedState(
-                connectionLimit: changed.limits.connections, connectionsPerClientLimit: changed.limits.connectionsPerClient,
-                streamLog: shared.streamLog, accessLog: shared.accessLog, fingerprinter: shared.fingerprinter, succeeding: shared)
-            world.note("reload", changed.upstreams[0].failureCooldownMilliseconds)
-            nonisolated(unsafe) let scenario = self
-            mailbox.post { worker in
-                guard let proxy = ProxyWorker.on(worker), !proxy.isDraining else { return }
-                proxy.adopt(
-                    settings, shared: next, addresses: addresses, listeners: [Scenario.listenAddress: settings.security.listeners[0]],
-                    newSockets: [])
-                scenario.groups += proxy.groups
+    private func ordinaryRequest(_ name: String, isSlow: Bool) -> (Truth, [UInt8]) {
+        let method = world.chance.pick(["GET", "HEAD", "POST"])
+        let path = "/\(method.lowercased())/\(name)"
+        let body = method == "POST" ? (0..<world.chance.number(0...20_000)).map { UInt8(truncatingIfNeeded: $0 &* 11) } : []
+        let truth = Truth(path: path, isStream: false, isSlow: isSlow, requestBody: body)
+        let isChunked = method == "POST" && world.chance.permille(300)
+        let framing = isChunked ? "Transfer-Encoding: chunked\r\n" : method == "POST" ? "Content-Length: \(body.count)\r\n" : ""
+        let framed = isChunked ? Text.chunks(body, &world.chance) + Array("0\r\n\r\n".utf8) : body
+        // Some would take a stream, and get something else.
+        let accept = world.chance.permille(300) ? "Accept: text/event-stream, */*\r\n" : ""
+        return (truth, Array("\(method) \(path) HTTP/1.1\r\nHost: a\r\n\(accept)\(framing)\r\n".utf8) + framed)
+    }
+
+    private func addEventSource(number: Int) {
+        var manner = SimulatedEventSource.Manner()
+        if !plan.troubles.crowdedOutage {
+            manner.isForeign = world.chance.permille(150)
+            manner.hasCookie = world.chance.permille(150)
+            manner.isSlow = world.chance.permille(100)
+            manner.reusesConnections = world.chance.permille(300)
+        }
+        let source = SimulatedEventSource(
+            world, number: number, manner: manner, connect: { [unowned self] in connection(from: 100 + number) },
+            register: { [unowned self] in register($0) })
+        eventSources.append(source)
+        world.after(Int64(world.chance.number(0...(plan.troubles.crowdedOutage ? 300 : 15_000)))) { source.begin() }
+        guard world.chance.permille(200) else { return }
+        let deed = world.chance.pick([Deed.left, .reset, .vanished])
+        world.after(Int64(world.chance.number(5_000...39_000))) { source.leave(deed) }
+    }
+
+    private func addHog(number: Int) {
+        var asked = 0
+        let manner = world.chance.pick(Hog.Manner.allCases)
+        let hog = Hog(world, manner: manner, connect: { [unowned self] in connection(from: 200 + number) }) { [unowned self] in
+            asked += 1
+            let truth = Truth(path: "/hog/\(number)/\(asked)", isStream: world.chance.permille(500), isSlow: true)
+            register(truth)
+            return truth
+        }
+        hogs.append(hog)
+        world.after(Int64(world.chance.number(0...20_000))) { hog.begin() }
+    }
+
+    // MARK: What happens
+
+    private func planOutages() {
+        if plan.troubles.crowdedOutage { return planCrowdedOutage() }
+        guard plan.troubles.outages else { return }
+        let isTogether = world.chance.permille(500)
+        for _ in 0..<world.chance.number(1...3) {
+            let from = Int64(world.chance.number(0...30_000))
+            let duration = Int64(world.chance.permille(500) ? world.chance.number(100...3_000) : world.chance.number(1_000...30_000))
+            let state = aWayToBeGone()
+            let parting = world.chance.pick(SimulatedServer.Parting.allCases)
+            let chosen = isTogether ? servers : [world.chance.pick(servers)]
+            world.after(from) { for server in chosen { server.become(state, parting) } }
+            world.after(from + duration) { for server in chosen { server.become(.serving) } }
+        }
+    }
+
+    private func aWayToBeGone() -> SimulatedServer.State {
+        world.chance.pick([.refusing, .refusing, .silent, .failing(502), .failing(503), .failing(504), .closing])
+    }
+
+    private func planCrowdedOutage() {
+        let state = world.chance.pick([SimulatedServer.State.refusing, .silent])
+        for server in servers { server.become(state) }
+        world.after(Int64(world.chance.number(3_000...25_000))) { [self] in for server in servers { server.become(.serving) } }
+    }
+
+    private func planClock() {
+        guard plan.troubles.clock else { return }
+        for _ in 0..<world.chance.number(1...3) {
+            let moment = Int64(world.chance.number(0...39_000))
+            if world.chance.permille(500) {
+                let by = Int64(world.chance.number(-90_000_000...90_000_000))
+                world.after(moment) { [self] in kernel.setClock(by: by) }
+            } else {
+                let milliseconds = Int64(world.chance.pick([900, 8_000, 70_000, 36_000_000]))
+                world.after(moment) { [self] in world.leap(milliseconds) }
             }
+        }
+    }
+
+    private func planScarcity() {
+        guard plan.troubles.limits, world.chance.permille(300) else { return }
+        let limit = 4 * plan.workerCount + world.chance.number(2...20)
+        world.after(Int64(world.chance.number(1_000...20_000))) { [self] in kernel.descriptorLimit = limit }
+    }
+
+    /// All is well from now on.
+    private func calmDown() {
+        calmSince = world.now
+        world.faults = Faults(delayMilliseconds: plan.faults.delayMilliseconds)
+        kernel.descriptorLimit = .max
+        for server in servers { server.behave() }
+        for hog in hogs { hog.stop() }
+        world.after(Scenario.settlingMilliseconds - 5_000) { [self] in
+            let truth = Truth(path: "/get/probe", isStream: false)
+            register(truth)
+            let peer = SocketAddress(numeric: "198.51.100.1", port: 1)!
+            probe = SimulatedClient(
+                world, Wire(kernel.connectToProxy(Scenario.listenAddress, from: peer), world), truths: [truth],
+                requests: [Array("GET \(truth.path) HTTP/1.1\r\nHost: a\r\n\r\n".utf8)], isSlow: false, sendsAllAtOnce: false)
         }
     }
 
@@ -163,134 +238,99 @@ final class Scenario {
 
     func run() -> Outcome {
         let began = world.now
-        let configuration = configuration()
         let writer = LogWriter(sink: lines, capacityBytes: 16 << 20, clock: { 0 })
-        let shared = SharedState(
-            connectionLimit: configuration.limits.connections, connectionsPerClientLimit: 0, streamLog: writer, accessLog: writer,
-            fingerprinter: Fingerprinter(key: [1, 2, 3]))
+        var remains = Remains()
         do {
-            let worker = try Worker(number: 0, kernel: kernel)
-            let security = try Security(configuration)
-            let addresses = configuration.upstreams.map { $0.servers.map { kernel.resolve($0.host, port: $0.port) } }
-            let proxy = ProxyWorker(worker: worker, settings: Settings(configuration, security), shared: shared, addresses: addresses)
-            try proxy.listen(on: try kernel.listen(Scenario.listenAddress, sharingPort: true), as: security.listeners[0])
-            for number in 0..<world.chance.number(1...8) { addClient(number: number) }
-            let mailbox = worker.mailbox
-            groups = proxy.groups
-            for _ in 0..<reloadChance.pick([0, 0, 1, 4]) { addReload(of: configuration, on: mailbox, shared, addresses) }
-            let drain = world.chance.pick([0, 500, 6_000])
-            world.after(Scenario.activeMilliseconds) {
-                mailbox.post { ProxyWorker.on($0)?.drain(graceMilliseconds: 3_000, streamMilliseconds: drain) }
-            }
-            worker.run()
-            // What is still on its way arrives.
-            world.pass(until: world.now + 5_000) { false }
-            check(proxy, shared)
-            worker.resident = nil
+            try live(writer, &remains)
         } catch {
             outcome.problems.append("the proxy did not start: \(error)")
         }
+        world.end()
+        expect(remains.isEmpty, "somebody still holds a worker or what lives on it")
         SystemThread.start(name: "log") { writer.run() }
         _ = writer.finish(deadlineMilliseconds: 10_000)
-        checkLog()
-        for client in clients { check(client) }
+        checkEverything()
         outcome.trace = world.trace
         outcome.injected = world.injected
         outcome.virtualMilliseconds = world.now - began
         return outcome
     }
 
-    // MARK: What must hold
-
-    private func expect(_ condition: Bool, _ what: @autoclosure () -> String) {
-        if !condition { outcome.problems.append(what()) }
+    /// What must be nowhere when the proxy is gone.
+    private struct Remains {
+        final class Reference {
+            weak var object: AnyObject?
+            init(_ object: AnyObject) { self.object = object }
+        }
+        var references: [Reference] = []
+        var isEmpty: Bool { references.allSatisfy { $0.object == nil } }
     }
 
-    /// Everything that was taken is given back.
-    private func check(_ proxy: ProxyWorker, _ shared: SharedState) {
+    private func live(_ writer: LogWriter, _ remains: inout Remains) throws {
+        let configuration = plan.configuration
+        let shared = SharedState(
+            connectionLimit: configuration.limits.connections, connectionsPerClientLimit: configuration.limits.connectionsPerClient,
+            streamLog: writer, accessLog: writer, fingerprinter: Fingerprinter(key: [1, 2, 3]))
+        let security = try Security(configuration)
+        let settings = Settings(configuration, security, workerCount: plan.workerCount)
+        addServers()
+        var proxies: [ProxyWorker] = []
+        for number in 0..<plan.workerCount {
+            let worker = try Worker(number: number, kernel: kernel)
+            let addresses = configuration.upstreams.map { $0.servers.map { kernel.resolve($0.host, port: $0.port) } }
+            let proxy = ProxyWorker(worker: worker, settings: settings, shared: shared, addresses: addresses)
+            try proxy.listen(on: try kernel.listen(Scenario.listenAddress, sharingPort: true), as: security.listeners[0])
+            proxies.append(proxy)
+            remains.references += [Remains.Reference(worker), Remains.Reference(proxy)]
+        }
+        for number in 0..<plan.clientCount { addClient(number: number) }
+        for number in 0..<plan.eventSourceCount { addEventSource(number: number) }
+        for number in 0..<plan.hogCount { addHog(number: number) }
+        planOutages()
+        planClock()
+        planScarcity()
+        let mailboxes = proxies.map(\.worker.mailbox)
+        let drainMilliseconds = world.chance.pick([0, 500, 6_000])
+        world.after(Scenario.troubledMilliseconds) { [self] in
+            calmDown()
+            world.after(Scenario.settlingMilliseconds) { [self] in drain(mailboxes, drainMilliseconds) }
+        }
+        turn(proxies.map(\.worker))
+        // What is still on its way arrives.
+        world.pass(until: world.now + 5_000) { false }
+        for proxy in proxies {
+            check(proxy)
+            proxy.worker.resident = nil
+        }
+        check(shared)
         // The poller and the mailbox's waker are the worker's own.
-        expect(kernel.openCount == 2, "\(kernel.openCount - 2) descriptors are left open")
-        expect(proxy.worker.endpointCount == 0, "\(proxy.worker.endpointCount) endpoints are left")
-        for server in groups.flatMap(\.servers) {
-            expect(server.activeCount == 0, "\(server.name) has \(server.activeCount) exchanges after the end")
-            expect(server.idle.isEmpty, "\(server.name) has idle connections after the end")
-        }
-        expect(shared.connectionCount == 0, "\(shared.connectionCount) connections are counted after the end")
+        expect(kernel.openCount == 2 * plan.workerCount, "\(kernel.openCount - 2 * plan.workerCount) descriptors are left open")
     }
 
-    private func check(_ client: SimulatedClient) {
-        let responses = Text.responses(in: client.received, to: client.truths, isHTTP10: client.isHTTP10, hasEnded: client.hasEnded)
-        for (truth, response) in zip(client.truths, responses) where response.status == 200 {
-            if truth.isStream { checkStream(truth, response) } else { checkBody(truth, response) }
+    private func drain(_ mailboxes: [Mailbox], _ streamMilliseconds: Int) {
+        checkContentment()
+        drainsSince = world.now
+        for source in eventSources { source.retire() }
+        for mailbox in mailboxes {
+            mailbox.post { ProxyWorker.on($0)?.drain(graceMilliseconds: 3_000, streamMilliseconds: streamMilliseconds) }
         }
     }
 
-    private func checkBody(_ truth: Truth, _ response: Text.Response) {
-        let isPrefix = response.body.count <= truth.body.count && response.body.elementsEqual(truth.body.prefix(response.body.count))
-        expect(isPrefix, "\(truth.path): the body is not what was sent")
-        if response.isComplete { expect(response.body.count == truth.body.count, "\(truth.path): a body that was cut passes for a whole one") }
-    }
-
-    private func checkStream(_ truth: Truth, _ response: Text.Response) {
-        let sent = ReferenceEventSource(reading: truth.body)
-        var got = ReferenceEventSource(reading: response.body)
-        if let heartbeatName { got = got.without(type: heartbeatName) }
-        let isPrefix = got.events.count <= sent.events.count && got.events.elementsEqual(sent.events.prefix(got.events.count))
-        expect(isPrefix, "\(truth.path): other events than were sent: \(got.events.count) of \(sent.events.count)\(difference(sent, got))")
-        guard response.isComplete, truth.originDeed == .finished else { return }
-        expect(got.events.count == sent.events.count, "\(truth.path): a whole stream lost \(sent.events.count - got.events.count) events")
-    }
-
-    private func difference(_ sent: ReferenceEventSource, _ got: ReferenceEventSource) -> String {
-        guard let index = zip(sent.events, got.events).enumerated().first(where: { $0.element.0 != $0.element.1 })?.offset else { return "" }
-        func text(_ event: ReferenceEventSource.Event) -> String {
-            "\(String(decoding: event.type, as: UTF8.self))/\(String(decoding: event.data.prefix(60), as: UTF8.self))/\(String(decoding: event.lastEventID, as: UTF8.self))"
+    /// Turns the workers until all of them have stopped: one by itself, several by turns of chance.
+    private func turn(_ workers: [Worker]) {
+        kernel.neverWaits = workers.count > 1
+        while true {
+            let alive = workers.filter { !$0.isStopping }
+            guard !alive.isEmpty else { return }
+            var due = alive
+            if kernel.neverWaits {
+                let pollers = alive.map(\.poller)
+                world.pass(until: kernel.nextDeadline(of: pollers)) { pollers.contains { kernel.isDue($0) } }
+                due = alive.filter { kernel.isDue($0.poller) }
+            }
+            let next = world.chance.pick(due.isEmpty ? alive : due)
+            next.turn()
+            greatestPendingBytes = max(greatestPendingBytes, next.pendingBytes)
         }
-        return "; number \(index) is \(text(got.events[index])), not \(text(sent.events[index]))"
-    }
-
-    private func checkLog() {
-        let records = lines.records
-        let opened = Dictionary(grouping: records.filter { $0["event"] as? String == "stream_open" }) { $0["path"] as? String ?? "" }
-        let ended = Dictionary(grouping: records.filter { $0["event"] as? String == "stream_end" }) { $0["path"] as? String ?? "" }
-        outcome.streamCount = opened.count
-        expect(opened.keys == ended.keys, "streams that opened: \(opened.keys.sorted()), that ended: \(ended.keys.sorted())")
-        for (path, endings) in ended {
-            expect(endings.count == 1 && opened[path]?.count == 1, "\(path): \(opened[path]?.count ?? 0) openings, \(endings.count) endings")
-            guard let truth = truths[path], let cause = endings[0]["cause"] as? String else { continue }
-            outcome.causes[cause, default: 0] += 1
-            checkCause(cause, endings[0], truth)
-            checkSilence(endings[0], truth)
-        }
-    }
-
-    /// A cause is true when the side that it blames did that deed, or when the proxy did what it was told to.
-    private func checkCause(_ cause: String, _ record: [String: Any], _ truth: Truth) {
-        let isTrue: Bool
-        switch cause {
-        case "client_closed": isTrue = truth.clientDeed == .left
-        case "client_reset": isTrue = truth.clientDeed == .reset || truth.clientDeed == .left
-        case "client_vanished": isTrue = truth.clientDeed == .vanished
-        // A slow reader may be taken for one that stands still; a vanished one is, until the kernel is sure.
-        case "client_stalled": isTrue = true
-        case "upstream_finished": isTrue = truth.originDeed == .finished
-        case "upstream_cut_off": isTrue = truth.originDeed == .cutOff
-        case "upstream_reset": isTrue = truth.originDeed == .reset
-        case "upstream_vanished", "upstream_silent": isTrue = truth.originDeed == .vanished || cause == "upstream_silent"
-        case "drained": isTrue = record["time"] as? String != nil
-        default: isTrue = false
-        }
-        expect(isTrue, "\(truth.path): \(cause) (\(record["evidence"] ?? "") at \(record["duration_ms"] ?? 0) ms, \(truth.arrivalCount) arrivals), but the client \(truth.clientDeed?.rawValue ?? "did nothing"), the server \(truth.originDeed?.rawValue ?? "did nothing")")
-    }
-
-    /// No silence longer than the heartbeat and a tick, where a heartbeat could stand and the client took what came.
-    private func checkSilence(_ record: [String: Any], _ truth: Truth) {
-        guard record["unheartbeatable_ms"] == nil, let silence = record["longest_client_silence_ms"] as? Int else { return }
-        let cause = record["cause"] as? String ?? ""
-        guard !cause.hasPrefix("client_"), clients.contains(where: { $0.truths.contains { $0 === truth } && !$0.isSlow }) else { return }
-        // Where the client's end has not taken what was sent before, a heartbeat waits with the rest.
-        guard kernel.bufferBytes >= 65_536, world.faults.spuriousEAGAIN == 0 else { return }
-        let allowed = heartbeatMilliseconds + 2 * Int(TimerWheel.tickMilliseconds) + 4 * world.faults.delayMilliseconds.upperBound
-        expect(silence <= allowed, "\(truth.path): silent for \(silence) ms with a heartbeat of \(heartbeatMilliseconds) ms; \(world.faults), buffers \(kernel.bufferBytes), \(record)")
     }
 }

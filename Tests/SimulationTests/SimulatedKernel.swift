@@ -1,12 +1,12 @@
-// The calls of `Kernel` in the simulated world, with faults at each that can have one. One worker lives on it.
+// The calls of `Kernel` in the simulated world, with faults at each that can have one. Several workers may live on it, each with
+// a poller of its own; what their pollers see is in SimulatedPolling.swift.
+// Invariant: the proxy is never lied to about bytes; only their pace, their ends and what there is room for are chance.
 
 import Reactor
 
 final class SimulatedKernel: Kernel, @unchecked Sendable {
     /// What an address does with those who connect to it.
     enum Listening {
-        /// The proxy's own listening socket, with what waits to be accepted.
-        case proxy(backlog: [SimulatedSocket], peers: [SocketAddress])
         /// An actor, who is handed its end of each connection.
         case actor((SimulatedSocket) -> Void)
         /// Nobody: connections are refused.
@@ -15,31 +15,42 @@ final class SimulatedKernel: Kernel, @unchecked Sendable {
         case silent
     }
 
-    private enum Node {
-        case listener(SocketAddress)
+    /// A listening socket of the proxy's, with what waits to be accepted.
+    final class Listener {
+        let address: SocketAddress
+        var backlog: [(socket: SimulatedSocket, peer: SocketAddress)] = []
+        var patience = Patience(keepAliveSeconds: 0, unacknowledgedMilliseconds: 0)
+
+        init(_ address: SocketAddress) { self.address = address }
+    }
+
+    enum Node {
+        case listener(Listener)
         case socket(SimulatedSocket)
         case poller
         case waker(isSignalled: Bool)
     }
 
-    private struct Watch {
-        var interest: Readiness
-        let token: UInt64
-        /// For interests of the kind `onChange`: whether there is something that has not been told.
-        var isFresh = true
-    }
-
     let world: SimulatedWorld
-    var addresses: [SocketAddress: Listening] = [:]
-    private var nodes: [Int32: Node] = [:]
-    private var watches: [Int32: Watch] = [:]
-    /// Descriptors that may have something to tell, in the order in which that began. What is not here certainly has not.
-    private var hot: [Int32] = []
-    private var isHot: Set<Int32> = []
-    private var patienceOfListener = Patience(keepAliveSeconds: 0, unacknowledgedMilliseconds: 0)
-    private var nextDescriptor: Int32 = 3
-    private var listener: Int32?
     let bufferBytes: Int
+    var addresses: [SocketAddress: Listening] = [:]
+    /// How many descriptors the process may have.
+    var descriptorLimit = Int.max
+    /// How far the time of day is from where it began, in milliseconds; every value that it ever had.
+    private(set) var clockOffsets: [Int64] = [0]
+    /// All that the proxy tried to connect to.
+    private(set) var attempts: [ConnectionAttempt] = []
+    /// Sockets of clients that the proxy holds, by the client's address.
+    private var accepted: [Int32: SocketAddress] = [:]
+    private var listeners: [Int32] = []
+    var nodes: [Int32: Node] = [:]
+    var watches: [Int32: Watch] = [:]
+    var pollers: [Int32: Poller] = [:]
+    private var nextDescriptor: Int32 = 3
+    /// With several workers nobody may wait for one of them: `wait` returns at once, and the scenario turns whoever has news.
+    var neverWaits = false
+
+    static let epochMilliseconds: Int64 = 1_700_000_000_000
 
     init(_ world: SimulatedWorld, bufferBytes: Int) {
         self.world = world
@@ -61,58 +72,79 @@ final class SimulatedKernel: Kernel, @unchecked Sendable {
         return socket
     }
 
+    /// Whether a call that needs a descriptor fails for want of one.
+    private func isExhausted(_ share: Int, _ name: String) -> Bool {
+        if openCount >= descriptorLimit {
+            world.count("no descriptor left, \(name)")
+            return true
+        }
+        return world.strikes(share, "EMFILE, \(name)")
+    }
+
     // MARK: Time and chance
 
     override func monotonicMilliseconds() -> Int64 { world.now }
-    override func unixMilliseconds() -> Int64 { 1_700_000_000_000 + world.now }
+    override func unixMilliseconds() -> Int64 { SimulatedKernel.epochMilliseconds + clockOffsets[clockOffsets.count - 1] + world.now }
     override func fillRandom(_ buffer: UnsafeMutableRawBufferPointer) {
         for index in buffer.indices { buffer[index] = UInt8(truncatingIfNeeded: world.chance.next()) }
+    }
+
+    /// Somebody sets the clock.
+    func setClock(by milliseconds: Int64) {
+        world.count("clock set")
+        clockOffsets.append(clockOffsets[clockOffsets.count - 1] + milliseconds)
     }
 
     // MARK: Connections
 
     override func listen(_ address: SocketAddress, sharingPort: Bool) throws(SystemError) -> Int32 {
-        addresses[address] = .proxy(backlog: [], peers: [])
-        let descriptor = add(.listener(address))
-        listener = descriptor
+        let descriptor = add(.listener(Listener(address)))
+        listeners.append(descriptor)
         return descriptor
     }
 
-    override func localAddress(of descriptor: Int32) -> SocketAddress? {
-        guard case .listener(let address) = nodes[descriptor] else { return nil }
-        return address
+    private func listener(_ descriptor: Int32) -> Listener? {
+        guard case .listener(let listener) = nodes[descriptor] else { return nil }
+        return listener
     }
 
-    /// An actor connects to the proxy; its end is returned at once, the proxy's waits in the backlog.
+    override func localAddress(of descriptor: Int32) -> SocketAddress? { listener(descriptor)?.address }
+
+    /// An actor connects to the proxy; its end is returned at once, the proxy's waits in the backlog of one of its workers.
     func connectToProxy(_ address: SocketAddress, from peer: SocketAddress) -> SimulatedSocket {
         let (client, server) = SimulatedSocket.pair(world, capacity: bufferBytes)
         client.phase = .open
         server.phase = .open
         world.after(world.delay()) { [self] in
-            guard case .proxy(var backlog, var peers) = addresses[address] else { return client.breakDown(.connectionRefused) }
-            backlog.append(server)
-            peers.append(peer)
-            addresses[address] = .proxy(backlog: backlog, peers: peers)
-            if let listener { heat(listener) }
+            let there = listeners.filter { listener($0)?.address == address }
+            guard !there.isEmpty else { return client.breakDown(.connectionRefused) }
+            let descriptor = there.count == 1 ? there[0] : world.chance.pick(there)
+            listener(descriptor)?.backlog.append((server, peer))
+            heat(descriptor)
         }
         return client
     }
 
     override func accept(_ descriptor: Int32) throws(SystemError) -> AcceptedConnection? {
-        guard case .listener(let address) = nodes[descriptor], case .proxy(var backlog, var peers) = addresses[address] else { return nil }
-        guard !backlog.isEmpty else { return nil }
-        if world.strikes(world.faults.acceptExhausted, "EMFILE on accept") { throw .tooManyFiles }
-        let socket = backlog.removeFirst()
-        let peer = peers.removeFirst()
-        addresses[address] = .proxy(backlog: backlog, peers: peers)
-        socket.patience = patienceOfListener
-        let accepted = add(.socket(socket))
-        world.note("accept", Int(accepted))
-        return AcceptedConnection(descriptor: accepted, peer: peer)
+        guard let listener = listener(descriptor), !listener.backlog.isEmpty else { return nil }
+        if isExhausted(world.faults.acceptExhausted, "accept") { throw .tooManyFiles }
+        let (socket, peer) = listener.backlog.removeFirst()
+        socket.patience = listener.patience
+        let new = add(.socket(socket))
+        accepted[new] = peer
+        let client = peer.withoutPort
+        socket.peer?.crowding = Crowding(total: accepted.count, ofPeer: accepted.values.reduce(0) { $0 + ($1.withoutPort == client ? 1 : 0) })
+        world.note("accept", Int(new))
+        return AcceptedConnection(descriptor: new, peer: peer)
     }
 
     override func connect(to address: SocketAddress) throws(SystemError) -> Connection {
-        if world.strikes(world.faults.connectExhausted, "EMFILE on connect") { throw .tooManyFiles }
+        let attempt = ConnectionAttempt(to: address, at: world.now)
+        attempts.append(attempt)
+        if isExhausted(world.faults.connectExhausted, "connect") {
+            attempt.cameOut(.exhausted, at: world.now)
+            throw .tooManyFiles
+        }
         let (ours, theirs) = SimulatedSocket.pair(world, capacity: bufferBytes)
         let descriptor = add(.socket(ours))
         world.note("connect", Int(descriptor))
@@ -120,13 +152,16 @@ final class SimulatedKernel: Kernel, @unchecked Sendable {
             guard !ours.isClosed else { return }
             switch addresses[address] {
             case .actor(let accept):
+                attempt.cameOut(.open, at: world.now)
                 ours.phase = .open
                 theirs.phase = .open
                 accept(theirs)
                 ours.changed()
             case .silent:
-                return
-            case .refused, .proxy, nil:
+                world.count("connection attempt without an answer")
+            case .refused, nil:
+                world.count("connection refused")
+                attempt.cameOut(.refused, at: world.now)
                 ours.breakDown(.connectionRefused)
             }
         }
@@ -138,7 +173,7 @@ final class SimulatedKernel: Kernel, @unchecked Sendable {
 
     override func setPatience(_ patience: Patience, of descriptor: Int32) {
         switch nodes[descriptor] {
-        case .listener: patienceOfListener = patience
+        case .listener(let listener): listener.patience = patience
         case .socket(let socket): socket.patience = patience
         default: break
         }
@@ -163,13 +198,24 @@ final class SimulatedKernel: Kernel, @unchecked Sendable {
         let socket = self.socket(descriptor)
         if let error = socket.error { return .failed(error == .connectionReset ? .brokenPipe : error) }
         precondition(socket.phase == .open && !socket.hasSentEnd, "written to a socket that is not open for it")
-        if world.strikes(world.faults.spuriousEAGAIN, "EAGAIN on write") { return .wouldBlock }
+        if world.strikes(world.faults.spuriousEAGAIN, "EAGAIN on write") {
+            findMemory(for: descriptor)
+            return .wouldBlock
+        }
         var room = min(socket.window, bytes.count)
         guard room > 0 else { return .wouldBlock }
-        if world.strikes(world.faults.shortWrites, "short write") { room = world.chance.number(1...room) }
+        if world.strikes(world.faults.shortWrites, "short write") {
+            room = world.chance.number(1...room)
+            findMemory(for: descriptor)
+        }
         socket.send(Array(bytes[..<room]))
         world.note("write", Int(descriptor), room)
         return .bytes(room)
+    }
+
+    /// A kernel that took less than it could was short of memory, and tells when there is some again.
+    private func findMemory(for descriptor: Int32) {
+        world.after(world.delay()) { [self] in if watches[descriptor] != nil { refresh(descriptor) } }
     }
 
     override func shutdownWriting(_ descriptor: Int32) { socket(descriptor).sendEnd() }
@@ -177,15 +223,17 @@ final class SimulatedKernel: Kernel, @unchecked Sendable {
     override func close(_ descriptor: Int32, abortively: Bool) {
         guard let node = nodes.removeValue(forKey: descriptor) else { preconditionFailure("descriptor \(descriptor) is closed twice") }
         watches[descriptor] = nil
+        accepted[descriptor] = nil
         world.note("close", Int(descriptor))
         switch node {
-        case .listener(let address):
-            if case .proxy(let backlog, _) = addresses[address] { for socket in backlog { socket.close(abortively: true) } }
-            addresses[address] = .refused
+        case .listener(let listener):
+            listeners.removeAll { $0 == descriptor }
+            for (socket, _) in listener.backlog { socket.close(abortively: true) }
         case .socket(let socket):
             socket.changed = {}
             socket.close(abortively: abortively)
-        case .poller, .waker: break
+        case .poller: pollers[descriptor] = nil
+        case .waker: break
         }
     }
 
@@ -193,94 +241,38 @@ final class SimulatedKernel: Kernel, @unchecked Sendable {
 
     // MARK: Polling
 
-    override func makePoller() throws(SystemError) -> Int32 { add(.poller) }
+    override func makePoller() throws(SystemError) -> Int32 {
+        let descriptor = add(.poller)
+        pollers[descriptor] = Poller()
+        return descriptor
+    }
+
     override func makeWaker() throws(SystemError) -> Int32 { add(.waker(isSignalled: false)) }
+
     override func wake(_ waker: Int32) {
         nodes[waker] = .waker(isSignalled: true)
         heat(waker)
     }
+
     override func clearWaker(_ waker: Int32) { nodes[waker] = .waker(isSignalled: false) }
 
     override func watch(_ descriptor: Int32, for interest: Readiness, token: UInt64, poller: Int32) throws(SystemError) {
-        watches[descriptor] = Watch(interest: interest, token: token)
+        watches[descriptor] = Watch(interest: interest, token: token, poller: poller)
         heat(descriptor)
         if case .socket(let socket) = nodes[descriptor] { socket.changed = { [weak self] in self?.refresh(descriptor) } }
     }
 
     override func rewatch(_ descriptor: Int32, for interest: Readiness, token: UInt64, poller: Int32) {
         precondition(watches[descriptor] != nil, "only descriptors that are watched are rewatched")
-        watches[descriptor] = Watch(interest: interest, token: token)
+        watches[descriptor] = Watch(interest: interest, token: token, poller: poller)
         heat(descriptor)
-    }
-
-    override func unwatch(_ descriptor: Int32, poller: Int32) {
-        precondition(watches.removeValue(forKey: descriptor) != nil, "only descriptors that are watched are watched no longer")
-    }
-
-    private func refresh(_ descriptor: Int32) {
-        watches[descriptor]?.isFresh = true
-        heat(descriptor)
-    }
-
-    private func heat(_ descriptor: Int32) {
-        if isHot.insert(descriptor).inserted { hot.append(descriptor) }
-    }
-
-    private func readiness(of descriptor: Int32) -> Readiness {
-        var found: Readiness = []
-        switch nodes[descriptor] {
-        case .listener(let address):
-            if case .proxy(let backlog, _) = addresses[address], !backlog.isEmpty { found = [.readable] }
-        case .waker(let isSignalled):
-            if isSignalled { found = [.readable] }
-        case .socket(let socket):
-            if socket.error != nil { return [.broken, .readable, .writable, .peerEnded] }
-            guard socket.phase == .open else { return [] }
-            if !socket.incoming.isEmpty || socket.hasReceivedEnd { found.insert(.readable) }
-            if socket.hasReceivedEnd { found.insert(.peerEnded) }
-            if socket.hasReceivedEnd, socket.hasSentEnd { found.insert(.broken) }
-            if socket.window > 0 { found.insert(.writable) }
-        case .poller, nil: break
-        }
-        return found
-    }
-
-    /// What a descriptor has to tell now.
-    private func news(of descriptor: Int32) -> Readiness {
-        guard let watch = watches[descriptor], watch.isFresh || !watch.interest.contains(.onChange) else { return [] }
-        return readiness(of: descriptor).intersection(watch.interest.union(.broken))
-    }
-
-    /// Forgets the descriptors that have nothing to tell; whether one is left that has.
-    private func hasNews() -> Bool {
-        hot.removeAll { descriptor in
-            guard news(of: descriptor).isEmpty else { return false }
-            isHot.remove(descriptor)
-            return true
-        }
-        return !hot.isEmpty
-    }
-
-    private func collect(into events: UnsafeMutableBufferPointer<PollerEvent>) -> Int {
-        var count = 0
-        for descriptor in hot where count < 256 {
-            let news = news(of: descriptor)
-            guard !news.isEmpty, let watch = watches[descriptor] else { continue }
-            events[count] = PollerEvent(token: watch.token, readiness: news)
-            watches[descriptor]?.isFresh = false
-            count += 1
-        }
-        return count
     }
 
     override func wait(poller: Int32, into events: UnsafeMutableBufferPointer<PollerEvent>, milliseconds: Int32) -> Int {
         let moment = milliseconds < 0 ? Int64.max : world.now + Int64(milliseconds)
-        world.pass(until: moment) { hasNews() }
-        let count = collect(into: events)
-        // Descriptors take turns in being told first.
-        if count > 1, world.chance.permille(200) { hot.append(hot.removeFirst()) }
-        world.note("wait", count)
-        return count
+        pollers[poller]?.waitsUntil = moment
+        if !neverWaits { world.pass(until: moment) { hasNews(poller) } }
+        return collect(poller, into: events)
     }
 
     override func resolve(_ host: String, port: UInt16) -> [SocketAddress] { SocketAddress(numeric: host, port: port).map { [$0] } ?? [] }

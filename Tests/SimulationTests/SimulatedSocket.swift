@@ -11,7 +11,7 @@ final class SimulatedSocket {
     let world: SimulatedWorld
     private(set) weak var peer: SimulatedSocket?
     var phase = Phase.connecting
-    /// Why the connection is broken; told once by reading or writing.
+    /// Why the connection is broken.
     private(set) var error: SystemError?
     private(set) var incoming: [UInt8] = []
     private var inFlight = 0
@@ -21,13 +21,15 @@ final class SimulatedSocket {
     private(set) var isClosed = false
     /// Nothing comes through from here or to here any more, and nobody is told.
     private(set) var isVanished = false
+    private var isPeerVanished = false
     private var arrivesNoEarlierThan: Int64 = 0
     private var lastAcknowledgedAt: Int64
     private(set) var unacknowledged = 0
-    var patience = Patience(keepAliveSeconds: 0, unacknowledgedMilliseconds: 0) {
-        // A peer that has vanished before it was asked for is found out all the same.
-        didSet { if peer?.isVanished == true { probe() } }
-    }
+    var patience = Patience(keepAliveSeconds: 0, unacknowledgedMilliseconds: 0)
+    /// How crowded the proxy was when it took this connection; nil while it has not.
+    var crowding: Crowding?
+    /// When bytes came last.
+    private(set) var lastArrivalAt: Int64?
     /// Called when something changed that the owner may want to look at.
     var changed: () -> Void = {}
 
@@ -56,9 +58,11 @@ final class SimulatedSocket {
 
     /// Puts bytes on their way; the caller has looked at the window.
     func send(_ bytes: [UInt8]) {
-        guard !bytes.isEmpty, !hasSentEnd, let peer else { return }
+        guard !bytes.isEmpty, !hasSentEnd else { return }
         unacknowledged += bytes.count
-        if isVanished || peer.isVanished { return giveUpLater() }
+        if isVanished || isPeerVanished { return giveUpLater() }
+        // An end that nobody holds any more was closed.
+        guard let peer else { return world.after(world.delay()) { [weak self] in self?.breakDown(.connectionReset) } }
         peer.inFlight += bytes.count
         deliver { receiver in
             receiver.inFlight -= bytes.count
@@ -73,6 +77,7 @@ final class SimulatedSocket {
             return
         }
         incoming += bytes
+        lastArrivalAt = world.now
         if let peer {
             peer.unacknowledged = max(0, peer.unacknowledged - bytes.count)
             peer.lastAcknowledgedAt = world.now
@@ -91,7 +96,7 @@ final class SimulatedSocket {
     func sendEnd() {
         guard !hasSentEnd else { return }
         hasSentEnd = true
-        guard !isVanished, peer?.isVanished == false else { return }
+        guard !isVanished, !isPeerVanished else { return }
         deliver { receiver in
             guard !receiver.isVanished else { return }
             receiver.hasReceivedEnd = true
@@ -101,7 +106,7 @@ final class SimulatedSocket {
 
     func sendReset() {
         hasSentEnd = true
-        guard !isVanished, peer?.isVanished == false else { return }
+        guard !isVanished, !isPeerVanished else { return }
         deliver { $0.breakDown(.connectionReset) }
     }
 
@@ -115,8 +120,14 @@ final class SimulatedSocket {
 
     /// Takes bytes out of the buffer.
     func read(upTo count: Int) -> [UInt8] {
-        let taken = Array(incoming.prefix(count))
-        incoming.removeFirst(taken.count)
+        guard count < incoming.count else {
+            let all = incoming
+            incoming = []
+            if !all.isEmpty { peer?.changed() }
+            return all
+        }
+        let taken = Array(incoming[..<count])
+        incoming.removeFirst(count)
         // The other end may be waiting for room.
         if !taken.isEmpty { peer?.changed() }
         return taken
@@ -130,9 +141,6 @@ final class SimulatedSocket {
         phase = .failed
         changed()
     }
-
-    /// Forgets the error once it has been told.
-    func takeError() -> SystemError? { error }
 
     // MARK: Ends
 
@@ -148,20 +156,16 @@ final class SimulatedSocket {
     func vanish() {
         isVanished = true
         isClosed = true
-        peer?.probe()
-    }
-
-    /// The kernel asks a peer that has vanished, and learns that it has.
-    private func probe() {
-        guard patience.keepAliveSeconds > 0 else { return }
-        world.after(Int64(patience.keepAliveSeconds) * 2000) { [weak self] in self?.breakDown(.timedOut) }
+        peer?.isPeerVanished = true
+        guard let peer, peer.patience.keepAliveSeconds > 0 else { return }
+        world.after(Int64(peer.patience.keepAliveSeconds) * 2000) { [weak peer] in peer?.breakDown(.timedOut) }
     }
 
     var information: TransportInformation {
         var information = TransportInformation()
         information.state = error != nil ? 7 : hasReceivedEnd ? 8 : 1
         information.unacknowledgedBytes = UInt32(clamping: unacknowledged)
-        information.retransmits = unacknowledged > 0 && peer?.isVanished == true ? 3 : 0
+        information.retransmits = unacknowledged > 0 && isPeerVanished ? 3 : 0
         information.sinceLastAcknowledgementMilliseconds = UInt32(clamping: world.now - lastAcknowledgedAt)
         return information
     }

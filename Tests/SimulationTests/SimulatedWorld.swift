@@ -52,7 +52,8 @@ struct Faults {
 
 /// The world.
 final class SimulatedWorld {
-    private(set) var now: Int64 = 1_000_000
+    static let beginning: Int64 = 1_000_000
+    private(set) var now = SimulatedWorld.beginning
     var chance: Chance
     var faults: Faults
     /// How often each kind of fault was injected.
@@ -67,6 +68,11 @@ final class SimulatedWorld {
     private var queue: [(at: Int64, order: UInt64, action: Action)] = []
     private var nextOrder: UInt64 = 0
     private var turnsAtThisMoment = 0
+    private var leaps: [ClosedRange<Int64>] = []
+    /// The actors' ends of connections; they hold each other in circles until the world ends.
+    var wires: [Wire] = []
+    /// What actors saw that must not be.
+    var problems: [String] = []
 
     init(seed: UInt64, faults: Faults) {
         chance = Chance(seed: seed)
@@ -135,6 +141,24 @@ final class SimulatedWorld {
             if now >= moment, queue.first.map({ $0.at > now }) ?? true { return }
         }
     }
+
+    /// Forgets what is still to come, and with it everybody whom that would have concerned.
+    func end() {
+        queue = []
+        for wire in wires { wire.forget() }
+        wires = []
+    }
+
+    /// Time goes on without anything happening, as when the machine was suspended: what was due meanwhile happens at once.
+    func leap(_ milliseconds: Int64) {
+        count("time leapt")
+        now += milliseconds
+        turnsAtThisMoment = 0
+        leaps.append(now - milliseconds...now)
+    }
+
+    /// Whether time leapt between the two moments.
+    func leapt(between first: Int64, and last: Int64) -> Bool { leaps.contains { $0.overlaps(first...max(first, last)) } }
 
     /// How long something takes on its way.
     func delay() -> Int64 { Int64(chance.number(faults.delayMilliseconds)) }

@@ -1,5 +1,6 @@
 // The whole proxy in many worlds worse than the real one. `HEARTWIRE_SEED=N` runs one seed again;
-// `HEARTWIRE_SIMULATE_SECONDS=N` sets how long fresh seeds are tried.
+// `HEARTWIRE_SIMULATE_SECONDS=N` and `HEARTWIRE_SIMULATE_SEEDS=N` set for how long, and how many fresh seeds are tried at least;
+// `HEARTWIRE_SIMULATE_ON=1` goes on after a seed that fails.
 
 import Foundation
 import Testing
@@ -11,34 +12,27 @@ struct SimulationTests {
     @Test("the promises hold whatever happens, from fresh seeds")
     func freshSeeds() {
         if let seed = Self.environment("HEARTWIRE_SEED") {
-            let outcome = Scenario(seed: seed).run()
+            let scenario = Scenario(seed: seed)
+            let outcome = CrashReport.around(seed) { scenario.run() }
+            print(scenario.story)
             #expect(outcome.problems == [], "HEARTWIRE_SEED=\(seed)")
             return
         }
-        let seconds = Double(Self.environment("HEARTWIRE_SIMULATE_SECONDS") ?? 30)
-        let end = Date().addingTimeInterval(seconds)
+        let end = Date().addingTimeInterval(Double(Self.environment("HEARTWIRE_SIMULATE_SECONDS") ?? 100))
+        let least = Self.environment("HEARTWIRE_SIMULATE_SEEDS") ?? 1_000
+        let goesOn = Self.environment("HEARTWIRE_SIMULATE_ON") != nil
         var seed = UInt64(Date().timeIntervalSince1970 * 1000)
-        var runs = 0
-        var virtual: Int64 = 0
-        var streams = 0
-        var injected: [String: Int] = [:]
-        var causes: [String: Int] = [:]
-        while Date() < end {
+        var tally = Tally()
+        while Date() < end || tally.runs < least {
             seed &+= 1
-            let outcome = Scenario(seed: seed).run()
+            let outcome = CrashReport.around(seed) { Scenario(seed: seed).run() }
+            tally.add(outcome)
+            guard !outcome.problems.isEmpty else { continue }
             #expect(outcome.problems == [], "HEARTWIRE_SEED=\(seed)")
-            guard outcome.problems.isEmpty else { break }
-            runs += 1
-            virtual += outcome.virtualMilliseconds
-            streams += outcome.streamCount
-            injected.merge(outcome.injected, uniquingKeysWith: +)
-            causes.merge(outcome.causes, uniquingKeysWith: +)
+            guard goesOn else { break }
         }
-        func text(_ counts: [String: Int]) -> String { counts.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }.joined(separator: ", ") }
-        print("simulated: \(runs) runs, \(virtual / 3_600_000) virtual hours, \(streams) streams")
-        print("simulated faults: \(text(injected))")
-        print("simulated causes: \(text(causes))")
-        #expect(runs > 10)
+        print(tally.text)
+        #expect(tally.runs > 10)
     }
 
     @Test("ten thousand idle streams live through two hours of silence on heartbeats alone")
@@ -48,10 +42,38 @@ struct SimulationTests {
         print("simulated: 10000 idle streams for 2 virtual hours, \(outcome.heartbeats) heartbeats")
     }
 
-    @Test("a seed replays to the same trace", arguments: [1, 2, 3, 4, 5] as [UInt64])
+    @Test("a seed replays to the same trace", arguments: 1...20 as ClosedRange<UInt64>)
     func replays(seed: UInt64) {
         let first = Scenario(seed: seed).run()
         let second = Scenario(seed: seed).run()
         #expect(first.trace == second.trace && first.virtualMilliseconds == second.virtualMilliseconds)
+    }
+}
+
+/// What many runs came to.
+private struct Tally {
+    var runs = 0
+    private var virtualMilliseconds: Int64 = 0
+    private var streams = 0
+    private var injected: [String: Int] = [:]
+    private var causes: [String: Int] = [:]
+
+    mutating func add(_ outcome: Outcome) {
+        runs += 1
+        virtualMilliseconds += outcome.virtualMilliseconds
+        streams += outcome.streamCount
+        injected.merge(outcome.injected, uniquingKeysWith: +)
+        causes.merge(outcome.causes, uniquingKeysWith: +)
+    }
+
+    var text: String {
+        func list(_ counts: [String: Int]) -> String {
+            counts.sorted { $0.key < $1.key }.map { "\n    \($0.key): \($0.value)" }.joined()
+        }
+        return """
+            simulated: \(runs) runs, \(virtualMilliseconds / 3_600_000) virtual hours, \(streams) streams
+            simulated faults:\(list(injected))
+            simulated causes:\(list(causes))
+            """
     }
 }

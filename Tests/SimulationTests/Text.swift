@@ -1,22 +1,47 @@
-// What the actors write and read: heads, chunks, event streams of chance, and the responses in what a client received. A
-// parser of its own, so that the proxy is not judged by itself.
+// What the actors write and read: requests, chunks, event streams of chance.
 
 enum Text {
+    /// A request's head as a server received it.
     struct RequestHead {
         var method: String
         var path: String
-        var contentLength: Int
+        var lastEventID: [UInt8]
         var count: Int
+        private var length: Int
+        private var isChunked: Bool
+
+        fileprivate init(_ lines: [String], count: Int) {
+            let words = lines[0].split(separator: " ").map(String.init)
+            method = words[0]
+            path = words[1]
+            self.count = count
+            lastEventID = Array((Text.value("last-event-id", in: lines) ?? "").utf8)
+            length = Text.value("content-length", in: lines).flatMap(Int.init) ?? 0
+            isChunked = Text.value("transfer-encoding", in: lines) == "chunked"
+        }
+
+        /// The body behind the head and how many bytes it takes there; nil while it is not whole.
+        func body(in bytes: [UInt8]) -> (bytes: [UInt8], count: Int)? {
+            guard isChunked else { return bytes.count >= count + length ? (Array(bytes[count..<(count + length)]), length) : nil }
+            var body: [UInt8] = []
+            var index = count
+            while let end = bytes[index...].firstIndex(of: 10) {
+                guard let size = Int(String(decoding: bytes[index..<(end - 1)], as: UTF8.self), radix: 16) else { return nil }
+                guard bytes.count >= end + 1 + size + 2 else { return nil }
+                body += bytes[(end + 1)..<(end + 1 + size)]
+                index = end + 1 + size + 2
+                if size == 0 { return (body, index - count) }
+            }
+            return nil
+        }
     }
 
-    private static func endOfHead(_ bytes: ArraySlice<UInt8>) -> Int? {
+    private static func endOfHead(_ bytes: [UInt8]) -> Int? {
         guard bytes.count >= 4 else { return nil }
-        for index in bytes.startIndex...(bytes.endIndex - 4) where bytes[index..<(index + 4)].elementsEqual([13, 10, 13, 10]) { return index + 4 }
+        for index in 0...(bytes.count - 4) where bytes[index] == 13 && bytes[index + 1] == 10 && bytes[index + 2] == 13 && bytes[index + 3] == 10 {
+            return index + 4
+        }
         return nil
-    }
-
-    private static func lines(_ head: ArraySlice<UInt8>) -> [String] {
-        String(decoding: head, as: UTF8.self).split(separator: "\r\n").map(String.init)
     }
 
     private static func value(_ name: String, in lines: [String]) -> String? {
@@ -25,10 +50,8 @@ enum Text {
 
     /// A request's head at the beginning of what came.
     static func head(in bytes: [UInt8]) -> RequestHead? {
-        guard let end = endOfHead(bytes[...]) else { return nil }
-        let lines = lines(bytes[..<end])
-        let words = lines[0].split(separator: " ").map(String.init)
-        return RequestHead(method: words[0], path: words[1], contentLength: value("content-length", in: lines).flatMap(Int.init) ?? 0, count: end)
+        guard let end = endOfHead(bytes) else { return nil }
+        return RequestHead(String(decoding: bytes[..<end], as: UTF8.self).split(separator: "\r\n").map(String.init), count: end)
     }
 
     /// Chunks of chance that hold the bytes, without the last one.
@@ -43,73 +66,23 @@ enum Text {
         return framed
     }
 
+    /// Bytes of a compressed stream, as far as anybody on the way can tell.
+    static func noise(_ chance: inout Chance) -> [UInt8] {
+        (0..<chance.number(1...200)).map { _ in UInt8(truncatingIfNeeded: chance.next()) }
+    }
+
     /// A piece of an event stream: whole events, single lines, ends in the middle of anything.
     static func streamPiece(_ chance: inout Chance, isFirst: Bool) -> [UInt8] {
         let fragments = [
             "data: hello\n\n", "data: a\r\n\r\n", "data: b\r\r", "id: 7\ndata: x\n\n", "id\ndata\n\n", "event: tick\ndata: y\n\n", ": comment\n", "\n", "\r",
             "\r\n", "data: part", "da", "ta: z\n", "retry: 500\n", "id: 9\n\n", "data: ä\n", "event: heartbeat-like\n", "x: y\n", "\n\n", ":\r",
+            "data: \(chance.number(0...99_999))\n\n", "id: \(chance.number(0...99))\n",
         ]
         var piece: [UInt8] = []
         if isFirst, chance.permille(200) { piece += [0xEF, 0xBB, 0xBF].prefix(chance.number(1...3)) }
         for _ in 0..<chance.number(1...5) { piece += Array(chance.pick(fragments).utf8) }
-        if chance.permille(30) { piece += Array(repeating: 0x78, count: chance.number(1...90_000)) }
+        if chance.permille(10) { piece += Array(repeating: 0x78, count: chance.number(1...90_000)) }
         if chance.permille(600) { piece += Array("\n\n".utf8) }
         return piece
-    }
-
-    /// One response as a client received it.
-    struct Response {
-        var status = 0
-        var body: [UInt8] = []
-        /// Whether all of it came, as its framing tells.
-        var isComplete = false
-    }
-
-    /// The responses in what came, one for each request; a missing or half one is not complete.
-    static func responses(in bytes: [UInt8], to truths: [Truth], isHTTP10: Bool, hasEnded: Bool) -> [Response] {
-        var rest = bytes[...]
-        return truths.map { truth in
-            var response = Response()
-            while let end = endOfHead(rest) {
-                let lines = lines(rest[..<end])
-                response.status = Int(lines[0].split(separator: " ")[1]) ?? 0
-                rest = rest[end...]
-                guard response.status >= 200 else { continue }
-                read(lines, &rest, &response, isHEAD: truth.path.contains("head"), hasEnded: hasEnded)
-                break
-            }
-            return response
-        }
-    }
-
-    private static func read(_ lines: [String], _ rest: inout ArraySlice<UInt8>, _ response: inout Response, isHEAD: Bool, hasEnded: Bool) {
-        if isHEAD {
-            response.isComplete = true
-        } else if value("transfer-encoding", in: lines) == "chunked" {
-            while let end = rest.indices.dropLast().first(where: { rest[$0] == 13 && rest[$0 + 1] == 10 }) {
-                guard let count = Int(String(decoding: rest[rest.startIndex..<end], as: UTF8.self), radix: 16) else { preconditionFailure("the proxy sent a bad chunk size") }
-                if count == 0 {
-                    guard rest.count >= end - rest.startIndex + 4 else { return }
-                    rest = rest[(end + 4)...]
-                    response.isComplete = true
-                    return
-                }
-                let data = rest[(end + 2)...].prefix(count)
-                response.body += data
-                guard rest.count >= end - rest.startIndex + 2 + count + 2 else {
-                    rest = []
-                    return
-                }
-                rest = rest[(end + 2 + count + 2)...]
-            }
-        } else if let count = value("content-length", in: lines).flatMap(Int.init) {
-            response.body = Array(rest.prefix(count))
-            response.isComplete = rest.count >= count
-            rest = rest.dropFirst(count)
-        } else {
-            response.body = Array(rest)
-            response.isComplete = hasEnded
-            rest = []
-        }
     }
 }

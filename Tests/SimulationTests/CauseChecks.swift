@@ -1,0 +1,176 @@
+// The log held against the world: one opening and one end for each stream, and causes that the world knows to be true.
+// Invariant: a cause counts as true only where the side that it blames did that deed, or where the proxy did what it was told to.
+
+import Configuration
+import Foundation
+
+@testable import Proxy
+@testable import Reactor
+
+/// The log's records, by path.
+struct LogView {
+    let records: [[String: Any]]
+    private let byPath: [String: [[String: Any]]]
+    private let kernel: SimulatedKernel
+
+    init(_ all: [[String: Any]], _ kernel: SimulatedKernel) {
+        records = all
+        self.kernel = kernel
+        byPath = Dictionary(grouping: all.filter { $0["event"] as? String != "stream_open" }) { $0["path"] as? String ?? "" }
+    }
+
+    /// Records of ends: of a stream, or of another exchange.
+    func records(of path: String) -> [[String: Any]] { byPath[path] ?? [] }
+
+    /// The end of a stream.
+    func ending(of path: String) -> [String: Any]? { records(of: path).first { $0["event"] as? String == "stream_end" } }
+
+    /// The records that name no request.
+    var nameless: [[String: Any]] { byPath[""] ?? [] }
+
+    /// The moments at which a record may have been written: the clock may have been set meanwhile.
+    func moments(of record: [String: Any]) -> [Int64] {
+        guard let text = record["time"] as? String, let milliseconds = LogView.milliseconds(text) else { return [] }
+        return kernel.clockOffsets.map { milliseconds - SimulatedKernel.epochMilliseconds - $0 }
+    }
+
+    nonisolated(unsafe) private static let formatter: ISO8601DateFormatter = {
+        let formatter = ISO8601DateFormatter()
+        formatter.formatOptions = [.withInternetDateTime, .withFractionalSeconds]
+        return formatter
+    }()
+
+    private static func milliseconds(_ text: String) -> Int64? {
+        formatter.date(from: text).map { Int64(($0.timeIntervalSince1970 * 1000).rounded()) }
+    }
+}
+
+extension Scenario {
+    func check(_ log: LogView) {
+        let opened = Dictionary(grouping: log.records.filter { $0["event"] as? String == "stream_open" }) { $0["path"] as? String ?? "" }
+        let ended = Dictionary(grouping: log.records.filter { $0["event"] as? String == "stream_end" }) { $0["path"] as? String ?? "" }
+        outcome.streamCount = opened.count
+        expect(opened.keys == ended.keys, "streams that opened: \(opened.keys.sorted()), that ended: \(ended.keys.sorted())")
+        for (path, endings) in ended {
+            expect(endings.count == 1 && opened[path]?.count == 1, "\(path): \(opened[path]?.count ?? 0) openings, \(endings.count) endings")
+        }
+        for record in log.records where record["event"] as? String != "stream_open" {
+            let isStream = record["event"] as? String == "stream_end"
+            guard let cause = record["cause"] as? String else {
+                expect(!isStream, "a stream ended without a cause: \(record)")
+                continue
+            }
+            outcome.causes[cause, default: 0] += 1
+            guard let path = record["path"] as? String, let truth = truths[path] else {
+                expect(isTrueOfNobody(cause, record), "\(cause) (\(record["evidence"] ?? "")) of a connection without a request")
+                continue
+            }
+            checkCause(cause, record, truth, log)
+            if isStream { checkAccount(record, truth) }
+        }
+    }
+
+    /// What is said of a connection on which no request was understood.
+    private func isTrueOfNobody(_ cause: String, _ record: [String: Any]) -> Bool {
+        switch cause {
+        // A request's head that did not come, or did not come whole: its client left or leapt, or was turned away.
+        case "client_protocol_error", "client_closed", "client_reset", "request_timeout", "client_stalled", "client_vanished": true
+        case "refused_by_limit": plan.troubles.limits
+        default: false
+        }
+    }
+
+    /// The counts of a stream's end.
+    private func checkAccount(_ record: [String: Any], _ truth: Truth) {
+        let read = record["bytes_from_upstream"] as? Int ?? -1
+        expect(read <= truth.arrivals.reduce(0) { $0 + $1.body.count }, "\(truth.path): \(read) bytes are said to have come from the server")
+        guard let held = record["held_ms"] as? Int, case .retry(holdMilliseconds: let limit) = plan.outage, plan.early == nil else { return }
+        // An attempt that begins before the time is over may take as long as an attempt takes.
+        let attempt = plan.serverNames.count * 1_000 + 7_100 + plan.configuration.upstreams[0].failureCooldownMilliseconds
+        expect(
+            held <= limit + attempt || !isTimely(record, truth), "\(truth.path): held for \(held) ms, with at most \(limit) ms asked for")
+    }
+
+    /// Whether time did not leap while the request was under way.
+    private func isTimely(_ record: [String: Any], _ truth: Truth) -> Bool {
+        !world.leapt(between: truth.askedAt ?? 0, and: (truth.askedAt ?? 0) + Int64(record["duration_ms"] as? Int ?? 0))
+    }
+
+    private func checkCause(_ cause: String, _ record: [String: Any], _ truth: Truth, _ log: LogView) {
+        let holds = log.moments(of: record).contains { isTrue(cause, record, truth, at: $0) }
+        let arrival = truth.present
+        expect(record["side"] as? String != "upstream" || record["server"] != nil, "\(truth.path): \(cause), and no server is named")
+        expect(
+            holds,
+            "\(truth.path): \(cause) (\(record["evidence"] ?? "") after \(record["duration_ms"] ?? 0) ms, server \(record["server"] ?? "none")), but the client \(truth.clientDeed?.rawValue ?? "did nothing") and the server \(truth.originDeeds) (\(truth.arrivals.count) arrivals, answered \(arrival?.answer?.status ?? 0))")
+    }
+
+    private func isTrue(_ cause: String, _ record: [String: Any], _ truth: Truth, at moment: Int64) -> Bool {
+        let upstream = plan.configuration.upstreams[0]
+        let arrival = truth.present
+        // A server that went away altogether did so to requests that had not come whole, and to answers that were still on their way.
+        let gone = servers.filter { "\($0.address)" == record["server"] as? String }.flatMap(\.partings)
+            .filter { $0.at >= truth.askedAt ?? 0 && $0.at <= moment }.map(\.deed)
+        // What was on its way to a connection that is closed is answered by a reset.
+        let deeds = truth.originDeeds + gone + (gone.contains(.cutOff) ? [.reset, .wentWithoutAnswer] : [])
+        let hasLeapt = world.leapt(between: truth.askedAt ?? 0, and: moment)
+        switch cause {
+        case "client_closed": return truth.clientDeed == .left
+        case "client_reset": return truth.clientDeed == .reset || truth.clientDeed == .left
+        case "client_vanished": return truth.clientDeed == .vanished
+        // A slow reader may be taken for one that stands still; a vanished one is, until the kernel is sure.
+        case "client_stalled": return truth.clientDeed == .vanished || truth.isSlow || hasLeapt
+        case "request_timeout": return truth.clientDeed == .vanished || hasLeapt
+        case "upstream_finished": return deeds.contains(.finished)
+        case "upstream_cut_off": return deeds.contains(.cutOff)
+        case "upstream_reset": return deeds.contains(.reset)
+        case "upstream_vanished": return deeds.contains(.vanished)
+        case "upstream_silent":
+            let limit = truth.isStream ? upstream.streamSilenceTimeoutMilliseconds : upstream.idleTimeoutMilliseconds
+            return hasLeapt || moment - (arrival?.lastSentAt ?? 0) >= Int64(limit ?? .max)
+        case "upstream_protocol_error":
+            let isHeadCut = (record["evidence"] as? String) == "the response's head was cut off" && deeds.contains(.cutOff)
+            return deeds.contains(.babbled) || isHeadCut
+        case "upstream_no_response": return deeds.contains(.wentWithoutAnswer) || deeds.contains(.cutOff) && arrival?.answer == nil
+        case "upstream_unavailable": return (502...504).contains(arrival?.answer?.status ?? 0)
+        case "response_timeout":
+            let isLate = arrival?.answeredAt.map { $0 >= moment - 100 } ?? true
+            return hasLeapt || isLate || deeds.contains(.vanished)
+        case "connection_refused", "connect_timeout": return isTrueOfConnecting(cause, record, truth, at: moment) || hasLeapt
+        case "sent_back": return isTrueOfSentBack(record, truth)
+        case "refused_by_limit": return isTrueOfLimit(record, truth)
+        case "proxy_error":
+            return kernel.attempts.contains { $0.outcome == .exhausted && $0.beganAt == moment }
+        case "drained", "grace_expired": return moment >= drainsSince
+        default: return false
+        }
+    }
+
+    /// The server was tried, and it came out like that: just then, or before, for a client that waited for another attempt.
+    private func isTrueOfConnecting(_ cause: String, _ record: [String: Any], _ truth: Truth, at moment: Int64) -> Bool {
+        let mayBeEarlier = (record["evidence"] as? String)?.hasSuffix("told to come back") == true
+        let timeout = Int64(plan.configuration.upstreams[0].connectTimeoutMilliseconds)
+        return kernel.attempts.contains { attempt in
+            guard "\(attempt.address)" == record["server"] as? String, attempt.beganAt >= truth.askedAt ?? 0, attempt.beganAt <= moment else { return false }
+            if cause == "connection_refused" { return attempt.outcome == .refused && (attempt.endedAt == moment || mayBeEarlier) }
+            let waited = (attempt.outcome == .pending ? moment : attempt.endedAt ?? moment) - attempt.beganAt
+            return waited >= timeout && (mayBeEarlier || moment - attempt.beganAt <= timeout + 2 * TimerWheel.tickMilliseconds)
+        }
+    }
+
+    /// A server answered what cannot go on in a response that the client has already.
+    private func isTrueOfSentBack(_ record: [String: Any], _ truth: Truth) -> Bool {
+        guard let answer = truth.present?.answer, record["held_ms"] != nil else { return false }
+        guard (record["evidence"] as? String)?.contains("answered \(answer.status);") == true else { return false }
+        let isForeign = eventSources.contains { $0.manner.isForeign && $0.attempts.contains { $0.truth === truth } }
+        return !answer.isStream || answer.isCompressed || isForeign || (answer.setsCookie && plan.early == nil)
+    }
+
+    private func isTrueOfLimit(_ record: [String: Any], _ truth: Truth) -> Bool {
+        let evidence = record["evidence"] as? String ?? ""
+        if evidence.contains("pending") { return plan.pendingIsTight }
+        let source = eventSources.flatMap(\.attempts).first { $0.truth === truth }?.crowding
+        let client = clients.first { $0.truths.contains { $0 === truth } }?.crowding
+        return truth.path.hasPrefix("/hog/") || isTooMany(source ?? client)
+    }
+}

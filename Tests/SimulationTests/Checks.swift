@@ -1,0 +1,265 @@
+// What must hold at the end of a run: the same events, nothing cut that passes for whole, no silence, nobody killed who could have
+// been spared, everything given back, and everybody served again when the trouble is over. The log is held against the world in
+// CauseChecks.swift. Invariant: a check is left out for a case only with the reason written beside it.
+
+import Configuration
+import Foundation
+import ReferenceEventSource
+
+@testable import Proxy
+@testable import Reactor
+
+extension Scenario {
+    func expect(_ condition: Bool, _ what: @autoclosure () -> String) {
+        if !condition { outcome.problems.append(what()) }
+    }
+
+    func checkEverything() {
+        outcome.problems += world.problems
+        let log = LogView(lines.records, kernel)
+        for client in clients + [probe].compactMap({ $0 }) { check(client, log) }
+        for source in eventSources { check(source, log) }
+        checkProbe()
+        checkBound()
+        check(log)
+        checkCrowd(log)
+    }
+
+    // MARK: What is given back
+
+    func check(_ proxy: ProxyWorker) {
+        let worker = proxy.worker
+        expect(worker.endpointCount == 0, "\(worker.endpointCount) endpoints are left")
+        expect(worker.wheel.armedCount == 0, "\(worker.wheel.armedCount) deadlines are left")
+        expect(worker.pendingBytes == 0, "\(worker.pendingBytes) bytes are said to wait after the end")
+        for server in proxy.groups.flatMap(\.servers) {
+            expect(server.activeCount == 0, "\(server.name) has \(server.activeCount) exchanges after the end")
+            expect(server.idle.isEmpty, "\(server.name) has idle connections after the end")
+        }
+    }
+
+    func check(_ shared: SharedState) {
+        expect(shared.connectionCount == 0, "\(shared.connectionCount) connections are counted after the end")
+    }
+
+    /// What waits in all passes its limit by no more than one read and its framing.
+    private func checkBound() {
+        let limit = plan.configuration.limits.pendingBytes / plan.workerCount + 2 * Worker.scratchBytes
+        expect(greatestPendingBytes <= limit, "\(greatestPendingBytes) bytes waited at once")
+    }
+
+    // MARK: What clients received
+
+    private func check(_ client: SimulatedClient, _ log: LogView) {
+        // What nobody asked for is told without having read the request: to HEAD that looks like two answers.
+        expect(client.reader.violation == nil || isTurnedAwayUnheard(client.crowding), "\(client.truths[0].path): \(client.reader.violation ?? "")")
+        for (truth, response) in zip(client.truths, client.reader.responses) {
+            if isTurnedAwayUnheard(client.crowding) { continue }
+            checkRecordCount(truth, log)
+            guard response.status == 200 else { continue }
+            if truth.isStream { checkStream(truth, response, log, isDone: client.isDone) } else { checkBody(truth, response) }
+        }
+    }
+
+    /// Who was answered stands in the log once.
+    private func checkRecordCount(_ truth: Truth, _ log: LogView) {
+        let count = log.records(of: truth.path).count
+        expect(count == 1, "\(truth.path): \(count) records for a request that was answered")
+    }
+
+    private func checkBody(_ truth: Truth, _ response: Response) {
+        // Whoever would take a stream may be answered by the proxy itself; a server of this world answers none to that path.
+        if response.isEventStream {
+            let events = withoutOwn(ReferenceEventSource(reading: response.body)).events
+            return expect(events.isEmpty, "\(truth.path): \(events.count) events in a stream of the proxy's own")
+        }
+        let isPrefix = response.body.count <= truth.body.count && response.body.elementsEqual(truth.body.prefix(response.body.count))
+        expect(isPrefix, "\(truth.path): the body is not what was sent")
+        if response.isComplete, truth.present?.isTruncated != true { expect(response.body.count == truth.body.count, "\(truth.path): a body that was cut passes for a whole one") }
+    }
+
+    // MARK: Streams
+
+    /// What an EventSource read without what is the proxy's own.
+    func withoutOwn(_ read: ReferenceEventSource) -> ReferenceEventSource {
+        var read = read
+        if let heartbeatName = plan.heartbeatName { read = read.without(type: heartbeatName) }
+        if case .event(let name)? = plan.early?.onFailure { read = read.without(type: name) }
+        return read
+    }
+
+    private func checkStream(_ truth: Truth, _ response: Response, _ log: LogView, isDone: Bool) {
+        let ending = log.ending(of: truth.path)
+        if response["content-encoding"] != nil { return checkCompressed(truth, response) }
+        let sent = ReferenceEventSource(reading: truth.present?.answer?.isStream == true ? truth.body : [], after: truth.lastEventID)
+        let read = ReferenceEventSource(reading: response.body, after: truth.lastEventID)
+        let got = withoutOwn(read)
+        let isPrefix = got.events.count <= sent.events.count && got.events.elementsEqual(sent.events.prefix(got.events.count))
+        expect(isPrefix, "\(truth.path): other events than were sent: \(got.events.count) of \(sent.events.count)\(difference(sent, got))")
+        let isKnownID = sent.boundaries.contains { $0.eventCount == got.events.count && $0.lastEventID == got.lastEventID }
+        expect(!isPrefix || isKnownID, "\(truth.path): the last event id is '\(String(decoding: got.lastEventID, as: UTF8.self))', which it never was")
+        let cause = ending?["cause"] as? String
+        if response.isComplete, response["content-length"] == nil, cause == nil { expect(false, "\(truth.path): a whole stream has no end in the log") }
+        // A slow reader may still be reading when the world ends. Whom only a reset can tell that something is missing, it costs what was
+        // still on its way.
+        let isCut = cause == "upstream_cut_off" && !truth.isSlow && response["transfer-encoding"] == "chunked"
+        guard truth.clientDeed == nil, isDone, truth.present?.isTruncated == false, cause == "upstream_finished" || isCut else { return }
+        expect(
+            got.events.count == sent.events.count,
+            "\(truth.path): \(cause!), and \(sent.events.count - got.events.count) events were lost; sent …\(tail(truth.body)), got …\(tail(response.body))")
+        expect(got.lastEventID == sent.lastEventID, "\(truth.path): \(cause!), and the last event id is another one")
+        expect(
+            got.reconnectionTimeMilliseconds == sent.reconnectionTimeMilliseconds, "\(truth.path): \(cause!), and the reconnection time is another one")
+        let counted = ending?["events"] as? Int
+        expect(counted == sent.events.count, "\(truth.path): \(counted ?? -1) events in the log, \(sent.events.count) were sent")
+        expect(response.isComplete == (cause == "upstream_finished"), "\(truth.path): \(cause!), and the client was told otherwise")
+    }
+
+    private func checkCompressed(_ truth: Truth, _ response: Response) {
+        let isPrefix = response.body.count <= truth.body.count && response.body.elementsEqual(truth.body.prefix(response.body.count))
+        expect(isPrefix, "\(truth.path): compressed bytes were changed")
+    }
+
+    private func tail(_ bytes: [UInt8]) -> String { String(decoding: bytes.suffix(50), as: UTF8.self).debugDescription }
+
+    private func difference(_ sent: ReferenceEventSource, _ got: ReferenceEventSource) -> String {
+        guard let index = zip(sent.events, got.events).enumerated().first(where: { $0.element.0 != $0.element.1 })?.offset else { return "" }
+        func text(_ event: ReferenceEventSource.Event) -> String {
+            "\(String(decoding: event.type, as: UTF8.self))/\(String(decoding: event.data.prefix(60), as: UTF8.self))/\(String(decoding: event.lastEventID, as: UTF8.self))"
+        }
+        return "; number \(index) is \(text(got.events[index])), not \(text(sent.events[index]))"
+    }
+
+    // MARK: EventSources
+
+    private func check(_ source: SimulatedEventSource, _ log: LogView) {
+        for attempt in source.attempts {
+            expect(attempt.violation == nil, "\(attempt.truth.path): \(attempt.violation ?? "")")
+            guard let response = attempt.response else { continue }
+            if !isTurnedAwayUnheard(attempt.crowding) { checkRecordCount(attempt.truth, log) }
+            guard response.status == 200, response.isEventStream else {
+                checkDeath(attempt, response, source, log)
+                continue
+            }
+            checkStream(attempt.truth, response, log, isDone: attempt.endedAt != nil)
+            checkSilence(attempt, response, log)
+            checkPermission(attempt, response, source)
+        }
+    }
+
+    /// Only a server's own answer, or a route that refuses, ends an EventSource.
+    private func checkDeath(_ attempt: SimulatedEventSource.Attempt, _ response: Response, _ source: SimulatedEventSource, _ log: LogView) {
+        if isTurnedAwayUnheard(attempt.crowding) { return expect(response.status == 503, "\(attempt.truth.path): \(response.status) for one too many") }
+        // Whether it may be held at all, only the server could say.
+        let isSpared = plan.outage != .refuse && !(source.manner.isForeign && source.manner.hasCookie)
+        let answer = attempt.truth.present?.answer
+        let isServers = answer?.status == response.status && answer?.isStream == false
+        let cause = log.records(of: attempt.truth.path).first?["cause"] as? String
+        let isPassing = (502...504).contains(response.status)
+        expect(
+            isServers && !(isPassing && isSpared) || !isSpared && isPassing,
+            "\(attempt.truth.path): an EventSource was killed by \(response.status) (\(cause ?? "passed on")); its server \(answer.map { "answered \($0.status)" } ?? "answered nothing")")
+    }
+
+    /// What a page of another origin may read because the proxy says so, no server wrote.
+    private func checkPermission(_ attempt: SimulatedEventSource.Attempt, _ response: Response, _ source: SimulatedEventSource) {
+        guard response["access-control-allow-origin"] != nil else { return }
+        expect(source.manner.isForeign, "\(attempt.truth.path): leave to read was given to a page of the same origin")
+        let events = withoutOwn(attempt.read).events
+        expect(events.isEmpty, "\(attempt.truth.path): \(events.count) events of a server's were opened to a page of another origin")
+    }
+
+    /// No silence longer than the heartbeat and a tick, where a heartbeat could stand and the client took what came.
+    private func checkSilence(_ attempt: SimulatedEventSource.Attempt, _ response: Response, _ log: LogView) {
+        let truth = attempt.truth
+        guard response["content-length"] == nil, response["content-encoding"] == nil, !truth.isSlow, truth.clientDeed != .vanished else { return }
+        let end = attempt.endedAt ?? world.now
+        if world.leapt(between: attempt.beganAt, and: end) { return }
+        let inLine = truth.arrivals.map(\.longestPauseInLine).max() ?? 0
+        let delay = 4 * world.faults.delayMilliseconds.upperBound
+        let allowed = plan.heartbeatMilliseconds + 2 * Int(TimerWheel.tickMilliseconds) + delay
+        guard inLine < Int64(plan.heartbeatMilliseconds - delay) else { return }
+        expect(attempt.longestSilence <= Int64(allowed), "\(truth.path): silent for \(attempt.longestSilence) ms with a heartbeat of \(plan.heartbeatMilliseconds) ms")
+    }
+
+    // MARK: When the trouble is over
+
+    private func checkProbe() {
+        let response = probe?.reader.responses.first
+        let answer = "\(response?.status ?? 0), \(response?.isComplete == true ? "whole" : "not whole")"
+        expect(response?.status == 200 && response?.isComplete == true, "after the trouble a new client is not served: \(answer)")
+    }
+
+    /// Everybody who is alive has a server again.
+    func checkContentment() {
+        for source in eventSources where !source.isContent(since: calmSince) {
+            let last = source.attempts.last
+            outcome.problems.append(
+                "\(last?.truth.path ?? ""): no server \(world.now - calmSince) ms after the trouble; \(source.attempts.count) attempts, the last \(world.now - (last?.beganAt ?? 0)) ms ago, \(last?.response?.status ?? 0)")
+        }
+    }
+
+    // MARK: Crowds
+
+    /// Whether a connection was one of so many that nobody asked what it wanted.
+    func isTurnedAwayUnheard(_ crowding: Crowding?) -> Bool {
+        guard let crowding else { return false }
+        let limits = plan.configuration.limits
+        if crowding.total > limits.connections + SharedState.roomAbove(limit: limits.connections) { return true }
+        guard limits.connectionsPerClient > 0 else { return false }
+        return crowding.ofPeer > limits.connectionsPerClient + SharedState.roomAbove(limit: limits.connectionsPerClient)
+    }
+
+    /// Whether a connection was one too many.
+    func isTooMany(_ crowding: Crowding?) -> Bool {
+        guard let crowding else { return false }
+        let limits = plan.configuration.limits
+        return crowding.total > limits.connections || (limits.connectionsPerClient > 0 && crowding.ofPeer > limits.connectionsPerClient)
+    }
+
+    /// Of many who wait few try at a time, and those who are told to come back do not come back together.
+    private func checkCrowd(_ log: LogView) {
+        checkSpread(log)
+        guard plan.troubles.crowdedOutage, let returned = servers.first?.cameBackAt else { return }
+        // Everybody tries once for itself, and whoever is told to come back does so again; what is left are those who wait.
+        let asked = eventSources.flatMap(\.attempts).map(\.beganAt)
+        // From asking to trying: the way, the acceptor's rest where no descriptor was left, and the other servers first.
+        let rest = plan.faults.acceptExhausted > 0 ? 1_000 : 0
+        let way = Int64(100 + 2 * plan.faults.delayMilliseconds.upperBound + rest + 1_000 * servers.count)
+        let usual = Int64(plan.configuration.upstreams[0].failureCooldownMilliseconds)
+        for server in servers {
+            let tries = kernel.attempts.filter { $0.address == server.address && $0.beganAt < returned }.map(\.beganAt)
+            for (index, moment) in tries.enumerated() {
+                let window = moment...(moment + usual)
+                let count = tries[index...].prefix { window.contains($0) }.count
+                let fresh = asked.filter { (window.lowerBound - way)...window.upperBound ~= $0 }.count
+                let allowed = 2 * plan.workerCount + 2 + fresh
+                guard count > allowed else { continue }
+                return outcome.problems.append("\(count) attempts to connect within \(usual) ms while \(fresh) were asking for the first time")
+            }
+        }
+    }
+
+    private func checkSpread(_ log: LogView) {
+        var told: [UInt64] = []
+        for attempt in eventSources.flatMap(\.attempts) {
+            guard let cause = log.records(of: attempt.truth.path).first?["cause"] as? String, attempt.response?.isComplete == true else { continue }
+            let range: Range<UInt64>? =
+                switch cause {
+                case "sent_back": 250..<751
+                case "refused_by_limit", "proxy_error": 4_000..<12_001
+                case "upstream_finished", "drained", "client_closed", "upstream_silent": nil
+                default: 1_500..<4_501
+                }
+            guard let range, attempt.response?.isEventStream == true, attempt.response?.status == 200 else { continue }
+            guard let retry = attempt.read.reconnectionTimeMilliseconds else {
+                outcome.problems.append("\(attempt.truth.path): \(cause), and not told when to come back")
+                continue
+            }
+            expect(range.contains(retry), "\(attempt.truth.path): \(cause), told to come back after \(retry) ms")
+            told.append(retry)
+        }
+        // Four of them alike by chance are one in more than a hundred million.
+        if told.count >= 4 { expect(Set(told).count > 1, "\(told.count) clients were all told to come back after \(told[0]) ms") }
+    }
+}

@@ -1,0 +1,113 @@
+// What one seed makes of the world and of the proxy's configuration: which troubles there are, how many clients, which limits.
+// Invariant: everything here is drawn from chance before anything happens.
+
+import Configuration
+import Credentials
+
+/// The kinds of trouble of one run; each seed has a random part of them (swarm testing).
+struct Troubles {
+    var outages = false
+    /// Answers that an EventSource takes for its end, and other surprises.
+    var oddities = false
+    var slowServers = false
+    var nonsense = false
+    var babble = false
+    var limits = false
+    var clock = false
+    /// All EventSources come at once, and their servers are gone.
+    var crowdedOutage = false
+
+    init(_ chance: inout Chance) {
+        outages = chance.permille(450)
+        oddities = chance.permille(350)
+        slowServers = chance.permille(250)
+        nonsense = chance.permille(150)
+        babble = chance.permille(200)
+        limits = chance.permille(200)
+        clock = chance.permille(150)
+        crowdedOutage = chance.permille(60)
+    }
+}
+
+struct Plan {
+    let troubles: Troubles
+    let faults: Faults
+    let bufferBytes: Int
+    let workerCount: Int
+    let heartbeatMilliseconds: Int
+    /// The name of heartbeats that are events.
+    let heartbeatName: String?
+    let serverNames: [String]
+    let clientCount: Int
+    let eventSourceCount: Int
+    let hogCount: Int
+    /// How many addresses the clients come from.
+    let addressCount: Int
+    let outage: OutagePolicy
+    let early: EarlyPolicy?
+    let configuration: Configuration
+
+    static let eventName = "upstream_error"
+
+    init(_ chance: inout Chance) {
+        troubles = Troubles(&chance)
+        faults = Faults.swarm(&chance)
+        bufferBytes = chance.pick([2_048, 16_384, 65_536, 262_144])
+        workerCount = chance.permille(200) ? chance.number(2...3) : 1
+        heartbeatMilliseconds = chance.pick([100, 500, 2_000, 15_000])
+        heartbeatName = chance.permille(300) ? "alive" : nil
+        serverNames = (1...chance.number(1...3)).map { "10.0.0.\($0)" }
+        clientCount = troubles.crowdedOutage ? 0 : chance.number(1...6)
+        eventSourceCount = troubles.crowdedOutage ? chance.number(15...40) : chance.permille(700) ? chance.number(1...5) : 0
+        hogCount = troubles.limits && !troubles.crowdedOutage ? chance.number(4...30) : 0
+        addressCount = chance.number(1...10)
+        outage = chance.permille(150) ? .refuse : .retry(holdMilliseconds: chance.pick([0, 5_000, 30_000]))
+        early = chance.permille(400)
+            ? EarlyPolicy(
+                afterMilliseconds: chance.pick([300, 2_000, 5_000]),
+                onFailure: chance.permille(500) ? .event(name: Plan.eventName) : .retry)
+            : nil
+        var route = Route(upstreamIndex: 0)
+        route.heartbeat.intervalMilliseconds = heartbeatMilliseconds
+        if let heartbeatName { route.heartbeat.kind = chance.permille(500) ? .event(name: heartbeatName) : .both(name: heartbeatName) }
+        route.heartbeat.opening = chance.permille(700)
+        route.outage = outage
+        route.early = early
+        let upstream = Plan.upstream(serverNames, heartbeatMilliseconds, isCrowded: troubles.crowdedOutage, &chance)
+        configuration = Configuration(
+            workerCount: workerCount, listeners: [Listener(host: "10.9.9.9", port: 80)], upstreams: [upstream], routes: [route],
+            limits: Plan.limits(troubles, regulars: clientCount + eventSourceCount, &chance), timeouts: Plan.timeouts)
+    }
+
+    private static func upstream(_ names: [String], _ heartbeatMilliseconds: Int, isCrowded: Bool, _ chance: inout Chance) -> Upstream {
+        var upstream = Upstream(name: "origin", servers: names.map { Upstream.Server(host: $0, port: 80) })
+        upstream.connectTimeoutMilliseconds = 1_000
+        upstream.responseTimeoutMilliseconds = 5_000
+        upstream.idleTimeoutMilliseconds = 8_000
+        upstream.failureCooldownMilliseconds = chance.pick(isCrowded ? [500, 2_000] : [0, 500, 2_000])
+        if chance.permille(300) { upstream.streamSilenceTimeoutMilliseconds = 4 * heartbeatMilliseconds + 1_000 }
+        if chance.permille(300) { upstream.balance = .leastConnections }
+        if chance.permille(200) { upstream.idleConnections = 0 }
+        return upstream
+    }
+
+    /// Limits that a crowd passes, and that leave room for everybody else as soon as it is gone.
+    private static func limits(_ troubles: Troubles, regulars: Int, _ chance: inout Chance) -> Limits {
+        var limits = Limits()
+        limits.connections = 1_000
+        limits.pendingBytesPerStream = chance.pick([4_096, 65_536])
+        guard troubles.limits else { return limits }
+        if chance.permille(500) { limits.connections = 2 * regulars + chance.number(2...6) }
+        if chance.permille(400) { limits.connectionsPerClient = 2 * regulars + 2 }
+        if chance.permille(400) { limits.pendingBytes = chance.pick([10_000, 100_000]) }
+        return limits
+    }
+
+    private static var timeouts: Timeouts {
+        Timeouts(
+            requestHeadMilliseconds: 2_000, keepAliveMilliseconds: 4_000, requestBodyMilliseconds: 3_000, clientStallMilliseconds: 3_000)
+    }
+
+    /// Whether whoever reads slowly may find no room.
+    var pendingIsTight: Bool { configuration.limits.pendingBytes < 1 << 20 }
+}

@@ -1,0 +1,75 @@
+// A client that asks for one thing after the other on one connection, reads at its own pace, and may leave at any moment.
+
+import Reactor
+
+final class SimulatedClient {
+    let truths: [Truth]
+    private(set) var reader: ResponseReader
+    private let world: SimulatedWorld
+    private let wire: Wire
+    private let isSlow: Bool
+    private let requests: [[UInt8]]
+    private let sendsAllAtOnce: Bool
+    private var asked = 0
+    private var isReading = false
+
+    /// Asks for each of `truths`, with the request of the same place.
+    init(_ world: SimulatedWorld, _ wire: Wire, truths: [Truth], requests: [[UInt8]], isSlow: Bool, sendsAllAtOnce: Bool) {
+        self.world = world
+        self.wire = wire
+        self.truths = truths
+        self.requests = requests
+        self.isSlow = isSlow
+        self.sendsAllAtOnce = sendsAllAtOnce
+        reader = ResponseReader { $0 < truths.count && truths[$0].path.contains("head") }
+        wire.changed = { [unowned self] in look() }
+        if sendsAllAtOnce {
+            asked = requests.count
+            for truth in truths { truth.askedAt = world.now }
+            wire.send(Array(requests.joined()))
+        } else {
+            askNext()
+        }
+    }
+
+    /// Whether it has read all that there will ever be.
+    var isDone: Bool { wire.socket.isClosed }
+    /// How crowded the proxy was when it took this client's connection.
+    var crowding: Crowding? { wire.socket.crowding }
+
+    private func askNext() {
+        guard asked < requests.count else { return }
+        asked += 1
+        truths[asked - 1].askedAt = world.now
+        wire.send(requests[asked - 1])
+    }
+
+    private func look() {
+        guard !isReading else { return }
+        isReading = true
+        world.after(isSlow ? Int64(world.chance.number(0...700)) : 0) { [self] in
+            isReading = false
+            read()
+        }
+    }
+
+    private func read() {
+        guard !wire.socket.isClosed else { return }
+        reader.receive(wire.read(upTo: isSlow ? world.chance.number(1...3000) : .max))
+        if wire.isBroken { return wire.end(.left) }
+        if wire.hasMore { return look() }
+        if wire.hasEnded {
+            reader.ended()
+            return wire.end(.left)
+        }
+        if !sendsAllAtOnce, asked < requests.count, reader.completeCount == asked { askNext() }
+    }
+
+    /// Leaves, in whatever way; everything that is under way learns of it.
+    func leave(_ deed: Deed) {
+        guard !wire.socket.isClosed else { return }
+        for truth in truths where truth.clientDeed == nil { truth.clientDeed = deed }
+        world.count("client \(deed.rawValue)")
+        wire.end(deed)
+    }
+}

@@ -1,0 +1,169 @@
+// An EventSource by the letter of WHATWG HTML 9.2: it comes back after its reconnection time with the last event id that it has,
+// whatever breaks, and stops for good at any answer that is no event stream of status 200.
+// Invariant: each attempt asks for a path of its own, so that servers and logs can tell them apart.
+
+import Reactor
+import ReferenceEventSource
+
+final class SimulatedEventSource {
+    /// One connection or reconnection.
+    final class Attempt {
+        let truth: Truth
+        let beganAt: Int64
+        fileprivate var socket: SimulatedSocket?
+        /// How crowded the proxy was when it took the connection.
+        var crowding: Crowding? { socket?.crowding }
+        fileprivate var reader = ResponseReader()
+        fileprivate(set) var endedAt: Int64?
+        /// The longest time without a byte between the head and the end.
+        fileprivate(set) var longestSilence: Int64 = 0
+        fileprivate(set) var silenceBeganAt: Int64 = 0
+
+        init(_ truth: Truth, at moment: Int64) {
+            self.truth = truth
+            beganAt = moment
+        }
+
+        /// What came; nil before a head has come.
+        var response: Response? { reader.responses.first }
+        /// The rule of HTTP that was broken; nil where none was.
+        var violation: String? { reader.violation ?? (reader.responses.count > 1 ? "two responses to one request" : nil) }
+        /// What an EventSource read out of the body.
+        var read: ReferenceEventSource { ReferenceEventSource(reading: response?.body ?? [], after: truth.lastEventID) }
+    }
+
+    /// What the page tells its EventSource.
+    struct Manner {
+        /// The page's origin is another one than the request goes to.
+        var isForeign = false
+        var hasCookie = false
+        /// Whether it goes on over a connection that the last answer has left open.
+        var reusesConnections = false
+        var isSlow = false
+    }
+
+    let number: Int
+    let manner: Manner
+    private let world: SimulatedWorld
+    private let connect: () -> Wire
+    private let register: (Truth) -> Void
+    private(set) var attempts: [Attempt] = []
+    private(set) var isDead = false
+    private(set) var hasLeft = false
+    private var hasRetired = false
+    private var reconnectionMilliseconds: Int64 = 3_000
+    private var lastEventID: [UInt8] = []
+    private var wire: Wire?
+    private var isReading = false
+
+    init(_ world: SimulatedWorld, number: Int, manner: Manner, connect: @escaping () -> Wire, register: @escaping (Truth) -> Void) {
+        self.world = world
+        self.number = number
+        self.manner = manner
+        self.connect = connect
+        self.register = register
+    }
+
+    // MARK: Asking
+
+    /// Opens a connection, or takes the open one, and asks.
+    func begin() {
+        guard !hasLeft, !isDead, !hasRetired else { return }
+        let truth = Truth(path: "/es/\(number)/\(attempts.count)", isStream: true, isSlow: manner.isSlow, lastEventID: lastEventID)
+        register(truth)
+        truth.askedAt = world.now
+        let attempt = Attempt(truth, at: world.now)
+        attempts.append(attempt)
+        if wire?.isUsable != true || wire?.hasEnded == true {
+            wire?.end(.left)
+            wire = connect()
+        }
+        guard let wire else { return }
+        attempt.socket = wire.socket
+        wire.changed = { [unowned self] in look() }
+        let resuming = lastEventID.isEmpty ? "" : "Last-Event-ID: \(String(decoding: lastEventID, as: UTF8.self))\r\n"
+        let origin = manner.isForeign ? "Origin: https://elsewhere.example\r\n" : ""
+        let cookie = manner.hasCookie ? "Cookie: c=d\r\n" : ""
+        wire.send(Array("GET \(truth.path) HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n\(origin)\(cookie)\(resuming)\r\n".utf8))
+    }
+
+    // MARK: Reading
+
+    private func look() {
+        guard let attempt = attempts.last, attempt.endedAt == nil, let wire else { return }
+        noteSilence(attempt, wire)
+        guard !isReading else { return }
+        isReading = true
+        world.after(manner.isSlow ? Int64(world.chance.number(0...700)) : 0) { [self] in
+            isReading = false
+            read()
+        }
+    }
+
+    /// A silence is what the network saw of it, however slowly this client reads.
+    private func noteSilence(_ attempt: Attempt, _ wire: Wire) {
+        guard let arrivedAt = wire.socket.lastArrivalAt, arrivedAt >= attempt.beganAt else { return }
+        if attempt.silenceBeganAt > 0 { attempt.longestSilence = max(attempt.longestSilence, world.now - attempt.silenceBeganAt) }
+        attempt.silenceBeganAt = arrivedAt
+    }
+
+    private func read() {
+        guard let attempt = attempts.last, attempt.endedAt == nil, let wire else { return }
+        attempt.reader.receive(wire.read(upTo: manner.isSlow ? world.chance.number(1...3000) : .max))
+        if wire.hasEnded { attempt.reader.ended() }
+        if let response = attempt.response, response.status != 200 || !response.isEventStream { return die(attempt) }
+        if wire.isBroken || wire.hasEnded || attempt.response?.isComplete == true { return endOfStream(attempt) }
+        if wire.hasMore { look() }
+    }
+
+    /// "Fail the connection": never again.
+    private func die(_ attempt: Attempt) {
+        // The rest of the answer is of no interest to anybody.
+        if attempt.response?.isComplete != true { attempt.truth.clientDeed = attempt.truth.clientDeed ?? .left }
+        isDead = true
+        attempt.endedAt = world.now
+        wire?.end(.left)
+    }
+
+    /// "Reestablish the connection": the stream ended, or the network failed.
+    private func endOfStream(_ attempt: Attempt) {
+        if let wire { noteSilence(attempt, wire) }
+        attempt.endedAt = world.now
+        if let response = attempt.response, response["content-encoding"] == nil {
+            let read = attempt.read
+            lastEventID = read.lastEventID
+            if let told = read.reconnectionTimeMilliseconds { reconnectionMilliseconds = Int64(clamping: told) }
+        }
+        if !manner.reusesConnections || attempt.response?.isComplete != true || attempt.response?["connection"] == "close" {
+            wire?.end(.left)
+            wire = nil
+        }
+        world.after(reconnectionMilliseconds) { [self] in begin() }
+    }
+
+    // MARK: Leaving
+
+    /// The page is closed, or its machine is gone.
+    func leave(_ deed: Deed) {
+        guard !hasLeft else { return }
+        hasLeft = true
+        if let attempt = attempts.last, attempt.endedAt == nil {
+            attempt.truth.clientDeed = deed
+            world.count("client \(deed.rawValue)")
+            if let wire { noteSilence(attempt, wire) }
+            attempt.endedAt = world.now
+        }
+        wire?.end(deed)
+    }
+
+    /// The proxy is about to end: it does not come back any more.
+    func retire() { hasRetired = true }
+
+    /// Whether it has what it wants, or may want nothing more: a stream that its server serves, or one that was served since.
+    func isContent(since moment: Int64) -> Bool {
+        if isDead || hasLeft { return true }
+        guard let last = attempts.last else { return true }
+        if last.truth.present?.answer?.isStream == true, last.endedAt ?? world.now >= moment { return true }
+        return attempts.contains { ($0.truth.present?.cameAt ?? .min) >= moment }
+    }
+}

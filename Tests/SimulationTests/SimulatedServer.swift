@@ -1,0 +1,322 @@
+// A server that answers by chance, and is gone for a while now and then: refused, silent, out of order, or closing whatever is
+// asked of it. What it did with each request it writes into that request's truth.
+
+import Reactor
+
+/// One server of the upstream.
+final class SimulatedServer {
+    /// How it is with it now.
+    enum State: Equatable {
+        case serving
+        /// Nobody listens.
+        case refusing
+        /// Nobody answers, not even that nobody listens.
+        case silent
+        /// Every request is answered this status.
+        case failing(Int)
+        /// Connections are taken, and closed when something is asked on them.
+        case closing
+    }
+
+    /// What becomes of the connections that stand when it goes away.
+    enum Parting: CaseIterable { case kept, reset, closed, vanished }
+
+    /// How it answers, in thousandths.
+    struct Habits {
+        /// Answers that are no event stream, or one that cannot be read.
+        var oddity = 0
+        /// Answers that let their client wait for seconds.
+        var slowness = 0
+        /// Bytes that nobody asked for, behind a whole answer.
+        var babble = 0
+        /// Heads and chunks that are no HTTP.
+        var nonsense = 0
+        /// Ordinary answers that break off.
+        var breaks = 60
+        var heartbeatMilliseconds = 0
+    }
+
+    let address: SocketAddress
+    let world: SimulatedWorld
+    private let kernel: SimulatedKernel
+    let truths: (String) -> Truth?
+    private(set) var habits: Habits
+    private(set) var state = State.serving
+    /// When it was there again after its last absence.
+    private(set) var cameBackAt: Int64?
+    /// What became of all connections that stood at a moment, whether something was asked on them or not.
+    private(set) var partings: [(deed: Deed, at: Int64)] = []
+    private var connections: [ServerConnection] = []
+
+    init(_ address: SocketAddress, _ world: SimulatedWorld, _ kernel: SimulatedKernel, habits: Habits, truths: @escaping (String) -> Truth?) {
+        self.address = address
+        self.world = world
+        self.kernel = kernel
+        self.habits = habits
+        self.truths = truths
+        open()
+    }
+
+    private func open() { kernel.addresses[address] = .actor { [unowned self] in accept($0) } }
+
+    private func accept(_ socket: SimulatedSocket) {
+        connections.removeAll { !$0.wire.isUsable }
+        connections.append(ServerConnection(Wire(socket, world), self))
+    }
+
+    // MARK: How it is with it
+
+    /// Goes away, or comes back.
+    func become(_ state: State, _ parting: Parting = .kept) {
+        self.state = state
+        switch state {
+        case .refusing: kernel.addresses[address] = .refused
+        case .silent: kernel.addresses[address] = .silent
+        case .serving, .failing, .closing: open()
+        }
+        guard state != .serving else {
+            cameBackAt = world.now
+            return
+        }
+        world.count("outage: \(state)")
+        let deed: Deed
+        switch parting {
+        case .kept: return
+        case .reset: deed = .reset
+        case .closed: deed = .cutOff
+        case .vanished: deed = .vanished
+        }
+        partings.append((deed, world.now))
+        for connection in connections { connection.part(deed) }
+        connections = []
+    }
+
+    /// From now on it does nothing but serve.
+    func behave() {
+        habits = Habits(breaks: 0, heartbeatMilliseconds: habits.heartbeatMilliseconds)
+        if state != .serving { become(.serving) }
+    }
+}
+
+/// One connection to a server; it lives as long as its wire calls it.
+final class ServerConnection {
+    let wire: Wire
+    unowned let server: SimulatedServer
+    private var world: SimulatedWorld { server.world }
+    private var received: [UInt8] = []
+    private var isAnswering = false
+    /// The answer under way has no other end than the connection's.
+    private var endsByClosing = false
+    private var arrival: Arrival?
+
+    init(_ wire: Wire, _ server: SimulatedServer) {
+        self.wire = wire
+        self.server = server
+        wire.changed = { [self] in look() }
+    }
+
+    // MARK: Requests
+
+    private func look() {
+        received += wire.read()
+        if wire.isBroken || wire.hasEnded {
+            arrival = nil
+            return end(.finished)
+        }
+        guard !isAnswering, let head = Text.head(in: received) else { return }
+        guard let body = head.body(in: received) else { return }
+        received.removeFirst(head.count + body.count)
+        isAnswering = true
+        take(head, body.bytes)
+    }
+
+    private func take(_ head: Text.RequestHead, _ body: [UInt8]) {
+        guard let truth = server.truths(head.path) else { return world.problems.append("a request that nobody sent: \(head.path)") }
+        let arrival = truth.begin(at: world.now)
+        self.arrival = arrival
+        endsByClosing = false
+        if body != truth.requestBody { world.problems.append("\(truth.path): the body of the request is not what was sent") }
+        if head.lastEventID != truth.lastEventID {
+            world.problems.append("\(truth.path): the server was told the last event id '\(head.lastEventID)'")
+        }
+        if server.state == .closing, world.chance.permille(500) { return end(world.chance.permille(500) ? .wentWithoutAnswer : .reset) }
+        let isSlow = world.chance.permille(server.habits.slowness)
+        world.after(Int64(world.chance.number(0...(isSlow ? 7_000 : 300)))) { [self] in
+            guard wire.isUsable else { return }
+            answer(arrival, truth, head)
+        }
+    }
+
+    private func answer(_ arrival: Arrival, _ truth: Truth, _ head: Text.RequestHead) {
+        if case .failing(let status) = server.state { return refuse(status, arrival) }
+        if server.state == .closing { return end(world.chance.permille(500) ? .wentWithoutAnswer : .reset) }
+        if world.chance.permille(server.habits.nonsense) { return babble(arrival) }
+        if truth.isStream { stream(arrival) } else { ordinary(arrival, truth, head) }
+    }
+
+    private func refuse(_ status: Int, _ arrival: Arrival) {
+        world.count("answered \(status)")
+        arrival.answered(Answer(status: status, contentType: "text/plain"), at: world.now)
+        let body = status == 204 ? "" : "Content-Length: 6\r\n"
+        let answer = "HTTP/1.1 \(status) Sorry\r\n\(body)Content-Type: text/plain\r\n\r\n\(status == 204 ? "" : "sorry\n")"
+        wire.send(Array(answer.utf8), noting: { arrival.did(.finished) }) { [self] in done() }
+    }
+
+    private func babble(_ arrival: Arrival) {
+        world.count("server talks nonsense")
+        arrival.did(.babbled)
+        wire.send(Array(world.chance.pick(["SSH-2.0-OpenSSH_9.2\r\n\r\n", "HTTP/1.1 2x0 OK\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\n"]).utf8))
+    }
+
+    /// The answer is whole: what comes next on the connection, if anything.
+    private func done() {
+        arrival = nil
+        if world.chance.permille(100) { return end(.finished) }
+        isAnswering = false
+        look()
+    }
+
+    // MARK: Ordinary answers
+
+    private func ordinary(_ arrival: Arrival, _ truth: Truth, _ head: Text.RequestHead) {
+        let count = server.habits.breaks > 0 && world.chance.permille(200) ? world.chance.number(0...200_000) : world.chance.number(0...2000)
+        let body = (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ truth.path.utf8.count &+ Int(truth.path.utf8.last!)) }
+        let isChunked = world.chance.permille(500)
+        let isHEAD = head.method == "HEAD"
+        arrival.answered(Answer(contentType: "application/octet-stream"), at: world.now)
+        var answer = Array("HTTP/1.1 200 OK\r\n\(isChunked ? "Transfer-Encoding: chunked" : "Content-Length: \(count)")\r\n\r\n".utf8)
+        if !isHEAD { answer += isChunked ? Text.chunks(body, &world.chance) + Array("0\r\n\r\n".utf8) : body }
+        arrival.body = isHEAD ? [] : body
+        let breaksOff = world.chance.permille(server.habits.breaks) && !isHEAD
+        if breaksOff {
+            answer.removeLast(min(answer.count - 1, world.chance.number(1...40)))
+        } else if world.chance.permille(server.habits.babble) {
+            // In one piece, because whatever comes later might be taken for the answer to the next request.
+            if wire.sendAtOnce(answer + Array("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwrong".utf8)) {
+                world.count("bytes that nobody asked for")
+                arrival.did(.finished)
+                return
+            }
+        }
+        wire.send(answer, noting: { if !breaksOff { arrival.did(.finished) } }) { [self] in
+            if breaksOff { return end(world.chance.permille(500) ? .cutOff : .reset) }
+            done()
+        }
+    }
+
+    // MARK: Streams
+
+    private func stream(_ arrival: Arrival) {
+        if world.chance.permille(server.habits.oddity), !odd(arrival) { return }
+        let answer = arrival.answer ?? Answer()
+        if arrival.answer == nil { arrival.answered(answer, at: world.now) }
+        var pieces: [[UInt8]] = []
+        for index in 0..<world.chance.number(0...40) {
+            pieces.append(answer.isCompressed ? Text.noise(&world.chance) : Text.streamPiece(&world.chance, isFirst: index == 0))
+        }
+        let framing = world.chance.pick([Framing.chunked, .chunked, .chunked, .untilClose, .length(pieces.reduce(0) { $0 + $1.count })])
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: \(answer.contentType)\r\n\(answer.isCompressed ? "Content-Encoding: gzip\r\n" : "")"
+            + "\(answer.setsCookie ? "Set-Cookie: a=b\r\n" : "")\(framing.field)\r\n"
+        var bytes = Array(head.utf8)
+        if world.chance.permille(200) { bytes = Array("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n".utf8) + bytes }
+        endsByClosing = framing == .untilClose
+        wire.send(bytes, noting: { if framing == .length(0) { arrival.did(.finished) } }) { [self] in nextPiece(arrival, pieces[...], framing) }
+    }
+
+    /// Answers something else than a stream, or says more than a stream's type; false where that was all.
+    private func odd(_ arrival: Arrival) -> Bool {
+        switch world.chance.number(0...8) {
+        case 0: refuse(204, arrival)
+        case 1: refuse(world.chance.pick([401, 403]), arrival)
+        case 2: refuse(world.chance.pick([404, 410]), arrival)
+        case 3: refuse(world.chance.pick([500, 501]), arrival)
+        case 4: refuse(world.chance.pick([502, 503, 504]), arrival)
+        case 5: refuse(200, arrival)
+        case 6:
+            world.count("compressed stream")
+            arrival.answered(Answer(isCompressed: true), at: world.now)
+            return true
+        case 7:
+            world.count("stream with a cookie")
+            arrival.answered(Answer(setsCookie: true), at: world.now)
+            return true
+        default:
+            arrival.answered(Answer(contentType: "text/event-stream; charset=utf-8"), at: world.now)
+            return true
+        }
+        return false
+    }
+
+    private func nextPiece(_ arrival: Arrival, _ pieces: ArraySlice<[UInt8]>, _ framing: Framing) {
+        guard wire.isUsable else { return }
+        guard let piece = pieces.first else { return endStream(arrival, framing) }
+        arrival.body += piece
+        arrival.lastSentAt = world.now
+        let framed = framing == .chunked ? Text.chunks(piece, &world.chance) : piece
+        let isWhole = framing.isLength && pieces.count == 1
+        wire.send(framed, noting: { if isWhole { arrival.did(.finished) } }) { [self] in
+            if isWhole { return done() }
+            let heartbeat = server.habits.heartbeatMilliseconds
+            let silence = world.chance.permille(150) ? 3 * heartbeat : world.chance.permille(500) ? 30 : 0
+            let pause = Int64(world.chance.number(0...max(0, silence)))
+            notePause(arrival, pause)
+            world.after(pause) { self.nextPiece(arrival, pieces.dropFirst(), framing) }
+        }
+    }
+
+    /// Nothing can be placed into a line that stands open.
+    private func notePause(_ arrival: Arrival, _ milliseconds: Int64) {
+        guard let last = arrival.body.last, last != 10, last != 13 else { return }
+        arrival.longestPauseInLine = max(arrival.longestPauseInLine, milliseconds)
+    }
+
+    private func endStream(_ arrival: Arrival, _ framing: Framing) {
+        if framing.isLength { return done() }
+        switch world.chance.number(0...9) {
+        case 0...3:
+            if framing == .untilClose { return end(.finished) }
+            wire.send(Array("0\r\n\r\n".utf8), noting: { arrival.did(.finished) }) { [self] in done() }
+        case 4: end(.cutOff)
+        case 5: end(.reset)
+        case 6: part(.vanished)
+        case 7 where framing == .chunked && server.habits.nonsense > 0:
+            world.count("server talks nonsense")
+            arrival.did(.babbled)
+            wire.send(Array("zz\r\n".utf8))
+        default:
+            // It stays, silent, until its client is gone.
+            notePause(arrival, .max)
+        }
+    }
+
+    // MARK: Ends
+
+    /// The server goes away with everything that stands.
+    func part(_ deed: Deed) { end(deed) }
+
+    /// What has no length and no last chunk cannot be cut off: its end is its end.
+    private func end(_ deed: Deed) {
+        guard wire.isUsable else { return wire.end(deed) }
+        if deed != .finished { world.count("server \(deed.rawValue)") }
+        if deed == .vanished, let arrival { notePause(arrival, .max) }
+        if !wire.hasSentAll { arrival?.isTruncated = true }
+        arrival?.did(endsByClosing && deed == .cutOff ? .finished : deed)
+        wire.end(deed)
+    }
+
+    /// How a stream's body is framed.
+    private enum Framing: Equatable {
+        case chunked, untilClose
+        case length(Int)
+
+        var field: String {
+            switch self {
+            case .chunked: "Transfer-Encoding: chunked\r\n"
+            case .untilClose: "Connection: close\r\n"
+            case .length(let count): "Content-Length: \(count)\r\n"
+            }
+        }
+
+        var isLength: Bool { if case .length = self { true } else { false } }
+    }
+}
