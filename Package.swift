@@ -48,7 +48,7 @@ let package = Package(
         .testTarget(name: "DemoTests", dependencies: ["Demo", "Reactor", "Configuration", "Proxy"], swiftSettings: house),
         .testTarget(
             name: "SimulationTests",
-            dependencies: ["Proxy", "Reactor", "StreamLog", "Configuration", "Credentials", "ReferenceEventSource"],
+            dependencies: ["Proxy", "Reactor", "StreamLog", "Configuration", "Credentials", "ReferenceEventSource", "COpenSSL"],
             swiftSettings: optimised),
         .testTarget(name: "TidyTests", swiftSettings: house),
     ],

@@ -76,6 +76,7 @@ extension Scenario {
         // A request's head that did not come, or did not come whole: its client left or leapt, or was turned away.
         case "client_protocol_error", "client_closed", "client_reset", "request_timeout", "client_stalled", "client_vanished": true
         case "refused_by_limit": plan.troubles.limits
+        case "client_tls_error", "handshake_timeout": plan.isSecuredDownstream
         default: false
         }
     }
@@ -86,7 +87,7 @@ extension Scenario {
         expect(read <= truth.arrivals.reduce(0) { $0 + $1.body.count }, "\(truth.path): \(read) bytes are said to have come from the server")
         guard let held = record["held_ms"] as? Int, case .retry(holdMilliseconds: let limit) = plan.outage, plan.early == nil else { return }
         // An attempt that begins before the time is over may take as long as an attempt takes.
-        let attempt = plan.serverNames.count * 1_000 + 7_100 + plan.configuration.upstreams[0].failureCooldownMilliseconds
+        let attempt = plan.serverNames.count * (plan.isSecuredUpstream ? 3_000 : 1_000) + 7_100 + plan.configuration.upstreams[0].failureCooldownMilliseconds
         expect(
             held <= limit + attempt || !isTimely(record, truth), "\(truth.path): held for \(held) ms, with at most \(limit) ms asked for")
     }
@@ -102,19 +103,27 @@ extension Scenario {
         expect(record["side"] as? String != "upstream" || record["server"] != nil, "\(truth.path): \(cause), and no server is named")
         expect(
             holds,
-            "\(truth.path): \(cause) (\(record["evidence"] ?? "") after \(record["duration_ms"] ?? 0) ms, server \(record["server"] ?? "none")), but the client \(truth.clientDeed?.rawValue ?? "did nothing") and the server \(truth.originDeeds) (\(truth.arrivals.count) arrivals, answered \(arrival?.answer?.status ?? 0))")
+            "\(truth.path): \(cause) (\(record["evidence"] ?? "") after \(record["duration_ms"] ?? 0) ms, server \(record["server"] ?? "none")), but the client \(truth.clientDeed?.rawValue ?? "did nothing") and the server \(arrival?.deeds ?? []) (\(truth.arrivals.count) arrivals, answered \(arrival?.answer?.status ?? 0))")
     }
 
     private func isTrue(_ cause: String, _ record: [String: Any], _ truth: Truth, at moment: Int64) -> Bool {
         let upstream = plan.configuration.upstreams[0]
-        let arrival = truth.present
+        // The last request to the server that is blamed, if none came to another one since.
+        let arrival = truth.present.flatMap { "\($0.server)" == record["server"] as? String ? $0 : nil }
         // A server that went away altogether did so to requests that had not come whole, and to answers that were still on their way.
         let gone = servers.filter { "\($0.address)" == record["server"] as? String }.flatMap(\.partings)
             .filter { $0.at >= truth.askedAt ?? 0 && $0.at <= moment }.map(\.deed)
         // What was on its way to a connection that is closed is answered by a reset.
-        let deeds = truth.originDeeds + gone + (gone.contains(.cutOff) ? [.reset, .wentWithoutAnswer] : [])
+        let deeds = (arrival?.deeds ?? []) + gone + (gone.contains(.cutOff) ? [.reset, .wentWithoutAnswer] : [])
         let hasLeapt = world.leapt(between: truth.askedAt ?? 0, and: moment)
         switch cause {
+        case "client_tls_error": return truth.clientDeed == .brokeTLS
+        case "upstream_tls_error":
+            return deeds.contains(.brokeTLS) || !gone.isEmpty || handshakes(record, truth, at: moment).contains { $0 != .mute }
+        case "connect_timeout" where (record["evidence"] as? String)?.hasPrefix("no TLS handshake") == true:
+            // Nonsense may look like the beginning of a record.
+            let isLeftWaiting = handshakes(record, truth, at: moment).contains { $0 == .mute || $0 == .nonsense }
+            return hasLeapt || gone.contains(.vanished) || isLeftWaiting
         case "client_closed": return truth.clientDeed == .left
         case "client_reset": return truth.clientDeed == .reset || truth.clientDeed == .left
         case "client_vanished": return truth.clientDeed == .vanished
@@ -123,18 +132,22 @@ extension Scenario {
         case "request_timeout": return truth.clientDeed == .vanished || hasLeapt
         case "upstream_finished": return deeds.contains(.finished)
         case "upstream_cut_off": return deeds.contains(.cutOff)
-        case "upstream_reset": return deeds.contains(.reset)
+        // A server that has closed answers the proxy's change of keys by a reset, which may overtake its last bytes.
+        case "upstream_reset": return deeds.contains(.reset) || (plan.isSecuredUpstream && !deeds.isEmpty)
         case "upstream_vanished": return deeds.contains(.vanished)
         case "upstream_silent":
             let limit = truth.isStream ? upstream.streamSilenceTimeoutMilliseconds : upstream.idleTimeoutMilliseconds
-            return hasLeapt || moment - (arrival?.lastSentAt ?? 0) >= Int64(limit ?? .max)
+            return hasLeapt || arrival?.isTruncated == true || moment - (arrival?.lastSentAt ?? 0) >= Int64(limit ?? .max)
         case "upstream_protocol_error":
-            let isHeadCut = (record["evidence"] as? String) == "the response's head was cut off" && deeds.contains(.cutOff)
+            let isHeadCut = (record["evidence"] as? String)?.hasPrefix("the response's head was cut off") == true && deeds.contains(.cutOff)
             return deeds.contains(.babbled) || isHeadCut
         case "upstream_no_response": return deeds.contains(.wentWithoutAnswer) || deeds.contains(.cutOff) && arrival?.answer == nil
         case "upstream_unavailable": return (502...504).contains(arrival?.answer?.status ?? 0)
         case "response_timeout":
-            let isLate = arrival?.answeredAt.map { $0 >= moment - 100 } ?? true
+            // A request that came to a server that had vanished came to nobody.
+            let vanished = servers.contains { "\($0.address)" == record["server"] as? String && $0.partings.contains { $0.deed == .vanished && $0.at <= moment } }
+            guard let arrival, !vanished else { return true }
+            let isLate = (arrival.answeredAt ?? moment) - arrival.cameAt >= Int64(upstream.responseTimeoutMilliseconds) - 100
             return hasLeapt || isLate || deeds.contains(.vanished)
         case "connection_refused", "connect_timeout": return isTrueOfConnecting(cause, record, truth, at: moment) || hasLeapt
         case "sent_back": return isTrueOfSentBack(record, truth)
@@ -156,6 +169,12 @@ extension Scenario {
             let waited = (attempt.outcome == .pending ? moment : attempt.endedAt ?? moment) - attempt.beganAt
             return waited >= timeout && (mayBeEarlier || moment - attempt.beganAt <= timeout + 2 * TimerWheel.tickMilliseconds)
         }
+    }
+
+    /// The handshakes that the server spoilt while the request waited.
+    private func handshakes(_ record: [String: Any], _ truth: Truth, at moment: Int64) -> [SimulatedServer.HandshakeTrouble] {
+        servers.filter { "\($0.address)" == record["server"] as? String }.flatMap(\.spoiltHandshakes)
+            .filter { $0.at >= truth.askedAt ?? 0 && $0.at <= moment }.map(\.kind)
     }
 
     /// A server answered what cannot go on in a response that the client has already.

@@ -1,4 +1,5 @@
-// Those who press upon the proxy's limits: they connect again and again, and say nothing, or ask for much and take nothing of it.
+// Those who press upon the proxy's limits: they connect again and again, and say nothing, or ask for much and take nothing of it;
+// and those who come to the wrong door.
 
 import Reactor
 
@@ -37,7 +38,7 @@ final class Hog {
 
     private func look() {
         // An end is seen although nothing is read.
-        guard let wire, wire.isBroken || wire.socket.hasReceivedEnd else { return }
+        guard let wire, wire.isBroken || wire.isEnding else { return }
         leave()
         world.after(Int64(world.chance.number(50...2_000))) { [self] in begin() }
     }
@@ -52,5 +53,34 @@ final class Hog {
     func stop() {
         isDone = true
         leave()
+    }
+}
+
+/// Somebody who comes to where TLS is spoken and does not speak it, or not to the end.
+final class Stranger {
+    enum Manner: CaseIterable { case plainText, noise, silent, partOfHello, leavesAfterHello }
+
+    private let world: SimulatedWorld
+    private let wire: Wire
+
+    /// `hello` is how an honest client begins.
+    init(_ world: SimulatedWorld, manner: Manner, wire: Wire, hello: [UInt8]) {
+        self.world = world
+        self.wire = wire
+        world.count("stranger: \(manner)")
+        wire.changed = { [unowned wire] in
+            _ = wire.read()
+            if wire.isBroken || wire.isEnding { wire.end(.left) }
+        }
+        switch manner {
+        case .plainText: wire.sendRaw(Array("GET /stranger HTTP/1.1\r\nHost: a\r\n\r\n".utf8))
+        case .noise: wire.sendRaw(Text.noise(&world.chance))
+        case .silent: return
+        case .partOfHello: wire.sendRaw(Array(hello.prefix(world.chance.number(1...(hello.count - 1)))))
+        case .leavesAfterHello: wire.sendRaw(hello)
+        }
+        guard manner == .leavesAfterHello || world.chance.permille(300) else { return }
+        let deed = world.chance.pick([Deed.left, .reset, .vanished])
+        world.after(Int64(world.chance.number(0...500))) { wire.end(deed) }
     }
 }

@@ -14,6 +14,8 @@ struct Troubles {
     var babble = false
     var limits = false
     var clock = false
+    /// Handshakes and records that are no TLS, where there is TLS.
+    var insecurity = false
     /// All EventSources come at once, and their servers are gone.
     var crowdedOutage = false
 
@@ -25,6 +27,7 @@ struct Troubles {
         babble = chance.permille(200)
         limits = chance.permille(200)
         clock = chance.permille(150)
+        insecurity = chance.permille(500)
         crowdedOutage = chance.permille(60)
     }
 }
@@ -41,6 +44,8 @@ struct Plan {
     let clientCount: Int
     let eventSourceCount: Int
     let hogCount: Int
+    let isSecuredDownstream: Bool
+    let isSecuredUpstream: Bool
     /// How many addresses the clients come from.
     let addressCount: Int
     let outage: OutagePolicy
@@ -59,6 +64,8 @@ struct Plan {
         serverNames = (1...chance.number(1...3)).map { "10.0.0.\($0)" }
         clientCount = troubles.crowdedOutage ? 0 : chance.number(1...6)
         eventSourceCount = troubles.crowdedOutage ? chance.number(15...40) : chance.permille(700) ? chance.number(1...5) : 0
+        isSecuredDownstream = chance.permille(200)
+        isSecuredUpstream = chance.permille(200)
         hogCount = troubles.limits && !troubles.crowdedOutage ? chance.number(4...30) : 0
         addressCount = chance.number(1...10)
         outage = chance.permille(150) ? .refuse : .retry(holdMilliseconds: chance.pick([0, 5_000, 30_000]))
@@ -73,9 +80,19 @@ struct Plan {
         route.heartbeat.opening = chance.permille(700)
         route.outage = outage
         route.early = early
-        let upstream = Plan.upstream(serverNames, heartbeatMilliseconds, isCrowded: troubles.crowdedOutage, &chance)
+        var upstream = Plan.upstream(serverNames, heartbeatMilliseconds, isCrowded: troubles.crowdedOutage, &chance)
+        var listener = Listener(host: "10.9.9.9", port: 80)
+        if isSecuredUpstream {
+            upstream.tls = UpstreamTLS()
+            upstream.tls?.authorityFile = SimulatedCertificates.shared.authority
+            upstream.tls?.serverName = SimulatedCertificates.name
+        }
+        if isSecuredDownstream {
+            let identity = SimulatedCertificates.shared.server
+            listener.tls = ListenerTLS(certificates: [Certificate(certificateFile: identity.certificate, keyFile: identity.key)])
+        }
         configuration = Configuration(
-            workerCount: workerCount, listeners: [Listener(host: "10.9.9.9", port: 80)], upstreams: [upstream], routes: [route],
+            workerCount: workerCount, listeners: [listener], upstreams: [upstream], routes: [route],
             limits: Plan.limits(troubles, regulars: clientCount + eventSourceCount, &chance), timeouts: Plan.timeouts)
     }
 
@@ -105,7 +122,7 @@ struct Plan {
 
     private static var timeouts: Timeouts {
         Timeouts(
-            requestHeadMilliseconds: 2_000, keepAliveMilliseconds: 4_000, requestBodyMilliseconds: 3_000, clientStallMilliseconds: 3_000)
+            requestHeadMilliseconds: 2_000, handshakeMilliseconds: 2_000, keepAliveMilliseconds: 4_000, requestBodyMilliseconds: 3_000, clientStallMilliseconds: 3_000)
     }
 
     /// Whether whoever reads slowly may find no room.

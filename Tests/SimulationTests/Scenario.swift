@@ -53,6 +53,8 @@ final class Scenario {
     private(set) var clients: [SimulatedClient] = []
     private(set) var eventSources: [SimulatedEventSource] = []
     private var hogs: [Hog] = []
+    private var strangers: [Stranger] = []
+    private let contexts: SecureContexts?
     private(set) var servers: [SimulatedServer] = []
     /// Somebody who comes when the trouble is over.
     private(set) var probe: SimulatedClient?
@@ -63,10 +65,12 @@ final class Scenario {
     var outcome = Outcome()
 
     init(seed: UInt64) {
+        SimulatedRandomness.begin(seed: seed)
         var chance = Chance(seed: seed)
         plan = Plan(&chance)
         world = SimulatedWorld(seed: chance.next(), faults: plan.faults)
         kernel = SimulatedKernel(world, bufferBytes: plan.bufferBytes)
+        contexts = plan.isSecuredUpstream || plan.isSecuredDownstream ? SecureContexts() : nil
     }
 
     /// All that is known of a run, for whoever looks into one.
@@ -84,11 +88,14 @@ final class Scenario {
         if plan.troubles.oddities { habits.oddity = world.chance.number(50...500) }
         if plan.troubles.slowServers { habits.slowness = world.chance.number(50...500) }
         if plan.troubles.nonsense { habits.nonsense = world.chance.number(20...200) }
-        // Where a read may find nothing although something is there, nobody can know that something is there.
-        if plan.troubles.babble, plan.faults.spuriousEAGAIN == 0 { habits.babble = world.chance.number(50...300) }
+        if plan.troubles.insecurity { habits.insecurity = world.chance.number(50...300) }
+        // Where a read may find nothing although something is there, nobody can know that something is there; nor of what TLS protects.
+        if plan.troubles.babble, plan.faults.spuriousEAGAIN == 0, !plan.isSecuredUpstream { habits.babble = world.chance.number(50...300) }
         for name in plan.serverNames {
             servers.append(
-                SimulatedServer(SocketAddress(numeric: name, port: 80)!, world, kernel, habits: habits) { [unowned self] in truths[$0] })
+                SimulatedServer(
+                    SocketAddress(numeric: name, port: 80)!, world, kernel, habits: habits, contexts: plan.isSecuredUpstream ? contexts : nil
+                ) { [unowned self] in truths[$0] })
         }
     }
 
@@ -96,7 +103,11 @@ final class Scenario {
 
     private func connection(from number: Int) -> Wire {
         let peer = SocketAddress(numeric: "192.0.2.\(1 + number % plan.addressCount)", port: UInt16(1000 + number))!
-        return Wire(kernel.connectToProxy(Scenario.listenAddress, from: peer), world)
+        return connection(from: peer, securedBy: plan.isSecuredDownstream ? contexts.map { SecureEngine($0, .client) } : nil)
+    }
+
+    private func connection(from peer: SocketAddress, securedBy engine: SecureEngine?) -> Wire {
+        Wire(kernel.connectToProxy(Scenario.listenAddress, from: peer), world, securedBy: engine)
     }
 
     private func addClient(number: Int) {
@@ -121,8 +132,8 @@ final class Scenario {
                 world, connection(from: number), truths: mine, requests: requests, isSlow: isSlow, sendsAllAtOnce: sendsAllAtOnce)
             clients.append(client)
             guard world.chance.permille(500) else { return }
-            let deed = world.chance.pick([Deed.left, .left, .reset, .vanished])
-            world.after(Int64(world.chance.number(0...20_000))) { client.leave(deed) }
+            let deed = world.chance.pick([Deed.left, .left, .reset, .vanished, .brokeTLS])
+            world.after(Int64(world.chance.number(0...20_000))) { client.leave(deed == .brokeTLS && !client.isSecured ? .left : deed) }
         }
     }
 
@@ -168,6 +179,17 @@ final class Scenario {
         }
         hogs.append(hog)
         world.after(Int64(world.chance.number(0...20_000))) { hog.begin() }
+    }
+
+    private func addStranger(number: Int) {
+        guard let contexts else { return }
+        let manner = world.chance.pick(Stranger.Manner.allCases)
+        world.after(Int64(world.chance.number(0...30_000))) { [self] in
+            let engine = SecureEngine(contexts, .client)
+            _ = engine.receive([])
+            let peer = SocketAddress(numeric: "203.0.113.\(1 + number)", port: 1)!
+            strangers.append(Stranger(world, manner: manner, wire: connection(from: peer, securedBy: nil), hello: engine.takeOutput()))
+        }
     }
 
     // MARK: What happens
@@ -228,8 +250,9 @@ final class Scenario {
             let truth = Truth(path: "/get/probe", isStream: false)
             register(truth)
             let peer = SocketAddress(numeric: "198.51.100.1", port: 1)!
+            let engine = plan.isSecuredDownstream ? contexts.map { SecureEngine($0, .client) } : nil
             probe = SimulatedClient(
-                world, Wire(kernel.connectToProxy(Scenario.listenAddress, from: peer), world), truths: [truth],
+                world, connection(from: peer, securedBy: engine), truths: [truth],
                 requests: [Array("GET \(truth.path) HTTP/1.1\r\nHost: a\r\n\r\n".utf8)], isSlow: false, sendsAllAtOnce: false)
         }
     }
@@ -286,6 +309,9 @@ final class Scenario {
         for number in 0..<plan.clientCount { addClient(number: number) }
         for number in 0..<plan.eventSourceCount { addEventSource(number: number) }
         for number in 0..<plan.hogCount { addHog(number: number) }
+        if plan.isSecuredDownstream, plan.troubles.insecurity {
+            for number in 0..<world.chance.number(1...6) { addStranger(number: number) }
+        }
         planOutages()
         planClock()
         planScarcity()

@@ -59,7 +59,7 @@ final class SimulatedClient {
         if wire.isBroken { return wire.end(.left) }
         if wire.hasMore { return look() }
         if wire.hasEnded {
-            reader.ended()
+            if wire.endIsAuthentic { reader.ended() }
             return wire.end(.left)
         }
         if !sendsAllAtOnce, asked < requests.count, reader.completeCount == asked { askNext() }
@@ -70,6 +70,11 @@ final class SimulatedClient {
         guard !wire.socket.isClosed else { return }
         for truth in truths where truth.clientDeed == nil { truth.clientDeed = deed }
         world.count("client \(deed.rawValue)")
-        wire.end(deed)
+        wire.omitsGoodbye = world.chance.permille(200)
+        guard deed == .brokeTLS else { return wire.end(deed) }
+        wire.sendRaw(Text.spoiltRecord(&world.chance, isWhole: true))
     }
+
+    /// Whether it can break what protects its connection.
+    var isSecured: Bool { wire.isSecured && wire.hasSentAll }
 }

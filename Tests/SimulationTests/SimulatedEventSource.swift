@@ -102,15 +102,16 @@ final class SimulatedEventSource {
 
     /// A silence is what the network saw of it, however slowly this client reads.
     private func noteSilence(_ attempt: Attempt, _ wire: Wire) {
-        guard let arrivedAt = wire.socket.lastArrivalAt, arrivedAt >= attempt.beganAt else { return }
-        if attempt.silenceBeganAt > 0 { attempt.longestSilence = max(attempt.longestSilence, world.now - attempt.silenceBeganAt) }
+        guard attempt.silenceBeganAt > 0, let arrivedAt = wire.socket.lastArrivalAt else { return }
+        attempt.longestSilence = max(attempt.longestSilence, world.now - attempt.silenceBeganAt)
         attempt.silenceBeganAt = arrivedAt
     }
 
     private func read() {
         guard let attempt = attempts.last, attempt.endedAt == nil, let wire else { return }
         attempt.reader.receive(wire.read(upTo: manner.isSlow ? world.chance.number(1...3000) : .max))
-        if wire.hasEnded { attempt.reader.ended() }
+        if wire.hasEnded, wire.endIsAuthentic { attempt.reader.ended() }
+        if attempt.response != nil, attempt.silenceBeganAt == 0 { attempt.silenceBeganAt = world.now }
         if let response = attempt.response, response.status != 200 || !response.isEventStream { return die(attempt) }
         if wire.isBroken || wire.hasEnded || attempt.response?.isComplete == true { return endOfStream(attempt) }
         if wire.hasMore { look() }
@@ -159,11 +160,12 @@ final class SimulatedEventSource {
     /// The proxy is about to end: it does not come back any more.
     func retire() { hasRetired = true }
 
-    /// Whether it has what it wants, or may want nothing more: a stream that its server serves, or one that was served since.
+    /// Whether it has had what it wants since that moment, a server that serves it, or wants nothing any more.
     func isContent(since moment: Int64) -> Bool {
         if isDead || hasLeft { return true }
-        guard let last = attempts.last else { return true }
-        if last.truth.present?.answer?.isStream == true, last.endedAt ?? world.now >= moment { return true }
-        return attempts.contains { ($0.truth.present?.cameAt ?? .min) >= moment }
+        return attempts.isEmpty || attempts.contains { attempt in
+            guard let arrival = attempt.truth.present else { return false }
+            return arrival.cameAt >= moment || (arrival.answer?.isStream == true && attempt.endedAt ?? world.now >= moment)
+        }
     }
 }

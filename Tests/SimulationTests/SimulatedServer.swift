@@ -31,6 +31,8 @@ final class SimulatedServer {
         var babble = 0
         /// Heads and chunks that are no HTTP.
         var nonsense = 0
+        /// Handshakes and records that are no TLS, and goodbyes that are left out, where there is TLS.
+        var insecurity = 0
         /// Ordinary answers that break off.
         var breaks = 60
         var heartbeatMilliseconds = 0
@@ -46,9 +48,26 @@ final class SimulatedServer {
     private(set) var cameBackAt: Int64?
     /// What became of all connections that stood at a moment, whether something was asked on them or not.
     private(set) var partings: [(deed: Deed, at: Int64)] = []
+    /// When TLS handshakes were spoilt, and how.
+    private(set) var spoiltHandshakes: [(kind: HandshakeTrouble, at: Int64)] = []
+    private let contexts: SecureContexts?
     private var connections: [ServerConnection] = []
 
-    init(_ address: SocketAddress, _ world: SimulatedWorld, _ kernel: SimulatedKernel, habits: Habits, truths: @escaping (String) -> Truth?) {
+    /// What it does to a handshake.
+    enum HandshakeTrouble: CaseIterable {
+        /// It has a certificate for another name.
+        case impostor
+        case nonsense
+        /// It says nothing at all.
+        case mute
+        case hangsUp
+    }
+
+    init(
+        _ address: SocketAddress, _ world: SimulatedWorld, _ kernel: SimulatedKernel, habits: Habits, contexts: SecureContexts?,
+        truths: @escaping (String) -> Truth?
+    ) {
+        self.contexts = contexts
         self.address = address
         self.world = world
         self.kernel = kernel
@@ -61,7 +80,20 @@ final class SimulatedServer {
 
     private func accept(_ socket: SimulatedSocket) {
         connections.removeAll { !$0.wire.isUsable }
-        connections.append(ServerConnection(Wire(socket, world), self))
+        guard let contexts else { return connections.append(ServerConnection(Wire(socket, world), self)) }
+        guard world.chance.permille(habits.insecurity) else {
+            return connections.append(ServerConnection(Wire(socket, world, securedBy: SecureEngine(contexts, .server)), self))
+        }
+        let trouble = world.chance.pick(HandshakeTrouble.allCases)
+        spoiltHandshakes.append((trouble, world.now))
+        world.count("server's handshake: \(trouble)")
+        let wire = Wire(socket, world, securedBy: trouble == .impostor ? SecureEngine(contexts, .impostor) : nil)
+        wire.changed = { [unowned wire, self] in
+            if wire.isBroken || wire.hasEnded { return wire.end(.left) }
+            guard trouble != .impostor, !wire.read().isEmpty else { return }
+            if trouble == .nonsense { wire.sendRaw(world.chance.permille(500) ? Array("HTTP/1.0 400 No\r\n\r\n".utf8) : Text.noise(&world.chance)) }
+            if trouble == .hangsUp { wire.end(world.chance.permille(500) ? .left : .reset) }
+        }
     }
 
     // MARK: How it is with it
@@ -132,7 +164,7 @@ final class ServerConnection {
 
     private func take(_ head: Text.RequestHead, _ body: [UInt8]) {
         guard let truth = server.truths(head.path) else { return world.problems.append("a request that nobody sent: \(head.path)") }
-        let arrival = truth.begin(at: world.now)
+        let arrival = truth.begin(at: server.address, world.now)
         self.arrival = arrival
         endsByClosing = false
         if body != truth.requestBody { world.problems.append("\(truth.path): the body of the request is not what was sent") }
@@ -250,6 +282,7 @@ final class ServerConnection {
     private func nextPiece(_ arrival: Arrival, _ pieces: ArraySlice<[UInt8]>, _ framing: Framing) {
         guard wire.isUsable else { return }
         guard let piece = pieces.first else { return endStream(arrival, framing) }
+        if wire.isSecured, world.chance.permille(server.habits.insecurity / 10) { return spoil(arrival) }
         arrival.body += piece
         arrival.lastSentAt = world.now
         let framed = framing == .chunked ? Text.chunks(piece, &world.chance) : piece
@@ -262,6 +295,18 @@ final class ServerConnection {
             notePause(arrival, pause)
             world.after(pause) { self.nextPiece(arrival, pieces.dropFirst(), framing) }
         }
+    }
+
+    /// Sends a record that nobody can decrypt, or breaks off in the middle of one.
+    private func spoil(_ arrival: Arrival) {
+        world.count("server's record spoilt")
+        let isWhole = world.chance.permille(500)
+        if isWhole { arrival.did(.brokeTLS) }
+        wire.sendRaw(Text.spoiltRecord(&world.chance, isWhole: isWhole))
+        notePause(arrival, .max)
+        guard !isWhole else { return }
+        wire.omitsGoodbye = true
+        end(world.chance.permille(500) ? .cutOff : .reset)
     }
 
     /// Nothing can be placed into a line that stands open.
@@ -299,9 +344,18 @@ final class ServerConnection {
         guard wire.isUsable else { return wire.end(deed) }
         if deed != .finished { world.count("server \(deed.rawValue)") }
         if deed == .vanished, let arrival { notePause(arrival, .max) }
-        if !wire.hasSentAll { arrival?.isTruncated = true }
-        arrival?.did(endsByClosing && deed == .cutOff ? .finished : deed)
+        if !wire.hasSentAll {
+            arrival?.isTruncated = true
+            // Nobody knows in the middle of what.
+            arrival?.longestPauseInLine = .max
+        }
+        if world.chance.permille(server.habits.insecurity) { wire.omitsGoodbye = true }
+        let isSecured = wire.isSecured
         wire.end(deed)
+        // Without TLS's goodbye nobody knows whether the end is one.
+        let isForgeable = isSecured && wire.omitsGoodbye
+        let isEnd = endsByClosing && (deed == .finished || deed == .cutOff)
+        arrival?.did(!isEnd ? deed : isForgeable ? .cutOff : .finished)
     }
 
     /// How a stream's body is framed.

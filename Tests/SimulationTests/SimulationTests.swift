@@ -42,7 +42,7 @@ struct SimulationTests {
         print("simulated: 10000 idle streams for 2 virtual hours, \(outcome.heartbeats) heartbeats")
     }
 
-    @Test("a seed replays to the same trace", arguments: 1...20 as ClosedRange<UInt64>)
+    @Test("a seed replays to the same trace", arguments: 1...40 as ClosedRange<UInt64>)
     func replays(seed: UInt64) {
         let first = Scenario(seed: seed).run()
         let second = Scenario(seed: seed).run()

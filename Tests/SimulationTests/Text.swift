@@ -66,6 +66,11 @@ enum Text {
         return framed
     }
 
+    /// A TLS record that nobody can decrypt; with `isWhole` unset only the beginning of one.
+    static func spoiltRecord(_ chance: inout Chance, isWhole: Bool) -> [UInt8] {
+        [23, 3, 3, 0, 40] + (0..<(isWhole ? 40 : 10)).map { _ in UInt8(truncatingIfNeeded: chance.next()) }
+    }
+
     /// Bytes of a compressed stream, as far as anybody on the way can tell.
     static func noise(_ chance: inout Chance) -> [UInt8] {
         (0..<chance.number(1...200)).map { _ in UInt8(truncatingIfNeeded: chance.next()) }

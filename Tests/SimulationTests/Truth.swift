@@ -11,10 +11,13 @@ enum Deed: String {
     case wentWithoutAnswer
     /// Sent what is no HTTP.
     case babbled
+    /// Sent what is no TLS, where there should be TLS.
+    case brokeTLS
 }
 
 /// What one server did with a request that came to it.
 final class Arrival {
+    let server: SocketAddress
     /// When the whole request had come.
     let cameAt: Int64
     /// What it answered, and when it sent the head; nil while it has not.
@@ -31,7 +34,8 @@ final class Arrival {
     /// The longest time for which it let the client wait in the middle of a line.
     var longestPauseInLine: Int64 = 0
 
-    init(cameAt: Int64) {
+    init(at server: SocketAddress, cameAt: Int64) {
+        self.server = server
         self.cameAt = cameAt
         lastSentAt = cameAt
     }
@@ -72,7 +76,6 @@ final class Truth {
 
     var present: Arrival? { arrivals.last }
     var body: [UInt8] { present?.body ?? [] }
-    var originDeeds: [Deed] { present?.deeds ?? [] }
 
     init(path: String, isStream: Bool, isSlow: Bool = false, requestBody: [UInt8] = [], lastEventID: [UInt8] = []) {
         self.path = path
@@ -90,8 +93,8 @@ final class Truth {
         return "\(path) asked at \(askedAt.map(String.init) ?? "no time")\(isSlow ? ", slow" : ""), client \(clientDeed?.rawValue ?? "did nothing"); \(came)"
     }
 
-    func begin(at moment: Int64) -> Arrival {
-        let arrival = Arrival(cameAt: moment)
+    func begin(at server: SocketAddress, _ moment: Int64) -> Arrival {
+        let arrival = Arrival(at: server, cameAt: moment)
         arrivals.append(arrival)
         return arrival
     }

@@ -7,42 +7,80 @@ import Reactor
 final class Wire {
     let socket: SimulatedSocket
     private let world: SimulatedWorld
+    private let engine: SecureEngine?
+    /// What is to be sent, as it goes over the socket.
     private var waiting: [UInt8] = []
+    /// What is to be sent when the handshake is done.
+    private var waitingForHandshake: [UInt8] = []
+    /// What came, decrypted, and was not read yet.
+    private var decrypted: [UInt8] = []
     private var whenSent: (() -> Void)?
     private var whenGone: (() -> Void)?
+    /// Whether it goes without TLS's goodbye; whether what it says goodbye after is whole, nobody can know then.
+    var omitsGoodbye = false
     /// Called when something came, ended or broke.
     var changed: () -> Void = {}
 
-    init(_ socket: SimulatedSocket, _ world: SimulatedWorld) {
+    init(_ socket: SimulatedSocket, _ world: SimulatedWorld, securedBy engine: SecureEngine? = nil) {
         self.socket = socket
         self.world = world
+        self.engine = engine
         socket.changed = { [self] in look() }
         world.wires.append(self)
+        if engine != nil { shakeHands() }
     }
 
     private func look() {
+        if let engine, !engine.isEstablished { shakeHands() }
         pump()
         changed()
+    }
+
+    private func shakeHands() {
+        guard let engine, !engine.hasFailed else { return }
+        decrypted += engine.receive(socket.read(upTo: .max))
+        if engine.isEstablished, !waitingForHandshake.isEmpty {
+            engine.encrypt(waitingForHandshake)
+            waitingForHandshake = []
+        }
+        waiting += engine.takeOutput()
+        pump()
     }
 
     // MARK: Sending
 
     /// Sends bytes. When the last of them is on its way, `noting` is called at once, to write it down, and `then` afterwards.
     func send(_ bytes: [UInt8], noting: @escaping () -> Void = {}, then: @escaping () -> Void = {}) {
-        waiting += bytes
+        if let engine {
+            if engine.isEstablished {
+                if world.chance.permille(20) { engine.changeKeys() }
+                engine.encrypt(bytes)
+                waiting += engine.takeOutput()
+            } else {
+                waitingForHandshake += bytes
+            }
+        } else {
+            waiting += bytes
+        }
         whenGone = noting
         whenSent = then
         pump()
     }
 
     /// Whether all that was to be sent is on its way.
-    var hasSentAll: Bool { waiting.isEmpty }
+    var hasSentAll: Bool { waiting.isEmpty && waitingForHandshake.isEmpty }
 
     /// Sends everything in one piece; false, and nothing is sent, where there is no room for that.
     func sendAtOnce(_ bytes: [UInt8]) -> Bool {
-        guard waiting.isEmpty, socket.window >= bytes.count, isUsable else { return false }
+        guard hasSentAll, engine == nil, socket.window >= bytes.count, isUsable else { return false }
         socket.send(bytes)
         return true
+    }
+
+    /// Sends bytes as they are, past TLS.
+    func sendRaw(_ bytes: [UInt8]) {
+        waiting += bytes
+        pump()
     }
 
     private func pump() {
@@ -52,7 +90,7 @@ final class Wire {
             socket.send(Array(waiting[..<count]))
             waiting.removeFirst(count)
         }
-        guard waiting.isEmpty, let then = whenSent else { return }
+        guard hasSentAll, let then = whenSent else { return }
         if isUsable { whenGone?() }
         whenGone = nil
         whenSent = nil
@@ -61,17 +99,34 @@ final class Wire {
 
     // MARK: Receiving
 
+    /// Whether TLS protects what goes over it now.
+    var isSecured: Bool { engine?.isEstablished == true }
     /// Whether bytes can still go both ways as far as this end knows.
     var isUsable: Bool { !socket.isClosed && socket.error == nil }
-    /// Whether the other end reset the connection, or the kernel gave it up.
-    var isBroken: Bool { socket.error != nil }
+    /// Whether the other end reset the connection, the kernel gave it up, or TLS broke.
+    var isBroken: Bool { socket.error != nil || engine?.hasFailed == true }
     /// Whether the other end has ended its sending, and all of it was read.
-    var hasEnded: Bool { socket.hasReceivedEnd && socket.incoming.isEmpty }
+    var hasEnded: Bool { !hasMore && (socket.hasReceivedEnd || engine?.hasReceivedGoodbye == true) }
+    /// Whether nobody on the way can have forged the end.
+    var endIsAuthentic: Bool { engine?.hasReceivedGoodbye ?? true }
+    /// Whether the other end has ended its sending, although not all of it was read.
+    var isEnding: Bool { socket.hasReceivedEnd }
     /// Whether bytes wait to be read.
-    var hasMore: Bool { !socket.incoming.isEmpty }
+    var hasMore: Bool { !socket.incoming.isEmpty || !decrypted.isEmpty }
 
     /// Takes what came.
-    func read(upTo count: Int = .max) -> [UInt8] { socket.read(upTo: count) }
+    func read(upTo count: Int = .max) -> [UInt8] {
+        guard let engine else { return socket.read(upTo: count) }
+        if decrypted.isEmpty, engine.isEstablished, !socket.incoming.isEmpty {
+            decrypted = engine.receive(socket.read(upTo: count))
+            // A change of keys is answered.
+            waiting += engine.takeOutput()
+            pump()
+        }
+        let taken = Array(decrypted.prefix(count))
+        decrypted.removeFirst(taken.count)
+        return taken
+    }
 
     // MARK: Ends
 
@@ -81,9 +136,23 @@ final class Wire {
         switch deed {
         case .reset: socket.close(abortively: true)
         case .vanished: socket.vanish()
-        default: socket.close(abortively: false)
+        default:
+            sayGoodbye()
+            socket.close(abortively: false)
         }
         forget()
+    }
+
+    private func sayGoodbye() {
+        guard let engine, engine.isEstablished else { return }
+        let canSay = waiting.isEmpty && isUsable && !omitsGoodbye
+        if canSay { engine.sayGoodbye() }
+        let goodbye = engine.takeOutput()
+        guard canSay, !goodbye.isEmpty, socket.window >= goodbye.count else {
+            omitsGoodbye = true
+            return
+        }
+        socket.send(goodbye)
     }
 
     /// Tells nobody of anything any more.
@@ -91,6 +160,7 @@ final class Wire {
         changed = {}
         socket.changed = {}
         waiting = []
+        waitingForHandshake = []
         whenGone = nil
         whenSent = nil
     }

@@ -11,8 +11,9 @@ enum Checks {
         "Synchronization": ["Reactor", "Proxy", "StreamLog"],
     ]
 
-    /// System libraries and the only targets that may declare them: the kernel has one door, and so has cryptography.
-    static let sealed: [String: Set<String>] = ["CLinux": ["Reactor"], "COpenSSL": ["Credentials", "Reactor"]]
+    /// System libraries and the only targets that may declare them: the kernel has one door, and so has cryptography. The actors of the
+    /// simulated world speak TLS by themselves, so that the reactor's is not judged by itself.
+    static let sealed: [String: Set<String>] = ["CLinux": ["Reactor"], "COpenSSL": ["Credentials", "Reactor", "SimulationTests"]]
 
     private static let accessLevels: Set<Substring> = ["public", "package", "internal", "fileprivate", "private"]
 

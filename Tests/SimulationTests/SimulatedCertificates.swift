@@ -1,0 +1,51 @@
+// Certificates for the simulated world, made by the `openssl` program in a folder of their own, once for all runs.
+
+import Foundation
+
+struct SimulatedCertificates {
+    struct Identity {
+        var certificate: String
+        var key: String
+    }
+
+    static let shared = SimulatedCertificates()
+    /// What servers in the simulated world go by, and the proxy too.
+    static let name = "origin.test"
+
+    let authority: String
+    let server: Identity
+    /// For another name.
+    let impostor: Identity
+
+    private init() {
+        let folder = NSTemporaryDirectory() + "heartwire-simulation-\(UUID().uuidString)"
+        try! FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        authority = folder + "/authority.pem"
+        SimulatedCertificates.run(
+            "req", "-x509", "-newkey", "ed25519", "-nodes", "-keyout", folder + "/authority.key", "-out", authority, "-days", "30", "-subj",
+            "/CN=authority")
+        server = SimulatedCertificates.make(SimulatedCertificates.name, in: folder)
+        impostor = SimulatedCertificates.make("imposto.test", in: folder)
+    }
+
+    private static func make(_ name: String, in folder: String) -> Identity {
+        let identity = Identity(certificate: "\(folder)/\(name).pem", key: "\(folder)/\(name).key")
+        run(
+            "req", "-x509", "-newkey", "ed25519", "-nodes", "-keyout", identity.key, "-out", identity.certificate, "-days", "30", "-subj",
+            "/CN=\(name)", "-addext", "subjectAltName=DNS:\(name)", "-CA", folder + "/authority.pem", "-CAkey", folder + "/authority.key")
+        return identity
+    }
+
+    private static func run(_ arguments: String...) {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/openssl")
+        process.arguments = arguments
+        let complaints = Pipe()
+        process.standardError = complaints
+        process.standardOutput = Pipe()
+        try! process.run()
+        let text = complaints.fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        precondition(process.terminationStatus == 0, "openssl \(arguments.joined(separator: " ")): \(String(decoding: text, as: UTF8.self))")
+    }
+}
