@@ -27,18 +27,17 @@ extension Scenario {
 
     // MARK: What is given back
 
-    func check(_ proxy: ProxyWorker) {
-        let worker = proxy.worker
+    func check(_ worker: Worker) {
         expect(worker.endpointCount == 0, "\(worker.endpointCount) endpoints are left")
         expect(worker.wheel.armedCount == 0, "\(worker.wheel.armedCount) deadlines are left")
         expect(worker.pendingBytes == 0, "\(worker.pendingBytes) bytes are said to wait after the end")
-        for server in proxy.groups.flatMap(\.servers) {
-            expect(server.activeCount == 0, "\(server.name) has \(server.activeCount) exchanges after the end")
-            expect(server.idle.isEmpty, "\(server.name) has idle connections after the end")
-        }
     }
 
     func check(_ shared: SharedState) {
+        for server in groups.flatMap(\.servers) {
+            expect(server.activeCount == 0, "\(server.name) has \(server.activeCount) exchanges after the end")
+            expect(server.idle.isEmpty, "\(server.name) has idle connections after the end")
+        }
         expect(shared.connectionCount == 0, "\(shared.connectionCount) connections are counted after the end")
     }
 

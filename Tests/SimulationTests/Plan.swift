@@ -14,6 +14,7 @@ struct Troubles {
     var babble = false
     var limits = false
     var clock = false
+    var reloads = false
     /// Handshakes and records that are no TLS, where there is TLS.
     var insecurity = false
     /// All EventSources come at once, and their servers are gone.
@@ -27,6 +28,7 @@ struct Troubles {
         babble = chance.permille(200)
         limits = chance.permille(200)
         clock = chance.permille(150)
+        reloads = chance.permille(300)
         insecurity = chance.permille(500)
         crowdedOutage = chance.permille(60)
     }

@@ -61,6 +61,8 @@ final class Scenario {
     private(set) var calmSince = Int64.max
     private(set) var drainsSince = Int64.max
     private(set) var greatestPendingBytes = 0
+    /// Every group of servers that there ever was.
+    private(set) var groups: [ServerGroup] = []
     let lines = LogLines()
     var outcome = Outcome()
 
@@ -239,6 +241,34 @@ final class Scenario {
         world.after(Int64(world.chance.number(1_000...20_000))) { [self] in kernel.descriptorLimit = limit }
     }
 
+    /// At some moments another configuration comes in force that serves the same: in the same words, or with another description of
+    /// the servers.
+    private func planReloads(on mailboxes: [Mailbox], _ shared: SharedState, _ addresses: [[[SocketAddress]]]) {
+        guard plan.troubles.reloads else { return }
+        for _ in 0..<world.chance.number(1...4) {
+            world.after(Int64(world.chance.number(0...39_000))) { [self] in
+                var changed = plan.configuration
+                if world.chance.permille(500) { changed.upstreams[0].idleConnections = world.chance.number(0...4) }
+                guard let security = try? Security(changed) else { return expect(false, "the certificates cannot be read anew") }
+                world.count("reload")
+                let settings = Settings(changed, security, workerCount: plan.workerCount)
+                let next = SharedState(
+                    connectionLimit: changed.limits.connections, connectionsPerClientLimit: changed.limits.connectionsPerClient,
+                    streamLog: shared.streamLog, accessLog: shared.accessLog, fingerprinter: shared.fingerprinter, succeeding: shared)
+                nonisolated(unsafe) let scenario = self
+                for mailbox in mailboxes {
+                    mailbox.post { worker in
+                        guard let proxy = ProxyWorker.on(worker), !proxy.isDraining else { return }
+                        proxy.adopt(
+                            settings, shared: next, addresses: addresses,
+                            listeners: [Scenario.listenAddress: settings.security.listeners[0]], newSockets: [])
+                        scenario.groups += proxy.groups
+                    }
+                }
+            }
+        }
+    }
+
     /// All is well from now on.
     private func calmDown() {
         calmSince = world.now
@@ -297,13 +327,14 @@ final class Scenario {
         let security = try Security(configuration)
         let settings = Settings(configuration, security, workerCount: plan.workerCount)
         addServers()
+        let addresses = configuration.upstreams.map { $0.servers.map { kernel.resolve($0.host, port: $0.port) } }
         var proxies: [ProxyWorker] = []
         for number in 0..<plan.workerCount {
             let worker = try Worker(number: number, kernel: kernel)
-            let addresses = configuration.upstreams.map { $0.servers.map { kernel.resolve($0.host, port: $0.port) } }
             let proxy = ProxyWorker(worker: worker, settings: settings, shared: shared, addresses: addresses)
             try proxy.listen(on: try kernel.listen(Scenario.listenAddress, sharingPort: true), as: security.listeners[0])
             proxies.append(proxy)
+            groups += proxy.groups
             remains.references += [Remains.Reference(worker), Remains.Reference(proxy)]
         }
         for number in 0..<plan.clientCount { addClient(number: number) }
@@ -316,6 +347,7 @@ final class Scenario {
         planClock()
         planScarcity()
         let mailboxes = proxies.map(\.worker.mailbox)
+        planReloads(on: mailboxes, shared, addresses)
         let drainMilliseconds = world.chance.pick([0, 500, 6_000])
         world.after(Scenario.troubledMilliseconds) { [self] in
             calmDown()
@@ -325,10 +357,11 @@ final class Scenario {
         // What is still on its way arrives.
         world.pass(until: world.now + 5_000) { false }
         for proxy in proxies {
-            check(proxy)
+            check(proxy.worker)
             proxy.worker.resident = nil
         }
         check(shared)
+        groups = []
         // The poller and the mailbox's waker are the worker's own.
         expect(kernel.openCount == 2 * plan.workerCount, "\(kernel.openCount - 2 * plan.workerCount) descriptors are left open")
     }

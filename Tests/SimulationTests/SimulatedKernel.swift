@@ -268,6 +268,10 @@ final class SimulatedKernel: Kernel, @unchecked Sendable {
         heat(descriptor)
     }
 
+    override func unwatch(_ descriptor: Int32, poller: Int32) {
+        precondition(watches.removeValue(forKey: descriptor) != nil, "only descriptors that are watched are watched no longer")
+    }
+
     override func wait(poller: Int32, into events: UnsafeMutableBufferPointer<PollerEvent>, milliseconds: Int32) -> Int {
         let moment = milliseconds < 0 ? Int64.max : world.now + Int64(milliseconds)
         pollers[poller]?.waitsUntil = moment

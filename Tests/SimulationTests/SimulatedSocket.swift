@@ -25,7 +25,10 @@ final class SimulatedSocket {
     private var arrivesNoEarlierThan: Int64 = 0
     private var lastAcknowledgedAt: Int64
     private(set) var unacknowledged = 0
-    var patience = Patience(keepAliveSeconds: 0, unacknowledgedMilliseconds: 0)
+    var patience = Patience(keepAliveSeconds: 0, unacknowledgedMilliseconds: 0) {
+        // A peer that has vanished before it was asked for is found out all the same.
+        didSet { if isPeerVanished { probe() } }
+    }
     /// How crowded the proxy was when it took this connection; nil while it has not.
     var crowding: Crowding?
     /// When bytes came last.
@@ -157,8 +160,13 @@ final class SimulatedSocket {
         isVanished = true
         isClosed = true
         peer?.isPeerVanished = true
-        guard let peer, peer.patience.keepAliveSeconds > 0 else { return }
-        world.after(Int64(peer.patience.keepAliveSeconds) * 2000) { [weak peer] in peer?.breakDown(.timedOut) }
+        peer?.probe()
+    }
+
+    /// The kernel asks a peer that has vanished, and learns that it has.
+    private func probe() {
+        guard patience.keepAliveSeconds > 0 else { return }
+        world.after(Int64(patience.keepAliveSeconds) * 2000) { [weak self] in self?.breakDown(.timedOut) }
     }
 
     var information: TransportInformation {
