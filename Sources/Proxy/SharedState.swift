@@ -71,7 +71,7 @@ final class SharedState: Sendable {
     }
 
     /// How many connections above a limit are heard; as many again are refused.
-    static func roomAbove(limit: Int) -> Int { max(4, min(256, limit / 8)) }
+    static func roomAbove(limit: Int) -> Int { max(4, min(64, limit / 8)) }
 
     private static func admission(_ count: Int, limit: Int, _ kind: ConnectionLimit) -> Admission {
         let room = roomAbove(limit: limit)
