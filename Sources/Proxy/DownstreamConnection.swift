@@ -156,7 +156,8 @@ final class DownstreamConnection: Link {
         state = .closed
         putAside = []
         partialHead = nil
-        if abortively { abort() } else { close() }
+        // Where only the connection's end tells that a response is whole, one whose rest is given up must not end in order.
+        if abortively || (pendingCount > 0 && flags.contains(.endsByClosing)) { abort() } else { close() }
         proxy.connectionClosed(peer, isCounted: isCounted)
     }
 

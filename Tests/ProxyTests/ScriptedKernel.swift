@@ -20,6 +20,8 @@ final class ScriptedKernel: Kernel, @unchecked Sendable {
     /// How many bytes a peer still takes; as many as there are where nothing is said.
     var rooms: [Int32: Int] = [:]
     private(set) var closed: Set<Int32> = []
+    /// Those of the closed ones whose peers saw a reset.
+    private(set) var reset: Set<Int32> = []
     private var contents: [Int32: [UInt8]] = [:]
     private var tokens: [Int32: UInt64] = [:]
     private var reports: [(descriptor: Int32, readiness: Readiness)] = []
@@ -69,6 +71,7 @@ final class ScriptedKernel: Kernel, @unchecked Sendable {
     override func shutdownWriting(_ descriptor: Int32) {}
     override func close(_ descriptor: Int32, abortively: Bool) {
         closed.insert(descriptor)
+        if abortively { reset.insert(descriptor) }
         tokens[descriptor] = nil
     }
     override func transportInformation(of descriptor: Int32) -> TransportInformation? { nil }

@@ -104,4 +104,18 @@ struct SimulatedFindsTests {
         }
         #expect(clients.count { $0.exchange != nil } == 0)
     }
+
+    @Test("a body that only the connection's end ends does not pass for whole when the grace period cuts its rest off", arguments: [true, false])
+    func graceEndsRest(isRead: Bool) throws {
+        let world = try world()
+        let client = try world.connectClient()
+        let descriptor = world.descriptor(of: client)
+        world.send(client, "GET /e HTTP/1.0")
+        try answer(world, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        world.kernel.rooms[descriptor] = isRead ? nil : 3
+        try answer(world, "5\r\nhello\r\n0\r\n\r\n")
+        client.endGrace()
+        #expect(world.kernel.closed.contains(descriptor))
+        #expect(world.kernel.reset.contains(descriptor) != isRead)
+    }
 }
