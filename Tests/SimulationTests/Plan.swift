@@ -25,7 +25,7 @@ struct Troubles {
         oddities = chance.permille(350)
         slowServers = chance.permille(250)
         nonsense = chance.permille(150)
-        babble = chance.permille(200)
+        babble = chance.permille(400)
         limits = chance.permille(200)
         clock = chance.permille(150)
         reloads = chance.permille(300)

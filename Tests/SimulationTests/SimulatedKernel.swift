@@ -276,7 +276,9 @@ final class SimulatedKernel: Kernel, @unchecked Sendable {
         let moment = milliseconds < 0 ? Int64.max : world.now + Int64(milliseconds)
         pollers[poller]?.waitsUntil = moment
         if !neverWaits { world.pass(until: moment) { hasNews(poller) } }
-        return collect(poller, into: events)
+        let count = collect(poller, into: events)
+        if count > 0, !world.betweenTurns.isEmpty, world.chance.permille(500) { world.betweenTurns.removeFirst()() }
+        return count
     }
 
     override func resolve(_ host: String, port: UInt16) -> [SocketAddress] { SocketAddress(numeric: host, port: port).map { [$0] } ?? [] }

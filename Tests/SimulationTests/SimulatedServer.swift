@@ -137,6 +137,7 @@ final class ServerConnection {
     private var world: SimulatedWorld { server.world }
     private var received: [UInt8] = []
     private var isAnswering = false
+    private var isAskedForHead = false
     /// The answer under way has no other end than the connection's.
     private var endsByClosing = false
     private var arrival: Arrival?
@@ -167,6 +168,7 @@ final class ServerConnection {
         let arrival = truth.begin(at: server.address, world.now)
         self.arrival = arrival
         endsByClosing = false
+        isAskedForHead = head.method == "HEAD"
         if body != truth.requestBody { world.problems.append("\(truth.path): the body of the request is not what was sent") }
         if head.lastEventID != truth.lastEventID {
             world.problems.append("\(truth.path): the server was told the last event id '\(head.lastEventID)'")
@@ -175,22 +177,23 @@ final class ServerConnection {
         let isSlow = world.chance.permille(server.habits.slowness)
         world.after(Int64(world.chance.number(0...(isSlow ? 7_000 : 300)))) { [self] in
             guard wire.isUsable else { return }
-            answer(arrival, truth, head)
+            answer(arrival, truth)
         }
     }
 
-    private func answer(_ arrival: Arrival, _ truth: Truth, _ head: Text.RequestHead) {
+    private func answer(_ arrival: Arrival, _ truth: Truth) {
         if case .failing(let status) = server.state { return refuse(status, arrival) }
         if server.state == .closing { return end(world.chance.permille(500) ? .wentWithoutAnswer : .reset) }
         if world.chance.permille(server.habits.nonsense) { return babble(arrival) }
-        if truth.isStream { stream(arrival) } else { ordinary(arrival, truth, head) }
+        if truth.isStream { stream(arrival) } else { ordinary(arrival, truth) }
     }
 
     private func refuse(_ status: Int, _ arrival: Arrival) {
         world.count("answered \(status)")
         arrival.answered(Answer(status: status, contentType: "text/plain"), at: world.now)
-        let body = status == 204 ? "" : "Content-Length: 6\r\n"
-        let answer = "HTTP/1.1 \(status) Sorry\r\n\(body)Content-Type: text/plain\r\n\r\n\(status == 204 ? "" : "sorry\n")"
+        let length = status == 204 ? "" : "Content-Length: 6\r\n"
+        let body = status == 204 || isAskedForHead ? "" : "sorry\n"
+        let answer = "HTTP/1.1 \(status) Sorry\r\n\(length)Content-Type: text/plain\r\n\r\n\(body)"
         wire.send(Array(answer.utf8), noting: { arrival.did(.finished) }) { [self] in done() }
     }
 
@@ -206,15 +209,20 @@ final class ServerConnection {
         if world.chance.permille(100) { return end(.finished) }
         isAnswering = false
         look()
+        guard !isAnswering, world.chance.permille(3 * server.habits.babble) else { return }
+        world.betweenTurns.append { [self] in
+            guard !isAnswering, received.isEmpty, wire.socket.sendUnasked(Text.unasked) else { return }
+            world.count("bytes that nobody asked for, later")
+        }
     }
 
     // MARK: Ordinary answers
 
-    private func ordinary(_ arrival: Arrival, _ truth: Truth, _ head: Text.RequestHead) {
+    private func ordinary(_ arrival: Arrival, _ truth: Truth) {
         let count = server.habits.breaks > 0 && world.chance.permille(200) ? world.chance.number(0...200_000) : world.chance.number(0...2000)
         let body = (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ truth.path.utf8.count &+ Int(truth.path.utf8.last!)) }
         let isChunked = world.chance.permille(500)
-        let isHEAD = head.method == "HEAD"
+        let isHEAD = isAskedForHead
         arrival.answered(Answer(contentType: "application/octet-stream"), at: world.now)
         var answer = Array("HTTP/1.1 200 OK\r\n\(isChunked ? "Transfer-Encoding: chunked" : "Content-Length: \(count)")\r\n\r\n".utf8)
         if !isHEAD { answer += isChunked ? Text.chunks(body, &world.chance) + Array("0\r\n\r\n".utf8) : body }
@@ -224,7 +232,7 @@ final class ServerConnection {
             answer.removeLast(min(answer.count - 1, world.chance.number(1...40)))
         } else if world.chance.permille(server.habits.babble) {
             // In one piece, because whatever comes later might be taken for the answer to the next request.
-            if wire.sendAtOnce(answer + Array("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwrong".utf8)) {
+            if wire.sendAtOnce(answer + Text.unasked) {
                 world.count("bytes that nobody asked for")
                 arrival.did(.finished)
                 return

@@ -73,6 +73,15 @@ final class SimulatedSocket {
         }
     }
 
+    /// Has bytes arrive this very moment, if nothing of the other end's is on its way here: so it has them before it says another word.
+    /// False where that is not so.
+    func sendUnasked(_ bytes: [UInt8]) -> Bool {
+        guard let peer, !hasSentEnd, !isClosed, error == nil, !isPeerVanished, inFlight == 0, incoming.isEmpty, peer.inFlight == 0 else { return false }
+        guard window >= bytes.count, !peer.isClosed else { return false }
+        peer.take(bytes)
+        return true
+    }
+
     private func take(_ bytes: [UInt8]) {
         guard !isVanished else { return }
         if isClosed {

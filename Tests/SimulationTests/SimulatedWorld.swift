@@ -69,6 +69,8 @@ final class SimulatedWorld {
     private var nextOrder: UInt64 = 0
     private var turnsAtThisMoment = 0
     private var leaps: [ClosedRange<Int64>] = []
+    /// What happens between a poller's report and what the worker makes of it.
+    var betweenTurns: [() -> Void] = []
     /// The actors' ends of connections; they hold each other in circles until the world ends.
     var wires: [Wire] = []
     /// What actors saw that must not be.
@@ -145,6 +147,7 @@ final class SimulatedWorld {
     /// Forgets what is still to come, and with it everybody whom that would have concerned.
     func end() {
         queue = []
+        betweenTurns = []
         for wire in wires { wire.forget() }
         wires = []
     }

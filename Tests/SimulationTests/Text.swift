@@ -71,6 +71,9 @@ enum Text {
         [23, 3, 3, 0, 40] + (0..<(isWhole ? 40 : 10)).map { _ in UInt8(truncatingIfNeeded: chance.next()) }
     }
 
+    /// An answer to no request.
+    static let unasked = Array("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwrong".utf8)
+
     /// Bytes of a compressed stream, as far as anybody on the way can tell.
     static func noise(_ chance: inout Chance) -> [UInt8] {
         (0..<chance.number(1...200)).map { _ in UInt8(truncatingIfNeeded: chance.next()) }
