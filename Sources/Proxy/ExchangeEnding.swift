@@ -10,10 +10,13 @@ import StreamLog
 extension Exchange {
     // MARK: Failures
 
+    /// Whether the client has a server's response. One that is held has only the proxy's own, and waits on when its server fails.
+    private var hasServersResponse: Bool { flags.contains(.responseHeadSent) && !flags.contains(.isHeld) }
+
     /// The server's bytes are not HTTP.
     func upstreamBrokeRules(_ evidence: String) {
         let ending = Ending(cause: .upstreamProtocolError, evidence: evidence)
-        guard flags.contains(.responseHeadSent) else {
+        guard hasServersResponse else {
             return refuse(Refusal(status: 502, cause: ending.cause, evidence: evidence))
         }
         cut(ending)
@@ -22,7 +25,7 @@ extension Exchange {
     /// The server's bytes are no TLS, or a handshake failed.
     func upstreamSecurityFailed(_ failure: TLSFailure) {
         let ending = Ending(cause: .upstreamTLSError, evidence: failure.reason)
-        guard flags.contains(.responseHeadSent) else {
+        guard hasServersResponse else {
             return refuse(Refusal(status: 502, cause: ending.cause, evidence: ending.evidence))
         }
         cut(ending)
@@ -33,7 +36,7 @@ extension Exchange {
         guard let upstream else { return }
         if repeats(upstream, wasInHead: wasInHead) { return }
         let cause: Cause = error.meansUnreachable ? .upstreamVanished : .upstreamReset
-        guard flags.contains(.responseHeadSent) else {
+        guard hasServersResponse else {
             return refuse(Refusal(status: 502, cause: cause, evidence: error.message, errnoName: error.name))
         }
         let place = upstream.isInsideRecord ? " in the middle of a TLS record" : ""

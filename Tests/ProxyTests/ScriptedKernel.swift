@@ -20,6 +20,7 @@ final class ScriptedKernel: Kernel, @unchecked Sendable {
     /// How many bytes a peer still takes; as many as there are where nothing is said.
     var rooms: [Int32: Int] = [:]
     private(set) var closed: Set<Int32> = []
+    private var failures: [Int32: SystemError] = [:]
     /// Those of the closed ones whose peers saw a reset.
     private(set) var reset: Set<Int32> = []
     private var contents: [Int32: [UInt8]] = [:]
@@ -43,6 +44,12 @@ final class ScriptedKernel: Kernel, @unchecked Sendable {
         report(descriptor, .readable)
     }
 
+    /// The connection is broken; whoever reads is told of it.
+    func breaks(_ descriptor: Int32, _ error: SystemError) {
+        failures[descriptor] = error
+        report(descriptor, .readable)
+    }
+
     override func monotonicMilliseconds() -> Int64 { now }
     override func unixMilliseconds() -> Int64 { now }
     override func fillRandom(_ buffer: UnsafeMutableRawBufferPointer) {
@@ -57,6 +64,7 @@ final class ScriptedKernel: Kernel, @unchecked Sendable {
     override func connectionError(of descriptor: Int32) -> SystemError? { errors[descriptor] }
     override func setPatience(_ patience: Patience, of descriptor: Int32) {}
     override func read(_ descriptor: Int32, into buffer: UnsafeMutableRawBufferPointer) -> Transfer {
+        if let failure = failures.removeValue(forKey: descriptor) { return .failed(failure) }
         guard let bytes = contents.removeValue(forKey: descriptor) else { return .wouldBlock }
         buffer.copyBytes(from: bytes)
         return .bytes(bytes.count)

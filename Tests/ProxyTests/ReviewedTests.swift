@@ -1,0 +1,50 @@
+// What a second review found broken, under faults, and was mended; each of these failed once.
+
+import Configuration
+import Reactor
+import Testing
+
+@testable import Proxy
+
+@Suite("What the second review found")
+struct ReviewedTests {
+    private static let request = "GET /e HTTP/1.1\nHost: h\nAccept: text/event-stream"
+
+    private func world(
+        outage: OutagePolicy = .retry(holdMilliseconds: 30_000), early: EarlyPolicy? = nil
+    ) throws -> ScriptedProxy {
+        let upstream = Upstream(name: "u", servers: [Upstream.Server(host: "s", port: 80)])
+        return try ScriptedProxy(
+            upstream, addresses: [[SocketAddress(bytes: [10, 0, 0, 1], port: 80)]],
+            route: Route(upstreamIndex: 0, outage: outage, early: early))
+    }
+
+    /// Lets time pass until the server is tried once more, and the connection stands.
+    private func nextAttempt(_ world: ScriptedProxy) throws -> Int32 {
+        let before = world.kernel.attempts.count
+        for _ in 0..<200 where world.kernel.attempts.count == before { world.pass(milliseconds: 50) }
+        try world.attemptEnds()
+        return try #require(world.kernel.attempts.last).descriptor
+    }
+
+    @Test("a server that fails a held client in another way than by refusing it keeps it held", arguments: ["reset", "garbage", "101", "end"])
+    func heldThroughFailures(_ how: String) throws {
+        let world = try world()
+        let client = try world.connectClient()
+        world.send(client, ReviewedTests.request)
+        try world.attemptEnds(.connectionRefused)
+        let descriptor = try nextAttempt(world)
+        switch how {
+        case "reset": world.kernel.breaks(descriptor, .connectionReset)
+        case "garbage": world.kernel.receive(descriptor, "SSH-2.0-OpenSSH\r\n")
+        case "101": world.kernel.receive(descriptor, "HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n")
+        default: world.kernel.receive(descriptor, "")
+        }
+        world.worker.turn()
+        #expect(client.isOpen && client.exchange != nil)
+        let next = try nextAttempt(world)
+        world.kernel.receive(next, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: x\n\n")
+        world.worker.turn()
+        #expect(latin1(world.answers(client)).hasSuffix("9\r\ndata: x\n\n\r\n"))
+    }
+}
