@@ -192,7 +192,10 @@ extension Exchange {
     private func endHolding(_ ending: Ending, status: Int) {
         var event: [UInt8] = []
         // Behind an event of the proxy's own a browser's last event id is the stream's, so there is none where one was brought along.
-        if flags.contains(.isHeld), case .event(let name)? = route?.route.early?.onFailure, weaver.placement == .betweenEvents {
+        // And a page of another origin does not learn what its server answered.
+        if flags.contains(.isHeld), request?.waiting.isForeign == false, case .event(let name)? = route?.route.early?.onFailure,
+            weaver.placement == .betweenEvents
+        {
             // A name that cannot stand in a line is not sent; the configuration has checked it.
             try? EventWriter().writeEvent(name: name, data: "{\"status\":\(status),\"cause\":\"\(ending.cause.rawValue)\"}", to: &event)
         }

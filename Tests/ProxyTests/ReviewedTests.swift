@@ -47,4 +47,17 @@ struct ReviewedTests {
         world.worker.turn()
         #expect(latin1(world.answers(client)).hasSuffix("9\r\ndata: x\n\n\r\n"))
     }
+
+    @Test("a page of another origin does not learn from the event of a failure what its server answered")
+    func foreignStatus() throws {
+        let world = try world(early: EarlyPolicy(afterMilliseconds: 1_000, onFailure: .event(name: "gone")))
+        let client = try world.connectClient()
+        world.send(client, ReviewedTests.request + "\nOrigin: https://evil.example")
+        try world.attemptEnds(.connectionRefused)
+        let descriptor = try nextAttempt(world)
+        world.kernel.receive(descriptor, "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+        world.worker.turn()
+        let answer = latin1(world.answers(client))
+        #expect(answer.contains("retry: ") && answer.hasSuffix("0\r\n\r\n") && !answer.contains("403"))
+    }
 }
