@@ -137,6 +137,8 @@ extension Exchange {
 
     /// The grace period is over.
     func endGrace() {
+        // One whose moment is the last of all may come to it only now.
+        if isStream, isAtBoundary { return endStream() }
         if isStream {
             downstream?.sendOwn([], isLast: true)
             finish(Ending(cause: .drained, evidence: "ended inside an event: no boundary came within the grace period"), upstreamIsClean: false) {

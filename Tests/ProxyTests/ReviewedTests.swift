@@ -60,4 +60,19 @@ struct ReviewedTests {
         let answer = latin1(world.answers(client))
         #expect(answer.contains("retry: ") && answer.hasSuffix("0\r\n\r\n") && !answer.contains("403"))
     }
+
+    @Test("a stream at a boundary when the grace period ends, as where that and the drain are of one length, is told to come back like all others", arguments: [true, false])
+    func boundaryAtTheEnd(isAtBoundary: Bool) throws {
+        let world = try world()
+        let client = try world.connectClient()
+        world.send(client, ReviewedTests.request)
+        try world.attemptEnds()
+        world.kernel.receive(
+            try #require(world.kernel.attempts.last).descriptor,
+            "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: x\n" + (isAtBoundary ? "\n" : ""))
+        world.worker.turn()
+        client.endGrace()
+        let answer = latin1(world.answers(client))
+        #expect(answer.hasSuffix("0\r\n\r\n") && answer.contains("\r\nretry: ") == isAtBoundary)
+    }
 }
