@@ -261,6 +261,8 @@ final class Exchange {
         if let error = piece.error {
             upstreamBrokeRules("\(error.reason)")
         } else if piece.isLast {
+            // The rest of a whole response waits like any other.
+            if downstream.pendingCount > 0, proxy.isPendingFarExceeded, !mayWait() { return }
             finishResponse(evidence: "the response's end was received")
         } else if now >= endsAt, isAtBoundary {
             endStream()
@@ -273,7 +275,12 @@ final class Exchange {
     /// Whether the proxy has room for one more who reads slowly; where it has none the exchange is over.
     func mayWait() -> Bool {
         guard let full = proxy.refusalOfPending() else { return true }
-        refuse(full)
+        if proxy.isPendingFarExceeded, let downstream, downstream.pendingCount > 0 {
+            // What waits already would go on to wait, for as long as its client may stall.
+            finish(Ending(full), upstreamIsClean: false) { $0.abandon() }
+        } else {
+            refuse(full)
+        }
         return false
     }
 

@@ -106,7 +106,8 @@ extension Exchange {
         if holdLimitMilliseconds != nil {
             if refusal.isOverload {
                 // Into what is a server's and no stream, or not to be touched, nothing of the proxy's may be written.
-                guard !flags.contains(.responseHeadSent) || flags.contains(.isHeld) || (isStream && notWovenBecause == nil) else { return false }
+                let isOwn = !flags.contains(.responseHeadSent) || flags.contains(.isHeld)
+                guard isOwn || (isStream && notWovenBecause == nil) else { return false }
                 sendBack(Ending(refusal), around: Exchange.overloadRetryMilliseconds)
                 return true
             }

@@ -119,6 +119,12 @@ final class ProxyWorker {
             limit: "pending")
     }
 
+    /// Whether so much waits, that of those included who were refused for it already, that nobody is given time for it any more.
+    var isPendingFarExceeded: Bool {
+        let limit = settings.pendingBytesPerWorker
+        return worker.pendingBytes > limit + limit / 8 + Worker.scratchBytes
+    }
+
     /// Whether a peer's `X-Forwarded-*` fields are believed now.
     func isTrusted(_ peer: SocketAddress) -> Bool {
         guard !settings.configuration.trustedProxies.isEmpty else { return false }

@@ -11,12 +11,12 @@ struct ReviewedTests {
     private static let request = "GET /e HTTP/1.1\nHost: h\nAccept: text/event-stream"
 
     private func world(
-        outage: OutagePolicy = .retry(holdMilliseconds: 30_000), early: EarlyPolicy? = nil
+        outage: OutagePolicy = .retry(holdMilliseconds: 30_000), early: EarlyPolicy? = nil, limits: Limits = Limits()
     ) throws -> ScriptedProxy {
         let upstream = Upstream(name: "u", servers: [Upstream.Server(host: "s", port: 80)])
         return try ScriptedProxy(
             upstream, addresses: [[SocketAddress(bytes: [10, 0, 0, 1], port: 80)]],
-            route: Route(upstreamIndex: 0, outage: outage, early: early))
+            route: Route(upstreamIndex: 0, outage: outage, early: early), limits: limits)
     }
 
     /// Lets time pass until the server is tried once more, and the connection stands.
@@ -74,5 +74,24 @@ struct ReviewedTests {
         client.endGrace()
         let answer = latin1(world.answers(client))
         #expect(answer.hasSuffix("0\r\n\r\n") && answer.contains("\r\nretry: ") == isAtBoundary)
+    }
+
+    @Test("what waits in all stays near its limit, however many read too slowly", arguments: [
+        "Content-Type: text/event-stream", "Content-Type: text/plain", "Content-Length: 60008",
+    ])
+    func pendingIsBounded(field: String) throws {
+        let world = try world(limits: Limits(pendingBytes: 1 << 20))
+        for _ in 0..<100 {
+            let client = try world.connectClient()
+            world.send(client, ReviewedTests.request)
+            try world.attemptEnds()
+            let server = try #require(world.kernel.attempts.last).descriptor
+            world.kernel.rooms[world.descriptor(of: client)] = 0
+            world.kernel.receive(
+                server, "HTTP/1.1 200 OK\r\n\(field)\r\n\r\ndata: " + String(repeating: "x", count: 60_000) + "\n\n")
+            world.worker.turn()
+            world.worker.turn()
+        }
+        #expect(world.worker.pendingBytes < 5 << 18)
     }
 }
