@@ -221,6 +221,49 @@ def test_client_certificates_can_be_demanded(stage, authority, identity):
         assert ask(secured, wanted=b"hello")
 
 
+@pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
+def test_a_ticket_does_not_stand_in_for_a_certificate_that_a_reload_demands(stage, authority, identity, tmp_path, version):
+    first, second = Authority(tmp_path / "first", "first"), Authority(tmp_path / "second", "second")
+    trusted = tmp_path / "trusted.pem"
+    trusted.write_bytes(first.certificate.read_bytes())
+    proxy = stage.heartwire(stage.origin(answer), listen=tls_block(identity))
+    path = proxy.folder / "heartwire.conf"
+    demanding = f"client_certificates required\nclient_authority {trusted}\n"
+
+    def visit(context, session=None):
+        with connect(proxy, context, session=session) as secured:
+            assert ask(secured, wanted=b"hello")
+            return secured.session, secured.session_reused
+
+    def reload(count):
+        proxy.send_signal(signal.SIGHUP)
+        proxy.wait_for_words("SIGHUP: done", count)
+
+    def client(pair=None):
+        context = trusting(authority, maximum_version=getattr(ssl.TLSVersion, version))
+        if pair:
+            context.load_cert_chain(*map(str, pair))
+        return context
+
+    nobody, known = client(), client(first.issue("known"))
+    of_nobody, _ = visit(nobody)
+    path.write_text(path.read_text().replace("certificate ", demanding + "certificate ", 1))
+    reload(1)
+    with pytest.raises((ssl.SSLError, ConnectionError, AssertionError)):
+        visit(nobody, of_nobody)
+    of_known, _ = visit(known)
+    # What is asked stays the same: so do the sessions.
+    reload(2)
+    of_known, resumed = visit(known, of_known)
+    assert resumed
+    # The authority goes, in the same file: whoever it vouched for is not let in any more.
+    trusted.write_bytes(second.certificate.read_bytes())
+    reload(3)
+    with pytest.raises((ssl.SSLError, ConnectionError, AssertionError)):
+        visit(known, of_known)
+    assert visit(client(second.issue("newcomer")))
+
+
 def test_certificates_are_read_anew_under_load_and_no_stream_notices(stage, authority, tmp_path):
     certificate, key = tmp_path / "site.pem", tmp_path / "site.key"
 

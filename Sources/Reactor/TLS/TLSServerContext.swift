@@ -47,6 +47,7 @@ public final class TLSServerContext: @unchecked Sendable {
         return UnsafeBufferPointer(list)
     }()
     private static let sessionContext = Array("heartwire".utf8)
+    private static let digestBytes = 32
 
     private struct Identity {
         let context: OpaquePointer
@@ -108,6 +109,7 @@ public final class TLSServerContext: @unchecked Sendable {
         identities.append(Identity(context: context, staple: staple, names: certificate.names, keyKinds: [certificate.keyKind]))
         for name in certificate.names where byName[name] == nil { byName[name] = index }
         install(in: context)
+        try limitSessions(to: settings.clientCertificates, in: context)
     }
 
     private static func isStaple(_ bytes: [UInt8]) -> Bool {
@@ -148,7 +150,6 @@ public final class TLSServerContext: @unchecked Sendable {
     private func install(in context: OpaquePointer) {
         // Sessions live in tickets only, so that no memory grows with clients and no worker has to ask another.
         _ = hw_SSL_CTX_set_session_cache_mode(context, Int(SSL_SESS_CACHE_OFF))
-        SSL_CTX_set_session_id_context(context, TLSServerContext.sessionContext, UInt32(TLSServerContext.sessionContext.count))
         // One ticket is enough for an EventSource, which comes back one connection at a time.
         SSL_CTX_set_num_tickets(context, 1)
         TLSTicketKeys.install(in: context)
@@ -170,6 +171,26 @@ public final class TLSServerContext: @unchecked Sendable {
             chosen.pointee = UnsafePointer(selected)
             return SSL_TLSEXT_ERR_OK
         }, nil)
+    }
+
+    /// A session is resumed without a look at the client's certificate. So its ticket is only good where the same is asked of clients, and
+    /// the very same authorities are trusted, as where it was made: a reload may have changed both.
+    private func limitSessions(to clientCertificates: TLSServerSettings.ClientCertificates, in context: OpaquePointer) throws(TLSError) {
+        let store = SSL_CTX_get_cert_store(context)
+        var authorities: [[UInt8]] = []
+        for index in 0..<hw_X509_STORE_count(store) {
+            guard let certificate = hw_X509_STORE_certificate(store, index) else { continue }
+            var digest = [UInt8](repeating: 0, count: TLSServerContext.digestBytes)
+            guard X509_digest(certificate, EVP_sha256(), &digest, nil) == 1 else { throw TLSError("OpenSSL cannot make a digest") }
+            authorities.append(digest)
+        }
+        // The order in which they stand in the file means nothing.
+        authorities.sort { $0.lexicographicallyPrecedes($1) }
+        let terms = TLSServerContext.sessionContext + Array("\(clientCertificates)".utf8) + authorities.joined()
+        var digest = [UInt8](repeating: 0, count: TLSServerContext.digestBytes)
+        guard EVP_Digest(terms, terms.count, &digest, nil, EVP_sha256(), nil) == 1,
+            SSL_CTX_set_session_id_context(context, digest, UInt32(digest.count)) == 1
+        else { throw TLSError("OpenSSL cannot make a digest") }
     }
 
     static func owner(of ssl: OpaquePointer?) -> TLSServerContext? {
