@@ -45,6 +45,9 @@ extension Scenario {
     private func checkBound() {
         let limit = plan.configuration.limits.pendingBytes / plan.workerCount + 2 * Worker.scratchBytes
         expect(greatestPendingBytes <= limit, "\(greatestPendingBytes) bytes waited at once")
+        // What came with a head is one read of the full size, whatever may wait later.
+        let ofLink = Worker.scratchBytes + 16_384
+        expect(greatestPendingOfLink <= ofLink, "\(greatestPendingOfLink) bytes waited for one peer")
     }
 
     // MARK: What clients received
@@ -143,6 +146,7 @@ extension Scenario {
             }
             checkStream(attempt.truth, response, log, isDone: attempt.endedAt != nil)
             checkSilence(attempt, response, log)
+            checkVanishing(attempt, response, log)
             checkPermission(attempt, response, source)
         }
     }
@@ -180,6 +184,18 @@ extension Scenario {
         let allowed = plan.heartbeatMilliseconds + 2 * Int(TimerWheel.tickMilliseconds) + delay
         guard inLine < Int64(plan.heartbeatMilliseconds - delay) else { return }
         expect(attempt.longestSilence <= Int64(allowed), "\(truth.path): silent for \(attempt.longestSilence) ms with a heartbeat of \(plan.heartbeatMilliseconds) ms")
+    }
+
+    /// A client that vanished is found out by the next heartbeat, which it does not acknowledge.
+    private func checkVanishing(_ attempt: SimulatedEventSource.Attempt, _ response: Response, _ log: LogView) {
+        let truth = attempt.truth
+        guard truth.clientDeed == .vanished, let vanishedAt = attempt.endedAt, response["content-encoding"] == nil else { return }
+        guard let ending = log.ending(of: truth.path) else { return }
+        let noticed = Int64(plan.heartbeatMilliseconds + plan.configuration.timeouts.clientStallMilliseconds)
+        let allowed = vanishedAt + 2 * noticed + 1_000
+        // Where no heartbeat can stand, the kernel's own probes find it out in their time.
+        if world.leapt(between: attempt.beganAt, and: allowed) || truth.arrivals.contains(where: { $0.longestPauseInLine > 0 }) { return }
+        expect(log.moments(of: ending).contains { $0 <= allowed }, "\(truth.path): its client vanished at \(vanishedAt), noticed \(log.moments(of: ending))")
     }
 
     // MARK: When the trouble is over

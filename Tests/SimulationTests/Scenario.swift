@@ -61,6 +61,8 @@ final class Scenario {
     private(set) var calmSince = Int64.max
     private(set) var drainsSince = Int64.max
     private(set) var greatestPendingBytes = 0
+    private(set) var greatestPendingOfLink = 0
+    private var turns = 0
     /// Every group of servers that there ever was.
     private(set) var groups: [ServerGroup] = []
     let lines = LogLines()
@@ -390,6 +392,9 @@ final class Scenario {
             let next = world.chance.pick(due.isEmpty ? alive : due)
             next.turn()
             greatestPendingBytes = max(greatestPendingBytes, next.pendingBytes)
+            turns += 1
+            // Not each time, because it takes its time.
+            if turns % 16 == 0 { for case let link as Link in next.openEndpoints { greatestPendingOfLink = max(greatestPendingOfLink, link.pendingCount) } }
         }
     }
 }
