@@ -105,8 +105,7 @@ final class ProxyWorker {
 
     /// Tells the operator of something that may go on and on; the same at most every ten seconds, with how often it was.
     func complain(_ what: String) {
-        guard let count = complaints[what, default: Complaint()].occurred(now: worker.now) else { return }
-        let times = count == 1 ? "" : " (\(count) times in \(Complaint.intervalMilliseconds / 1000) s)"
+        guard let times = complaints[what, default: Complaint()].occurred(now: worker.now) else { return }
         SystemProcess.complain("heartwire: \(what)\(times)")
     }
 
@@ -265,13 +264,15 @@ struct Complaint {
     private var count = 0
     private var saidAt = Int64.min / 2
 
-    /// It happened (again): how often since it was last told; nil while it was told only lately.
-    mutating func occurred(now: Int64) -> Int? {
+    /// It happened (again): what is to be said of how often, and in which time; nil while it was told only lately.
+    mutating func occurred(now: Int64) -> String? {
         count += 1
         guard now - saidAt >= Complaint.intervalMilliseconds else { return nil }
-        defer { count = 0 }
-        saidAt = now
-        return count
+        defer {
+            count = 0
+            saidAt = now
+        }
+        return count == 1 ? "" : " (\(count) times in \((now - saidAt) / 1000) s)"
     }
 }
 
