@@ -287,13 +287,34 @@ open class Link: Endpoint {
     }
 
     /// Whether nothing has come that was not read yet, neither bytes nor an end. What did come is lost: a link that is not quiet can
-    /// only be closed. (Of a link with TLS it is not known, and it counts as quiet.)
+    /// only be closed. What TLS says for itself, such as a ticket, leaves it quiet.
     public final func isQuiet() -> Bool {
-        guard phase == .open, session == nil else { return phase == .open }
-        return withUnsafeTemporaryAllocation(byteCount: 1, alignment: 1) { room in
-            worker.kernel.read(descriptor, into: room) == .wouldBlock
+        guard phase == .open else { return false }
+        guard let session else {
+            return withUnsafeTemporaryAllocation(byteCount: 1, alignment: 1) { room in
+                worker.kernel.read(descriptor, into: room) == .wouldBlock
+            }
         }
+        return isQuiet(session)
     }
+
+    private func isQuiet(_ session: TLSSession) -> Bool {
+        let buffers = worker.tlsBuffers
+        let room = UnsafeMutableRawBufferPointer(rebasing: buffers.input[..<Link.quietBytes])
+        switch worker.kernel.read(descriptor, into: room) {
+        case .wouldBlock: return !session.isInsideRecord
+        case .failed, .bytes(0), .bytes(Link.quietBytes): return false
+        case .bytes(let count): buffers.received(count)
+        }
+        // The scratch buffer may hold what another link has just received.
+        let (count, progress) = withUnsafeTemporaryAllocation(byteCount: Worker.scratchBytes, alignment: 16) { session.take(into: $0) }
+        buffers.flush { transmit($0) }
+        buffers.forgetInput()
+        return count == 0 && progress == .needsMore && !session.isInsideRecord
+    }
+
+    /// More than TLS has to say for itself between two requests.
+    private static let quietBytes = 8_192
 
     private static let readingInterest: Readiness = [.readable, .peerEnded]
 

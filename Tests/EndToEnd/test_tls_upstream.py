@@ -1,6 +1,7 @@
 """TLS to servers: names and authorities, what is said when they do not fit, tickets, and ends that nobody vouches for."""
 
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -314,3 +315,29 @@ def test_an_early_answer_before_a_reset_reaches_the_client(stage, authority, ser
             client.send(b"x" * 8_000_000)
             response = client.read_response()
             assert (response.status, response.body) == (413, b"no")
+
+
+def test_what_nobody_asked_for_is_the_answer_to_no_request(stage, authority, server):
+    served = []
+
+    def answer(secured):
+        served.append(secured)
+        secured.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
+        while secured.recv(65536):
+            secured.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
+
+    origin = server(authority.issue("origin"), answer)
+    proxy = stage.heartwire(f"https://localhost:{origin.port}", upstream=upstream_tls(authority), workers=1)
+    with Client(proxy.port) as client:
+        client.get("/")
+        assert client.read_response().body == b"hello"
+        client.get("/")
+        assert client.read_response().body == b"hello" and len(served) == 1, "a connection that is quiet is used again"
+        # The next request is looked at first, and the unasked bytes are there already.
+        proxy.send_signal(signal.SIGSTOP)
+        client.get("/")
+        time.sleep(0.05)
+        served[0].sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwrong")
+        time.sleep(0.05)
+        proxy.send_signal(signal.SIGCONT)
+        assert client.read_response().body == b"hello" and len(served) == 2
