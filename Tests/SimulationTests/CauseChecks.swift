@@ -127,8 +127,8 @@ extension Scenario {
         case "client_closed": return truth.clientDeed == .left
         case "client_reset": return truth.clientDeed == .reset || truth.clientDeed == .left
         case "client_vanished": return truth.clientDeed == .vanished
-        // A slow reader may be taken for one that stands still; a vanished one is, until the kernel is sure.
-        case "client_stalled": return truth.clientDeed == .vanished || truth.isSlow || hasLeapt
+        // A vanished one stands still until the kernel is sure; a slow one only where it has read nothing.
+        case "client_stalled": return truth.clientDeed == .vanished || hasLeapt || (truth.isSlow && !hasRead(truth, before: moment))
         case "request_timeout": return truth.clientDeed == .vanished || hasLeapt
         case "upstream_finished": return deeds.contains(.finished)
         case "upstream_cut_off": return deeds.contains(.cutOff)
@@ -157,6 +157,13 @@ extension Scenario {
         case "drained", "grace_expired": return moment >= drainsSince
         default: return false
         }
+    }
+
+    /// Whether the client took anything within the time after which it counts as stalled.
+    private func hasRead(_ truth: Truth, before moment: Int64) -> Bool {
+        let delay = Int64(2 * plan.faults.delayMilliseconds.upperBound) + 2 * TimerWheel.tickMilliseconds
+        let span = (moment - Int64(plan.configuration.timeouts.clientStallMilliseconds) + delay)..<(moment - delay)
+        return truth.socket?.readTimes.contains { span.contains($0) } ?? false
     }
 
     /// The server was tried, and it came out like that: just then, or before, for a client that waited for another attempt.

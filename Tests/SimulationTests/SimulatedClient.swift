@@ -23,6 +23,8 @@ final class SimulatedClient {
         self.sendsAllAtOnce = sendsAllAtOnce
         reader = ResponseReader { $0 < truths.count && truths[$0].path.contains("head") }
         wire.changed = { [unowned self] in look() }
+        wire.socket.keepsReadTimes = isSlow
+        for truth in truths { truth.socket = wire.socket }
         if sendsAllAtOnce {
             asked = requests.count
             for truth in truths { truth.askedAt = world.now }

@@ -10,9 +10,8 @@ final class SimulatedEventSource {
     final class Attempt {
         let truth: Truth
         let beganAt: Int64
-        fileprivate var socket: SimulatedSocket?
         /// How crowded the proxy was when it took the connection.
-        var crowding: Crowding? { socket?.crowding }
+        var crowding: Crowding? { truth.socket?.crowding }
         fileprivate var reader = ResponseReader()
         fileprivate(set) var endedAt: Int64?
         /// The longest time without a byte between the head and the end.
@@ -79,7 +78,8 @@ final class SimulatedEventSource {
             wire = connect()
         }
         guard let wire else { return }
-        attempt.socket = wire.socket
+        attempt.truth.socket = wire.socket
+        wire.socket.keepsReadTimes = manner.isSlow
         wire.changed = { [unowned self] in look() }
         let resuming = lastEventID.isEmpty ? "" : "Last-Event-ID: \(String(decoding: lastEventID, as: UTF8.self))\r\n"
         let origin = manner.isForeign ? "Origin: https://elsewhere.example\r\n" : ""

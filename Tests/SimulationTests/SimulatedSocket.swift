@@ -33,6 +33,10 @@ final class SimulatedSocket {
     var crowding: Crowding?
     /// When bytes came last.
     private(set) var lastArrivalAt: Int64?
+    /// Whether it is of interest when its owner read.
+    var keepsReadTimes = false
+    /// When bytes were taken out of the buffer.
+    private(set) var readTimes: [Int64] = []
     /// Called when something changed that the owner may want to look at.
     var changed: () -> Void = {}
 
@@ -132,6 +136,7 @@ final class SimulatedSocket {
 
     /// Takes bytes out of the buffer.
     func read(upTo count: Int) -> [UInt8] {
+        if keepsReadTimes, !incoming.isEmpty { readTimes.append(world.now) }
         guard count < incoming.count else {
             let all = incoming
             incoming = []

@@ -70,6 +70,8 @@ final class Truth {
     /// What an EventSource brought along.
     let lastEventID: [UInt8]
     var clientDeed: Deed?
+    /// The client's end of the connection that it asked on.
+    var socket: SimulatedSocket?
     /// When the client asked; nil before it has.
     var askedAt: Int64?
     private(set) var arrivals: [Arrival] = []
