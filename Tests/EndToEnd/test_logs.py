@@ -1,12 +1,17 @@
 """The stream log and the access log: their fields, hostile strings, reopening, destinations."""
 
+import contextlib
+import os
 import signal
+import subprocess
 import time
 
 import pytest
 
 from support.client import Client, get
+from support.heartwire import configuration
 from support.logs import check_ending, check_transport
+from support.paths import binary
 from support.ports import reserve_port
 
 
@@ -152,3 +157,33 @@ def test_the_kernels_view_is_of_this_connection(stage):
     check_transport(record)
     assert 0 < record["tcp"]["rtt_us"] < 1_000_000
     assert record["tcp"]["state"] in ("established", "ESTABLISHED"), "the view is of the moment of the ending"
+
+
+def test_a_standard_error_that_nobody_reads_holds_nobody_up(stage):
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    folder, port = stage.new_folder(), reserve_port()
+    (folder / "heartwire.conf").write_text(configuration(port, folder, [stage.origin(answer).address], limits="connections 2"))
+    proxy = subprocess.Popen([binary(), "run", "--config", folder / "heartwire.conf"], stdout=subprocess.DEVNULL, stderr=writing)
+    try:
+        assert b"listening" in os.read(reading, 4096)
+        # Full to the last byte; the process has the same description of the pipe, which blocks again.
+        for size in (4096, 1):
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    os.write(writing, b"x" * size)
+        os.set_blocking(writing, True)
+        # A limit is reached, and the worker says so.
+        held = [Client(port) for _ in range(12)]
+        time.sleep(0.2)
+        for client in held:
+            client.close()
+        time.sleep(0.2)
+        assert get(port, timeout=3).body == b"hello"
+        proxy.send_signal(signal.SIGTERM)
+        assert proxy.wait(8) == 0
+    finally:
+        proxy.kill()
+        proxy.wait()
+        os.close(reading)
+        os.close(writing)
