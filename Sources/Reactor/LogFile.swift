@@ -9,8 +9,17 @@ import Synchronization
 /// Where log lines end: a file that is appended to, or a standard stream. Used by one thread, opened by another.
 public final class LogFile: Sendable {
     private struct State {
-        var descriptor: Int32
+        var descriptor: Int32 {
+            didSet { isShared = !LogFile.isPlainFile(descriptor) }
+        }
+        /// Whether lines of others may come between the pieces of a write, as in a pipe or a terminal.
+        var isShared: Bool
         var progress = WriteProgress()
+
+        init(descriptor: Int32) {
+            self.descriptor = descriptor
+            isShared = !LogFile.isPlainFile(descriptor)
+        }
     }
 
     private let path: String?
@@ -42,7 +51,8 @@ public final class LogFile: Sendable {
     public func write(_ bytes: UnsafeRawBufferPointer) -> Bool {
         state.withLock { state in
             while state.progress.count < bytes.count {
-                let rest = UnsafeRawBufferPointer(rebasing: bytes[state.progress.count...])
+                var rest = UnsafeRawBufferPointer(rebasing: bytes[state.progress.count...])
+                if state.isShared { rest = LogFile.wholeLines(of: rest) }
                 let count = Glibc.write(state.descriptor, rest.baseAddress, rest.count)
                 if count < 0 {
                     if errno == EINTR { continue }
@@ -59,6 +69,19 @@ public final class LogFile: Sendable {
             state.progress = WriteProgress()
             return true
         }
+    }
+
+    private static func isPlainFile(_ descriptor: Int32) -> Bool {
+        var status = stat()
+        return fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+    }
+
+    /// As many lines from the beginning as a pipe takes in one piece, whoever else writes to it; at least one.
+    static func wholeLines(of bytes: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
+        guard bytes.count > SystemProcess.pieceBytes else { return bytes }
+        let lineEnd = UInt8(ascii: "\n")
+        let end = bytes[..<SystemProcess.pieceBytes].lastIndex(of: lineEnd) ?? bytes[SystemProcess.pieceBytes...].firstIndex(of: lineEnd)
+        return UnsafeRawBufferPointer(rebasing: bytes[...(end ?? bytes.count - 1)])
     }
 
     /// Opens the path anew, after a rotation moved the old file away. False leaves the old one in use.

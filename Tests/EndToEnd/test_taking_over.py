@@ -6,12 +6,17 @@ import pathlib
 import re
 import shutil
 import signal
+import socket
+import subprocess
+import threading
 import time
 
 import pytest
 
 from support.client import Client, get
+from support.heartwire import configuration
 from support.paths import binary
+from support.ports import reserve_port
 from support.service_manager import ServiceManager
 from support.storm import Storm
 
@@ -261,3 +266,55 @@ def test_nothing_but_the_sockets_is_handed_on(stage, orphans):
     assert blocked == sum(1 << (number - 1) for number in (
         signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP))
     end(process, orphans)
+
+
+def test_lines_stay_whole_in_a_pipe_into_which_both_processes_write(stage, orphans):
+    reading, writing = os.pipe()
+    folder, port = stage.new_folder(), reserve_port()
+    text = configuration(port, folder, [stage.origin(handler).address], grace="2s", pattern="/no/*")
+    (folder / "heartwire.conf").write_text(text.replace(f"{folder}/access.log", "stdout"))
+    errors = folder / "errors"
+    with open(errors, "wb") as sink:
+        old = subprocess.Popen([binary(), "run", "--config", folder / "heartwire.conf"], stdout=writing, stderr=sink)
+    os.close(writing)
+    data, ending = bytearray(), threading.Event()
+
+    def read_slowly():
+        while piece := os.read(reading, 3000):
+            data.extend(piece)
+            time.sleep(0.002 if not ending.is_set() else 0)
+
+    def ask():
+        """Many refusals at once, on a connection that stays with its process."""
+        requests = b"GET /%s HTTP/1.1\r\nHost: a\r\n\r\n" % (b"p" * 300) * 20
+        while not ending.is_set():
+            try:
+                with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
+                    for _ in range(50):
+                        connection.sendall(requests)
+                        received = b""
+                        while received.count(b"HTTP/1.1 404") < 20 and (piece := connection.recv(65536)):
+                            received += piece
+            except OSError:
+                time.sleep(0.01)
+
+    threads = [threading.Thread(target=read_slowly)] + [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    time.sleep(1)
+    old.send_signal(signal.SIGUSR2)
+    deadline = time.monotonic() + 10
+    while not (found := re.search(r"process (\d+) has taken over", errors.read_text())):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    orphans.append(int(found[1]))
+    time.sleep(1)
+    ending.set()
+    assert old.wait(15) == 0
+    end(int(found[1]), orphans)
+    for thread in threads:
+        thread.join(20)
+    os.close(reading)
+    lines = bytes(data).splitlines()
+    broken = [line for line in lines if not (line.startswith(b'{"time":') and line.endswith(b"}") and line.count(b'"time"') == 1)]
+    assert len(lines) > 500 and not broken, f"{len(broken)} of {len(lines)}: {broken[:1]}"

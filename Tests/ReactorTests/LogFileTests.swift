@@ -20,6 +20,21 @@ struct LogFileTests {
         }
     }
 
+    @Test("that is a pipe gets whole lines, in pieces that nothing can come between")
+    func pieces() {
+        func firstPiece(_ lengths: [Int]) -> Int {
+            let batch = lengths.flatMap { [UInt8](repeating: 0x61, count: $0 - 1) + [0x0A] }
+            return batch.withUnsafeBytes { LogFile.wholeLines(of: $0).count }
+        }
+        #expect(firstPiece([100, 200]) == 300)
+        #expect(firstPiece([4_000, 96, 1]) == 4_096)
+        #expect(firstPiece([4_000, 97, 1]) == 4_000)
+        // Such a line cannot be kept whole beside others; at least nothing of the next one is in it.
+        #expect(firstPiece([5_000, 10]) == 5_000)
+        let endless = [UInt8](repeating: 0x61, count: 9_000)
+        #expect(endless.withUnsafeBytes { LogFile.wholeLines(of: $0).count } == 9_000)
+    }
+
     @Test("that took nothing of a new batch is followed by one that gets all of it")
     func fresh() {
         var progress = WriteProgress()
