@@ -42,8 +42,10 @@ public final class LogFile: Sendable {
     }
 
     private static func open(_ path: String) throws(SystemError) -> Int32 {
-        let descriptor = Glibc.open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0o640)
+        // A pipe with a name that nobody reads would hold up whoever opens it, and for ever; like this it is an error.
+        let descriptor = Glibc.open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0o640)
         guard descriptor >= 0 else { throw SystemError.last }
+        _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) & ~O_NONBLOCK)
         return descriptor
     }
 
@@ -87,7 +89,11 @@ public final class LogFile: Sendable {
     /// Opens the path anew, after a rotation moved the old file away. False leaves the old one in use.
     public func reopen() -> Bool {
         guard let path else { return true }
-        guard let descriptor = try? LogFile.open(path) else { return false }
+        let descriptor: Int32
+        do { descriptor = try LogFile.open(path) } catch {
+            SystemProcess.complain("heartwire: the log file \(path) cannot be opened anew: \(error.message); the one that is open stays in use")
+            return false
+        }
         let old = state.withLock { state in
             let old = state.descriptor
             state.descriptor = descriptor

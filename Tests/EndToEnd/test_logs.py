@@ -187,3 +187,34 @@ def test_a_standard_error_that_nobody_reads_holds_nobody_up(stage):
         proxy.wait()
         os.close(reading)
         os.close(writing)
+
+
+def test_a_named_pipe_that_nobody_reads_is_an_error_and_nothing_is_held_up(stage, tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    proxy = stage.heartwire(stage.origin(answer))
+    path = proxy.folder / "heartwire.conf"
+    path.write_text(path.read_text().replace(f"stream_log {proxy.folder}/stream.log", f"stream_log {pipe}"))
+    proxy.send_signal(signal.SIGHUP)
+    assert f"cannot open the log file {pipe}: No such device or address" in proxy.wait_for_words("nothing has changed")
+    assert get(proxy.port).body == b"hello"
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    proxy.send_signal(signal.SIGHUP)
+    proxy.wait_for_words("SIGHUP: done")
+    os.close(reader)
+
+
+def test_a_log_that_cannot_be_opened_anew_is_told(stage, tmp_path):
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    proxy = stage.heartwire(stage.origin(answer), text=lambda port, folder: configuration(
+        port, folder, [stage.origins[0].address]).replace(f"{folder}/access.log", f"{logs}/access.log"))
+    get(proxy.port, "/before")
+    logs.rename(tmp_path / "moved")
+    proxy.send_signal(signal.SIGUSR1)
+    proxy.wait_for_words(f"the log file {logs}/access.log cannot be opened anew: No such file or directory")
+    get(proxy.port, "/after")
+    deadline = time.monotonic() + 5
+    while "/after" not in (tmp_path / "moved" / "access.log").read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
