@@ -38,7 +38,13 @@ public struct Inheritance: Sendable {
     public static func take() -> Inheritance {
         let words = Words(processID: getpid(), parentID: getppid()) { getenv($0).map { String(cString: $0) } }
         for name in variables { unsetenv(name) }
-        let sockets = words.names.enumerated().map { offset, name in socket(firstDescriptor + Int32(offset), named: name) }
+        let announced = words.names.enumerated().map { (descriptor: firstDescriptor + Int32($0), name: $1) }
+        // The number of one that is not open will be that of a file or connection of ours.
+        let open = announced.filter { fcntl($0.descriptor, F_GETFD) >= 0 }
+        if open.count < announced.count {
+            SystemProcess.complain("heartwire: LISTEN_FDS announces \(announced.count) descriptors, of which only \(open.count) are open")
+        }
+        let sockets = open.map { socket($0.descriptor, named: $0.name) }
         return Inheritance(sockets: sockets, predecessor: words.predecessorLine.map(Predecessor.init))
     }
 

@@ -255,3 +255,26 @@ def test_systemd_finds_the_unit_hardened(tmp_path):
     result = systemd_analyze("security", "--offline=true", "--no-pager", "--threshold=20", path)
     print(result.stdout.splitlines()[-1])
     assert result.returncode == 0, result.stdout
+
+
+def test_descriptors_that_are_announced_and_not_open_are_told_and_not_closed_in_place_of_others(stage):
+    folder, port, origin = stage.new_folder(), reserve_port(), stage.origin(answer)
+    (folder / "heartwire.conf").write_text(configuration(port, folder, [origin.address]))
+    proxy = Heartwire(
+        folder, ["run", "--config", folder / "heartwire.conf"], port,
+        prefix=["bash", "-c", 'export LISTEN_PID=$$ LISTEN_FDS=6; exec "$@"', "bash"])
+    stage.proxies.append(proxy)
+    assert "LISTEN_FDS announces 6 descriptors, of which only 0 are open" in proxy.stderr()
+    get(port, "/written")
+    assert proxy.access_log.wait_for(lambda record: record["path"] == "/written")
+
+
+def test_standard_streams_that_are_closed_become_no_other_file(stage):
+    folder, port, origin = stage.new_folder(), reserve_port(), stage.origin(answer)
+    (folder / "heartwire.conf").write_text(configuration(port, folder, [origin.address]))
+    proxy = Heartwire(
+        folder, ["run", "--config", folder / "heartwire.conf"], port,
+        prefix=["bash", "-c", 'exec "$@" <&- >&- 2>&-', "bash"])
+    stage.proxies.append(proxy)
+    for stream in range(3):
+        assert os.readlink(f"/proc/{proxy.process.pid}/fd/{stream}") == "/dev/null"
