@@ -42,8 +42,8 @@ extension Exchange {
     private static let usualRetryMilliseconds: UInt64 = 3_000
     /// The same for one that an overloaded proxy has sent away.
     private static let overloadRetryMilliseconds: UInt64 = 8_000
-    /// The same where an answer waits for it.
-    private static let promptRetryMilliseconds: UInt64 = 500
+    /// The same where an answer waits for it. Not much less than browsers take by themselves: it stays with them.
+    private static let promptRetryMilliseconds: UInt64 = 2_000
 
     /// For how long the client would rather be held than be refused; nil where it would not.
     private var holdLimitMilliseconds: Int64? {

@@ -17,8 +17,8 @@ public enum SystemProcess {
         case upgrade
     }
 
-    /// Prepares the process: the standard streams, OpenSSL's memory, no SIGPIPE, the operator's signals blocked in this thread and all that it starts, so that
-    /// `nextSignal` can take them one by one. To be called before any thread is started.
+    /// Prepares the process: the standard streams, OpenSSL's memory, no SIGPIPE, the operator's signals blocked in this thread and all
+    /// that it starts, so that `nextSignal` can take them one by one. To be called before any thread is started.
     public static func prepare() {
         // Whatever is opened first would get the number of one that is closed, and be written to in its place.
         for stream in [STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO] where fcntl(stream, F_GETFD) < 0 { _ = open("/dev/null", O_RDWR) }
