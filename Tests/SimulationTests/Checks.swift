@@ -147,6 +147,7 @@ extension Scenario {
             checkStream(attempt.truth, response, log, isDone: attempt.endedAt != nil)
             checkSilence(attempt, response, log)
             checkVanishing(attempt, response, log)
+            checkCookie(attempt, response)
             checkPermission(attempt, response, source)
         }
     }
@@ -163,6 +164,13 @@ extension Scenario {
         expect(
             isServers && !(isPassing && isSpared) || !isSpared && isPassing,
             "\(attempt.truth.path): an EventSource was killed by \(response.status) (\(cause ?? "passed on")); its server \(answer.map { "answered \($0.status)" } ?? "answered nothing")")
+    }
+
+    /// A cookie that a server set with its stream came along, unless the route prefers early answers.
+    private func checkCookie(_ attempt: SimulatedEventSource.Attempt, _ response: Response) {
+        guard attempt.truth.present?.answer?.setsCookie == true, plan.early == nil, response["set-cookie"] == nil else { return }
+        let events = withoutOwn(attempt.read).events
+        expect(events.isEmpty, "\(attempt.truth.path): \(events.count) events came without the cookie that came with them")
     }
 
     /// What a page of another origin may read because the proxy says so, no server wrote.

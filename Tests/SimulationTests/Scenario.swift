@@ -238,7 +238,7 @@ final class Scenario {
     }
 
     private func planScarcity() {
-        guard plan.troubles.limits, world.chance.permille(300) else { return }
+        guard plan.troubles.limits, !plan.troubles.crowdedOutage, world.chance.permille(300) else { return }
         let limit = 4 * plan.workerCount + world.chance.number(2...20)
         world.after(Int64(world.chance.number(1_000...20_000))) { [self] in kernel.descriptorLimit = limit }
     }
