@@ -104,6 +104,8 @@ public final class Successor {
         for (offset, copy) in copies.enumerated() {
             posix_spawn_file_actions_adddup2(&actions, copy, Inheritance.firstDescriptor + Int32(offset))
         }
+        // Also what this process was itself given without a word, and never knew of.
+        posix_spawn_file_actions_addclosefrom_np(&actions, end)
         var variables = inheritedVariables().map { strdup($0) } + environment.map { strdup($0) } + [nil]
         defer { for variable in variables { free(variable) } }
         var processID = pid_t()

@@ -318,3 +318,14 @@ def test_lines_stay_whole_in_a_pipe_into_which_both_processes_write(stage, orpha
     lines = bytes(data).splitlines()
     broken = [line for line in lines if not (line.startswith(b'{"time":') and line.endswith(b"}") and line.count(b'"time"') == 1)]
     assert len(lines) > 500 and not broken, f"{len(broken)} of {len(lines)}: {broken[:1]}"
+
+
+def test_what_the_old_process_was_given_without_knowing_is_not_handed_on(stage, orphans):
+    proxy = stage.heartwire(stage.origin(handler), prefix=["bash", "-c", 'exec "$@" 9</etc/passwd', "bash"])
+    assert os.readlink(f"/proc/{proxy.process.pid}/fd/9") == "/etc/passwd"
+    proxy.send_signal(signal.SIGUSR2)
+    process = successor(proxy, orphans)
+    folder = pathlib.Path(f"/proc/{process}/fd")
+    assert "/etc/passwd" not in {os.readlink(descriptor) for descriptor in folder.iterdir()}
+    assert proxy.wait() == 0
+    end(process, orphans)
