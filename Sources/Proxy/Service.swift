@@ -22,6 +22,10 @@ public final class Service {
     private let kernel: Kernel
     private var phase = Phase.serving
     private var successor: (process: Successor, startedAt: Int64)?
+    /// The process that took over.
+    private var heir: Successor?
+    /// What the operator has asked for since the successor was started. It may have read its files before that.
+    private var meanwhile: Set<SystemProcess.Signal> = []
 
     /// A service that goes on until `run` ends the process. `reread` gives the configuration as it is written now, or nil, after having
     /// said why, where it cannot be used; where nothing is written there is no such way.
@@ -46,10 +50,16 @@ public final class Service {
     }
 
     private func serve(_ signal: SystemProcess.Signal) {
+        if successor != nil { meanwhile.insert(signal) }
         switch signal {
-        case .reopenLogs: server.reopenLogs()
+        case .reopenLogs:
+            server.reopenLogs()
+            heir?.pass(on: signal)
         case .reload where phase == .serving: reload()
-        case .reload: say("SIGHUP: nothing is read anew any more, this process ends")
+        case .reload:
+            guard let heir else { return say("SIGHUP: nothing is read anew any more, this process ends") }
+            say("SIGHUP: passed on to process \(heir.processID), which serves")
+            heir.pass(on: signal)
         case .upgrade: upgrade()
         case .terminate: terminate()
         }
@@ -105,6 +115,7 @@ public final class Service {
         do {
             let process = try Successor(listening: server.listeningDescriptors, manager: manager)
             successor = (process, kernel.monotonicMilliseconds())
+            meanwhile = []
             say("SIGUSR2: process \(process.processID) is to take over")
         } catch {
             say("SIGUSR2: no new process can be started: \(error.message); this one goes on")
@@ -126,9 +137,11 @@ public final class Service {
             successor = nil
             // The manager takes this from the process that it knows, and listens to the new one after that.
             manager.notify("MAINPID=\(process.processID)")
+            for signal in meanwhile { process.pass(on: signal) }
             process.letGo()
             guard phase == .serving else { return }
             phase = .succeeded
+            heir = process
             say("SIGUSR2: process \(process.processID) has taken over; this one ends when its streams are drained and its exchanges done")
             end(isSucceeded: true)
         }

@@ -54,6 +54,15 @@ public final class Successor {
         return .failed(Successor.describe(status))
     }
 
+    /// Passes on a signal that came to this process and is meant for whoever serves.
+    public func pass(on signal: SystemProcess.Signal) {
+        switch signal {
+        case .reload: kill(processID, SIGHUP)
+        case .reopenLogs: kill(processID, SIGUSR1)
+        case .terminate, .upgrade: break
+        }
+    }
+
     /// Ends it, because it is waited for no longer.
     public func end() {
         kill(processID, SIGKILL)

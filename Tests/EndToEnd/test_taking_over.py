@@ -329,3 +329,28 @@ def test_what_the_old_process_was_given_without_knowing_is_not_handed_on(stage, 
     assert "/etc/passwd" not in {os.readlink(descriptor) for descriptor in folder.iterdir()}
     assert proxy.wait() == 0
     end(process, orphans)
+
+
+def test_a_reload_while_the_new_process_starts_is_not_lost(stage, orphans):
+    def origin_named(name):
+        return stage.origin(lambda connection, request: connection.respond(200, name))
+
+    before, after = origin_named(b"before"), origin_named(b"after")
+    proxy = stage.heartwire(before)
+    path = proxy.folder / "heartwire.conf"
+    proxy.send_signal(signal.SIGUSR2)
+    said = proxy.wait_for_words("is to take over")
+    child = int(re.search(r"process (\d+) is to take over", said)[1])
+    # Once it listens it has read its file.
+    while "listening on" not in proxy.stderr().split("is to take over")[1]:
+        time.sleep(0.001)
+    path.write_text(path.read_text().replace(before.address, after.address))
+    # Whether the old one hears it before or after it is succeeded, it is meant for whoever serves.
+    proxy.send_signal(signal.SIGHUP)
+    assert successor(proxy, orphans) == child
+    assert proxy.wait() == 0
+    deadline = time.monotonic() + 5
+    while get(proxy.port).body != b"after":
+        assert time.monotonic() < deadline, "the reload was lost"
+        time.sleep(0.01)
+    end(child, orphans)
