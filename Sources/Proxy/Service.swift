@@ -16,6 +16,8 @@ public final class Service {
 
     private static let successorPatienceMilliseconds: Int64 = 60_000
     private static let successorLookMilliseconds = 50
+    /// How long a manager that does not read is waited for, where all would end if it did not learn of something.
+    private static let managerPatienceMilliseconds = 5_000
     private let server: ProxyServer
     private let reread: (() -> Configuration?)?
     private let manager: ServiceManager
@@ -70,7 +72,9 @@ public final class Service {
     // MARK: The service manager
 
     private func tellReady() -> SystemError? {
-        manager.notify("READY=1", "STATUS=Listening on \(server.listeningURLs.joined(separator: ", "))")
+        manager.notify(
+            "READY=1", "STATUS=Listening on \(server.listeningURLs.joined(separator: ", "))",
+            patienceMilliseconds: Service.managerPatienceMilliseconds)
     }
 
     /// Gives the manager a sign of life again and again, but only while every worker gives one too.
@@ -136,7 +140,12 @@ public final class Service {
         case .ready:
             successor = nil
             // The manager takes this from the process that it knows, and listens to the new one after that.
-            manager.notify("MAINPID=\(process.processID)")
+            let error = manager.notify("MAINPID=\(process.processID)", patienceMilliseconds: Service.managerPatienceMilliseconds)
+            if error == .wouldBlock {
+                // A manager that lives and does not know of it would take the end of this process for that of the service.
+                process.end()
+                return say("SIGUSR2: the service manager cannot be told of process \(process.processID); it was ended, this one goes on")
+            }
             for signal in meanwhile { process.pass(on: signal) }
             process.letGo()
             guard phase == .serving else { return }

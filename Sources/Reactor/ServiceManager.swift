@@ -1,6 +1,6 @@
 // What a service manager is told, and what it asks for: the protocol of systemd's sd_notify(3), in which each message is one
-// datagram of lines `NAME=value`. What is said, and when, is decided above. Invariant: nobody waits for the manager; a
-// message that it does not take is reported and lost.
+// datagram of lines `NAME=value`. What is said, and when, is decided above. Invariant: nobody waits for the manager longer than
+// he says; a message that it does not take is reported and lost.
 
 import CLinux
 import Glibc
@@ -43,13 +43,17 @@ public struct ServiceManager: Sendable {
         [socketName.map { "NOTIFY_SOCKET=\($0)" }, watchdogMicroseconds.map { "WATCHDOG_USEC=\($0)" }].compactMap { $0 }
     }
 
-    /// Tells the manager; each line is `NAME=value`. Returns why it could not be told; nil also where there is no manager.
+    /// Tells the manager; each line is `NAME=value`. Returns why it could not be told; nil also where there is no manager. One that has
+    /// much to read is waited for so long, and no longer.
     @discardableResult
-    public func notify(_ lines: String...) -> SystemError? {
+    public func notify(_ lines: String..., patienceMilliseconds: Int = 0) -> SystemError? {
         guard let socketName else { return nil }
         let descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { return .last }
         defer { close(descriptor) }
+        var patience = timeval(tv_sec: patienceMilliseconds / 1000, tv_usec: patienceMilliseconds % 1000 * 1000)
+        setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
+        let waiting = patienceMilliseconds > 0 ? 0 : Int32(MSG_DONTWAIT)
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
         var path = Array(socketName.utf8)
@@ -61,7 +65,7 @@ public struct ServiceManager: Sendable {
         let message = Array(lines.joined(separator: "\n").utf8)
         let sent = withUnsafePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
-                sendto(descriptor, message, message.count, Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT), pointer, socklen_t(length))
+                sendto(descriptor, message, message.count, Int32(MSG_NOSIGNAL) | waiting, pointer, socklen_t(length))
             }
         }
         return sent == message.count ? nil : .last

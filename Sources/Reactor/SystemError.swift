@@ -28,6 +28,8 @@ public struct SystemError: Error, Equatable, Sendable {
     public static let addressInUse = SystemError(EADDRINUSE)
     /// No memory was left.
     public static let outOfMemory = SystemError(ENOMEM)
+    /// It cannot be done now without waiting.
+    public static let wouldBlock = SystemError(EAGAIN)
     /// No descriptor was left.
     public static let tooManyFiles = SystemError(EMFILE)
 

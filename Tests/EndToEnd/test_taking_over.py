@@ -354,3 +354,32 @@ def test_a_reload_while_the_new_process_starts_is_not_lost(stage, orphans):
         assert time.monotonic() < deadline, "the reload was lost"
         time.sleep(0.01)
     end(child, orphans)
+
+
+@pytest.mark.parametrize("is_late", [True, False])
+def test_nobody_takes_over_whom_the_manager_does_not_know_of(stage, tmp_path, orphans, is_late):
+    name = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as busy:
+        manager.bind(name)
+        proxy = stage.heartwire(stage.origin(handler), environment={"NOTIFY_SOCKET": name})
+        assert manager.recv(4096).startswith(b"READY=1")
+        # A manager with more to read than its socket holds.
+        busy.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            while True:
+                busy.sendto(b"X=1", name)
+        proxy.send_signal(signal.SIGUSR2)
+        proxy.wait_for_words("listening on", count=2)
+        if is_late:
+            time.sleep(1)
+            manager.settimeout(5)
+            while not (message := manager.recv(4096)).startswith(b"MAINPID="):
+                pass
+            process = successor(proxy, orphans)
+            assert message == b"MAINPID=%d" % process and manager.recv(4096).startswith(b"READY=1")
+            assert proxy.wait() == 0
+            end(process, orphans)
+        else:
+            proxy.wait_for_words("it was ended, this one goes on")
+            assert children(proxy.process.pid) == []
+            assert get(proxy.port).body == b"whole"
