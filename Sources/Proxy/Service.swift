@@ -116,6 +116,9 @@ public final class Service {
     private func upgrade() {
         guard phase == .serving else { return say("SIGUSR2: no new process is started any more, this one ends") }
         guard successor == nil else { return say("SIGUSR2: a new process is being started already") }
+        guard !SystemProcess.isFirst else {
+            return say("SIGUSR2: as process 1 of a container this one cannot be succeeded, its end would be that of the container; this one goes on")
+        }
         do {
             let process = try Successor(listening: server.listeningDescriptors, manager: manager)
             successor = (process, kernel.monotonicMilliseconds())

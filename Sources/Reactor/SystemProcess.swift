@@ -28,6 +28,9 @@ public enum SystemProcess {
         pthread_sigmask(SIG_BLOCK, &set, nil)
     }
 
+    /// Whether this process is the first of its container: when it ends, the kernel ends all others there.
+    public static var isFirst: Bool { getpid() == 1 }
+
     /// Waits for the operator.
     public static func nextSignal() -> Signal {
         while true {

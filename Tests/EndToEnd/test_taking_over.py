@@ -383,3 +383,16 @@ def test_nobody_takes_over_whom_the_manager_does_not_know_of(stage, tmp_path, or
             proxy.wait_for_words("it was ended, this one goes on")
             assert children(proxy.process.pid) == []
             assert get(proxy.port).body == b"whole"
+
+
+def test_process_1_of_a_container_is_not_succeeded(stage):
+    if subprocess.run(["unshare", "--pid", "--fork", "--mount-proc", "true"], capture_output=True).returncode != 0:
+        pytest.skip("no process namespace can be made here")
+    proxy = stage.heartwire(
+        stage.origin(handler), prefix=["unshare", "--pid", "--fork", "--kill-child=SIGTERM", "--mount-proc"])
+    first = children(proxy.process.pid)[0]
+    os.kill(first, signal.SIGUSR2)
+    proxy.wait_for_words("as process 1 of a container this one cannot be succeeded")
+    assert children(first) == [] and get(proxy.port).body == b"whole"
+    os.kill(first, signal.SIGTERM)
+    assert proxy.wait() == 0
