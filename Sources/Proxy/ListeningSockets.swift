@@ -26,14 +26,13 @@ struct ListeningSockets {
     }
 
     private(set) var entries: [Entry]
-    /// One line for each inherited socket that has no listener.
-    private(set) var complaints: [String] = []
 
     private init(entries: [Entry]) { self.entries = entries }
 
-    /// Opens what the listeners need and was not inherited. Inherited sockets that nobody needs are closed.
+    /// Opens what the listeners need and was not inherited. Inherited sockets that nobody needs are closed, and `complain` is told of each.
     init(
-        _ listeners: [Listener], inheriting inherited: [InheritedSocket] = [], workerCount: Int, kernel: Kernel
+        _ listeners: [Listener], inheriting inherited: [InheritedSocket] = [], workerCount: Int, kernel: Kernel,
+        complain: (String) -> Void
     ) throws(StartError) {
         entries = []
         let wanted = listeners.enumerated().flatMap { index, listener in
@@ -42,7 +41,7 @@ struct ListeningSockets {
         // Closed before anything is opened, because they could stand in the way of it.
         for socket in inherited where !wanted.contains(where: { $0.address == socket.address }) {
             kernel.close(socket.descriptor, abortively: false)
-            complaints.append(ListeningSockets.complaint(of: socket))
+            complain(ListeningSockets.complaint(of: socket))
         }
         for (index, listener, address) in wanted {
             let isTaken = entries.contains { $0.address == address }

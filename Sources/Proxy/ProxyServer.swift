@@ -77,8 +77,10 @@ public final class ProxyServer: Sendable {
         do { security = try Security(configuration) } catch { throw .security(error) }
         var logs = try Logs(configuration, clock: clock)
         let workerCount = ProxyServer.workerCount(configuration)
-        var sockets = try ListeningSockets(configuration.listeners, inheriting: inherited, workerCount: workerCount, kernel: kernel)
-        for complaint in sockets.complaints { SystemProcess.complain("heartwire: \(complaint)") }
+        // At once, because one that does not fit may be why an address cannot be had.
+        var sockets = try ListeningSockets(configuration.listeners, inheriting: inherited, workerCount: workerCount, kernel: kernel) {
+            SystemProcess.complain("heartwire: \($0)")
+        }
         let shared = SharedState(
             connectionLimit: ProxyServer.connectionLimit(configuration.limits, descriptors: descriptorLimit),
             connectionsPerClientLimit: configuration.limits.connectionsPerClient, streamLog: logs.stream?.writer,

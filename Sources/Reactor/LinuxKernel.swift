@@ -53,6 +53,8 @@ public final class LinuxKernel: Kernel, @unchecked Sendable {
         let descriptor = try makeSocket(for: address)
         setOption(descriptor, SOL_SOCKET, SO_REUSEADDR, 1)
         if sharingPort { setOption(descriptor, SOL_SOCKET, SO_REUSEPORT, 1) }
+        // Every address means those of IPv4 too, whatever the system's default (net.ipv6.bindv6only) is.
+        if address.isIPv6, address.isUnspecified { setOption(descriptor, Int32(IPPROTO_IPV6), IPV6_V6ONLY, 0) }
         guard address.withSockaddr({ Glibc.bind(descriptor, $0, $1) }) == 0 else {
             let error = SystemError.last
             Glibc.close(descriptor)

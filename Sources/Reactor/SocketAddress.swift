@@ -102,6 +102,9 @@ public struct SocketAddress: Hashable, Sendable {
         return copy
     }
 
+    /// Whether it stands for every address of the machine.
+    var isUnspecified: Bool { high == 0 && low == 0 }
+
     /// The numeric address alone, without brackets.
     public var host: String {
         var text: [UInt8] = []

@@ -278,3 +278,30 @@ def test_standard_streams_that_are_closed_become_no_other_file(stage):
     stage.proxies.append(proxy)
     for stream in range(3):
         assert os.readlink(f"/proc/{proxy.process.pid}/fd/{stream}") == "/dev/null"
+
+
+def test_a_socket_that_fits_no_listener_is_told_also_when_it_is_in_the_way(stage):
+    folder, port = stage.new_folder(), reserve_port()
+    (folder / "heartwire.conf").write_text(configuration(port, folder, ["127.0.0.1:1"]).replace(f"listen 127.0.0.1:{port}", f"listen *:{port}"))
+    with listening("0.0.0.0", port) as inherited:
+        result = subprocess.run(
+            ["bash", "-c", f'export LISTEN_PID=$$ LISTEN_FDS=1; exec "$@" 3<&{inherited.fileno()}', "bash", binary(), "run", "--config",
+             folder / "heartwire.conf"], pass_fds=[inherited.fileno()], capture_output=True, text=True, timeout=20)
+    assert result.returncode == 69
+    assert f"no 'listen' fits the inherited socket on 0.0.0.0:{port}" in result.stderr
+    assert f"cannot listen on *:{port}" in result.stderr
+
+
+def test_every_address_means_ipv4_too_whatever_the_system_says(stage):
+    folder, port = stage.new_folder(), reserve_port()
+    (folder / "heartwire.conf").write_text(configuration(port, folder, ["127.0.0.1:1"]).replace(f"listen 127.0.0.1:{port}", f"listen *:{port}"))
+    script = 'ip link set lo up && echo 1 > /proc/sys/net/ipv6/bindv6only && exec "$@"'
+    if subprocess.run(["unshare", "--net", "bash", "-c", script, "bash", "true"], capture_output=True).returncode != 0:
+        pytest.skip("no network namespace with IPv6 can be made here")
+    proxy = Heartwire(
+        folder, ["run", "--config", folder / "heartwire.conf"], port, wait=False, prefix=["unshare", "--net", "bash", "-c", script, "bash"])
+    stage.proxies.append(proxy)
+    proxy.wait_for_words("listening on")
+    for host in ("127.0.0.1", "[::1]"):
+        subprocess.run(
+            ["nsenter", "--net", "--target", str(proxy.process.pid), "curl", "-sS", "--noproxy", "*", f"http://{host}:{port}/"], check=True)
