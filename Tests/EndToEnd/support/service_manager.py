@@ -15,7 +15,8 @@ class ServiceManager:
         self.socket.bind("\0" + self.name[1:] if self.name.startswith("@") else self.name)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         self.messages = []
-        threading.Thread(target=self._listen, daemon=True).start()
+        self.thread = threading.Thread(target=self._listen, daemon=True)
+        self.thread.start()
 
     @property
     def environment(self) -> dict:
@@ -26,6 +27,8 @@ class ServiceManager:
             try:
                 data, ancillary, _, _ = self.socket.recvmsg(4096, 256)
             except OSError:
+                return
+            if not data:
                 return
             process = int.from_bytes(ancillary[0][2][:4], "little")
             words = dict(line.split("=", 1) for line in data.decode().splitlines())
@@ -43,4 +46,7 @@ class ServiceManager:
         return found[count - 1]
 
     def close(self):
+        # Nobody may still be on the way to a number that the next manager's socket gets.
+        self.socket.shutdown(socket.SHUT_RDWR)
+        self.thread.join()
         self.socket.close()
