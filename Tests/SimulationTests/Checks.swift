@@ -271,7 +271,7 @@ extension Scenario {
             guard let cause = log.records(of: attempt.truth.path).first?["cause"] as? String, attempt.response?.isComplete == true else { continue }
             let range: Range<UInt64>? =
                 switch cause {
-                case "sent_back": 250..<751
+                case "sent_back": 1_000..<3_001
                 case "refused_by_limit", "proxy_error": plan.outage == .refuse ? 1_500..<4_501 : 4_000..<12_001
                 case "upstream_finished", "drained", "client_closed", "upstream_silent": nil
                 default: 1_500..<4_501
