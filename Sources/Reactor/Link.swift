@@ -301,16 +301,19 @@ open class Link: Endpoint {
     private func isQuiet(_ session: TLSSession) -> Bool {
         let buffers = worker.tlsBuffers
         let room = UnsafeMutableRawBufferPointer(rebasing: buffers.input[..<Link.quietBytes])
-        switch worker.kernel.read(descriptor, into: room) {
-        case .wouldBlock: return !session.isInsideRecord
-        case .failed, .bytes(0), .bytes(Link.quietBytes): return false
-        case .bytes(let count): buffers.received(count)
+        // Until nothing is left: behind a record of TLS's own there may be another.
+        while true {
+            switch worker.kernel.read(descriptor, into: room) {
+            case .wouldBlock: return !session.isInsideRecord
+            case .failed, .bytes(0), .bytes(Link.quietBytes): return false
+            case .bytes(let count): buffers.received(count)
+            }
+            // The scratch buffer may hold what another link has just received.
+            let (count, progress) = withUnsafeTemporaryAllocation(byteCount: Worker.scratchBytes, alignment: 16) { session.take(into: $0) }
+            buffers.flush { transmit($0) }
+            buffers.forgetInput()
+            guard count == 0, progress == .needsMore, !session.isInsideRecord else { return false }
         }
-        // The scratch buffer may hold what another link has just received.
-        let (count, progress) = withUnsafeTemporaryAllocation(byteCount: Worker.scratchBytes, alignment: 16) { session.take(into: $0) }
-        buffers.flush { transmit($0) }
-        buffers.forgetInput()
-        return count == 0 && progress == .needsMore && !session.isInsideRecord
     }
 
     /// More than TLS has to say for itself between two requests.
