@@ -34,23 +34,28 @@ struct Logs: Sendable {
     }
 
     /// Starts the threads of those that have none.
-    mutating func start() {
-        if stream?.thread == nil, let writer = stream?.writer {
-            stream?.thread = Logs.startThread(writer)
-            if access?.writer === writer { access?.thread = stream?.thread }
-        }
-        if access?.thread == nil, let writer = access?.writer { access?.thread = Logs.startThread(writer) }
+    mutating func start() throws(StartError) {
+        do {
+            if stream?.thread == nil, let writer = stream?.writer {
+                stream?.thread = try Logs.startThread(writer)
+                if access?.writer === writer { access?.thread = stream?.thread }
+            }
+            if access?.thread == nil, let writer = access?.writer { access?.thread = try Logs.startThread(writer) }
+        } catch { throw .system(error) }
     }
 
     /// Ends the outputs that are none of another's, when all that they hold is written. One whose reader takes nothing must
     /// not hold anybody up: its thread is left where it waits.
     func end(except others: Logs? = nil) {
         for output in outputs where others?.outputs.contains(where: { $0.writer === output.writer }) != true {
-            if output.writer.finish(deadlineMilliseconds: 5000) { output.thread?.join() }
+            guard let thread = output.thread else { continue }
+            if output.writer.finish(deadlineMilliseconds: 5000) { thread.join() }
         }
     }
 
-    private static func startThread(_ writer: LogWriter) -> SystemThread.Handle { SystemThread.start(name: "log") { writer.run() } }
+    private static func startThread(_ writer: LogWriter) throws(SystemError) -> SystemThread.Handle {
+        try SystemThread.tryStart(name: "log") { writer.run() }
+    }
 
     private static func open(
         _ destination: LogDestination, _ capacity: Int, _ known: [Output], _ clock: @escaping @Sendable () -> Int64

@@ -109,15 +109,20 @@ public final class ProxyServer: Sendable {
             sockets.close(kernel)
             throw .system(error)
         }
+        do { try logs.start() } catch {
+            logs.end()
+            for worker in workers { worker.abandonListening() }
+            sockets.close(kernel)
+            throw error
+        }
         mailboxes = workers.map(\.worker.mailbox)
-        logs.start()
         running = Mutex(
             Running(
                 inForce: InForce(
                     configuration: configuration, settings: settings, security: security, shared: shared, logs: logs, sockets: sockets,
                     names: names, addresses: addresses)))
         for worker in workers { start(worker) }
-        startResolver()
+        if let error = startResolver() { SystemProcess.complain("heartwire: names of servers are not looked up again: \(error.message)") }
     }
 
     /// How many workers a configuration asks for.
@@ -169,26 +174,34 @@ public final class ProxyServer: Sendable {
     // MARK: Names
 
     /// Looks the servers' names up again and again on a thread of its own, because a look-up may block for long. Does nothing where
-    /// there are no names, or where it is done already.
-    func startResolver() {
+    /// there are no names, or where it is done already. Returns why it could not be begun.
+    func startResolver() -> SystemError? {
         let isNeeded = running.withLock { running in
             guard !running.isResolving, running.inForce.names.needsLookups else { return false }
             running.isResolving = true
             return true
         }
-        guard isNeeded else { return }
+        guard isNeeded else { return nil }
         let box = Unchecked(makeKernel())
-        SystemThread.start(name: "resolver") { [self] in
-            while waitForNextLookup() {
-                let current = inForce
-                let found = current.names.resolveAll(box.value)
-                guard found != current.addresses else { continue }
-                running.withLock { running in
-                    if running.inForce.settings === current.settings { running.inForce.addresses = found }
-                }
-                for mailbox in mailboxes {
-                    mailbox.post { worker in ProxyWorker.on(worker)?.update(addresses: found, of: current.settings) }
-                }
+        do {
+            try SystemThread.tryStart(name: "resolver") { [self] in lookUpAgainAndAgain(box) }
+        } catch {
+            running.withLock { $0.isResolving = false }
+            return error
+        }
+        return nil
+    }
+
+    private func lookUpAgainAndAgain(_ box: Unchecked<Kernel>) {
+        while waitForNextLookup() {
+            let current = inForce
+            let found = current.names.resolveAll(box.value)
+            guard found != current.addresses else { continue }
+            running.withLock { running in
+                if running.inForce.settings === current.settings { running.inForce.addresses = found }
+            }
+            for mailbox in mailboxes {
+                mailbox.post { worker in ProxyWorker.on(worker)?.update(addresses: found, of: current.settings) }
             }
         }
     }

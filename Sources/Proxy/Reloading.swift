@@ -1,5 +1,5 @@
 // Another configuration for a running proxy. Everything that can fail is done first (certificates, log files, sockets, copies of
-// them for the workers); only then is anything changed, and that cannot fail. So a configuration is in force wholly or not at all.
+// them for the workers, threads); only then is anything changed, and that cannot fail. So a configuration is in force wholly or not at all.
 // Invariant: a connection that the kernel has taken is served, whichever listener goes.
 
 import Configuration
@@ -32,8 +32,12 @@ extension ProxyServer {
         let addresses = names.resolveNew(kernel, known: old.names, old.addresses)
         let sockets = try old.sockets.replaced(for: wanted.listeners, workerCount: workerCount, kernel: kernel)
         let newSockets = try copies(of: sockets.missing(in: old.sockets), workerCount: workerCount)
+        do { try logs.start() } catch {
+            logs.end(except: old.logs)
+            close(sockets.missing(in: old.sockets), newSockets)
+            throw error
+        }
         // From here on nothing fails.
-        logs.start()
         let shared = SharedState(
             connectionLimit: connectionLimit(wanted.limits), connectionsPerClientLimit: wanted.limits.connectionsPerClient,
             streamLog: logs.stream?.writer, accessLog: logs.access?.writer,
@@ -54,7 +58,7 @@ extension ProxyServer {
         } else {
             complaints.append("not every worker has taken the new configuration yet; they are busy")
         }
-        startResolver()
+        if let error = startResolver() { complaints.append("names of servers are not looked up again: \(error.message)") }
         return Reload(changes: wanted.changes(since: old.configuration), complaints: complaints, hasCertificates: !security.isEmpty)
     }
 
@@ -71,12 +75,17 @@ extension ProxyServer {
                 }
             }
         } catch {
-            for descriptor in copies.joined().map(\.descriptor) + entries.flatMap(\.descriptors) {
-                kernel.close(descriptor, abortively: false)
-            }
+            close(entries, copies)
             throw .system(error)
         }
         return copies
+    }
+
+    /// Closes sockets that come to nothing.
+    private func close(_ entries: [ListeningSockets.Entry], _ copies: [[NewSocket]]) {
+        for descriptor in copies.joined().map(\.descriptor) + entries.flatMap(\.descriptors) {
+            kernel.close(descriptor, abortively: false)
+        }
     }
 
     /// Hands the configuration to all workers; true when all have taken it.

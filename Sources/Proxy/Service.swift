@@ -180,9 +180,9 @@ public final class Service {
         }
     }
 
-    /// Ends on a thread of its own, so that further signals are heard.
+    /// Ends on a thread of its own, so that further signals are heard; where none can be had, at least it ends.
     private func end(isSucceeded: Bool) {
-        SystemThread.start(name: "ending") { [server] in
+        let ending: @Sendable () -> Void = { [server] in
             server.stop(isSucceeded: isSucceeded)
             let dropped = server.droppedLogLineCount
             if dropped > 0 { SystemProcess.complain("heartwire: \(dropped) log lines were dropped because their queue was full") }
@@ -190,5 +190,6 @@ public final class Service {
             if failed > 0 { SystemProcess.complain("heartwire: \(failed) TLS handshakes failed or were not finished in time") }
             SystemProcess.exit(ExitStatus.success)
         }
+        if (try? SystemThread.tryStart(name: "ending", ending)) == nil { ending() }
     }
 }

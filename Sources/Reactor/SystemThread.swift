@@ -22,9 +22,16 @@ public enum SystemThread {
         public func join() { pthread_join(thread, nil) }
     }
 
-    /// Runs `body` on a new thread of that name (15 bytes are shown by the system).
+    /// Runs `body` on a new thread of that name, at the start, when one can be had.
     @discardableResult
     public static func start(name: String, _ body: @escaping @Sendable () -> Void) -> Handle {
+        guard let handle = try? tryStart(name: name, body) else { preconditionFailure("a thread can be had at the start") }
+        return handle
+    }
+
+    /// Runs `body` on a new thread of that name (15 bytes are shown by the system). Later the system may have none to give.
+    @discardableResult
+    public static func tryStart(name: String, _ body: @escaping @Sendable () -> Void) throws(SystemError) -> Handle {
         let context = Unmanaged.passRetained(Body(name: name, run: body)).toOpaque()
         var thread = pthread_t()
         let outcome = pthread_create(&thread, nil, { context in
@@ -33,7 +40,10 @@ public enum SystemThread {
             body.run()
             return nil
         }, context)
-        precondition(outcome == 0, "a thread can be had at the start")
+        guard outcome == 0 else {
+            Unmanaged<Body>.fromOpaque(context).release()
+            throw SystemError(outcome)
+        }
         return Handle(thread: thread)
     }
 }

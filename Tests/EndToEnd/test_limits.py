@@ -1,8 +1,15 @@
 """Every limit has a clear answer and a line in the log, and the rest of the proxy does not notice."""
 
+import os
+import pathlib
+import shutil
+import signal
 import time
 
 from support.client import Client, get
+from support.heartwire import Heartwire, configuration
+from support.paths import binary
+from support.ports import reserve_port
 
 
 def answer(connection, request):
@@ -176,3 +183,32 @@ def test_what_waits_in_all_is_limited_and_the_limit_is_left_again(stage):
     with Client(proxy.port) as client:
         _, body = client.open_stream("/flood-again")
         body.wait_for(lambda data: len(data) > 2_000_000)
+
+
+def test_where_no_thread_can_be_had_a_reload_changes_nothing_and_the_end_comes_all_the_same(stage, tmp_path):
+    """A limit of processes that holds just those threads that the proxy has from the start."""
+    nobody = 54_321
+    program = tmp_path / "heartwire"
+    shutil.copy2(binary(), program)
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder != pathlib.Path("/tmp") and pathlib.Path("/tmp") in folder.parents:
+            folder.chmod(0o755)
+    origin = stage.origin(lambda connection, request: connection.respond(200, b"hello"))
+    folder, port = stage.new_folder(), reserve_port()
+    path = folder / "heartwire.conf"
+    path.write_text(configuration(port, folder, [origin.address]))
+    for item in (folder, path):
+        os.chown(item, nobody, nobody)
+    proxy = Heartwire(
+        folder, ["run", "--config", path], port, program=program,
+        prefix=["prlimit", "--nproc=4", "setpriv", f"--reuid={nobody}", f"--regid={nobody}", "--clear-groups", "--bounding-set=-all",
+                "--inh-caps=-all"])
+    stage.proxies.append(proxy)
+    assert len(os.listdir(f"/proc/{proxy.process.pid}/task")) == 4
+    path.write_text(path.read_text().replace("access.log", "other.log").replace("grace 3s", "grace 4s"))
+    proxy.send_signal(signal.SIGHUP)
+    said = proxy.wait_for_words("the configuration in force stays, and nothing has changed")
+    assert "Resource temporarily unavailable" in said
+    assert get(port, "/kept").body == b"hello"
+    assert proxy.access_log.wait_for(lambda record: record["path"] == "/kept")
+    assert proxy.stop() == 0
