@@ -171,8 +171,9 @@ public final class Service {
             say("ending; streams are drained, other exchanges have their grace period")
             end(isSucceeded: false)
         case .succeeded:
-            // Whoever ends the whole service means both processes; this one is ending already.
-            phase = .ending
+            // Whoever ends the whole service means both processes; this one is ending already. A manager says it once more when the process
+            // that serves has ended, and does not mean an end at once by that.
+            if !manager.isPresent { phase = .ending }
             say("ending already")
         case .ending:
             say("ending at once")

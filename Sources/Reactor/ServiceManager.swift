@@ -14,6 +14,9 @@ public struct ServiceManager: Sendable {
     /// How long the manager waits for a sign of life before it ends the process; nil where it does not.
     public let watchdogMicroseconds: Int?
 
+    /// Whether there is one.
+    public var isPresent: Bool { socketName != nil }
+
     /// No manager.
     public init() {
         socketName = nil

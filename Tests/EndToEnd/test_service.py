@@ -1,6 +1,7 @@
 """Heartwire under a service manager: what it says (sd_notify), the sockets that it is given, and its unit file."""
 
 import ctypes
+import json
 import os
 import pathlib
 import shutil
@@ -11,6 +12,7 @@ import time
 
 import pytest
 
+from support import systemd
 from support.client import get
 from support.heartwire import Heartwire, configuration
 from support.paths import REPOSITORY, binary
@@ -305,3 +307,72 @@ def test_every_address_means_ipv4_too_whatever_the_system_says(stage):
     for host in ("127.0.0.1", "[::1]"):
         subprocess.run(
             ["nsenter", "--net", "--target", str(proxy.process.pid), "curl", "-sS", "--noproxy", "*", f"http://{host}:{port}/"], check=True)
+
+
+def stream(connection, request):
+    connection.start_stream()
+    connection.chunk(b"data: first\n\n")
+    connection.wait_until_left(30)
+
+
+# Each script is a service's life, as an operator leads it.
+UPGRADE = "systemctl --user start heartwire || exit 77; kill -USR2 $(main); sleep 1; "
+LIVES = {
+    # The old process has gone when the service is ended.
+    "end after an upgrade": UPGRADE + "sleep 1; open; sleep 0.5; systemctl --user stop heartwire; wait $streams; status",
+    # It has a stream still.
+    "end in the middle of an upgrade": "systemctl --user start heartwire || exit 77; open; sleep 0.5; " + UPGRADE
+    + "open; sleep 0.5; systemctl --user stop heartwire; wait $streams; status",
+    "end without an upgrade": "systemctl --user start heartwire || exit 77; open; sleep 0.5; systemctl --user stop heartwire; wait $streams; status",
+}
+
+
+@pytest.mark.parametrize("life", LIVES)
+def test_systemd_ends_the_service_in_order(stage, life):
+    origin, port, folder = stage.origin(stream), reserve_port(), stage.new_folder()
+    (folder / "heartwire.conf").write_text(configuration(port, folder, [origin.address], drain="3s", grace="4s", heartbeat="15s"))
+    text = systemd.unit((REPOSITORY / "conf/heartwire.service").read_text(), binary(), folder / "heartwire.conf", folder / "errors")
+    script = f"""
+streams= ; number=0
+open() {{
+    number=$((number + 1))
+    curl -sSN --noproxy '*' -H 'Accept: text/event-stream' -o stream-$number http://127.0.0.1:{port}/stream & streams="$streams $!"
+}}
+status() {{ systemctl --user show heartwire -p Result -p ActiveState; }}
+{LIVES[life]}
+"""
+    result = systemd.run(folder, text, script)
+    if result is None:
+        pytest.skip("no systemd of one's own can be had here")
+    assert "Result=success\n" in result.stdout and "ActiveState=inactive\n" in result.stdout, (result, (folder / "errors").read_text())
+    streams = sorted(folder.glob("stream-*"))
+    assert len(streams) == LIVES[life].count("open;")
+    for each in streams:
+        assert b"\n\nretry: " in each.read_bytes(), "a stream was cut"
+    records = [json.loads(line) for line in (folder / "stream.log").read_text().splitlines()]
+    assert [record["cause"] for record in records if record["event"] == "stream_end"] == ["drained"] * len(streams)
+
+
+def test_systemd_tells_of_a_reload_that_failed_and_goes_on_trying_a_start(stage):
+    port, folder = reserve_port(), stage.new_folder()
+    path = folder / "heartwire.conf"
+    path.write_text(configuration(port, folder, ["127.0.0.1:1"]))
+    text = systemd.unit((REPOSITORY / "conf/heartwire.service").read_text(), binary(), path, folder / "errors")
+    result = systemd.run(folder, text.replace("RestartSec=1s", "RestartSec=100ms"), f"""
+systemctl --user start heartwire || exit 77
+cp heartwire.conf good; echo nonsense >> heartwire.conf
+systemctl --user reload heartwire && echo 'a bad file was taken'
+cp good heartwire.conf
+systemctl --user reload heartwire && echo 'a good file was taken'
+systemctl --user stop heartwire
+python3 -c 'import socket, time; taken = socket.create_server(("127.0.0.1", {port})); time.sleep(3)' &
+sleep 0.5
+systemctl --user start heartwire
+sleep 4
+systemctl --user show heartwire -p ActiveState
+""")
+    if result is None:
+        pytest.skip("no systemd of one's own can be had here")
+    assert "a good file was taken" in result.stdout and "a bad file was taken" not in result.stdout, result
+    assert (folder / "errors").read_text().count("cannot listen") > 5
+    assert "ActiveState=active\n" in result.stdout

@@ -396,3 +396,31 @@ def test_process_1_of_a_container_is_not_succeeded(stage):
     assert children(first) == [] and get(proxy.port).body == b"whole"
     os.kill(first, signal.SIGTERM)
     assert proxy.wait() == 0
+
+
+@pytest.mark.parametrize("is_managed", [True, False])
+def test_a_manager_that_says_twice_that_all_ends_does_not_cut_the_drain_short(stage, orphans, is_managed):
+    """systemd tells all processes of a service, and once more those that are left when the one that serves has ended."""
+    manager = ServiceManager()
+    proxy = stage.heartwire(
+        stage.origin(handler), environment=manager.environment if is_managed else {}, drain="2s", grace="3s", heartbeat="15s")
+    clients = [Client(proxy.port) for _ in range(4)]
+    streams = [client.open_stream(f"/stream/{place}")[1] for place, client in enumerate(clients)]
+    proxy.send_signal(signal.SIGUSR2)
+    process = successor(proxy, orphans)
+    for each in (proxy.process.pid, process):
+        os.kill(each, signal.SIGTERM)
+    proxy.wait_for_words("ending already")
+    # The new process has nobody to wait for; it stays a child of the old one for as long as that lives.
+    while "State:\tZ" not in pathlib.Path(f"/proc/{process}/status").read_text():
+        time.sleep(0.01)
+    proxy.send_signal(signal.SIGTERM)
+    if is_managed:
+        for body in streams:
+            body.read_to_end(5)
+            assert body.complete and re.search(rb"\n\nretry: \d+\n\n\Z", bytes(body.data))
+    assert proxy.wait() == (0 if is_managed else 1)
+    wait_until_gone(process, orphans)
+    for client in clients:
+        client.close()
+    manager.close()
