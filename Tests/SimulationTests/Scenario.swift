@@ -93,8 +93,8 @@ final class Scenario {
         if plan.troubles.slowServers { habits.slowness = world.chance.number(50...500) }
         if plan.troubles.nonsense { habits.nonsense = world.chance.number(20...200) }
         if plan.troubles.insecurity { habits.insecurity = world.chance.number(50...300) }
-        // Where a read may find nothing although something is there, nobody can know that something is there; nor of what TLS protects.
-        if plan.troubles.babble, plan.faults.spuriousEAGAIN == 0, !plan.isSecuredUpstream { habits.babble = world.chance.number(50...300) }
+        // Where a read may find nothing although something is there, nobody can know that something is there.
+        if plan.troubles.babble, plan.faults.spuriousEAGAIN == 0 { habits.babble = world.chance.number(50...300) }
         for name in plan.serverNames {
             servers.append(
                 SimulatedServer(

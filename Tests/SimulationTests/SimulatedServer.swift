@@ -211,7 +211,7 @@ final class ServerConnection {
         look()
         guard !isAnswering, world.chance.permille(3 * server.habits.babble) else { return }
         world.betweenTurns.append { [self] in
-            guard !isAnswering, received.isEmpty, wire.socket.sendUnasked(Text.unasked) else { return }
+            guard !isAnswering, received.isEmpty, wire.sendUnasked(Text.unasked) else { return }
             world.count("bytes that nobody asked for, later")
         }
     }

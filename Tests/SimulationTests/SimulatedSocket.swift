@@ -77,14 +77,14 @@ final class SimulatedSocket {
         }
     }
 
-    /// Has bytes arrive this very moment, if nothing of the other end's is on its way here: so it has them before it says another word.
-    /// False where that is not so.
-    func sendUnasked(_ bytes: [UInt8]) -> Bool {
-        guard let peer, !hasSentEnd, !isClosed, error == nil, !isPeerVanished, inFlight == 0, incoming.isEmpty, peer.inFlight == 0 else { return false }
-        guard window >= bytes.count, !peer.isClosed else { return false }
-        peer.take(bytes)
-        return true
+    /// Whether nothing of the other end's is on its way here, and it would take so many bytes at once.
+    func canSendUnasked(_ count: Int) -> Bool {
+        guard let peer, !hasSentEnd, !isClosed, error == nil, !isPeerVanished, !peer.isClosed else { return false }
+        return inFlight == 0 && incoming.isEmpty && peer.inFlight == 0 && window >= count
     }
+
+    /// Has bytes arrive this very moment, where `canSendUnasked` allows it: so the other end has them before it says another word.
+    func sendUnasked(_ bytes: [UInt8]) { peer?.take(bytes) }
 
     private func take(_ bytes: [UInt8]) {
         guard !isVanished else { return }

@@ -70,11 +70,29 @@ final class Wire {
     /// Whether all that was to be sent is on its way.
     var hasSentAll: Bool { waiting.isEmpty && waitingForHandshake.isEmpty }
 
+    /// More than TLS adds to a few short answers.
+    private static let roomForRecords = 512
+
     /// Sends everything in one piece; false, and nothing is sent, where there is no room for that.
     func sendAtOnce(_ bytes: [UInt8]) -> Bool {
-        guard hasSentAll, engine == nil, socket.window >= bytes.count, isUsable else { return false }
-        socket.send(bytes)
+        guard hasSentAll, isUsable, socket.window >= bytes.count + bytes.count / 64 + Wire.roomForRecords else { return false }
+        socket.send(protected(bytes))
         return true
+    }
+
+    /// Has bytes arrive this very moment, before the other end says another word; false, and nothing is sent, where it has said one
+    /// already.
+    func sendUnasked(_ bytes: [UInt8]) -> Bool {
+        guard hasSentAll, isUsable, !hasMore, socket.canSendUnasked(bytes.count + Wire.roomForRecords) else { return false }
+        socket.sendUnasked(protected(bytes))
+        return true
+    }
+
+    /// As the bytes go over the socket.
+    private func protected(_ bytes: [UInt8]) -> [UInt8] {
+        guard let engine else { return bytes }
+        engine.encrypt(bytes)
+        return engine.takeOutput()
     }
 
     /// Sends bytes as they are, past TLS.
