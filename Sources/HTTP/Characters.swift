@@ -1,5 +1,6 @@
 // The character classes of RFC 9110 section 5.6 and comparisons of bytes with the names this proxy
-// knows. All of it works on single bytes and ranges, allocates nothing and knows no String.
+// knows. All of it works on single bytes and ranges, allocates nothing and knows no String. What looks at eight bytes at once is
+// in ByteWords.swift.
 //
 // Invariant: a letter is folded only if it is A to Z, so that no other byte is ever taken for a letter.
 
@@ -73,16 +74,6 @@ public func equalsIgnoringCase(_ bytes: Span<UInt8>, _ range: Range<Int>, _ lowe
     // Most candidates of the same length differ in the first letter already.
     if !range.isEmpty, lowercased(bytes[range.lowerBound]) != lowercasedText.utf8Start[0] { return false }
     return hasPrefixIgnoringCase(bytes, range, lowercasedText)
-}
-
-/// Whether the range begins with this text, which has to be given in lower case.
-func hasPrefixIgnoringCase(_ bytes: Span<UInt8>, _ range: Range<Int>, _ lowercasedText: StaticString) -> Bool {
-    let count = lowercasedText.utf8CodeUnitCount
-    guard range.count >= count else { return false }
-    for index in 0..<count where lowercased(bytes[range.lowerBound + index]) != lowercasedText.utf8Start[index] {
-        return false
-    }
-    return true
 }
 
 /// Whether two ranges of the same bytes are equal but for the case of ASCII letters.

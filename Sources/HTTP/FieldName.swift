@@ -74,64 +74,33 @@ public enum FieldName: UInt8, Sendable, CaseIterable {
         }
     }
 
-    /// The name that these bytes spell, in any case of letters. Their count leaves a handful of
-    /// candidates, so the cost does not grow with the list.
+    /// The name that these bytes spell, in any case of letters. There is one candidate at most, so the cost does not grow with the list.
     init(_ bytes: Span<UInt8>, _ range: Range<Int>) {
-        func spells(_ name: FieldName) -> Bool { equalsIgnoringCase(bytes, range, name.lowercasedName) }
-        self =
-            switch range.count {
-            case 2 where spells(.te): .te
-            case 3 where spells(.age): .age
-            case 3 where spells(.via): .via
-            case 4 where spells(.date): .date
-            case 4 where spells(.etag): .etag
-            case 4 where spells(.host): .host
-            case 4 where spells(.vary): .vary
-            case 5 where spells(.range): .range
-            case 6 where spells(.accept): .accept
-            case 6 where spells(.cookie): .cookie
-            case 6 where spells(.expect): .expect
-            case 6 where spells(.origin): .origin
-            case 6 where spells(.pragma): .pragma
-            case 6 where spells(.server): .server
-            case 7 where spells(.expires): .expires
-            case 7 where spells(.referer): .referer
-            case 7 where spells(.trailer): .trailer
-            case 7 where spells(.upgrade): .upgrade
-            case 8 where spells(.location): .location
-            case 9 where spells(.forwarded): .forwarded
-            case 9 where spells(.xRealIP): .xRealIP
-            case 10 where spells(.connection): .connection
-            case 10 where spells(.keepAlive): .keepAlive
-            case 10 where spells(.setCookie): .setCookie
-            case 10 where spells(.userAgent): .userAgent
-            case 11 where spells(.retryAfter): .retryAfter
-            case 12 where spells(.contentType): .contentType
-            case 12 where spells(.maxForwards): .maxForwards
-            case 13 where spells(.authorization): .authorization
-            case 13 where spells(.cacheControl): .cacheControl
-            case 13 where spells(.contentRange): .contentRange
-            case 13 where spells(.lastEventID): .lastEventID
-            case 13 where spells(.lastModified): .lastModified
-            case 14 where spells(.contentLength): .contentLength
-            case 14 where spells(.http2Settings): .http2Settings
-            case 15 where spells(.acceptEncoding): .acceptEncoding
-            case 15 where spells(.referrerPolicy): .referrerPolicy
-            case 15 where spells(.xForwardedFor): .xForwardedFor
-            case 16 where spells(.contentEncoding): .contentEncoding
-            case 16 where spells(.proxyConnection): .proxyConnection
-            case 16 where spells(.wwwAuthenticate): .wwwAuthenticate
-            case 16 where spells(.xForwardedHost): .xForwardedHost
-            case 16 where spells(.xForwardedPort): .xForwardedPort
-            case 17 where spells(.transferEncoding): .transferEncoding
-            case 17 where spells(.xAccelBuffering): .xAccelBuffering
-            case 17 where spells(.xForwardedProto): .xForwardedProto
-            case 18 where spells(.proxyAuthenticate): .proxyAuthenticate
-            case 19 where spells(.proxyAuthorization): .proxyAuthorization
-            case 25 where spells(.proxyAuthenticationInfo): .proxyAuthenticationInfo
-            case 25 where spells(.strictTransportSecurity): .strictTransportSecurity
-            case 27 where spells(.accessControlAllowOrigin): .accessControlAllowOrigin
-            default: .other
-            }
+        guard range.count >= 2 else {
+            self = .other
+            return
+        }
+        let candidate = Self.candidates[
+            Self.place(count: range.count, first: bytes[range.lowerBound], lastButOne: bytes[range.upperBound - 2])]
+        self = equalsIgnoringCase(bytes, range, candidate.lowercasedName) ? candidate : .other
     }
+
+    /// Where the name of that length and with these letters stands among the candidates. The factors were searched for, so that no
+    /// two names share a place; a name that is added may need others.
+    @inline(__always)
+    private static func place(count: Int, first: UInt8, lastButOne: UInt8) -> Int {
+        (count &+ 11 &* Int(first | 0x20) &+ 31 &* Int(lastButOne | 0x20)) & 255
+    }
+
+    private static let candidates: InlineArray<256, FieldName> = {
+        var candidates = InlineArray<256, FieldName>(repeating: .other)
+        for name in allCases where name != .other {
+            let text = name.lowercasedName
+            let count = text.utf8CodeUnitCount
+            let place = place(count: count, first: text.utf8Start[0], lastButOne: text.utf8Start[count - 2])
+            precondition(candidates[place] == .other, "no two names share a place")
+            candidates[place] = name
+        }
+        return candidates
+    }()
 }

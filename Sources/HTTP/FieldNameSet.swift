@@ -22,6 +22,11 @@ public struct FieldNameSet: Sendable, Equatable, ExpressibleByArrayLiteral {
         bits |= 1 << UInt64(name.rawValue)
     }
 
+    /// Puts all names of another set into the set.
+    public mutating func formUnion(_ other: FieldNameSet) {
+        bits |= other.bits
+    }
+
     /// Fields that are never copied. Those of one connection only (RFC 9110 section 7.6.1, RFC 7540
     /// section 3.2.1 for HTTP2-Settings); those that frame a body, which is framed anew on the other
     /// side; and Host, which is written from `RequestHead.authority`.

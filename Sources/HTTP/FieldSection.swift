@@ -6,6 +6,7 @@
 // a tab.
 
 /// The bytes of a head and its fields.
+@usableFromInline
 struct FieldSection: Sendable {
     /// More options than this in all Connection fields together are refused: honest peers send three,
     /// and each option is compared with each field.
@@ -19,18 +20,16 @@ struct FieldSection: Sendable {
     }
 
     /// All bytes of the head.
-    var bytes: [UInt8]
+    @usableFromInline var bytes: [UInt8]
     /// The field lines in their order.
-    private(set) var fields: [Field] = []
+    @usableFromInline private(set) var fields: [Field] = []
     /// Which known names occur.
     private(set) var names = FieldNameSet()
 
     /// A section without fields that owns a copy of the head.
     init(copying head: Span<UInt8>, limits: HeadLimits) throws(HTTPError) {
         guard head.count <= limits.headBytes else { throw .headTooLarge }
-        bytes = []
-        bytes.reserveCapacity(head.count)
-        head.withUnsafeBufferPointer { bytes.append(contentsOf: $0) }
+        bytes = head.withUnsafeBufferPointer { Array($0) }
     }
 
     /// Where the line that begins at `start` ends: the offset of its CR, with an LF behind it.
@@ -53,9 +52,8 @@ struct FieldSection: Sendable {
 
     /// Parses the field lines from `start` to the end of the head, which has to be the end of the bytes.
     mutating func parseFields(from start: Int, limits: HeadLimits) throws(HTTPError) {
-        let fields = try Self.parseFields(bytes.span, from: start, limits: limits)
+        fields = try Self.parseFields(bytes.span, from: start, limits: limits)
         for field in fields { names.insert(field.known) }
-        self.fields = fields
     }
 
     private static func parseFields(
@@ -79,14 +77,18 @@ struct FieldSection: Sendable {
 
     /// Parses `name ":" OWS value OWS`.
     private static func parseField(_ bytes: Span<UInt8>, _ line: Range<Int>) throws(HTTPError) -> Field {
-        var nameEnd = line.lowerBound
-        while nameEnd < line.upperBound, isTokenCharacter(bytes[nameEnd]) { nameEnd += 1 }
-        let name = line.lowerBound..<nameEnd
-        if name.isEmpty, isBlank(bytes[nameEnd]) { throw .obsoleteFolding }
-        guard nameEnd < line.upperBound else { throw .missingColon }
-        guard bytes[nameEnd] == 0x3A, !name.isEmpty else { throw .invalidFieldName }
-        let value = trimmingBlanks(bytes, nameEnd + 1..<line.upperBound)
-        return Field(name: name, value: value, known: FieldName(bytes, name))
+        let name = line.lowerBound..<firstByte(0x3A, in: bytes, line)
+        let known = FieldName(bytes, name)
+        // A name that is known holds what a name may hold.
+        if known == .other { try requireName(bytes, name, of: line) }
+        guard name.upperBound < line.upperBound else { throw .missingColon }
+        return Field(name: name, value: trimmingBlanks(bytes, name.upperBound + 1..<line.upperBound), known: known)
+    }
+
+    private static func requireName(_ bytes: Span<UInt8>, _ name: Range<Int>, of line: Range<Int>) throws(HTTPError) {
+        if isBlank(bytes[line.lowerBound]) { throw .obsoleteFolding }
+        guard !name.isEmpty else { throw .invalidFieldName }
+        for index in name where !isTokenCharacter(bytes[index]) { throw .invalidFieldName }
     }
 
     /// Reads the Connection fields, and marks the fields they name as not to be passed on. The cost is

@@ -2,7 +2,22 @@
 // Invariant: always 29 characters, for the years 1970 to 9999.
 
 /// Writes dates of fields such as `Date`.
-public enum HTTPDate {
+public struct HTTPDate: Sendable {
+    private var second = Int64.min
+    private var text: [UInt8] = []
+
+    /// A writer that keeps the last date: within a second it is the same for everybody.
+    public init() {}
+
+    /// As `text(unixSeconds:)`, made anew when the second is another one than last time.
+    public mutating func text(at unixSeconds: Int64) -> [UInt8] {
+        if unixSeconds != second {
+            second = unixSeconds
+            text = HTTPDate.text(unixSeconds: unixSeconds)
+        }
+        return text
+    }
+
     private static let days: StaticString = "ThuFriSatSunMonTueWed"
     private static let months: StaticString = "JanFebMarAprMayJunJulAugSepOctNovDec"
     private static let lastSecond: Int64 = 253_402_300_799

@@ -7,23 +7,35 @@
 
 /// Appends a head, line by line, to bytes that it owns.
 public struct HeadWriter: Sendable {
-    /// What has been written so far.
-    public private(set) var bytes: [UInt8] = []
+    /// What has been written, and zeros behind it: pieces are copied into room that is there already, which costs a third of
+    /// appending them.
+    private var room: [UInt8]
+    /// How much has been written so far, in bytes.
+    public private(set) var count = 0
 
     /// A writer with nothing written and room for so many bytes.
     public init(reservingCapacity capacity: Int = 1024) {
-        bytes.reserveCapacity(capacity)
+        room = [UInt8](repeating: 0, count: capacity)
+    }
+
+    /// What has been written so far.
+    public var bytes: [UInt8] { Array(room[..<count]) }
+
+    /// What has been written, which leaves the writer empty and without room.
+    public mutating func take() -> [UInt8] {
+        room.removeLast(room.count - count)
+        count = 0
+        defer { room = [] }
+        return room
     }
 
     /// Forgets what was written and keeps the room.
-    public mutating func removeAll() {
-        bytes.removeAll(keepingCapacity: true)
-    }
+    public mutating func removeAll() { count = 0 }
 
     /// The request line with the method and target of a parsed head.
     public mutating func requestLine(of head: RequestHead) {
         append(head.methodRange, of: head.section)
-        bytes.append(space)
+        append(" ")
         append(head.target, of: head.section)
         append(" HTTP/1.1\r\n")
     }
@@ -34,8 +46,8 @@ public struct HeadWriter: Sendable {
         guard target.first == 0x2F || target == [0x2A] else { throw .unsafeOutgoingBytes }
         for byte in target where !isTargetByte(byte) { throw .unsafeOutgoingBytes }
         append(head.methodRange, of: head.section)
-        bytes.append(space)
-        bytes.append(contentsOf: target)
+        append(" ")
+        append(target)
         append(" HTTP/1.1\r\n")
     }
 
@@ -46,7 +58,7 @@ public struct HeadWriter: Sendable {
         requireFieldValue(reason)
         append("HTTP/1.1 ")
         append(decimal: UInt64(status))
-        bytes.append(space)
+        append(" ")
         append(reason)
         append("\r\n")
     }
@@ -55,7 +67,7 @@ public struct HeadWriter: Sendable {
     public mutating func statusLine(of head: ResponseHead) {
         append("HTTP/1.1 ")
         append(decimal: UInt64(head.status))
-        bytes.append(space)
+        append(" ")
         append(head.reasonRange, of: head.section)
         append("\r\n")
     }
@@ -80,7 +92,13 @@ public struct HeadWriter: Sendable {
     /// A field with a value that comes from outside. If it holds a control character other than a tab,
     /// it is refused and nothing is written.
     public mutating func field(_ name: StaticString, _ value: Span<UInt8>) throws(HTTPError) {
-        for index in value.indices where !isFieldValueByte(value[index]) { throw .unsafeOutgoingBytes }
+        var checked = 0
+        while true {
+            checked = firstControlByte(value, from: checked, to: value.count)
+            guard checked < value.count else { break }
+            guard value[checked] == horizontalTab else { throw .unsafeOutgoingBytes }
+            checked += 1
+        }
         value.withUnsafeBufferPointer { appendLine(name, $0) }
     }
 
@@ -124,21 +142,45 @@ public struct HeadWriter: Sendable {
     /// character other than a tab.
     public mutating func field(named name: [UInt8], _ value: [UInt8]) throws(HTTPError) {
         guard !name.isEmpty, name.allSatisfy(isTokenCharacter), value.allSatisfy(isFieldValueByte) else { throw .unsafeOutgoingBytes }
-        bytes += name
+        append(name)
         append(": ")
-        bytes += value
+        append(value)
         append("\r\n")
+    }
+
+    /// One field with the values of all fields of that name in a parsed head, and what is to be in the list besides (RFC 9110 section 5.3).
+    /// Nothing is written when there is nothing to write.
+    public mutating func list(
+        _ name: StaticString, _ known: FieldName, of head: ResponseHead, and more: (StaticString?, StaticString?, StaticString?)
+    ) {
+        let start = count
+        append(name)
+        append(": ")
+        let end = count
+        for field in head.section.fields where field.known == known && !field.value.isEmpty {
+            if count > end { append(", ") }
+            append(field.value, of: head.section)
+        }
+        append(element: more.0, behind: end)
+        append(element: more.1, behind: end)
+        append(element: more.2, behind: end)
+        if count > end { append("\r\n") } else { count = start }
+    }
+
+    private mutating func append(element: StaticString?, behind start: Int) {
+        guard let element else { return }
+        requireFieldValue(element)
+        if count > start { append(", ") }
+        append(element)
     }
 
     /// All fields of a parsed head that are to be passed on, in their order, but for these. `spellings` are further names, in
     /// lower case, that are left out also where `_` or `.` stands for `-`: servers that hand fields on as variables (CGI, WSGI, PHP)
     /// cannot tell them apart.
-    public mutating func copyForwardableFields(
-        of head: RequestHead, except names: FieldNameSet = [], spellings: [[UInt8]]...
-    ) {
+    public mutating func copyForwardableFields(of head: RequestHead, except names: FieldNameSet = [], spellings: [[UInt8]] = []) {
         for field in head.section.fields where field.isForwardable && !names.contains(field.known) {
             // A known name stands in `names` or is none of these.
-            if field.known == .other, spellings.contains(where: { $0.contains { isSpelled(field, $0, in: head.section) } }) { continue }
+            if field.known == .other, spellings.contains(where: { isSpelled(field, $0, in: head.section) }) { continue }
             copy(field, of: head.section)
         }
     }
@@ -182,19 +224,17 @@ extension HeadWriter {
         append("\r\n")
     }
 
-    /// A whole field line, put together first: four appends would each look whether there is room.
     private mutating func appendLine(_ name: StaticString, _ value: UnsafeBufferPointer<UInt8>) {
         assert(name.utf8CodeUnitCount > 0, "a field name is not empty")
         assert((0..<name.utf8CodeUnitCount).allSatisfy { isTokenCharacter(name.utf8Start[$0]) }, "a field name is a token")
         let nameCount = name.utf8CodeUnitCount
-        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: nameCount + value.count + 4) { line in
-            _ = line.update(fromContentsOf: UnsafeBufferPointer(start: name.utf8Start, count: nameCount))
+        append(count: nameCount + value.count + 4) { line in
+            line.copyMemory(from: UnsafeRawBufferPointer(start: name.utf8Start, count: nameCount))
             line[nameCount] = 0x3A
             line[nameCount + 1] = space
-            _ = line[(nameCount + 2)...].update(fromContentsOf: value)
+            UnsafeMutableRawBufferPointer(rebasing: line[(nameCount + 2)...]).copyMemory(from: UnsafeRawBufferPointer(value))
             line[line.count - 2] = carriageReturn
             line[line.count - 1] = lineFeed
-            bytes.append(contentsOf: line)
         }
     }
 
@@ -202,17 +242,34 @@ extension HeadWriter {
         assert((0..<value.utf8CodeUnitCount).allSatisfy { isFieldValueByte(value.utf8Start[$0]) }, "a value holds no control character")
     }
 
+    /// Makes room for so many bytes and has them filled.
+    @inline(__always)
+    private mutating func append(count added: Int, _ fill: (UnsafeMutableRawBufferPointer) -> Void) {
+        let end = count + added
+        if end > room.count { room.append(contentsOf: repeatElement(0, count: max(end, 2 * room.count) - room.count)) }
+        room.withUnsafeMutableBytes { fill(UnsafeMutableRawBufferPointer(rebasing: $0[count..<end])) }
+        count = end
+    }
+
     private mutating func append(_ text: StaticString) {
-        bytes.append(contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+        append(count: text.utf8CodeUnitCount) {
+            $0.copyMemory(from: UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+        }
+    }
+
+    private mutating func append(_ bytes: [UInt8]) {
+        bytes.withUnsafeBytes { source in append(count: source.count) { $0.copyMemory(from: source) } }
     }
 
     private mutating func append(_ range: Range<Int>, of section: FieldSection) {
         // A slice of the array would be retained and released for each piece.
-        section.bytes.withUnsafeBufferPointer { bytes.append(contentsOf: UnsafeBufferPointer(rebasing: $0[range])) }
+        section.bytes.withUnsafeBytes { source in
+            append(count: range.count) { $0.copyMemory(from: UnsafeRawBufferPointer(rebasing: source[range])) }
+        }
     }
 
     private mutating func append(decimal value: UInt64) {
-        HeadWriter.withDigits(of: value) { bytes.append(contentsOf: $0) }
+        HeadWriter.withDigits(of: value) { digits in append(count: digits.count) { $0.copyMemory(from: UnsafeRawBufferPointer(digits)) } }
     }
 
     private static func withDigits(of value: UInt64, _ body: (UnsafeBufferPointer<UInt8>) -> Void) {

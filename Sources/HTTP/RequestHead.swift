@@ -4,9 +4,10 @@
 // Invariant: a value of this type is a request with one meaning only: one host, at most one framing, a
 // target that may be written into a request line, and fields that may be written into field lines.
 
-/// A request head and its own copy of the bytes; all ranges are into that copy.
-public struct RequestHead: Sendable {
-    var section: FieldSection
+/// A request head and its own copy of the bytes; all ranges are into that copy. It is a class because it is handed on often and
+/// never changes: a copy of the struct that it could be would retain and release two arrays each time.
+public final class RequestHead: Sendable {
+    @usableFromInline let section: FieldSection
 
     /// The method, if it is one the proxy knows; its bytes are at `methodRange`.
     public let method: Method
@@ -67,10 +68,10 @@ public struct RequestHead: Sendable {
 
     /// The bytes of the head. They are as they were received but for an absolute-form target, inside
     /// which the missing `/` of an empty path may have been supplied.
-    public var bytes: [UInt8] { section.bytes }
+    @inlinable public var bytes: [UInt8] { section.bytes }
 
     /// The field lines in their order.
-    public var fields: [Field] { section.fields }
+    @inlinable public var fields: [Field] { section.fields }
 
     /// The value of the first field of that name.
     public func firstValue(of name: FieldName) -> Range<Int>? { section.firstValue(of: name) }

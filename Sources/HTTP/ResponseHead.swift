@@ -4,9 +4,9 @@
 //
 // Invariant: a value of this type has at most one framing and fields that may be written into field lines.
 
-/// A response head and its own copy of the bytes; all ranges are into that copy.
-public struct ResponseHead: Sendable {
-    var section: FieldSection
+/// A response head and its own copy of the bytes; all ranges are into that copy. A class for the same reason as `RequestHead`.
+public final class ResponseHead: Sendable {
+    @usableFromInline let section: FieldSection
     private let framingFields: FramingFields
 
     /// The status code, from 100 to 999.
@@ -68,10 +68,10 @@ public struct ResponseHead: Sendable {
     }
 
     /// The bytes of the head as they were received.
-    public var bytes: [UInt8] { section.bytes }
+    @inlinable public var bytes: [UInt8] { section.bytes }
 
     /// The field lines in their order.
-    public var fields: [Field] { section.fields }
+    @inlinable public var fields: [Field] { section.fields }
 
     /// The value of the first field of that name.
     public func firstValue(of name: FieldName) -> Range<Int>? { section.firstValue(of: name) }

@@ -85,7 +85,8 @@ final class Exchange {
     var isStream: Bool { flags.contains(.isStream) }
     var isTunnel: Bool { flags.contains(.isTunnel) }
     var now: Int64 { proxy.worker.now }
-    var unixSeconds: Int64 { proxy.worker.kernel.unixMilliseconds() / 1000 }
+    /// The value of a `Date` field.
+    var date: [UInt8] { proxy.date() }
 
     // MARK: The request
 
@@ -119,7 +120,7 @@ final class Exchange {
             let forwarding = RequestForwarding(
                 head: head, route: route, peer: downstream.peer, isTrusted: downstream.isTrusted,
                 isSecured: downstream.isSecured, clientSubject: downstream.clientSubject,
-                guardedFields: settings.guardedFields(for: downstream.listener))
+                guardedFields: settings.guardedFields(for: downstream.listener, isTrusted: downstream.isTrusted))
             let outcome = try forwarding.build(fingerprinter: proxy.shared.fingerprinter)
             switch outcome {
             case .refused(let refusal):
@@ -176,7 +177,7 @@ final class Exchange {
         writer.statusLine(of: head)
         writer.copyForwardableFields(of: head)
         writer.end()
-        downstream.sendHead(writer.bytes)
+        downstream.sendHead(writer.take())
     }
 
     /// The upstream did not say whether it wants the body; the client shall not wait for ever (RFC 9110 section 10.1.1).
@@ -217,7 +218,7 @@ final class Exchange {
             head: head, framing: framing, isWoven: isStream && notWovenBecause == nil, isStream: isStream,
             wouldBeWoven: head.isEventStream && head.status == 200 && head.contentEncodingIsIdentity && route.heartbeat != nil,
             isBridged: flags.contains(.isBridged), client: downstream.responseTerms(asksForUpgrade: flags.contains(.asksForUpgrade)),
-            strictTransportSecuritySeconds: downstream.strictTransportSecuritySeconds, unixSeconds: unixSeconds)
+            strictTransportSecuritySeconds: downstream.strictTransportSecuritySeconds, date: date)
         var response = plan.build(method: method)
         if isStream, notWovenBecause == nil, route.opensWithComment {
             let comment = Heartbeat.openingComment(at: weaver.placement)

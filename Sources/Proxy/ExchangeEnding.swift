@@ -62,12 +62,12 @@ extension Exchange {
         account.status = UInt16(clamping: refusal.status)
         let isHead = method == .head
         let isBridged = flags.contains(.isBridged)
-        let unixSeconds = self.unixSeconds
+        let date = self.date
         finish(ending, upstreamIsClean: false) { downstream in
             let closes = refusal.closes || !downstream.canKeepAlive
             let response = refusal.response(
                 isHead: isHead, closes: closes, isHTTP10: !downstream.takesInterimResponses, isBridged: isBridged,
-                strictTransportSecuritySeconds: downstream.strictTransportSecuritySeconds, unixSeconds: unixSeconds)
+                strictTransportSecuritySeconds: downstream.strictTransportSecuritySeconds, date: date)
             downstream.beginResponse(response, framing: .none, keepsAlive: !closes)
             downstream.endResponse()
         }
@@ -83,7 +83,7 @@ extension Exchange {
         if port != 443 { location += Array(":\(port)".utf8) }
         location += target.first == UInt8(ascii: "/") ? target : [UInt8(ascii: "/")]
         account.status = 308
-        let unixSeconds = self.unixSeconds
+        let date = self.date
         finish(nil, upstreamIsClean: false) { downstream in
             let closes = !downstream.canKeepAlive
             var writer = HeadWriter(reservingCapacity: 128 + location.count)
@@ -92,10 +92,10 @@ extension Exchange {
             try? writer.field("Location", location)
             writer.field("Content-Length", UInt64(0))
             writer.field("Cache-Control", "no-store")
-            writer.date(unixSeconds)
+            writer.date(date)
             writer.connection(closes: closes, isHTTP10: !downstream.takesInterimResponses)
             writer.end()
-            downstream.beginResponse(writer.bytes, framing: .none, keepsAlive: !closes)
+            downstream.beginResponse(writer.take(), framing: .none, keepsAlive: !closes)
             downstream.endResponse()
         }
     }

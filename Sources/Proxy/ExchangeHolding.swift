@@ -164,7 +164,7 @@ extension Exchange {
         OwnStreamResponse(
             client: downstream.responseTerms(asksForUpgrade: false), isBridged: flags.contains(.isBridged),
             isForeign: request?.waiting.isForeign ?? false,
-            strictTransportSecuritySeconds: downstream.strictTransportSecuritySeconds, unixSeconds: unixSeconds)
+            strictTransportSecuritySeconds: downstream.strictTransportSecuritySeconds, date: date)
     }
 
     // MARK: When its server is there

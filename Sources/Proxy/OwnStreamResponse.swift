@@ -10,7 +10,7 @@ struct OwnStreamResponse {
     /// Whether the page is of another origin than the request goes to: without leave to read it a browser takes 200 for an error.
     let isForeign: Bool
     let strictTransportSecuritySeconds: Int?
-    let unixSeconds: Int64
+    let date: [UInt8]
 
     /// How the body is framed for the client.
     var framing: OutgoingFraming { client.isHTTP10 ? .plain : .chunked }
@@ -27,7 +27,7 @@ struct OwnStreamResponse {
         if framing == .chunked { writer.field("Transfer-Encoding", "chunked") }
         writer.connection(closes: !keepsAlive, isHTTP10: client.isHTTP10)
         writer.end()
-        return writer.bytes
+        return writer.take()
     }
 
     /// A whole response with this body.
@@ -36,7 +36,7 @@ struct OwnStreamResponse {
         writer.field("Content-Length", body.count)
         writer.connection(closes: !client.canKeepAlive, isHTTP10: client.isHTTP10)
         writer.end()
-        return writer.bytes + body
+        return writer.take() + body
     }
 
     private func begin() -> HeadWriter {
@@ -48,7 +48,7 @@ struct OwnStreamResponse {
         if isBridged { writer.field("Referrer-Policy", "no-referrer") }
         // Everybody may read what the proxy itself says. To requests with credentials browsers do not apply this, and they get none.
         if isForeign { writer.field("Access-Control-Allow-Origin", "*") }
-        writer.date(unixSeconds)
+        writer.date(date)
         if let strictTransportSecuritySeconds { writer.strictTransportSecurity(strictTransportSecuritySeconds) }
         writer.field("Via", "1.1 heartwire")
         return writer
@@ -65,9 +65,11 @@ extension OutgoingFraming {
             head += body
             return
         }
-        head += Array(String(body.count, radix: 16).utf8)
-        head += [0x0D, 0x0A]
-        head += body
-        head += [0x0D, 0x0A]
+        withUnsafeTemporaryAllocation(byteCount: ChunkedCoding.maximumSizeLineBytes, alignment: 1) { room in
+            let count = ChunkedCoding.writeSizeLine(body.count, endingAt: room.count, in: room)
+            head.append(contentsOf: room.suffix(count))
+        }
+        head.append(contentsOf: body)
+        head.append(contentsOf: UnsafeBufferPointer(start: ChunkedCoding.lineEnd.utf8Start, count: ChunkedCoding.lineEnd.utf8CodeUnitCount))
     }
 }

@@ -25,6 +25,7 @@ final class ProxyWorker {
     private var drainDeadline: DrainDeadline?
     /// Reused for every log line.
     private var line: [UInt8] = []
+    private var lastDate = HTTPDate()
 
     init(worker: Worker, settings: Settings, shared: SharedState, addresses: [[[SocketAddress]]]) {
         self.worker = worker
@@ -35,6 +36,9 @@ final class ProxyWorker {
 
     /// The proxy that lives on a worker, for jobs from its mailbox.
     static func on(_ worker: Worker) -> ProxyWorker? { worker.resident as? ProxyWorker }
+
+    /// The value of a `Date` field.
+    func date() -> [UInt8] { lastDate.text(at: worker.kernel.unixMilliseconds() / 1000) }
 
     var settings: Settings { generation.settings }
     var groups: [ServerGroup] { generation.groups }

@@ -62,7 +62,7 @@ struct Refusal {
 
     /// The whole answer. `isHead` leaves the body out; `isBridged` says that the request carried a token in its URL or a cookie.
     func response(
-        isHead: Bool, closes: Bool, isHTTP10: Bool, isBridged: Bool, strictTransportSecuritySeconds: Int?, unixSeconds: Int64
+        isHead: Bool, closes: Bool, isHTTP10: Bool, isBridged: Bool, strictTransportSecuritySeconds: Int?, date: [UInt8]
     ) -> [UInt8] {
         let body = Array("\(status) \(reasonPhrase(for: status)): \(evidence)\n".utf8)
         var writer = HeadWriter(reservingCapacity: 256 + body.count)
@@ -70,7 +70,7 @@ struct Refusal {
         writer.field("Content-Type", "text/plain; charset=utf-8")
         writer.field("Content-Length", UInt64(body.count))
         writer.field("Cache-Control", "no-store")
-        writer.date(unixSeconds)
+        writer.date(date)
         if let strictTransportSecuritySeconds { writer.strictTransportSecurity(strictTransportSecuritySeconds) }
         if isBridged { writer.field("Referrer-Policy", "no-referrer") }
         if let challenge {
@@ -80,7 +80,7 @@ struct Refusal {
         if status == 503 { writer.field("Retry-After", UInt64(1)) }
         writer.connection(closes: closes, isHTTP10: isHTTP10)
         writer.end()
-        return isHead ? writer.bytes : writer.bytes + body
+        return isHead ? writer.take() : writer.take() + body
     }
 }
 

@@ -33,7 +33,7 @@ struct RequestForwarding {
     let isSecured: Bool
     /// The field in which the server is told the subject of the client's certificate, and that subject.
     let clientSubject: (field: String, subject: [UInt8])?
-    /// What clients may not say: names in lower case.
+    /// What this client may not say: names in lower case.
     let guardedFields: [[UInt8]]
 
     /// Applies the route's bridge and writes the head.
@@ -87,14 +87,11 @@ struct RequestForwarding {
             writer.field("Host", head.authority, of: head)
         } else {
             // HTTP/1.1 wants a Host also where a client of HTTP/1.0 sent none: it is the server's own then.
-            request.hostOffset = writer.bytes.count
+            request.hostOffset = writer.count
         }
         let hops = remainingHops
-        var replaced: FieldNameSet = [.host, .via, .xForwardedFor, .xForwardedProto, .xForwardedHost, .expect]
-        if !isTrusted {
-            // What an untrusted client says about where it comes from is not passed on as if somebody knew it.
-            for name in [FieldName.forwarded, .xForwardedPort, .xRealIP] { replaced.insert(name) }
-        }
+        var replaced = Self.writtenAnew
+        if !isTrusted { replaced.formUnion(Self.believedOfTheTrusted) }
         if hops != nil { replaced.insert(.maxForwards) }
         if bridged?.token != nil || bridged?.dropAuthorization == true { replaced.insert(.authorization) }
         if bridged?.cookies != nil { replaced.insert(.cookie) }
@@ -103,9 +100,10 @@ struct RequestForwarding {
         if wantsPlain { replaced.insert(.acceptEncoding) }
         let referers = try writeReferers(&writer)
         if referers { replaced.insert(.referer) }
+        let foreign = isTrusted ? [] : foreignForwardedFields
         writer.copyForwardableFields(
             of: head, except: replaced,
-            spellings: guardedFields, isTrusted ? [] : Self.addressFields, isTrusted ? [] : foreignForwardedFields)
+            spellings: foreign.isEmpty ? guardedFields : guardedFields + foreign)
         if let (field, subject) = clientSubject { try writer.field(named: Array(field.utf8), subject) }
         if let token = bridged?.token {
             var value: [UInt8] = []
@@ -127,8 +125,12 @@ struct RequestForwarding {
             writer.field("Upgrade", upgrade, of: head)
         }
         writer.end()
-        request.head = writer.bytes
+        request.head = writer.take()
     }
+
+    private static let writtenAnew: FieldNameSet = [.host, .via, .xForwardedFor, .xForwardedProto, .xForwardedHost, .expect]
+    /// What an untrusted client says about where it comes from is not passed on as if somebody knew it.
+    private static let believedOfTheTrusted: FieldNameSet = [.forwarded, .xForwardedPort, .xRealIP]
 
     /// Further fields of that family, which servers believe as readily and only a proxy may set.
     private var foreignForwardedFields: [[UInt8]] {
@@ -143,7 +145,7 @@ struct RequestForwarding {
     }
 
     /// What servers behind a proxy believe of the client's address, also where `_` stands for `-`.
-    private static let addressFields = ["x-real-ip", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port"].map {
+    static let addressFields = ["x-real-ip", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port"].map {
         Array($0.utf8)
     }
 
@@ -159,15 +161,17 @@ struct RequestForwarding {
     }
 
     private func writeForwarded(_ writer: inout HeadWriter) throws(HTTPError) {
-        var forwardedFor: [UInt8] = []
-        if isTrusted {
+        if isTrusted, head.contains(.xForwardedFor) {
+            var forwardedFor: [UInt8] = []
             for field in head.fields where field.known == .xForwardedFor && !field.value.isEmpty {
                 forwardedFor += head.bytes[field.value]
                 forwardedFor += Array(", ".utf8)
             }
+            peer.appendHost(to: &forwardedFor)
+            try writer.field("X-Forwarded-For", forwardedFor)
+        } else {
+            try peer.withHost { host throws(HTTPError) in try writer.field("X-Forwarded-For", host.span) }
         }
-        peer.appendHost(to: &forwardedFor)
-        try writer.field("X-Forwarded-For", forwardedFor)
         if isTrusted, let value = head.firstValue(of: .xForwardedProto), !value.isEmpty {
             writer.field("X-Forwarded-Proto", value, of: head)
         } else {

@@ -17,8 +17,8 @@ struct ResponseForwarding {
     let client: ResponseTerms
     /// What `Strict-Transport-Security` says, in place of what the server may say; nil for leaving that as it is.
     let strictTransportSecuritySeconds: Int?
-    /// Seconds since 1970, for a response that says nothing of its date.
-    let unixSeconds: Int64
+    /// What a response that says nothing of its date is given as such.
+    let date: [UInt8]
 
     /// How the body is framed for the client.
     var outgoingFraming: OutgoingFraming {
@@ -45,7 +45,7 @@ struct ResponseForwarding {
     func build(method: Method) -> [UInt8] {
         var writer = HeadWriter(reservingCapacity: head.bytes.count + 256)
         writer.statusLine(of: head)
-        var replaced: FieldNameSet = []
+        var replaced = FieldNameSet()
         if isStream {
             replaced.insert(.cacheControl)
             replaced.insert(.xAccelBuffering)
@@ -59,13 +59,13 @@ struct ResponseForwarding {
         if isStream { writer.field("X-Accel-Buffering", "no") }
         if isBridged { writer.field("Referrer-Policy", "no-referrer") }
         // RFC 9110 section 6.6.1: whoever passes on a response without a date adds one.
-        if !head.contains(.date) { writer.date(unixSeconds) }
+        if !head.contains(.date) { writer.date(date) }
         if let seconds = strictTransportSecuritySeconds { writer.strictTransportSecurity(seconds) }
         writer.field("Via", head.minorVersion == 0 ? "1.0 heartwire" : "1.1 heartwire")
         writeFraming(&writer, method: method)
         writer.connection(closes: !keepsAlive, isHTTP10: client.isHTTP10)
         writer.end()
-        return writer.bytes
+        return writer.take()
     }
 
     private func writeFraming(_ writer: inout HeadWriter, method: Method) {
@@ -86,21 +86,13 @@ struct ResponseForwarding {
     /// The upstream's own directives stay; those that are missing are added.
     private func writeCacheControl(_ writer: inout HeadWriter) {
         guard isStream || isBridged else { return }
-        var value: [UInt8] = []
-        func add(_ piece: some Sequence<UInt8>) {
-            if !value.isEmpty { value += Array(", ".utf8) }
-            value += piece
-        }
-        for field in head.fields where field.known == .cacheControl && !field.value.isEmpty { add(head.bytes[field.value]) }
-        if isStream {
-            if !head.listHas(.cacheControl, "no-cache") { add("no-cache".utf8) }
-            if !head.listHas(.cacheControl, "no-transform") { add("no-transform".utf8) }
-        }
-        if isBridged, !head.listHas(.cacheControl, "private"), !head.listHas(.cacheControl, "no-store") {
-            add("private".utf8)
-        }
-        // Values of a parsed head and constants cannot hold what a field may not.
-        try? writer.field("Cache-Control", value)
+        let isPrivate = !isBridged || head.listHas(.cacheControl, "private") || head.listHas(.cacheControl, "no-store")
+        let more: (StaticString?, StaticString?, StaticString?) = (
+            isStream && !head.listHas(.cacheControl, "no-cache") ? "no-cache" : nil,
+            isStream && !head.listHas(.cacheControl, "no-transform") ? "no-transform" : nil,
+            isPrivate ? nil : "private"
+        )
+        writer.list("Cache-Control", .cacheControl, of: head, and: more)
     }
 
     /// The head of a 101 that was asked for (RFC 9110 section 7.8).
@@ -112,15 +104,15 @@ struct ResponseForwarding {
         writer.field("Connection", "upgrade")
         if let upgrade = head.firstValue(of: .upgrade) { writer.field("Upgrade", upgrade, of: head) }
         writer.end()
-        return writer.bytes
+        return writer.take()
     }
 }
 
 extension HeadWriter {
     /// When the message was made.
-    mutating func date(_ unixSeconds: Int64) {
+    mutating func date(_ text: [UInt8]) {
         // Letters and digits cannot be refused.
-        try? field("Date", HTTPDate.text(unixSeconds: unixSeconds))
+        try? field("Date", text)
     }
 
     /// Says what becomes of the connection: HTTP/1.1 keeps it unless told otherwise, HTTP/1.0 does not (RFC 9112 section 9.3).

@@ -15,21 +15,29 @@ struct ServerSearch {
     private(set) var server = 0
     /// The address of the present attempt.
     private var address: SocketAddress?
-    /// Addresses of the present server that are still to be tried, as they were when it was chosen: a look-up or another
-    /// exchange may reorder the server's own list meanwhile.
-    private var remaining: [SocketAddress] = []
+    /// The addresses of the present server, as they were when it was chosen: a look-up or another exchange may reorder the server's
+    /// own list meanwhile.
+    private var addresses: [SocketAddress] = []
+    /// How many of them have been tried, the present attempt's included.
+    private var addressesTried = 0
     private var tried: Set<Int> = []
     private(set) var lastCause = Cause.connectFailed
     private(set) var lastError: SystemError?
 
     /// Where to try next; an address is missing where the server's name has none.
     mutating func next(in group: ServerGroup, now: Int64) -> (server: Int, address: SocketAddress?)? {
-        if remaining.isEmpty {
+        if addressesTried == addresses.count {
             guard let index = group.choose(excluding: tried, now: now) else { return nil }
             server = index
-            remaining = group.servers[index].addressesBestFirst
+            addresses = group.servers[index].addressesBestFirst
+            addressesTried = 0
         }
-        address = remaining.isEmpty ? nil : remaining.removeFirst()
+        guard addressesTried < addresses.count else {
+            address = nil
+            return (server, nil)
+        }
+        address = addresses[addressesTried]
+        addressesTried += 1
         return (server, address)
     }
 
@@ -37,7 +45,7 @@ struct ServerSearch {
     mutating func failed(_ cause: Cause, _ error: SystemError?, server index: Int, in group: ServerGroup, now: Int64) {
         lastCause = cause
         lastError = error
-        guard remaining.isEmpty else { return }
+        guard addressesTried == addresses.count else { return }
         tried.insert(index)
         group.noteFailure(group.servers[index], now: now)
     }
@@ -52,6 +60,6 @@ struct ServerSearch {
     /// Goes on at the same server, over a new connection, with the address that an idle connection spared.
     mutating func retryFresh() {
         wantsFresh = true
-        if let address { remaining.insert(address, at: 0) }
+        if address != nil { addressesTried -= 1 }
     }
 }

@@ -40,7 +40,9 @@ final class Settings: Sendable {
     let table: RouteTable
     let security: Security
     /// Fields that are never taken from a client, in lower case: those in which servers are told of clients' certificates.
-    let guardedFields: [[UInt8]]
+    private let guardedFields: [[UInt8]]
+    /// The same, and what only a trusted proxy may say.
+    private let guardedFieldsOfStrangers: [[UInt8]]
     let requestLimits: HeadLimits
     let responseLimits: HeadLimits
     /// One worker's share of what may wait in all.
@@ -50,6 +52,7 @@ final class Settings: Sendable {
         self.configuration = configuration
         self.security = security
         guardedFields = Set(configuration.listeners.compactMap { $0.tls?.clientSubjectField?.lowercased() }).map { Array($0.utf8) }
+        guardedFieldsOfStrangers = guardedFields + RequestForwarding.addressFields
         routes = configuration.routes.map(CompiledRoute.init)
         table = RouteTable(configuration.routes)
         let limits = configuration.limits
@@ -61,10 +64,11 @@ final class Settings: Sendable {
     }
 
     /// The guarded fields for a connection that came by a listener, which a reload may have taken away since.
-    func guardedFields(for listener: Listener) -> [[UInt8]] {
-        guard let field = listener.tls?.clientSubjectField.map({ Array($0.lowercased().utf8) }), !guardedFields.contains(field) else {
-            return guardedFields
+    func guardedFields(for listener: Listener, isTrusted: Bool) -> [[UInt8]] {
+        let guarded = isTrusted ? guardedFields : guardedFieldsOfStrangers
+        guard let field = listener.tls?.clientSubjectField.map({ Array($0.lowercased().utf8) }), !guarded.contains(field) else {
+            return guarded
         }
-        return guardedFields + [field]
+        return guarded + [field]
     }
 }

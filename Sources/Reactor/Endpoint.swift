@@ -5,7 +5,7 @@
 /// One descriptor on one worker. Used on its worker's thread only.
 open class Endpoint {
     /// The worker that this endpoint lives and dies on.
-    public unowned(unsafe) let worker: Worker
+    public let worker: Worker
     /// The open descriptor; -1 once closed.
     public private(set) final var descriptor: Int32 = -1
     final var slot: Int32 = -1

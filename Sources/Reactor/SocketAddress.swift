@@ -113,22 +113,38 @@ public struct SocketAddress: Hashable, Sendable {
     }
 
     /// Appends the numeric address, without brackets.
-    public func appendHost(to text: inout [UInt8]) {
+    public func appendHost(to text: inout [UInt8]) { withHost { text.append(contentsOf: $0) } }
+
+    /// Lends the numeric address, without brackets.
+    public func withHost<Failure: Error>(_ body: (UnsafeBufferPointer<UInt8>) throws(Failure) -> Void) throws(Failure) {
+        try withUnsafeTemporaryAllocation(of: UInt8.self, capacity: Int(INET6_ADDRSTRLEN)) { room throws(Failure) in
+            try body(UnsafeBufferPointer(rebasing: room[..<write(hostInto: room)]))
+        }
+    }
+
+    private func write(hostInto room: UnsafeMutableBufferPointer<UInt8>) -> Int {
+        var count = 0
         guard isIPv6 else {
-            for shift: UInt64 in [24, 16, 8, 0] {
-                let value = UInt8(truncatingIfNeeded: high >> shift)
-                if value >= 100 { text.append(0x30 + value / 100) }
-                if value >= 10 { text.append(0x30 + value / 10 % 10) }
-                text.append(0x30 + value % 10)
-                if shift > 0 { text.append(UInt8(ascii: ".")) }
+            func append(_ byte: UInt8) {
+                room[count] = byte
+                count += 1
             }
-            return
+            var shift: UInt64 = 32
+            while shift > 0 {
+                shift -= 8
+                let value = UInt8(truncatingIfNeeded: high >> shift)
+                if value >= 100 { append(0x30 + value / 100) }
+                if value >= 10 { append(0x30 + value / 10 % 10) }
+                append(0x30 + value % 10)
+                if shift > 0 { append(UInt8(ascii: ".")) }
+            }
+            return count
         }
-        let bytes = self.bytes
-        withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(INET6_ADDRSTRLEN)) { room in
-            inet_ntop(AF_INET6, bytes, room.baseAddress, socklen_t(room.count))
-            text += room.prefix { $0 != 0 }.lazy.map { UInt8(bitPattern: $0) }
+        room.withMemoryRebound(to: CChar.self) { text in
+            inet_ntop(AF_INET6, bytes, text.baseAddress, socklen_t(text.count))
+            while text[count] != 0 { count += 1 }
         }
+        return count
     }
 
     /// Lends the C structure to a call.

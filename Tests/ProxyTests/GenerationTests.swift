@@ -90,9 +90,9 @@ struct GenerationTests {
         var listener = Listener(host: "*", port: 443, tls: ListenerTLS(certificates: []))
         listener.tls?.clientSubjectField = "X-Subject"
         let none = try settings([upstream("a")])
-        #expect(none.guardedFields.isEmpty)
-        #expect(none.guardedFields(for: listener) == [Array("x-subject".utf8)])
-        #expect(none.guardedFields(for: Listener(host: "*", port: 80)).isEmpty)
+        #expect(none.guardedFields(for: listener, isTrusted: true) == [Array("x-subject".utf8)])
+        #expect(none.guardedFields(for: listener, isTrusted: false).last == Array("x-subject".utf8))
+        #expect(none.guardedFields(for: Listener(host: "*", port: 80), isTrusted: true).isEmpty)
     }
 
     @Test("gives each worker all sockets of an address between them, whatever their number", arguments: 1...5, 1...5)

@@ -20,7 +20,7 @@ struct RefusalTests {
         ]
 
     private func answer(_ refusal: Refusal, isHead: Bool = false, closes: Bool = true, isBridged: Bool = false) -> [UInt8] {
-        refusal.response(isHead: isHead, closes: closes, isHTTP10: false, isBridged: isBridged, strictTransportSecuritySeconds: nil, unixSeconds: 0)
+        refusal.response(isHead: isHead, closes: closes, isHTTP10: false, isBridged: isBridged, strictTransportSecuritySeconds: nil, date: HTTPDate.text(unixSeconds: 0))
     }
 
     @Test("each is one whole response with a length that holds; to HEAD it is the same without the body")
@@ -53,7 +53,7 @@ struct RefusalTests {
     @Test("over TLS the answers say, too, that browsers shall come over HTTPS only")
     func strictTransportSecurity() throws {
         let refusal = RefusalTests.all[0]
-        let head = try ReadHead(refusal.response(isHead: false, closes: true, isHTTP10: false, isBridged: false, strictTransportSecuritySeconds: 60, unixSeconds: 0))
+        let head = try ReadHead(refusal.response(isHead: false, closes: true, isHTTP10: false, isBridged: false, strictTransportSecuritySeconds: 60, date: HTTPDate.text(unixSeconds: 0)))
         #expect(head.values("strict-transport-security") == ["max-age=60"])
     }
 

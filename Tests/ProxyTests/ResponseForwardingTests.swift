@@ -27,7 +27,7 @@ private struct Case {
         return ResponseForwarding(
             head: head, framing: framing, isWoven: isStream && weaves, isStream: isStream,
             wouldBeWoven: head.isEventStream && head.status == 200 && weaves, isBridged: isBridged,
-            client: client, strictTransportSecuritySeconds: strictTransportSecuritySeconds, unixSeconds: 784_111_777)
+            client: client, strictTransportSecuritySeconds: strictTransportSecuritySeconds, date: HTTPDate.text(unixSeconds: 784_111_777))
     }
 }
 
