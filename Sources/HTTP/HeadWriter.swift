@@ -15,7 +15,10 @@ public struct HeadWriter: Sendable {
 
     /// A writer with nothing written and room for so many bytes.
     public init(reservingCapacity capacity: Int = 1024) {
-        room = [UInt8](repeating: 0, count: capacity)
+        room = [UInt8](unsafeUninitializedCapacity: capacity) { room, count in
+            room.initialize(repeating: 0)
+            count = capacity
+        }
     }
 
     /// What has been written so far.

@@ -22,6 +22,7 @@ public final class Acceptor: Endpoint {
         self.accepted = accepted
         self.exhausted = exhausted
         super.init(worker: worker)
+        worker.kernel.sendAtOnce(fromListener: descriptor)
         try open(descriptor, interest: Acceptor.interest)
     }
 

@@ -17,6 +17,8 @@ public enum LinkOperation: Sendable {
 open class Link: Endpoint {
     private enum Phase: UInt8 {
         case new, connecting
+        /// The connection stands already, and whoever asked for it is told at the end of the turn.
+        case connectedAtOnce
         /// The TLS handshake is under way.
         case securing
         case open, closed
@@ -69,9 +71,19 @@ open class Link: Endpoint {
             }
         }
         let connection = try worker.kernel.connect(to: address)
-        // Writability ends the attempt, also where it has succeeded at once.
-        try open(connection.descriptor, interest: [.writable])
-        phase = .connecting
+        // Otherwise writability ends the attempt.
+        try open(connection.descriptor, interest: connection.isConnected ? Link.readingInterest : [.writable])
+        phase = connection.isConnected ? .connectedAtOnce : .connecting
+        if connection.isConnected { worker.atEndOfTurn(self) }
+    }
+
+    /// The connection stands; TLS may have to be spoken first.
+    private func established() {
+        phase = session == nil ? .open : .securing
+        updateInterest()
+        if phase == .open { return linkConnected() }
+        linkBeganToSecure()
+        if phase == .securing { beginToSecure() }
     }
 
     /// Whether bytes can be sent: connected, not closing, not broken.
@@ -210,8 +222,9 @@ open class Link: Endpoint {
         worker.atEndOfTurn(self)
     }
 
-    /// Reports a failure that a `send` met; an override calls it too.
+    /// Reports a connection that stood at once, and a failure that a `send` met; an override calls it too.
     open override func turnEnded() {
+        if phase == .connectedAtOnce { return established() }
         guard phase == .open || phase == .securing, let writeFailure else { return }
         linkFailed(writeFailure, while: .writing)
     }
@@ -334,8 +347,9 @@ open class Link: Endpoint {
         switch worker.kernel.read(descriptor, into: UnsafeMutableRawBufferPointer(rebasing: worker.scratch[..<room])) {
         case .bytes(0):
             hasReadEnd = true
-            updateInterest()
             linkReachedEnd()
+            // Most are closed by now.
+            updateInterest()
         case .bytes(let count):
             linkReceived(UnsafeMutableRawBufferPointer(rebasing: worker.scratch[..<count]))
         case .wouldBlock:
@@ -446,16 +460,12 @@ open class Link: Endpoint {
 
     public final override func ready(_ readiness: Readiness) {
         switch phase {
-        case .new, .closed:
+        case .new, .connectedAtOnce, .closed:
             return
         case .connecting:
             if let error = worker.kernel.connectionError(of: descriptor) { return linkFailed(error, while: .connecting) }
             guard readiness.contains(.writable) else { return }
-            phase = session == nil ? .open : .securing
-            updateInterest()
-            if phase == .open { return linkConnected() }
-            linkBeganToSecure()
-            if phase == .securing { beginToSecure() }
+            established()
         case .securing:
             if readiness.contains(.writable) { flush() }
             guard phase == .securing, writeFailure == nil else { return }

@@ -89,7 +89,6 @@ public final class LinuxKernel: Kernel, @unchecked Sendable {
                     Glibc.close(accepted)
                     continue
                 }
-                setOption(accepted, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
                 return AcceptedConnection(descriptor: accepted, peer: peer)
             }
             switch errno {
@@ -107,10 +106,21 @@ public final class LinuxKernel: Kernel, @unchecked Sendable {
         let outcome = address.withSockaddr { Glibc.connect(descriptor, $0, $1) }
         if outcome == 0 { return Connection(descriptor: descriptor, isConnected: true) }
         // An interrupted connect goes on by itself, like one in progress.
-        if errno == EINPROGRESS || errno == EINTR { return Connection(descriptor: descriptor, isConnected: false) }
+        if errno == EINPROGRESS || errno == EINTR {
+            return Connection(descriptor: descriptor, isConnected: address.isLoopback && hasPeer(descriptor))
+        }
         let error = SystemError.last
         Glibc.close(descriptor)
         throw error
+    }
+
+    /// On the same machine the handshake is over before `connect` returns, which says that it is in progress all the same.
+    private func hasPeer(_ descriptor: Int32) -> Bool {
+        var storage = sockaddr_storage()
+        var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+        return withUnsafeMutablePointer(to: &storage) { storage in
+            storage.withMemoryRebound(to: sockaddr.self, capacity: 1) { getpeername(descriptor, $0, &length) == 0 }
+        }
     }
 
     public override func connectionError(of descriptor: Int32) -> SystemError? {
@@ -119,6 +129,8 @@ public final class LinuxKernel: Kernel, @unchecked Sendable {
         guard getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &number, &length) == 0 else { return SystemError.last }
         return number == 0 ? nil : SystemError(number)
     }
+
+    public override func sendAtOnce(fromListener descriptor: Int32) { setOption(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, 1) }
 
     public override func setPatience(_ patience: Patience, of descriptor: Int32) {
         if patience.keepAliveSeconds > 0 {
@@ -148,11 +160,11 @@ public final class LinuxKernel: Kernel, @unchecked Sendable {
     // MARK: Bytes
 
     public override func read(_ descriptor: Int32, into buffer: UnsafeMutableRawBufferPointer) -> Transfer {
-        transfer { Glibc.recv(descriptor, buffer.baseAddress, buffer.count, 0) }
+        transfer { receive_bytes(descriptor, buffer.baseAddress, buffer.count) }
     }
 
     public override func write(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) -> Transfer {
-        transfer { Glibc.send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL)) }
+        transfer { send_bytes(descriptor, bytes.baseAddress, bytes.count) }
     }
 
     public override func write(
@@ -164,7 +176,7 @@ public final class LinuxKernel: Kernel, @unchecked Sendable {
             var message = msghdr()
             message.msg_iov = pieces.baseAddress
             message.msg_iovlen = 2
-            return transfer { sendmsg(descriptor, &message, Int32(MSG_NOSIGNAL)) }
+            return transfer { send_pieces(descriptor, &message) }
         }
     }
 

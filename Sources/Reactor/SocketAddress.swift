@@ -102,6 +102,9 @@ public struct SocketAddress: Hashable, Sendable {
         return copy
     }
 
+    /// Whether it is one of the machine's own for itself (RFC 1122 section 3.2.1.3, RFC 4291 section 2.5.3).
+    var isLoopback: Bool { isIPv6 ? high == 0 && low == 1 : high >> 24 == 127 }
+
     /// Whether it stands for every address of the machine.
     var isUnspecified: Bool { high == 0 && low == 0 }
 

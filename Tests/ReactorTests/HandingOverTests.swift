@@ -115,6 +115,7 @@ private class ForwardingKernel: Kernel, @unchecked Sendable {
         try world.listen(address, sharingPort: sharingPort)
     }
     override func localAddress(of descriptor: Int32) -> SocketAddress? { world.localAddress(of: descriptor) }
+    override func sendAtOnce(fromListener descriptor: Int32) { world.sendAtOnce(fromListener: descriptor) }
     override func accept(_ descriptor: Int32) throws(SystemError) -> AcceptedConnection? { try world.accept(descriptor) }
     override func connect(to address: SocketAddress) throws(SystemError) -> Connection { try world.connect(to: address) }
     override func close(_ descriptor: Int32, abortively: Bool) { world.close(descriptor, abortively: abortively) }

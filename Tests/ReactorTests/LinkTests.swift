@@ -1,5 +1,6 @@
 // Links over real loopback sockets: the promises of `Link` that everything above relies on.
 
+import Glibc
 import Reactor
 import Testing
 
@@ -91,6 +92,40 @@ private final class World {
         server.resumeReading()
         try world.turn { server.events == ["left", "end"] }
         #expect(server.received == Array("hello".utf8))
+    }
+
+    @Test("a connection on the same machine stands in the turn that asks for it, and is not told of from within the call")
+    func atOnce() throws {
+        let world = try World()
+        let link = NotingLink(worker: world.worker)
+        try link.connect(to: world.address)
+        #expect(link.events.isEmpty && !link.isConnected)
+        world.worker.mailbox.post { _ in }
+        world.worker.turn()
+        #expect(link.events == ["connected"] && link.isConnected)
+    }
+
+    @Test("a connection that stood at once and is closed in the same turn tells nothing")
+    func atOnceAndGone() throws {
+        let world = try World()
+        let link = NotingLink(worker: world.worker)
+        try link.connect(to: world.address)
+        link.close()
+        world.worker.mailbox.post { _ in }
+        world.worker.turn()
+        #expect(link.events.isEmpty)
+    }
+
+    @Test("neither side of a connection gathers small pieces before it sends them")
+    func noDelay() throws {
+        let world = try World()
+        let client = try world.connect()
+        for link in [client, world.accepted[0]] {
+            var value: Int32 = 0
+            var length = socklen_t(MemoryLayout<Int32>.size)
+            getsockopt(link.descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &value, &length)
+            #expect(value != 0)
+        }
     }
 
     @Test("a refused connection is told as such, and not from within the call")

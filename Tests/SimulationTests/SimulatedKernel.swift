@@ -148,15 +148,24 @@ final class SimulatedKernel: Kernel, @unchecked Sendable {
         let (ours, theirs) = SimulatedSocket.pair(world, capacity: bufferBytes)
         let descriptor = add(.socket(ours))
         world.note("connect", Int(descriptor))
+        func open(_ accept: (SimulatedSocket) -> Void) {
+            attempt.cameOut(.open, at: world.now)
+            ours.phase = .open
+            theirs.phase = .open
+            accept(theirs)
+            ours.changed()
+        }
+        // As on the loopback interface.
+        if case .actor(let accept) = addresses[address], world.chance.permille(250) {
+            world.count("connection that stood at once")
+            open(accept)
+            ours.changed = { [weak self] in self?.refresh(descriptor) }
+            return Connection(descriptor: descriptor, isConnected: true)
+        }
         world.after(world.delay()) { [self] in
             guard !ours.isClosed else { return }
             switch addresses[address] {
-            case .actor(let accept):
-                attempt.cameOut(.open, at: world.now)
-                ours.phase = .open
-                theirs.phase = .open
-                accept(theirs)
-                ours.changed()
+            case .actor(let accept): open(accept)
             case .silent:
                 world.count("connection attempt without an answer")
             case .refused, nil:
@@ -170,6 +179,8 @@ final class SimulatedKernel: Kernel, @unchecked Sendable {
     }
 
     override func connectionError(of descriptor: Int32) -> SystemError? { socket(descriptor).error }
+
+    override func sendAtOnce(fromListener descriptor: Int32) {}
 
     override func setPatience(_ patience: Patience, of descriptor: Int32) {
         switch nodes[descriptor] {
