@@ -15,9 +15,10 @@ public struct HeadWriter: Sendable {
 
     /// A writer with nothing written and room for so many bytes.
     public init(reservingCapacity capacity: Int = 1024) {
-        room = [UInt8](unsafeUninitializedCapacity: capacity) { room, count in
-            room.initialize(repeating: 0)
-            count = capacity
+        // An array of zeros that the library makes costs more than all that is written into it.
+        room = withUnsafeTemporaryAllocation(of: UInt8.self, capacity: capacity) { zeros in
+            zeros.initialize(repeating: 0)
+            return Array(zeros)
         }
     }
 

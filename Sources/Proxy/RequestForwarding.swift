@@ -170,7 +170,8 @@ struct RequestForwarding {
             peer.appendHost(to: &forwardedFor)
             try writer.field("X-Forwarded-For", forwardedFor)
         } else {
-            try peer.withHost { host throws(HTTPError) in try writer.field("X-Forwarded-For", host.span) }
+            // Digits, letters and colons cannot be refused.
+            peer.withHost { host in try? writer.field("X-Forwarded-For", host.span) }
         }
         if isTrusted, let value = head.firstValue(of: .xForwardedProto), !value.isEmpty {
             writer.field("X-Forwarded-Proto", value, of: head)

@@ -24,10 +24,19 @@ public struct SocketAddress: Hashable, Sendable {
         for (index, byte) in bytes.enumerated() {
             if index < 8 { halves.0 = halves.0 << 8 | UInt64(byte) } else { halves.1 = halves.1 << 8 | UInt64(byte) }
         }
-        if bytes.count == 16, halves.0 == 0, halves.1 >> 32 == 0xFFFF {
-            self.init(high: halves.1 & 0xFFFF_FFFF, low: 0, scope: 0, port: port, isIPv6: false)
+        if bytes.count == 16 {
+            self.init(halves.0, halves.1, scope: scope, port: port)
         } else {
-            self.init(high: halves.0, low: halves.1, scope: scope, port: port, isIPv6: bytes.count == 16)
+            self.init(high: halves.0, low: 0, scope: scope, port: port, isIPv6: false)
+        }
+    }
+
+    /// An IPv6 address, or the IPv4 address that it stands for.
+    private init(_ high: UInt64, _ low: UInt64, scope: UInt32, port: UInt16) {
+        if high == 0, low >> 32 == 0xFFFF {
+            self.init(high: low & 0xFFFF_FFFF, low: 0, scope: 0, port: port, isIPv6: false)
+        } else {
+            self.init(high: high, low: low, scope: scope, port: port, isIPv6: true)
         }
     }
 
@@ -59,12 +68,15 @@ public struct SocketAddress: Hashable, Sendable {
         case AF_INET:
             let address = raw.loadUnaligned(as: sockaddr_in.self)
             self.init(
-                bytes: withUnsafeBytes(of: address.sin_addr) { Array($0) }, port: UInt16(bigEndian: address.sin_port))
+                high: UInt64(UInt32(bigEndian: address.sin_addr.s_addr)), low: 0, scope: 0, port: UInt16(bigEndian: address.sin_port),
+                isIPv6: false)
         case AF_INET6:
             let address = raw.loadUnaligned(as: sockaddr_in6.self)
-            self.init(
-                bytes: withUnsafeBytes(of: address.sin6_addr) { Array($0) }, port: UInt16(bigEndian: address.sin6_port),
-                scope: address.sin6_scope_id)
+            let (high, low) = withUnsafeBytes(of: address.sin6_addr) { bytes in
+                (UInt64(bigEndian: bytes.loadUnaligned(as: UInt64.self)),
+                 UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self)))
+            }
+            self.init(high, low, scope: address.sin6_scope_id, port: UInt16(bigEndian: address.sin6_port))
         default:
             return nil
         }
@@ -119,9 +131,9 @@ public struct SocketAddress: Hashable, Sendable {
     public func appendHost(to text: inout [UInt8]) { withHost { text.append(contentsOf: $0) } }
 
     /// Lends the numeric address, without brackets.
-    public func withHost<Failure: Error>(_ body: (UnsafeBufferPointer<UInt8>) throws(Failure) -> Void) throws(Failure) {
-        try withUnsafeTemporaryAllocation(of: UInt8.self, capacity: Int(INET6_ADDRSTRLEN)) { room throws(Failure) in
-            try body(UnsafeBufferPointer(rebasing: room[..<write(hostInto: room)]))
+    public func withHost(_ body: (UnsafeBufferPointer<UInt8>) -> Void) {
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: Int(INET6_ADDRSTRLEN)) { room in
+            body(UnsafeBufferPointer(rebasing: room[..<write(hostInto: room)]))
         }
     }
 
@@ -152,7 +164,6 @@ public struct SocketAddress: Hashable, Sendable {
 
     /// Lends the C structure to a call.
     func withSockaddr<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
-        var bytes = self.bytes
         var storage = sockaddr_storage()
         return withUnsafeMutableBytes(of: &storage) { raw in
             let length: Int
@@ -161,14 +172,17 @@ public struct SocketAddress: Hashable, Sendable {
                 address.sin6_family = sa_family_t(AF_INET6)
                 address.sin6_port = port.bigEndian
                 address.sin6_scope_id = scope
-                memcpy(&address.sin6_addr, &bytes, 16)
+                withUnsafeMutableBytes(of: &address.sin6_addr) { bytes in
+                    bytes.storeBytes(of: high.bigEndian, as: UInt64.self)
+                    bytes.storeBytes(of: low.bigEndian, toByteOffset: 8, as: UInt64.self)
+                }
                 length = MemoryLayout<sockaddr_in6>.size
                 raw.storeBytes(of: address, as: sockaddr_in6.self)
             } else {
                 var address = sockaddr_in()
                 address.sin_family = sa_family_t(AF_INET)
                 address.sin_port = port.bigEndian
-                memcpy(&address.sin_addr, &bytes, 4)
+                address.sin_addr.s_addr = UInt32(truncatingIfNeeded: high).bigEndian
                 length = MemoryLayout<sockaddr_in>.size
                 raw.storeBytes(of: address, as: sockaddr_in.self)
             }
