@@ -8,8 +8,8 @@
 // be foreseen has a route only where every path has the same upstream and rules. Refusing is the only answer
 // that cannot be wrong. With a single `/*` route nothing is ever refused. The bytes that are forwarded stay the client's.
 
-/// The routes of a configuration, in the order in which they are tried.
-public struct RouteTable: Sendable {
+/// The routes of a configuration, in the order in which they are tried. A class, because every request asks it and nothing changes it.
+public final class RouteTable: Sendable {
     private struct Entry {
         var routeIndex: Int
         var hostRank: Int
@@ -25,15 +25,17 @@ public struct RouteTable: Sendable {
     private static let exactRank = 2
 
     /// From the most specific to the least.
-    private var entries: [Entry] = []
+    private let entries: [Entry]
     /// The text of all patterns, in one piece.
-    private var patterns: [UInt8] = []
+    private let patterns: [UInt8]
 
     /// Orders the routes; the indices that `match` returns are those of this array.
     public init(_ routes: [Route]) {
+        var entries: [Entry] = []
+        var patterns: [UInt8] = []
         for (index, route) in routes.enumerated() {
-            let (hostRank, hostRange) = appendHost(route.host)
-            let (pathRank, pathRange) = appendPath(route.path)
+            let (hostRank, hostRange) = RouteTable.append(route.host, to: &patterns)
+            let (pathRank, pathRange) = RouteTable.append(route.path, to: &patterns)
             let twin = routes.firstIndex { $0.upstreamIndex == route.upstreamIndex && $0.bearer == route.bearer }
             entries.append(
                 Entry(
@@ -47,6 +49,8 @@ public struct RouteTable: Sendable {
             if left.pathRange.count != right.pathRange.count { return left.pathRange.count > right.pathRange.count }
             return left.routeIndex < right.routeIndex
         }
+        self.entries = entries
+        self.patterns = patterns
     }
 
     /// The index of the most specific route for a request: an exact host before a longer wildcard before any,
@@ -79,25 +83,25 @@ public struct RouteTable: Sendable {
 
     // MARK: Building
 
-    private mutating func appendHost(_ host: HostPattern) -> (Int, Range<Int>) {
+    private static func append(_ host: HostPattern, to patterns: inout [UInt8]) -> (Int, Range<Int>) {
         switch host {
-        case .any: (RouteTable.anyRank, append([]))
-        case .exact(let name): (RouteTable.exactRank, append(name.utf8.map(lowercased)))
-        case .suffix(let suffix): (RouteTable.partialRank, append(suffix.utf8.map(lowercased)))
+        case .any: (RouteTable.anyRank, append([], to: &patterns))
+        case .exact(let name): (RouteTable.exactRank, append(name.utf8.map(lowercased), to: &patterns))
+        case .suffix(let suffix): (RouteTable.partialRank, append(suffix.utf8.map(lowercased), to: &patterns))
         }
     }
 
-    private mutating func appendPath(_ path: PathPattern) -> (Int, Range<Int>) {
+    private static func append(_ path: PathPattern, to patterns: inout [UInt8]) -> (Int, Range<Int>) {
         switch path {
-        case .any: return (RouteTable.anyRank, append([]))
+        case .any: return (RouteTable.anyRank, append([], to: &patterns))
         case .exact(let text):
-            return (RouteTable.exactRank, append(PathReading.literal(Array(text.utf8).span)))
+            return (RouteTable.exactRank, append(PathReading.literal(Array(text.utf8).span), to: &patterns))
         case .prefix(let text):
-            return (RouteTable.partialRank, append(PathReading.literal(Array(text.utf8).span)))
+            return (RouteTable.partialRank, append(PathReading.literal(Array(text.utf8).span), to: &patterns))
         }
     }
 
-    private mutating func append(_ bytes: [UInt8]) -> Range<Int> {
+    private static func append(_ bytes: [UInt8], to patterns: inout [UInt8]) -> Range<Int> {
         let start = patterns.count
         patterns.append(contentsOf: bytes)
         return start..<patterns.count

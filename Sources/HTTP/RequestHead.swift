@@ -51,11 +51,12 @@ public final class RequestHead: Sendable {
         let target = try RequestTarget(resolving: line.target, in: &section.bytes, method: method)
         self.target = target.forwarded
         try section.parseFields(from: line.end, limits: limits)
+        let options = try section.applyConnectionOptions()
+        self.section = section
 
         authority = try Self.authority(section, target: target, minorVersion: line.minorVersion)
         let framingFields = try FramingFields(section, kind: .request, minorVersion: line.minorVersion)
         framing = framingFields.isChunked ? .chunked : framingFields.contentLength.map { .length($0) } ?? .none
-        let options = try section.applyConnectionOptions()
         keepsAlive = !options.close && (minorVersion == 1 || options.keepAlive)
         let hasBody = framing != .none && framing != .length(0)
         let expectation = Self.expectation(section)
@@ -63,7 +64,6 @@ public final class RequestHead: Sendable {
         hasUnknownExpectation = expectation.isUnknown
         upgradeProtocol = options.upgrade && minorVersion == 1 && !hasBody ? Self.upgradeProtocol(section) : nil
         acceptsEventStream = Self.acceptsEventStream(section)
-        self.section = section
     }
 
     /// The bytes of the head. They are as they were received but for an absolute-form target, inside

@@ -38,14 +38,14 @@ public final class ResponseHead: Sendable {
         reasonRange = line.reason
         minorVersion = line.minorVersion
         try section.parseFields(from: line.end, limits: limits)
-        framingFields = try FramingFields(section, kind: .response, minorVersion: line.minorVersion)
         let options = try section.applyConnectionOptions()
+        self.section = section
+        framingFields = try FramingFields(section, kind: .response, minorVersion: line.minorVersion)
         let announcesImpossibleBody =
             (status < 200 || status == 204) && (framingFields.isChunked || framingFields.contentLength ?? 0 > 0)
         keepsAlive = !options.close && (minorVersion == 1 || options.keepAlive) && !announcesImpossibleBody
         isEventStream = Self.isEventStream(section)
         contentEncodingIsIdentity = Self.contentEncodingIsIdentity(section)
-        self.section = section
     }
 
     /// Whether this is an interim answer that another one follows: 1xx but 101 (RFC 9110 section 15.2).

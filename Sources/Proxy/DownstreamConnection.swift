@@ -143,9 +143,12 @@ final class DownstreamConnection: Link {
     /// For `Strict-Transport-Security`; nil where nothing is said of it.
     var strictTransportSecuritySeconds: Int? { isSecured ? listener.strictTransportSecuritySeconds : nil }
 
+    /// The field in which the server is told of clients' certificates; nil where it is not.
+    var clientSubjectField: String? { listener.tls?.clientSubjectField }
+
     /// The field in which the server is told of the client's certificate, and what; nil without either.
     var clientSubject: (field: String, subject: [UInt8])? {
-        guard let field = listener.tls?.clientSubjectField, let subject = peerSubject else { return nil }
+        guard let field = clientSubjectField, let subject = peerSubject else { return nil }
         return (field, subject)
     }
 

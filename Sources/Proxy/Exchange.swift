@@ -120,9 +120,8 @@ final class Exchange {
             let forwarding = RequestForwarding(
                 head: head, route: route, peer: downstream.peer, isTrusted: downstream.isTrusted,
                 isSecured: downstream.isSecured, clientSubject: downstream.clientSubject,
-                guardedFields: settings.guardedFields(for: downstream.listener, isTrusted: downstream.isTrusted))
-            let outcome = try forwarding.build(fingerprinter: proxy.shared.fingerprinter)
-            switch outcome {
+                guardedFields: settings.guardedFields(and: downstream.clientSubjectField, isTrusted: downstream.isTrusted))
+            switch try forwarding.build(fingerprinter: proxy.shared.fingerprinter) {
             case .refused(let refusal):
                 if refusal.cause == .credentialsRefused { flags.insert(.isBridged) }
                 return refuse(refusal)

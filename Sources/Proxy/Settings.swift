@@ -63,12 +63,11 @@ final class Settings: Sendable {
             headBytes: limits.responseHeadBytes, fieldCount: limits.responseFields, targetBytes: limits.responseHeadBytes)
     }
 
-    /// The guarded fields for a connection that came by a listener, which a reload may have taken away since.
-    func guardedFields(for listener: Listener, isTrusted: Bool) -> [[UInt8]] {
+    /// The guarded fields for a connection whose listener tells servers of its clients' certificates in `subjectField`, if it does: a
+    /// reload may have taken that listener away since.
+    func guardedFields(and subjectField: String?, isTrusted: Bool) -> [[UInt8]] {
         let guarded = isTrusted ? guardedFields : guardedFieldsOfStrangers
-        guard let field = listener.tls?.clientSubjectField.map({ Array($0.lowercased().utf8) }), !guarded.contains(field) else {
-            return guarded
-        }
+        guard let field = subjectField.map({ Array($0.lowercased().utf8) }), !guarded.contains(field) else { return guarded }
         return guarded + [field]
     }
 }
