@@ -259,7 +259,8 @@ extension Scenario {
                 let fresh = asked.filter { (window.lowerBound - way)...window.upperBound ~= $0 }.count
                 // Each server may be tried by another one of those who wait.
                 let allowed = (2 * plan.workerCount + 2) * servers.count + fresh
-                guard count > allowed else { continue }
+                // Where time leaps, everybody's patience ends in the same moment.
+                guard count > allowed, !world.leapt(between: window.lowerBound - way, and: window.upperBound) else { continue }
                 return outcome.problems.append("\(count) attempts to connect within \(usual) ms while \(fresh) were asking for the first time")
             }
         }
