@@ -158,7 +158,7 @@ def check_self_test(bench: Bench, wanted: list[Scenario]):
             result = results[-1]
             for figure in part.figures if name != "direct" else []:
                 value = figure.value(result)
-                if not 0 <= value < 1e9 or (value == 0 and figure.key in ("cpu", "close", "keep", "small", "large", "opening", "off", "on")):
+                if not 0 <= value < 1e9 or (value == 0 and figure.key in ("cpu", "close", "keep", "small", "large", "opening", "few", "many", "two", "off", "on")):
                     problems.append(f"{part.name}, {name}: {figure.label} is {value}")
             if part.interval_ms:
                 due = part.streams * result["seconds"] * 1000 / part.interval_ms
@@ -173,7 +173,7 @@ def check_self_test(bench: Bench, wanted: list[Scenario]):
 
 def arguments():
     parser = argparse.ArgumentParser(prog="Tests/bench", description="Measures Heartwire beside nginx, HAProxy, h2o and a byte pump.")
-    parser.add_argument("scenario", nargs="*", help="of idle, idle-tls, fan, broadcast, burst, heartbeat, churn, plain, log; all unless named")
+    parser.add_argument("scenario", nargs="*", help="of idle, idle-tls, fan, broadcast, burst, heartbeat, churn, plain, scale, log; all unless named")
     parser.add_argument("--quick", action="store_true", help="one short repetition: under three minutes")
     parser.add_argument("--self-test", action="store_true", help="Heartwire and the floor only, very short; checks the bench, measures nothing")
     parser.add_argument("--repetitions", type=int, help="how often every turn is taken (5)")

@@ -66,8 +66,9 @@ class Contender:
     def start(self, folder: pathlib.Path, origin: int, setting: "Setting", core: int) -> "Running":
         port = free_port()
         log = open(folder / "output", "wb")
+        cores = {core} if setting.workers == 1 else set(range(os.cpu_count()))
         process = subprocess.Popen(self.command(folder, port, origin, setting), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder,
-                                   start_new_session=True, preexec_fn=lambda: os.sched_setaffinity(0, {core}))
+                                   start_new_session=True, preexec_fn=lambda: os.sched_setaffinity(0, cores))
         running = Running(process, port)
         try:
             running.wait_until_ready(setting.tls, self.children)
@@ -78,10 +79,11 @@ class Contender:
 
 
 class Setting:
-    """What a scenario asks of a proxy's configuration beyond the usual; `connections` is how many clients there may be."""
+    """What a scenario asks of a proxy's configuration beyond the usual; `connections` is how many clients there may be. More workers
+    than one are not held to one core."""
 
-    def __init__(self, connections: int, tls=None, heartbeat_seconds=None, log=False):
-        self.connections, self.tls, self.heartbeat_seconds, self.log = connections, tls, heartbeat_seconds, log
+    def __init__(self, connections: int, tls=None, heartbeat_seconds=None, log=False, workers=1):
+        self.connections, self.tls, self.heartbeat_seconds, self.log, self.workers = connections, tls, heartbeat_seconds, log, workers
 
 
 class Running:
@@ -128,7 +130,7 @@ class Heartwire(Contender):
         heartbeat = f"    heartbeat {setting.heartbeat_seconds}s\n" if setting.heartbeat_seconds else ""
         (folder / "heartwire.conf").write_text(f"""\
 listen 127.0.0.1:{port}{tls}
-workers 1
+workers {setting.workers}
 stream_log {folder / "streams.jsonl" if setting.log else "off"}
 access_log off
 limits {{

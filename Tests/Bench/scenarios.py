@@ -107,6 +107,12 @@ def scenarios(streams: int, tls_streams: int, certificate: Callable[[], tuple[st
     log = [dataclasses.replace(fan, name=f"log, {state}", setting=lambda log=state == "on": {"log": log},
                                contenders=lambda name: name.startswith("Heartwire"),
                                figures=[Figure(state, f"CPU, stream log {state}", "s/1M events", events_cost)]) for state in ("off", "on")]
+    # The same 20,000 events a second, spread over fewer and more streams, and over two workers that take what cores there are.
+    scale = [dataclasses.replace(
+        fan, name=f"scale, {label}", streams=count, interval_ms=count // 20, setting=lambda workers=workers: {"workers": workers},
+        contenders=lambda name: name.startswith("Heartwire"), figures=[Figure(key, f"CPU, {label}", "s/1M events", events_cost)])
+        for key, label, count, workers in (
+            ("few", "100 streams", 100, 1), ("many", f"{streams:,} streams", streams // 20 * 20, 1), ("two", "2,000 streams, two workers", 2000, 2))]
     return [
         Scenario("idle", f"{idle.streams:,} idle streams", [idle]),
         Scenario("idle-tls", f"{idle_tls.streams:,} idle streams over TLS 1.3, ECDSA P-256", [idle_tls]),
@@ -116,5 +122,6 @@ def scenarios(streams: int, tls_streams: int, certificate: Callable[[], tuple[st
         Scenario("heartbeat", f"{heartbeat.streams:,} idle streams, one heartbeat a second", [heartbeat]),
         Scenario("churn", "three events and the end", churn),
         Scenario("plain", "ordinary responses, keep-alive", plain),
+        Scenario("scale", "fan with other numbers of streams and workers", scale),
         Scenario("log", "fan with the stream log, and without", log),
     ]
