@@ -109,6 +109,9 @@ final class SecureEngine {
         return result
     }
 
+    /// Whether a part of a record has come.
+    var isInsideRecord: Bool { SSL_has_pending(ssl) == 1 }
+
     /// Encrypts; what has to be sent is taken by `takeOutput`.
     func encrypt(_ bytes: [UInt8]) {
         guard isEstablished, !hasFailed, !bytes.isEmpty else { return }

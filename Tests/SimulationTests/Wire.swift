@@ -83,7 +83,8 @@ final class Wire {
     /// Has bytes arrive this very moment, before the other end says another word; false, and nothing is sent, where it has said one
     /// already.
     func sendUnasked(_ bytes: [UInt8]) -> Bool {
-        guard hasSentAll, isUsable, !hasMore, socket.canSendUnasked(bytes.count + Wire.roomForRecords) else { return false }
+        guard hasSentAll, isUsable, !hasMore, engine?.isInsideRecord != true else { return false }
+        guard socket.canSendUnasked(bytes.count + Wire.roomForRecords) else { return false }
         socket.sendUnasked(protected(bytes))
         return true
     }
