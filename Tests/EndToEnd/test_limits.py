@@ -204,6 +204,10 @@ def test_where_no_thread_can_be_had_a_reload_changes_nothing_and_the_end_comes_a
         prefix=["prlimit", "--nproc=4", "setpriv", f"--reuid={nobody}", f"--regid={nobody}", "--clear-groups", "--bounding-set=-all",
                 "--inh-caps=-all"])
     stage.proxies.append(proxy)
+    # The last of them is started after it listens.
+    deadline = time.monotonic() + 10
+    while len(os.listdir(f"/proc/{proxy.process.pid}/task")) < 4 and time.monotonic() < deadline:
+        time.sleep(0.01)
     assert len(os.listdir(f"/proc/{proxy.process.pid}/task")) == 4
     path.write_text(path.read_text().replace("access.log", "other.log").replace("grace 3s", "grace 4s"))
     proxy.send_signal(signal.SIGHUP)

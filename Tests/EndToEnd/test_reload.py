@@ -337,7 +337,7 @@ def test_a_listener_that_goes_serves_whoever_had_reached_it(stage, workers):
         assert kept.read_response().body == b"a"
         file.edit((line, ""))
         # A backlog: connections that the kernel has taken and the proxy has not.
-        proxy.send_signal(signal.SIGSTOP)
+        proxy.pause()
         waiting = [Client(going) for _ in range(600)]
         for client in waiting[::2]:
             client.get()

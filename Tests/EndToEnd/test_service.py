@@ -365,10 +365,18 @@ systemctl --user reload heartwire && echo 'a bad file was taken'
 cp good heartwire.conf
 systemctl --user reload heartwire && echo 'a good file was taken'
 systemctl --user stop heartwire
-python3 -c 'import socket, time; taken = socket.create_server(("127.0.0.1", {port})); time.sleep(3)' &
-sleep 0.5
+cat > taker <<END
+import os, pathlib, socket, time
+taken = socket.create_server(("127.0.0.1", {port}))
+pathlib.Path("taken").touch()
+while not os.path.exists("enough"): time.sleep(0.01)
+END
+python3 taker &
+until [ -e taken ]; do sleep 0.05; done
 systemctl --user start heartwire
-sleep 4
+until [ "$(grep -c 'cannot listen' errors)" -gt 5 ]; do sleep 0.05; done
+touch enough
+until systemctl --user is-active heartwire; do sleep 0.05; done
 systemctl --user show heartwire -p ActiveState
 """)
     if result is None:

@@ -334,7 +334,7 @@ def test_what_nobody_asked_for_is_the_answer_to_no_request(stage, authority, ser
         client.get("/")
         assert client.read_response().body == b"hello" and len(served) == 1, "a connection that is quiet is used again"
         # The next request is looked at first, and the unasked bytes are there already.
-        proxy.send_signal(signal.SIGSTOP)
+        proxy.pause()
         client.get("/")
         time.sleep(0.05)
         served[0].sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwrong")

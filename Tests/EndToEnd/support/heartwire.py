@@ -61,6 +61,15 @@ class Heartwire:
     def send_signal(self, number):
         self.process.send_signal(number)
 
+    def pause(self):
+        """Stops it until SIGCONT; on return it does nothing any more, which with a busy machine takes a moment."""
+        self.process.send_signal(signal.SIGSTOP)
+        tasks = pathlib.Path(f"/proc/{self.process.pid}/task")
+        deadline = time.monotonic() + 10
+        while any((task / "stat").read_text().rpartition(")")[2].split()[0] != "T" for task in tasks.iterdir()):
+            assert time.monotonic() < deadline, "the process does not stop"
+            time.sleep(0.005)
+
     def wait(self, timeout=10) -> int:
         """Waits for the process to end by itself; returns its status."""
         self.expected_to_stop_by_itself = True
