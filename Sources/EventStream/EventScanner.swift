@@ -2,7 +2,8 @@
 //
 // The scanner knows where lines and events end, counts the events that a browser would dispatch, and keeps
 // the last event id and the retry value. It copies nothing else: data and event types are never stored, and
-// what may be put between the bytes is the weaver's affair.
+// what may be put between the bytes is the weaver's affair. Whoever wants to know more of each event is a `ScanWitness`;
+// where there is none, the compiler makes a scan that knows of no witness.
 // Invariant: any split of the same bytes leaves it in the same state (`lastBoundary` apart, which belongs
 // to one call), and no bytes at all can make it trap.
 
@@ -25,6 +26,7 @@ public struct EventScanner: Sendable {
     //     lineStart -other-> name -"data:"-> data
     //                             -"id:"-> idStart -> id -NUL-> ignored
     //                             -"retry:"-> retryStart -> retryEmpty -> retryDigits -no digit-> ignored
+    //                             -"event:", where a witness looks-> typeStart -> type
     //                             -any other name-> ignored
     //
     // A line end leads from each of them back to lineStart.
@@ -41,6 +43,8 @@ public struct EventScanner: Sendable {
         case retryStart
         case retryEmpty
         case retryDigits
+        case typeStart
+        case type
         case ignored
     }
 
@@ -62,6 +66,7 @@ public struct EventScanner: Sendable {
     private static let dataName: UInt64 = 0x6174_6164
     private static let idName: UInt64 = 0x6469
     private static let retryName: UInt64 = 0x79_7274_6572
+    private static let typeName: UInt64 = 0x74_6E65_7665
     private static let longestNameCount: UInt8 = 5
     private static let dataPrefix: UInt64 = 0x3A_6174_6164
     private static let dataPrefixMask: UInt64 = 0xFF_FFFF_FFFF
@@ -113,42 +118,62 @@ public struct EventScanner: Sendable {
     ///
     /// Allocates only when an id is longer than those before it (at most a few times in a stream's life).
     public mutating func receive(_ bytes: Span<UInt8>) {
-        boundary = -1
+        var nobody = NoWitness()
+        _ = scan(bytes, from: 0, before: &nobody)
+    }
+
+    /// The last event id as of the last blank line, appended to `bytes`: its first 256 bytes.
+    func appendLastEventID(to bytes: inout [UInt8]) { identifier.appendCommitted(to: &bytes) }
+
+    /// Follows the bytes from `start` on, to their end or to where the witness wants to look. Returns the offset behind what it followed.
+    /// The same bytes are followed to their end before others come.
+    @inline(__always)
+    mutating func scan<Witness: ScanWitness>(_ bytes: Span<UInt8>, from start: Int, before witness: inout Witness) -> Int {
         let count = bytes.count
-        var index = 0
-        if count > 0, flags.contains(.afterCarriageReturn) {
-            flags.remove(.afterCarriageReturn)
-            if bytes[0] == Byte.lineFeed {
-                index = 1
-                if flags.contains(.afterBlankLine) {
-                    boundary = 1
-                }
-            }
-        }
+        var index = start
+        if start == 0 { index = begin(bytes, before: &witness) }
         while index < count {
             switch state {
             case .lineStart:
-                index = beginLine(in: bytes, at: index)
+                index = beginLine(in: bytes, at: index, before: &witness)
+                if Witness.isLooking, witness.wantsToLook { return index }
             case .data, .comment, .ignored:
                 index = ByteSearch.firstLineEnd(in: bytes, from: index)
                 if index < count {
                     index = endLine(in: bytes, at: index)
                 }
             case .name:
-                index = readName(in: bytes, at: index)
+                index = readName(in: bytes, at: index, before: &witness)
             case .idStart, .id:
                 index = readIdentifier(in: bytes, at: index)
             case .retryStart, .retryEmpty, .retryDigits:
                 index = readRetry(in: bytes, at: index)
+            case .typeStart, .type:
+                index = readType(in: bytes, at: index, before: &witness)
             case .streamStart, .oneOfMark, .twoOfMark:
                 index = readByteOrderMark(in: bytes, at: index)
             }
         }
+        return index
+    }
+
+    /// An LF that comes first may belong to the CR that came last. Returns where the next line goes on.
+    @inline(__always)
+    private mutating func begin<Witness: ScanWitness>(_ bytes: Span<UInt8>, before witness: inout Witness) -> Int {
+        boundary = -1
+        guard bytes.count > 0, flags.contains(.afterCarriageReturn) else { return 0 }
+        flags.remove(.afterCarriageReturn)
+        guard bytes[0] == Byte.lineFeed else { return 0 }
+        if flags.contains(.afterBlankLine) {
+            boundary = 1
+            if Witness.isLooking { witness.blankLineGoesOn(to: 1) }
+        }
+        return 1
     }
 
     /// Looks at the first bytes of a line, and goes over what they decide at once.
     @inline(__always)
-    private mutating func beginLine(in bytes: Span<UInt8>, at index: Int) -> Int {
+    private mutating func beginLine<Witness: ScanWitness>(in bytes: Span<UInt8>, at index: Int, before witness: inout Witness) -> Int {
         if bytes.count &- index >= 8,
             ByteSearch.word(in: bytes, at: index) & Self.dataPrefixMask == Self.dataPrefix
         {
@@ -157,9 +182,12 @@ public struct EventScanner: Sendable {
         }
         switch bytes[index] {
         case Byte.lineFeed, Byte.carriageReturn:
+            let isEvent = flags.contains(.eventHasData)
+            let hasIdentifier = identifier.hasPending
             dispatch()
             let next = afterLineEnd(in: bytes, at: index)
             boundary = next
+            if Witness.isLooking { witness.blankLine(index..<next, endsEvent: isEvent, withIdentifier: hasIdentifier) }
             return next
         case Byte.colon:
             state = .comment
@@ -209,7 +237,8 @@ public struct EventScanner: Sendable {
         case .retryDigits:
             retry = scratch
             flags.insert(.hasRetry)
-        case .name, .streamStart, .oneOfMark, .twoOfMark, .lineStart, .comment, .data, .retryStart, .retryEmpty, .ignored:
+        case .name, .streamStart, .oneOfMark, .twoOfMark, .lineStart, .comment, .data, .retryStart, .retryEmpty, .typeStart, .type,
+            .ignored:
             break
         }
     }
@@ -246,10 +275,11 @@ public struct EventScanner: Sendable {
         return index &+ 1
     }
 
-    private mutating func readName(in bytes: Span<UInt8>, at index: Int) -> Int {
+    private mutating func readName<Witness: ScanWitness>(in bytes: Span<UInt8>, at index: Int, before witness: inout Witness) -> Int {
         let byte = bytes[index]
         switch byte {
         case Byte.lineFeed, Byte.carriageReturn:
+            if Witness.isLooking, isName(Self.typeName, count: 5) { witness.typeBegins() }
             return endLine(in: bytes, at: index)
         case Byte.colon:
             if isName(Self.dataName, count: 4) {
@@ -259,6 +289,9 @@ public struct EventScanner: Sendable {
             } else if isName(Self.retryName, count: 5) {
                 state = .retryStart
                 scratch = 0
+            } else if Witness.isLooking, isName(Self.typeName, count: 5) {
+                state = .typeStart
+                witness.typeBegins()
             } else {
                 state = .ignored
             }
@@ -300,6 +333,17 @@ public struct EventScanner: Sendable {
             }
         }
         return index
+    }
+
+    private mutating func readType<Witness: ScanWitness>(in bytes: Span<UInt8>, at start: Int, before witness: inout Witness) -> Int {
+        var index = start
+        if state == .typeStart {
+            state = .type
+            if bytes[index] == Byte.space { index &+= 1 }
+        }
+        let end = ByteSearch.firstLineEnd(in: bytes, from: index)
+        witness.typeGoesOn(bytes.extracting(index..<end))
+        return end < bytes.count ? endLine(in: bytes, at: end) : end
     }
 
     private mutating func readRetry(in bytes: Span<UInt8>, at index: Int) -> Int {

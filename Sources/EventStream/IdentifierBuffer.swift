@@ -19,7 +19,8 @@ struct IdentifierBuffer: Sendable {
     private var storage: [UInt8] = []
     private var committedCount: UInt16 = 0
     private var pendingCount: UInt16 = 0
-    private var hasPending = false
+    /// Whether an id's line has ended since the last blank line.
+    private(set) var hasPending = false
     private var isCommittedTruncated = false
     private var isPendingTruncated = false
     private var isGrowingTruncated = false
@@ -28,6 +29,9 @@ struct IdentifierBuffer: Sendable {
 
     /// The committed id; a copy.
     var committed: [UInt8] { Array(storage[..<Int(committedCount)]) }
+
+    /// Appends the committed id.
+    func appendCommitted(to bytes: inout [UInt8]) { bytes.append(contentsOf: storage[..<Int(committedCount)]) }
 
     /// Whether the committed id was longer than what is kept of it.
     var isTruncated: Bool { isCommittedTruncated }
