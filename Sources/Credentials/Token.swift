@@ -18,6 +18,13 @@ public struct Token: Sendable, CustomStringConvertible, CustomDebugStringConvert
         try body(UnsafeBufferPointer(rebasing: storage.bytes[..<storage.count]).span)
     }
 
+    /// The first so many bytes of it, or all of a shorter one, to be wiped by themselves.
+    func beginning(bytes count: Int) -> Token {
+        let storage = TokenStorage(capacity: min(count, self.count))
+        for byte in self.storage.bytes[..<min(count, self.count)] { storage.append(byte) }
+        return Token(storage: storage)
+    }
+
     /// Appends `Bearer`, a blank and the token: the value of an `Authorization` field (RFC 6750 section 2.1).
     public func appendAuthorizationValue(to bytes: inout [UInt8]) {
         bytes.append(contentsOf: "Bearer ".utf8)

@@ -131,6 +131,7 @@ final class Exchange {
                 expectToWait(head, in: pending)
                 account.tokenFingerprint = request.tokenFingerprint
                 account.tokenOrigin = request.tokenOrigin
+                account.tokenEcho = request.tokenEcho
                 if request.isBridged { flags.insert(.isBridged) }
             }
         } catch {

@@ -1,6 +1,7 @@
 // What is counted and timed about one exchange, in few bytes: ten thousand idle streams hold one each. Nothing here
 // acts on the numbers; ExchangeLog.swift writes them.
 
+import Credentials
 import StreamLog
 
 /// Counts and times of one exchange. Moments are monotonic milliseconds; spans that may be missing are `UInt32.max`.
@@ -30,6 +31,8 @@ struct ExchangeAccount {
     /// New connections that were tried.
     var attempts: UInt8 = 0
     var tokenOrigin: LoggedTokenOrigin?
+    /// Hears the request's token in what the server says of its events.
+    var tokenEcho: TokenEcho?
 
     init(now: Int64) { startedAt = now }
 

@@ -2,6 +2,7 @@
 // exchange ends, and may make strings.
 
 import Configuration
+import Credentials
 import EventStream
 import Reactor
 import StreamLog
@@ -60,8 +61,13 @@ extension Exchange {
         record.longestUpstreamSilenceMilliseconds = Int64(account.longestUpstreamSilenceMilliseconds)
         record.longestClientSilenceMilliseconds = Int64(account.longestClientSilenceMilliseconds)
         let identifier = weaver.scanner.lastEventID
-        record.lastEventIdentifier = identifier.isEmpty ? nil : identifier
-        record.lastEventIdentifierIsTruncated = weaver.scanner.isLastEventIDTruncated
+        let isTruncated = weaver.scanner.isLastEventIDTruncated
+        if account.tokenEcho?.isHeard(in: identifier.span, isCut: isTruncated) == true {
+            record.lastEventIdentifierIsWithheld = true
+        } else {
+            record.lastEventIdentifier = identifier.isEmpty ? nil : identifier
+            record.lastEventIdentifierIsTruncated = isTruncated
+        }
         record.heldMilliseconds = present(account.heldMilliseconds)
         record.notWovenBecause = notWovenBecause
         record.endedMidLine = notWovenBecause != .compressed && weaver.placement == .nowhere

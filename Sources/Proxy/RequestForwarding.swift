@@ -17,6 +17,7 @@ struct RequestForwarding {
         var hostOffset: Int?
         var tokenFingerprint: UInt64?
         var tokenOrigin: LoggedTokenOrigin?
+        var tokenEcho: TokenEcho?
         /// Whether the token was taken out of the URL or a cookie.
         var isBridged: Bool
     }
@@ -64,6 +65,7 @@ struct RequestForwarding {
         try write(bridged, to: &request)
         let token = bridged?.token ?? tokenInAuthorization()
         if let token {
+            request.tokenEcho = TokenEcho(of: token)
             request.tokenFingerprint = fingerprinter.fingerprint(of: token)?.value
             request.tokenOrigin =
                 switch bridged?.token == nil ? nil : bridged?.origin {

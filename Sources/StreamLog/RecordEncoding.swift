@@ -110,8 +110,8 @@ extension StreamEnding {
     /// Appends the record as one line. Keys in order: time, event (`stream_end`), the shared ones, cause, side, evidence,
     /// errno, duration_ms, first_event_ms (or null), connect_ms (or null), response_ms (or null), events,
     /// bytes_from_upstream, bytes_to_client, heartbeats, longest_upstream_silence_ms, longest_client_silence_ms,
-    /// last_event_id, last_event_id_truncated (only when true), held_ms, woven, not_woven_because, mid_line, unheartbeatable_ms,
-    /// tcp, upstream_tcp.
+    /// last_event_id, last_event_id_truncated and last_event_id_withheld (only when true), held_ms, woven, not_woven_because,
+    /// mid_line, unheartbeatable_ms, tcp, upstream_tcp.
     public func encode(into bytes: inout [UInt8]) {
         appendLine(to: &bytes, timeMilliseconds: timeMilliseconds, event: "stream_end") { line in
             exchange.encode(into: &line)
@@ -133,6 +133,7 @@ extension StreamEnding {
                 line.string("last_event_id", lastEventIdentifier.span)
                 if lastEventIdentifierIsTruncated { line.boolean("last_event_id_truncated", true) }
             }
+            if lastEventIdentifierIsWithheld { line.boolean("last_event_id_withheld", true) }
             if let heldMilliseconds { line.number("held_ms", heldMilliseconds) }
             NotWovenReason.encode(notWovenBecause, into: &line)
             line.boolean("mid_line", endedMidLine)

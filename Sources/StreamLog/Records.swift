@@ -139,6 +139,8 @@ public struct StreamEnding: Sendable {
     public var lastEventIdentifier: [UInt8]?
     /// Whether `lastEventIdentifier` is only the beginning of a longer one (`last_event_id_truncated`).
     public var lastEventIdentifierIsTruncated: Bool = false
+    /// Whether the id is not said because it holds the request's token (`last_event_id_withheld`).
+    public var lastEventIdentifierIsWithheld: Bool = false
     /// For how long the proxy stood in for the server (`held_ms`); left out when nil.
     public var heldMilliseconds: Int64?
     /// Why no heartbeats could be woven in; nil when they could (`woven`, `not_woven_because`).

@@ -198,6 +198,23 @@ def test_the_log_holds_one_fingerprint_for_one_token_and_another_for_another(sta
     assert [record["token_from"] for record in (one, two, three, four)] == ["query", "cookie", "query", "authorization"]
 
 
+@pytest.mark.parametrize("before, after", [("", ""), ("user:", ":1"), ("x" * 236, "x" * 400), ("x" * 250, "")])
+def test_a_token_that_a_server_makes_an_event_id_of_is_not_logged(stage, before, after):
+    def handler(connection, request):
+        connection.start_stream()
+        token = request.value("authorization").removeprefix(b"Bearer ").decode()
+        connection.chunk(f"id: {before}{token}{after}\ndata: a\n\n".encode())
+        connection.last_chunk()
+    token = planted.plant()
+    proxy = stage.heartwire(stage.origin(handler), route=[QUERY])
+    with Client(proxy.port) as client:
+        _, body = client.open_stream(f"/echo?access_token={token}")
+        assert token.encode() in body.read_to_end(), "what the client reads is not touched"
+    ending = proxy.stream_log.ending("/echo")
+    assert ending["last_event_id_withheld"] is True and "last_event_id" not in ending
+    assert b"plan" not in proxy.stream_log.raw()
+
+
 def test_no_token_is_written_when_everything_fails(stage):
     """Every error page and log line that a token can pass by: no upstream, a bad upstream, a refused request."""
     def nonsense(connection, request):

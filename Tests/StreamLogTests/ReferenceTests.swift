@@ -92,6 +92,7 @@ private enum RecordSamples {
         ending.errnoName = "EPIPE"
         ending.lastEventIdentifier = [0x31]
         ending.lastEventIdentifierIsTruncated = true
+        ending.lastEventIdentifierIsWithheld = true
         ending.notWovenBecause = .compressed
         ending.unheartbeatableMilliseconds = 1
         ending.heldMilliseconds = 1

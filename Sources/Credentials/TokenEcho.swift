@@ -1,0 +1,32 @@
+// Finding a request's token again in what its server says, so that it is not written down.
+//
+// A server names its events as it likes, and could put into an id what it was given to identify the client. Invariant: no more of a
+// token is kept than is needed to find it, and that is wiped like the token itself.
+
+/// Knows how a token begins, and hears it in a text.
+public struct TokenEcho: Sendable {
+    /// So many bytes of a token are looked for; all of a shorter one.
+    public static let beginningBytes = 16
+    /// Where a text was cut, so few bytes of a token's beginning tell nobody anything.
+    private static let harmlessBytes = 3
+
+    private let beginning: Token
+
+    /// What is needed to find this token.
+    public init(of token: Token) { beginning = token.beginning(bytes: TokenEcho.beginningBytes) }
+
+    /// Whether the text holds the beginning of the token. Where the text `isCut`, it is enough that it ends within that. Allocates nothing.
+    public func isHeard(in text: Span<UInt8>, isCut: Bool) -> Bool {
+        // Most ids are shorter than any token.
+        guard text.count >= beginning.count || isCut else { return false }
+        return beginning.withBytes { beginning in
+            for start in 0..<text.count {
+                var matched = 0
+                while matched < beginning.count, start + matched < text.count, text[start + matched] == beginning[matched] { matched += 1 }
+                if matched == beginning.count { return true }
+                if isCut, start + matched == text.count, matched > TokenEcho.harmlessBytes { return true }
+            }
+            return false
+        }
+    }
+}
