@@ -26,7 +26,7 @@ let package = Package(
         .target(name: "HTTP", swiftSettings: dataPath),
         .target(name: "Reactor", dependencies: ["CLinux", "COpenSSL"], swiftSettings: dataPath),
         .target(name: "Credentials", dependencies: ["COpenSSL"], swiftSettings: house),
-        .target(name: "StreamLog", swiftSettings: house),
+        .target(name: "StreamLog", swiftSettings: dataPath),
         .target(name: "Configuration", dependencies: ["Credentials"], swiftSettings: house),
         .target(
             name: "Proxy",

@@ -122,6 +122,8 @@ extension Interpreter {
         case .hostField:
             let choices: KeyValuePairs<String, Route.HostField> = ["preserve": .preserve, "server": .server]
             if let value = choose(word, from: choices) { route.hostField = value }
+        case .logEvents:
+            if let value = choose(word, from: ["on": true, "off": false]) { route.logsEvents = value }
         case .outage:
             readOutage(statement.arguments, into: &route.outage)
         case .early:

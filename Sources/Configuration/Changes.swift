@@ -42,6 +42,7 @@ extension Configuration {
         var found: [String] = []
         if streamLog != old.streamLog { found.append("stream_log \(streamLog.words)") }
         if accessLog != old.accessLog { found.append("access_log \(accessLog.words)") }
+        if eventLog != old.eventLog { found.append("event_log \(eventLog.words)") }
         if fingerprintKey != old.fingerprintKey { found.append("fingerprint_key changed") }
         if trustedProxies != old.trustedProxies { found.append("trusted_proxies changed") }
         return found

@@ -75,6 +75,7 @@ public enum CommandLine {
                 Option(name: "workers", value: "N"),
                 Option(name: "stream-log", value: "FILE|-|off"),
                 Option(name: "access-log", value: "FILE|-|off"),
+                Option(name: "event-log", value: "FILE|-|off"),
             ],
             help: Help.proxy),
         Verb(name: "run", options: [Option(name: "config", value: "FILE", isRequired: true)], help: Help.run),
@@ -176,6 +177,7 @@ public enum CommandLine {
         }
         if let text = values["stream-log"]?.last { configuration.streamLog = log(text) }
         if let text = values["access-log"]?.last { configuration.accessLog = log(text) }
+        if let text = values["event-log"]?.last { configuration.eventLog = log(text) }
         return configuration
     }
 

@@ -23,6 +23,8 @@ public struct Configuration: Sendable, Equatable {
     public var streamLog: LogDestination
     /// Where all other exchanges are written.
     public var accessLog: LogDestination
+    /// Where each event that is passed on is written, and each heartbeat.
+    public var eventLog: LogDestination
     /// The key of the token fingerprints in the logs; nil means that a random one is made at the start.
     public var fingerprintKey: [UInt8]?
     /// The peers whose `X-Forwarded-*` fields are believed.
@@ -44,6 +46,7 @@ public struct Configuration: Sendable, Equatable {
         timeouts: Timeouts = Timeouts(),
         streamLog: LogDestination = .standardOutput,
         accessLog: LogDestination = .off,
+        eventLog: LogDestination = .off,
         fingerprintKey: [UInt8]? = nil,
         trustedProxies: [AddressRange] = [],
         graceMilliseconds: Int = 10_000,
@@ -58,6 +61,7 @@ public struct Configuration: Sendable, Equatable {
         self.timeouts = timeouts
         self.streamLog = streamLog
         self.accessLog = accessLog
+        self.eventLog = eventLog
         self.fingerprintKey = fingerprintKey
         self.trustedProxies = trustedProxies
         self.graceMilliseconds = graceMilliseconds

@@ -45,7 +45,7 @@ struct Directive: Sendable {
         case block(Scope)
         case listen, fingerprintKey, trustedProxies
         case server, balance, streamSilenceTimeout
-        case routeUpstream, heartbeat, heartbeatComment, opening, hostField, outage, early
+        case routeUpstream, heartbeat, heartbeatComment, opening, hostField, outage, early, logEvents
         case redirectToHTTPS, strictTransportSecurity
         case certificate, minimumVersion, clientCertificates, clientSubjectField, ticketLifetime
         case listenerTLSText(Setting<ListenerTLS, String?>)
@@ -71,7 +71,7 @@ struct Directive: Sendable {
     var argumentCount: ClosedRange<Int> {
         switch meaning {
         case .limit, .timeout, .general, .upstreamNumber, .log, .fingerprintKey, .balance, .streamSilenceTimeout,
-            .heartbeatComment, .opening, .hostField, .bearerMissing, .bearerConflict, .bearerLimit, .realm,
+            .heartbeatComment, .opening, .hostField, .logEvents, .bearerMissing, .bearerConflict, .bearerLimit, .realm,
             .strictTransportSecurity, .minimumVersion, .clientCertificates, .clientSubjectField, .ticketLifetime, .listenerTLSText,
             .upstreamTLSText, .serverName, .verification:
             1...1
@@ -186,6 +186,9 @@ enum DirectiveTable {
         Directive(
             name: "access_log", scope: .top, syntax: "stdout|stderr|off|FILE", meaning: .log(\.accessLog),
             defaultText: "off", summary: "Where all other exchanges are written."),
+        Directive(
+            name: "event_log", scope: .top, syntax: "stdout|stderr|off|FILE", meaning: .log(\.eventLog),
+            defaultText: "off", summary: "Where each event that is passed on is written, without its data, and each heartbeat."),
         Directive(
             name: "fingerprint_key", scope: .top, syntax: "TEXT", meaning: .fingerprintKey,
             defaultText: "(a random key, made at every start)",
@@ -363,5 +366,8 @@ enum DirectiveTable {
         Directive(
             name: "early", scope: .route, syntax: "DURATION [retry|event [NAME]]|off", meaning: .early, defaultText: "off",
             summary: "After how long a wait for its server an EventSource is answered, and what it is told of a later failure."),
+        Directive(
+            name: "log_events", scope: .route, syntax: "on|off", meaning: .logEvents, defaultText: "on",
+            summary: "Whether the route's events and heartbeats are written to the event log, where there is one."),
     ]
 }

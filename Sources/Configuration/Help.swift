@@ -53,6 +53,8 @@ enum Help {
                                    it ends, with the cause; - is standard output
                                    (default -)
           --access-log FILE|-|off  a JSON line for every other exchange (default off)
+          --event-log FILE|-|off   a JSON line for each event that is passed on, without
+                                   its data, and for each heartbeat (default off)
           --help                   this text
 
         SIGUSR1 reopens the log files, SIGHUP reads certificates anew, SIGUSR2 lets a

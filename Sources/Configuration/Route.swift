@@ -26,6 +26,8 @@ public struct Route: Sendable, Equatable {
     public var outage: OutagePolicy
     /// Whether an EventSource is answered before its server has; nil: never.
     public var early: EarlyPolicy?
+    /// Whether its events and heartbeats have lines in the event log, where there is one.
+    public var logsEvents: Bool
 
     /// What the upstream is told in the `Host` field.
     public enum HostField: Sendable, Equatable {
@@ -45,7 +47,8 @@ public struct Route: Sendable, Equatable {
         bearer: BearerPolicy? = nil,
         hostField: HostField = .preserve,
         outage: OutagePolicy = .retry(holdMilliseconds: OutagePolicy.defaultHoldMilliseconds),
-        early: EarlyPolicy? = nil
+        early: EarlyPolicy? = nil,
+        logsEvents: Bool = true
     ) {
         self.name = name
         self.host = host
@@ -56,6 +59,7 @@ public struct Route: Sendable, Equatable {
         self.hostField = hostField
         self.outage = outage
         self.early = early
+        self.logsEvents = logsEvents
     }
 }
 

@@ -66,6 +66,8 @@ final class Exchange {
     private var responseBody = BodyRelay(framing: .none)
     var account: ExchangeAccount
     var weaver: Weaver
+    /// Tells the stream's events apart for the log of events; nil where they are not logged.
+    var follower: EventFollower?
     /// Why the stream is not woven; nil when it is. Matters for streams only.
     var notWovenBecause: NotWovenReason?
 
@@ -237,6 +239,7 @@ final class Exchange {
     func streamBegan(heldBecause reason: HeldReason?) {
         account.clientWasSent(now: now)
         writeOpening(heldBecause: reason)
+        if proxy.eventLog != nil { followEvents() }
         // Otherwise the first heartbeat is the moment at which the server's silence begins to matter.
         if notWovenBecause == nil { downstream?.wake(atMilliseconds: nextHeartbeatAt) } else { upstream?.beginProbing() }
         if let moment = proxy.takeDrainMoment() { endAtBoundary(from: moment) }
@@ -306,6 +309,8 @@ final class Exchange {
         }
         account.sentToClient(out.count, now: now)
         if !out.isEmpty || isLast { downstream.sendBody(out, isLast: isLast) }
+        // Only now: what is written down of an event must not make it late.
+        if let log = proxy.eventLog { logEvents(of: UnsafeBufferPointer(received).span, in: log) }
     }
 
     private func finishResponse(evidence: String) {

@@ -1,5 +1,5 @@
-// The writers of the stream log and the access log, each with its file and its thread. A reload keeps those whose destination
-// stays. Invariant: where both logs go to the same place there is one writer, so that lines do not run into each other.
+// The writers of the stream log, the access log and the event log, each with its file and its thread. A reload keeps those whose
+// destination stays. Invariant: logs that go to the same place have one writer, so that lines do not run into each other.
 
 import Configuration
 import Reactor
@@ -16,32 +16,26 @@ struct Logs: Sendable {
         var thread: SystemThread.Handle?
     }
 
-    private(set) var stream: Output?
-    private(set) var access: Output?
+    /// Each once.
+    private(set) var outputs: [Output] = []
+    private(set) var stream: LogWriter?
+    private(set) var access: LogWriter?
+    private(set) var event: LogWriter?
 
     /// Opens what the configuration names and was not open before.
     init(_ configuration: Configuration, keeping previous: Logs? = nil, clock: @escaping @Sendable () -> Int64) throws(StartError) {
-        let known = previous?.outputs ?? []
-        stream = try Logs.open(configuration.streamLog, configuration.limits.logQueueBytes, known, clock)
-        access = try Logs.open(configuration.accessLog, configuration.limits.logQueueBytes, known + [stream].compactMap { $0 }, clock)
-    }
-
-    /// Each output once.
-    var outputs: [Output] {
-        guard let stream else { return access.map { [$0] } ?? [] }
-        guard let access, access.writer !== stream.writer else { return [stream] }
-        return [stream, access]
+        let (capacity, known) = (configuration.limits.logQueueBytes, previous?.outputs ?? [])
+        stream = try open(configuration.streamLog, capacity, known, clock)
+        access = try open(configuration.accessLog, capacity, known, clock)
+        event = try open(configuration.eventLog, capacity, known, clock)
     }
 
     /// Starts the threads of those that have none.
     mutating func start() throws(StartError) {
-        do {
-            if stream?.thread == nil, let writer = stream?.writer {
-                stream?.thread = try Logs.startThread(writer)
-                if access?.writer === writer { access?.thread = stream?.thread }
-            }
-            if access?.thread == nil, let writer = access?.writer { access?.thread = try Logs.startThread(writer) }
-        } catch { throw .system(error) }
+        for index in outputs.indices where outputs[index].thread == nil {
+            let writer = outputs[index].writer
+            do { outputs[index].thread = try SystemThread.tryStart(name: "log") { writer.run() } } catch { throw .system(error) }
+        }
     }
 
     /// Ends the outputs that are none of another's, when all that they hold is written. One whose reader takes nothing must
@@ -53,14 +47,16 @@ struct Logs: Sendable {
         }
     }
 
-    private static func startThread(_ writer: LogWriter) throws(SystemError) -> SystemThread.Handle {
-        try SystemThread.tryStart(name: "log") { writer.run() }
-    }
-
-    private static func open(
+    /// The writer to a destination; nil for none.
+    private mutating func open(
         _ destination: LogDestination, _ capacity: Int, _ known: [Output], _ clock: @escaping @Sendable () -> Int64
-    ) throws(StartError) -> Output? {
-        if let output = known.last(where: { $0.destination == destination && $0.capacityBytes == capacity }) { return output }
+    ) throws(StartError) -> LogWriter? {
+        func isIt(_ output: Output) -> Bool { output.destination == destination && output.capacityBytes == capacity }
+        if let output = outputs.first(where: isIt) { return output.writer }
+        if let output = known.first(where: isIt) {
+            outputs.append(output)
+            return output.writer
+        }
         let file: LogFile
         switch destination {
         case .off: return nil
@@ -69,7 +65,8 @@ struct Logs: Sendable {
         case .file(let path):
             do { file = try LogFile(appendingTo: path) } catch { throw .cannotOpenLog(path: path, error) }
         }
-        return Output(
-            destination: destination, capacityBytes: capacity, writer: LogWriter(sink: file, capacityBytes: capacity, clock: clock))
+        let writer = LogWriter(sink: file, capacityBytes: capacity, clock: clock)
+        outputs.append(Output(destination: destination, capacityBytes: capacity, writer: writer))
+        return writer
     }
 }

@@ -83,8 +83,8 @@ public final class ProxyServer: Sendable {
         }
         let shared = SharedState(
             connectionLimit: ProxyServer.connectionLimit(configuration.limits, descriptors: descriptorLimit),
-            connectionsPerClientLimit: configuration.limits.connectionsPerClient, streamLog: logs.stream?.writer,
-            accessLog: logs.access?.writer, fingerprinter: Fingerprinter(key: configuration.fingerprintKey ?? randomKey))
+            connectionsPerClientLimit: configuration.limits.connectionsPerClient, streamLog: logs.stream,
+            accessLog: logs.access, eventLog: logs.event, fingerprinter: Fingerprinter(key: configuration.fingerprintKey ?? randomKey))
         let settings = Settings(configuration, security, workerCount: workerCount)
         let names = NameResolver(configuration.upstreams)
         let addresses = names.resolveAll(kernel)

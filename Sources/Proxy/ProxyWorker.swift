@@ -12,6 +12,8 @@ final class ProxyWorker {
     /// What is in force here.
     private(set) var generation: Generation
     private(set) var shared: SharedState
+    /// Nil while no events are logged, as mostly.
+    private(set) var eventLog: EventLog?
     /// The span over which streams are ended, one by one, so that their clients do not all come back at once.
     private var drainSpan: Range<Int64> = 0..<1
     /// While the proxy ends: until when clients without an exchange may begin one; `.max` before.
@@ -31,6 +33,7 @@ final class ProxyWorker {
         self.worker = worker
         self.shared = shared
         generation = Generation(settings, addresses: addresses, workerNumber: worker.number)
+        eventLog = EventLog.replacing(nil, by: shared.eventLog, worker)
         worker.resident = self
     }
 
@@ -217,6 +220,7 @@ final class ProxyWorker {
         newSockets: [NewSocket]
     ) {
         self.shared = shared
+        eventLog = EventLog.replacing(eventLog, by: shared.eventLog, worker)
         generation = Generation(settings, addresses: addresses, workerNumber: worker.number, succeeding: generation)
         for (address, old) in listening {
             guard let security = listeners[address] else {

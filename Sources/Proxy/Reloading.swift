@@ -40,7 +40,7 @@ extension ProxyServer {
         // From here on nothing fails.
         let shared = SharedState(
             connectionLimit: connectionLimit(wanted.limits), connectionsPerClientLimit: wanted.limits.connectionsPerClient,
-            streamLog: logs.stream?.writer, accessLog: logs.access?.writer,
+            streamLog: logs.stream, accessLog: logs.access, eventLog: logs.event,
             fingerprinter: Fingerprinter(key: wanted.fingerprintKey ?? randomKey), succeeding: old.shared)
         let next = InForce(
             configuration: wanted, settings: Settings(wanted, security, workerCount: workerCount), security: security, shared: shared,

@@ -36,18 +36,20 @@ final class SharedState: Sendable {
     private let connectionsPerClientLimit: Int
     let streamLog: LogWriter?
     let accessLog: LogWriter?
+    let eventLog: LogWriter?
     let fingerprinter: Fingerprinter
 
     /// Goes on with the counts of `previous`, where there is one.
     init(
         connectionLimit: Int, connectionsPerClientLimit: Int, streamLog: LogWriter?, accessLog: LogWriter?,
-        fingerprinter: Fingerprinter, succeeding previous: SharedState? = nil
+        eventLog: LogWriter? = nil, fingerprinter: Fingerprinter, succeeding previous: SharedState? = nil
     ) {
         counts = previous?.counts ?? Counts()
         self.connectionLimit = connectionLimit
         self.connectionsPerClientLimit = connectionsPerClientLimit
         self.streamLog = streamLog
         self.accessLog = accessLog
+        self.eventLog = eventLog
         self.fingerprinter = fingerprinter
     }
 

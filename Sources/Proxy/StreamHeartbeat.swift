@@ -29,6 +29,7 @@ extension Exchange {
         weaver.didWeave()
         if downstream.pendingCount > 0 { downstream.expectDrain() }
         account.heartbeats &+= 1
+        if let log = proxy.eventLog { logHeartbeat(byteCount: bytes.count, now: now, in: log) }
         account.sentToClient(bytes.count, now: now)
         return nextHeartbeatAt
     }

@@ -2,19 +2,22 @@
 // Invariant: whatever the bytes that come in, what goes out is valid UTF-8 without a control character, so no value can
 // break a line or reach a terminal as an escape sequence.
 
-/// A JSON object under construction at the end of a byte array.
-struct JSONLine: ~Copyable {
-    private(set) var bytes: [UInt8]
+/// A line of a record, of which none is like the other.
+typealias RecordLine = JSONLine<[UInt8]>
+
+/// A JSON object under construction at the end of some bytes.
+struct JSONLine<Bytes: LineBytes>: ~Copyable {
+    private(set) var bytes: Bytes
     private var isFirst = true
 
-    /// Takes over the array, to append to it; `finish` gives it back.
-    init(appendingTo bytes: consuming [UInt8]) {
+    /// Takes over the bytes, to append to them; `finish` gives them back.
+    init(appendingTo bytes: consuming Bytes) {
         self.bytes = bytes
         self.bytes.append(UInt8(ascii: "{"))
     }
 
     /// Closes the object and the line.
-    consuming func finish() -> [UInt8] {
+    consuming func finish() -> Bytes {
         bytes.append(UInt8(ascii: "}"))
         bytes.append(UInt8(ascii: "\n"))
         return bytes
@@ -92,6 +95,13 @@ struct JSONLine: ~Copyable {
         bytes.append(UInt8(ascii: "\""))
     }
 
+    mutating func timestamp(_ key: StaticString, _ unixMilliseconds: Int64, _ cache: inout TimestampCache) {
+        self.key(key)
+        bytes.append(UInt8(ascii: "\""))
+        cache.append(unixMilliseconds, to: &bytes)
+        bytes.append(UInt8(ascii: "\""))
+    }
+
     mutating func stream(_ key: StaticString, _ stream: StreamIdentifier) {
         self.key(key)
         append("\"w")
@@ -109,13 +119,11 @@ struct JSONLine: ~Copyable {
         append("\":")
     }
 
-    private mutating func append(_ text: StaticString) {
-        bytes.append(contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
-    }
+    private mutating func append(_ text: StaticString) { bytes.append(text) }
 }
 
 /// Appends a decimal number with leading zeros up to `minimumDigits`.
-func appendDecimal(_ value: UInt64, minimumDigits: Int, to bytes: inout [UInt8]) {
+func appendDecimal(_ value: UInt64, minimumDigits: Int, to bytes: inout some LineBytes) {
     var digits = 1
     var rest = value / 10
     while rest > 0 {
@@ -135,7 +143,7 @@ func appendDecimal(_ value: UInt64, minimumDigits: Int, to bytes: inout [UInt8])
 }
 
 /// Appends exactly `digits` lower-case hexadecimal digits.
-func appendHexadecimal(_ value: UInt64, digits: Int, to bytes: inout [UInt8]) {
+func appendHexadecimal(_ value: UInt64, digits: Int, to bytes: inout some LineBytes) {
     for position in stride(from: (digits - 1) * 4, through: 0, by: -4) {
         let digit = UInt8(truncatingIfNeeded: value >> UInt64(position)) & 0xF
         bytes.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)

@@ -87,17 +87,17 @@ final class LogQueue: @unchecked Sendable {
         pthread_cond_signal(condition)
     }
 
-    /// Copies a line, or counts it as dropped.
-    func append(_ line: UnsafeRawBufferPointer) -> Bool {
-        guard !line.isEmpty else { return true }
+    /// Copies whole lines, or counts them as dropped.
+    func append(_ lines: UnsafeRawBufferPointer, count: Int) -> Bool {
+        guard !lines.isEmpty else { return true }
         pthread_mutex_lock(mutex)
-        let fits = line.count <= capacityBytes - state.count && !state.isFinishing
+        let fits = lines.count <= capacityBytes - state.count && !state.isFinishing
         if fits {
-            UnsafeMutableRawBufferPointer(rebasing: state.buffer.bytes[state.count...]).copyMemory(from: line)
-            state.count += line.count
+            UnsafeMutableRawBufferPointer(rebasing: state.buffer.bytes[state.count...]).copyMemory(from: lines)
+            state.count += lines.count
         } else {
-            state.droppedLines &+= 1
-            state.droppedTotal &+= 1
+            state.droppedLines &+= UInt64(count)
+            state.droppedTotal &+= UInt64(count)
         }
         state.sequence &+= 1
         let shouldWake = state.isWaiting
@@ -116,6 +116,11 @@ final class LogQueue: @unchecked Sendable {
         state.isWaiting = false
         seen = state.sequence
         return state.isFinishing
+    }
+
+    /// Whether what has been collected is not to wait for more: half of the room is taken, or somebody waits for it to be written.
+    var isUrgent: Bool {
+        withLock { $0.count > capacityBytes / 2 || $0.isFinishing || $0.reopenOffset != nil }
     }
 
     /// Hands the collected lines to an empty pass and collects into the pass's buffer from now on.

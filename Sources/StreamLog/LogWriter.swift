@@ -1,6 +1,7 @@
 // The way of a log line from any worker to its sink: a bounded queue, and the body of the one thread that empties it.
 // The data path only copies bytes under a short lock; whatever blocks, blocks the writer's thread. The thread itself,
 // the file and the clock belong to others.
+// Whoever submits often wakes nobody each time: the thread, once awake, lets lines gather for some milliseconds.
 // Invariant: a line is written once and whole, or counted as dropped; lines of one submitter keep their order.
 
 import Glibc
@@ -35,15 +36,19 @@ public final class LogWriter: Sendable {
     /// - Returns: false when there was no room, or the writer is finishing; the line is then counted as dropped.
     @discardableResult
     public func submit(_ line: Span<UInt8>) -> Bool {
-        line.withUnsafeBytes { queue.append($0) }
+        line.withUnsafeBytes { queue.append($0, count: 1) }
     }
 
     /// Copies one line, its LF included, into the queue. It never waits for the sink.
     /// - Returns: false when there was no room, or the writer is finishing; the line is then counted as dropped.
     @discardableResult
     public func submit(_ line: borrowing [UInt8]) -> Bool {
-        line.withUnsafeBytes { queue.append($0) }
+        line.withUnsafeBytes { queue.append($0, count: 1) }
     }
+
+    /// Copies several lines at once. They are queued all or none.
+    @discardableResult
+    func submit(_ lines: UnsafeRawBufferPointer, count: Int) -> Bool { queue.append(lines, count: count) }
 
     /// Asks for the sink to be opened anew: lines submitted before this call go to the old destination, unless it does
     /// not take them, and later ones to the new. It is done on the writer's thread. Not to be called inside a signal handler.
@@ -85,6 +90,7 @@ public final class LogWriter: Sendable {
         var seen: UInt64 = 0
         while true {
             let isFinishing = queue.waitForNews(since: &seen)
+            if !isFinishing { gather() }
             // A batch that the sink refused before is offered first; only when it is gone may newer lines follow.
             while true {
                 if pass.isEmpty { queue.swap(into: &pass) }
@@ -98,6 +104,16 @@ public final class LogWriter: Sendable {
                 }
                 return
             }
+        }
+    }
+
+    /// Lets lines gather before they are written: with twenty thousand a second, one write for two hundred of them costs a twentieth
+    /// of a wake-up and a write for each.
+    private func gather() {
+        let stepMicroseconds: UInt32 = 5_000
+        for _ in 0..<2 {
+            if queue.isUrgent { return }
+            usleep(stepMicroseconds)
         }
     }
 

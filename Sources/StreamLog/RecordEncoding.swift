@@ -5,7 +5,7 @@
 extension ExchangeDescription {
     /// The keys that all records share, in order: stream, route, upstream, server, client, tls, tls_resumed, client_forwarded, host, path,
     /// method, status, token, token_from.
-    func encode(into line: inout JSONLine) {
+    func encode(into line: inout RecordLine) {
         line.stream("stream", stream)
         if let route { line.string("route", route) }
         if let upstream { line.string("upstream", upstream) }
@@ -47,7 +47,7 @@ extension NotWovenReason {
         }
     }
 
-    static func encode(_ reason: NotWovenReason?, into line: inout JSONLine) {
+    static func encode(_ reason: NotWovenReason?, into line: inout RecordLine) {
         line.boolean("woven", reason == nil)
         if let reason { line.constant("not_woven_because", reason.name) }
     }
@@ -56,7 +56,7 @@ extension NotWovenReason {
 extension TransportView {
     /// Keys in order: state, rtt_us, rtt_variance_us, retransmits, total_retransmits, unacknowledged_bytes,
     /// since_last_ack_ms, since_last_sent_ms, since_last_received_ms.
-    func encode(_ key: StaticString, into line: inout JSONLine) {
+    func encode(_ key: StaticString, into line: inout RecordLine) {
         line.openObject(key)
         line.constant("state", stateName)
         if state == 0 || state > 11 { line.number("state_number", UInt64(state)) }
@@ -74,7 +74,7 @@ extension TransportView {
 
 /// Lends the array to a `JSONLine` without a copy, and takes it back.
 private func appendLine(
-    to bytes: inout [UInt8], timeMilliseconds: Int64, event: StaticString, _ body: (inout JSONLine) -> Void
+    to bytes: inout [UInt8], timeMilliseconds: Int64, event: StaticString, _ body: (inout RecordLine) -> Void
 ) {
     var taken: [UInt8] = []
     swap(&taken, &bytes)

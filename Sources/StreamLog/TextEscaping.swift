@@ -4,7 +4,7 @@
 // and without those that reorder text on a screen.
 
 /// Appends text, escaped for a JSON string. Each maximal invalid part becomes one U+FFFD (Unicode 3.9, as in WHATWG).
-func appendEscaped(_ text: Span<UInt8>, to bytes: inout [UInt8]) {
+func appendEscaped(_ text: Span<UInt8>, to bytes: inout some LineBytes) {
     var index = 0
     while index < text.count {
         let byte = text[index]
@@ -29,7 +29,7 @@ func appendEscaped(_ text: Span<UInt8>, to bytes: inout [UInt8]) {
     }
 }
 
-private func appendEscapedASCII(_ byte: UInt8, to bytes: inout [UInt8]) {
+private func appendEscapedASCII(_ byte: UInt8, to bytes: inout some LineBytes) {
     switch byte {
     case UInt8(ascii: "\""), UInt8(ascii: "\\"):
         bytes.append(UInt8(ascii: "\\"))
@@ -51,7 +51,7 @@ private func appendEscapedASCII(_ byte: UInt8, to bytes: inout [UInt8]) {
 }
 
 /// All of these lie in the Basic Multilingual Plane, so one escape is enough.
-private func appendUnicodeEscape(_ scalar: UInt32, to bytes: inout [UInt8]) {
+private func appendUnicodeEscape(_ scalar: UInt32, to bytes: inout some LineBytes) {
     bytes.append(UInt8(ascii: "\\"))
     bytes.append(UInt8(ascii: "u"))
     appendHexadecimal(UInt64(scalar), digits: 4, to: &bytes)

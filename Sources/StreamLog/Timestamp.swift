@@ -3,8 +3,8 @@
 
 /// Appends milliseconds since 1970-01-01 UTC as `2026-07-04T12:34:56.789Z`. What lies outside the years 0 to 9999,
 /// which RFC 3339 section 1 ends at, is written as the nearest moment inside.
-func appendTimestamp(_ unixMilliseconds: Int64, to bytes: inout [UInt8]) {
-    let clamped = min(max(unixMilliseconds, -62_167_219_200_000), 253_402_300_799_999)
+func appendTimestamp(_ unixMilliseconds: Int64, to bytes: inout some LineBytes) {
+    let clamped = clampedToCalendar(unixMilliseconds)
     let millisecondsPerDay: Int64 = 86_400_000
     var day = clamped / millisecondsPerDay
     var rest = clamped % millisecondsPerDay
@@ -27,6 +27,34 @@ func appendTimestamp(_ unixMilliseconds: Int64, to bytes: inout [UInt8]) {
     bytes.append(UInt8(ascii: "."))
     appendDecimal(UInt64(rest % 1000), minimumDigits: 3, to: &bytes)
     bytes.append(UInt8(ascii: "Z"))
+}
+
+private func clampedToCalendar(_ unixMilliseconds: Int64) -> Int64 {
+    min(max(unixMilliseconds, -62_167_219_200_000), 253_402_300_799_999)
+}
+
+/// Moments as text, one after the other: most of them lie in the same second, whose text is kept.
+struct TimestampCache {
+    private var second = Int64.min
+    /// The second's text, to the point.
+    private var text: [UInt8] = []
+
+    /// Appends what `appendTimestamp` would.
+    mutating func append(_ unixMilliseconds: Int64, to bytes: inout some LineBytes) {
+        let clamped = clampedToCalendar(unixMilliseconds)
+        var milliseconds = clamped % 1000
+        if milliseconds < 0 { milliseconds += 1000 }
+        let second = (clamped - milliseconds) / 1000
+        if second != self.second {
+            self.second = second
+            text.removeAll(keepingCapacity: true)
+            appendTimestamp(clamped, to: &text)
+            text.removeLast(4)
+        }
+        text.withUnsafeBufferPointer { bytes.append(contentsOf: $0) }
+        appendDecimal(UInt64(milliseconds), minimumDigits: 3, to: &bytes)
+        bytes.append(UInt8(ascii: "Z"))
+    }
 }
 
 /// The proleptic Gregorian date of a day. Years are counted from March, so that the leap day is a year's last, and in

@@ -23,20 +23,20 @@ struct CommandLineTests {
                     upstreamIndex: 0, heartbeat: HeartbeatPolicy(intervalMilliseconds: 500),
                     bearer: BearerPolicy(sources: [.query(name: "access_token"), .cookie(name: "sid"), .query(name: "a:b")]))
             ],
-            streamLog: .file("s.log"), accessLog: .standardOutput)
+            streamLog: .file("s.log"), accessLog: .standardOutput, eventLog: .file("e.log"))
         let spaced =
-            "proxy --upstream http://[::1]:9000/ --listen *:80 --heartbeat 500ms --bearer-from query:access_token --bearer-from cookie:sid --bearer-from query:a:b --workers 2 --stream-log s.log --access-log -"
+            "proxy --upstream http://[::1]:9000/ --listen *:80 --heartbeat 500ms --bearer-from query:access_token --bearer-from cookie:sid --bearer-from query:a:b --workers 2 --stream-log s.log --access-log - --event-log e.log"
         #expect(try command(spaced) == .proxy(expected))
         let joined =
-            "proxy --access-log=- --stream-log=s.log --workers=2 --bearer-from=query:access_token --bearer-from=cookie:sid --bearer-from query:a:b --heartbeat=500ms --listen=*:80 --upstream=[::1]:9000"
+            "proxy --event-log=e.log --access-log=- --stream-log=s.log --workers=2 --bearer-from=query:access_token --bearer-from=cookie:sid --bearer-from query:a:b --heartbeat=500ms --listen=*:80 --upstream=[::1]:9000"
         #expect(try command(joined) == .proxy(expected))
     }
 
-    @Test("of 'proxy' has the defaults of the help: heartbeat 15 s, stream log to standard output, access log off")
+    @Test("of 'proxy' has the defaults of the help: heartbeat 15 s, stream log to standard output, the others off")
     func defaults() throws {
         guard case .proxy(let configuration) = try command(needed) else { throw UsageError(description: "no proxy") }
         #expect(configuration.streamLog == .standardOutput)
-        #expect(configuration.accessLog == .off)
+        #expect(configuration.accessLog == .off && configuration.eventLog == .off)
         #expect(configuration.routes.map(\.heartbeat) == [HeartbeatPolicy()])
         #expect(configuration.routes.first?.bearer == nil)
         guard case .proxy(let silent) = try command("\(needed) --heartbeat off --stream-log off") else { return }

@@ -153,6 +153,7 @@ struct ErrorTests {
             (route("heartbeat off event"), "4:16 nothing can follow 'heartbeat off'"),
             (route("heartbeat_comment \"\(String(repeating: "x", count: 257))\""), "4:20 the text has 257 bytes; at most 256"),
             (route("opening yes"), "4:10 'yes' is none of on, off"),
+            (route("log_events no"), "4:13 'no' is none of on, off"),
             (route("host keep"), "4:7 'keep' is none of preserve, server"),
             (route("bearer_from header x"), "4:14 'header' is none of query, cookie"),
             (route("bearer_from query \"\""), "4:20 the name of a query parameter has 1 to 128 bytes"),

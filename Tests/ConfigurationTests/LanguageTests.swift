@@ -16,6 +16,7 @@ struct LanguageTests {
             listen :82
             stream_log "/var/log/a b.jsonl"   # a comment
             access_log stderr
+            event_log events.jsonl
             fingerprint_key {$KEY}
             trusted_proxies 10.0.0.0/8
             trusted_proxies ::1
@@ -48,6 +49,7 @@ struct LanguageTests {
             route /again {
                 upstream 127.0.0.1:1 b:80
                 heartbeat 1h event
+                log_events off
             }
             upstream chat {
                 server a:1 b:2
@@ -87,11 +89,11 @@ struct LanguageTests {
                 Route(name: "/*", upstreamIndex: 1, heartbeat: HeartbeatPolicy(intervalMilliseconds: nil)),
                 Route(
                     name: "/again", path: .exact("/again"), upstreamIndex: 1,
-                    heartbeat: HeartbeatPolicy(intervalMilliseconds: 3_600_000, kind: .event(name: "heartbeat"))),
+                    heartbeat: HeartbeatPolicy(intervalMilliseconds: 3_600_000, kind: .event(name: "heartbeat")), logsEvents: false),
             ],
             limits: Limits(requestHeadBytes: 32_768, connections: 10),
             timeouts: Timeouts(clientStallMilliseconds: 500),
-            streamLog: .file("/var/log/a b.jsonl"), accessLog: .standardError,
+            streamLog: .file("/var/log/a b.jsonl"), accessLog: .standardError, eventLog: .file("events.jsonl"),
             fingerprintKey: Array("0123456789abcdef".utf8),
             trustedProxies: [try #require(AddressRange("10.0.0.0/8")), try #require(AddressRange("::1/128"))],
             graceMilliseconds: 1_500, resolveIntervalMilliseconds: 60_000)

@@ -69,7 +69,8 @@ def library(tmp_path):
     return tmp_path / "counter.so"
 
 
-def test_an_event_allocates_nothing(stage, library):
+@pytest.mark.parametrize("logs_events", [False, True])
+def test_an_event_allocates_nothing(stage, library, logs_events):
     def script(connection, request):
         connection.start_stream()
         connection.chunk(b"id: 1\ndata: first\n\n")
@@ -80,12 +81,14 @@ def test_an_event_allocates_nothing(stage, library):
                 time.sleep(0.0005)
         connection.wait_until_left(20)
 
-    proxy = stage.heartwire(stage.origin(script), workers=1, environment={"LD_PRELOAD": str(library)})
+    proxy = stage.heartwire(stage.origin(script), workers=1, environment={"LD_PRELOAD": str(library)}, logs_events=logs_events)
     with Client(proxy.port) as client:
         _, body = client.open_stream("/many")
         body.wait_for(b"data: first\n\n")
         before = allocations(proxy)
         body.wait_for(lambda data: data.count(b"event: tick") == EVENTS, 20)
+        if logs_events:
+            proxy.event_log.events(proxy.stream_log.opening("/many"), EVENTS + 1)
         after = allocations(proxy)
     print(f"allocations for {EVENTS} events: {after - before}")
     # A few are the process's own affairs; one for each event would be thousands.

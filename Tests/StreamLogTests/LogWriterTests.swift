@@ -27,6 +27,19 @@ struct LogWriterTests {
         #expect(running.writer.finish(deadlineMilliseconds: 5_000))
     }
 
+    @Test("lets lines gather, so that many that come one by one are few writes")
+    func gathering() {
+        let running = RunningWriter()
+        running.start()
+        for number in 0..<200 {
+            running.submit("line \(number)")
+            usleep(100)
+        }
+        #expect(running.writer.finish(deadlineMilliseconds: 5_000))
+        #expect(running.sink.lines.count == 200)
+        #expect(running.sink.state.withLock { $0.writes } < 50)
+    }
+
     @Test("counts what finds no room, and says so after the lines that came before and before those that come after")
     func dropping() {
         let running = RunningWriter(capacityBytes: 10)

@@ -5,14 +5,19 @@ import Testing
 
 @testable import StreamLog
 
-/// The lines of one section of conf/logs.md that are rows of its table, split into cells.
-private func rows(of section: String) throws -> [[String]] {
+/// The lines of one section of conf/logs.md.
+private func lines(of section: String) throws -> [String] {
     let root = URL(fileURLWithPath: #filePath).resolvingSymlinksInPath()
         .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
     let page = try String(contentsOf: root.appendingPathComponent("conf/logs.md"), encoding: .utf8)
     let lines = page.components(separatedBy: "\n")
     let start = try #require(lines.firstIndex(of: "## \(section)"), "conf/logs.md has no section '\(section)'")
-    return lines[(start + 1)...].prefix { !$0.hasPrefix("## ") }.filter { $0.hasPrefix("| `") }.map { line in
+    return Array(lines[(start + 1)...].prefix { !$0.hasPrefix("## ") })
+}
+
+/// Those that are rows of its table, split into cells.
+private func rows(of section: String) throws -> [[String]] {
+    try lines(of: section).filter { $0.hasPrefix("| `") }.map { line in
         line.components(separatedBy: "|").dropFirst().dropLast().map { $0.trimmingCharacters(in: .whitespaces) }
     }
 }
@@ -45,11 +50,22 @@ struct ReferenceTests {
         #expect(Set(transport.keys) == view)
     }
 
+    @Test("describes every key of the lines about single events, and its examples are such lines")
+    func keysOfEvents() throws {
+        let event = RecordSamples.events()
+        let withheld = RecordSamples.events(.withheld)
+        let found = Set((event + withheld).flatMap { keys($0) })
+        #expect(found == (try documentedKeys(in: "Single events")))
+        let page = try lines(of: "Single events")
+        let examples = page.filter { $0.hasPrefix("{\"time\"") }.map { keys(Array($0.utf8)) }
+        #expect(examples == [keys(RecordSamples.events(.whole)[0]), keys(event[1])])
+    }
+
     @Test("names every event and every reason not to weave")
     func words() throws {
         var dropped: [UInt8] = []
         encodeDroppedLines(3, timeMilliseconds: 0, into: &dropped)
-        let lines = [RecordSamples.opening(), RecordSamples.ending(), RecordSamples.access(), dropped]
+        let lines = [RecordSamples.opening(), RecordSamples.ending(), RecordSamples.access()] + RecordSamples.events() + [dropped]
         let events = try lines.map { try #require(try parsed($0)["event"] as? String) }
         #expect(try rows(of: "The events").map { $0[0] } == events.map { "`\($0)`" })
         let reasons = try #require(try rows(of: "What every line says of its exchange").last)
@@ -101,6 +117,21 @@ private enum RecordSamples {
         var line: [UInt8] = []
         ending.encode(into: &line)
         return line
+    }
+
+    /// Lines of an event with such texts, and of a heartbeat.
+    static func events(_ texts: ServerText = .beginning) -> [[UInt8]] {
+        let running = RunningWriter()
+        let lines = EventLines(writer: running.writer)
+        let stream = StreamIdentifier(worker: 0, number: 1)
+        lines.add(
+            EventRecord(stream: stream, number: 1, byteCount: 1, sincePreviousMilliseconds: 1, pendingBytes: 1), timeMilliseconds: 0,
+            type: [0x31].span, texts, identifier: [0x31].span, texts)
+        lines.add(HeartbeatRecord(stream: stream, number: 1, byteCount: 1, silenceMilliseconds: 1, pendingBytes: 1), timeMilliseconds: 0)
+        lines.flush()
+        running.start()
+        running.writer.finish(deadlineMilliseconds: 5_000)
+        return running.sink.lines.map { Array(($0 + "\n").utf8) }
     }
 
     static func access() -> [UInt8] {

@@ -22,6 +22,7 @@ class Heartwire:
         self.folder, self.port, self.host = folder, port, host
         self.arguments = [*prefix, str(program or binary()), *map(str, arguments)]
         self.stream_log, self.access_log = Log(folder / "stream.log"), Log(folder / "access.log")
+        self.event_log = Log(folder / "events.log")
         self.stdout_path, self.stderr_path = folder / "stdout", folder / "stderr"
         self.expected_to_stop_by_itself = False
         self._finished = False
@@ -149,7 +150,7 @@ def _block(name: str, lines) -> str:
 
 def configuration(port: int, folder: pathlib.Path, servers, *, host="127.0.0.1", heartbeat="off", opening="off",
                   route=(), upstream=(), limits="", timeouts="", top="", workers=1, pattern="/*", extra="",
-                  grace="3s", drain="0s", listen="", outage="refuse") -> str:
+                  grace="3s", drain="0s", listen="", outage="refuse", logs_events=False) -> str:
     """A configuration file: one route to one upstream, with the given lines in each block.
 
     Heartbeats, the opening comment and the holding of clients are off unless a test wants them, so that bytes can be compared.
@@ -158,6 +159,8 @@ def configuration(port: int, folder: pathlib.Path, servers, *, host="127.0.0.1",
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     text = f"workers {workers}\n" + (_block(f"listen {address}", listen) if listen else f"listen {address}\n")
     text += f"stream_log {folder}/stream.log\naccess_log {folder}/access.log\ngrace {grace}\ndrain {drain}\n"
+    if logs_events:
+        text += f"event_log {folder}/events.log\n"
     if top:
         text += top.strip() + "\n"
     if limits:

@@ -1,4 +1,4 @@
-"""Reads the proxy's logs: JSON lines of the events stream_open, stream_end and access."""
+"""Reads the proxy's logs: JSON lines of the events stream_open, stream_end, access, stream_event and stream_heartbeat."""
 
 import json
 import pathlib
@@ -61,6 +61,17 @@ class Log:
         found = self.wait_for(lambda r: r["event"] == "stream_open" and r.get("path") == path, timeout)
         assert len(found) == 1, f"{len(found)} openings for one stream: {found}"
         return found[0]
+
+    def events(self, opening: dict, count: int, timeout: float = 5) -> list:
+        """The lines about single events and heartbeats of the stream with this opening, once there are so many."""
+        deadline = time.monotonic() + timeout
+        while True:
+            found = [r for r in self.records() if r["event"] in ("stream_event", "stream_heartbeat") and r["stream"] == opening["stream"]]
+            if len(found) >= count:
+                assert len(found) == count, f"{len(found)} lines, not {count}: {found}"
+                return found
+            assert time.monotonic() < deadline, f"{len(found)} lines of {opening['stream']}, not {count}: {found}"
+            time.sleep(0.02)
 
     def access(self, path: str, timeout: float = 5) -> dict:
         found = self.wait_for(lambda r: r["event"] == "access" and r.get("path") == path, timeout)

@@ -1,0 +1,107 @@
+// The log of events: a line for each event that was passed on and for each heartbeat, where the operator asks for it. Events are told
+// apart by a trace of their own, behind the write to the client: what has no such log pays one branch, and no event is late for one.
+// Invariant: a line says that its event was handed to the kernel or waits for it, never what will be; and it shows no token.
+
+import Configuration
+import Credentials
+import EventStream
+import Reactor
+import StreamLog
+
+/// One worker's way into the log of events.
+final class EventLog {
+    let lines: EventLines
+    private let worker: Worker
+    /// The time of day is asked for once a turn.
+    private var turnAt = Int64.min
+    private var unixMilliseconds: Int64 = 0
+
+    private init(_ writer: LogWriter, _ worker: Worker) {
+        lines = EventLines(writer: writer)
+        self.worker = worker
+    }
+
+    /// The log to a writer: the present one where it is that writer's.
+    static func replacing(_ present: EventLog?, by writer: LogWriter?, _ worker: Worker) -> EventLog? {
+        guard let writer else { return nil }
+        return present?.lines.writer === writer ? present : EventLog(writer, worker)
+    }
+
+    /// Milliseconds since 1970-01-01 UTC.
+    var timeMilliseconds: Int64 {
+        if worker.now != turnAt {
+            turnAt = worker.now
+            unixMilliseconds = worker.kernel.unixMilliseconds()
+        }
+        return unixMilliseconds
+    }
+}
+
+/// Follows the events of one stream.
+final class EventFollower {
+    fileprivate var trace: EventTrace
+    /// How much of the server's body it has followed.
+    fileprivate var followedBytes: UInt64
+    /// When the last event was passed on; 0 before the first.
+    fileprivate var lastEventAt: Int64 = 0
+
+    init(_ trace: EventTrace, followedBytes: UInt64) {
+        self.trace = trace
+        self.followedBytes = followedBytes
+    }
+}
+
+extension Exchange {
+    private var identity: StreamIdentifier { StreamIdentifier(worker: proxy.worker.number, number: number) }
+
+    /// Begins to follow the events, where the route's are logged and can be told apart.
+    func followEvents() {
+        guard route?.route.logsEvents == true, notWovenBecause != .compressed else { return }
+        follower = EventFollower(EventTrace(following: weaver.scanner), followedBytes: account.bytesFromUpstream)
+    }
+
+    /// Writes a line for each event that ended within these bytes of the server's, which were passed on just now.
+    func logEvents(of bytes: Span<UInt8>, in log: EventLog) {
+        guard let follower, follower.followedBytes == account.bytesFromUpstream - UInt64(bytes.count) else {
+            // The log was asked for while the stream ran: it begins with the first event that begins from now on.
+            follower = nil
+            if weaver.isBetweenEvents { followEvents() }
+            return
+        }
+        follower.followedBytes = account.bytesFromUpstream
+        // Bytes that could not be written any more were not passed on.
+        guard let downstream, downstream.isConnected else { return }
+        var offset = 0
+        while follower.trace.next(in: bytes, from: &offset) {
+            let event = EventRecord(
+                stream: identity, number: follower.trace.number, byteCount: follower.trace.byteCount,
+                sincePreviousMilliseconds: follower.lastEventAt == 0 ? nil : now - follower.lastEventAt,
+                pendingBytes: downstream.pendingCount)
+            follower.lastEventAt = now
+            let (type, identifier) = (follower.trace.type.span, follower.trace.identifier.span)
+            log.lines.add(
+                event, timeMilliseconds: log.timeMilliseconds,
+                type: type, type.isEmpty ? .absent : known(of: type, isCut: follower.trace.isTypeTruncated),
+                identifier: identifier,
+                !follower.trace.hasIdentifier ? .absent : known(of: identifier, isCut: follower.trace.isIdentifierTruncated))
+        }
+        log.lines.flush()
+    }
+
+    /// Writes the line of a heartbeat that was woven in just now.
+    func logHeartbeat(byteCount: Int, now: Int64, in log: EventLog) {
+        guard route?.route.logsEvents == true, let downstream, downstream.isConnected else { return }
+        log.lines.add(
+            HeartbeatRecord(
+                stream: identity, number: account.heartbeats, byteCount: byteCount, silenceMilliseconds: now - account.lastClientByteAt,
+                pendingBytes: downstream.pendingCount),
+            timeMilliseconds: log.timeMilliseconds)
+        log.lines.flush()
+    }
+
+    /// What may be shown of a text that the server chose: nothing where it holds the request's token.
+    private func known(of text: Span<UInt8>, isCut: Bool) -> ServerText {
+        if account.tokenEcho?.isHeard(in: text, isCut: isCut) == true { return .withheld }
+        return isCut ? .beginning : .whole
+    }
+}

@@ -1,0 +1,158 @@
+// The lines about single events and heartbeats: one worker's. They are made in one piece of memory that is taken once, and go to the
+// writer together. What they tell of is the caller's to know; above all, that a text holds nothing secret.
+// Invariant: a line holds nothing of an event's data, and of type and id at most `textLimit` bytes; making one allocates nothing.
+
+/// One event that was passed on (`"event":"stream_event"`).
+public struct EventRecord: Sendable {
+    /// What stream.
+    public var stream: StreamIdentifier
+    /// Which of its events, counted from 1.
+    public var number: UInt64
+    /// Its bytes as they came from the server, without the blank line that ends it (`bytes`).
+    public var byteCount: UInt64
+    /// Since the event before (`since_previous_ms`); nil for the first.
+    public var sincePreviousMilliseconds: Int64?
+    /// What of the stream waits in the proxy for its client, now that the event was passed on (`pending_bytes`).
+    public var pendingBytes: Int
+
+    /// A record.
+    public init(stream: StreamIdentifier, number: UInt64, byteCount: UInt64, sincePreviousMilliseconds: Int64?, pendingBytes: Int) {
+        self.stream = stream
+        self.number = number
+        self.byteCount = byteCount
+        self.sincePreviousMilliseconds = sincePreviousMilliseconds
+        self.pendingBytes = pendingBytes
+    }
+}
+
+/// One heartbeat that was woven in (`"event":"stream_heartbeat"`).
+public struct HeartbeatRecord: Sendable {
+    /// What stream.
+    public var stream: StreamIdentifier
+    /// Which of its heartbeats, counted from 1.
+    public var number: UInt64
+    /// Its bytes (`bytes`).
+    public var byteCount: Int
+    /// For how long the client had been sent nothing (`silence_ms`).
+    public var silenceMilliseconds: Int64
+    /// What of the stream waits in the proxy for its client (`pending_bytes`).
+    public var pendingBytes: Int
+
+    /// A record.
+    public init(stream: StreamIdentifier, number: UInt64, byteCount: Int, silenceMilliseconds: Int64, pendingBytes: Int) {
+        self.stream = stream
+        self.number = number
+        self.byteCount = byteCount
+        self.silenceMilliseconds = silenceMilliseconds
+        self.pendingBytes = pendingBytes
+    }
+}
+
+/// What is known of a text that the server chose.
+public enum ServerText: Sendable, Equatable {
+    /// There is none.
+    case absent
+    /// It is whole.
+    case whole
+    /// It is the beginning of a longer one.
+    case beginning
+    /// It is not to be shown.
+    case withheld
+}
+
+/// Makes lines and hands them to a writer. To be used by one thread.
+public final class EventLines {
+    /// How many bytes of a type or an id are written.
+    public static let textLimit = 128
+
+    private static let capacityBytes = 16_384
+    /// Two texts of which each byte becomes six, and less than four hundred bytes around them.
+    private static let longestLineBytes = 2_048
+
+    /// Where the lines go.
+    public let writer: LogWriter
+    private let memory: UnsafeMutableBufferPointer<UInt8>
+    private var lines: FixedBytes
+    private var count = 0
+    private var timestamps = TimestampCache()
+
+    /// Takes the memory for its lines.
+    public init(writer: LogWriter) {
+        self.writer = writer
+        memory = .allocate(capacity: EventLines.capacityBytes)
+        lines = FixedBytes(memory)
+    }
+
+    deinit { memory.deallocate() }
+
+    /// Adds a line for an event. Keys in order: time, event (`stream_event`), stream, number, type, type_truncated and type_withheld (only
+    /// when true), id, id_truncated and id_withheld (only when true), bytes, since_previous_ms, pending_bytes.
+    public func add(
+        _ event: EventRecord, timeMilliseconds: Int64, type: Span<UInt8>, _ typeIs: ServerText, identifier: Span<UInt8>,
+        _ identifierIs: ServerText
+    ) {
+        var line = begin("stream_event", event.stream, event.number, timeMilliseconds)
+        EventLines.add(type, typeIs, ("type", "type_truncated", "type_withheld"), to: &line)
+        EventLines.add(identifier, identifierIs, ("id", "id_truncated", "id_withheld"), to: &line)
+        line.number("bytes", event.byteCount)
+        if let milliseconds = event.sincePreviousMilliseconds { line.number("since_previous_ms", milliseconds) }
+        line.number("pending_bytes", Int64(event.pendingBytes))
+        end(line)
+    }
+
+    /// Adds a line for a heartbeat. Keys in order: time, event (`stream_heartbeat`), stream, number, bytes, silence_ms, pending_bytes.
+    public func add(_ heartbeat: HeartbeatRecord, timeMilliseconds: Int64) {
+        var line = begin("stream_heartbeat", heartbeat.stream, heartbeat.number, timeMilliseconds)
+        line.number("bytes", Int64(heartbeat.byteCount))
+        line.number("silence_ms", heartbeat.silenceMilliseconds)
+        line.number("pending_bytes", Int64(heartbeat.pendingBytes))
+        end(line)
+    }
+
+    /// Hands what there is to the writer.
+    public func flush() {
+        guard count > 0 else { return }
+        writer.submit(lines.bytes, count: count)
+        lines.removeAll()
+        count = 0
+    }
+
+    private func begin(
+        _ event: StaticString, _ stream: StreamIdentifier, _ number: UInt64, _ timeMilliseconds: Int64
+    ) -> JSONLine<FixedBytes> {
+        if lines.room < EventLines.longestLineBytes { flush() }
+        var line = JSONLine(appendingTo: lines)
+        line.timestamp("time", timeMilliseconds, &timestamps)
+        line.constant("event", event)
+        line.stream("stream", stream)
+        line.number("number", number)
+        return line
+    }
+
+    private func end(_ line: consuming JSONLine<FixedBytes>) {
+        lines = line.finish()
+        count += 1
+    }
+
+    private static func add(
+        _ text: Span<UInt8>, _ what: ServerText, _ keys: (text: StaticString, truncated: StaticString, withheld: StaticString),
+        to line: inout JSONLine<FixedBytes>
+    ) {
+        switch what {
+        case .absent: return
+        case .withheld: line.boolean(keys.withheld, true)
+        case .whole, .beginning:
+            let shown = shownCount(text)
+            line.string(keys.text, text.extracting(0..<shown))
+            if what == .beginning || shown < text.count { line.boolean(keys.truncated, true) }
+        }
+    }
+
+    /// How many bytes of a text are written: no character of UTF-8 is torn for the limit's sake.
+    private static func shownCount(_ text: Span<UInt8>) -> Int {
+        guard text.count > textLimit else { return text.count }
+        var count = textLimit
+        while count > textLimit - 3, text[count] & 0xC0 == 0x80 { count -= 1 }
+        return count
+    }
+}

@@ -1,0 +1,58 @@
+// Where the bytes of a line are written: an array that grows, or memory that never does. What they mean is JSONLine's.
+// Invariant: nothing is written outside of the memory.
+
+/// Bytes to which more can be added.
+protocol LineBytes {
+    var count: Int { get }
+    subscript(index: Int) -> UInt8 { get set }
+    mutating func append(_ byte: UInt8)
+    mutating func append(contentsOf bytes: UnsafeBufferPointer<UInt8>)
+}
+
+extension LineBytes {
+    @inline(__always)
+    mutating func append(_ text: StaticString) {
+        append(contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+    }
+}
+
+extension [UInt8]: LineBytes {}
+
+/// Bytes in memory of a fixed size, which belongs to whoever made this. More than fits is a mistake of ours.
+struct FixedBytes: LineBytes {
+    private(set) var count = 0
+    private let memory: UnsafeMutableBufferPointer<UInt8>
+
+    init(_ memory: UnsafeMutableBufferPointer<UInt8>) { self.memory = memory }
+
+    var room: Int { memory.count &- count }
+    var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(memory)[..<count]) }
+
+    mutating func removeAll() { count = 0 }
+
+    subscript(index: Int) -> UInt8 {
+        @inline(__always) get {
+            precondition(index >= 0 && index < count)
+            return memory.baseAddress![index]
+        }
+        @inline(__always) set {
+            precondition(index >= 0 && index < count)
+            memory.baseAddress![index] = newValue
+        }
+    }
+
+    @inline(__always)
+    mutating func append(_ byte: UInt8) {
+        precondition(room > 0, "a line is longer than there is room for any")
+        memory.baseAddress![count] = byte
+        count &+= 1
+    }
+
+    @inline(__always)
+    mutating func append(contentsOf bytes: UnsafeBufferPointer<UInt8>) {
+        precondition(room >= bytes.count, "a line is longer than there is room for any")
+        guard let start = bytes.baseAddress else { return }
+        (memory.baseAddress! + count).update(from: start, count: bytes.count)
+        count &+= bytes.count
+    }
+}
