@@ -79,11 +79,11 @@ class Contender:
 
 
 class Setting:
-    """What a scenario asks of a proxy's configuration beyond the usual; `connections` is how many clients there may be. More workers
-    than one are not held to one core."""
+    """What a scenario asks of a proxy's configuration beyond the usual; `connections` is how many clients there may be, `logs` is off, streams, or
+    events: those of streams and each event. More workers than one are not held to one core."""
 
-    def __init__(self, connections: int, tls=None, heartbeat_seconds=None, log=False, workers=1):
-        self.connections, self.tls, self.heartbeat_seconds, self.log, self.workers = connections, tls, heartbeat_seconds, log, workers
+    def __init__(self, connections: int, tls=None, heartbeat_seconds=None, logs="off", workers=1):
+        self.connections, self.tls, self.heartbeat_seconds, self.logs, self.workers = connections, tls, heartbeat_seconds, logs, workers
 
 
 class Running:
@@ -127,13 +127,15 @@ class Heartwire(Contender):
 
     def command(self, folder, port, origin, setting):
         tls = f" {{\n    tls {{\n        certificate {setting.tls[0]} {setting.tls[1]}\n    }}\n}}" if setting.tls else ""
+        # Not said where there is none: an older build is measured too, and may not know it.
+        events = f"event_log {folder / 'events.jsonl'}\n" if setting.logs == "events" else ""
         heartbeat = f"    heartbeat {setting.heartbeat_seconds}s\n" if setting.heartbeat_seconds else ""
         (folder / "heartwire.conf").write_text(f"""\
 listen 127.0.0.1:{port}{tls}
 workers {setting.workers}
-stream_log {folder / "streams.jsonl" if setting.log else "off"}
+stream_log {folder / "streams.jsonl" if setting.logs != "off" else "off"}
 access_log off
-limits {{
+{events}limits {{
     connections {setting.connections}
 }}
 timeouts {{

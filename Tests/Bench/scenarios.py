@@ -103,10 +103,10 @@ def scenarios(streams: int, tls_streams: int, certificate: Callable[[], tuple[st
              figures=[Figure("small", "CPU, 200 bytes", "µs/request", per("proxy_ns", "responses", 1e-3))]),
         Part("plain, large", "/large", ["--repeat", "--warm-ms", "200"], streams=32, saturates=True, contenders=lambda name: name != "direct",
              figures=[Figure("large", "CPU, 1 MiB", "s/GB", per("proxy_ns", "body_bytes", 1))])]
-    # Both halves stand next to each other, so that their difference is the log's and not the hour's.
-    log = [dataclasses.replace(fan, name=f"log, {state}", setting=lambda log=state == "on": {"log": log},
-                               contenders=lambda name: name.startswith("Heartwire"),
-                               figures=[Figure(state, f"CPU, stream log {state}", "s/1M events", events_cost)]) for state in ("off", "on")]
+    # The thirds stand next to each other, so that their difference is the log's and not the hour's.
+    log = [dataclasses.replace(fan, name=f"log, {logs}", setting=lambda logs=logs: {"logs": logs}, contenders=lambda name: name.startswith("Heartwire"),
+                               figures=[Figure(logs, f"CPU, {what}", "s/1M events", events_cost)])
+           for logs, what in (("off", "no log"), ("streams", "stream log"), ("events", "stream log and event log"))]
     # The same 20,000 events a second, spread over fewer and more streams, and over two workers that take what cores there are.
     scale = [dataclasses.replace(
         fan, name=f"scale, {label}", streams=count, interval_ms=count // 20, setting=lambda workers=workers: {"workers": workers},
@@ -123,5 +123,5 @@ def scenarios(streams: int, tls_streams: int, certificate: Callable[[], tuple[st
         Scenario("churn", "three events and the end", churn),
         Scenario("plain", "ordinary responses, keep-alive", plain),
         Scenario("scale", "fan with other numbers of streams and workers", scale),
-        Scenario("log", "fan with the stream log, and without", log),
+        Scenario("log", "fan without logs, with the stream log, with a line for each event", log),
     ]
