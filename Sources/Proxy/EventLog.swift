@@ -101,7 +101,7 @@ extension Exchange {
 
     /// What may be shown of a text that the server chose: nothing where it holds the request's token.
     private func known(of text: Span<UInt8>, isCut: Bool) -> ServerText {
-        if account.tokenEcho?.isHeard(in: text, isCut: isCut) == true { return .withheld }
+        if account.token?.echo.isHeard(in: text, isCut: isCut) == true { return .withheld }
         return isCut ? .beginning : .whole
     }
 }

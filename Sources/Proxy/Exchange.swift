@@ -56,6 +56,8 @@ final class Exchange {
     var flags: Flags
     private(set) var downstream: DownstreamConnection?
     var upstream: UpstreamConnection?
+    /// Tells the stream's events apart for the log of events; nil where they are not logged.
+    var follower: EventFollower?
     /// Nil when none matched.
     private(set) var route: CompiledRoute?
     /// What matters only until a response begins; nil from then on.
@@ -66,8 +68,6 @@ final class Exchange {
     private var responseBody = BodyRelay(framing: .none)
     var account: ExchangeAccount
     var weaver: Weaver
-    /// Tells the stream's events apart for the log of events; nil where they are not logged.
-    var follower: EventFollower?
     /// Why the stream is not woven; nil when it is. Matters for streams only.
     var notWovenBecause: NotWovenReason?
 
@@ -131,9 +131,7 @@ final class Exchange {
                 let pending = PendingRequest(head: request.head, hostOffset: request.hostOffset)
                 self.request = pending
                 expectToWait(head, in: pending)
-                account.tokenFingerprint = request.tokenFingerprint
-                account.tokenOrigin = request.tokenOrigin
-                account.tokenEcho = request.tokenEcho
+                account.token = request.token
                 if request.isBridged { flags.insert(.isBridged) }
             }
         } catch {

@@ -4,6 +4,20 @@
 import Credentials
 import StreamLog
 
+/// What the log may know of a request's token. An object of its own, since most requests have no token.
+final class KnownToken {
+    let fingerprint: UInt64?
+    let origin: LoggedTokenOrigin
+    /// Hears the token in what the server says of its events.
+    let echo: TokenEcho
+
+    init(fingerprint: UInt64?, origin: LoggedTokenOrigin, echo: TokenEcho) {
+        self.fingerprint = fingerprint
+        self.origin = origin
+        self.echo = echo
+    }
+}
+
 /// Counts and times of one exchange. Moments are monotonic milliseconds; spans that may be missing are `UInt32.max`.
 struct ExchangeAccount {
     static let missing = UInt32.max
@@ -17,7 +31,8 @@ struct ExchangeAccount {
     private(set) var bytesFromUpstream: UInt64 = 0
     var bytesToClient: UInt64 = 0
     var heartbeats: UInt64 = 0
-    var tokenFingerprint: UInt64?
+    /// Nil for a request without a token.
+    var token: KnownToken?
     var connectMilliseconds = ExchangeAccount.missing
     var responseMilliseconds = ExchangeAccount.missing
     private(set) var firstEventMilliseconds = ExchangeAccount.missing
@@ -30,9 +45,6 @@ struct ExchangeAccount {
     var status: UInt16 = 0
     /// New connections that were tried.
     var attempts: UInt8 = 0
-    var tokenOrigin: LoggedTokenOrigin?
-    /// Hears the request's token in what the server says of its events.
-    var tokenEcho: TokenEcho?
 
     init(now: Int64) { startedAt = now }
 

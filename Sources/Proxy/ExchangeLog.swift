@@ -24,8 +24,8 @@ extension Exchange {
         description.path = summary.path
         description.method = summary.method
         description.status = account.status == 0 ? nil : Int(account.status)
-        description.tokenFingerprint = account.tokenFingerprint
-        description.tokenOrigin = account.tokenOrigin
+        description.tokenFingerprint = account.token?.fingerprint
+        description.tokenOrigin = account.token?.origin
         return description
     }
 
@@ -62,7 +62,7 @@ extension Exchange {
         record.longestClientSilenceMilliseconds = Int64(account.longestClientSilenceMilliseconds)
         let identifier = weaver.scanner.lastEventID
         let isTruncated = weaver.scanner.isLastEventIDTruncated
-        if account.tokenEcho?.isHeard(in: identifier.span, isCut: isTruncated) == true {
+        if account.token?.echo.isHeard(in: identifier.span, isCut: isTruncated) == true {
             record.lastEventIdentifierIsWithheld = true
         } else {
             record.lastEventIdentifier = identifier.isEmpty ? nil : identifier

@@ -15,9 +15,8 @@ struct RequestForwarding {
         var head: [UInt8]
         /// Where the Host field has to be put in, when it is the server's own name and so not known yet; nil when it stands.
         var hostOffset: Int?
-        var tokenFingerprint: UInt64?
-        var tokenOrigin: LoggedTokenOrigin?
-        var tokenEcho: TokenEcho?
+        /// What the log may know of its token; nil where it has none.
+        var token: KnownToken?
         /// Whether the token was taken out of the URL or a cookie.
         var isBridged: Bool
     }
@@ -65,14 +64,14 @@ struct RequestForwarding {
         try write(bridged, to: &request)
         let token = bridged?.token ?? tokenInAuthorization()
         if let token {
-            request.tokenEcho = TokenEcho(of: token)
-            request.tokenFingerprint = fingerprinter.fingerprint(of: token)?.value
-            request.tokenOrigin =
+            let origin: LoggedTokenOrigin =
                 switch bridged?.token == nil ? nil : bridged?.origin {
                 case .query: .query
                 case .cookie: .cookie
                 case .authorization, nil: .authorization
                 }
+            request.token = KnownToken(
+                fingerprint: fingerprinter.fingerprint(of: token)?.value, origin: origin, echo: TokenEcho(of: token))
         }
         return .forward(request)
     }

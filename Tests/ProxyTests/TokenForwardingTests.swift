@@ -38,7 +38,7 @@ struct TokenForwardingTests {
         expectBridged(sent)
         #expect(sent.firstLine == "GET \(expected) HTTP/1.1" && sent.values("cookie") == ["a=b"])
         let request = try way().forwarded(text)
-        #expect(request.isBridged && request.tokenOrigin == .query && request.tokenFingerprint != nil)
+        #expect(request.isBridged && request.token?.origin == .query && request.token?.fingerprint != nil)
     }
 
     @Test("a token in a cookie becomes Authorization and leaves the other cookies; alone it takes the field along")
@@ -50,7 +50,7 @@ struct TokenForwardingTests {
         let alone = try way().sent("GET /e HTTP/1.1\nHost: h\nCookie: session=\(TokenForwardingTests.secret)")
         expectBridged(alone)
         #expect(alone.values("cookie").isEmpty)
-        #expect(try way().forwarded("GET /e HTTP/1.1\nHost: h\nCookie: session=\(TokenForwardingTests.secret)").tokenOrigin == .cookie)
+        #expect(try way().forwarded("GET /e HTTP/1.1\nHost: h\nCookie: session=\(TokenForwardingTests.secret)").token?.origin == .cookie)
     }
 
     @Test("the Authorization that the proxy writes cannot be taken away or doubled")
@@ -89,9 +89,9 @@ struct TokenForwardingTests {
         let sent = try field.sent(text)
         #expect(sent.values("authorization") == ["bearer own"] && sent.firstLine == "GET /e HTTP/1.1")
         let request = try field.forwarded(text)
-        #expect(request.tokenOrigin == .authorization && request.isBridged)
+        #expect(request.token?.origin == .authorization && request.isBridged)
         let own = try Way().forwarded("GET / HTTP/1.1\nHost: h\nAuthorization: Bearer own")
-        #expect(request.tokenFingerprint == own.tokenFingerprint && !own.isBridged && own.tokenOrigin == .authorization)
+        #expect(request.token?.fingerprint == own.token?.fingerprint && !own.isBridged && own.token?.origin == .authorization)
     }
 
     @Test("what is refused is answered as RFC 6750 asks, and the answer holds nothing of the token", arguments: [
@@ -123,9 +123,9 @@ struct TokenForwardingTests {
         let cookie = try way().forwarded("GET / HTTP/1.1\nHost: h\nCookie: session=abc")
         let field = try way().forwarded("GET / HTTP/1.1\nHost: h\nAuthorization: Bearer abc")
         let other = try way().forwarded("GET /?access_token=abd HTTP/1.1\nHost: h")
-        #expect(query.tokenFingerprint == cookie.tokenFingerprint && cookie.tokenFingerprint == field.tokenFingerprint)
-        #expect(query.tokenFingerprint != other.tokenFingerprint)
+        #expect(query.token?.fingerprint == cookie.token?.fingerprint && cookie.token?.fingerprint == field.token?.fingerprint)
+        #expect(query.token?.fingerprint != other.token?.fingerprint)
         let none = try way().forwarded("GET / HTTP/1.1\nHost: h\nAuthorization: Basic abc")
-        #expect(none.tokenFingerprint == nil && none.tokenOrigin == nil && !none.isBridged)
+        #expect(none.token?.fingerprint == nil && none.token?.origin == nil && !none.isBridged)
     }
 }
