@@ -7,16 +7,19 @@ import Foundation
 @testable import Proxy
 @testable import Reactor
 
-/// The log's records, by path.
+/// The log's records, by path; lines about single events by stream.
 struct LogView {
     let records: [[String: Any]]
+    let events: [String: [[String: Any]]]
     private let byPath: [String: [[String: Any]]]
     private let kernel: SimulatedKernel
 
     init(_ all: [[String: Any]], _ kernel: SimulatedKernel) {
-        records = all
+        func isOfEvent(_ record: [String: Any]) -> Bool { ["stream_event", "stream_heartbeat"].contains(record["event"] as? String) }
+        records = all.filter { !isOfEvent($0) }
+        events = Dictionary(grouping: all.filter(isOfEvent)) { $0["stream"] as? String ?? "" }
         self.kernel = kernel
-        byPath = Dictionary(grouping: all.filter { $0["event"] as? String != "stream_open" }) { $0["path"] as? String ?? "" }
+        byPath = Dictionary(grouping: records.filter { $0["event"] as? String != "stream_open" }) { $0["path"] as? String ?? "" }
     }
 
     /// Records of ends: of a stream, or of another exchange.

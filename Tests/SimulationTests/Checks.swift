@@ -22,6 +22,7 @@ extension Scenario {
         checkProbe()
         checkBound()
         check(log)
+        checkEvents(log)
         checkCrowd(log)
     }
 

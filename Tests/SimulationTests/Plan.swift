@@ -52,6 +52,8 @@ struct Plan {
     let addressCount: Int
     let outage: OutagePolicy
     let early: EarlyPolicy?
+    /// Whether each event has a line in the log.
+    let logsEvents: Bool
     let configuration: Configuration
 
     static let eventName = "upstream_error"
@@ -96,6 +98,7 @@ struct Plan {
         configuration = Configuration(
             workerCount: workerCount, listeners: [listener], upstreams: [upstream], routes: [route],
             limits: Plan.limits(troubles, regulars: clientCount + eventSourceCount, &chance), timeouts: Plan.timeouts)
+        logsEvents = chance.permille(500)
     }
 
     private static func upstream(_ names: [String], _ heartbeatMilliseconds: Int, isCrowded: Bool, _ chance: inout Chance) -> Upstream {

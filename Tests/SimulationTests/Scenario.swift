@@ -19,6 +19,7 @@ struct Outcome {
     var virtualMilliseconds: Int64 = 0
     var injected: [String: Int] = [:]
     var streamCount = 0
+    var eventLineCount = 0
     var causes: [String: Int] = [:]
     /// What did not hold; empty where all is well.
     var problems: [String] = []
@@ -50,6 +51,8 @@ final class Scenario {
     let world: SimulatedWorld
     let kernel: SimulatedKernel
     private(set) var truths: [String: Truth] = [:]
+    /// Whether the log of events was switched off or on meanwhile.
+    private(set) var hasSwitchedEventLog = false
     private(set) var clients: [SimulatedClient] = []
     private(set) var eventSources: [SimulatedEventSource] = []
     private var hogs: [Hog] = []
@@ -256,7 +259,8 @@ final class Scenario {
                 let settings = Settings(changed, security, workerCount: plan.workerCount)
                 let next = SharedState(
                     connectionLimit: changed.limits.connections, connectionsPerClientLimit: changed.limits.connectionsPerClient,
-                    streamLog: shared.streamLog, accessLog: shared.accessLog, fingerprinter: shared.fingerprinter, succeeding: shared)
+                    streamLog: shared.streamLog, accessLog: shared.accessLog, eventLog: switchEventLog(shared.eventLog),
+                    fingerprinter: shared.fingerprinter, succeeding: shared)
                 nonisolated(unsafe) let scenario = self
                 for mailbox in mailboxes {
                     mailbox.post { worker in
@@ -269,6 +273,13 @@ final class Scenario {
                 }
             }
         }
+    }
+
+    /// A reload may also switch the log of events off; the next one, perhaps, on again.
+    private func switchEventLog(_ writer: LogWriter?) -> LogWriter? {
+        guard writer != nil, world.chance.permille(500) else { return writer }
+        hasSwitchedEventLog = true
+        return nil
     }
 
     /// All is well from now on.
@@ -325,7 +336,7 @@ final class Scenario {
         let configuration = plan.configuration
         let shared = SharedState(
             connectionLimit: configuration.limits.connections, connectionsPerClientLimit: configuration.limits.connectionsPerClient,
-            streamLog: writer, accessLog: writer, fingerprinter: Fingerprinter(key: [1, 2, 3]))
+            streamLog: writer, accessLog: writer, eventLog: plan.logsEvents ? writer : nil, fingerprinter: Fingerprinter(key: [1, 2, 3]))
         let security = try Security(configuration)
         let settings = Settings(configuration, security, workerCount: plan.workerCount)
         addServers()

@@ -55,6 +55,7 @@ private struct Tally {
     var runs = 0
     private var virtualMilliseconds: Int64 = 0
     private var streams = 0
+    private var eventLines = 0
     private var injected: [String: Int] = [:]
     private var causes: [String: Int] = [:]
 
@@ -62,6 +63,7 @@ private struct Tally {
         runs += 1
         virtualMilliseconds += outcome.virtualMilliseconds
         streams += outcome.streamCount
+        eventLines += outcome.eventLineCount
         injected.merge(outcome.injected, uniquingKeysWith: +)
         causes.merge(outcome.causes, uniquingKeysWith: +)
     }
@@ -71,7 +73,7 @@ private struct Tally {
             counts.sorted { $0.key < $1.key }.map { "\n    \($0.key): \($0.value)" }.joined()
         }
         return """
-            simulated: \(runs) runs, \(virtualMilliseconds / 3_600_000) virtual hours, \(streams) streams
+            simulated: \(runs) runs, \(virtualMilliseconds / 3_600_000) virtual hours, \(streams) streams, \(eventLines) lines of events
             simulated faults:\(list(injected))
             simulated causes:\(list(causes))
             """
