@@ -1,5 +1,5 @@
 // Fuzzes weaving: any bytes as an upstream's stream, split anywhere, with comments wherever the weaver allows one. What an
-// EventSource by the letter reads must be what it reads without the proxy, for every split.
+// EventSource by the letter reads must be what it reads without the proxy, for every split; and a trace finds its events.
 
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzz(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
@@ -13,7 +13,29 @@ public func fuzz(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
     precondition(woven.events == direct.events, "other events")
     precondition(woven.lastEventID == direct.lastEventID, "another last event id")
     precondition(woven.reconnectionTimeMilliseconds == direct.reconnectionTimeMilliseconds, "another retry")
+    let traced = trace(stream, plan)
+    precondition(traced.count == direct.events.count, "other events in the trace")
+    for (found, event) in zip(traced, direct.events) {
+        let type = found.type.isEmpty ? Array("message".utf8) : found.type
+        precondition(event.type.starts(with: type), "another type in the trace")
+        precondition(found.identifier.map { event.lastEventID.starts(with: $0) } ?? true, "another id in the trace")
+    }
     return 0
+}
+
+private func trace(_ stream: [UInt8], _ plan: [UInt8]) -> [(type: [UInt8], identifier: [UInt8]?)] {
+    var trace = EventTrace()
+    var found: [(type: [UInt8], identifier: [UInt8]?)] = []
+    var position = 0
+    var step = 0
+    while position < stream.count {
+        let piece = Array(stream[position..<min(stream.count, position + max(1, Int(plan[step % 8] & 0x1F)))])
+        var offset = 0
+        while trace.next(in: piece.span, from: &offset) { found.append((trace.type, trace.hasIdentifier ? trace.identifier : nil)) }
+        position += piece.count
+        step += 1
+    }
+    return found
 }
 
 private func weave(_ stream: [UInt8], _ plan: [UInt8]) -> [UInt8] {
