@@ -4,6 +4,7 @@
 #define HEARTWIRE_CLINUX_H
 
 #include <malloc.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -37,5 +38,9 @@ static inline ssize_t send_pieces(int descriptor, const struct msghdr *message) 
 // The environment that a new process is given. Swift sees a global variable, and a global variable is not safe to it.
 extern char **environ;
 static inline char **current_environment(void) { return environ; }
+
+// What waitid found. In C these are macros, for members of a union that Swift does not name.
+static inline int ended_process(const siginfo_t *found) { return found->si_pid; }
+static inline int ended_status(const siginfo_t *found) { return found->si_status; }
 
 #endif

@@ -105,11 +105,11 @@ extension Exchange {
 
     // MARK: The proxy ends
 
-    /// The proxy ends: from that moment on a stream is ended as soon as no event is open.
+    /// The proxy ends: from that moment on, or an earlier one, a stream is ended as soon as no event is open.
     func endAtBoundary(from moment: Int64) {
         guard isStream else { return }
-        endsAt = moment
-        downstream?.wake(atMilliseconds: moment)
+        endsAt = min(endsAt, moment)
+        downstream?.wake(atMilliseconds: endsAt)
     }
 
     /// Ends the stream if its moment has come and no event is open.

@@ -277,6 +277,13 @@ public final class ProxyServer: Sendable {
         for thread in threads.withLock({ $0 }) { thread.join() }
         last.logs.end()
     }
+
+    /// Has what is left of an end that `stop` began be over within that time.
+    public func hasten(milliseconds: Int) {
+        for mailbox in mailboxes {
+            mailbox.post { worker in ProxyWorker.on(worker)?.hasten(milliseconds: milliseconds) }
+        }
+    }
 }
 
 /// One question to all workers whether their loops turn.

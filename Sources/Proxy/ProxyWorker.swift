@@ -186,6 +186,15 @@ final class ProxyWorker {
         stopWhenDrained()
     }
 
+    /// Lets an end that has begun take no longer than that: streams are ended, one by one still, within half of it.
+    func hasten(milliseconds: Int) {
+        guard isDraining else { return drain(graceMilliseconds: milliseconds, streamMilliseconds: milliseconds / 2) }
+        newcomersUntil = min(newcomersUntil, worker.now)
+        drainSpan = worker.now..<max(worker.now + 1, min(drainSpan.upperBound, worker.now + Int64(milliseconds) / 2))
+        drainDeadline?.bringForward(to: worker.now + Int64(milliseconds))
+        forEachConnection { $0.drain() }
+    }
+
     /// When the next stream is to be ended; nil while the proxy goes on.
     func takeDrainMoment() -> Int64? {
         guard isDraining else { return nil }
@@ -287,13 +296,19 @@ struct Complaint {
 /// A deadline of the worker itself, without a connection.
 private final class DrainDeadline: Endpoint {
     private let reached: () -> Void
-    private let deadline: Int64
+    private var deadline: Int64
 
     init(worker: Worker, after milliseconds: Int, reached: @escaping () -> Void) throws(SystemError) {
         self.reached = reached
         deadline = worker.now + Int64(milliseconds)
         super.init(worker: worker)
         try openTimer()
+        wake(atMilliseconds: deadline)
+    }
+
+    /// It comes then, if it would have come later.
+    func bringForward(to moment: Int64) {
+        deadline = min(deadline, moment)
         wake(atMilliseconds: deadline)
     }
 

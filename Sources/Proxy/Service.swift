@@ -18,6 +18,10 @@ public final class Service {
     private static let successorLookMilliseconds = 50
     /// How long a manager that does not read is waited for, where all would end if it did not learn of something.
     private static let managerPatienceMilliseconds = 5_000
+    /// How often is looked whether the process that took over still lives.
+    private static let heirLookMilliseconds = 200
+    /// How long what this process still has may take where nobody serves until it has ended.
+    private static let hasteMilliseconds = 2_000
     private let server: ProxyServer
     private let reread: (() -> Configuration?)?
     private let manager: ServiceManager
@@ -26,6 +30,7 @@ public final class Service {
     private var successor: (process: Successor, startedAt: Int64)?
     /// The process that took over.
     private var heir: Successor?
+    private var hasLostHeir = false
     /// What the operator has asked for since the successor was started. It may have read its files before that.
     private var meanwhile: Set<SystemProcess.Signal> = []
 
@@ -45,10 +50,16 @@ public final class Service {
         if let error = tellReady() { say("the service manager cannot be told that all is ready: \(error.message)") }
         feedWatchdog()
         while true {
-            let patience = successor == nil ? 3_600_000 : Service.successorLookMilliseconds
-            if let signal = SystemProcess.nextSignal(withinMilliseconds: patience) { serve(signal) }
+            if let signal = SystemProcess.nextSignal(withinMilliseconds: patienceMilliseconds) { serve(signal) }
             if successor != nil { lookAfterSuccessor() }
+            if !hasLostHeir { lookAfterHeir() }
         }
+    }
+
+    /// How long nothing but a signal matters.
+    private var patienceMilliseconds: Int {
+        if successor != nil { return Service.successorLookMilliseconds }
+        return heir != nil && !hasLostHeir ? Service.heirLookMilliseconds : 3_600_000
     }
 
     private func serve(_ signal: SystemProcess.Signal) {
@@ -56,10 +67,10 @@ public final class Service {
         switch signal {
         case .reopenLogs:
             server.reopenLogs()
-            heir?.pass(on: signal)
+            if !hasLostHeir { heir?.pass(on: signal) }
         case .reload where phase == .serving: reload()
         case .reload:
-            guard let heir else { return say("SIGHUP: nothing is read anew any more, this process ends") }
+            guard let heir, !hasLostHeir else { return say("SIGHUP: nothing is read anew any more, this process ends") }
             say("SIGHUP: passed on to process \(heir.processID), which serves")
             heir.pass(on: signal)
         case .upgrade: upgrade()
@@ -157,6 +168,17 @@ public final class Service {
             say("SIGUSR2: process \(process.processID) has taken over; this one ends when its streams are drained and its exchanges done")
             end(isSucceeded: true)
         }
+    }
+
+    /// This process is the parent of the one that took over, and the only one that can learn of its end: the manager does when
+    /// this one has ended too, so it makes haste then.
+    private func lookAfterHeir() {
+        guard let heir, let (how, isOrderly) = heir.ending() else { return }
+        hasLostHeir = true
+        guard !isOrderly else { return say("process \(heir.processID), which had taken over, has ended in order") }
+        guard manager.isPresent else { return say("process \(heir.processID), which had taken over, \(how); nobody serves now") }
+        say("process \(heir.processID), which had taken over, \(how); nobody serves now, so this one ends at once what it has, and the service manager can start another")
+        server.hasten(milliseconds: Service.hasteMilliseconds)
     }
 
     // MARK: The end

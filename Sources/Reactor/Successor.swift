@@ -77,6 +77,15 @@ public final class Successor {
         line = -1
     }
 
+    /// How a process has ended that took over, and whether it meant to; nil while it lives. It stays to be waited for: its next
+    /// parent, when this process has ended, is whoever looks after both, such as a service manager, and hears of it then.
+    public func ending() -> (how: String, isOrderly: Bool)? {
+        var found = siginfo_t()
+        guard waitid(P_PID, id_t(processID), &found, WEXITED | WNOHANG | WNOWAIT) == 0, ended_process(&found) == processID else { return nil }
+        let (status, wasSignal) = (ended_status(&found), found.si_code != CLD_EXITED)
+        return (Successor.describe(wasSignal ? status : status << 8), !wasSignal && status == 0)
+    }
+
     static func describe(_ status: Int32) -> String {
         let signal = status & 0x7F
         return signal == 0 ? "ended with status \(status >> 8 & 0xFF)" : "was ended by signal \(signal)"

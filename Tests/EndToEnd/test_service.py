@@ -353,6 +353,40 @@ status() {{ systemctl --user show heartwire -p Result -p ActiveState; }}
     assert [record["cause"] for record in records if record["event"] == "stream_end"] == ["drained"] * len(streams)
 
 
+def test_systemd_starts_the_service_anew_when_a_new_process_dies_while_the_old_one_drains(stage):
+    origin, port, folder = stage.origin(stream), reserve_port(), stage.new_folder()
+    (folder / "heartwire.conf").write_text(configuration(port, folder, [origin.address], drain="40s", grace="40s", heartbeat="15s"))
+    text = systemd.unit((REPOSITORY / "conf/heartwire.service").read_text(), binary(), folder / "heartwire.conf", folder / "errors")
+    result = systemd.run(folder, text, f"""
+systemctl --user start heartwire || exit 77
+streams=
+for number in 1 2 3 4 5 6; do
+    curl -sSN --noproxy '*' -H 'Accept: text/event-stream' -o stream-$number http://127.0.0.1:{port}/stream & streams="$streams $!"
+done
+sleep 0.5
+kill -USR2 $(main)
+until grep -q 'has taken over' errors; do sleep 0.05; done
+sleep 0.2; heir=$(main)
+kill -9 $heir
+for attempt in $(seq 100); do
+    sleep 0.1
+    test $(main) != $heir && test $(main) != 0 && (exec 3<>/dev/tcp/127.0.0.1/{port}) && break
+done
+echo "after $attempt looks"
+systemctl --user show heartwire -p NRestarts -p ActiveState
+wait $streams
+systemctl --user stop heartwire
+""")
+    if result is None:
+        pytest.skip("no systemd of one's own can be had here")
+    errors = (folder / "errors").read_text()
+    print(result.stdout)
+    assert "NRestarts=1\n" in result.stdout and "ActiveState=active\n" in result.stdout, (result, errors)
+    assert "which had taken over, was ended by signal 9; nobody serves now" in errors
+    for each in folder.glob("stream-*"):
+        assert b"\n\nretry: " in each.read_bytes(), "a stream was cut"
+
+
 def test_systemd_tells_of_a_reload_that_failed_and_goes_on_trying_a_start(stage):
     port, folder = reserve_port(), stage.new_folder()
     path = folder / "heartwire.conf"

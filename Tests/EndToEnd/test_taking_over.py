@@ -424,3 +424,50 @@ def test_a_manager_that_says_twice_that_all_ends_does_not_cut_the_drain_short(st
     for client in clients:
         client.close()
     manager.close()
+
+
+@pytest.mark.parametrize("is_managed", [True, False])
+def test_the_end_of_the_new_process_is_told_while_the_old_one_drains(stage, orphans, is_managed):
+    manager = ServiceManager()
+    proxy = stage.heartwire(
+        stage.origin(handler), environment=manager.environment if is_managed else {}, drain="8s", grace="8s", heartbeat="15s")
+    clients = [Client(proxy.port) for _ in range(6)]
+    streams = [client.open_stream(f"/stream/{place}")[1] for place, client in enumerate(clients)]
+    proxy.send_signal(signal.SIGUSR2)
+    process = successor(proxy, orphans)
+    os.kill(process, signal.SIGKILL)
+    killed = time.monotonic()
+    said = proxy.wait_for_words(f"process {process}, which had taken over, was ended by signal 9; nobody serves now", timeout=2)
+    assert ("ends at once what it has" in said) == is_managed
+    # Who streams is told when to come back, in any case.
+    for body in streams:
+        body.read_to_end(12)
+        assert body.complete and re.search(rb"\n\nretry: \d+\n\n\Z", bytes(body.data))
+    assert proxy.wait() == 0
+    # A manager can start another one only then; without one there is nothing to make haste for.
+    assert (time.monotonic() - killed < 4) == is_managed
+    # It was left for whoever looks after both processes to hear of.
+    orphans.remove(process)
+    assert os.waitpid(process, 0)[1] == signal.SIGKILL
+    assert said.count("nobody serves now") == 1
+    for client in clients:
+        client.close()
+    manager.close()
+
+
+def test_a_new_process_that_is_ended_in_order_is_not_taken_for_a_crash(stage, orphans):
+    manager = ServiceManager()
+    proxy = stage.heartwire(stage.origin(handler), environment=manager.environment, drain="4s", grace="4s", heartbeat="15s")
+    with Client(proxy.port) as client:
+        _, body = client.open_stream("/stream")
+        proxy.send_signal(signal.SIGUSR2)
+        process = successor(proxy, orphans)
+        os.kill(process, signal.SIGTERM)
+        proxy.wait_for_words(f"process {process}, which had taken over, has ended in order", timeout=2)
+        body.read_to_end(8)
+        assert body.complete
+    assert proxy.wait() == 0
+    assert "nobody serves" not in proxy.stderr()
+    orphans.remove(process)
+    assert os.waitpid(process, 0)[1] == 0
+    manager.close()
