@@ -31,12 +31,12 @@ struct ListeningSockets {
 
     /// Opens what the listeners need and was not inherited. Inherited sockets that nobody needs are closed, and `complain` is told of each.
     init(
-        _ listeners: [Listener], inheriting inherited: [InheritedSocket] = [], workerCount: Int, kernel: Kernel,
+        _ listeners: [Listener], inheriting inherited: [InheritedSocket] = [], workerCount: Int, kernel: Kernel, lookups: NameLookups,
         complain: (String) -> Void
     ) throws(StartError) {
         entries = []
         let wanted = listeners.enumerated().flatMap { index, listener in
-            ListeningSockets.addresses(of: listener, kernel: kernel).map { (index: index, listener: listener, address: $0) }
+            ListeningSockets.addresses(of: listener, lookups).map { (index: index, listener: listener, address: $0) }
         }
         // Closed before anything is opened, because they could stand in the way of it.
         for socket in inherited where !wanted.contains(where: { $0.address == socket.address }) {
@@ -58,12 +58,14 @@ struct ListeningSockets {
 
     /// The sockets for other listeners. Where an address stays, so do its very sockets; a name that stays is not looked up again.
     /// Nothing is closed yet.
-    func replaced(for listeners: [Listener], workerCount: Int, kernel: Kernel) throws(StartError) -> ListeningSockets {
+    func replaced(
+        for listeners: [Listener], workerCount: Int, kernel: Kernel, lookups: NameLookups
+    ) throws(StartError) -> ListeningSockets {
         var next = ListeningSockets(entries: [])
         var opened: [Int32] = []
         for (index, listener) in listeners.enumerated() {
             let known = entries.filter { $0.name == listener.description }
-            let addresses = known.isEmpty ? ListeningSockets.addresses(of: listener, kernel: kernel) : known.map(\.address)
+            let addresses = known.isEmpty ? ListeningSockets.addresses(of: listener, lookups) : known.map(\.address)
             for address in addresses {
                 do throws(SystemError) {
                     if next.entries.contains(where: { $0.address == address }) { throw SystemError.addressInUse }
@@ -129,10 +131,22 @@ struct ListeningSockets {
         return (bound, opened)
     }
 
-    private static func addresses(of listener: Listener, kernel: Kernel) -> [SocketAddress] {
+    private static func isEveryAddress(_ listener: Listener) -> Bool { listener.host.isEmpty || listener.host == "*" }
+
+    /// The listeners' hosts that are names.
+    static func names(in listeners: [Listener]) -> Set<String> {
+        NameResolver.names(among: listeners.filter { !isEveryAddress($0) }.map(\.host))
+    }
+
+    /// Those names of other listeners that have to be looked up before `replaced`.
+    func newNames(in listeners: [Listener]) -> Set<String> {
+        ListeningSockets.names(in: listeners.filter { listener in !entries.contains { $0.name == listener.description } })
+    }
+
+    private static func addresses(of listener: Listener, _ lookups: NameLookups) -> [SocketAddress] {
         // All interfaces: one IPv6 socket takes IPv4 connections too.
-        if listener.host.isEmpty || listener.host == "*" { return [SocketAddress(numeric: "::", port: listener.port)!] }
-        let found = kernel.resolve(listener.host, port: listener.port)
+        if isEveryAddress(listener) { return [SocketAddress(numeric: "::", port: listener.port)!] }
+        let found = lookups.addresses(of: listener.host, port: listener.port)
         // A name that stands for nothing is reported as the failure to listen on it.
         return found.isEmpty ? [SocketAddress(bytes: [192, 0, 2, 0], port: listener.port)] : found
     }

@@ -3,35 +3,32 @@
 import Configuration
 import Reactor
 
-/// Looks up the servers of all upstreams.
+/// The servers of all upstreams by their names.
 struct NameResolver: Sendable {
     private let upstreams: [Upstream]
+    /// The hosts that are names.
+    let names: Set<String>
 
-    init(_ upstreams: [Upstream]) { self.upstreams = upstreams }
-
-    /// Whether any server is given by name.
-    var needsLookups: Bool {
-        upstreams.contains { $0.servers.contains { SocketAddress(numeric: $0.host, port: $0.port) == nil } }
+    init(_ upstreams: [Upstream]) {
+        self.upstreams = upstreams
+        names = NameResolver.names(among: upstreams.flatMap { $0.servers.map(\.host) })
     }
 
-    /// The addresses of each server of each upstream; blocks as long as the system's resolver does.
-    func resolveAll(_ kernel: Kernel) -> [[[SocketAddress]]] {
-        upstreams.map { $0.servers.map { kernel.resolve($0.host, port: $0.port) } }
+    /// Those hosts that are names, and not addresses.
+    static func names(among hosts: [String]) -> Set<String> { Set(hosts.filter { SocketAddress(numeric: $0, port: 0) == nil }) }
+
+    /// The addresses of each server of each upstream, as they are known now.
+    func addresses(from lookups: NameLookups) -> [[[SocketAddress]]] {
+        upstreams.map { $0.servers.map { lookups.addresses(of: $0.host, port: $0.port) } }
     }
 
-    /// The same, but a server that another resolver had found addresses for keeps them until they are looked up again.
-    func resolveNew(_ kernel: Kernel, known: NameResolver, _ found: [[[SocketAddress]]]) -> [[[SocketAddress]]] {
-        var addresses: [Upstream.Server: [SocketAddress]] = [:]
-        for (upstream, found) in zip(known.upstreams, found) {
-            for (server, found) in zip(upstream.servers, found) where !found.isEmpty { addresses[server] = found }
-        }
-        return upstreams.map { $0.servers.map { addresses[$0] ?? kernel.resolve($0.host, port: $0.port) } }
-    }
-
-    /// The names that have no address.
-    func unresolved(in addresses: [[[SocketAddress]]]) -> [String] {
-        zip(upstreams, addresses).flatMap { upstream, addresses in
-            zip(upstream.servers, addresses).filter { $0.1.isEmpty }.map { $0.0.host }
+    /// What is to be said of the names that have no address; `unanswered` are those whose look-up has not ended within that time.
+    func complaints(of addresses: [[[SocketAddress]]], unanswered: Set<String>, withinMilliseconds patience: Int) -> [String] {
+        var hosts = Set<String>()
+        return zip(upstreams, addresses).flatMap { zip($0.servers, $1) }.compactMap { server, addresses in
+            guard addresses.isEmpty, hosts.insert(server.host).inserted else { return nil }
+            let state = unanswered.contains(server.host) ? "could not be looked up within \(patience / 1000) s" : "has no address yet"
+            return "the server's name \(server.host) \(state); it will be looked up again"
         }
     }
 }

@@ -1,6 +1,6 @@
 // The proxy as a whole: it opens the listening sockets, starts the workers, the log writers and the name resolver, and
-// ends them. It serves no request itself. Invariant: when the initializer has thrown, nothing of it is left running, and no
-// address is listened on.
+// ends them. It serves no request itself. Invariant: when the initializer has thrown, nothing of it is left running but
+// look-ups of names, which end by themselves, and no address is listened on.
 
 import Configuration
 import Credentials
@@ -54,8 +54,12 @@ public final class ProxyServer: Sendable {
     private let running: Mutex<Running>
     private let threads: Mutex<[SystemThread.Handle]> = Mutex([])
     private let descriptorLimit: Int
-    private let makeKernel: @Sendable () -> Kernel
+    /// How long a start waits for the names of servers, which have no address before.
+    private static let firstLookupMilliseconds = 10_000
+    /// How often is looked whether look-ups have come to an end.
+    private static let answersMilliseconds = 500
     let kernel: Kernel
+    let lookups: NameLookups
     let clock: @Sendable () -> Int64
     /// The way to each worker, by its number.
     let mailboxes: [Mailbox]
@@ -67,7 +71,6 @@ public final class ProxyServer: Sendable {
     public init(
         _ configuration: Configuration, inheriting inherited: [InheritedSocket] = [], kernel makeKernel: @escaping @Sendable () -> Kernel
     ) throws(StartError) {
-        self.makeKernel = makeKernel
         let kernel = makeKernel()
         self.kernel = kernel
         clock = { kernel.unixMilliseconds() }
@@ -77,19 +80,23 @@ public final class ProxyServer: Sendable {
         do { security = try Security(configuration) } catch { throw .security(error) }
         var logs = try Logs(configuration, clock: clock)
         let workerCount = ProxyServer.workerCount(configuration)
+        let lookups = NameLookups(makeKernel())
+        self.lookups = lookups
+        let names = NameResolver(configuration.upstreams)
+        let unanswered = lookups.lookUp(
+            names.names.union(ListeningSockets.names(in: configuration.listeners)), atMostMilliseconds: ProxyServer.firstLookupMilliseconds)
         // At once, because one that does not fit may be why an address cannot be had.
-        var sockets = try ListeningSockets(configuration.listeners, inheriting: inherited, workerCount: workerCount, kernel: kernel) {
-            SystemProcess.complain("heartwire: \($0)")
-        }
+        var sockets = try ListeningSockets(
+            configuration.listeners, inheriting: inherited, workerCount: workerCount, kernel: kernel, lookups: lookups
+        ) { SystemProcess.complain("heartwire: \($0)") }
         let shared = SharedState(
             connectionLimit: ProxyServer.connectionLimit(configuration.limits, descriptors: descriptorLimit),
             connectionsPerClientLimit: configuration.limits.connectionsPerClient, streamLog: logs.stream,
             accessLog: logs.access, eventLog: logs.event, fingerprinter: Fingerprinter(key: configuration.fingerprintKey ?? randomKey))
         let settings = Settings(configuration, security, workerCount: workerCount)
-        let names = NameResolver(configuration.upstreams)
-        let addresses = names.resolveAll(kernel)
-        for name in names.unresolved(in: addresses) {
-            SystemProcess.complain("heartwire: the server's name \(name) has no address yet; it will be looked up again")
+        let addresses = names.addresses(from: lookups)
+        for complaint in names.complaints(of: addresses, unanswered: unanswered, withinMilliseconds: ProxyServer.firstLookupMilliseconds) {
+            SystemProcess.complain("heartwire: \(complaint)")
         }
         var workers: [ProxyWorker] = []
         do {
@@ -173,18 +180,17 @@ public final class ProxyServer: Sendable {
 
     // MARK: Names
 
-    /// Looks the servers' names up again and again on a thread of its own, because a look-up may block for long. Does nothing where
-    /// there are no names, or where it is done already. Returns why it could not be begun.
+    /// Has the servers' names looked up again and again, on a thread of its own. Does nothing where there are no names, or where it is done
+    /// already. Returns why it could not be begun.
     func startResolver() -> SystemError? {
         let isNeeded = running.withLock { running in
-            guard !running.isResolving, running.inForce.names.needsLookups else { return false }
+            guard !running.isResolving, !running.inForce.names.names.isEmpty else { return false }
             running.isResolving = true
             return true
         }
         guard isNeeded else { return nil }
-        let box = Unchecked(makeKernel())
         do {
-            try SystemThread.tryStart(name: "resolver") { [self] in lookUpAgainAndAgain(box) }
+            try SystemThread.tryStart(name: "resolver") { [self] in lookUpAgainAndAgain() }
         } catch {
             running.withLock { $0.isResolving = false }
             return error
@@ -192,30 +198,30 @@ public final class ProxyServer: Sendable {
         return nil
     }
 
-    private func lookUpAgainAndAgain(_ box: Unchecked<Kernel>) {
-        while waitForNextLookup() {
+    private func lookUpAgainAndAgain() {
+        var waitedMilliseconds = 0
+        while !isEnding {
+            // In small steps, because a reload may shorten the interval, and each name is answered at a moment of its own.
+            SystemProcess.sleep(milliseconds: ProxyServer.answersMilliseconds)
+            waitedMilliseconds += ProxyServer.answersMilliseconds
             let current = inForce
-            let found = current.names.resolveAll(box.value)
-            guard found != current.addresses else { continue }
-            running.withLock { running in
-                if running.inForce.settings === current.settings { running.inForce.addresses = found }
+            if waitedMilliseconds >= current.configuration.resolveIntervalMilliseconds {
+                waitedMilliseconds = 0
+                lookups.begin(current.names.names)
             }
-            for mailbox in mailboxes {
-                mailbox.post { worker in ProxyWorker.on(worker)?.update(addresses: found, of: current.settings) }
-            }
+            takeAnswers(of: current)
         }
     }
 
-    /// Waits for the interval in small steps, because a reload may shorten it. False when the proxy ends.
-    private func waitForNextLookup() -> Bool {
-        var waitedMilliseconds = 0
-        while true {
-            let (interval, isEnding) = running.withLock { ($0.inForce.configuration.resolveIntervalMilliseconds, $0.isEnding) }
-            if isEnding { return false }
-            guard waitedMilliseconds < interval else { return true }
-            let step = min(1000, interval - waitedMilliseconds)
-            SystemProcess.sleep(milliseconds: step)
-            waitedMilliseconds += step
+    /// Tells the workers what has been found since.
+    private func takeAnswers(of current: InForce) {
+        let found = current.names.addresses(from: lookups)
+        guard found != current.addresses else { return }
+        running.withLock { running in
+            if running.inForce.settings === current.settings { running.inForce.addresses = found }
+        }
+        for mailbox in mailboxes {
+            mailbox.post { worker in ProxyWorker.on(worker)?.update(addresses: found, of: current.settings) }
         }
     }
 

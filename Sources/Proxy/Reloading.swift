@@ -19,6 +19,8 @@ public struct Reload: Sendable {
 
 extension ProxyServer {
     private static let patienceMilliseconds = 10_000
+    /// How long a reload waits for names that were not known before. No signal is heard meanwhile.
+    private static let lookupMilliseconds = 5_000
 
     /// Puts another configuration in force; the same one reads the certificates anew. What runs goes on under the one that it began
     /// with. When it throws nothing has changed.
@@ -28,9 +30,9 @@ extension ProxyServer {
         let security: Security
         do { security = try Security(wanted, succeeding: old.security) } catch { throw .security(error) }
         var logs = try Logs(wanted, keeping: old.logs, clock: clock)
-        let names = NameResolver(wanted.upstreams)
-        let addresses = names.resolveNew(kernel, known: old.names, old.addresses)
-        let sockets = try old.sockets.replaced(for: wanted.listeners, workerCount: workerCount, kernel: kernel)
+        let (names, unanswered) = lookUpNew(wanted, old)
+        let addresses = names.addresses(from: lookups)
+        let sockets = try old.sockets.replaced(for: wanted.listeners, workerCount: workerCount, kernel: kernel, lookups: lookups)
         let newSockets = try copies(of: sockets.missing(in: old.sockets), workerCount: workerCount)
         do { try logs.start() } catch {
             logs.end(except: old.logs)
@@ -51,7 +53,7 @@ extension ProxyServer {
             for descriptor in entry.descriptors { kernel.close(descriptor, abortively: false) }
         }
         var complaints = security.complaints + security.warnings(nowUnixMilliseconds: kernel.unixMilliseconds())
-        complaints += names.unresolved(in: addresses).map { "the server's name \($0) has no address yet; it will be looked up again" }
+        complaints += names.complaints(of: addresses, unanswered: unanswered, withinMilliseconds: ProxyServer.lookupMilliseconds)
         if let complaint = complaintOfWorkers(wanted, workerCount) { complaints.append(complaint) }
         if tellWorkers(next, newSockets) {
             old.logs.end(except: logs)
@@ -60,6 +62,16 @@ extension ProxyServer {
         }
         if let error = startResolver() { complaints.append("names of servers are not looked up again: \(error.message)") }
         return Reload(changes: wanted.changes(since: old.configuration), complaints: complaints, hasCertificates: !security.isEmpty)
+    }
+
+    /// Looks up the names that have no address; the others are looked up at their time. Returns also those that have not been answered.
+    private func lookUpNew(_ wanted: Configuration, _ old: InForce) -> (NameResolver, Set<String>) {
+        lookups.forget(except: old.names.names)
+        let names = NameResolver(wanted.upstreams)
+        let unknown = names.names.filter { lookups.addresses(of: $0, port: 0).isEmpty }
+        let unanswered = lookups.lookUp(
+            unknown.union(old.sockets.newNames(in: wanted.listeners)), atMostMilliseconds: ProxyServer.lookupMilliseconds)
+        return (names, unanswered)
     }
 
     /// The new sockets for each worker, as descriptors of its own.
