@@ -45,22 +45,26 @@ public enum ConfigurationFile {
     }
 
     /// The bytes of a file, for `parse`. It reads no more than one byte past the limit, which `parse` then reports.
-    public static func load(path: String) throws(Unreadable) -> [UInt8] {
-        func failure() -> Unreadable {
-            let reason = String(cString: strerror(errno))
-            return Unreadable(description: "cannot read the configuration file '\(printable(path))': \(reason)")
+    public static func load(path: String, on occasion: OperatorFile.Occasion = .start) throws(Unreadable) -> [UInt8] {
+        do { return try load(path, on: occasion, patienceMilliseconds: OperatorFile.patienceMilliseconds) } catch {
+            throw Unreadable(description: "cannot read the configuration file '\(printable(path))': \(error.reason)")
         }
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw failure() }
+    }
+
+    static func load(
+        _ path: String, on occasion: OperatorFile.Occasion, patienceMilliseconds: Int32
+    ) throws(OperatorFile.Failure) -> [UInt8] {
+        let (descriptor, isPlain) = try OperatorFile.open(path, on: occasion)
         defer { _ = close(descriptor) }
         var bytes: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 65_536)
         while bytes.count <= Lexer.maximumBytes {
+            if !isPlain { try OperatorFile.wait(for: descriptor, milliseconds: patienceMilliseconds) }
             let count = read(descriptor, &chunk, chunk.count)
             if count == 0 { break }
             if count < 0 {
-                if errno == EINTR { continue }
-                throw failure()
+                if errno == EINTR || errno == EAGAIN { continue }
+                throw .last
             }
             bytes.append(contentsOf: chunk[..<count])
         }

@@ -81,7 +81,8 @@ public final class Successor {
     /// parent, when this process has ended, is whoever looks after both, such as a service manager, and hears of it then.
     public func ending() -> (how: String, isOrderly: Bool)? {
         var found = siginfo_t()
-        guard waitid(P_PID, id_t(processID), &found, WEXITED | WNOHANG | WNOWAIT) == 0, ended_process(&found) == processID else { return nil }
+        let outcome = waitid(P_PID, id_t(processID), &found, WEXITED | WNOHANG | WNOWAIT)
+        guard outcome == 0, ended_process(&found) == processID else { return nil }
         let (status, wasSignal) = (ended_status(&found), found.si_code != CLD_EXITED)
         return (Successor.describe(wasSignal ? status : status << 8), !wasSignal && status == 0)
     }

@@ -12,10 +12,10 @@ enum ConfigurationCommand {
     }
 
     /// Reads a file and checks it; nil, after all that is wrong with it was said.
-    static func read(_ path: String) -> Configuration? {
+    static func read(_ path: String, on occasion: OperatorFile.Occasion = .start) -> Configuration? {
         do {
             let parsed = try ConfigurationFile.parse(
-                try ConfigurationFile.load(path: path), fileName: path, environment: ConfigurationFile.processEnvironment)
+                try ConfigurationFile.load(path: path, on: occasion), fileName: path, environment: ConfigurationFile.processEnvironment)
             for warning in parsed.warnings { SystemProcess.complain("\(warning)") }
             return parsed.configuration
         } catch let error as ConfigurationFile.Unreadable {

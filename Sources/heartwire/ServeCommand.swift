@@ -18,7 +18,7 @@ enum ServeCommand {
         }
         SystemProcess.complain("heartwire \(Version.number): listening on \(server.listeningURLs.joined(separator: ", "))")
         let service = Service(
-            server, manager: manager, kernel: LinuxKernel(), reread: path.map { path in { ConfigurationCommand.read(path) } })
+            server, manager: manager, kernel: LinuxKernel(), reread: path.map { path in { ConfigurationCommand.read(path, on: .reload) } })
         service.run(after: inheritance.predecessor)
     }
 

@@ -1,6 +1,7 @@
 // The configuration language, from text to value.
 
 import Credentials
+import Glibc
 import Testing
 
 @testable import Configuration
@@ -187,6 +188,33 @@ struct LanguageTests {
         #expect {
             try ConfigurationFile.load(path: "/")
         } throws: { "\($0)" == "cannot read the configuration file '/': Is a directory" }
+    }
+
+    @Test("that comes out of a pipe is read whole at a start, if something comes, and not again")
+    func pipes() throws {
+        var ends: [Int32] = [-1, -1]
+        try #require(pipe(&ends) == 0)
+        defer { for end in ends { close(end) } }
+        let path = "/proc/self/fd/\(ends[0])"
+        #expect {
+            try ConfigurationFile.load(path, on: .start, patienceMilliseconds: 50)
+        } throws: { ($0 as? OperatorFile.Failure)?.reason == "nothing came within 0 s" }
+        try #require(write(ends[1], "workers 1\n", 10) == 10)
+        close(ends[1])
+        ends[1] = -1
+        #expect(try ConfigurationFile.load(path: path) == Array("workers 1\n".utf8))
+        #expect {
+            try ConfigurationFile.load(path: path, on: .reload)
+        } throws: { "\($0)" == "cannot read the configuration file '\(path)': it is a pipe, and cannot be read again" }
+    }
+
+    @Test("that never ends is refused while the proxy serves, and bounded before")
+    func endless() throws {
+        #expect(try ConfigurationFile.load(path: "/dev/zero").count > Lexer.maximumBytes)
+        #expect { try ConfigurationFile.load(path: "/dev/zero", on: .reload) } throws: { "\($0)".hasSuffix("it is no regular file") }
+        #expect(OperatorFile.objection(to: "/dev/zero", on: .reload) == "it is no regular file")
+        #expect(OperatorFile.objection(to: "/", on: .start) == "Is a directory")
+        #expect(OperatorFile.objection(to: "/etc/passwd", on: .reload) == nil)
     }
 }
 

@@ -1,11 +1,13 @@
 """The command line: synopsis, one-line errors, exit statuses 64, 78 and 69."""
 
+import signal
 import socket
 import subprocess
 
 import pytest
 
 from support.client import Client, get
+from support.heartwire import configuration
 from support.paths import REPOSITORY, binary
 from support.ports import reserve_port
 
@@ -157,3 +159,30 @@ def test_a_configuration_takes_values_from_the_environment(stage):
     port = reserve_port()
     proxy = stage.heartwire(text=text, port=port, environment={"ADDRESS": f"127.0.0.1:{port}", "SERVER": origin.address})
     assert get(proxy.port).body == b"here"
+
+
+def test_a_configuration_may_come_out_of_a_pipe_once(stage, tmp_path):
+    port = reserve_port()
+    path = tmp_path / "heartwire.conf"
+    path.write_text(configuration(port, tmp_path, ["127.0.0.1:1"]))
+    assert subprocess.run(
+        ["bash", "-c", f'"$1" check --config <(sleep 0.3; cat {path})', "bash", binary()], capture_output=True, timeout=20).returncode == 0
+    with open(path) as source, subprocess.Popen(["cat"], stdin=source, stdout=subprocess.PIPE) as writer:
+        assert subprocess.run([binary(), "check", "--config", "/dev/stdin"], stdin=writer.stdout, capture_output=True, timeout=20).returncode == 0
+    with subprocess.Popen(
+        ["bash", "-c", f'exec "$1" run --config <(sleep 0.3; cat {path})', "bash", binary()], stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert "listening on" in process.stderr.readline()
+            process.send_signal(signal.SIGHUP)
+            assert "it is a pipe, and cannot be read again" in process.stderr.readline()
+            assert "the one in force stays" in process.stderr.readline()
+            assert get(port).status == 502
+        finally:
+            process.terminate()
+            assert process.wait(10) == 0
+
+
+@pytest.mark.parametrize("path, words", [("/dev/zero", "larger than 1MiB"), ("/", "Is a directory"), ("/dev/null", "there is no 'listen'")])
+def test_a_configuration_that_is_no_file_ends_with_one_line(path, words):
+    result = run("check", "--config", path)
+    assert result.returncode == 78 and words in result.stderr, result

@@ -272,6 +272,60 @@ def test_a_certificate_that_cannot_be_read_stays_while_the_rest_changes(stage, t
     assert get(plain).body == b"here"
 
 
+@pytest.mark.parametrize("harm, words", [
+    ("pipe", "it is a pipe, and cannot be read again"),
+    ("folder", "Is a directory"),
+    ("zero", "it is no regular file"),
+    ("huge", "the file is larger than 1MiB"),
+])
+def test_a_file_that_would_hold_up_the_proxy_is_refused(stage, harm, words):
+    proxy = stage.heartwire(stage.origin(origin_named(b"here")))
+    path, good = proxy.folder / "heartwire.conf", proxy.folder / "good"
+    path.rename(good)
+    spoil(path, harm)
+    file = File(proxy)
+    said = file.reload("SIGHUP: the configuration cannot be used; the one in force stays")
+    assert words in said and "heartwire.conf" in said
+    assert get(proxy.port).body == b"here"
+    # The next signal is heard.
+    path.rmdir() if harm == "folder" else path.unlink()
+    good.rename(path)
+    file.reload("SIGHUP: done")
+
+
+def spoil(path, harm):
+    if harm == "pipe":
+        os.mkfifo(path)
+    elif harm == "folder":
+        path.mkdir()
+    elif harm == "zero":
+        path.symlink_to("/dev/zero")
+    else:
+        path.touch()
+        os.truncate(path, 10 << 30)
+
+
+@pytest.mark.parametrize("harm, words", [
+    ("pipe", "it is a pipe, and cannot be read again"),
+    ("folder", "Is a directory"),
+    ("zero", "it is no regular file"),
+    ("huge", "it is larger than 16MiB"),
+])
+@pytest.mark.parametrize("which", ["certificate", "key", "staple", "authority"])
+def test_a_file_of_tls_that_would_hold_up_the_proxy_is_refused(stage, tmp_path, which, harm, words):
+    authority = Authority(tmp_path / "authority")
+    certificate, key = authority.issue("site")
+    proxy = stage.heartwire(stage.origin(origin_named(b"here")), listen=f"tls {{\ncertificate {certificate} {key}\n}}")
+    spoiled = tmp_path / "spoiled"
+    spoil(spoiled, harm)
+    files = f"{certificate} {spoiled}" if which == "key" else f"{spoiled} {key}" if which == "certificate" else f"{certificate} {key}"
+    more = f" {spoiled}" if which == "staple" else f"\nclient_certificates optional\nclient_authority {spoiled}" if which == "authority" else ""
+    file = File(proxy)
+    file.edit((f"certificate {certificate} {key}", f"certificate {files}{more}"))
+    said = file.reload("the configuration in force stays, and nothing has changed")
+    assert f"{spoiled}: it cannot be read: {words}" in said
+
+
 def test_what_cannot_change_is_named(stage):
     proxy = stage.heartwire(stage.origin(origin_named(b"a")), workers=2)
     file = File(proxy)

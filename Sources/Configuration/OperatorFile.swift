@@ -1,0 +1,74 @@
+// The files that the operator names, before they are read: what may hold up whoever opens it, or never ends, is refused. What
+// is in them is for others to understand. Invariant: a running proxy waits for no file.
+
+import Glibc
+
+/// What can be said of a file without reading it.
+public enum OperatorFile {
+    /// When a file is read.
+    public enum Occasion: Sendable {
+        /// Before anything else is done: a pipe is waited for, as in `--config <(…)`.
+        case start
+        /// While the proxy serves: it must not wait, and a pipe that was read once is empty.
+        case reload
+    }
+
+    /// How long nothing may come out of a pipe before it is given up.
+    static let patienceMilliseconds: Int32 = 30_000
+    private static let largestBytes = 16 << 20
+
+    /// Why a file cannot be read by those who read it to its end, whatever it is; nil where it can, or where opening it will tell.
+    public static func objection(to path: String, on occasion: Occasion) -> String? {
+        var status = stat()
+        guard stat(path, &status) == 0 else { return nil }
+        if let objection = objection(to: status.st_mode, on: occasion) { return objection }
+        let isTooLarge = status.st_mode & S_IFMT == S_IFREG && Int(status.st_size) > largestBytes
+        return isTooLarge ? "it is larger than \(Quantity.bytes(0...1).text(largestBytes))" : nil
+    }
+
+    /// Opens a file, without waiting for whoever may write to it. `isPlain` says whether all of it is there.
+    static func open(_ path: String, on occasion: Occasion) throws(Failure) -> (descriptor: Int32, isPlain: Bool) {
+        let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
+        guard descriptor >= 0 else { throw .last }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else {
+            defer { close(descriptor) }
+            throw .last
+        }
+        if let objection = objection(to: status.st_mode, on: occasion) {
+            close(descriptor)
+            throw Failure(reason: objection)
+        }
+        return (descriptor, status.st_mode & S_IFMT == S_IFREG)
+    }
+
+    /// Waits until something can be read from a pipe, or its end.
+    static func wait(for descriptor: Int32, milliseconds: Int32) throws(Failure) {
+        var events = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        var outcome: Int32 = -1
+        repeat { outcome = poll(&events, 1, milliseconds) } while outcome < 0 && errno == EINTR
+        if outcome < 0 { throw .last }
+        if outcome == 0 { throw Failure(reason: "nothing came within \(milliseconds / 1000) s") }
+    }
+
+    private static func objection(to mode: mode_t, on occasion: Occasion) -> String? {
+        switch mode & S_IFMT {
+        case S_IFREG: nil
+        case S_IFDIR: Failure(EISDIR).reason
+        case S_IFIFO where occasion == .start: nil
+        case S_IFIFO: "it is a pipe, and cannot be read again"
+        // A terminal that a text is typed on, or /dev/null.
+        case S_IFCHR where occasion == .start: nil
+        default: "it is no regular file"
+        }
+    }
+
+    /// Why a file cannot be read, in a few words.
+    struct Failure: Error {
+        let reason: String
+
+        init(reason: String) { self.reason = reason }
+        init(_ number: Int32) { reason = String(cString: strerror(number)) }
+        static var last: Failure { Failure(errno) }
+    }
+}
