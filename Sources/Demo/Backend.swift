@@ -23,13 +23,13 @@ final class Backend {
     private var listeners: [ObjectIdentifier: BackendConnection] = [:]
     private(set) var connectionCount = 0
 
-    init(worker: Worker, timing: DemoTiming, feed: DemoFeed, token: String) throws(SystemError) {
+    init(worker: Worker, timing: DemoTiming, feed: DemoFeed, token: String) {
         self.worker = worker
         self.timing = timing
         self.feed = feed
         self.token = token
         schedule = BurstSchedule(timing: timing, beginningAt: worker.now)
-        let ticker = try Ticker(opening: worker)
+        let ticker = Ticker(opening: worker)
         self.ticker = ticker
         ticker.reached = { [weak self] in self?.speak() }
         ticker.wake(atMilliseconds: schedule.nextMoment)
@@ -74,9 +74,9 @@ final class Backend {
 private final class Ticker: Endpoint {
     var reached: () -> Void = {}
 
-    convenience init(opening worker: Worker) throws(SystemError) {
+    convenience init(opening worker: Worker) {
         self.init(worker: worker)
-        try openTimer()
+        openTimer()
     }
 
     override func deadlineReached() { reached() }

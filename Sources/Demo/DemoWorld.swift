@@ -48,7 +48,7 @@ public final class DemoWorld {
         do throws(SystemError) {
             let direct = try DemoWorld.openBeside(page.address, worker: worker) { directHop.accept($0) }
             opened.append(direct.acceptor)
-            let backend = try Backend(worker: worker, timing: timing, feed: feed, token: token)
+            let backend = Backend(worker: worker, timing: timing, feed: feed, token: token)
             let loopback = SocketAddress(bytes: [127, 0, 0, 1], port: 0)
             let server = try DemoWorld.open(loopback, worker: worker) { backend.accept($0) }
             self.backend = backend

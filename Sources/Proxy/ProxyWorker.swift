@@ -180,7 +180,7 @@ final class ProxyWorker {
         stopListening()
         for group in groups { group.closeIdle() }
         forEachConnection { $0.drain() }
-        drainDeadline = try? DrainDeadline(worker: worker, after: max(graceMilliseconds, streamMilliseconds)) { [unowned self] in
+        drainDeadline = DrainDeadline(worker: worker, after: max(graceMilliseconds, streamMilliseconds)) { [unowned self] in
             forEachConnection { $0.endGrace() }
         }
         stopWhenDrained()
@@ -298,11 +298,11 @@ private final class DrainDeadline: Endpoint {
     private let reached: () -> Void
     private var deadline: Int64
 
-    init(worker: Worker, after milliseconds: Int, reached: @escaping () -> Void) throws(SystemError) {
+    init(worker: Worker, after milliseconds: Int, reached: @escaping () -> Void) {
         self.reached = reached
         deadline = worker.now + Int64(milliseconds)
         super.init(worker: worker)
-        try openTimer()
+        openTimer()
         wake(atMilliseconds: deadline)
     }
 

@@ -1,12 +1,12 @@
 // What a worker can watch: one descriptor with its slot, its interest and its one deadline. What readiness
 // and the deadline mean is left to the subclasses: `Link` for connections, `Acceptor` for listening sockets.
-// Invariant: an endpoint holds a slot of its worker exactly as long as its descriptor is open.
+// Invariant: an endpoint holds a slot of its worker exactly as long as it is open. It has a descriptor then, or is nothing but a deadline.
 
-/// One descriptor on one worker. Used on its worker's thread only.
+/// One descriptor, or one deadline, on one worker. Used on its worker's thread only.
 open class Endpoint {
     /// The worker that this endpoint lives and dies on.
     public let worker: Worker
-    /// The open descriptor; -1 once closed.
+    /// The open descriptor; -1 once closed, and where there is none.
     public private(set) final var descriptor: Int32 = -1
     final var slot: Int32 = -1
     private final var interest: Readiness = []
@@ -15,8 +15,8 @@ open class Endpoint {
     /// An endpoint without a descriptor yet.
     public init(worker: Worker) { self.worker = worker }
 
-    /// Whether the endpoint has a descriptor.
-    public final var isOpen: Bool { descriptor >= 0 }
+    /// Whether the worker knows the endpoint.
+    public final var isOpen: Bool { slot >= 0 }
 
     /// Takes over a descriptor and waits for what `interest` says. On an error the descriptor is closed.
     final func open(_ descriptor: Int32, interest: Readiness) throws(SystemError) {
@@ -34,8 +34,11 @@ open class Endpoint {
         self.interest = interest
     }
 
-    /// Opens the endpoint without a descriptor of its own, for an endpoint that is nothing but a deadline.
-    public final func openTimer() throws(SystemError) { try open(try worker.kernel.makeWaker(), interest: []) }
+    /// Opens the endpoint without a descriptor, as one that is nothing but a deadline. It needs nothing of the system, which may have nothing left.
+    public final func openTimer() {
+        precondition(!isOpen)
+        slot = worker.takeSlot(for: self)
+    }
 
     /// Closes an endpoint that is nothing but a deadline.
     public final func closeTimer() { release(abortively: false) }
@@ -64,7 +67,7 @@ open class Endpoint {
     /// Closes the descriptor and forgets the deadline. Nothing is reported to the endpoint any more.
     final func release(abortively: Bool) {
         guard isOpen else { return }
-        worker.kernel.close(descriptor, abortively: abortively)
+        if descriptor >= 0 { worker.kernel.close(descriptor, abortively: abortively) }
         descriptor = -1
         worker.giveBack(slot)
         slot = -1

@@ -15,7 +15,7 @@ private final class BackendStage {
     init(_ timing: DemoTiming = .hasty) throws {
         let stage = try Stage()
         self.stage = stage
-        let backend = try Backend(worker: stage.worker, timing: timing, feed: feed, token: "sesame")
+        let backend = Backend(worker: stage.worker, timing: timing, feed: feed, token: "sesame")
         backend.page = Array("<!doctype html>".utf8)
         self.backend = backend
         address = try stage.listen { backend.accept($0) }

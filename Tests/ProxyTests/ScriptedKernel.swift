@@ -14,6 +14,10 @@ final class ScriptedKernel: Kernel, @unchecked Sendable {
     private(set) var attempts: [(address: SocketAddress, descriptor: Int32)] = []
     /// What a connection attempt fails with at once.
     var connectFailure: SystemError?
+    /// Connections that wait to be accepted.
+    var backlog: [Int32] = []
+    /// Whether the process has no descriptor left for anything that is no connection.
+    var hasNoDescriptors = false
     /// How an attempt came out, asked for when the descriptor becomes writable.
     var errors: [Int32: SystemError] = [:]
     private(set) var written: [Int32: [UInt8]] = [:]
@@ -77,6 +81,12 @@ final class ScriptedKernel: Kernel, @unchecked Sendable {
         written[descriptor, default: []] += bytes[..<room]
         return .bytes(room)
     }
+    override func localAddress(of descriptor: Int32) -> SocketAddress? { SocketAddress(bytes: [127, 0, 0, 1], port: UInt16(descriptor)) }
+    override func accept(_ descriptor: Int32) -> AcceptedConnection? {
+        guard !backlog.isEmpty else { return nil }
+        return AcceptedConnection(descriptor: backlog.removeFirst(), peer: SocketAddress(bytes: [192, 0, 2, 1], port: 5))
+    }
+    override func unwatch(_ descriptor: Int32, poller: Int32) { tokens[descriptor] = nil }
     override func shutdownWriting(_ descriptor: Int32) {}
     override func close(_ descriptor: Int32, abortively: Bool) {
         closed.insert(descriptor)
@@ -93,7 +103,10 @@ final class ScriptedKernel: Kernel, @unchecked Sendable {
         for (index, event) in told.enumerated() { events[index] = event }
         return told.count
     }
-    override func makeWaker() -> Int32 { makeDescriptor() }
+    override func makeWaker() throws(SystemError) -> Int32 {
+        if hasNoDescriptors { throw .tooManyFiles }
+        return makeDescriptor()
+    }
     override func wake(_ waker: Int32) {}
     override func clearWaker(_ waker: Int32) {}
 }
@@ -126,6 +139,18 @@ final class ScriptedProxy {
         try client.adopt(descriptor)
         clientDescriptors[ObjectIdentifier(client)] = descriptor
         client.begin(admission: admission)
+        return client
+    }
+
+    /// A client that came by a listening socket.
+    func acceptClient(by socket: Int32) throws -> DownstreamConnection {
+        let known = Set(worker.openEndpoints.map(ObjectIdentifier.init))
+        let descriptor = kernel.makeDescriptor()
+        kernel.backlog.append(descriptor)
+        kernel.report(socket, .readable)
+        worker.turn()
+        let client = try #require(worker.openEndpoints.first { !known.contains(ObjectIdentifier($0)) } as? DownstreamConnection)
+        clientDescriptors[ObjectIdentifier(client)] = descriptor
         return client
     }
 

@@ -1,0 +1,47 @@
+// How a worker comes to its end, also where the system has nothing left to give. With real processes it is tested in
+// EndToEnd/test_draining.py.
+
+import Configuration
+import Reactor
+import Testing
+
+@testable import Proxy
+
+@Suite("A proxy that ends")
+struct ProxyEndTests {
+    /// A client that waits for its server.
+    private func waiting() throws -> (ScriptedProxy, DownstreamConnection) {
+        let upstream = Upstream(name: "u", servers: [Upstream.Server(host: "s", port: 80)])
+        let world = try ScriptedProxy(upstream, addresses: [[SocketAddress(bytes: [10, 0, 0, 1], port: 80)]])
+        let socket = world.kernel.makeDescriptor()
+        try world.proxy.listen(on: socket, as: try ListenerSecurity(Listener(host: "127.0.0.1", port: 80)))
+        let client = try world.acceptClient(by: socket)
+        world.send(client, "GET /e HTTP/1.1\nHost: h")
+        try world.attemptEnds()
+        return (world, client)
+    }
+
+    @Test("ends after its grace period, also without a descriptor left", arguments: [true, false])
+    func exhausted(_ hasNoDescriptors: Bool) throws {
+        let (world, client) = try waiting()
+        world.kernel.hasNoDescriptors = hasNoDescriptors
+        world.proxy.drain(graceMilliseconds: 1_000)
+        world.pass(milliseconds: 900)
+        #expect(client.isOpen)
+        world.pass(milliseconds: 300)
+        #expect(!client.isOpen)
+        #expect(world.worker.endpointCount == 0)
+    }
+
+    @Test("ends sooner when it is told to hurry, whether it ends already or not", arguments: [true, false])
+    func hastened(_ endsAlready: Bool) throws {
+        let (world, client) = try waiting()
+        if endsAlready { world.proxy.drain(graceMilliseconds: 60_000, streamMilliseconds: 60_000) }
+        world.proxy.hasten(milliseconds: 2_000)
+        world.pass(milliseconds: 1_900)
+        #expect(client.isOpen)
+        world.pass(milliseconds: 300)
+        #expect(!client.isOpen)
+        #expect(world.worker.endpointCount == 0)
+    }
+}
