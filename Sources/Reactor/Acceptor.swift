@@ -6,8 +6,9 @@
 public final class Acceptor: Endpoint {
     private static let batch = 32
     private static let restMilliseconds: Int64 = 100
-    /// As long as the kernel's own queue; more come only if somebody connects as fast as we take them.
-    private static let backlog = 4_096
+    /// More than ever wait: 4,096 in the kernel's queue of our own sockets, and in that of an inherited one as many as whoever made it
+    /// asked for and the system allows. It is there so that who connects as fast as we take him does not keep us.
+    private static let backlog = 65_536
     // Others may watch the same socket: further workers, or the process that takes over.
     private static let interest: Readiness = [.readable, .exclusive]
     private let accepted: (AcceptedConnection) -> Void

@@ -79,6 +79,26 @@ struct HandingOverTests {
         for descriptor in accepted + clients + [late] { kernel.close(descriptor, abortively: false) }
     }
 
+    @Test("an acceptor that closes takes also what waits in a longer backlog than ours, but not for ever")
+    func longBacklog() throws {
+        final class CrowdedKernel: ForwardingKernel, @unchecked Sendable {
+            var waiting = 10_000
+            override func accept(_ descriptor: Int32) throws(SystemError) -> AcceptedConnection? {
+                waiting -= 1
+                return waiting < 0 ? nil : AcceptedConnection(descriptor: -1, peer: SocketAddress(numeric: "127.0.0.1", port: 1)!)
+            }
+        }
+        let kernel = CrowdedKernel()
+        let worker = try Worker(number: 0, kernel: kernel)
+        for (waiting, taken) in [(10_000, 10_000), (1_000_000, 65_536)] {
+            kernel.waiting = waiting
+            var count = 0
+            let socket = try kernel.listen(SocketAddress(numeric: "127.0.0.1", port: 0)!, sharingPort: true)
+            try Acceptor(worker: worker, descriptor: socket, accepted: { _ in count += 1 }, exhausted: { _ in }).close()
+            #expect(count == taken)
+        }
+    }
+
     @Test("an acceptor that met the limit of descriptors rests, and goes on")
     func exhaustion() throws {
         final class ShortKernel: ForwardingKernel, @unchecked Sendable {
