@@ -175,8 +175,13 @@ public final class ProxyServer: Sendable {
     /// The configuration in force, with all that belongs to it.
     var inForce: InForce { running.withLock { $0.inForce } }
 
-    /// Puts another in its place.
-    func put(inForce next: InForce) { running.withLock { $0.inForce = next } }
+    /// Puts another in its place. `tell` posts to the workers what they are to know of it; what is found out about it later reaches them later.
+    func put(inForce next: InForce, telling tell: () -> Void) {
+        running.withLock { running in
+            running.inForce = next
+            tell()
+        }
+    }
 
     // MARK: Names
 
@@ -209,19 +214,20 @@ public final class ProxyServer: Sendable {
                 waitedMilliseconds = 0
                 lookups.begin(current.names.names)
             }
-            takeAnswers(of: current)
+            takeAnswers()
         }
     }
 
-    /// Tells the workers what has been found since.
-    private func takeAnswers(of current: InForce) {
-        let found = current.names.addresses(from: lookups)
-        guard found != current.addresses else { return }
+    /// Tells the workers what has been found since. They have heard before of the configuration that it belongs to, or would not listen.
+    func takeAnswers() {
         running.withLock { running in
-            if running.inForce.settings === current.settings { running.inForce.addresses = found }
-        }
-        for mailbox in mailboxes {
-            mailbox.post { worker in ProxyWorker.on(worker)?.update(addresses: found, of: current.settings) }
+            let found = running.inForce.names.addresses(from: lookups)
+            guard found != running.inForce.addresses else { return }
+            running.inForce.addresses = found
+            let settings = running.inForce.settings
+            for mailbox in mailboxes {
+                mailbox.post { worker in ProxyWorker.on(worker)?.update(addresses: found, of: settings) }
+            }
         }
     }
 

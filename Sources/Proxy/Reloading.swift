@@ -47,7 +47,8 @@ extension ProxyServer {
         let next = InForce(
             configuration: wanted, settings: Settings(wanted, security, workerCount: workerCount), security: security, shared: shared,
             logs: logs, sockets: sockets, names: names, addresses: addresses)
-        put(inForce: next)
+        let pulse = Pulse(expected: mailboxes.count)
+        put(inForce: next) { tellWorkers(next, newSockets, pulse) }
         // The workers' copies keep these sockets open until what waits in them is taken.
         for entry in old.sockets.missing(in: sockets) {
             for descriptor in entry.descriptors { kernel.close(descriptor, abortively: false) }
@@ -55,7 +56,7 @@ extension ProxyServer {
         var complaints = security.complaints + security.warnings(nowUnixMilliseconds: kernel.unixMilliseconds())
         complaints += names.complaints(of: addresses, unanswered: unanswered, withinMilliseconds: ProxyServer.lookupMilliseconds)
         if let complaint = complaintOfWorkers(wanted, workerCount) { complaints.append(complaint) }
-        if tellWorkers(next, newSockets) {
+        if pulse.wait(atMostMilliseconds: ProxyServer.patienceMilliseconds) {
             old.logs.end(except: logs)
         } else {
             complaints.append("not every worker has taken the new configuration yet; they are busy")
@@ -100,11 +101,10 @@ extension ProxyServer {
         }
     }
 
-    /// Hands the configuration to all workers; true when all have taken it.
-    private func tellWorkers(_ next: InForce, _ newSockets: [[NewSocket]]) -> Bool {
+    /// Hands the configuration to all workers, each of which says when it has taken it.
+    private func tellWorkers(_ next: InForce, _ newSockets: [[NewSocket]], _ pulse: Pulse) {
         var listeners: [SocketAddress: ListenerSecurity] = [:]
         for entry in next.sockets.entries { listeners[entry.address] = next.security.listeners[entry.listenerIndex] }
-        let pulse = Pulse(expected: mailboxes.count)
         for (mailbox, sockets) in zip(mailboxes, newSockets) {
             mailbox.post { [listeners] worker in
                 ProxyWorker.on(worker)?.adopt(
@@ -112,7 +112,6 @@ extension ProxyServer {
                 pulse.answer()
             }
         }
-        return pulse.wait(atMostMilliseconds: ProxyServer.patienceMilliseconds)
     }
 
     private func complaintOfWorkers(_ wanted: Configuration, _ present: Int) -> String? {
