@@ -36,7 +36,7 @@ struct ListeningSockets {
     ) throws(StartError) {
         entries = []
         let wanted = listeners.enumerated().flatMap { index, listener in
-            ListeningSockets.addresses(of: listener, lookups).map { (index: index, listener: listener, address: $0) }
+            ListeningSockets.addresses(of: listener, lookups, kernel).map { (index: index, listener: listener, address: $0) }
         }
         // Closed before anything is opened, because they could stand in the way of it.
         for socket in inherited where !wanted.contains(where: { $0.address == socket.address }) {
@@ -65,7 +65,7 @@ struct ListeningSockets {
         var opened: [Int32] = []
         for (index, listener) in listeners.enumerated() {
             let known = entries.filter { $0.name == listener.description }
-            let addresses = known.isEmpty ? ListeningSockets.addresses(of: listener, lookups) : known.map(\.address)
+            let addresses = known.isEmpty ? ListeningSockets.addresses(of: listener, lookups, kernel) : known.map(\.address)
             for address in addresses {
                 do throws(SystemError) {
                     if next.entries.contains(where: { $0.address == address }) { throw SystemError.addressInUse }
@@ -143,9 +143,8 @@ struct ListeningSockets {
         ListeningSockets.names(in: listeners.filter { listener in !entries.contains { $0.name == listener.description } })
     }
 
-    private static func addresses(of listener: Listener, _ lookups: NameLookups) -> [SocketAddress] {
-        // All interfaces: one IPv6 socket takes IPv4 connections too.
-        if isEveryAddress(listener) { return [SocketAddress(numeric: "::", port: listener.port)!] }
+    private static func addresses(of listener: Listener, _ lookups: NameLookups, _ kernel: Kernel) -> [SocketAddress] {
+        if isEveryAddress(listener) { return [kernel.everyAddress(port: listener.port)] }
         let found = lookups.addresses(of: listener.host, port: listener.port)
         // A name that stands for nothing is reported as the failure to listen on it.
         return found.isEmpty ? [SocketAddress(bytes: [192, 0, 2, 0], port: listener.port)] : found

@@ -192,3 +192,14 @@ open class Kernel: @unchecked Sendable {
         fatalError("\(type(of: self)) does not override \(name)")
     }
 }
+
+extension Kernel {
+    /// What to listen on for every address of the machine: one IPv6 socket, which takes IPv4 connections too, or, where the system has no
+    /// IPv6, all of IPv4.
+    public func everyAddress(port: UInt16) -> SocketAddress {
+        do throws(SystemError) { close(try bind(.everyIPv6(port: 0)), abortively: false) } catch {
+            if error == .unknownAddressFamily { return SocketAddress(bytes: [0, 0, 0, 0], port: port) }
+        }
+        return .everyIPv6(port: port)
+    }
+}

@@ -95,6 +95,8 @@ public struct SocketAddress: Hashable, Sendable {
         self = found
     }
 
+    static func everyIPv6(port: UInt16) -> SocketAddress { SocketAddress(bytes: [UInt8](repeating: 0, count: 16), port: port) }
+
     /// The four or sixteen bytes of the address in network order.
     public var bytes: [UInt8] {
         let count = isIPv6 ? 16 : 4

@@ -26,6 +26,8 @@ public struct SystemError: Error, Equatable, Sendable {
     public static let protocolError = SystemError(EPROTO)
     /// Somebody listens at that address already.
     public static let addressInUse = SystemError(EADDRINUSE)
+    /// The system does not know this kind of address.
+    public static let unknownAddressFamily = SystemError(EAFNOSUPPORT)
     /// No memory was left.
     public static let outOfMemory = SystemError(ENOMEM)
     /// It cannot be done now without waiting.

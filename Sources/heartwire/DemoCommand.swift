@@ -55,8 +55,7 @@ enum DemoCommand {
     /// The one address that is listened on. Of a name with several, an IPv4 one: `localhost` may stand for `::1` on machines
     /// without IPv6.
     private static func address(of listener: Listener, _ kernel: Kernel) -> SocketAddress {
-        // All interfaces: one IPv6 socket takes IPv4 connections too.
-        if listener.host.isEmpty || listener.host == "*" { return SocketAddress(numeric: "::", port: listener.port)! }
+        if listener.host.isEmpty || listener.host == "*" { return kernel.everyAddress(port: listener.port) }
         let found = kernel.resolve(listener.host, port: listener.port)
         // A name that stands for nothing is reported as the failure to listen on it.
         return found.first { !$0.isIPv6 } ?? found.first ?? SocketAddress(bytes: [192, 0, 2, 0], port: listener.port)

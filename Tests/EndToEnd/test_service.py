@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 
 import pytest
@@ -307,6 +308,47 @@ def test_every_address_means_ipv4_too_whatever_the_system_says(stage):
     for host in ("127.0.0.1", "[::1]"):
         subprocess.run(
             ["nsenter", "--net", "--target", str(proxy.process.pid), "curl", "-sS", "--noproxy", "*", f"http://{host}:{port}/"], check=True)
+
+
+# Runs a program for which `socket(AF_INET6, …)` fails with EAFNOSUPPORT, as on a kernel without IPv6.
+WITHOUT_IPV6 = """
+import ctypes, errno, os, socket, struct, sys
+instruction = lambda code, yes, no, value: struct.pack("HBBI", code, yes, no, value)
+number = {"x86_64": 41, "aarch64": 198}[os.uname().machine]
+program = b"".join([
+    instruction(0x20, 0, 0, 0),                                        # the number of the call
+    instruction(0x15, 0, 3, number),                                   # socket?
+    instruction(0x20, 0, 0, 16),                                       # its first argument
+    instruction(0x15, 0, 1, socket.AF_INET6),
+    instruction(0x06, 0, 0, 0x00050000 | errno.EAFNOSUPPORT),
+    instruction(0x06, 0, 0, 0x7FFF0000)])
+memory = ctypes.create_string_buffer(program)
+filter = struct.pack("HL", 6, ctypes.addressof(memory))
+libc = ctypes.CDLL(None, use_errno=True)
+if libc.prctl(38, 1, 0, 0, 0) != 0 or libc.prctl(22, 2, ctypes.create_string_buffer(filter), 0, 0) != 0:
+    sys.exit(77)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+def test_every_address_means_ipv4_alone_on_a_system_without_ipv6(stage):
+    origin, port = stage.origin(answer), reserve_port()
+    prefix = [sys.executable, "-c", WITHOUT_IPV6]
+    if subprocess.run([*prefix, "/bin/true"], capture_output=True).returncode == 77:
+        pytest.skip("no filter of system calls can be had here")
+    probe = "import socket; socket.socket(socket.AF_INET6)"
+    assert b"Address family not supported" in subprocess.run([*prefix, sys.executable, "-c", probe], capture_output=True).stderr
+    proxy = stage.heartwire(
+        port=port, prefix=prefix,
+        text=lambda port, folder: configuration(port, folder, [origin.address]).replace(f"listen 127.0.0.1:{port}", f"listen *:{port}"))
+    assert get(port).body == b"hello"
+    assert f"listening on http://0.0.0.0:{port}" in proxy.stderr()
+    # It stays so at a reload, and an address that comes with it is such a one too.
+    path, second = proxy.folder / "heartwire.conf", reserve_port()
+    path.write_text(path.read_text().replace(f"listen *:{port}", f"listen *:{port} *:{second}"))
+    proxy.send_signal(signal.SIGHUP)
+    proxy.wait_for_words("SIGHUP: done")
+    assert get(port).body == b"hello" and get(second).body == b"hello"
 
 
 def stream(connection, request):
