@@ -81,10 +81,10 @@ final class DownstreamConnection: Link {
     var lastProgressAt: Int64 = 0
     private var lingeredBytes = 0
 
-    init(proxy: ProxyWorker, place: ListeningPlace, peer: SocketAddress, isTrusted: Bool) {
+    init(proxy: ProxyWorker, place: ListeningPlace, security: ListenerSecurity, peer: SocketAddress, isTrusted: Bool) {
         self.proxy = proxy
         self.place = place
-        listenerState = place.security
+        listenerState = security
         generationNumber = proxy.generation.number
         self.peer = peer
         self.isTrusted = isTrusted
@@ -131,7 +131,7 @@ final class DownstreamConnection: Link {
     func takeNoticeOfReload() {
         guard generationNumber != proxy.generation.number else { return }
         generationNumber = proxy.generation.number
-        listenerState = place.security
+        listenerState = place.security ?? listenerState
         isTrusted = proxy.isTrusted(peer)
     }
 

@@ -6,49 +6,68 @@
 import Configuration
 import Reactor
 
+/// The sockets of one address.
+struct AddressSockets {
+    /// The address, with the port that was given.
+    let address: SocketAddress
+    let descriptors: [Int32]
+    /// Whether a service manager holds them too: they are there and take connections whether this process does or not.
+    let isHeldElsewhere: Bool
+
+    /// The sockets of one worker: its share of them, or, where there are fewer than workers, one that others watch too.
+    func descriptors(forWorker number: Int, of count: Int) -> [Int32] {
+        guard descriptors.count >= count else { return [descriptors[number % descriptors.count]] }
+        return stride(from: number, to: descriptors.count, by: count).map { descriptors[$0] }
+    }
+}
+
 /// All listening sockets of a proxy.
 struct ListeningSockets {
-    /// The sockets of one address.
+    /// The sockets of one listener at one address.
     struct Entry {
         /// The listener as it stands in the configuration, by its host and port.
         let name: String
         /// The place of its listener in the configuration.
-        var listenerIndex: Int
-        /// The address, with the port that was given.
-        let address: SocketAddress
-        let descriptors: [Int32]
+        let listenerIndex: Int
+        let sockets: AddressSockets
 
-        /// The sockets of one worker: its share of them, or, where there are fewer than workers, one that others watch too.
-        func descriptors(forWorker number: Int, of count: Int) -> [Int32] {
-            guard descriptors.count >= count else { return [descriptors[number % descriptors.count]] }
-            return stride(from: number, to: descriptors.count, by: count).map { descriptors[$0] }
-        }
+        var address: SocketAddress { sockets.address }
     }
 
-    private(set) var entries: [Entry]
+    private(set) var entries: [Entry] = []
+    /// Those that no listener wants and that are held elsewhere: whoever connects to them would wait for ever if nobody took him.
+    private(set) var unwanted: [AddressSockets] = []
 
-    private init(entries: [Entry]) { self.entries = entries }
+    private init() {}
 
-    /// Opens what the listeners need and was not inherited. Inherited sockets that nobody needs are closed, and `complain` is told of each.
+    /// Opens what the listeners need and was not inherited. Inherited sockets that nobody needs are closed, or refuse whoever comes, and
+    /// `complain` is told of each.
     init(
         _ listeners: [Listener], inheriting inherited: [InheritedSocket] = [], workerCount: Int, kernel: Kernel, lookups: NameLookups,
         complain: (String) -> Void
     ) throws(StartError) {
-        entries = []
         let wanted = listeners.enumerated().flatMap { index, listener in
             ListeningSockets.addresses(of: listener, lookups, kernel).map { (index: index, listener: listener, address: $0) }
         }
-        // Closed before anything is opened, because they could stand in the way of it.
+        // Before anything is opened, because they could stand in the way of it.
         for socket in inherited where !wanted.contains(where: { $0.address == socket.address }) {
-            kernel.close(socket.descriptor, abortively: false)
+            if let address = socket.address, socket.isHeldElsewhere {
+                let others = unwanted.first { $0.address == address }?.descriptors ?? []
+                unwanted.removeAll { $0.address == address }
+                unwanted.append(AddressSockets(address: address, descriptors: others + [socket.descriptor], isHeldElsewhere: true))
+            } else {
+                kernel.close(socket.descriptor, abortively: false)
+            }
             complain(ListeningSockets.complaint(of: socket))
         }
         for (index, listener, address) in wanted {
             let isTaken = entries.contains { $0.address == address }
-            let found = isTaken ? [] : inherited.filter { $0.address == address }.map(\.descriptor)
+            let found = isTaken ? [] : inherited.filter { $0.address == address }
             do {
-                let opened = found.isEmpty ? try ListeningSockets.open(address, count: workerCount, kernel: kernel) : (address, found)
-                entries.append(Entry(name: listener.description, listenerIndex: index, address: opened.0, descriptors: opened.1))
+                var sockets = AddressSockets(
+                    address: address, descriptors: found.map(\.descriptor), isHeldElsewhere: found.contains { $0.isHeldElsewhere })
+                if found.isEmpty { sockets = try ListeningSockets.open(address, count: workerCount, kernel: kernel) }
+                entries.append(Entry(name: listener.description, listenerIndex: index, sockets: sockets))
             } catch {
                 close(kernel)
                 throw .cannotListen(address: listener.description, error)
@@ -61,7 +80,7 @@ struct ListeningSockets {
     func replaced(
         for listeners: [Listener], workerCount: Int, kernel: Kernel, lookups: NameLookups
     ) throws(StartError) -> ListeningSockets {
-        var next = ListeningSockets(entries: [])
+        var next = ListeningSockets()
         var opened: [Int32] = []
         for (index, listener) in listeners.enumerated() {
             let known = entries.filter { $0.name == listener.description }
@@ -69,47 +88,52 @@ struct ListeningSockets {
             for address in addresses {
                 do throws(SystemError) {
                     if next.entries.contains(where: { $0.address == address }) { throw SystemError.addressInUse }
-                    var descriptors = entries.first { $0.address == address }?.descriptors ?? []
-                    if descriptors.isEmpty {
+                    var sockets = all.first { $0.address == address }
+                    if sockets == nil {
                         // Our own sockets on that port, which may go, would be in the way of a look whether it is free.
-                        let isOurs = entries.contains { $0.address.port == address.port }
-                        descriptors = try ListeningSockets.open(address, count: workerCount, looksFirst: !isOurs, kernel: kernel).1
-                        opened += descriptors
+                        let isOurs = all.contains { $0.address.port == address.port }
+                        let new = try ListeningSockets.open(address, count: workerCount, looksFirst: !isOurs, kernel: kernel)
+                        opened += new.descriptors
+                        sockets = new
                     }
-                    next.entries.append(
-                        Entry(name: listener.description, listenerIndex: index, address: address, descriptors: descriptors))
+                    if let sockets { next.entries.append(Entry(name: listener.description, listenerIndex: index, sockets: sockets)) }
                 } catch {
                     for descriptor in opened { kernel.close(descriptor, abortively: false) }
                     throw .cannotListen(address: listener.description, error)
                 }
             }
         }
+        next.unwanted = all.filter { sockets in sockets.isHeldElsewhere && !next.entries.contains { $0.address == sockets.address } }
         return next
     }
 
-    /// The entries whose address is none of another's.
-    func missing(in other: ListeningSockets) -> [Entry] {
-        entries.filter { entry in !other.entries.contains { $0.address == entry.address } }
+    /// All sockets, those included that no listener wants.
+    var all: [AddressSockets] { entries.map(\.sockets) + unwanted }
+
+    /// The sockets whose address is none of another's.
+    func missing(in other: ListeningSockets) -> [AddressSockets] {
+        all.filter { sockets in !other.all.contains { $0.address == sockets.address } }
     }
 
     /// Every socket once.
-    var descriptors: [Int32] { entries.flatMap(\.descriptors) }
+    var descriptors: [Int32] { all.flatMap(\.descriptors) }
 
     /// Closes the proxy's own descriptors.
     mutating func close(_ kernel: Kernel) {
         for descriptor in descriptors { kernel.close(descriptor, abortively: false) }
-        entries = []
+        self = ListeningSockets()
     }
 
     private static func complaint(of socket: InheritedSocket) -> String {
         let name = socket.name.isEmpty ? "" : " ('\(socket.name)')"
         guard let address = socket.address else { return "inherited descriptor \(socket.descriptor)\(name) is no listening TCP socket; it was closed" }
-        return "no 'listen' fits the inherited socket\(name) on \(address); it was closed"
+        let outcome = socket.isHeldElsewhere ? "whoever connects to it is refused" : "it was closed"
+        return "no 'listen' fits the inherited socket\(name) on \(address); \(outcome)"
     }
 
     private static func open(
         _ wanted: SocketAddress, count: Int, looksFirst: Bool = true, kernel: Kernel
-    ) throws(SystemError) -> (SocketAddress, [Int32]) {
+    ) throws(SystemError) -> AddressSockets {
         var bound = wanted
         // Sockets that share a port are let in beside those of any other process of this user that shares it. A socket that
         // does not share is refused then, and so tells that the address is taken. It does not listen: whoever connected to it
@@ -128,7 +152,7 @@ struct ListeningSockets {
                 throw error
             }
         }
-        return (bound, opened)
+        return AddressSockets(address: bound, descriptors: opened, isHeldElsewhere: false)
     }
 
     private static func isEveryAddress(_ listener: Listener) -> Bool { listener.host.isEmpty || listener.host == "*" }

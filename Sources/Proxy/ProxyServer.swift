@@ -105,9 +105,10 @@ public final class ProxyServer: Sendable {
                 workers.append(ProxyWorker(worker: worker, settings: settings, shared: shared, addresses: addresses))
             }
             for worker in workers {
-                for entry in sockets.entries {
-                    for descriptor in entry.descriptors(forWorker: worker.worker.number, of: workerCount) {
-                        try worker.listen(on: try kernel.duplicate(descriptor), as: security.listeners[entry.listenerIndex])
+                let wanted = sockets.entries.map { ($0.sockets, Optional(security.listeners[$0.listenerIndex])) }
+                for (sockets, security) in wanted + sockets.unwanted.map({ ($0, nil) }) {
+                    for descriptor in sockets.descriptors(forWorker: worker.worker.number, of: workerCount) {
+                        try worker.listen(on: try kernel.duplicate(descriptor), as: security)
                     }
                 }
             }
@@ -259,7 +260,11 @@ public final class ProxyServer: Sendable {
     public var droppedLogLineCount: UInt64 { inForce.logs.outputs.reduce(0) { $0 + $1.writer.droppedLineCount } }
 
     /// The listening sockets, each once, to be handed to a process that takes over. They stay this proxy's own.
-    public var listeningDescriptors: [Int32] { inForce.sockets.descriptors }
+    public var handedSockets: [Successor.HandedSocket] {
+        inForce.sockets.all.flatMap { sockets in
+            sockets.descriptors.map { Successor.HandedSocket(descriptor: $0, isHeldElsewhere: sockets.isHeldElsewhere) }
+        }
+    }
 
     /// Whether it has been told to end.
     public var isEnding: Bool { running.withLock { $0.isEnding } }

@@ -54,8 +54,8 @@ final class ProxyWorker {
 
     // MARK: Listening
 
-    /// Takes connections from a listening socket, which is closed where that does not come about.
-    func listen(on descriptor: Int32, as security: ListenerSecurity) throws(SystemError) {
+    /// Takes connections from a listening socket, which is closed where that does not come about. Without a listener they are refused.
+    func listen(on descriptor: Int32, as security: ListenerSecurity?) throws(SystemError) {
         guard let address = worker.kernel.localAddress(of: descriptor) else { preconditionFailure("a listening socket has an address") }
         let place = listening[address]?.place ?? ListeningPlace(security)
         setPatience(ofListener: descriptor)
@@ -89,17 +89,20 @@ final class ProxyWorker {
     }
 
     private func accept(_ accepted: AcceptedConnection, at place: ListeningPlace) {
+        // As if nobody listened here any more: but for whoever else holds the socket, nobody would.
+        guard let security = place.security else { return worker.kernel.close(accepted.descriptor, abortively: true) }
         let isTrusted = self.isTrusted(accepted.peer)
         let admission = shared.admit(accepted.peer, isTrusted: isTrusted)
         downstreamCount += 1
-        let connection = DownstreamConnection(proxy: self, place: place, peer: accepted.peer, isTrusted: isTrusted)
+        let connection = DownstreamConnection(
+            proxy: self, place: place, security: security, peer: accepted.peer, isTrusted: isTrusted)
         if case .shed(let limit) = admission {
             complain("the limit \(limit.rawValue) is far exceeded; connections are closed without an answer")
             worker.kernel.close(accepted.descriptor, abortively: true)
             return connectionClosed(accepted.peer, isCounted: connection.isCounted)
         }
         do {
-            try connection.adopt(accepted.descriptor, securedBy: place.security.context)
+            try connection.adopt(accepted.descriptor, securedBy: security.context)
         } catch {
             return connectionClosed(accepted.peer, isCounted: connection.isCounted)
         }
@@ -223,18 +226,24 @@ final class ProxyWorker {
     // MARK: Reading anew
 
     /// Puts other settings in force. What runs goes on under its own; who comes from now on, also on a connection that stands, is
-    /// served under these. Sockets whose address is not among the listeners are closed, after what waits in them was taken.
+    /// served under these. Sockets whose address is not among the listeners are closed, or refuse whoever comes where they are held
+    /// elsewhere too (`unwanted`), after what waits in them was taken.
     func adopt(
         _ settings: Settings, shared: SharedState, addresses: [[[SocketAddress]]], listeners: [SocketAddress: ListenerSecurity],
-        newSockets: [NewSocket]
+        unwanted: Set<SocketAddress> = [], newSockets: [NewSocket]
     ) {
         self.shared = shared
         eventLog = EventLog.replacing(eventLog, by: shared.eventLog, worker)
         generation = Generation(settings, addresses: addresses, workerNumber: worker.number, succeeding: generation)
         for (address, old) in listening {
             guard let security = listeners[address] else {
-                listening[address] = nil
-                for acceptor in old.acceptors { acceptor.close() }
+                if unwanted.contains(address) {
+                    for acceptor in old.acceptors { acceptor.takeAll() }
+                    old.place.security = nil
+                } else {
+                    listening[address] = nil
+                    for acceptor in old.acceptors { acceptor.close() }
+                }
                 continue
             }
             old.place.security = security
@@ -256,9 +265,10 @@ final class ProxyWorker {
 
 /// What connections that come by one address of one worker are subject to, now.
 final class ListeningPlace {
-    fileprivate(set) var security: ListenerSecurity
+    /// Nil where no listener wants them.
+    fileprivate(set) var security: ListenerSecurity?
 
-    init(_ security: ListenerSecurity) { self.security = security }
+    init(_ security: ListenerSecurity?) { self.security = security }
 }
 
 /// One address of one worker with its sockets.

@@ -50,11 +50,12 @@ extension ProxyServer {
         let pulse = Pulse(expected: mailboxes.count)
         put(inForce: next) { tellWorkers(next, newSockets, pulse) }
         // The workers' copies keep these sockets open until what waits in them is taken.
-        for entry in old.sockets.missing(in: sockets) {
-            for descriptor in entry.descriptors { kernel.close(descriptor, abortively: false) }
+        for gone in old.sockets.missing(in: sockets) {
+            for descriptor in gone.descriptors { kernel.close(descriptor, abortively: false) }
         }
         var complaints = security.complaints + security.warnings(nowUnixMilliseconds: kernel.unixMilliseconds())
         complaints += names.complaints(of: addresses, unanswered: unanswered, withinMilliseconds: ProxyServer.lookupMilliseconds)
+        complaints += sockets.unwanted.map { "\($0.address) is the service manager's too; whoever connects to it is refused" }
         if let complaint = complaintOfWorkers(wanted, workerCount) { complaints.append(complaint) }
         if pulse.wait(atMostMilliseconds: ProxyServer.patienceMilliseconds) {
             old.logs.end(except: logs)
@@ -76,27 +77,27 @@ extension ProxyServer {
     }
 
     /// The new sockets for each worker, as descriptors of its own.
-    private func copies(of entries: [ListeningSockets.Entry], workerCount: Int) throws(StartError) -> [[NewSocket]] {
+    private func copies(of new: [AddressSockets], workerCount: Int) throws(StartError) -> [[NewSocket]] {
         var copies: [[NewSocket]] = []
         do {
             for number in 0..<workerCount {
                 copies.append([])
-                for entry in entries {
-                    for descriptor in entry.descriptors(forWorker: number, of: workerCount) {
-                        copies[number].append(NewSocket(address: entry.address, descriptor: try kernel.duplicate(descriptor)))
+                for sockets in new {
+                    for descriptor in sockets.descriptors(forWorker: number, of: workerCount) {
+                        copies[number].append(NewSocket(address: sockets.address, descriptor: try kernel.duplicate(descriptor)))
                     }
                 }
             }
         } catch {
-            close(entries, copies)
+            close(new, copies)
             throw .system(error)
         }
         return copies
     }
 
     /// Closes sockets that come to nothing.
-    private func close(_ entries: [ListeningSockets.Entry], _ copies: [[NewSocket]]) {
-        for descriptor in copies.joined().map(\.descriptor) + entries.flatMap(\.descriptors) {
+    private func close(_ new: [AddressSockets], _ copies: [[NewSocket]]) {
+        for descriptor in copies.joined().map(\.descriptor) + new.flatMap(\.descriptors) {
             kernel.close(descriptor, abortively: false)
         }
     }
@@ -105,10 +106,12 @@ extension ProxyServer {
     private func tellWorkers(_ next: InForce, _ newSockets: [[NewSocket]], _ pulse: Pulse) {
         var listeners: [SocketAddress: ListenerSecurity] = [:]
         for entry in next.sockets.entries { listeners[entry.address] = next.security.listeners[entry.listenerIndex] }
+        let unwanted = Set(next.sockets.unwanted.map(\.address))
         for (mailbox, sockets) in zip(mailboxes, newSockets) {
             mailbox.post { [listeners] worker in
                 ProxyWorker.on(worker)?.adopt(
-                    next.settings, shared: next.shared, addresses: next.addresses, listeners: listeners, newSockets: sockets)
+                    next.settings, shared: next.shared, addresses: next.addresses, listeners: listeners, unwanted: unwanted,
+                    newSockets: sockets)
                 pulse.answer()
             }
         }

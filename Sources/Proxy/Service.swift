@@ -131,7 +131,7 @@ public final class Service {
             return say("SIGUSR2: as process 1 of a container this one cannot be succeeded, its end would be that of the container; this one goes on")
         }
         do {
-            let process = try Successor(listening: server.listeningDescriptors, manager: manager)
+            let process = try Successor(listening: server.handedSockets, manager: manager)
             successor = (process, kernel.monotonicMilliseconds())
             meanwhile = []
             say("SIGUSR2: process \(process.processID) is to take over")

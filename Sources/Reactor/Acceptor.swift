@@ -29,9 +29,12 @@ public final class Acceptor: Endpoint {
 
     /// Stops to listen: takes what waits already, and closes.
     public func close() {
-        takeConnections(atMost: Acceptor.backlog)
+        takeAll()
         closeAtOnce()
     }
+
+    /// Takes what waits already.
+    public func takeAll() { takeConnections(atMost: Acceptor.backlog) }
 
     /// Closes without a look at what waits.
     public func closeAtOnce() {

@@ -13,12 +13,15 @@ public struct InheritedSocket: Sendable {
     public let name: String
     /// What it listens on; nil for anything but a listening TCP socket.
     public let address: SocketAddress?
+    /// Whether the service manager goes on to hold it, so that it lives on when it is closed here.
+    public let isHeldElsewhere: Bool
 
     /// A socket as it was found.
-    public init(descriptor: Int32, name: String, address: SocketAddress?) {
+    public init(descriptor: Int32, name: String, address: SocketAddress?, isHeldElsewhere: Bool) {
         self.descriptor = descriptor
         self.name = name
         self.address = address
+        self.isHeldElsewhere = isHeldElsewhere
     }
 }
 
@@ -26,7 +29,9 @@ public struct InheritedSocket: Sendable {
 public struct Inheritance: Sendable {
     static let firstDescriptor: Int32 = 3
     static let predecessorVariable = "HEARTWIRE_PREDECESSOR"
-    static let variables = ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PIDFDID", predecessorVariable]
+    /// The places of those among the sockets that a service manager holds too; written by a predecessor.
+    static let heldVariable = "HEARTWIRE_HELD"
+    static let variables = ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PIDFDID", predecessorVariable, heldVariable]
     private static let socketLimit = 8_192
 
     /// The listening sockets, to be used or closed.
@@ -38,22 +43,23 @@ public struct Inheritance: Sendable {
     public static func take() -> Inheritance {
         let words = Words(processID: getpid(), parentID: getppid()) { getenv($0).map { String(cString: $0) } }
         for name in variables { unsetenv(name) }
-        let announced = words.names.enumerated().map { (descriptor: firstDescriptor + Int32($0), name: $1) }
+        let announced = words.names.enumerated().map { (descriptor: firstDescriptor + Int32($0), name: $1, isHeld: words.holds($0)) }
         // The number of one that is not open will be that of a file or connection of ours.
         let open = announced.filter { fcntl($0.descriptor, F_GETFD) >= 0 }
         if open.count < announced.count {
             SystemProcess.complain("heartwire: LISTEN_FDS announces \(announced.count) descriptors, of which only \(open.count) are open")
         }
-        let sockets = open.map { socket($0.descriptor, named: $0.name) }
+        let sockets = open.map { socket($0.descriptor, named: $0.name, isHeldElsewhere: $0.isHeld) }
         return Inheritance(sockets: sockets, predecessor: words.predecessorLine.map(Predecessor.init))
     }
 
-    private static func socket(_ descriptor: Int32, named name: String) -> InheritedSocket {
+    private static func socket(_ descriptor: Int32, named name: String, isHeldElsewhere: Bool) -> InheritedSocket {
         _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
         let flags = fcntl(descriptor, F_GETFL)
         if flags >= 0 { _ = fcntl(descriptor, F_SETFL, flags | O_NONBLOCK) }
         let listens = option(SO_ACCEPTCONN, of: descriptor) == 1 && option(SO_TYPE, of: descriptor) == Int32(SOCK_STREAM.rawValue)
-        return InheritedSocket(descriptor: descriptor, name: name, address: listens ? SocketAddress(boundTo: descriptor) : nil)
+        let address = listens ? SocketAddress(boundTo: descriptor) : nil
+        return InheritedSocket(descriptor: descriptor, name: name, address: address, isHeldElsewhere: isHeldElsewhere)
     }
 
     private static func option(_ name: Int32, of descriptor: Int32) -> Int32? {
@@ -68,12 +74,18 @@ public struct Inheritance: Sendable {
         var names: [String] = []
         /// The descriptor of the line to the predecessor.
         var predecessorLine: Int32?
+        /// Which of the sockets somebody else holds, as far as a predecessor says so.
+        private var held: Set<Int> = []
+
+        /// Whether somebody else holds a socket; a manager holds whatever it gives.
+        func holds(_ place: Int) -> Bool { predecessorLine == nil || held.contains(place) }
 
         init(processID: Int32, parentID: Int32, environment: (String) -> String?) {
             // Written as PROCESS:DESCRIPTOR. Somebody else's children inherit the words, and are not meant.
             let predecessor = (environment(Inheritance.predecessorVariable) ?? "").split(separator: ":").map { Int32($0) }
             if predecessor.count == 2, predecessor[0] == parentID, let line = predecessor[1], line >= Inheritance.firstDescriptor {
                 predecessorLine = line
+                held = Set((environment(Inheritance.heldVariable) ?? "").split(separator: ":").compactMap { Int($0) })
             }
             // A predecessor cannot know the number of a process that it has yet to start; it names itself instead.
             guard predecessorLine != nil || environment("LISTEN_PID").flatMap({ Int32($0) }) == processID else { return }

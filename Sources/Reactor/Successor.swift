@@ -17,21 +17,34 @@ public final class Successor {
         case failed(String)
     }
 
+    /// A listening socket that it is handed.
+    public struct HandedSocket: Sendable {
+        let descriptor: Int32
+        let isHeldElsewhere: Bool
+
+        /// `isHeldElsewhere` says whether a service manager holds the socket too.
+        public init(descriptor: Int32, isHeldElsewhere: Bool) {
+            self.descriptor = descriptor
+            self.isHeldElsewhere = isHeldElsewhere
+        }
+    }
+
     /// Its number.
     public let processID: Int32
     private var line: Int32
 
     /// Starts the program at the path, with the arguments and in the environment of this process, and hands it the sockets.
-    public init(listening sockets: [Int32], manager: ServiceManager) throws(SystemError) {
+    public init(listening sockets: [HandedSocket], manager: ServiceManager) throws(SystemError) {
         var ends: [Int32] = [-1, -1]
         guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0, &ends) == 0 else { throw .last }
         let words = [
             "LISTEN_FDS=\(sockets.count)",
             "\(Inheritance.predecessorVariable)=\(getpid()):\(Inheritance.firstDescriptor + Int32(sockets.count))",
+            "\(Inheritance.heldVariable)=" + sockets.indices.filter { sockets[$0].isHeldElsewhere }.map(String.init).joined(separator: ":"),
         ]
         defer { close(ends[1]) }
         do {
-            processID = try Successor.spawn(handing: sockets + [ends[1]], environment: words + manager.environment)
+            processID = try Successor.spawn(handing: sockets.map(\.descriptor) + [ends[1]], environment: words + manager.environment)
         } catch {
             close(ends[0])
             throw error

@@ -4,8 +4,11 @@ After every test each proxy has to end well, each origin's script has to have ru
 nothing that the proxy wrote may hold a planted token.
 """
 
+import ctypes
+import os
 import pathlib
 import resource
+import signal
 import sys
 
 import pytest
@@ -92,3 +95,15 @@ def shared_stage(tmp_path_factory):
     stage = Stage(tmp_path_factory.mktemp("shared"))
     yield stage
     stage.end()
+
+
+@pytest.fixture
+def orphans():
+    """New processes are children of old ones; when those end they become ours, so that their ends can be seen."""
+    ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
+    left = []
+    yield left
+    ctypes.CDLL(None).prctl(36, 0, 0, 0, 0)
+    for process in left:
+        os.kill(process, signal.SIGKILL)
+        os.waitpid(process, 0)

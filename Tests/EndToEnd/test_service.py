@@ -4,6 +4,7 @@ import ctypes
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -14,7 +15,7 @@ import time
 import pytest
 
 from support import systemd
-from support.client import get
+from support.client import Client, get
 from support.heartwire import Heartwire, configuration
 from support.paths import REPOSITORY, binary
 from support.ports import reserve_port
@@ -185,10 +186,55 @@ def test_inherited_sockets_are_matched_by_address_and_the_others_are_named_and_c
     for made in sockets:
         made.close()
     assert get(port).body == b"hello"
-    assert f"no 'listen' fits the inherited socket ('stray') on 127.0.0.1:{foreign}; it was closed" in proxy.stderr()
+    assert f"no 'listen' fits the inherited socket ('stray') on 127.0.0.1:{foreign}; whoever connects to it is refused" in proxy.stderr()
     assert "inherited descriptor 4 ('talk') is no listening TCP socket; it was closed" in proxy.stderr()
-    with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(("127.0.0.1", foreign))
+    assert is_refused(foreign)
+
+
+def is_refused(port) -> bool:
+    """Whether a client is told at once that nobody listens, and not left to wait."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+            return client.recv(1) is None
+    except ConnectionError:
+        return True
+
+
+def test_an_address_that_the_manager_holds_too_is_refused_when_it_goes_and_served_when_it_comes_back(stage, orphans):
+    origin, port, second = stage.origin(answer), reserve_port(), reserve_port()
+    with listening("127.0.0.1", second) as held:
+        proxy = start_with(stage, [held], lambda folder: configuration(port, folder, [origin.address], top=f"listen 127.0.0.1:{second}"), port)
+        path = proxy.folder / "heartwire.conf"
+        both = path.read_text()
+        assert get(second).body == b"hello"
+        kept = Client(second)
+        kept.get("/kept")
+        assert kept.read_response().body == b"hello"
+
+        def reload(text, count, process):
+            path.write_text(text)
+            os.kill(process, signal.SIGHUP)
+            return proxy.wait_for_words("SIGHUP: done", count)
+
+        said = reload(both.replace(f"listen 127.0.0.1:{second}\n", ""), 1, proxy.process.pid)
+        assert f"127.0.0.1:{second} is the service manager's too; whoever connects to it is refused" in said
+        assert is_refused(second) and get(port).body == b"hello"
+        # Who was there already is served.
+        kept.get("/kept")
+        assert kept.read_response().body == b"hello"
+        kept.close()
+        reload(both, 2, proxy.process.pid)
+        assert get(second).body == b"hello"
+        # Also by the next process, which is told whose the socket is.
+        reload(both.replace(f"listen 127.0.0.1:{second}\n", ""), 3, proxy.process.pid)
+        proxy.send_signal(signal.SIGUSR2)
+        said = proxy.wait_for_words("has taken over")
+        process = int(re.search(r"process (\d+) has taken over", said)[1])
+        orphans.append(process)
+        assert proxy.wait() == 0
+        assert is_refused(second) and get(port).body == b"hello"
+        reload(both, 4, process)
+        assert get(second).body == b"hello" and get(port).body == b"hello"
 
 
 def test_a_listener_without_an_inherited_socket_gets_its_own(stage):

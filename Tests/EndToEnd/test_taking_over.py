@@ -1,6 +1,5 @@
 """SIGUSR2: a new process takes over the listening sockets, and nobody is refused, reset or forgotten."""
 
-import ctypes
 import os
 import pathlib
 import re
@@ -21,6 +20,9 @@ from support.service_manager import ServiceManager
 from support.storm import Storm
 
 
+pytestmark = pytest.mark.usefixtures("orphans")
+
+
 def handler(connection, request):
     """Ordinary answers, and streams of numbered events."""
     if not request.target.startswith(b"/stream"):
@@ -31,18 +33,6 @@ def handler(connection, request):
         connection.chunk(b"id: %d\ndata: event %d\n\n" % (number, number))
         number += 1
         time.sleep(0.05)
-
-
-@pytest.fixture(autouse=True)
-def orphans():
-    """New processes are children of old ones; when those end they become ours, so that their ends can be seen."""
-    ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
-    left = []
-    yield left
-    ctypes.CDLL(None).prctl(36, 0, 0, 0, 0)
-    for process in left:
-        os.kill(process, signal.SIGKILL)
-        os.waitpid(process, 0)
 
 
 def successor(proxy, orphans, count=1) -> int:

@@ -98,12 +98,12 @@ struct GenerationTests {
         let kernel = LinuxKernel()
         let given = try (0..<sockets).map { _ in try kernel.listen(SocketAddress(numeric: "127.0.0.1", port: 0)!, sharingPort: true) }
         let address = try #require(kernel.localAddress(of: given[0]))
-        let inherited = given.map { InheritedSocket(descriptor: $0, name: "", address: address) }
+        let inherited = given.map { InheritedSocket(descriptor: $0, name: "", address: address, isHeldElsewhere: false) }
         var listening = try ListeningSockets(
             [Listener(host: "127.0.0.1", port: address.port)], inheriting: inherited, workerCount: workers, kernel: kernel, lookups: NameLookups(kernel)
         ) { Issue.record("\($0)") }
         let entry = try #require(listening.entries.first)
-        let shares = (0..<workers).map { entry.descriptors(forWorker: $0, of: workers) }
+        let shares = (0..<workers).map { entry.sockets.descriptors(forWorker: $0, of: workers) }
         #expect(Set(shares.joined()) == Set(given) && shares.allSatisfy { !$0.isEmpty })
         if sockets >= workers { #expect(shares.joined().count == sockets, "no socket is watched twice without need") }
         listening.close(kernel)

@@ -34,6 +34,16 @@ struct HandingOverTests {
         #expect(found.names.count == 2 && found.predecessorLine == 5)
     }
 
+    @Test("a manager holds all sockets that it gives, a predecessor says which of its own are")
+    func held() {
+        let ofManager = words(["LISTEN_PID": "100", "LISTEN_FDS": "2", "HEARTWIRE_HELD": ""])
+        #expect(ofManager.holds(0) && ofManager.holds(1))
+        let handed = words(["HEARTWIRE_PREDECESSOR": "50:6", "LISTEN_FDS": "3", "HEARTWIRE_HELD": "0:2"])
+        #expect(handed.holds(0) && !handed.holds(1) && handed.holds(2))
+        // One that does not know the word yet.
+        #expect(!words(["HEARTWIRE_PREDECESSOR": "50:6", "LISTEN_FDS": "3"]).holds(0))
+    }
+
     @Test("a number of sockets beyond all sense is bounded")
     func bound() { #expect(words(["LISTEN_PID": "100", "LISTEN_FDS": "99999999999"]).names.count == 8_192) }
 
