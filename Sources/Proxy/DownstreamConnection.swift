@@ -319,7 +319,7 @@ final class DownstreamConnection: Link {
         case .idle, .lingering: closeNow()
         case .securing where now >= proxy.newcomersUntil, .readingHead where now >= proxy.newcomersUntil: closeNow()
         case .securing:
-            failHandshake(.handshakeTimeout, "no TLS handshake within \(timeouts.handshakeMilliseconds) ms")
+            failHandshake(.handshakeTimeout, "no TLS handshake within \(handshakeMilliseconds) ms")
         case .readingHead:
             answer(
                 Refusal(

@@ -12,7 +12,7 @@ extension DownstreamConnection {
     var nextDeadline: Int64 {
         let timeouts = self.timeouts
         switch state {
-        case .securing: return min(waitingSince + Int64(timeouts.handshakeMilliseconds), proxy.newcomersUntil)
+        case .securing: return min(waitingSince + handshakeMilliseconds, proxy.newcomersUntil)
         case .idle:
             // A new connection owes a request; one that has served may rest.
             let patience = flags.contains(.hasServed) ? Int64(timeouts.keepAliveMilliseconds) : requestHeadMilliseconds
@@ -34,10 +34,17 @@ extension DownstreamConnection {
         }
     }
 
-    /// How long a request's head may take. Those who are too many are not listened to for long.
-    var requestHeadMilliseconds: Int64 {
-        let usual = Int64(timeouts.requestHeadMilliseconds)
-        return flags.isDisjoint(with: .exceeds) ? usual : min(usual, 2_000)
+    /// How long those who are too many are listened to, with each thing that they owe.
+    private static let excessMilliseconds: Int64 = 2_000
+
+    /// How long a request's head may take.
+    var requestHeadMilliseconds: Int64 { patience(usual: timeouts.requestHeadMilliseconds) }
+
+    /// How long a TLS handshake may take.
+    var handshakeMilliseconds: Int64 { patience(usual: timeouts.handshakeMilliseconds) }
+
+    private func patience(usual: Int) -> Int64 {
+        flags.isDisjoint(with: .exceeds) ? Int64(usual) : min(Int64(usual), DownstreamConnection.excessMilliseconds)
     }
 
     var stallDeadline: Int64 {

@@ -324,6 +324,30 @@ def test_a_handshake_that_stalls_is_ended_and_counted(stage, authority, identity
     assert "2 TLS handshakes failed or were not finished in time" in proxy.stderr()
 
 
+def test_whoever_is_one_too_many_has_not_long_for_a_handshake(stage, authority, identity):
+    proxy = stage.heartwire(
+        stage.origin(stream_for(20)), listen=tls_block(identity), limits="connections 2", timeouts="handshake 20s", heartbeat="5s")
+    context = trusting(authority)
+    time.sleep(0.2)  # The harness's own look at the port is counted until the proxy has seen it go.
+    served = [connect(proxy, context) for _ in range(2)]
+    for client in served:
+        ask(client, "/held", "Accept: text/event-stream\r\n")
+    # Four are heard, and four refused, which both begins with a handshake.
+    silent = [socket.create_connection(("127.0.0.1", proxy.port)) for _ in range(8)]
+    started = time.monotonic()
+    for peer in silent:
+        peer.settimeout(10)
+        assert peer.recv(100) == b""
+    assert 1.5 < time.monotonic() - started < 5
+    records = proxy.access_log.wait_for(lambda record: record.get("cause") == "handshake_timeout")
+    assert len(records) == 8 and all("within 2000 ms" in record["evidence"] for record in records)
+    # So there is room again for who wants to be told.
+    late = connect(proxy, context)
+    assert b"HTTP/1.1 503" in ask(late)
+    for client in [*served, late]:
+        client.close()
+
+
 def test_a_client_that_breaks_tls_in_a_stream_has_a_cause_of_its_own(stage, authority, identity):
     proxy = stage.heartwire(stage.origin(stream_for(20)), listen=tls_block(identity), heartbeat="300ms")
     context = trusting(authority)
