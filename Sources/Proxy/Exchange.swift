@@ -369,6 +369,7 @@ final class Exchange {
         guard !flags.contains(.isFinished), let downstream else { return }
         flags.insert(.isFinished)
         writeRecord(ending)
+        releaseClaim()
         leaveUpstream(isClean: upstreamIsClean)
         request = nil
         self.downstream = nil

@@ -15,6 +15,8 @@ final class PendingRequest {
     private let hostOffset: Int?
     var search = ServerSearch()
     var waiting = Waiting()
+    /// Given while it tries failed servers for all who wait for them.
+    var claim: Int?
     /// Monotonic milliseconds: when the present attempt to connect began.
     var connectStartedAt: Int64 = 0
     /// Monotonic milliseconds: when the head was sent last.
@@ -56,6 +58,7 @@ extension Exchange {
                 flags.insert(.usedReusedConnection)
                 take(idle)
                 idle.reuse(for: self)
+                releaseClaim()
                 return sendRequest()
             }
             flags.remove(.usedReusedConnection)
@@ -86,6 +89,13 @@ extension Exchange {
         return nil
     }
 
+    /// The attempt that this exchange made for others is over: they need not wait for it any longer.
+    func releaseClaim() {
+        guard let request, let claim = request.claim else { return }
+        request.claim = nil
+        group.release(claim: claim)
+    }
+
     private func take(_ connection: UpstreamConnection) {
         upstream = connection
         connection.server.activeCount += 1
@@ -106,6 +116,7 @@ extension Exchange {
         guard let request else { return }
         account.connectMilliseconds = UInt32(clamping: now - request.connectStartedAt)
         request.search.succeeded(in: group)
+        releaseClaim()
         sendRequest()
     }
 

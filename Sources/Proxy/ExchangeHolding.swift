@@ -97,7 +97,7 @@ extension Exchange {
         request.waiting.nextAttemptAt = .max
         request.search = ServerSearch()
         account.attempts = 0
-        group.claimFailed(now: now)
+        request.claim = group.claimFailed(now: now)
         connect()
     }
 
@@ -124,6 +124,7 @@ extension Exchange {
     private func hold(because refusal: Refusal) {
         guard let request else { return }
         request.failedServer = upstream?.server.name ?? request.failedServer
+        releaseClaim()
         leaveUpstream(isClean: false)
         wait(until: now + request.waiting.failed(refusal, now: now) { proxy.chance(below: $0) }, request)
     }

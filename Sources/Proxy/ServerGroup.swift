@@ -18,9 +18,14 @@ final class ServerState {
     var activeCount = 0
     /// Until then other servers are preferred, because it refused or did not answer.
     var failedUntil: Int64 = 0
+    /// The attempt that one of those who wait makes for all of them, and until when it is waited for at most.
+    fileprivate var claim = (number: 0, until: Int64(0))
     var idle: [UpstreamConnection] = []
     /// TLS sessions with it that can be resumed.
     let resumption = TLSResumption()
+
+    /// Until when none of those who wait tries it.
+    fileprivate var restsUntil: Int64 { max(failedUntil, claim.until) }
 
     /// The addresses in the order in which they are to be tried.
     var addressesBestFirst: [SocketAddress] {
@@ -43,6 +48,7 @@ final class ServerGroup {
     private var turn: Int
     /// Whether the newest configuration no longer has it: what runs goes on, and nothing is kept for later.
     private var isRetired = false
+    private var lastClaimNumber = 0
 
     init(_ upstream: Upstream, security: UpstreamSecurity, addresses: [[SocketAddress]], workerNumber: Int) {
         self.upstream = upstream
@@ -70,8 +76,8 @@ final class ServerGroup {
     }
 
     private func isBetter(_ candidate: ServerState, than current: ServerState, now: Int64) -> Bool {
-        let candidateRests = candidate.failedUntil > now || candidate.addresses.isEmpty
-        let currentRests = current.failedUntil > now || current.addresses.isEmpty
+        let candidateRests = candidate.restsUntil > now || candidate.addresses.isEmpty
+        let currentRests = current.restsUntil > now || current.addresses.isEmpty
         if candidateRests != currentRests { return currentRests }
         return upstream.balance == .leastConnections && candidate.activeCount < current.activeCount
     }
@@ -96,17 +102,25 @@ final class ServerGroup {
         server.failedUntil = now + Int64(upstream.failureCooldownMilliseconds)
     }
 
-    /// When a server is to be tried again, where all of them failed lately; nil where one may be tried now.
+    /// When a server is to be tried again, where all of them failed lately or are being tried; nil where one may be tried now.
     func restsUntil(now: Int64) -> Int64? {
-        guard let earliest = servers.map(\.failedUntil).min(), earliest > now else { return nil }
+        guard let earliest = servers.map(\.restsUntil).min(), earliest > now else { return nil }
         return earliest
     }
 
-    /// Says that servers which failed are being tried: the others who wait for them look again when that has come out.
-    func claimFailed(now: Int64) {
-        for server in servers where server.failedUntil > 0 && server.failedUntil <= now {
-            server.failedUntil = now + Int64(upstream.connectTimeoutMilliseconds)
-        }
+    /// Says that servers which failed are being tried: the others who wait for them look again when that has come out. Returns what is to be
+    /// released then, however it came out; nil where no server has failed.
+    func claimFailed(now: Int64) -> Int? {
+        let failed = servers.filter { $0.failedUntil > 0 && $0.restsUntil <= now }
+        guard !failed.isEmpty else { return nil }
+        lastClaimNumber += 1
+        for server in failed { server.claim = (lastClaimNumber, now + Int64(upstream.connectTimeoutMilliseconds)) }
+        return lastClaimNumber
+    }
+
+    /// What an attempt was to find out is known, or nobody tries any more.
+    func release(claim: Int) {
+        for server in servers where server.claim.number == claim { server.claim.until = 0 }
     }
 
     /// Takes what names stand for now.

@@ -243,6 +243,39 @@ struct HoldingTests {
         #expect(world.kernel.attempts.count - gone == 100, "when it is back all come, each once")
     }
 
+    @Test("who waits for an attempt of another's waits no longer when that has ended, however it ended", arguments: ["pooled", "exhausted", "left"])
+    func attemptOfAnother(_ end: String) throws {
+        let world = try world()
+        // Somebody is served while the server still takes connections.
+        let before = try world.connectClient()
+        world.send(before, "GET /before HTTP/1.1\nHost: h")
+        try world.attemptEnds()
+        let kept = world.kernel.attempts[0].descriptor
+        world.kernel.connectFailure = .connectionRefused
+        let clients = try (0..<2).map { _ in try world.connectClient() }
+        for client in clients { world.send(client, HoldingTests.request) }
+        #expect(world.kernel.attempts.count == 3)
+        switch end {
+        case "pooled":
+            world.kernel.receive(kept, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            world.worker.turn()
+        case "exhausted": world.kernel.connectFailure = .tooManyFiles
+        default: world.kernel.connectFailure = nil
+        }
+        // One of them tries.
+        let asked = world.kernel.written[kept]?.count
+        for _ in 0..<80 where world.kernel.attempts.count == 3 && world.kernel.written[kept]?.count == asked { world.pass(milliseconds: 50) }
+        let attempts = world.kernel.attempts.count
+        #expect(attempts == (end == "pooled" ? 3 : 4))
+        world.kernel.connectFailure = nil
+        if end == "left" {
+            let trying = try #require(clients.first { $0.exchange?.upstream != nil })
+            world.kernel.receive(world.descriptor(of: trying), "")
+        }
+        world.pass(milliseconds: 700)
+        #expect(world.kernel.attempts.count == attempts + 1, "the other one tries at its time, and not when the first would have given up")
+    }
+
     @Test("with 'early' a client is answered before its slow server, whose stream follows in the same response")
     func early() throws {
         let world = try world(early: EarlyPolicy(afterMilliseconds: 5_000))
