@@ -196,6 +196,10 @@ final class Exchange {
         if waitsPast(status: head.status) {
             return refuse(Refusal(status: head.status, cause: .upstreamUnavailable, evidence: "the server answered \(head.status)"))
         }
+        if flags.contains(.awaitsStream) {
+            upstream.server.noteServed()
+            releaseClaim()
+        }
         if flags.contains(.isHeld), !joins(head, framing) { return }
         account.responseMilliseconds = UInt32(clamping: now - (request?.sentAt ?? now))
         request = nil

@@ -58,7 +58,7 @@ extension Exchange {
                 flags.insert(.usedReusedConnection)
                 take(idle)
                 idle.reuse(for: self)
-                releaseClaim()
+                reachedServer()
                 return sendRequest()
             }
             flags.remove(.usedReusedConnection)
@@ -96,6 +96,12 @@ extension Exchange {
         group.release(claim: claim)
     }
 
+    /// The server is there; whether it serves is another question.
+    private func reachedServer() {
+        guard let request, let claim = request.claim, let upstream else { return }
+        if !group.reached(upstream.server, claim: claim, now: now) { request.claim = nil }
+    }
+
     private func take(_ connection: UpstreamConnection) {
         upstream = connection
         connection.server.activeCount += 1
@@ -116,7 +122,7 @@ extension Exchange {
         guard let request else { return }
         account.connectMilliseconds = UInt32(clamping: now - request.connectStartedAt)
         request.search.succeeded(in: group)
-        releaseClaim()
+        reachedServer()
         sendRequest()
     }
 

@@ -90,12 +90,12 @@ extension Exchange {
     }
 
     private func tryAgain(_ request: PendingRequest) {
-        // Of all who wait for a server that was gone, one tries it for all.
+        // Of all who wait for a server that was gone, or did not serve, one tries it for all.
         if let restsUntil = group.restsUntil(now: now) {
             return wait(until: restsUntil + Int64(proxy.chance(below: 500)), request)
         }
         request.waiting.nextAttemptAt = .max
-        request.search = ServerSearch()
+        request.search = ServerSearch(isWaiting: true)
         account.attempts = 0
         request.claim = group.claimFailed(now: now)
         connect()
@@ -124,6 +124,7 @@ extension Exchange {
     private func hold(because refusal: Refusal) {
         guard let request else { return }
         request.failedServer = upstream?.server.name ?? request.failedServer
+        if let upstream { group.noteUnavailable(upstream.server, now: now) }
         releaseClaim()
         leaveUpstream(isClean: false)
         wait(until: now + request.waiting.failed(refusal, now: now) { proxy.chance(below: $0) }, request)

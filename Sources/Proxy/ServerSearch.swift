@@ -9,6 +9,8 @@ struct ServerSearch {
     /// Attempts for one exchange, over all servers and addresses.
     static let attemptLimit: UInt8 = 8
 
+    /// Whether it is another try, after servers could not serve.
+    private let isWaiting: Bool
     /// Whether no idle connection is taken any more, because one turned out dead.
     private(set) var wantsFresh = false
     /// The server of the present attempt.
@@ -24,10 +26,12 @@ struct ServerSearch {
     private(set) var lastCause = Cause.connectFailed
     private(set) var lastError: SystemError?
 
+    init(isWaiting: Bool = false) { self.isWaiting = isWaiting }
+
     /// Where to try next; an address is missing where the server's name has none.
     mutating func next(in group: ServerGroup, now: Int64) -> (server: Int, address: SocketAddress?)? {
         if addressesTried == addresses.count {
-            guard let index = group.choose(excluding: tried, now: now) else { return nil }
+            guard let index = group.choose(excluding: tried, isWaiting: isWaiting, now: now) else { return nil }
             server = index
             addresses = group.servers[index].addressesBestFirst
             addressesTried = 0

@@ -243,6 +243,48 @@ struct HoldingTests {
         #expect(world.kernel.attempts.count - gone == 100, "when it is back all come, each once")
     }
 
+    /// Lets time pass; servers take every connection, and answer what is asked on it this text.
+    private func pass(_ world: ScriptedProxy, milliseconds: Int64, answering text: String?) {
+        var answered = Set<Int32>()
+        world.pass(milliseconds: milliseconds) {
+            for attempt in world.kernel.attempts where !world.kernel.closed.contains(attempt.descriptor) {
+                if world.kernel.written[attempt.descriptor] == nil {
+                    world.kernel.report(attempt.descriptor, .writable)
+                } else if let text, answered.insert(attempt.descriptor).inserted {
+                    world.kernel.receive(attempt.descriptor, text)
+                }
+            }
+        }
+    }
+
+    @Test("of many whose server takes connections and cannot serve, few ask it at a time, and all when it serves one", arguments: [1, 2])
+    func oneAsks(servers: Int) throws {
+        let world = try world(servers: servers)
+        let clients = try (0..<100).map { _ in try world.connectClient() }
+        for client in clients { world.send(client, HoldingTests.request) }
+        let refusal = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
+        pass(world, milliseconds: 200, answering: refusal)
+        let first = world.kernel.attempts.count
+        #expect(first == 100, "each asks once by itself")
+        pass(world, milliseconds: 20_000, answering: refusal)
+        #expect((5...40 * servers).contains(world.kernel.attempts.count - first), "about one in each cooldown of two seconds, not a hundred")
+        let gone = world.kernel.attempts.count
+        pass(world, milliseconds: 9_500, answering: "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: a\n\n")
+        #expect(world.kernel.attempts.count - gone == 100, "when it is back all come, each once")
+        for client in clients { #expect(try body(world, client).contains("data: a\n\n")) }
+    }
+
+    @Test("a server that takes its time to answer after it could not serve is asked by all, for it may serve")
+    func slowAnswers() throws {
+        let world = try world()
+        let clients = try (0..<50).map { _ in try world.connectClient() }
+        for client in clients { world.send(client, HoldingTests.request) }
+        pass(world, milliseconds: 200, answering: "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
+        let first = world.kernel.attempts.count
+        pass(world, milliseconds: 12_000, answering: nil)
+        #expect(world.kernel.attempts.count - first == 50)
+    }
+
     @Test("who waits for an attempt of another's waits no longer when that has ended, however it ended", arguments: ["pooled", "exhausted", "left"])
     func attemptOfAnother(_ end: String) throws {
         let world = try world()

@@ -246,6 +246,8 @@ extension Scenario {
     private func checkCrowd(_ log: LogView) {
         checkSpread(log)
         guard plan.troubles.crowdedOutage, let returned = servers.first?.cameBackAt else { return }
+        // A server that takes longer to say no than to be connected to may be one that serves, and is asked by all.
+        if case .failing? = crowdedOutage, plan.troubles.slowServers { return }
         // Everybody tries once for itself, and whoever is told to come back does so again; what is left are those who wait.
         let asked = eventSources.flatMap(\.attempts).map(\.beganAt)
         // From asking to trying: the way, the acceptor's rest where no descriptor was left, and the other servers first.

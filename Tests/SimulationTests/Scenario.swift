@@ -63,6 +63,8 @@ final class Scenario {
     private(set) var probe: SimulatedClient?
     private(set) var calmSince = Int64.max
     private(set) var drainsSince = Int64.max
+    /// How the servers are gone for whom all wait.
+    private(set) var crowdedOutage: SimulatedServer.State?
     private(set) var greatestPendingBytes = 0
     private(set) var greatestPendingOfLink = 0
     private var turns = 0
@@ -221,7 +223,8 @@ final class Scenario {
     }
 
     private func planCrowdedOutage() {
-        let state = world.chance.pick([SimulatedServer.State.refusing, .silent])
+        let state = world.chance.pick([SimulatedServer.State.refusing, .silent, .failing(502), .failing(503), .failing(504)])
+        crowdedOutage = state
         for server in servers { server.become(state) }
         world.after(Int64(world.chance.number(3_000...25_000))) { [self] in for server in servers { server.become(.serving) } }
     }
