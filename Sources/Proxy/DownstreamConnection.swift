@@ -1,20 +1,12 @@
-// One connection from a client: HTTP/1.1 as its server. It reads requests one after the other, frames responses,
-// keeps the connection for the next request or ends it so that the client reads the last answer whole. What a request
-// means is the exchange's. Invariant: at most one exchange at a time; bytes that cannot be used yet are put aside,
-// never more than one read, and then nothing more is read.
+// One connection from a client: HTTP/1.1 as its server. It is in one state at a time, which decides what becomes of whatever the link and
+// the worker report. Requests are read in DownstreamRequest.swift, responses framed in DownstreamResponse.swift; what a request means is
+// the exchange's. Invariant: at most one exchange at a time; bytes that cannot be used yet are put aside, never more than one
+// read, and then nothing more is read.
 
 import Configuration
 import HTTP
 import Reactor
 import StreamLog
-
-/// What a client's request says about the response it can be given.
-struct ResponseTerms {
-    /// HTTP/1.0: no chunks, no interim responses.
-    var isHTTP10: Bool
-    /// Whether the connection can serve another request after this response.
-    var canKeepAlive: Bool
-}
 
 /// A connection from a client.
 final class DownstreamConnection: Link {
@@ -68,9 +60,9 @@ final class DownstreamConnection: Link {
     var forwardedClient: [UInt8]?
     var state = State.idle
     var flags: Flags = []
-    private var outgoingFraming = OutgoingFraming.none
+    var outgoingFraming = OutgoingFraming.none
     /// A response's head that has not been sent yet, because the body's beginning lies beside it.
-    private var withheldHead: [UInt8] = []
+    var withheldHead: [UInt8] = []
     var partialHead: PartialHead?
     var exchange: Exchange?
     var requestBody = BodyRelay(framing: .none)
@@ -154,7 +146,7 @@ final class DownstreamConnection: Link {
 
     // MARK: Closing
 
-    private func closeNow(abortively: Bool = false) {
+    func closeNow(abortively: Bool = false) {
         guard state != .closed else { return }
         state = .closed
         putAside = []
@@ -166,7 +158,7 @@ final class DownstreamConnection: Link {
 
     /// Says the last bytes and closes. Where the client may still be sending, the rest of that is read and thrown away first:
     /// closing with unread bytes would reset the connection and could destroy the answer.
-    private func closeGracefully(lingers: Bool) {
+    func closeGracefully(lingers: Bool) {
         state = lingers ? .lingering : .closing
         waitingSince = worker.now
         lastProgressAt = worker.now
@@ -175,131 +167,6 @@ final class DownstreamConnection: Link {
         if lingers { resumeReading() } else if pendingCount == 0 { return closeNow() }
         wake(atMilliseconds: nextDeadline)
     }
-
-    // MARK: The exchange's side: the response
-
-    /// Whether the client understands 1xx responses.
-    var takesInterimResponses: Bool { !flags.contains(.isHTTP10) }
-
-    /// Whether another request could follow on this connection.
-    var canKeepAlive: Bool {
-        flags.contains(.requestKeepsAlive) && flags.isDisjoint(with: .exceeds) && isRequestComplete && !proxy.isDraining
-    }
-
-    /// What the client's request allows the response to be.
-    func responseTerms(asksForUpgrade: Bool) -> ResponseTerms {
-        // Bytes that came behind a request for an upgrade that is not granted could be read in two ways.
-        let isAmbiguous = asksForUpgrade && !putAside.isEmpty
-        return ResponseTerms(isHTTP10: flags.contains(.isHTTP10), canKeepAlive: canKeepAlive && !isAmbiguous)
-    }
-
-    /// Sends the response's head, and says how its body will be framed. A head that is withheld goes out with the first bytes of the
-    /// body, for which the caller calls `sendBody`, or with `sendWithheldHead`.
-    func beginResponse(
-        _ head: [UInt8], framing: OutgoingFraming, keepsAlive: Bool, endsByClosing: Bool = false, isWithheld: Bool = false
-    ) {
-        outgoingFraming = framing
-        if keepsAlive { flags.insert(.responseKeepsAlive) } else { flags.remove(.responseKeepsAlive) }
-        if endsByClosing { flags.insert(.endsByClosing) } else { flags.remove(.endsByClosing) }
-        if isWithheld { withheldHead = head } else { sendHead(head) }
-    }
-
-    /// Sends a head, final or interim. What the client does not take of it at once, it has to within the stall deadline.
-    func sendHead(_ head: [UInt8]) {
-        send(head)
-        if pendingCount > 0 { expectDrain() }
-    }
-
-    /// Sends a head that was withheld and for which nothing came to go with it.
-    func sendWithheldHead() {
-        guard !withheldHead.isEmpty else { return }
-        sendHead(takeWithheldHead())
-    }
-
-    private func takeWithheldHead() -> [UInt8] {
-        let head = withheldHead
-        withheldHead = []
-        return head
-    }
-
-    /// Sends a piece of the body that lies in the worker's scratch buffer.
-    func sendBody(_ payload: UnsafeMutableRawBufferPointer, isLast: Bool) {
-        let framed = outgoingFraming.frame(payload, isLast: isLast)
-        if withheldHead.isEmpty {
-            send(framed)
-        } else {
-            takeWithheldHead().withUnsafeBytes { send($0, then: framed) }
-        }
-    }
-
-    /// Sends bytes of the proxy's own as part of the body. Not while received bytes wait in the scratch buffer.
-    func sendOwn(_ bytes: [UInt8], isLast: Bool = false) {
-        bytes.withUnsafeBytes { bytes in
-            sendBody(worker.copyToScratch(bytes), isLast: isLast)
-        }
-    }
-
-    /// The response is whole: the next request, or the connection's end.
-    func endResponse() {
-        if flags.contains(.responseKeepsAlive), isRequestComplete, !proxy.isDraining {
-            guard pendingCount > 0 else { return awaitRequest() }
-            // Otherwise a client that asks and does not read could make us keep any number of answers.
-            state = .flushing
-            lastProgressAt = worker.now
-            pauseReading()
-            return wake(atMilliseconds: nextDeadline)
-        }
-        // A client whose request was not read whole may still be sending it; one that is done closes or is closed.
-        closeGracefully(lingers: !isRequestComplete || !putAside.isEmpty)
-    }
-
-    /// The response is not whole and will not be: the client has to see that (RFC 9112 section 8).
-    func cutResponse() {
-        // The missing rest shows by itself where the length or the last chunk was promised; where only the connection's end
-        // ends the body, a reset has to say it.
-        if flags.contains(.endsByClosing) { return closeNow(abortively: true) }
-        closeGracefully(lingers: false)
-    }
-
-    /// The client is gone.
-    func abandon() { closeNow(abortively: pendingCount > 0) }
-
-    /// Bytes are pending that the client has to take within the stall deadline.
-    func expectDrain() {
-        lastProgressAt = worker.now
-        wake(atMilliseconds: nextDeadline)
-    }
-
-    /// The exchange is over; what becomes of the connection follows at once.
-    func exchangeFinished() { exchange = nil }
-
-    private func awaitRequest() {
-        state = .idle
-        waitingSince = worker.now
-        forwardedClient = nil
-        if putAside.isEmpty { resumeReading() } else { continueAtTurnEnd() }
-        wake(atMilliseconds: nextDeadline)
-    }
-
-    // MARK: Tunnels
-
-    /// From now on bytes pass in both directions as they are.
-    func beginTunnel(_ head: [UInt8]) {
-        send(head)
-        outgoingFraming = .plain
-        flags.remove(.responseKeepsAlive)
-        continueAtTurnEnd()
-    }
-
-    /// One side has said goodbye; the other has the stall deadline for its own.
-    func expectTunnelEnd() {
-        flags.insert(.expectsTunnelEnd)
-        waitingSince = worker.now
-        wake(atMilliseconds: nextDeadline)
-    }
-
-    /// Both sides have said goodbye.
-    func endTunnel() { closeGracefully(lingers: false) }
 
     // MARK: Deadlines
 
