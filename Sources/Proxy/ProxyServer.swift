@@ -176,7 +176,8 @@ public final class ProxyServer: Sendable {
     /// The configuration in force, with all that belongs to it.
     var inForce: InForce { running.withLock { $0.inForce } }
 
-    /// Puts another in its place. `tell` posts to the workers what they are to know of it; what is found out about it later reaches them later.
+    /// Puts another in its place. `tell` posts to the workers what they are to know of it; what is found out about it later reaches
+    /// them later.
     func put(inForce next: InForce, telling tell: () -> Void) {
         running.withLock { running in
             running.inForce = next

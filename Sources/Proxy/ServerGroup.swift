@@ -123,7 +123,8 @@ final class ServerGroup {
         server.idle.removeAll { $0 === connection }
     }
 
-    /// A server was reached by one who would rather wait, and did not serve him: the others who wait leave it alone, for no longer than one that cannot be reached.
+    /// A server was reached by one who would rather wait, and did not serve him: the others who wait leave it alone, for no longer than
+    /// one that cannot be reached.
     func noteUnavailable(_ server: ServerState, now: Int64) {
         server.noteUnavailable(now: now, cooldown: Int64(upstream.failureCooldownMilliseconds))
     }
@@ -139,8 +140,8 @@ final class ServerGroup {
         return earliest
     }
 
-    /// Says that servers which failed are being tried: the others who wait for them look again when that has come out. Returns what is to be
-    /// released then, however it came out; nil where no server has failed.
+    /// Says that servers which failed are being tried: the others who wait for them look again when that has come out. Returns what is
+    /// to be released then, however it came out; nil where no server has failed.
     func claimFailed(now: Int64) -> Int? {
         for server in servers { server.opensToSlowAnswer(now: now) }
         let failed = servers.filter { ($0.failedUntil > 0 || $0.unavailableUntil > 0) && $0.restsUntil <= now }
@@ -150,8 +151,8 @@ final class ServerGroup {
         return lastClaimNumber
     }
 
-    /// One who tries for all has reached a server. If that was the question the others may come; if the server could be reached all the time
-    /// and did not serve, its answer is waited for, as long as for a connection. False says that the claim is released.
+    /// One who tries for all has reached a server. If that was the question the others may come; if the server could be reached all
+    /// the time and did not serve, its answer is waited for, as long as for a connection. False says that the claim is released.
     func reached(_ server: ServerState, claim: Int, now: Int64) -> Bool {
         release(claim: claim)
         guard server.unavailableUntil > 0, server.claim.number == claim else { return false }

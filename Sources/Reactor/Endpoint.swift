@@ -34,7 +34,8 @@ open class Endpoint {
         self.interest = interest
     }
 
-    /// Opens the endpoint without a descriptor, as one that is nothing but a deadline. It needs nothing of the system, which may have nothing left.
+    /// Opens the endpoint without a descriptor, as one that is nothing but a deadline. It needs nothing of the system, which may have
+    /// nothing left.
     public final func openTimer() {
         precondition(!isOpen)
         slot = worker.takeSlot(for: self)
