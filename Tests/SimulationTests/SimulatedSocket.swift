@@ -92,6 +92,8 @@ final class SimulatedSocket {
             peer?.breakDown(.connectionReset)
             return
         }
+        // A reset may have overtaken them, where this end wrote to one that had closed; what had come before is lost by then.
+        guard error == nil else { return }
         incoming += bytes
         lastArrivalAt = world.now
         if let peer {
