@@ -48,10 +48,13 @@ extension ProxyServer {
             configuration: wanted, settings: Settings(wanted, security, workerCount: workerCount), security: security, shared: shared,
             logs: logs, sockets: sockets, names: names, addresses: addresses)
         let pulse = Pulse(expected: mailboxes.count)
-        put(inForce: next) { tellWorkers(next, newSockets, pulse) }
-        // The workers' copies keep these sockets open until what waits in them is taken.
-        for gone in old.sockets.missing(in: sockets) {
-            for descriptor in gone.descriptors { kernel.close(descriptor, abortively: false) }
+        put(inForce: next) {
+            // The workers' copies keep these sockets open until what waits in them is taken. Closed before the workers hear of it, because
+            // whoever closes last resets what has come since he looked.
+            for gone in old.sockets.missing(in: sockets) {
+                for descriptor in gone.descriptors { kernel.close(descriptor, abortively: false) }
+            }
+            tellWorkers(next, newSockets, pulse)
         }
         var complaints = security.complaints + security.warnings(nowUnixMilliseconds: kernel.unixMilliseconds())
         complaints += names.complaints(of: addresses, unanswered: unanswered, withinMilliseconds: ProxyServer.lookupMilliseconds)
