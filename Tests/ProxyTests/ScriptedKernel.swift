@@ -3,6 +3,7 @@
 
 import Configuration
 import Reactor
+import StreamLog
 import Testing
 
 @testable import Proxy
@@ -12,6 +13,8 @@ final class ScriptedKernel: Kernel, @unchecked Sendable {
     var now: Int64 = 1_000_000
     /// The addresses of all connection attempts, in order, and the descriptors that they got.
     private(set) var attempts: [(address: SocketAddress, descriptor: Int32)] = []
+    /// What writing to a peer fails with.
+    var writeFailures: [Int32: SystemError] = [:]
     /// What a connection attempt fails with at once.
     var connectFailure: SystemError?
     /// Connections that wait to be accepted.
@@ -75,6 +78,7 @@ final class ScriptedKernel: Kernel, @unchecked Sendable {
         return .bytes(bytes.count)
     }
     override func write(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) -> Transfer {
+        if let failure = writeFailures[descriptor] { return .failed(failure) }
         let room = min(rooms[descriptor] ?? .max, bytes.count)
         if room == 0 { return .wouldBlock }
         rooms[descriptor]? -= room
@@ -119,11 +123,14 @@ final class ScriptedProxy {
     /// A connection that has closed has forgotten its descriptor.
     private var clientDescriptors: [ObjectIdentifier: Int32] = [:]
 
-    init(_ upstream: Upstream, addresses: [[SocketAddress]], route: Route = Route(upstreamIndex: 0), limits: Limits = Limits()) throws {
+    init(
+        _ upstream: Upstream, addresses: [[SocketAddress]], route: Route = Route(upstreamIndex: 0), limits: Limits = Limits(),
+        eventLog: LogWriter? = nil
+    ) throws {
         worker = try Worker(number: 0, kernel: kernel)
         let configuration = Configuration(upstreams: [upstream], routes: [route], limits: limits)
         let shared = SharedState(
-            connectionLimit: 100, connectionsPerClientLimit: 0, streamLog: nil, accessLog: nil, fingerprinter: Way.fingerprinter)
+            connectionLimit: 100, connectionsPerClientLimit: 0, streamLog: nil, accessLog: nil, eventLog: eventLog, fingerprinter: Way.fingerprinter)
         let settings = Settings(configuration, try Security(configuration))
         proxy = ProxyWorker(worker: worker, settings: settings, shared: shared, addresses: [addresses])
     }
