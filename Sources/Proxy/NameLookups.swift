@@ -48,7 +48,9 @@ final class NameLookups: Sendable {
     func begin(_ names: Set<String>) {
         let threads = state.withLock { state in
             state.waiting += names.filter { !state.underWay.contains($0) && !state.waiting.contains($0) }
-            let count = max(0, min(state.waiting.count, NameLookups.threadLimit) - state.threadCount)
+            // Whoever has a name may be kept by it for long; only those count that are still to take one.
+            let freeCount = state.threadCount - state.underWay.count
+            let count = max(0, min(state.waiting.count - freeCount, NameLookups.threadLimit - state.threadCount))
             state.threadCount += count
             return count
         }

@@ -72,6 +72,23 @@ struct NameLookupTests {
         #expect(lookups.addresses(of: "dead.test", port: 1).count == 1 && kernel.all == 2)
     }
 
+    @Test("a name that is not answered holds up none that is asked for after it")
+    func independence() {
+        let isReleased = Atomic(false)
+        let kernel = SlowKernel { name in
+            while name == "dead.test", !isReleased.load(ordering: .acquiring) { SystemProcess.sleep(milliseconds: 1) }
+            return 0
+        }
+        defer { isReleased.store(true, ordering: .releasing) }
+        let lookups = NameLookups(kernel)
+        #expect(lookups.lookUp(["dead.test"], atMostMilliseconds: 20) == ["dead.test"])
+        #expect(lookups.lookUp(["server.test"], atMostMilliseconds: 5_000).isEmpty)
+        // Nor where all of them are asked for again.
+        lookups.begin(["dead.test", "server.test"])
+        for _ in 0..<5_000 where kernel.all < 3 { SystemProcess.sleep(milliseconds: 1) }
+        #expect(kernel.all == 3)
+    }
+
     @Test("a look-up that finds nothing leaves what was found before, until the name is forgotten")
     func keeps() {
         let kernel = SlowKernel { _ in 1 }
