@@ -13,6 +13,8 @@ public final class Acceptor: Endpoint {
     private static let interest: Readiness = [.readable, .exclusive]
     private let accepted: (AcceptedConnection) -> Void
     private let exhausted: (SystemError) -> Void
+    /// Whether connections may wait that are older than this, and so have not inherited what the socket was told.
+    private var mayHoldOlder = true
 
     /// Listens on a socket; `accepted` is called for each connection, `exhausted` when the process can take no more for
     /// the moment.
@@ -23,7 +25,7 @@ public final class Acceptor: Endpoint {
         self.accepted = accepted
         self.exhausted = exhausted
         super.init(worker: worker)
-        worker.kernel.sendAtOnce(fromListener: descriptor)
+        worker.kernel.sendAtOnce(descriptor)
         try open(descriptor, interest: Acceptor.interest)
     }
 
@@ -62,7 +64,11 @@ public final class Acceptor: Endpoint {
     private func takeConnections(atMost limit: Int) -> SystemError? {
         for _ in 0..<limit where isOpen {
             do {
-                guard let connection = try worker.kernel.accept(descriptor) else { return nil }
+                guard let connection = try worker.kernel.accept(descriptor) else {
+                    mayHoldOlder = false
+                    return nil
+                }
+                if mayHoldOlder { worker.kernel.sendAtOnce(connection.descriptor) }
                 accepted(connection)
             } catch {
                 return error

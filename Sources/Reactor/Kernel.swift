@@ -144,8 +144,9 @@ open class Kernel: @unchecked Sendable {
     open func connect(to address: SocketAddress) throws(SystemError) -> Connection { unimplemented() }
     /// How a connection attempt came out, once writable: `nil` when it succeeded.
     open func connectionError(of descriptor: Int32) -> SystemError? { unimplemented() }
-    /// Has the connections that a listening socket will give send what they are given at once, however little it is: they inherit it.
-    open func sendAtOnce(fromListener descriptor: Int32) { unimplemented() }
+    /// Has a connection send what it is given at once, however little it is. Connections that come to a listening socket from then on
+    /// inherit it.
+    open func sendAtOnce(_ descriptor: Int32) { unimplemented() }
     /// Sets how long the kernel waits for a silent peer.
     open func setPatience(_ patience: Patience, of descriptor: Int32) { unimplemented() }
 

@@ -130,7 +130,7 @@ public final class LinuxKernel: Kernel, @unchecked Sendable {
         return number == 0 ? nil : SystemError(number)
     }
 
-    public override func sendAtOnce(fromListener descriptor: Int32) { setOption(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, 1) }
+    public override func sendAtOnce(_ descriptor: Int32) { setOption(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, 1) }
 
     public override func setPatience(_ patience: Patience, of descriptor: Int32) {
         if patience.keepAliveSeconds > 0 {

@@ -69,7 +69,7 @@ final class ScriptedKernel: Kernel, @unchecked Sendable {
         return Connection(descriptor: descriptor, isConnected: false)
     }
     override func connectionError(of descriptor: Int32) -> SystemError? { errors[descriptor] }
-    override func sendAtOnce(fromListener descriptor: Int32) {}
+    override func sendAtOnce(_ descriptor: Int32) {}
     override func setPatience(_ patience: Patience, of descriptor: Int32) {}
     override func read(_ descriptor: Int32, into buffer: UnsafeMutableRawBufferPointer) -> Transfer {
         if let failure = failures.removeValue(forKey: descriptor) { return .failed(failure) }

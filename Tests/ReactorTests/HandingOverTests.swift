@@ -1,6 +1,7 @@
 // What a process is given at its start, and how listening sockets change hands. The rest of it, with real processes, is
 // in EndToEnd/test_service.py and test_taking_over.py.
 
+import Glibc
 import Testing
 
 @testable import Reactor
@@ -89,6 +90,35 @@ struct HandingOverTests {
         for descriptor in accepted + clients + [late] { kernel.close(descriptor, abortively: false) }
     }
 
+    @Test("a connection sends at once what it is given, also one that waited before anybody took it")
+    func sendsAtOnce() throws {
+        let kernel = LinuxKernel()
+        let worker = try Worker(number: 0, kernel: kernel)
+        let socket = try kernel.listen(SocketAddress(numeric: "127.0.0.1", port: 0)!, sharingPort: true)
+        let address = try #require(kernel.localAddress(of: socket))
+        var clients = try (0..<40).map { _ in try kernel.connect(to: address).descriptor }
+        var accepted: [Int32] = []
+        let acceptor = try Acceptor(worker: worker, descriptor: socket, accepted: { accepted.append($0.descriptor) }, exhausted: { _ in })
+        func turn(until count: Int) {
+            let end = kernel.monotonicMilliseconds() + 5_000
+            while accepted.count < count, kernel.monotonicMilliseconds() < end {
+                worker.mailbox.post { _ in }
+                worker.turn()
+            }
+            #expect(accepted.count == count)
+        }
+        turn(until: 40)
+        clients.append(try kernel.connect(to: address).descriptor)
+        turn(until: 41)
+        for descriptor in accepted {
+            var isSet: Int32 = 0
+            var length = socklen_t(MemoryLayout<Int32>.size)
+            #expect(getsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &isSet, &length) == 0 && isSet != 0)
+        }
+        acceptor.close()
+        for descriptor in accepted + clients { kernel.close(descriptor, abortively: false) }
+    }
+
     @Test("an acceptor that closes takes also what waits in a longer backlog than ours, but not for ever")
     func longBacklog() throws {
         final class CrowdedKernel: ForwardingKernel, @unchecked Sendable {
@@ -145,7 +175,7 @@ private class ForwardingKernel: Kernel, @unchecked Sendable {
         try world.listen(address, sharingPort: sharingPort)
     }
     override func localAddress(of descriptor: Int32) -> SocketAddress? { world.localAddress(of: descriptor) }
-    override func sendAtOnce(fromListener descriptor: Int32) { world.sendAtOnce(fromListener: descriptor) }
+    override func sendAtOnce(_ descriptor: Int32) { world.sendAtOnce(descriptor) }
     override func accept(_ descriptor: Int32) throws(SystemError) -> AcceptedConnection? { try world.accept(descriptor) }
     override func connect(to address: SocketAddress) throws(SystemError) -> Connection { try world.connect(to: address) }
     override func close(_ descriptor: Int32, abortively: Bool) { world.close(descriptor, abortively: abortively) }

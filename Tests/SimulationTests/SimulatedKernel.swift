@@ -180,7 +180,7 @@ final class SimulatedKernel: Kernel, @unchecked Sendable {
 
     override func connectionError(of descriptor: Int32) -> SystemError? { socket(descriptor).error }
 
-    override func sendAtOnce(fromListener descriptor: Int32) {}
+    override func sendAtOnce(_ descriptor: Int32) {}
 
     override func setPatience(_ patience: Patience, of descriptor: Int32) {
         switch nodes[descriptor] {
