@@ -47,6 +47,8 @@ final class ServerState {
 
     /// An exchange that would rather wait was not served by it, though it was reached: it is left alone for a moment, and longer each time.
     fileprivate func noteUnavailable(now: Int64, cooldown: Int64) {
+        // Whoever asked before that was known, or does not know of it, is not one more time.
+        guard now >= unavailableUntil else { return }
         unavailableUntil = now + min(ServerState.firstRestMilliseconds << min(unservedCount, 8), cooldown)
         unservedCount += 1
     }
