@@ -91,8 +91,8 @@ extension Exchange {
 
     private func tryAgain(_ request: PendingRequest) {
         // Of all who wait for a server that was gone, or did not serve, one tries it for all.
-        if let restsUntil = group.restsUntil(now: now) {
-            return wait(until: restsUntil + Int64(proxy.chance(below: 500)), request)
+        if let next = group.nextLook(now: now) {
+            return wait(until: next + Int64(proxy.chance(below: 500)), request)
         }
         request.waiting.nextAttemptAt = .max
         request.search = ServerSearch(isWaiting: true)

@@ -8,6 +8,8 @@ import Reactor
 /// One server of an upstream, on one worker.
 final class ServerState {
     private static let firstRestMilliseconds: Int64 = 250
+    /// How soon those who wait look whether an attempt of another's is over.
+    private static let claimLookMilliseconds: Int64 = 500
 
     let server: Upstream.Server
     /// For the log: `10.0.0.7:9000`, as configured.
@@ -32,6 +34,11 @@ final class ServerState {
 
     /// Until when none of those who wait tries it.
     fileprivate var restsUntil: Int64 { max(failedUntil, unavailableUntil, claim.until) }
+
+    /// When those who wait look at it again: an attempt of another's is mostly over long before it has to be.
+    fileprivate func nextLook(now: Int64) -> Int64 {
+        max(failedUntil, unavailableUntil, min(claim.until, now + ServerState.claimLookMilliseconds))
+    }
 
     /// Whether other servers are preferred now: by those who wait, to be asked again, and by all others, to be reached at all.
     fileprivate func isPassedOver(byWaiting isWaiting: Bool, now: Int64) -> Bool {
@@ -136,9 +143,10 @@ final class ServerGroup {
         server.failedUntil = now + Int64(upstream.failureCooldownMilliseconds)
     }
 
-    /// When a server is to be tried again, where all of them failed lately or are being tried; nil where one may be tried now.
-    func restsUntil(now: Int64) -> Int64? {
-        guard let earliest = servers.map(\.restsUntil).min(), earliest > now else { return nil }
+    /// When to look again whether a server is to be tried, where all of them failed lately or are being tried; nil where one may be tried
+    /// now.
+    func nextLook(now: Int64) -> Int64? {
+        guard let earliest = servers.map({ $0.nextLook(now: now) }).min(), earliest > now else { return nil }
         return earliest
     }
 

@@ -13,10 +13,11 @@ struct HoldingTests {
 
     private func world(
         outage: OutagePolicy = .retry(holdMilliseconds: 30_000), early: EarlyPolicy? = nil, servers: Int = 1,
-        cooldown: Int = 2_000
+        connectTimeout: Int = 3_000, cooldown: Int = 2_000
     ) throws -> ScriptedProxy {
         let upstream = Upstream(
-            name: "u", servers: (0..<servers).map { Upstream.Server(host: "s\($0)", port: 80) }, failureCooldownMilliseconds: cooldown)
+            name: "u", servers: (0..<servers).map { Upstream.Server(host: "s\($0)", port: 80) }, connectTimeoutMilliseconds: connectTimeout,
+            failureCooldownMilliseconds: cooldown)
         let addresses = (0..<servers).map { [SocketAddress(bytes: [10, 0, 0, UInt8($0)], port: 80)] }
         return try ScriptedProxy(upstream, addresses: addresses, route: Route(upstreamIndex: 0, outage: outage, early: early))
     }
@@ -284,6 +285,17 @@ struct HoldingTests {
         pass(world, milliseconds: 200, answering: "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
         #expect(world.kernel.attempts.count == 50)
         // Some look while one of them tries, and wait as long as that may take.
+        pass(world, milliseconds: 5_000, answering: "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: a\n\n")
+        for client in clients { #expect(try body(world, client).contains("data: a\n\n")) }
+    }
+
+    @Test("who looks while another tries waits for as long as that takes, and not as it may take")
+    func looksAgain() throws {
+        let world = try world(connectTimeout: 25_000)
+        let clients = try (0..<50).map { _ in try world.connectClient() }
+        for client in clients { world.send(client, HoldingTests.request) }
+        pass(world, milliseconds: 200, answering: "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
+        #expect(world.kernel.attempts.count == 50)
         pass(world, milliseconds: 5_000, answering: "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: a\n\n")
         for client in clients { #expect(try body(world, client).contains("data: a\n\n")) }
     }
