@@ -17,11 +17,12 @@ public enum OperatorFile {
     static let patienceMilliseconds: Int32 = 30_000
     private static let largestBytes = 16 << 20
 
-    /// Why a file cannot be read by those who read it to its end, whatever it is; nil where it can, or where opening it will tell.
-    public static func objection(to path: String, on occasion: Occasion) -> String? {
+    /// Why a file cannot be read by those who read it to its end, whatever it is; nil where it can, or where opening it will tell. They
+    /// would wait for a pipe without end, also at the start, when no signal is heard yet.
+    public static func objection(to path: String) -> String? {
         var status = stat()
         guard stat(path, &status) == 0 else { return nil }
-        if let objection = objection(to: status.st_mode, on: occasion) { return objection }
+        if let objection = objection(to: status.st_mode, on: .reload) { return objection }
         let isTooLarge = status.st_mode & S_IFMT == S_IFREG && Int(status.st_size) > largestBytes
         return isTooLarge ? "it is larger than \(Quantity.bytes(0...1).text(largestBytes))" : nil
     }

@@ -15,10 +15,7 @@ final class ListenerSecurity: Sendable {
 
     /// Reads the certificates. Where those of `previous` are of the same description and the files cannot be used now, they stay, and
     /// `complain` is told.
-    init(
-        _ listener: Listener, on occasion: OperatorFile.Occasion = .start, succeeding previous: ListenerSecurity? = nil,
-        complain: (String) -> Void = { _ in }
-    ) throws(TLSError) {
+    init(_ listener: Listener, succeeding previous: ListenerSecurity? = nil, complain: (String) -> Void = { _ in }) throws(TLSError) {
         self.listener = listener
         guard let tls = listener.tls else {
             context = nil
@@ -27,9 +24,9 @@ final class ListenerSecurity: Sendable {
         }
         let keys = TLSTicketKeys(lifetimeSeconds: tls.ticketLifetimeSeconds, succeeding: previous?.ticketKeys)
         do {
-            try Security.examine(tls.certificates.flatMap(\.files) + [tls.clientAuthorityFile].compactMap { $0 }, on: occasion)
+            try Security.examine(tls.certificates.flatMap(\.files) + [tls.clientAuthorityFile].compactMap { $0 })
             context = try TLSServerContext(TLSServerSettings(tls), ticketKeys: keys) { path in
-                try? ConfigurationFile.load(path: path, on: occasion)
+                try? ConfigurationFile.load(path: path, on: .reload)
             }
             ticketKeys = keys
         } catch {
@@ -49,10 +46,7 @@ final class UpstreamSecurity: Sendable {
     let context: TLSClientContext?
 
     /// Reads the files; as for a listener, those that are in use stay where the same cannot be used now.
-    init(
-        _ upstream: Upstream, on occasion: OperatorFile.Occasion = .start, succeeding previous: UpstreamSecurity? = nil,
-        complain: (String) -> Void = { _ in }
-    ) throws(TLSError) {
+    init(_ upstream: Upstream, succeeding previous: UpstreamSecurity? = nil, complain: (String) -> Void = { _ in }) throws(TLSError) {
         tls = upstream.tls
         name = upstream.name
         guard let tls else {
@@ -60,7 +54,7 @@ final class UpstreamSecurity: Sendable {
             return
         }
         do {
-            try Security.examine((tls.certificate?.files ?? []) + [tls.authorityFile].compactMap { $0 }, on: occasion)
+            try Security.examine((tls.certificate?.files ?? []) + [tls.authorityFile].compactMap { $0 })
             context = try TLSClientContext(TLSClientSettings(tls))
         } catch {
             guard let previous, previous.tls == tls else { throw error }
@@ -83,17 +77,16 @@ public final class Security: Sendable {
     public convenience init(_ configuration: Configuration) throws(TLSError) { try self.init(configuration, succeeding: nil) }
 
     init(_ configuration: Configuration, succeeding previous: Security?) throws(TLSError) {
-        let occasion: OperatorFile.Occasion = previous == nil ? .start : .reload
         var complaints: [String] = []
         var listeners: [ListenerSecurity] = []
         for listener in configuration.listeners {
             let known = previous?.listeners.first { $0.listener.description == listener.description }
-            listeners.append(try ListenerSecurity(listener, on: occasion, succeeding: known) { complaints.append($0) })
+            listeners.append(try ListenerSecurity(listener, succeeding: known) { complaints.append($0) })
         }
         var upstreams: [UpstreamSecurity] = []
         for upstream in configuration.upstreams {
             let known = previous?.upstreams.first { $0.name == upstream.name }
-            upstreams.append(try UpstreamSecurity(upstream, on: occasion, succeeding: known) { complaints.append($0) })
+            upstreams.append(try UpstreamSecurity(upstream, succeeding: known) { complaints.append($0) })
         }
         self.listeners = listeners
         self.upstreams = upstreams
@@ -101,9 +94,9 @@ public final class Security: Sendable {
     }
 
     /// OpenSSL reads a file to its end, however long that takes.
-    fileprivate static func examine(_ files: [String], on occasion: OperatorFile.Occasion) throws(TLSError) {
+    fileprivate static func examine(_ files: [String]) throws(TLSError) {
         for file in files {
-            if let objection = OperatorFile.objection(to: file, on: occasion) { throw TLSError("\(file): it cannot be read: \(objection)") }
+            if let objection = OperatorFile.objection(to: file) { throw TLSError("\(file): it cannot be read: \(objection)") }
         }
     }
 

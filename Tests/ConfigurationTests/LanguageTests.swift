@@ -212,9 +212,9 @@ struct LanguageTests {
     func endless() throws {
         #expect(try ConfigurationFile.load(path: "/dev/zero").count > Lexer.maximumBytes)
         #expect { try ConfigurationFile.load(path: "/dev/zero", on: .reload) } throws: { "\($0)".hasSuffix("it is no regular file") }
-        #expect(OperatorFile.objection(to: "/dev/zero", on: .reload) == "it is no regular file")
-        #expect(OperatorFile.objection(to: "/", on: .start) == "Is a directory")
-        #expect(OperatorFile.objection(to: "/etc/passwd", on: .reload) == nil)
+        #expect(OperatorFile.objection(to: "/dev/zero") == "it is no regular file")
+        #expect(OperatorFile.objection(to: "/") == "Is a directory")
+        #expect(OperatorFile.objection(to: "/etc/passwd") == nil)
     }
 }
 

@@ -1,5 +1,6 @@
 """The command line: synopsis, one-line errors, exit statuses 64, 78 and 69."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -186,3 +187,12 @@ def test_a_configuration_may_come_out_of_a_pipe_once(stage, tmp_path):
 def test_a_configuration_that_is_no_file_ends_with_one_line(path, words):
     result = run("check", "--config", path)
     assert result.returncode == 78 and words in result.stderr, result
+
+
+@pytest.mark.parametrize("verb", ["check", "run"])
+def test_a_certificate_that_is_a_pipe_holds_up_no_start(tmp_path, verb):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "heartwire.conf").write_text(
+        f"listen 127.0.0.1:{reserve_port()} {{\ntls {{\ncertificate {tmp_path}/pipe {tmp_path}/pipe\n}}\n}}\nroute /* {{\nupstream 127.0.0.1:9\n}}\n")
+    result = run(verb, "--config", tmp_path / "heartwire.conf")
+    assert result.returncode == 78 and f"{tmp_path}/pipe: it cannot be read: it is a pipe" in result.stderr, result
