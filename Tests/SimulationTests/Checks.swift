@@ -255,7 +255,10 @@ extension Scenario {
         let way = Int64(100 + 2 * plan.faults.delayMilliseconds.upperBound + rest + 1_000 * servers.count)
         let usual = Int64(plan.configuration.upstreams[0].failureCooldownMilliseconds)
         for server in servers {
-            let tries = kernel.attempts.filter { $0.address == server.address && $0.beganAt < returned }.map(\.beganAt)
+            // One for which the proxy had no descriptor has never been on its way to the server.
+            let tries = kernel.attempts.filter {
+                $0.address == server.address && $0.beganAt < returned && $0.outcome != .exhausted
+            }.map(\.beganAt)
             for (index, moment) in tries.enumerated() {
                 let window = moment...(moment + usual)
                 let count = tries[index...].prefix { window.contains($0) }.count
