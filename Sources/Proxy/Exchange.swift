@@ -311,7 +311,8 @@ final class Exchange {
         }
         account.sentToClient(out.count, now: now)
         if !out.isEmpty || isLast { downstream.sendBody(out, isLast: isLast) }
-        // Only now: what is written down of an event must not make it late.
+        // Only now: what is written down of an event must not make it late. Where a byte order mark was dropped, the end of the chunk's
+        // size line lies over it by now. That reads as a line of one hexadecimal digit, a field that nobody knows.
         if let log = proxy.eventLog { logEvents(of: UnsafeBufferPointer(received).span, in: log) }
     }
 

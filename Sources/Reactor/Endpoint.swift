@@ -4,7 +4,8 @@
 
 /// One descriptor, or one deadline, on one worker. Used on its worker's thread only.
 open class Endpoint {
-    /// The worker that this endpoint lives and dies on.
+    /// The worker that this endpoint lives and dies on. Each holds the other while the endpoint is open; a reference that did not
+    /// hold would be counted at each use instead.
     public let worker: Worker
     /// The open descriptor; -1 once closed, and where there is none.
     public private(set) final var descriptor: Int32 = -1

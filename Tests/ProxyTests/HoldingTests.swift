@@ -279,25 +279,22 @@ struct HoldingTests {
 
     @Test("many who find a server unable in the same moment leave it alone no longer than one would")
     func restIsForAttempts() throws {
-        let world = try world(cooldown: 60_000)
-        let clients = try (0..<50).map { _ in try world.connectClient() }
-        for client in clients { world.send(client, HoldingTests.request) }
-        pass(world, milliseconds: 200, answering: "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
-        #expect(world.kernel.attempts.count == 50)
-        // Some look while one of them tries, and wait as long as that may take.
-        pass(world, milliseconds: 5_000, answering: "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: a\n\n")
-        for client in clients { #expect(try body(world, client).contains("data: a\n\n")) }
+        try expectAllServedSoon(in: try world(cooldown: 60_000))
     }
 
     @Test("who looks while another tries waits for as long as that takes, and not as it may take")
     func looksAgain() throws {
-        let world = try world(connectTimeout: 25_000)
+        try expectAllServedSoon(in: try world(connectTimeout: 25_000))
+    }
+
+    /// Fifty are answered 503 in the same moment, and the server is well right afterwards.
+    private func expectAllServedSoon(in world: ScriptedProxy, sourceLocation: SourceLocation = #_sourceLocation) throws {
         let clients = try (0..<50).map { _ in try world.connectClient() }
         for client in clients { world.send(client, HoldingTests.request) }
         pass(world, milliseconds: 200, answering: "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
-        #expect(world.kernel.attempts.count == 50)
+        #expect(world.kernel.attempts.count == 50, sourceLocation: sourceLocation)
         pass(world, milliseconds: 5_000, answering: "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: a\n\n")
-        for client in clients { #expect(try body(world, client).contains("data: a\n\n")) }
+        for client in clients { #expect(try body(world, client).contains("data: a\n\n"), sourceLocation: sourceLocation) }
     }
 
     @Test("a server that takes its time to answer after it could not serve is asked by all, for it may serve")
