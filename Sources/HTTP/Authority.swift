@@ -2,14 +2,21 @@
 // 9110 section 7.2). Names are not looked up and addresses not converted here.
 //
 // Invariant: what passes is one host, with at most one port, and nothing that a server could read as
-// something else: no user, no list, no percent escape, no zone, no empty port.
+// something else: no user, no list, no percent escape, no zone. An empty port, which means the scheme's own, is cut off.
 
 /// The host-and-port check.
 enum Authority {
-    /// Whether the range holds a registered name, an IPv4 address or a bracketed IPv6 address, with or
-    /// without a port from 0 to 65535. Percent escapes and commas, which the grammar would allow in a
-    /// name, are refused: no real name has them, and they are how one host is passed off as another.
-    static func isValid(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Bool {
+    /// The host and port in the range, without the colon of an empty port (RFC 3986 section 3.2.3); nil where it does not hold a
+    /// registered name, an IPv4 address or a bracketed IPv6 address, with or without a port from 0 to 65535. Percent escapes and
+    /// commas, which the grammar would allow in a name, are refused: no real name has them, and they are how one host is passed
+    /// off as another.
+    static func hostAndPort(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Range<Int>? {
+        guard isValid(bytes, range) else { return nil }
+        // Brackets around an IPv6 address, so a colon at the end begins a port.
+        return bytes[range.upperBound - 1] == 0x3A ? range.lowerBound..<range.upperBound - 1 : range
+    }
+
+    private static func isValid(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Bool {
         guard !range.isEmpty else { return false }
         var hostEnd = range.lowerBound
         if bytes[hostEnd] == 0x5B {
@@ -33,7 +40,7 @@ enum Authority {
     }
 
     private static func isPort(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Bool {
-        guard (1...5).contains(range.count) else { return false }
+        guard range.count <= 5 else { return false }
         var port = 0
         for index in range {
             guard isDigit(bytes[index]) else { return false }

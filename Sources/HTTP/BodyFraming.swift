@@ -20,16 +20,25 @@ public enum BodyFraming: Sendable, Equatable {
 struct FramingFields: Sendable, Equatable {
     /// The announced length, if there is a Content-Length.
     var contentLength: UInt64?
-    /// Whether there is a Transfer-Encoding, which can only be `chunked`.
+    /// Whether there is a Transfer-Encoding that says `chunked`.
     var isChunked = false
+    /// Whether a response has a Transfer-Encoding that says `identity` (RFC 2616 section 3.6): the body ends with the connection.
+    var isIdentity = false
 
-    /// Reads them. A request may hold one Content-Length only; in a response a repeated one is accepted
-    /// if all are equal (RFC 9112 section 6.3), because servers that do this exist and cannot be changed.
+    /// Reads them. A request may hold one Content-Length and one `chunked` only. Responses are read less strictly where every
+    /// reading comes to the same end of the body, because such servers exist and cannot be changed: equal lengths that are
+    /// repeated (RFC 9112 section 6.3), `chunked` that is repeated, and `identity` without a length beside it.
     init(_ section: FieldSection, kind: HeadKind, minorVersion: Int) throws(HTTPError) {
         if section.names.contains(.transferEncoding) {
+            let hasLength = section.names.contains(.contentLength)
+            if kind == .response, !hasLength, Self.isEveryCoding(of: section, "identity") {
+                isIdentity = true
+                return
+            }
             guard minorVersion == 1 else { throw .misplacedTransferEncoding }
-            guard !section.names.contains(.contentLength) else { throw .conflictingLengths }
-            try Self.requireChunked(section)
+            guard !hasLength else { throw .conflictingLengths }
+            // Servers say `chunked` twice that apply it once: a framework writes the field, and the server below it once more.
+            if kind == .request || !Self.isEveryCoding(of: section, "chunked") { try Self.requireChunked(section) }
             isChunked = true
         }
         guard section.names.contains(.contentLength) else { return }
@@ -58,6 +67,21 @@ struct FramingFields: Sendable, Equatable {
             }
         }
         throw .invalidTransferEncoding
+    }
+
+    /// Whether all transfer codings are this one, none of them with parameters, and no element of a list is empty.
+    private static func isEveryCoding(of section: FieldSection, _ name: StaticString) -> Bool {
+        let bytes = section.bytes.span
+        for field in section.fields where field.known == .transferEncoding {
+            var start = field.value.lowerBound
+            while true {
+                let end = firstByte(0x2C, in: bytes, start..<field.value.upperBound)
+                guard equalsIgnoringCase(bytes, trimmingBlanks(bytes, start..<end), name) else { return false }
+                if end == field.value.upperBound { break }
+                start = end + 1
+            }
+        }
+        return true
     }
 
     private static func isToken(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Bool {

@@ -32,14 +32,15 @@ struct FieldSection: Sendable {
         bytes = head.withUnsafeBufferPointer { Array($0) }
     }
 
-    /// Where the line that begins at `start` ends: the offset of its CR, with an LF behind it.
-    static func lineEnd(_ bytes: Span<UInt8>, from start: Int) throws(HTTPError) -> Int {
+    /// Where the line that begins at `start` ends: the offset of its CR, with an LF behind it. Control characters are skipped only
+    /// where told so, NUL never.
+    static func lineEnd(_ bytes: Span<UInt8>, from start: Int, skippingControlCharacters: Bool = false) throws(HTTPError) -> Int {
         var index = start
         while true {
             index = firstControlByte(bytes, from: index, to: bytes.count)
             guard index < bytes.count else { throw .truncatedHead }
             let byte = bytes[index]
-            if byte == horizontalTab {
+            if byte == horizontalTab || (skippingControlCharacters && byte != carriageReturn && byte != lineFeed && byte != 0) {
                 index += 1
                 continue
             }
@@ -51,20 +52,29 @@ struct FieldSection: Sendable {
     }
 
     /// Parses the field lines from `start` to the end of the head, which has to be the end of the bytes.
-    mutating func parseFields(from start: Int, limits: HeadLimits) throws(HTTPError) {
-        fields = try Self.parseFields(bytes.span, from: start, limits: limits)
+    mutating func parseFields(from start: Int, of kind: HeadKind, limits: HeadLimits) throws(HTTPError) {
+        fields = try Self.parseFields(bytes.span, from: start, of: kind, limits: limits)
         for field in fields { names.insert(field.known) }
     }
 
     private static func parseFields(
-        _ bytes: Span<UInt8>, from start: Int, limits: HeadLimits
+        _ bytes: Span<UInt8>, from start: Int, of kind: HeadKind, limits: HeadLimits
     ) throws(HTTPError) -> [Field] {
         var fields: [Field] = []
         // As many as browsers send; more cost another allocation.
         fields.reserveCapacity(min(16, limits.fieldCount))
         var lineStart = start
         while true {
-            let lineEnd = try lineEnd(bytes, from: lineStart)
+            let lineEnd: Int
+            do throws(HTTPError) {
+                lineEnd = try Self.lineEnd(bytes, from: lineStart)
+            } catch {
+                guard kind == .request, error == .controlCharacter, fields.count < limits.fieldCount else { throw error }
+                let (field, end) = try unfitLastEventID(bytes, from: lineStart)
+                fields.append(field)
+                lineStart = end + 2
+                continue
+            }
             if lineEnd == lineStart {
                 guard lineEnd + 2 == bytes.count else { throw .truncatedHead }
                 return fields
@@ -73,6 +83,23 @@ struct FieldSection: Sendable {
             fields.append(try parseField(bytes, lineStart..<lineEnd))
             lineStart = lineEnd + 2
         }
+    }
+
+    /// Reads a Last-Event-ID with control characters, which an id may hold (WHATWG HTML 9.2.6), a browser sends, and no field may
+    /// hold. Its value is left out and it is not passed on: refusing the request would end the browser's stream for good.
+    private static func unfitLastEventID(_ bytes: Span<UInt8>, from start: Int) throws(HTTPError) -> (field: Field, end: Int) {
+        let name: StaticString = "last-event-id:"
+        guard hasPrefixIgnoringCase(bytes, start..<bytes.count, name) else { throw .controlCharacter }
+        let end = try lineEnd(bytes, from: start, skippingControlCharacters: true)
+        let colon = start + name.utf8CodeUnitCount - 1
+        var field = Field(name: start..<colon, value: colon + 1..<colon + 1, known: .lastEventID)
+        field.isForwardable = false
+        return (field, end)
+    }
+
+    /// Whether a Last-Event-ID was left out because no field may hold it.
+    var hasUnfitLastEventID: Bool {
+        names.contains(.lastEventID) && fields.contains { $0.known == .lastEventID && !$0.isForwardable }
     }
 
     /// Parses `name ":" OWS value OWS`.

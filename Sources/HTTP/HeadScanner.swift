@@ -19,8 +19,11 @@ public struct HeadScanner: Sendable {
     //     │                                │                   │    ▲
     //     ├─ method ─ target ─ version ─ lineFeed              ▼    │
     //     └─ statusPrefix ──── line ────── lineFeed ◀──────── line ─┘ (through lineFeed)
+    //
+    // In a request `lastEventID` compares a field's name before it is an ordinary line; behind that name comes `eventID`, which may
+    // hold control characters: such a field is left out by RequestHead.
     private enum State: UInt8 {
-        case start, emptyLine, method, target, version, statusPrefix, line, lineFeed, fieldStart, finalLineFeed
+        case start, emptyLine, method, target, version, statusPrefix, line, lineFeed, fieldStart, lastEventID, eventID, finalLineFeed
         case ended, failed
     }
 
@@ -143,7 +146,19 @@ public struct HeadScanner: Sendable {
             guard isTokenCharacter(byte) else { throw .invalidFieldName }
             fieldCount += 1
             guard fieldCount <= limits.fieldCount else { throw .tooManyFields }
-            return .line
+            prefixBytes = 1
+            return kind == .request && lowercased(byte) == UInt8(ascii: "l") ? .lastEventID : .line
+        case .lastEventID:
+            if byte == carriageReturn { return .lineFeed }
+            if let error = violation(byte) { throw error }
+            let name: StaticString = "last-event-id:"
+            guard lowercased(byte) == name.utf8Start[prefixBytes] else { return .line }
+            prefixBytes += 1
+            return prefixBytes == name.utf8CodeUnitCount ? .eventID : .lastEventID
+        case .eventID:
+            if byte == carriageReturn { return .lineFeed }
+            if let error = violation(byte), error != .controlCharacter || byte == 0 { throw error }
+            return .eventID
         case .finalLineFeed:
             guard byte == lineFeed else { throw .bareCarriageReturn }
             return .ended

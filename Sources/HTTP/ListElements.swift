@@ -39,3 +39,25 @@ public struct ListElements: Sendable {
         return nil
     }
 }
+
+/// Whether the parameters in the range, each behind a semicolon, give a weight of 0, which means "not acceptable" (RFC 9110
+/// section 12.4.2). A weight that is malformed is none.
+func hasZeroWeight(_ bytes: Span<UInt8>, _ parameters: Range<Int>) -> Bool {
+    var start = parameters.lowerBound
+    while start < parameters.upperBound {
+        let end = firstByte(0x3B, in: bytes, start..<parameters.upperBound)
+        let parameter = trimmingBlanks(bytes, start..<end)
+        if parameter.count >= 3, lowercased(bytes[parameter.lowerBound]) == UInt8(ascii: "q"), bytes[parameter.lowerBound + 1] == 0x3D {
+            return isZero(bytes, parameter.lowerBound + 2..<parameter.upperBound)
+        }
+        start = end + 1
+    }
+    return false
+}
+
+/// Whether the range holds `0`, with or without a point and up to three zeros behind it.
+private func isZero(_ bytes: Span<UInt8>, _ weight: Range<Int>) -> Bool {
+    guard (1...5).contains(weight.count), bytes[weight.lowerBound] == 0x30 else { return false }
+    for (offset, index) in weight.enumerated().dropFirst() where bytes[index] != (offset == 1 ? 0x2E : 0x30) { return false }
+    return true
+}

@@ -17,7 +17,7 @@ public final class RequestHead: Sendable {
     /// OPTIONS. Of an absolute-form target it is the part behind the authority.
     public let target: Range<Int>
     /// The host and port to be forwarded in Host: those of an absolute-form target, else of the Host
-    /// field. Empty only in HTTP/1.0 without Host.
+    /// field, without the colon of an empty port. Empty only in HTTP/1.0 without Host.
     public let authority: Range<Int>
     /// 1 for HTTP/1.1, 0 for HTTP/1.0.
     public let minorVersion: Int
@@ -33,7 +33,8 @@ public final class RequestHead: Sendable {
     /// The protocols of an upgrade that may be passed on, as the Upgrade field's value; nil if none is
     /// asked for, in HTTP/1.0, with a body, and if the list holds HTTP/2 or TLS.
     public let upgradeProtocol: Range<Int>?
-    /// Whether Accept names `text/event-stream`, in any case of letters; parameters are not looked at.
+    /// Whether Accept names `text/event-stream`, in any case of letters, with a weight other than 0 (RFC 9110 section 12.4.2);
+    /// other parameters are not looked at.
     public let acceptsEventStream: Bool
 
     /// Parses one whole head as `HeadScanner` delimited it, empty lines before it included. Throws on
@@ -50,7 +51,7 @@ public final class RequestHead: Sendable {
         minorVersion = line.minorVersion
         let target = try RequestTarget(resolving: line.target, in: &section.bytes, method: method)
         self.target = target.forwarded
-        try section.parseFields(from: line.end, limits: limits)
+        try section.parseFields(from: line.end, of: .request, limits: limits)
         let options = try section.applyConnectionOptions()
         self.section = section
 
@@ -72,6 +73,10 @@ public final class RequestHead: Sendable {
 
     /// The field lines in their order.
     @inlinable public var fields: [Field] { section.fields }
+
+    /// Whether a Last-Event-ID holds control characters, which no field may. Such a field is here without its value and is not
+    /// forwardable: its client has a last event id, and the server is not told of it.
+    public var hasUnfitLastEventID: Bool { section.hasUnfitLastEventID }
 
     /// The value of the first field of that name.
     public func firstValue(of name: FieldName) -> Range<Int>? { section.firstValue(of: name) }
@@ -106,9 +111,12 @@ extension RequestHead {
             return target.authority ?? target.forwarded.lowerBound..<target.forwarded.lowerBound
         }
         guard section.count(of: .host) == 1 else { throw .doubledHost }
-        let isReplaced = target.authority != nil
-        guard Authority.isValid(section.bytes.span, host) || (isReplaced && host.isEmpty) else { throw .invalidHost }
-        return target.authority ?? host
+        if let authority = target.authority {
+            guard host.isEmpty || Authority.hostAndPort(section.bytes.span, host) != nil else { throw .invalidHost }
+            return authority
+        }
+        guard let authority = Authority.hostAndPort(section.bytes.span, host) else { throw .invalidHost }
+        return authority
     }
 
     private static func expectation(_ section: FieldSection) -> (isContinue: Bool, isUnknown: Bool) {
@@ -153,7 +161,8 @@ extension RequestHead {
             var elements = ListElements(field.value)
             while let element = elements.next(in: section.bytes.span) {
                 let mediaType = withoutParameters(section.bytes.span, element)
-                if equalsIgnoringCase(section.bytes.span, mediaType, "text/event-stream") { return true }
+                guard equalsIgnoringCase(section.bytes.span, mediaType, "text/event-stream") else { continue }
+                if !hasZeroWeight(section.bytes.span, mediaType.upperBound..<element.upperBound) { return true }
             }
         }
         return false

@@ -68,21 +68,24 @@ struct RequestTarget {
             authority = nil
             return
         }
-        let host = try Self.authority(ofAbsolute: raw, bytes.span)
-        if host.upperBound < raw.upperBound, bytes[host.upperBound] == 0x2F {
-            forwarded = host.upperBound..<raw.upperBound
+        let (host, pathStart) = try Self.authority(ofAbsolute: raw, bytes.span)
+        if pathStart < raw.upperBound, bytes[pathStart] == 0x2F {
+            forwarded = pathStart..<raw.upperBound
             authority = host
             return
         }
         for index in host { bytes[index - 1] = bytes[index] }
-        let isWholeServer = method == .options && host.upperBound == raw.upperBound
-        bytes[host.upperBound - 1] = isWholeServer ? 0x2A : 0x2F
-        forwarded = host.upperBound - 1..<raw.upperBound
+        let isWholeServer = method == .options && pathStart == raw.upperBound
+        bytes[pathStart - 1] = isWholeServer ? 0x2A : 0x2F
+        forwarded = pathStart - 1..<raw.upperBound
         authority = host.lowerBound - 1..<host.upperBound - 1
     }
 
-    /// The authority of an `http` or `https` URL (RFC 9112 section 3.2.2); any other target is refused.
-    private static func authority(ofAbsolute target: Range<Int>, _ bytes: Span<UInt8>) throws(HTTPError) -> Range<Int> {
+    /// The authority of an `http` or `https` URL (RFC 9112 section 3.2.2), and where what follows it begins, which is behind the
+    /// colon of an empty port; any other target is refused.
+    private static func authority(
+        ofAbsolute target: Range<Int>, _ bytes: Span<UInt8>
+    ) throws(HTTPError) -> (host: Range<Int>, pathStart: Int) {
         let start: Int
         if hasPrefixIgnoringCase(bytes, target, "http://") {
             start = target.lowerBound + 7
@@ -93,7 +96,7 @@ struct RequestTarget {
         }
         var end = start
         while end < target.upperBound, bytes[end] != 0x2F, bytes[end] != 0x3F { end += 1 }
-        guard Authority.isValid(bytes, start..<end) else { throw .invalidHost }
-        return start..<end
+        guard let host = Authority.hostAndPort(bytes, start..<end) else { throw .invalidHost }
+        return (host, end)
     }
 }

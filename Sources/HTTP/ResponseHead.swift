@@ -37,12 +37,12 @@ public final class ResponseHead: Sendable {
         status = line.status
         reasonRange = line.reason
         minorVersion = line.minorVersion
-        try section.parseFields(from: line.end, limits: limits)
+        try section.parseFields(from: line.end, of: .response, limits: limits)
         let options = try section.applyConnectionOptions()
         self.section = section
         framingFields = try FramingFields(section, kind: .response, minorVersion: line.minorVersion)
         let announcesImpossibleBody =
-            (status < 200 || status == 204) && (framingFields.isChunked || framingFields.contentLength ?? 0 > 0)
+            (status < 200 || status == 204) && (framingFields.isChunked || framingFields.isIdentity || framingFields.contentLength ?? 0 > 0)
         keepsAlive = !options.close && (minorVersion == 1 || options.keepAlive) && !announcesImpossibleBody
         isEventStream = Self.isEventStream(section)
         contentEncodingIsIdentity = Self.contentEncodingIsIdentity(section)
@@ -98,6 +98,30 @@ public final class ResponseHead: Sendable {
     /// `RequestHead.isForwardable(fieldIndex:)`; a 101 is no exception: the proxy writes its own
     /// Connection and Upgrade.
     public func isForwardable(fieldIndex: Int) -> Bool { section.fields[fieldIndex].isForwardable }
+
+    /// Whether the Upgrade field names a protocol, and none that is not among the elements of this list, which is a request's
+    /// Upgrade field: a server can only switch to what was offered (RFC 9110 section 7.8).
+    public func switches(toOneOf offered: [UInt8]) -> Bool {
+        var isNamed = false
+        let bytes = section.bytes
+        for field in section.fields where field.known == .upgrade {
+            var elements = ListElements(field.value)
+            while let element = elements.next(in: bytes.span) {
+                guard Self.isElement(of: offered, bytes, element) else { return false }
+                isNamed = true
+            }
+        }
+        return isNamed
+    }
+
+    private static func isElement(of list: [UInt8], _ bytes: [UInt8], _ wanted: Range<Int>) -> Bool {
+        var elements = ListElements(0..<list.count)
+        while let element = elements.next(in: list.span) {
+            guard element.count == wanted.count else { continue }
+            if zip(list[element], bytes[wanted]).allSatisfy({ lowercased($0) == lowercased($1) }) { return true }
+        }
+        return false
+    }
 
     private static func isEventStream(_ section: FieldSection) -> Bool {
         guard section.names.contains(.contentType) else { return false }

@@ -59,7 +59,8 @@ BAD = {
     "both lengths": OK + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     "unknown coding": OK + b"Transfer-Encoding: gzip\r\n\r\n",
     "unknown coding before chunked": OK + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
-    "chunked twice": OK + b"Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n",
+    "identity and a length": OK + b"Transfer-Encoding: identity\r\nContent-Length: 2\r\n\r\nok",
+    "identity before chunked": OK + b"Transfer-Encoding: identity, chunked\r\n\r\n0\r\n\r\n",
     "chunked from HTTP/1.0": b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     "a 101 that nobody asked for": b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
     "interim answers without end": b"HTTP/1.1 100 Continue\r\n\r\n" * 2000,
@@ -79,6 +80,22 @@ def test_a_bad_head_becomes_502(table, name):
     record = proxy.access_log.access(path)
     assert record["status"] == 502
     assert record["cause"] in ("upstream_protocol_error", "upstream_no_response", "upstream_cut_off"), record
+
+
+@pytest.mark.parametrize("fields, body", [
+    (b"Transfer-Encoding: identity\r\n", b"data: 1\n\n"),
+    (b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", b"9\r\ndata: 1\n\n\r\n0\r\n\r\n"),
+    (b"Transfer-Encoding: chunked, chunked\r\n", b"9\r\ndata: 1\n\n\r\n0\r\n\r\n"),
+])
+@pytest.mark.parametrize("kind", [b"text/plain", b"text/event-stream"])
+def test_codings_that_have_one_reading_are_taken(table, fields, body, kind):
+    proxy, _, answers = table
+    path = f"/coding/{next(numbers)}"
+    answers[path] = (OK + b"Content-Type: " + kind + b"\r\n" + fields + b"\r\n" + body, "close")
+    response = get(proxy.port, path)
+    assert response.status == 200 and response.complete
+    assert response.body.replace(b":\n\n", b"") == b"data: 1\n\n"
+    assert response.values("transfer-encoding") in ([], [b"chunked"])
 
 
 BROKEN = {

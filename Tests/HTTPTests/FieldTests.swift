@@ -95,8 +95,20 @@ import Testing
         #expect(head.text(head.authority) == host)
     }
 
+    @Test("a port may be empty, and its colon is not passed on", arguments: ["a", "example.com", "127.0.0.1", "[::1]"])
+    func emptyPort(_ host: String) throws {
+        let head = try request("GET /p HTTP/1.1\r\nHost: \(host):\r\n\r\n")
+        #expect(head.text(head.authority) == host)
+        for (target, forwarded) in [("/p?q", "/p?q"), ("", "/"), ("?q", "/?q")] {
+            let absolute = try request("GET http://\(host):\(target) HTTP/1.1\r\nHost: x:\r\n\r\n")
+            #expect(absolute.text(absolute.authority) == host && absolute.text(absolute.target) == forwarded)
+        }
+        let server = try request("OPTIONS http://\(host): HTTP/1.1\r\nHost: x\r\n\r\n")
+        #expect(server.text(server.authority) == host && server.text(server.target) == "*")
+    }
+
     @Test("anything else in Host is refused", arguments: [
-        "", "a b", "a,b", "a, b", "a/b", "a@b", "a:b", "a:", "a:65536", "a:-1", "a:1:2", "a:000080", ":80", "[::1", "::1", "[]", "[:]", "[:::]", "[1::2::3]",
+        "", "a b", "a,b", "a, b", "a/b", "a@b", "a:b", ":", "a::", "a:65536", "a:-1", "a:1:2", "a:000080", ":80", "[::1", "::1", "[]", "[:]", "[:::]", "[1::2::3]",
         "[1:2:3:4:5:6:7]", "[1:2:3:4:5:6:7:8:9]", "[1:2:3:4:5:6:7::8:9]", "[12345::]", "[g::]", "[::1]a", "[::1]80", "[fe80::1%25eth0]", "[v1.a]", "[1.2.3.4]",
         "[::1.2.3]", "[::1.2.3.4.5]", "[::256.1.1.1]", "[::01.1.1.1]", "[::1.2.3.4:1]", "[1:]", "[:1]", "a#", "a?b", "a\\b", "http://a", "a%41", "é", "a\tb", "\"a\"", "<a>",
     ])
@@ -113,5 +125,27 @@ import Testing
         #expect(HTTPTests.refusal("GET / HTTP/1.0\r\nHost: a\r\nHost: a\r\n\r\n") == .doubledHost)
         #expect(HTTPTests.refusal("GET / HTTP/1.1\r\nHost_: a\r\n\r\n") == .missingHost)
         #expect(try request("GET / HTTP/1.0\r\n\r\n").authority.isEmpty)
+    }
+
+    @Test("a Last-Event-ID that no field may hold is dropped, and the request stays", arguments: ["\u{01}", "a\u{7F}", "\u{0B}b\u{1F}", "a\t\u{08}c"])
+    func unfitEventID(_ id: String) throws {
+        let text = "GET / HTTP/1.1\r\nHost: a\r\nlast-event-ID: \(id)\r\nAccept: b\r\n\r\n"
+        let head = try request(text)
+        #expect(head.hasUnfitLastEventID && head.contains(.lastEventID), "its client has an id all the same")
+        #expect(head.forwardedNames == ["Accept"])
+        #expect(scanInEverySplit(Array(text.utf8), .request) == .accepted(text.utf8.count))
+        #expect(try !request("GET / HTTP/1.1\r\nHost: a\r\nLast-Event-ID: fit\r\n\r\n").hasUnfitLastEventID)
+    }
+
+    @Test("NUL and lone line ends stay refused in a Last-Event-ID, and control characters in everything else", arguments: [
+        ("Last-Event-ID: a\u{00}", HTTPError.controlCharacter), ("Last-Event-ID: \u{01}\n", .bareLineFeed), ("Last-Event-ID: \u{01}\rX: y", .bareCarriageReturn),
+        ("Last-Event-ID\u{01}: a", .controlCharacter), ("Last-Event-ID-X: \u{01}", .controlCharacter), ("Last-Event-I: \u{01}", .controlCharacter),
+        ("Cookie: \u{01}", .controlCharacter), ("X-Last-Event-ID: \u{01}", .controlCharacter), ("Last-Event-ID : \u{01}", .controlCharacter),
+    ])
+    func controlCharactersElsewhere(_ line: String, _ error: HTTPError) {
+        let text = "GET / HTTP/1.1\r\nHost: a\r\n\(line)\r\n\r\n"
+        #expect(HTTPTests.refusal(text) == error)
+        #expect(scanInEverySplit(Array(text.utf8), .request) == .refused(error))
+        #expect(responseRefusal("HTTP/1.1 200 OK\r\nLast-Event-ID: \u{01}\r\n\r\n") == .controlCharacter)
     }
 }

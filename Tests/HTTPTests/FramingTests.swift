@@ -111,11 +111,32 @@ import Testing
         ("Content-Length: 9223372036854775808\r\n", .invalidContentLength), ("Content-Length: 5 5\r\n", .invalidContentLength),
         ("Content-Length: 5\r\nContent-Length: x\r\n", .invalidContentLength),
         ("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", .conflictingLengths), ("Transfer-Encoding: gzip\r\n", .unknownTransferCoding),
-        ("Transfer-Encoding: gzip, chunked\r\n", .unknownTransferCoding), ("Transfer-Encoding: chunked, chunked\r\n", .invalidTransferEncoding),
+        ("Transfer-Encoding: gzip, chunked\r\n", .unknownTransferCoding), ("Transfer-Encoding: identity, chunked\r\n", .unknownTransferCoding),
+        ("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n", .unknownTransferCoding),
+        ("Transfer-Encoding: identity\r\nContent-Length: 5\r\n", .conflictingLengths), ("Transfer-Encoding: identity;q=1\r\n", .unknownTransferCoding),
+        ("Transfer-Encoding: chunked, chunked\r\nContent-Length: 5\r\n", .conflictingLengths), ("Transfer-Encoding: chunked,,chunked\r\n", .invalidTransferEncoding),
+        ("Transfer-Encoding: chunked\r\nTransfer-Encoding: \r\n", .invalidTransferEncoding), ("Transfer-Encoding: chunked, chunked;a\r\n", .invalidTransferEncoding),
         ("Transfer-Encoding: \r\n", .invalidTransferEncoding),
     ])
     func badResponseLengths(_ fields: String, _ error: HTTPError) {
         #expect(responseRefusal("HTTP/1.1 200 OK\r\n\(fields)\r\n") == error)
+    }
+
+    @Test("a response may say chunked more than once, and identity, which is closed at its end", arguments: [
+        ("Transfer-Encoding: chunked, chunked\r\n", BodyFraming.chunked), ("Transfer-Encoding: chunked\r\nTransfer-Encoding: Chunked\r\n", .chunked),
+        ("Transfer-Encoding: chunked ,\tchunked\r\n", .chunked), ("Transfer-Encoding: identity\r\n", .untilClose),
+        ("transfer-encoding: Identity\r\nTransfer-Encoding: identity\r\n", .untilClose),
+    ])
+    func lenientCodings(_ fields: String, _ expected: BodyFraming) throws {
+        #expect(try framing(ofResponse: "HTTP/1.1 200 OK\r\n\(fields)") == expected)
+        #expect(try response("HTTP/1.1 200 OK\r\n\(fields)\r\n").forwardedNames.isEmpty)
+        #expect(refusal(fields) != nil, "in a request each of these stays refused")
+        #expect(try !response("HTTP/1.1 204 No Content\r\n\(fields)\r\n").keepsAlive)
+        if expected == .untilClose {
+            #expect(try framing(ofResponse: "HTTP/1.0 200 OK\r\n\(fields)") == .untilClose)
+        } else {
+            #expect(responseRefusal("HTTP/1.0 200 OK\r\n\(fields)\r\n") == .misplacedTransferEncoding)
+        }
     }
 
     @Test("a response may repeat one Content-Length, which is then written once")

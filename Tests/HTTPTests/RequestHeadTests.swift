@@ -103,7 +103,10 @@ import Testing
         }
     }
 
-    @Test("Accept names an event stream in any case of letters and with any parameters", arguments: [
+    @Test("Accept names an event stream in any case of letters and with any parameters but a weight of 0", arguments: [
+        ("text/event-stream;q=0", false), ("text/event-stream; Q=0.000", false), ("text/event-stream;q=0.0 , */*", false), ("text/event-stream;a=b;q=0.", false),
+        ("text/event-stream;q=0.001", true), ("text/event-stream; q=0.5", true), ("text/event-stream;q=", true), ("text/event-stream;q=00", true),
+        ("text/event-stream;q=0;", false), ("text/event-stream;a=\";q=0\"", true), ("text/event-stream;q=0, text/event-stream", true), ("text/event-stream;q=0.0000", true),
         ("text/event-stream", true), ("TEXT/Event-Stream;q=0.5", true), ("text/html, text/event-stream ; a=\"b,c\"", true), ("a, ,text/event-stream", true),
         ("text/html\r\nAccept: text/event-stream", true), ("*/*", false), ("text/*", false), ("text/event-streams", false), ("xtext/event-stream", false),
         ("\"text/html, text/event-stream\"", false), ("a;b=\"x, text/event-stream\"", false), ("", false), ("text/event-stream2, text /event-stream", false),

@@ -74,6 +74,16 @@ import Testing
         #expect(try response("HTTP/1.1 200 OK\r\n\r\n").contentEncodingIsIdentity)
     }
 
+    @Test("a 101 switches to what was offered and to nothing else", arguments: [
+        ("websocket", "websocket", true), ("WebSocket", "websocket", true), ("b/2", "a, b/2", true), ("a, b", "b,a", true), ("b", "a", false), ("a, c", "a, b", false),
+        ("", "a", false), (",", "a", false), ("a/2", "a/1", false), ("websocke", "websocket", false), ("a", "", false), ("a\r\nUpgrade: b", "a", false),
+    ])
+    func switchedProtocols(_ answer: String, _ offered: String, _ expected: Bool) throws {
+        let head = try response("HTTP/1.1 101 Switching Protocols\r\nUpgrade: \(answer)\r\n\r\n")
+        #expect(head.switches(toOneOf: Array(offered.utf8)) == expected)
+        #expect(try !response("HTTP/1.1 101 X\r\n\r\n").switches(toOneOf: Array(offered.utf8)))
+    }
+
     @Test("interim answers are those of 1xx but 101")
     func interimAnswers() throws {
         for (status, expected) in [(100, true), (103, true), (199, true), (101, false), (200, false), (304, false)] {
