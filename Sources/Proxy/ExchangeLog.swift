@@ -32,10 +32,11 @@ extension Exchange {
     /// Writes the record of a stream whose head goes to the client now.
     func writeOpening(heldBecause: HeldReason?) {
         guard proxy.shared.streamLog != nil else { return }
-        proxy.log(
-            StreamOpening(
-                timeMilliseconds: proxy.worker.kernel.unixMilliseconds(), exchange: description, notWovenBecause: notWovenBecause,
-                heldBecause: heldBecause))
+        var record = StreamOpening(
+            timeMilliseconds: proxy.worker.kernel.unixMilliseconds(), exchange: description, notWovenBecause: notWovenBecause,
+            heldBecause: heldBecause)
+        record.lastEventIdentifierIsDropped = summary.lacksLastEventID
+        proxy.log(record)
     }
 
     /// Writes the one record of the exchange's end.

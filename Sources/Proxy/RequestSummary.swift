@@ -12,12 +12,15 @@ struct RequestSummary {
     private let bytes: [UInt8]
     private let methodEnd: UInt16
     private let hostEnd: UInt16
+    /// Whether its Last-Event-ID was not passed on, because no field may hold it.
+    let lacksLastEventID: Bool
 
     init(_ head: RequestHead?) {
         guard let head else {
             bytes = []
             methodEnd = 0
             hostEnd = 0
+            lacksLastEventID = false
             return
         }
         let path = RequestSummary.path(of: head.bytes.span.extracting(head.target))
@@ -31,6 +34,7 @@ struct RequestSummary {
         kept += host
         kept += head.bytes[start..<(start + pathCount)]
         bytes = kept
+        lacksLastEventID = head.hasUnfitLastEventID
         methodEnd = UInt16(method.count)
         hostEnd = UInt16(method.count + host.count)
     }

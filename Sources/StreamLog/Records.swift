@@ -75,6 +75,9 @@ public struct StreamOpening: Sendable {
     public var notWovenBecause: NotWovenReason?
     /// Why the proxy answered in the server's place (`held_because`); nil when it did not.
     public var heldBecause: HeldReason?
+    /// Whether the server was not told the client's `Last-Event-ID`, because it holds control characters
+    /// (`last_event_id_dropped`).
+    public var lastEventIdentifierIsDropped = false
 
     /// A record.
     public init(

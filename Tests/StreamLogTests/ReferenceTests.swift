@@ -99,7 +99,9 @@ private enum RecordSamples {
 
     static func opening() -> [UInt8] {
         var line: [UInt8] = []
-        StreamOpening(timeMilliseconds: 0, exchange: exchange(), notWovenBecause: .compressed, heldBecause: .early).encode(into: &line)
+        var opening = StreamOpening(timeMilliseconds: 0, exchange: exchange(), notWovenBecause: .compressed, heldBecause: .early)
+        opening.lastEventIdentifierIsDropped = true
+        opening.encode(into: &line)
         return line
     }
 
