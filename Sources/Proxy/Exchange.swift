@@ -144,7 +144,10 @@ final class Exchange {
             case .chunked: .chunked
             }
         if head.expectsContinue { flags.insert(.expectsContinue) }
-        if head.upgradeProtocol != nil { flags.insert(.asksForUpgrade) }
+        if let offered = head.upgradeProtocol {
+            flags.insert(.asksForUpgrade)
+            request?.offeredProtocols = Array(head.bytes[offered])
+        }
         connect()
     }
 

@@ -27,6 +27,10 @@ final class PendingRequest {
     var failureEvidence: String?
     /// The server that could not be reached last, for the log.
     var failedServer: String?
+    /// The interim responses to the present attempt.
+    var interim = InterimAllowance()
+    /// The value of the Upgrade field; empty where no upgrade is asked for.
+    var offeredProtocols: [UInt8] = []
 
     init(head: [UInt8], hostOffset: Int?) {
         self.head = head
@@ -157,6 +161,7 @@ extension Exchange {
         guard let upstream, let request else { return }
         flags.insert(.requestHeadSent)
         request.sentAt = now
+        request.interim = InterimAllowance()
         upstream.sendRequest(request.head(for: upstream.server))
         if flags.contains(.expectsContinue), !isRequestComplete { request.continueDeadline = now + 1000 }
         if request.continueDeadline < .max { upstream.wake(atMilliseconds: request.continueDeadline) }

@@ -10,9 +10,12 @@ extension Exchange {
     /// The upstream agreed to another protocol: from now on bytes pass in both directions as they are.
     func startTunnel(_ head: ResponseHead) {
         guard let downstream, let upstream else { return }
-        guard flags.contains(.asksForUpgrade) else { return upstreamBrokeRules("a 101 that nobody asked for") }
-        account.responseMilliseconds = UInt32(clamping: now - (request?.sentAt ?? now))
-        request = nil
+        guard flags.contains(.asksForUpgrade), let request else { return upstreamBrokeRules("a 101 that nobody asked for") }
+        guard head.switches(toOneOf: request.offeredProtocols) else {
+            return upstreamBrokeRules("a 101 to a protocol that was not asked for")
+        }
+        account.responseMilliseconds = UInt32(clamping: now - request.sentAt)
+        self.request = nil
         account.status = 101
         flags.formUnion([.isTunnel, .responseHeadSent])
         downstream.beginTunnel(ResponseForwarding.switchingProtocols(head))

@@ -30,12 +30,9 @@ final class UpstreamConnection: Link {
     private(set) var isReused = false
     /// Whether a byte of the present exchange's response has come.
     private(set) var hasBegunResponse = false
-    /// The interim responses of the present exchange so far.
-    private var interimCount: UInt8 = 0
-    /// Monotonic milliseconds of the last byte read, or taken, or of the beginning of the wait for it.
+    /// Monotonic milliseconds of the last byte read, or taken, or of the beginning of the wait for it. Of a response's head only
+    /// what is whole counts, interim responses included: a head that comes byte by byte has one time limit in all.
     private(set) var lastActivityAt: Int64
-
-    private static let interimLimit = 16
 
     init(worker: Worker, group: ServerGroup, server: ServerState) {
         self.group = group
@@ -67,7 +64,6 @@ final class UpstreamConnection: Link {
         precondition(state == .idle)
         state = .awaitingHead
         hasBegunResponse = false
-        interimCount = 0
         lastActivityAt = worker.now
         send(head)
         wake(atMilliseconds: nextDeadline)
@@ -187,7 +183,7 @@ final class UpstreamConnection: Link {
     }
 
     override func linkReceived(_ bytes: UnsafeMutableRawBufferPointer) {
-        lastActivityAt = worker.now
+        if state != .awaitingHead { lastActivityAt = worker.now }
         switch state {
         case .idle:
             // Bytes that nobody asked for: a response to no request goes to nobody.
@@ -215,13 +211,14 @@ final class UpstreamConnection: Link {
                 guard let received else { return }
                 offset += received.consumed
                 if received.head.isInterim {
-                    interimCount += 1
-                    guard interimCount <= UpstreamConnection.interimLimit else {
-                        return exchange.upstreamBrokeRules("more than \(UpstreamConnection.interimLimit) interim responses")
+                    lastActivityAt = worker.now
+                    if let excess = exchange.request?.interim.take(bytes: received.head.bytes.count, now: worker.now) {
+                        return exchange.upstreamBrokeRules(excess)
                     }
                     exchange.receiveInterim(received.head)
                 } else {
                     state = .relaying
+                    lastActivityAt = worker.now
                     try exchange.receive(received.head)
                     if state == .relaying { wake(atMilliseconds: min(nextDeadline, worker.now + 3_600_000)) }
                 }

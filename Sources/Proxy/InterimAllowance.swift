@@ -1,0 +1,27 @@
+// How many interim responses one request may get. A server that works for an hour says so every few seconds (102, 103) and is
+// right to; one that sends nothing else would keep the proxy busy for ever. So their rate and their bytes are bounded, not their number.
+
+/// What a server may still send of interim responses (1xx, RFC 9110 section 15.2) to one request.
+struct InterimAllowance {
+    /// So many may come at once.
+    static let burst: Int64 = 16
+    /// After so many milliseconds another one may come.
+    static let intervalMilliseconds: Int64 = 1_000
+    /// So many bytes all of them together may have.
+    static let byteLimit = 1 << 20
+
+    /// How much of the burst there is, in milliseconds of waiting for it.
+    private var credit = burst * intervalMilliseconds
+    private var lastAt: Int64 = .max
+    private var byteCount = 0
+
+    /// Takes one of so many bytes into account. Returns what is too much, in words for the log; nil where nothing is.
+    mutating func take(bytes count: Int, now: Int64) -> String? {
+        credit = min(credit + max(now - lastAt, 0), Self.burst * Self.intervalMilliseconds) - Self.intervalMilliseconds
+        lastAt = now
+        byteCount += count
+        if credit < 0 { return "more interim responses than \(Self.burst) at once and one in \(Self.intervalMilliseconds) ms" }
+        if byteCount > Self.byteLimit { return "interim responses of more than \(Self.byteLimit) bytes" }
+        return nil
+    }
+}
