@@ -221,6 +221,9 @@ extension Interpreter {
                 "refuse": .refuse, "authorization": .preferAuthorization, "bridged": .preferBridged,
             ]
             if let value = choose(word, from: choices) { draft.policy.onConflict = value }
+        case .bearerCharacters:
+            let choices: KeyValuePairs<String, TokenCharacters> = ["b64token": .b64token, "visible": .visible]
+            if let value = choose(word, from: choices) { draft.policy.characters = value }
         case .bearerLimit:
             if let value = read(DirectiveTable.bearerBytes, word) { draft.policy.maximumTokenBytes = value }
         case .realm:

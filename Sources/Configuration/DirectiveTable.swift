@@ -51,7 +51,7 @@ struct Directive: Sendable {
         case listenerTLSText(Setting<ListenerTLS, String?>)
         case upstreamTLSText(Setting<UpstreamTLS, String?>)
         case serverName, verification
-        case bearerFrom, bearerMissing, bearerConflict, bearerLimit, realm
+        case bearerFrom, bearerMissing, bearerConflict, bearerCharacters, bearerLimit, realm
     }
 
     var name: String
@@ -71,7 +71,7 @@ struct Directive: Sendable {
     var argumentCount: ClosedRange<Int> {
         switch meaning {
         case .limit, .timeout, .general, .upstreamNumber, .log, .fingerprintKey, .balance, .streamSilenceTimeout,
-            .heartbeatComment, .opening, .hostField, .logEvents, .bearerMissing, .bearerConflict, .bearerLimit, .realm,
+            .heartbeatComment, .opening, .hostField, .logEvents, .bearerMissing, .bearerConflict, .bearerCharacters, .bearerLimit, .realm,
             .strictTransportSecurity, .minimumVersion, .clientCertificates, .clientSubjectField, .ticketLifetime, .listenerTLSText,
             .upstreamTLSText, .serverName, .verification:
             1...1
@@ -350,7 +350,10 @@ enum DirectiveTable {
             defaultText: "pass", summary: "What happens to a request without a token."),
         Directive(
             name: "bearer_conflict", scope: .route, syntax: "refuse|authorization|bridged", meaning: .bearerConflict,
-            defaultText: "refuse", summary: "What happens when a request has an Authorization field as well."),
+            defaultText: "(`refuse` for the URL, `authorization` for cookies)", summary: "What happens when a request has an Authorization field as well."),
+        Directive(
+            name: "bearer_characters", scope: .route, syntax: "b64token|visible", meaning: .bearerCharacters, defaultText: "b64token",
+            summary: "Which characters a token may have."),
         quantityDirective(
             "bearer_limit", .route, .bearerLimit, default: BearerDefaults.maximumTokenBytes,
             "The size of a token; a longer one is answered 400."),

@@ -23,7 +23,10 @@ public struct BearerPolicy: Sendable, Equatable {
 
     /// What is done with a request that carries an `Authorization` field as well as a token elsewhere.
     public enum Conflict: Sendable, Equatable {
-        /// The request is answered 400 (RFC 6750 section 2: never more than one method).
+        /// A token in the URL is answered 400 (RFC 6750 section 2: never more than one method). A cookie gives way to the field and is
+        /// removed unread, because browsers send cookies by themselves.
+        case refuseQuery
+        /// The request is answered 400, also where the token is in a cookie.
         case refuse
         /// The `Authorization` field goes on; the token elsewhere is removed unread.
         case preferAuthorization
@@ -37,22 +40,26 @@ public struct BearerPolicy: Sendable, Equatable {
     public var whenMissing: WhenMissing
     /// What happens with an `Authorization` field and a token elsewhere.
     public var onConflict: Conflict
+    /// Which bytes a token may have.
+    public var characters: TokenCharacters
     /// The realm named in `WWW-Authenticate` (RFC 9110 section 11.5).
     public var realm: String
     /// The longest token accepted, in bytes after percent-decoding. A longer one is answered 400.
     public var maximumTokenBytes: Int
 
-    /// A policy. The defaults let requests without a token pass and refuse a token beside `Authorization`.
+    /// A policy. The defaults let requests without a token pass and refuse a token in the URL beside `Authorization`.
     public init(
         sources: [TokenSource],
         whenMissing: WhenMissing = .pass,
-        onConflict: Conflict = .refuse,
+        onConflict: Conflict = .refuseQuery,
+        characters: TokenCharacters = .b64token,
         realm: String = "heartwire",
         maximumTokenBytes: Int = 4096
     ) {
         self.sources = sources
         self.whenMissing = whenMissing
         self.onConflict = onConflict
+        self.characters = characters
         self.realm = realm
         self.maximumTokenBytes = maximumTokenBytes
     }

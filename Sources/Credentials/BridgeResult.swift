@@ -1,6 +1,17 @@
 // What the token bridge answers about one request. Plain data: nothing here reads or writes a request.
 // Invariant: no case, and no description of one, holds a byte of a token outside its `Token`.
 
+/// What a request is for, as far as it decides which credentials go along.
+public enum RequestKind: Sendable, Equatable {
+    /// It carries what it has.
+    case ordinary
+    /// A browser's question whether a page may ask. It has no credentials and must not be asked for any (Fetch section 3.3.5); what a
+    /// cookie holds is not used for it.
+    case preflight
+    /// TRACE, whose answer repeats the request: no cookies and no token go along (RFC 9110 section 9.3.8).
+    case trace
+}
+
 /// What becomes of a request on a route that bridges tokens.
 public enum BridgeResult: Sendable {
     /// No token was found where the policy looks, and none was asked for: the request goes on unchanged.
@@ -13,7 +24,8 @@ public enum BridgeResult: Sendable {
 
 /// How a request goes on once its token was taken out of the URL and the cookies.
 public struct BridgedRequest: Sendable {
-    /// The token for `Authorization: Bearer`; nil when the request's own `Authorization` won and stays.
+    /// The token for `Authorization: Bearer`; nil when the request's own `Authorization` won and stays, when only empty places for a
+    /// token were removed, and when the request may not carry one (`RequestKind`).
     public var token: Token?
     /// Where the token was found; nil together with `token`.
     public var origin: TokenOrigin?
@@ -24,6 +36,10 @@ public struct BridgedRequest: Sendable {
     public var cookies: [UInt8]?
     /// Whether every `Authorization` field of the request is to be left out.
     public var dropAuthorization: Bool
+    /// Whether the URL held a token, and so is not to be told to others.
+    public var urlHeldToken: Bool
+    /// Whether a cookie held a token.
+    public var cookieHeldToken: Bool
 }
 
 /// The answer to a request whose credentials were refused.
@@ -32,6 +48,8 @@ public struct BridgeRefusal: Sendable {
     public var error: BridgeError
     /// The value of the `WWW-Authenticate` field of the answer (RFC 6750 section 3).
     public var wwwAuthenticate: [UInt8]
+    /// Whether the URL held a token, and so is not to be told to others.
+    public var urlHeldToken: Bool
     /// The status of the answer: 400 or 401.
     public var status: Int { error.status }
 }
@@ -51,8 +69,8 @@ public enum TokenOrigin: String, Sendable, Equatable {
 public enum BridgeError: Error, Sendable, Equatable, CaseIterable {
     /// No credentials, and the policy demands them (401).
     case missing
-    /// The parameter or cookie is there, but without a value (400).
-    case emptyToken
+    /// An `Authorization` field that holds no credentials (RFC 9110 section 11.4), and the policy demands some (401).
+    case unusableAuthorization
     /// Longer than the policy's `maximumTokenBytes` (400).
     case tokenTooLong
     /// A percent sign without two hexadecimal digits behind it (400).
@@ -68,14 +86,17 @@ public enum BridgeError: Error, Sendable, Equatable, CaseIterable {
     /// More than one `Authorization` field (400).
     case severalAuthorizationFields
 
-    /// The status of the answer: 401 for `missing`, else 400.
-    public var status: Int { self == .missing ? 401 : 400 }
+    /// Whether it says that there were no credentials, and not that there was something wrong with them.
+    public var isMissing: Bool { self == .missing || self == .unusableAuthorization }
+
+    /// The status of the answer: 401 where credentials are missing, else 400.
+    public var status: Int { isMissing ? 401 : 400 }
 
     /// One plain phrase for the log and for `error_description`; it never holds a byte of the request.
     public var reason: StaticString {
         switch self {
         case .missing: "no credentials"
-        case .emptyToken: "the token is empty"
+        case .unusableAuthorization: "the Authorization field holds no credentials"
         case .tokenTooLong: "the token is too long"
         case .malformedEncoding: "the token has a malformed percent escape"
         case .forbiddenCharacter: "the token has a character that no bearer token may have"

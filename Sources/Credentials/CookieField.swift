@@ -2,7 +2,7 @@
 // says what browsers send). A pair that is malformed is nobody's error here, it is passed on.
 // Invariant: pairs that are not ours are copied byte for byte.
 
-private func isBlank(_ byte: UInt8) -> Bool { byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") }
+func isBlank(_ byte: UInt8) -> Bool { byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") }
 
 private func trimmed(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Range<Int> {
     var start = range.lowerBound
@@ -37,6 +37,12 @@ private func equals(_ bytes: Span<UInt8>, _ range: Range<Int>, _ name: [UInt8]) 
 }
 
 extension TokenBridge {
+    /// The pair as one of the policy's cookies; nil when it is another's, or passes as if it were.
+    private func matchToken(_ head: Span<UInt8>, _ pair: Range<Int>) -> (nameIndex: Int, value: Range<Int>)? {
+        guard let hit = matchCookie(head, pair, names: cookieNames), !passesAsCookie(head, hit.value) else { return nil }
+        return hit
+    }
+
     /// Adds the tokens of the Cookie fields to `finding`. Returns whether there were any.
     func scanCookies(of head: Span<UInt8>, _ fields: [Range<Int>], into finding: inout Finding) -> Bool {
         guard !cookieNames.isEmpty else { return false }
@@ -45,8 +51,8 @@ extension TokenBridge {
             var start = field.lowerBound
             while start <= field.upperBound {
                 let end = firstIndex(of: UInt8(ascii: ";"), in: head, start..<field.upperBound)
-                if let hit = matchCookie(head, start..<end, names: cookieNames) {
-                    finding.add(cookieNames[hit.nameIndex], isCookie: true, value: hit.value)
+                if let hit = matchToken(head, start..<end) {
+                    finding.add(hit.nameIndex, isCookie: true, value: hit.value)
                     hasHits = true
                 }
                 start = end + 1
@@ -64,7 +70,7 @@ extension TokenBridge {
             var isFirstOfField = true
             while start <= field.upperBound {
                 let end = firstIndex(of: UInt8(ascii: ";"), in: head, start..<field.upperBound)
-                if matchCookie(head, start..<end, names: cookieNames) == nil {
+                if matchToken(head, start..<end) == nil {
                     var pair = start..<end
                     if isFirstOfField {
                         // The blank that separated this pair from one before it has lost its purpose.

@@ -61,7 +61,7 @@ extension TokenBridge {
         while start <= target.upperBound {
             let end = firstIndex(of: UInt8(ascii: "&"), in: head, start..<target.upperBound)
             if let hit = matchParameter(head, start..<end, names: queryNames) {
-                finding.add(queryNames[hit.nameIndex], isCookie: false, value: hit.value)
+                finding.add(hit.nameIndex, isCookie: false, value: hit.value)
                 hasHits = true
             }
             start = end + 1

@@ -1,6 +1,6 @@
 // A bearer token on its way from where the browser put it to the `Authorization` field. The one type that holds a
 // token's bytes; everything that prints values sees nothing in it.
-// Invariant: the bytes are a b64token (RFC 6750 section 2.1) and are wiped when the last copy is released.
+// Invariant: the bytes are those that `TokenCharacters` allows, and are wiped when the last copy is released.
 
 import COpenSSL
 
@@ -32,7 +32,7 @@ public struct Token: Sendable, CustomStringConvertible, CustomDebugStringConvert
     }
 
     /// The token in the value of an `Authorization` field of the Bearer scheme, in any case of letters; nil when it
-    /// is of another scheme or no b64token. It serves the log's fingerprint and refuses nothing.
+    /// is of another scheme or no token of any kind. It serves the log's fingerprint and refuses nothing.
     public static func inAuthorization(_ value: Span<UInt8>) -> Token? {
         let scheme: StaticString = "bearer"
         guard value.count > scheme.utf8CodeUnitCount else { return nil }
@@ -40,7 +40,7 @@ public struct Token: Sendable, CustomStringConvertible, CustomDebugStringConvert
         var start = scheme.utf8CodeUnitCount
         while start < value.count, value[start] == UInt8(ascii: " ") { start += 1 }
         guard start > scheme.utf8CodeUnitCount else { return nil }
-        var checker = TokenSyntax()
+        var checker = TokenSyntax(.visible)
         for index in start..<value.count where !checker.accepts(value[index]) { return nil }
         guard checker.hasToken else { return nil }
         let storage = TokenStorage(capacity: value.count - start)
@@ -49,27 +49,44 @@ public struct Token: Sendable, CustomStringConvertible, CustomDebugStringConvert
     }
 
     /// The token in a query or cookie value: percent-decoded, a literal `+` kept, then checked.
-    static func decode(_ bytes: Span<UInt8>, _ range: Range<Int>, maximumBytes: Int) -> Result<Token, BridgeError> {
-        if range.isEmpty { return .failure(.emptyToken) }
+    static func decode(
+        _ bytes: Span<UInt8>, _ range: Range<Int>, maximumBytes: Int, characters: TokenCharacters
+    ) -> Result<Token, BridgeError> {
         let storage = TokenStorage(capacity: min(range.count, max(maximumBytes, 0)))
-        var syntax = TokenSyntax()
+        if let error = read(bytes, range, maximumBytes: maximumBytes, characters: characters, { storage.append($0) }) {
+            return .failure(error)
+        }
+        return .success(Token(storage: storage))
+    }
+
+    /// What is wrong with a query or cookie value as a token; nil when it is one. Keeps nothing.
+    static func error(
+        _ bytes: Span<UInt8>, _ range: Range<Int>, maximumBytes: Int, characters: TokenCharacters
+    ) -> BridgeError? {
+        read(bytes, range, maximumBytes: maximumBytes, characters: characters) { _ in }
+    }
+
+    private static func read(
+        _ bytes: Span<UInt8>, _ range: Range<Int>, maximumBytes: Int, characters: TokenCharacters, _ take: (UInt8) -> Void
+    ) -> BridgeError? {
+        var syntax = TokenSyntax(characters)
+        var count = 0
         var index = range.lowerBound
         while index < range.upperBound {
             var byte = bytes[index]
             if byte == UInt8(ascii: "%") {
-                guard let decoded = percentEscape(bytes, at: index, end: range.upperBound) else {
-                    return .failure(.malformedEncoding)
-                }
+                guard let decoded = percentEscape(bytes, at: index, end: range.upperBound) else { return .malformedEncoding }
                 byte = decoded
                 index += 3
             } else {
                 index += 1
             }
-            guard syntax.accepts(byte) else { return .failure(.forbiddenCharacter) }
-            guard storage.count < maximumBytes else { return .failure(.tokenTooLong) }
-            storage.append(byte)
+            guard syntax.accepts(byte) else { return .forbiddenCharacter }
+            guard count < maximumBytes else { return .tokenTooLong }
+            take(byte)
+            count += 1
         }
-        return syntax.hasToken ? .success(Token(storage: storage)) : .failure(.forbiddenCharacter)
+        return syntax.hasToken ? nil : .forbiddenCharacter
     }
 
     /// Always `<token>`.
@@ -80,17 +97,33 @@ public struct Token: Sendable, CustomStringConvertible, CustomDebugStringConvert
     public var customMirror: Mirror { Mirror(self, children: EmptyCollection<Mirror.Child>()) }
 }
 
-/// The syntax of b64token: `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`.
+/// Which bytes a token may have.
+public enum TokenCharacters: Sendable, Equatable {
+    /// Those of b64token (RFC 6750 section 2.1), which is token68 of RFC 9110 section 11.2.
+    case b64token
+    /// Every visible ASCII character but `,` and `"`. RFC 9110 section 11.4 splits credentials into parameters at a comma, and after a
+    /// quote a comma no longer separates: with either, one token could be read as other or several credentials. All else is one word.
+    case visible
+}
+
+/// The syntax of a token. b64token is `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`:
 ///
 ///     characters --"="--> padding --"="--> padding
 struct TokenSyntax {
     private enum State { case nothing, characters, padding }
+    private let characters: TokenCharacters
     private var state = State.nothing
+
+    init(_ characters: TokenCharacters) { self.characters = characters }
 
     /// Whether anything stands before the padding.
     var hasToken: Bool { state != .nothing }
 
     mutating func accepts(_ byte: UInt8) -> Bool {
+        if characters == .visible {
+            state = .characters
+            return byte > 0x20 && byte < 0x7F && byte != UInt8(ascii: ",") && byte != UInt8(ascii: "\"")
+        }
         switch byte {
         case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
             UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),

@@ -30,43 +30,62 @@ public struct TokenBridge: Sendable {
     ///   - head: the bytes that the ranges point into.
     ///   - target: the request target, in origin-form or absolute-form.
     ///   - cookies: the values of the Cookie fields, in order. Several count as one (RFC 9113 section 8.2.3).
-    ///   - authorizationCount: how many `Authorization` fields there are, of any scheme.
+    ///   - authorizations: the values of the `Authorization` fields, of any scheme.
+    ///   - kind: what the request is for.
     public func examine(
-        _ head: Span<UInt8>, target: Range<Int>, cookies: [Range<Int>], authorizationCount: Int
+        _ head: Span<UInt8>, target: Range<Int>, cookies: [Range<Int>], authorizations: [Range<Int>], kind: RequestKind = .ordinary
     ) -> BridgeResult {
         var finding = Finding()
         let targetHits = scanQuery(of: head, target: target, into: &finding)
         let cookieHits = scanCookies(of: head, cookies, into: &finding)
-        let isAuthorized = authorizationCount > 0
-
-        guard let place = finding.first else {
-            if authorizationCount > 1 { return refuse(.severalAuthorizationFields) }
-            if !isAuthorized && policy.whenMissing == .refuse { return refuse(.missing) }
-            return .untouched
+        finding.close()
+        let field = OwnField(head, authorizations, characters: policy.characters)
+        func refuse(_ error: BridgeError) -> BridgeResult {
+            .refused(
+                BridgeRefusal(error: error, wwwAuthenticate: challenge(for: error), urlHeldToken: finding.urlHasToken))
         }
-        var request = BridgedRequest(token: nil, origin: nil, target: nil, cookies: nil, dropAuthorization: false)
+
+        var request = BridgedRequest(
+            token: nil, origin: nil, target: nil, cookies: nil, dropAuthorization: false, urlHeldToken: finding.urlHasToken,
+            cookieHeldToken: finding.cookieHasToken)
         if targetHits { request.target = targetWithoutTokens(head, target) }
         if cookieHits { request.cookies = cookiesWithoutTokens(head, cookies) }
+        if kind == .trace, !cookies.isEmpty { request.cookies = [] }
+        /// The request goes on with its own field, or with none.
+        func goOn() -> BridgeResult {
+            if field == .several { return refuse(.severalAuthorizationFields) }
+            if policy.whenMissing == .refuse, kind != .preflight, field != .credentials {
+                return refuse(field == .malformed ? .unusableAuthorization : .missing)
+            }
+            return request.target == nil && request.cookies == nil ? .untouched : .forward(request)
+        }
 
-        if isAuthorized {
+        guard let place = finding.first, kind != .trace else { return goOn() }
+        if field != .nothing {
             switch policy.onConflict {
-            case .refuse:
-                return refuse(.conflictsWithAuthorization)
-            case .preferAuthorization:
-                return authorizationCount > 1 ? refuse(.severalAuthorizationFields) : .forward(request)
-            case .preferBridged:
-                request.dropAuthorization = true
+            case .refuseQuery where !finding.urlHasToken, .preferAuthorization: return goOn()
+            case .refuseQuery, .refuse: return refuse(.conflictsWithAuthorization)
+            case .preferBridged: break
             }
         }
         if let error = finding.error { return refuse(error) }
-        switch Token.decode(head, place.value, maximumBytes: policy.maximumTokenBytes) {
+        if kind == .preflight, place.isCookie { return goOn() }
+        switch Token.decode(head, place.value, maximumBytes: policy.maximumTokenBytes, characters: policy.characters) {
         case .success(let token):
+            request.dropAuthorization = !authorizations.isEmpty
             request.token = token
             request.origin = place.isCookie ? .cookie : .query
             return .forward(request)
         case .failure(let error):
             return refuse(error)
         }
+    }
+
+    /// Whether a cookie's value, not an empty one, is a cookie like any other: where nothing is refused for want of a token, what cannot
+    /// be one is somebody else's. An application's signed cookie would otherwise close the whole site, its login page too.
+    func passesAsCookie(_ head: Span<UInt8>, _ value: Range<Int>) -> Bool {
+        policy.whenMissing == .pass && !value.isEmpty
+            && Token.error(head, value, maximumBytes: policy.maximumTokenBytes, characters: policy.characters) != nil
     }
 
     /// The URL without the policy's query parameters, for values such as `Referer`; nil when it has none of them.
@@ -98,32 +117,68 @@ public struct TokenBridge: Sendable {
             && target[index + 2] == UInt8(ascii: "/")
     }
 
+    /// What the request says in `Authorization` by itself.
+    private enum OwnField: Equatable {
+        case nothing, malformed, credentials, several
+
+        init(_ head: Span<UInt8>, _ values: [Range<Int>], characters: TokenCharacters) {
+            guard let value = values.first else {
+                self = .nothing
+                return
+            }
+            guard values.count == 1 else {
+                self = .several
+                return
+            }
+            self =
+                switch AuthorizationField(head.extracting(value), characters: characters) {
+                case .nothing: .nothing
+                case .malformed: .malformed
+                case .credentials: .credentials
+                }
+        }
+    }
+
     /// Where tokens were found so far, and what is wrong about their number.
     struct Finding {
         struct Place {
-            var sourceName: [UInt8]
+            var nameIndex: Int
             var isCookie: Bool
             var value: Range<Int>
         }
-        var first: Place?
-        var error: BridgeError?
+        /// The first place with a value.
+        private(set) var first: Place?
+        private(set) var error: BridgeError?
+        private(set) var urlHasToken = false
+        private(set) var cookieHasToken = false
+        /// The names of parameters without a value: bit n for the n-th. A policy has at most 64 names.
+        private var emptyParameters: UInt64 = 0
 
-        mutating func add(_ name: [UInt8], isCookie: Bool, value: Range<Int>) {
-            guard let first else {
-                self.first = Place(sourceName: name, isCookie: isCookie, value: value)
+        /// A parameter or cookie was found. Without a value it is as good as left out (RFC 6749 section 3.1).
+        mutating func add(_ nameIndex: Int, isCookie: Bool, value: Range<Int>) {
+            if value.isEmpty {
+                if !isCookie { emptyParameters |= 1 << UInt64(nameIndex & 63) }
                 return
             }
-            let isSameSource = first.isCookie == isCookie && first.sourceName == name
+            if isCookie { cookieHasToken = true } else { urlHasToken = true }
+            guard let first else {
+                self.first = Place(nameIndex: nameIndex, isCookie: isCookie, value: value)
+                return
+            }
+            let isSameSource = first.isCookie == isCookie && first.nameIndex == nameIndex
             if !isSameSource {
                 error = .severalSources
             } else if error == nil {
                 error = .repeatedToken
             }
         }
-    }
 
-    private func refuse(_ error: BridgeError) -> BridgeResult {
-        .refused(BridgeRefusal(error: error, wwwAuthenticate: challenge(for: error)))
+        /// All has been found. A parameter that stands in the URL twice is an error, one without a value beside it too: a page writes its
+        /// URL itself. Cookies of one name come for several paths, and an empty one is what a logout left.
+        mutating func close() {
+            guard let first, !first.isCookie, error == nil, emptyParameters >> UInt64(first.nameIndex & 63) & 1 == 1 else { return }
+            error = .repeatedToken
+        }
     }
 
     /// RFC 6750 section 3: a request without credentials is told no error code, only the scheme.
@@ -135,7 +190,7 @@ public struct TokenBridge: Sendable {
             value.append(byte)
         }
         value.append(UInt8(ascii: "\""))
-        if error != .missing {
+        if !error.isMissing {
             value.append(contentsOf: ", error=\"invalid_request\", error_description=\"".utf8)
             error.reason.withUTF8Buffer { value.append(contentsOf: $0) }
             value.append(UInt8(ascii: "\""))

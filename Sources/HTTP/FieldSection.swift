@@ -171,6 +171,14 @@ struct FieldSection: Sendable {
         return count
     }
 
+    /// The values of all fields of a name, which has to be given in lower case.
+    func values(named lowercasedName: StaticString) -> [Range<Int>] {
+        let bytes = bytes.span
+        var values: [Range<Int>] = []
+        for field in fields where equalsIgnoringCase(bytes, field.name, lowercasedName) { values.append(field.value) }
+        return values
+    }
+
     /// Whether an element of any field of that name is this token, its parameters or argument left aside.
     func listContains(_ name: FieldName, _ lowercasedToken: StaticString) -> Bool {
         hasElement(of: name, lowercasedToken, mayHaveValue: true)

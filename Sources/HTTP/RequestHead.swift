@@ -87,6 +87,12 @@ public final class RequestHead: Sendable {
     /// Whether there is a field of that name.
     public func contains(_ name: FieldName) -> Bool { section.names.contains(name) }
 
+    /// The values of all fields of a name that need not be a `FieldName`, to be given in lower case. It looks at every field, so it is
+    /// for what few requests are asked.
+    public func values(named lowercasedName: StaticString) -> [Range<Int>] {
+        section.values(named: lowercasedName)
+    }
+
     /// Whether an element of any field of that name is this token, which has to be given in lower case.
     /// What follows `;` or `=` in an element is left aside.
     public func listContains(_ name: FieldName, _ lowercasedToken: StaticString) -> Bool {

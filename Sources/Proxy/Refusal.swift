@@ -19,6 +19,8 @@ struct Refusal {
     var errnoName: String?
     /// The value of `WWW-Authenticate` that RFC 6750 section 3 asks for.
     var challenge: [UInt8]?
+    /// Whether the request's URL held a token, so that the answer keeps it from others.
+    var urlHeldToken = false
     /// Whether the connection is closed after the answer.
     var closes = true
 

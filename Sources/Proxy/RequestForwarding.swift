@@ -17,8 +17,10 @@ struct RequestForwarding {
         var hostOffset: Int?
         /// What the log may know of its token; nil where it has none.
         var token: KnownToken?
-        /// Whether the token was taken out of the URL or a cookie.
+        /// Whether a token was taken out of the URL or a cookie.
         var isBridged: Bool
+        /// Whether the URL held a token.
+        var urlHeldToken: Bool
     }
 
     enum Outcome {
@@ -42,25 +44,14 @@ struct RequestForwarding {
             return .refused(
                 Refusal(status: 501, cause: .clientProtocolError, evidence: "Max-Forwards ends here, where nothing answers", closes: false))
         }
-        var bridged: BridgedRequest?
-        if let bridge = route.bridge {
-            let cookies = head.fields.filter { $0.known == .cookie }.map(\.value)
-            let result = bridge.examine(
-                head.bytes.span, target: head.target, cookies: cookies,
-                authorizationCount: head.count(of: .authorization))
-            switch result {
-            case .untouched: break
-            case .forward(let request): bridged = request
-            case .refused(let refusal):
-                // A preflight carries no credentials and must not be asked for any (Fetch, section 3.3).
-                if refusal.status == 401, head.method == .options { break }
-                return .refused(
-                    Refusal(
-                        status: refusal.status, cause: .credentialsRefused, evidence: "\(refusal.error.reason)",
-                        challenge: refusal.wwwAuthenticate, closes: false))
-            }
+        let bridged: BridgedRequest?
+        switch examineCredentials() {
+        case .forward(let request): bridged = request
+        case .refused(let refusal): return .refused(refusal)
         }
-        var request = Request(head: [], isBridged: bridged?.target != nil || bridged?.cookies != nil)
+        var request = Request(
+            head: [], isBridged: bridged?.urlHeldToken == true || bridged?.cookieHeldToken == true,
+            urlHeldToken: bridged?.urlHeldToken == true)
         try write(bridged, to: &request)
         let token = bridged?.token ?? tokenInAuthorization()
         if let token {

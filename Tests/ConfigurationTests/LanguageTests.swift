@@ -39,6 +39,7 @@ struct LanguageTests {
                 bearer_from cookie sid
                 bearer_missing refuse
                 bearer_conflict bridged
+                bearer_characters visible
                 bearer_limit 1k
                 realm "my realm"
                 host server
@@ -74,7 +75,7 @@ struct LanguageTests {
         let inline = Upstream(name: "127.0.0.1:1,b:80", servers: [.init(host: "127.0.0.1", port: 1), .init(host: "b", port: 80)])
         let bearer = BearerPolicy(
             sources: [.query(name: "access_token"), .cookie(name: "sid")], whenMissing: .refuse, onConflict: .preferBridged,
-            realm: "my realm", maximumTokenBytes: 1_024)
+            characters: .visible, realm: "my realm", maximumTokenBytes: 1_024)
         let expected = Configuration(
             workerCount: 3,
             listeners: [

@@ -59,13 +59,13 @@ struct BridgePropertyTests {
             }
             let target = "/e" + (plantedQuery.isEmpty ? "" : "?" + joined(plantedQuery, "&"))
             let cookie = joined(plantedPairs, "; ")
-            let authorizationCount = Int.random(in: 0..<2, using: &generator)
+            let isAuthorized = Bool.random(using: &generator)
             let conflicts: [BearerPolicy.Conflict] = [.refuse, .preferAuthorization, .preferBridged]
             let bridge = TokenBridge(
                 policy: BearerPolicy(
                     sources: [.query(name: "access_token"), .cookie(name: "token")],
                     onConflict: conflicts.randomElement(using: &generator)!))
-            let result = examine(bridge, target, cookies: cookie.isEmpty ? [] : [cookie], authorizationCount: authorizationCount)
+            let result = examine(bridge, target, cookies: cookie.isEmpty ? [] : [cookie], authorizations: isAuthorized ? ["Bearer own"] : [])
 
             var shown = String(reflecting: result)
             switch result {
@@ -73,7 +73,7 @@ struct BridgePropertyTests {
                 Issue.record("seed \(seed): not found in \(target) \(cookie)")
             case .refused(let refusal):
                 shown += String(decoding: refusal.wwwAuthenticate, as: UTF8.self)
-                #expect(copies == 2 || authorizationCount == 1, "seed \(seed): \(target) \(cookie)")
+                #expect(copies == 2 || isAuthorized, "seed \(seed): \(target) \(cookie)")
             case .forward(let request):
                 let expectedTarget = "/e" + (query.isEmpty ? "" : "?" + joined(query, "&"))
                 let expectedCookie = pairs.allSatisfy { $0.isEmpty } ? "" : joined(pairs, "; ")
@@ -86,7 +86,7 @@ struct BridgePropertyTests {
                     #expect(newCookie == nil, "seed \(seed)")
                 }
                 if let found = request.token { #expect(text(of: found) == token, "seed \(seed)") }
-                #expect((request.token == nil) == (authorizationCount == 1 && bridge.policy.onConflict == .preferAuthorization))
+                #expect((request.token == nil) == (isAuthorized && bridge.policy.onConflict == .preferAuthorization))
                 shown += (newTarget ?? "") + (newCookie ?? "")
             }
             let clean = redacted(bridge, Array(("https://h" + target + "#" + plantedQuery.joined(separator: "&")).utf8))

@@ -13,7 +13,7 @@ struct ConflictTests {
     func severalSources() {
         for (target, cookie) in [
             ("/?access_token=a&jwt=b", "c=d"), ("/?jwt=b&access_token=a", "c=d"), ("/?jwt=a", "token=a"),
-            ("/?access_token=a&access_token=b", "token=c"), ("/?access_token=", "token=a"),
+            ("/?access_token=a&access_token=b", "token=c"),
         ] {
             #expect(summary(examine(eitherBridge, target, cookies: [cookie])) == "400 severalSources", "\(target) \(cookie)")
         }
@@ -23,17 +23,88 @@ struct ConflictTests {
     func missing() {
         #expect(summary(examine(bridge(.pass, .refuse), "/e?a=1", cookies: ["b=2"])) == "untouched")
         #expect(summary(examine(bridge(.refuse, .refuse), "/e?a=1", cookies: ["b=2"])) == "401 missing")
-        #expect(summary(examine(bridge(.refuse, .refuse), "/e", authorizationCount: 1)) == "untouched")
-        #expect(summary(examine(bridge(.pass, .refuse), "/e", authorizationCount: 2)) == "400 severalAuthorizationFields")
+        #expect(summary(examine(bridge(.refuse, .refuse), "/e", authorizations: ["Basic abc"])) == "untouched")
+        #expect(summary(examine(bridge(.pass, .refuse), "/e", authorizations: ["Basic abc", "Basic abc"])) == "400 severalAuthorizationFields")
     }
 
-    @Test("A token beside Authorization is refused by default")
+    @Test("By default a token in the URL beside Authorization is refused, and a cookie gives way to the field unread")
+    func byDefault() {
+        let bridge = TokenBridge(policy: BearerPolicy(sources: [.query(name: "access_token"), .cookie(name: "token")]))
+        for field in ["Basic abc", "Bearer b", "Bearer a b", ",,"] {
+            #expect(summary(examine(bridge, "/?access_token=a", authorizations: [field])) == "400 conflictsWithAuthorization", "\(field)")
+            #expect(
+                summary(examine(bridge, "/?access_token=a", cookies: ["token=b"], authorizations: [field])) == "400 conflictsWithAuthorization")
+            #expect(summary(examine(bridge, "/", cookies: ["token=a; c=d"], authorizations: [field])) == "forward - from - with c=d", "\(field)")
+            #expect(summary(examine(bridge, "/", cookies: ["token=a; token=b"], authorizations: [field])) == "forward - from - with ")
+        }
+        #expect(
+            summary(examine(bridge, "/", cookies: ["token=a"], authorizations: ["Basic a", "Basic b"])) == "400 severalAuthorizationFields")
+    }
+
+    @Test("An Authorization field that is empty or a scheme alone is no conflict, and the token takes its place", arguments: ["", "Bearer", "basic"])
+    func emptyField(field: String) {
+        for conflict in [BearerPolicy.Conflict.refuseQuery, .refuse, .preferAuthorization, .preferBridged] {
+            let bridge = bridge(.refuse, conflict)
+            #expect(
+                summary(examine(bridge, "/?access_token=a", authorizations: [field])) == "forward a from query to / without authorization")
+            #expect(
+                summary(examine(bridge, "/", cookies: ["token=a"], authorizations: [field]))
+                    == "forward a from cookie with  without authorization")
+            #expect(summary(examine(bridge, "/", authorizations: [field])) == "401 missing")
+            #expect(summary(examine(bridge, "/?access_token=&b", cookies: ["token="], authorizations: [field])) == "401 missing")
+        }
+        #expect(summary(examine(bridge(.pass, .refuse), "/", authorizations: [field])) == "untouched")
+    }
+
+    @Test("Where credentials are demanded, a field lets a request pass only if it holds some")
+    func usableFields() {
+        let strict = bridge(.refuse, .refuseQuery)
+        let visible = TokenBridge(
+            policy: BearerPolicy(sources: [.query(name: "access_token")], whenMissing: .refuse, characters: .visible))
+        for field in [
+            "Bearer abc", "bearer   a.b-c_d~e+f/g==", "Basic dXNlcjo=", "Digest username=\"a, \\\"b\", uri=/x , nc=1", "X a = b", "X ,,a=b,,",
+            "AWS4-HMAC-SHA256 Credential=AKIA/20130524/us-east-1/s3/aws4_request, SignedHeaders=host;range, Signature=fe5f",
+            "Hawk id=\"\"", "Bearer realm=\"x\"",
+        ] {
+            #expect(summary(examine(strict, "/", authorizations: [field])) == "untouched", "\(field)")
+            #expect(summary(examine(visible, "/", authorizations: [field])) == "untouched", "\(field)")
+        }
+        for field in [
+            "Bearer a b", "Bearer ,", "Bearer , ,", "Bearer \"abc\"", "Bearer a=\"b", "Bearer a=\"b\\\"", "@", "ü", "Bearer\tabc",
+            "Bearer a,b", "Bearer a=b c=d", "Bearer ü", ", Bearer abc", "\"Bearer\" abc", "Bearer a=b, c",
+        ] {
+            #expect(summary(examine(strict, "/", authorizations: [field])) == "401 unusableAuthorization", "\(field)")
+            #expect(summary(examine(visible, "/", authorizations: [field])) == "401 unusableAuthorization", "\(field)")
+            #expect(summary(examine(bridge(.pass, .refuse), "/", authorizations: [field])) == "untouched", "\(field)")
+        }
+        for field in ["Bearer 12|abc", "bearer a:b;c", "Bearer =a"] {
+            #expect(summary(examine(strict, "/", authorizations: [field])) == "401 unusableAuthorization", "\(field)")
+            #expect(summary(examine(visible, "/", authorizations: [field])) == "untouched", "\(field)")
+        }
+        #expect(summary(examine(visible, "/", authorizations: ["Basic 12|abc"])) == "401 unusableAuthorization")
+    }
+
+    @Test("A preflight needs no credentials and uses no cookie's; TRACE carries neither a token nor a cookie")
+    func kinds() {
+        let strict = bridge(.refuse, .refuseQuery)
+        #expect(summary(examine(strict, "/", kind: .preflight)) == "untouched")
+        #expect(summary(examine(strict, "/?access_token=a", kind: .preflight)) == "forward a from query to /")
+        #expect(summary(examine(strict, "/", cookies: ["token=a; b=c"], kind: .preflight)) == "forward - from - with b=c")
+        #expect(summary(examine(strict, "/?access_token=a&access_token=b", kind: .preflight)) == "400 repeatedToken")
+        #expect(summary(examine(strict, "/?access_token=a", cookies: ["token=a"], kind: .trace)) == "401 missing")
+        let open = bridge(.pass, .refuseQuery)
+        #expect(summary(examine(open, "/?access_token=a&b", cookies: ["token=a; b=c"], kind: .trace)) == "forward - from - to /?b with ")
+        #expect(summary(examine(open, "/", cookies: ["b=c"], kind: .trace)) == "forward - from - with ")
+        #expect(summary(examine(strict, "/", cookies: ["b=c"], authorizations: ["Basic a"], kind: .trace)) == "forward - from - with ")
+        #expect(summary(examine(open, "/", kind: .trace)) == "untouched")
+    }
+
+    @Test("When the policy says so, a token beside Authorization is refused wherever it is")
     func refused() {
-        #expect(BearerPolicy(sources: []).onConflict == .refuse)
         #expect(
-            summary(examine(bridge(.pass, .refuse), "/?access_token=a", authorizationCount: 1)) == "400 conflictsWithAuthorization")
+            summary(examine(bridge(.pass, .refuse), "/?access_token=a", authorizations: ["Basic abc"])) == "400 conflictsWithAuthorization")
         #expect(
-            summary(examine(bridge(.pass, .refuse), "/", cookies: ["token=a"], authorizationCount: 1))
+            summary(examine(bridge(.pass, .refuse), "/", cookies: ["token=a"], authorizations: ["Basic abc"]))
                 == "400 conflictsWithAuthorization")
     }
 
@@ -41,10 +112,10 @@ struct ConflictTests {
     func authorizationWins() {
         let bridge = bridge(.refuse, .preferAuthorization)
         let result = examine(
-            bridge, "/?access_token=a&b=1&access_token=%", cookies: ["token=; c=d"], authorizationCount: 1)
+            bridge, "/?access_token=a&b=1&access_token=%", cookies: ["token=; c=d"], authorizations: ["Basic abc"])
         #expect(summary(result) == "forward - from - to /?b=1 with c=d")
         #expect(
-            summary(examine(bridge, "/?access_token=a", authorizationCount: 2)) == "400 severalAuthorizationFields")
+            summary(examine(bridge, "/?access_token=a", authorizations: ["Basic abc", "Basic abc"])) == "400 severalAuthorizationFields")
         #expect(summary(examine(bridge, "/?access_token=%")) == "400 malformedEncoding")
     }
 
@@ -52,10 +123,10 @@ struct ConflictTests {
     func bridgedWins() {
         let bridge = bridge(.pass, .preferBridged)
         #expect(
-            summary(examine(bridge, "/?access_token=a", authorizationCount: 2))
+            summary(examine(bridge, "/?access_token=a", authorizations: ["Basic abc", "Basic abc"]))
                 == "forward a from query to / without authorization")
-        #expect(summary(examine(bridge, "/?access_token=a%20", authorizationCount: 1)) == "400 forbiddenCharacter")
-        #expect(summary(examine(bridge, "/", authorizationCount: 1)) == "untouched")
+        #expect(summary(examine(bridge, "/?access_token=a%20", authorizations: ["Basic abc"])) == "400 forbiddenCharacter")
+        #expect(summary(examine(bridge, "/", authorizations: ["Basic abc"])) == "untouched")
     }
 
     @Test("The challenge names an error for a bad request, and none for a missing token")
@@ -68,8 +139,8 @@ struct ConflictTests {
             policy: BearerPolicy(sources: [.query(name: "t")], whenMissing: .refuse, realm: "a\"b\\c\r\nd"))
         #expect(challenge(examine(bridge, "/")) == #"Bearer realm="a\"b\\cd""#)
         #expect(
-            challenge(examine(bridge, "/?t="))
-                == #"Bearer realm="a\"b\\cd", error="invalid_request", error_description="the token is empty""#)
+            challenge(examine(bridge, "/?t=%"))
+                == #"Bearer realm="a\"b\\cd", error="invalid_request", error_description="the token has a malformed percent escape""#)
         #expect(challenge(examine(TokenBridge(policy: BearerPolicy(sources: [], whenMissing: .refuse)), "/")) == #"Bearer realm="heartwire""#)
         for error in BridgeError.allCases {
             let reason = error.reason.withUTF8Buffer { Array($0) }

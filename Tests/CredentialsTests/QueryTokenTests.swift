@@ -56,9 +56,8 @@ struct QueryTokenTests {
     }
 
     @Test(
-        "is refused when it is empty, malformed, or no b64token",
+        "is refused when it is doubled, malformed, or no b64token",
         arguments: [
-            ("/e?access_token", "400 emptyToken"), ("/e?access_token=", "400 emptyToken"),
             ("/e?access_token=%", "400 malformedEncoding"), ("/e?access_token=a%4", "400 malformedEncoding"),
             ("/e?access_token=a%4g&b=1", "400 malformedEncoding"), ("/e?access_token=a%4&1", "400 malformedEncoding"),
             ("/e?access_token=%%41", "400 malformedEncoding"), ("/e?access_token==", "400 forbiddenCharacter"),
@@ -72,6 +71,29 @@ struct QueryTokenTests {
         ])
     func refusal(target: String, expected: String) {
         #expect(summary(examine(queryBridge, target)) == expected)
+    }
+
+    @Test("is none when it is empty, and an empty one does not go on", arguments: ["access_token", "access_token=", "%61ccess_token=&access_token"])
+    func empty(piece: String) {
+        #expect(summary(examine(queryBridge, "/e?a=1&\(piece)")) == "forward - from - to /e?a=1")
+        #expect(summary(examine(eitherBridge, "/e?\(piece)&jwt=x")) == "forward x from query to /e")
+        #expect(summary(examine(eitherBridge, "/e?\(piece)", cookies: ["token=x"])) == "forward x from cookie to /e with ")
+        #expect(summary(examine(queryBridge, "/e?\(piece)&access_token=x")) == "400 repeatedToken")
+        let strict = TokenBridge(policy: BearerPolicy(sources: [.query(name: "access_token")], whenMissing: .refuse))
+        #expect(summary(examine(strict, "/e?a=1&\(piece)")) == "401 missing")
+        #expect(summary(examine(queryBridge, "/e?\(piece)", authorizations: ["Bearer own"])) == "forward - from - to /e")
+    }
+
+    @Test("may have any visible character but comma and quote where the policy says so")
+    func visible() {
+        let bridge = TokenBridge(policy: BearerPolicy(sources: [.query(name: "t")], characters: .visible))
+        #expect(summary(examine(bridge, "/?t=12|abc&b")) == "forward 12|abc from query to /?b")
+        #expect(summary(examine(bridge, "/?t=12%7Cabc%25+%3D=")) == "forward 12|abc%+== from query to /")
+        for byte in UInt8.min...UInt8.max {
+            let hexadecimal = (byte < 16 ? "0" : "") + String(byte, radix: 16)
+            let isForwarded = summary(examine(bridge, "/?t=a%\(hexadecimal)b")).hasPrefix("forward")
+            #expect(isForwarded == ((0x21...0x7E).contains(byte) && byte != 0x22 && byte != 0x2C), "byte \(byte)")
+        }
     }
 
     @Test("may have any byte that b64token has and no other")

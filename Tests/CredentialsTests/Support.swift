@@ -5,7 +5,7 @@ import Testing
 
 /// The bytes of a request as far as the bridge looks at them.
 func examine(
-    _ bridge: TokenBridge, target: [UInt8], cookies: [[UInt8]] = [], authorizationCount: Int = 0
+    _ bridge: TokenBridge, target: [UInt8], cookies: [[UInt8]] = [], authorizations: [String] = [], kind: RequestKind = .ordinary
 ) -> BridgeResult {
     // Something stands before and between the parts, so that a range taken wrongly is seen.
     var head = Array("GET ".utf8)
@@ -17,17 +17,22 @@ func examine(
         cookieRanges.append(head.count..<head.count + cookie.count)
         head += cookie
     }
+    var fieldRanges: [Range<Int>] = []
+    for field in authorizations {
+        head += Array("\r\nAuthorization: ".utf8)
+        fieldRanges.append(head.count..<head.count + field.utf8.count)
+        head += Array(field.utf8)
+    }
     head += Array("&access_token=outside; token=outside\r\n".utf8)
     return bridge.examine(
-        head.span, target: targetRange, cookies: cookieRanges, authorizationCount: authorizationCount)
+        head.span, target: targetRange, cookies: cookieRanges, authorizations: fieldRanges, kind: kind)
 }
 
 func examine(
-    _ bridge: TokenBridge, _ target: String, cookies: [String] = [], authorizationCount: Int = 0
+    _ bridge: TokenBridge, _ target: String, cookies: [String] = [], authorizations: [String] = [], kind: RequestKind = .ordinary
 ) -> BridgeResult {
     examine(
-        bridge, target: Array(target.utf8), cookies: cookies.map { Array($0.utf8) },
-        authorizationCount: authorizationCount)
+        bridge, target: Array(target.utf8), cookies: cookies.map { Array($0.utf8) }, authorizations: authorizations, kind: kind)
 }
 
 /// A result in one line, the token spelled out: `untouched`, `401 missing`, or

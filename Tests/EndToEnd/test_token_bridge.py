@@ -7,7 +7,7 @@ the upstream received besides Authorization, for it.
 import pytest
 
 from support import planted
-from support.client import Client, get
+from support.client import Client, exchange, get
 
 QUERY = "bearer_from query access_token"
 COOKIE = "bearer_from cookie session"
@@ -86,7 +86,7 @@ def test_a_cookie_token_becomes_authorization_and_the_other_cookies_stay(bridge,
 
 @pytest.mark.parametrize("target", [
     "/e?access_token={0}&access_token={0}", "/e?access_token={0}&access_token={1}", "/e?access_token={0}&%61ccess_token={1}",
-    "/e?access_token={0}&access_token=", "/e?access_token=", "/e?access_token", "/e?access_token={0}%20", "/e?access_token={0}%0d%0aX:1",
+    "/e?access_token={0}&access_token=", "/e?access_token={0}%20", "/e?access_token={0}%0d%0aX:1",
     "/e?access_token={0}%zz", "/e?access_token={0}%2", "/e?access_token={0}%00", "/e?access_token={0}%C3%A9",
     "/e?access_token=%3D{0}", "/e?access_token={0}%22", "/e?access_token={0},b", "/e?access_token={0}" + "a" * 5000,
 ])
@@ -131,6 +131,82 @@ def test_a_missing_token_is_refused_with_a_bare_challenge_when_the_route_says_so
     assert response.value("www-authenticate") == b'Bearer realm="events"'
     assert origin.requests == []
     assert proxy.access_log.access("/e")["cause"] == "credentials_refused"
+
+
+@pytest.mark.parametrize("fields", [
+    "Authorization:\r\n", "Authorization: Bearer\r\n", "Authorization: Bearer \r\n", "Authorization: Basic\r\n", "Authorization: ,\r\n",
+    "Authorization: \xff\xfe\r\n", "Authorization: Bearer a b\r\n", "Authorization: Bearer ,\r\n", "Authorization: \"\r\n",
+    "Cookie: session=\r\n", "Cookie: session=\"\"; a=b\r\n"])
+@pytest.mark.parametrize("target", ["/e", "/e?access_token=", "/e?access_token"])
+def test_where_a_token_is_demanded_nothing_passes_that_holds_no_credentials(bridge, fields, target):
+    proxy, origin = bridge(QUERY, COOKIE, "bearer_missing refuse")
+    for method in ("GET", "OPTIONS", "TRACE"):
+        response = exchange(proxy.port, f"{method} {target} HTTP/1.1\r\nHost: a\r\n{fields}\r\n".encode("latin-1"))
+        assert response.status == 401 and b"error=" not in response.value("www-authenticate"), (method, response.head)
+    assert origin.requests == []
+
+
+def test_only_a_preflight_needs_no_token(bridge):
+    proxy, origin = bridge(QUERY, "bearer_missing refuse")
+    asks = "Origin: http://app.example\r\nAccess-Control-Request-Method: GET\r\n"
+    assert exchange(proxy.port, f"OPTIONS /e HTTP/1.1\r\nHost: a\r\n{asks}\r\n".encode()).status == 200
+    for fields in ("", *(line + "\r\n" for line in asks.splitlines())):
+        assert exchange(proxy.port, f"OPTIONS /e HTTP/1.1\r\nHost: a\r\n{fields}\r\n".encode()).status == 401
+    assert len(origin.requests) == 1
+
+
+@pytest.mark.parametrize("where", ["/e?access_token={}", "/e?access_token={}&a", "cookie", "encoded cookie"])
+def test_a_token_of_laravel_sanctum_becomes_authorization_where_the_route_says_so(bridge, where):
+    secret = planted.plant()
+    token = f"12|{secret}"
+    proxy, origin = bridge(QUERY, COOKIE, "bearer_missing refuse", "bearer_characters visible")
+    if where.endswith("cookie"):
+        value = token.replace("|", "%7C") if where.startswith("encoded") else token
+        assert get(proxy.port, "/e", f"Cookie: a=b; session={value}\r\n").status == 200
+    else:
+        assert get(proxy.port, where.format(token)).status == 200
+        assert get(proxy.port, where.format(token.replace("|", "%7c"))).status == 200
+    for request in origin.wait_for_requests(1):
+        assert request.value("authorization") == f"Bearer {token}".encode()
+    assert get(proxy.port, "/e", f"Authorization: Bearer {token}\r\n").status == 200
+    assert get(proxy.port, f"/e?access_token={secret},b").status == 400
+    records = proxy.access_log.wait_for(lambda record: record.get("token_from") == "authorization")
+    assert len(records[0]["token"]) == 16
+
+
+@pytest.mark.parametrize("cookie", ["s%3Aabc.d%2Fef", "a|b", "{\"a\":1}", "a b", "a" * 5000])
+def test_a_cookie_that_is_no_token_is_a_cookie_where_requests_pass_without_one(bridge, cookie):
+    """An application's signed session cookie has the name that tokens are looked for in: the login page has to come all the same."""
+    proxy, origin = bridge(COOKIE)
+    assert get(proxy.port, "/login", f"Cookie: session={cookie}; a=b\r\n").status == 200
+    request = seen(origin)
+    assert request.value("cookie") == f"session={cookie}; a=b".encode() and request.values("authorization") == []
+
+
+def test_an_empty_cookie_is_no_token_and_does_not_go_on(bridge):
+    proxy, origin = bridge(COOKIE)
+    assert get(proxy.port, "/login", "Cookie: session=; a=b\r\n").status == 200
+    assert seen(origin).value("cookie") == b"a=b"
+
+
+def test_a_cookie_gives_way_to_an_authorization_field_and_a_token_in_the_url_does_not(bridge):
+    own = planted.plant()
+    proxy, origin = bridge(QUERY, COOKIE)
+    field = f"Authorization: Bearer {own}\r\n"
+    assert get(proxy.port, "/e", f"{field}Cookie: session={planted.plant()}; a=b\r\n").status == 200
+    request = seen(origin)
+    assert request.values("authorization") == [f"Bearer {own}".encode()] and request.value("cookie") == b"a=b"
+    assert get(proxy.port, f"/e?access_token={planted.plant()}", field).status == 400
+    assert len(origin.requests) == 1
+
+
+def test_trace_carries_neither_a_token_nor_a_cookie(bridge):
+    proxy, origin = bridge(QUERY, COOKIE)
+    token = planted.plant()
+    raw = f"TRACE /e?a=1&access_token={token} HTTP/1.1\r\nHost: a\r\nCookie: session={token}; a=b\r\n\r\n"
+    assert exchange(proxy.port, raw.encode()).status == 200
+    request = seen(origin)
+    assert request.target == b"/e?a=1" and request.values("authorization") == request.values("cookie") == []
 
 
 def test_a_missing_token_passes_otherwise(bridge):

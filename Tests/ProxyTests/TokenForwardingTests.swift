@@ -15,7 +15,7 @@ struct TokenForwardingTests {
 
     private func way(
         _ sources: [TokenSource] = [.query(name: "access_token"), .cookie(name: "session")], missing: BearerPolicy.WhenMissing = .pass,
-        conflict: BearerPolicy.Conflict = .refuse
+        conflict: BearerPolicy.Conflict = .refuseQuery
     ) -> Way {
         Way(bearer: BearerPolicy(sources: sources, whenMissing: missing, onConflict: conflict, realm: "tests"))
     }
@@ -95,7 +95,7 @@ struct TokenForwardingTests {
     }
 
     @Test("what is refused is answered as RFC 6750 asks, and the answer holds nothing of the token", arguments: [
-        ("/e?access_token=", 400), ("/e?access_token=a&access_token=a", 400), ("/e?access_token=s3cr%", 400),
+        ("/e?access_token=a&access_token=a", 400), ("/e?access_token=s3cr%", 400),
         ("/e?access_token=s3cr3t%20x", 400), ("/e?access_token=s3cr3t%0D%0AX:1", 400), ("/e", 401),
     ])
     func refusals(_ target: String, _ status: Int) throws {
@@ -113,8 +113,22 @@ struct TokenForwardingTests {
     func edges() throws {
         let both = "GET /e?access_token=a HTTP/1.1\nHost: h\nCookie: session=b"
         #expect(try way().refusal(both)?.status == 400)
-        #expect(try way(missing: .refuse).refusal("OPTIONS /e HTTP/1.1\nHost: h\nOrigin: http://a") == nil)
-        #expect(try way(missing: .refuse).refusal("OPTIONS /e?access_token= HTTP/1.1\nHost: h")?.status == 400)
+        let strict = way(missing: .refuse)
+        #expect(try strict.refusal("OPTIONS /e HTTP/1.1\nHost: h\nOrigin: http://a\nAccess-Control-Request-Method: GET") == nil)
+        for fields in ["", "\nOrigin: http://a", "\nAccess-Control-Request-Method: GET", "\nAuthorization:", "\nAuthorization: Bearer "] {
+            #expect(try strict.refusal("OPTIONS /e HTTP/1.1\nHost: h" + fields)?.status == 401, "\(fields)")
+        }
+        #expect(try strict.refusal("GET /e HTTP/1.1\nHost: h\nOrigin: http://a\nAccess-Control-Request-Method: GET")?.status == 401)
+        #expect(try strict.refusal("OPTIONS /e?access_token=%25 HTTP/1.1\nHost: h")?.status == 400)
+    }
+
+    @Test("TRACE carries neither a token nor a cookie, and where credentials are demanded needs some of its own")
+    func trace() throws {
+        let text = "TRACE /e?access_token=s3cr3t&a HTTP/1.1\nHost: h\nCookie: session=s3cr3t; a=b"
+        let sent = try way().sent(text)
+        #expect(sent.firstLine == "TRACE /e?a HTTP/1.1" && sent.values("authorization").isEmpty && sent.values("cookie").isEmpty)
+        #expect(try way(missing: .refuse).refusal(text)?.status == 401)
+        #expect(try way(missing: .refuse).sent(text + "\nAuthorization: Bearer own").values("cookie").isEmpty)
     }
 
     @Test("equal tokens have equal fingerprints wherever they came from, and no token has none")

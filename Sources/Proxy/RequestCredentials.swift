@@ -1,0 +1,46 @@
+// What the route's bridge makes of a request's credentials, and what else decides whether they are used: the method, and the page that
+// sent the request. It makes no bytes.
+
+import Credentials
+import HTTP
+import StreamLog
+
+extension RequestForwarding {
+    /// What the bridge says of a request that goes on; nil where it changes nothing.
+    enum Examined {
+        case forward(BridgedRequest?)
+        case refused(Refusal)
+    }
+
+    func examineCredentials() -> Examined {
+        guard let bridge = route.bridge else { return .forward(nil) }
+        let result = bridge.examine(
+            head.bytes.span, target: head.target, cookies: values(of: .cookie), authorizations: values(of: .authorization),
+            kind: requestKind)
+        switch result {
+        case .untouched: return .forward(nil)
+        case .forward(let request): return .forward(request)
+        case .refused(let refusal):
+            var answer = Refusal(
+                status: refusal.status, cause: .credentialsRefused, evidence: "\(refusal.error.reason)",
+                challenge: refusal.wwwAuthenticate, closes: false)
+            answer.urlHeldToken = refusal.urlHeldToken
+            return .refused(answer)
+        }
+    }
+
+    private func values(of name: FieldName) -> [Range<Int>] {
+        guard head.contains(name) else { return [] }
+        return head.fields.filter { $0.known == name }.map(\.value)
+    }
+
+    /// Fetch section 4.8: a preflight is OPTIONS with an `Origin` and the method that the page wants to use. Any other OPTIONS is a
+    /// request like all others.
+    private var requestKind: RequestKind {
+        switch head.method {
+        case .trace: .trace
+        case .options where head.contains(.origin) && !head.values(named: "access-control-request-method").isEmpty: .preflight
+        default: .ordinary
+        }
+    }
+}
