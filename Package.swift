@@ -27,7 +27,7 @@ let package = Package(
         .target(name: "Reactor", dependencies: ["CLinux", "COpenSSL"], swiftSettings: dataPath),
         .target(name: "Credentials", dependencies: ["COpenSSL"], swiftSettings: house),
         .target(name: "StreamLog", swiftSettings: dataPath),
-        .target(name: "Configuration", dependencies: ["Credentials"], swiftSettings: house),
+        .target(name: "Configuration", dependencies: ["HTTP", "Credentials"], swiftSettings: house),
         .target(
             name: "Proxy",
             dependencies: ["EventStream", "HTTP", "Reactor", "Credentials", "StreamLog", "Configuration"],

@@ -2,6 +2,8 @@
 //
 // Invariant: as in Interpreter.swift; what only means something together is checked when its block has been read.
 
+import HTTP
+
 extension Interpreter {
     // MARK: listen
 
@@ -115,11 +117,13 @@ extension Interpreter {
             error(word, "\(quoted(word.text)) cannot be the name of a field; write, for example: X-Client-Subject")
             return false
         }
-        let taken = [
-            "host", "authorization", "cookie", "connection", "content-length", "content-type", "transfer-encoding", "te", "trailer", "upgrade",
-            "expect", "via", "keep-alive", "proxy-connection", "accept", "accept-encoding", "last-event-id", "origin", "referer", "forwarded",
-        ]
-        if taken.contains(name) || name.hasPrefix("x-forwarded-") {
+        // `_` for `-` makes no other field of it: servers that make variables of fields cannot tell them apart.
+        let dashed = name.replacing("_", with: "-")
+        let families = ["accept-", "access-control-", "content-", "if-", "proxy-", "sec-"]
+        let browsers = ["dnt", "early-data", "from", "link", "priority", "upgrade-insecure-requests", "warning", "x-requested-with"]
+        if FieldName.hasMeaning(name) || WithheldNames.meansProxy(name) || browsers.contains(dashed)
+            || families.contains(where: dashed.hasPrefix)
+        {
             error(word, "the field \(quoted(word.text)) has a meaning of its own; write, for example: X-Client-Subject")
             return false
         }

@@ -58,6 +58,11 @@ func lowercased(_ byte: UInt8) -> UInt8 {
     byte &- 0x41 < 26 ? byte | 0x20 : byte
 }
 
+/// A copy of the range with the letters A to Z in lower case.
+func lowercasedBytes(_ bytes: Span<UInt8>, _ range: Range<Int>) -> [UInt8] {
+    bytes.extracting(range).withUnsafeBufferPointer { $0.map(lowercased) }
+}
+
 /// Whether the bytes in the range are exactly these.
 func equals(_ bytes: Span<UInt8>, _ range: Range<Int>, _ expected: StaticString) -> Bool {
     guard range.count == expected.utf8CodeUnitCount else { return false }
@@ -74,16 +79,6 @@ public func equalsIgnoringCase(_ bytes: Span<UInt8>, _ range: Range<Int>, _ lowe
     // Most candidates of the same length differ in the first letter already.
     if !range.isEmpty, lowercased(bytes[range.lowerBound]) != lowercasedText.utf8Start[0] { return false }
     return hasPrefixIgnoringCase(bytes, range, lowercasedText)
-}
-
-/// Whether two ranges of the same bytes are equal but for the case of ASCII letters.
-func equalsIgnoringCase(_ bytes: Span<UInt8>, _ first: Range<Int>, _ second: Range<Int>) -> Bool {
-    guard first.count == second.count else { return false }
-    for index in 0..<first.count
-    where lowercased(bytes[first.lowerBound + index]) != lowercased(bytes[second.lowerBound + index]) {
-        return false
-    }
-    return true
 }
 
 /// The range without the blanks and tabs at either end (OWS, RFC 9110 section 5.6.3).

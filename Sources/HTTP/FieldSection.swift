@@ -8,8 +8,7 @@
 /// The bytes of a head and its fields.
 @usableFromInline
 struct FieldSection: Sendable {
-    /// More options than this in all Connection fields together are refused: honest peers send three,
-    /// and each option is compared with each field.
+    /// More options than this in all Connection fields together are refused: honest peers send three.
     static let maximumConnectionOptions = 64
 
     /// What the Connection fields ask of the connection itself.
@@ -118,12 +117,13 @@ struct FieldSection: Sendable {
         for index in name where !isTokenCharacter(bytes[index]) { throw .invalidFieldName }
     }
 
-    /// Reads the Connection fields, and marks the fields they name as not to be passed on. The cost is
-    /// bounded by `maximumConnectionOptions` times the number of fields.
+    /// Reads the Connection fields, and marks the fields they name as not to be passed on. The cost is that of one look at each option
+    /// and one at each field.
     mutating func applyConnectionOptions() throws(HTTPError) -> ConnectionOptions {
         var options = ConnectionOptions()
         guard names.contains(.connection) else { return options }
         var nominated = FieldNameSet()
+        var unknown = NominatedNames()
         var count = 0
         for index in fields.indices where fields[index].known == .connection {
             var elements = ListElements(fields[index].value)
@@ -135,24 +135,36 @@ struct FieldSection: Sendable {
                 if equalsIgnoringCase(bytes.span, option, "upgrade") { options.upgrade = true }
                 let known = FieldName(bytes.span, option)
                 if known == .other {
-                    withdraw(fieldsNamed: option)
+                    unknown.insert(bytes.span, option)
                 } else if !FieldNameSet.notRemovableByConnection.contains(known) {
                     nominated.insert(known)
                 }
             }
         }
-        for index in fields.indices where nominated.contains(fields[index].known) {
-            fields[index].isForwardable = false
+        for index in fields.indices {
+            let field = fields[index]
+            let isNominated = field.known == .other ? unknown.contains(bytes.span, field.name) : nominated.contains(field.known)
+            if isNominated { fields[index].isForwardable = false }
         }
         return options
     }
 
-    /// Marks the fields of a name that is not known as not to be passed on.
-    private mutating func withdraw(fieldsNamed option: Range<Int>) {
-        if hasPrefixIgnoringCase(bytes.span, option, "x-forwarded-") { return }
-        for index in fields.indices
-        where fields[index].known == .other && equalsIgnoringCase(bytes.span, fields[index].name, option) {
-            fields[index].isForwardable = false
+    /// Names that Connection fields hold and the proxy does not know, in lower case. A set with seeded hashing: nobody can choose names
+    /// that make finding one of them slow.
+    private struct NominatedNames {
+        private var names: Set<[UInt8]> = []
+        /// A bit for each length modulo 64: most fields are none of them and need no copy of their name.
+        private var lengths: UInt64 = 0
+
+        mutating func insert(_ bytes: Span<UInt8>, _ name: Range<Int>) {
+            if hasPrefixIgnoringCase(bytes, name, "x-forwarded-") { return }
+            lengths |= 1 << UInt64(name.count & 63)
+            names.insert(lowercasedBytes(bytes, name))
+        }
+
+        func contains(_ bytes: Span<UInt8>, _ name: Range<Int>) -> Bool {
+            guard lengths >> UInt64(name.count & 63) & 1 == 1 else { return false }
+            return names.contains(lowercasedBytes(bytes, name))
         }
     }
 

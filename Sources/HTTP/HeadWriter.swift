@@ -178,21 +178,16 @@ public struct HeadWriter: Sendable {
         append(element)
     }
 
-    /// All fields of a parsed head that are to be passed on, in their order, but for these. `spellings` are further names, in
-    /// lower case, that are left out also where `_` or `.` stands for `-`: servers that hand fields on as variables (CGI, WSGI, PHP)
-    /// cannot tell them apart.
-    public mutating func copyForwardableFields(of head: RequestHead, except names: FieldNameSet = [], spellings: [[UInt8]] = []) {
-        for field in head.section.fields where field.isForwardable && !names.contains(field.known) {
+    /// All fields of a parsed head that are to be passed on, in their order, but for these names and those that are `withheld`.
+    public mutating func copyForwardableFields(
+        of head: RequestHead, except names: FieldNameSet = [], withheld: WithheldNames? = nil
+    ) {
+        let section = head.section
+        for field in section.fields where field.isForwardable && !names.contains(field.known) {
             // A known name stands in `names` or is none of these.
-            if field.known == .other, spellings.contains(where: { isSpelled(field, $0, in: head.section) }) { continue }
-            copy(field, of: head.section)
+            if field.known == .other, let withheld, withheld.withholds(section.bytes.span, field.name) { continue }
+            copy(field, of: section)
         }
-    }
-
-    private func isSpelled(_ field: Field, _ name: [UInt8], in section: FieldSection) -> Bool {
-        guard field.name.count == name.count else { return false }
-        func folded(_ byte: UInt8) -> UInt8 { byte == 0x5F || byte == 0x2E ? 0x2D : lowercased(byte) }
-        return zip(section.bytes[field.name], name).allSatisfy { folded($0) == folded($1) }
     }
 
     /// All fields of a parsed head that are to be passed on, in their order, but for these.

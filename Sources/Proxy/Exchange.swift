@@ -122,7 +122,7 @@ final class Exchange {
             let forwarding = RequestForwarding(
                 head: head, route: route, peer: downstream.peer, isTrusted: downstream.isTrusted,
                 isSecured: downstream.isSecured, clientSubject: downstream.clientSubject,
-                guardedFields: settings.guardedFields(and: downstream.clientSubjectField, isTrusted: downstream.isTrusted))
+                withheld: settings.withheldNames(and: downstream.clientSubjectField, isTrusted: downstream.isTrusted))
             switch try forwarding.build(fingerprinter: proxy.shared.fingerprinter) {
             case .refused(let refusal):
                 if refusal.cause == .credentialsRefused { flags.insert(.isBridged) }

@@ -35,8 +35,8 @@ struct RequestForwarding {
     let isSecured: Bool
     /// The field in which the server is told the subject of the client's certificate, and that subject.
     let clientSubject: (field: String, subject: [UInt8])?
-    /// What this client may not say: names in lower case.
-    let guardedFields: [[UInt8]]
+    /// What this client may not say.
+    let withheld: WithheldNames
 
     /// Applies the route's bridge and writes the head.
     func build(fingerprinter: Fingerprinter) throws(HTTPError) -> Outcome {
@@ -92,10 +92,7 @@ struct RequestForwarding {
         if wantsPlain { replaced.insert(.acceptEncoding) }
         let referers = try writeReferers(&writer)
         if referers { replaced.insert(.referer) }
-        let foreign = isTrusted ? [] : foreignForwardedFields
-        writer.copyForwardableFields(
-            of: head, except: replaced,
-            spellings: foreign.isEmpty ? guardedFields : guardedFields + foreign)
+        writer.copyForwardableFields(of: head, except: replaced, withheld: withheld)
         if let (field, subject) = clientSubject { try writer.field(named: Array(field.utf8), subject) }
         if let token = bridged?.token {
             var value: [UInt8] = []
@@ -123,23 +120,6 @@ struct RequestForwarding {
     private static let writtenAnew: FieldNameSet = [.host, .via, .xForwardedFor, .xForwardedProto, .xForwardedHost, .expect]
     /// What an untrusted client says about where it comes from is not passed on as if somebody knew it.
     private static let believedOfTheTrusted: FieldNameSet = [.forwarded, .xForwardedPort, .xRealIP]
-
-    /// Further fields of that family, which servers believe as readily and only a proxy may set.
-    private var foreignForwardedFields: [[UInt8]] {
-        let prefix: StaticString = "x-forwarded-"
-        var found: [[UInt8]] = []
-        for field in head.fields where field.known == .other && field.name.count > prefix.utf8CodeUnitCount {
-            guard head.bytes[field.name.lowerBound] | 0x20 == prefix.utf8Start[0] else { continue }
-            let name = head.bytes[field.name].map { $0 >= 0x41 && $0 <= 0x5A ? $0 + 0x20 : $0 }
-            if name.starts(with: UnsafeBufferPointer(start: prefix.utf8Start, count: prefix.utf8CodeUnitCount)) { found.append(name) }
-        }
-        return found
-    }
-
-    /// What servers behind a proxy believe of the client's address, also where `_` stands for `-`.
-    static let addressFields = ["x-real-ip", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port"].map {
-        Array($0.utf8)
-    }
 
     /// A page whose own address held the token sends that address along; where there is something to clean, all such fields are
     /// written anew.

@@ -39,10 +39,10 @@ final class Settings: Sendable {
     let routes: [CompiledRoute]
     let table: RouteTable
     let security: Security
-    /// Fields that are never taken from a client, in lower case: those in which servers are told of clients' certificates.
-    private let guardedFields: [[UInt8]]
-    /// The same, and what only a trusted proxy may say.
-    private let guardedFieldsOfStrangers: [[UInt8]]
+    /// The fields in which servers are told of clients' certificates: they are never taken from a client.
+    private let subjectFields: [String]
+    private let withheldOfTrusted: WithheldNames
+    private let withheldOfStrangers: WithheldNames
     let requestLimits: HeadLimits
     let responseLimits: HeadLimits
     /// One worker's share of what may wait in all.
@@ -51,8 +51,9 @@ final class Settings: Sendable {
     init(_ configuration: Configuration, _ security: Security, workerCount: Int = 1) {
         self.configuration = configuration
         self.security = security
-        guardedFields = Set(configuration.listeners.compactMap { $0.tls?.clientSubjectField?.lowercased() }).map { Array($0.utf8) }
-        guardedFieldsOfStrangers = guardedFields + RequestForwarding.addressFields
+        subjectFields = configuration.listeners.compactMap { $0.tls?.clientSubjectField }
+        withheldOfTrusted = WithheldNames(guarded: subjectFields, believesProxyFields: true)
+        withheldOfStrangers = WithheldNames(guarded: subjectFields, believesProxyFields: false)
         routes = configuration.routes.map(CompiledRoute.init)
         table = RouteTable(configuration.routes)
         let limits = configuration.limits
@@ -63,11 +64,11 @@ final class Settings: Sendable {
             headBytes: limits.responseHeadBytes, fieldCount: limits.responseFields, targetBytes: limits.responseHeadBytes)
     }
 
-    /// The guarded fields for a connection whose listener tells servers of its clients' certificates in `subjectField`, if it does: a
+    /// What is not passed on of a client's fields. Its listener tells servers of clients' certificates in `subjectField`, if it does: a
     /// reload may have taken that listener away since.
-    func guardedFields(and subjectField: String?, isTrusted: Bool) -> [[UInt8]] {
-        let guarded = isTrusted ? guardedFields : guardedFieldsOfStrangers
-        guard let field = subjectField.map({ Array($0.lowercased().utf8) }), !guarded.contains(field) else { return guarded }
-        return guarded + [field]
+    func withheldNames(and subjectField: String?, isTrusted: Bool) -> WithheldNames {
+        let withheld = isTrusted ? withheldOfTrusted : withheldOfStrangers
+        guard let subjectField, !withheld.guards(subjectField) else { return withheld }
+        return WithheldNames(guarded: subjectFields + [subjectField], believesProxyFields: isTrusted)
     }
 }

@@ -112,6 +112,25 @@ struct SecurityTests {
         #expect(found.count == 1 && found.first?.hasPrefix(expected) == true, "\(text)\n\(found)")
     }
 
+    @Test("tells servers of a client's certificate in no field that means something to the proxy, to browsers or to servers", arguments: [
+        "User-Agent", "X-Real-IP", "host", "CONNECTION", "Cache-Control", "Date", "Server", "Range", "Pragma", "Max-Forwards", "Set-Cookie",
+        "X-Accel-Buffering", "Strict-Transport-Security", "Proxy", "X_Real_IP", "User_Agent", "Content_Type", "X-Original-URL", "Client-Cert",
+        "X_Forwarded_User", "X-Forwarded", "True-Client-IP", "Sec-Fetch-Site", "sec_fetch_site", "If-None-Match", "Content-MD5",
+        "Accept-Language", "Proxy-Authenticate", "Access-Control-Request-Method", "Priority", "Authorization", "Cookie", "Location",
+    ])
+    func takenNames(name: String) {
+        let found = brief(diagnostics(tls("certificate c k\nclient_subject_field \(name)")))
+        #expect(found.count == 1 && found[0].hasPrefix("4:22 the field '\(name)' has a meaning of its own"), "\(found)")
+    }
+
+    @Test("tells servers of a client's certificate in any field of the operator's own making", arguments: [
+        "X-Client-Subject", "X_Client_Subject", "SSL-Client-S-DN", "X-SSL-Client-DN", "Remote-User", "Subject", "X-Proxy-Subject",
+    ])
+    func freeNames(name: String) throws {
+        let text = tls("certificate c k\nclient_certificates optional\nclient_authority f\nclient_subject_field \(name)")
+        #expect(try parse(text).configuration.listeners[0].tls?.clientSubjectField == name)
+    }
+
     @Test("can be said on the command line")
     func options() throws {
         let words = "proxy --upstream https://a --listen b:1 --tls-certificate c --tls-key k --upstream-ca f"

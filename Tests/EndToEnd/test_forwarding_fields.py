@@ -69,6 +69,35 @@ def test_aliases_are_not_taken_for_the_field(stage, alias):
     assert origin.requests[0].value("x-forwarded-for") == b"127.0.0.1"
 
 
+@pytest.mark.parametrize("top", ["", "trusted_proxies 127.0.0.0/8"])
+@pytest.mark.parametrize("alias", ["X_Forwarded_User", "x-forwarded_user", "X_Forwarded_For", "X_Real_IP", "X.Forwarded.Proto", "Proxy"])
+def test_what_servers_take_for_a_proxys_word_passes_from_nobody_in_another_spelling(stage, alias, top):
+    origin = stage.origin(echo)
+    proxy = stage.heartwire(origin, top=top)
+    get(proxy.port, "/", f"{alias}: forged\r\nX-Kept: 1\r\n")
+    assert b"forged" not in origin.requests[0].head and origin.requests[0].value("x-kept") == b"1"
+
+
+@pytest.mark.parametrize("top,passes", [("", False), ("trusted_proxies 127.0.0.0/8", True)])
+@pytest.mark.parametrize("name", ["X-Forwarded-User", "True-Client-IP", "X-Original-URL", "X-Forwarded-Port"])
+def test_a_proxys_word_is_taken_from_trusted_proxies_only(stage, name, top, passes):
+    origin = stage.origin(echo)
+    proxy = stage.heartwire(origin, top=top)
+    get(proxy.port, "/", f"{name}: said\r\n")
+    assert (b"said" in origin.requests[0].head) is passes
+
+
+def test_a_request_of_a_thousand_such_fields_holds_nobody_up(stage):
+    """The square of their number stopped a worker for most of a second."""
+    origin = stage.origin(echo)
+    proxy = stage.heartwire(origin, limits="request_head 1MiB\nrequest_fields 1000")
+    fields = "".join(f"X-Forwarded-{'a' * 900}{number}: 1\r\n" for number in range(990))
+    before = proxy.processor_seconds()
+    assert get(proxy.port, "/", fields, timeout=20).status == 200
+    # A debug build takes some 50 ms for the bytes; the square of the names took seconds.
+    assert proxy.processor_seconds() - before < 0.7
+
+
 def test_a_loop_does_not_run_for_ever(stage):
     """Two proxies that point at each other by mistake: the request ends, and both live on."""
     ports = reserve_port(), reserve_port()

@@ -151,22 +151,12 @@ struct RequestForwardingTests {
 
     @Test("the subject of a client's certificate is the proxy's word alone, on every listener and in every spelling of case")
     func subject() throws {
-        let text = "GET / HTTP/1.1\nHost: h\nConnection: X-Client\nX-CLIENT: CN=forged\nx-client: CN=forged\nX-Client-2: kept"
-        let known = try Way(subjectField: "X-Client", subject: "CN=real").sent(text)
-        #expect(known.values("x-client") == ["CN=real"] && known.values("x-client-2") == ["kept"])
-        #expect(try Way(subjectField: "X-Client").sent(text).values("x-client").isEmpty)
-    }
-
-    @Test("no other spelling of the proxy's own fields is taken for them")
-    func aliases() throws {
+        let text = "GET / HTTP/1.1\nHost: h\nConnection: X-Client\nX-CLIENT: CN=forged\nx-client: CN=forged\nX_CLIENT: CN=forged\nX.client: CN=forged\nX-Client-2: kept"
         for isTrusted in [false, true] {
-            let sent = try Way(isTrusted: isTrusted).sent(
-                "GET / HTTP/1.1\nHost: h\nX_Forwarded_For: 1.1.1.1\nX.Forwarded.For: 1.1.1.1\nX-Forwarded_Proto: https\nHost_: x")
-            #expect(sent.values("x-forwarded-for") == ["198.51.100.9"] && sent.values("x-forwarded-proto") == ["http"])
-            #expect(sent.values("host") == ["h"])
-            // Servers that make variables of fields would take them for the proxy's; only a trusted peer may say such a thing.
-            #expect(sent.values("x_forwarded_for").isEmpty == !isTrusted && sent.values("x.forwarded.for").isEmpty == !isTrusted)
-            #expect(sent.values("host_") == ["x"])
+            let known = try Way(isTrusted: isTrusted, subjectField: "X-Client", subject: "CN=real").sent(text)
+            #expect(known.values("x-client") == ["CN=real"] && known.values("x-client-2") == ["kept"])
+            #expect(!known.lines().contains { $0.contains("forged") })
+            #expect(!(try Way(isTrusted: isTrusted, subjectField: "x_client").sent(text).lines().contains { $0.contains("forged") }))
         }
     }
 

@@ -125,7 +125,7 @@ struct Way {
         return try RequestForwarding(
             head: try request(text), route: settings.routes[0],
             peer: try #require(SocketAddress(numeric: peer, port: 40_000)), isTrusted: isTrusted, isSecured: isSecured,
-            clientSubject: clientSubject, guardedFields: settings.guardedFields(and: subjectField, isTrusted: isTrusted)
+            clientSubject: clientSubject, withheld: settings.withheldNames(and: subjectField, isTrusted: isTrusted)
         ).build(fingerprinter: Way.fingerprinter)
     }
 
