@@ -117,6 +117,9 @@ extension Interpreter {
             } else {
                 route.heartbeat.commentText = word.text
             }
+        case .heartbeatForm:
+            let choices: KeyValuePairs<String, HeartbeatPolicy.Form> = ["auto": .automatic, "line": .line, "block": .block]
+            if let value = choose(word, from: choices) { route.heartbeat.form = value }
         case .opening:
             if let value = choose(word, from: ["on": true, "off": false]) { route.heartbeat.opening = value }
         case .hostField:

@@ -45,7 +45,7 @@ struct Directive: Sendable {
         case block(Scope)
         case listen, fingerprintKey, trustedProxies
         case server, balance, streamSilenceTimeout
-        case routeUpstream, heartbeat, heartbeatComment, opening, hostField, outage, early, logEvents
+        case routeUpstream, heartbeat, heartbeatComment, heartbeatForm, opening, hostField, outage, early, logEvents
         case redirectToHTTPS, strictTransportSecurity
         case certificate, minimumVersion, clientCertificates, clientSubjectField, ticketLifetime
         case listenerTLSText(Setting<ListenerTLS, String?>)
@@ -71,7 +71,8 @@ struct Directive: Sendable {
     var argumentCount: ClosedRange<Int> {
         switch meaning {
         case .limit, .timeout, .general, .upstreamNumber, .log, .fingerprintKey, .balance, .streamSilenceTimeout,
-            .heartbeatComment, .opening, .hostField, .logEvents, .bearerMissing, .bearerConflict, .bearerCharacters, .bearerLimit, .realm,
+            .heartbeatComment, .heartbeatForm, .opening, .hostField, .logEvents, .bearerMissing, .bearerConflict, .bearerCharacters,
+            .bearerLimit, .realm,
             .strictTransportSecurity, .minimumVersion, .clientCertificates, .clientSubjectField, .ticketLifetime, .listenerTLSText,
             .upstreamTLSText, .serverName, .verification:
             1...1
@@ -337,7 +338,10 @@ enum DirectiveTable {
             summary: "After how long a silence an event stream gets a sign of life, and what that is."),
         Directive(
             name: "heartbeat_comment", scope: .route, syntax: "TEXT", meaning: .heartbeatComment,
-            defaultText: "\"\"", summary: "The text of the comments."),
+            defaultText: "\"\"", summary: "The text of every comment that the proxy writes."),
+        Directive(
+            name: "heartbeat_form", scope: .route, syntax: "auto|line|block", meaning: .heartbeatForm, defaultText: "auto",
+            summary: "Whether a blank line follows the proxy's comments and its `retry:` between events."),
         Directive(
             name: "opening", scope: .route, syntax: "on|off", meaning: .opening, defaultText: "on",
             summary: "Whether a comment follows the head of an event stream at once."),

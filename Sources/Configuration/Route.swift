@@ -95,6 +95,8 @@ public struct HeartbeatPolicy: Sendable, Equatable {
     public var commentText: String
     /// Whether a comment follows the response head at once, so that `onopen` and intermediaries wake.
     public var opening: Bool
+    /// Whether a blank line follows a comment or a `retry` of the proxy's own between events.
+    public var form: Form
 
     /// What a heartbeat is made of.
     public enum Kind: Sendable, Equatable {
@@ -104,6 +106,16 @@ public struct HeartbeatPolicy: Sendable, Equatable {
         case event(name: String)
         /// A comment and an event where an event may stand, else a comment.
         case both(name: String)
+    }
+
+    /// Whether a blank line follows a comment or a `retry` of the proxy's own between events.
+    public enum Form: Sendable, Equatable {
+        /// Behind a comment until the stream has shown an id or the request brought one; never behind a `retry`.
+        case automatic
+        /// Never.
+        case line
+        /// Wherever it loses no event and no id.
+        case block
     }
 
     /// The interval where none is named, in milliseconds.
@@ -116,12 +128,14 @@ public struct HeartbeatPolicy: Sendable, Equatable {
         intervalMilliseconds: Int? = HeartbeatPolicy.defaultIntervalMilliseconds,
         kind: Kind = .comment,
         commentText: String = "",
-        opening: Bool = true
+        opening: Bool = true,
+        form: Form = .automatic
     ) {
         self.intervalMilliseconds = intervalMilliseconds
         self.kind = kind
         self.commentText = commentText
         self.opening = opening
+        self.form = form
     }
 }
 

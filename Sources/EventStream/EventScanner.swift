@@ -60,6 +60,8 @@ public struct EventScanner: Sendable {
         static let eventHasData = Flags(rawValue: 8)
         /// `retry` holds a value.
         static let hasRetry = Flags(rawValue: 16)
+        /// An `id` line with a value has ended.
+        static let hasSeenIdentifier = Flags(rawValue: 32)
     }
 
     // Field names as the little-endian words that `name` gathers.
@@ -113,6 +115,9 @@ public struct EventScanner: Sendable {
 
     /// Whether `lastEventID` leaves out the end of an id longer than 256 bytes.
     public var isLastEventIDTruncated: Bool { identifier.isTruncated }
+
+    /// Whether any `id` line so far had a value.
+    public var hasSeenIdentifier: Bool { flags.contains(.hasSeenIdentifier) }
 
     /// Follows the next bytes of the stream.
     ///
@@ -234,6 +239,7 @@ public struct EventScanner: Sendable {
             identifier.endLine()
         case .idStart, .id:
             identifier.endLine()
+            if !identifier.isPendingEmpty { flags.insert(.hasSeenIdentifier) }
         case .retryDigits:
             retry = scratch
             flags.insert(.hasRetry)

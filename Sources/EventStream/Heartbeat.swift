@@ -3,6 +3,18 @@
 // When it is due and where it may stand are left to others. Invariant: its bytes end with a line end, hold no
 // `id`, `retry` or byte order mark, and between the lines of an event they are one comment line.
 
+/// Whether a blank line follows a comment of the proxy's own between events. To an EventSource it is all the same; other
+/// clients are of two kinds, and what is right for one breaks the other.
+public enum CommentForm: Sendable, Equatable {
+    /// A line alone once the client keeps an id, which the stream has shown or the request brought: there are clients that dispatch
+    /// an empty event at each blank line from then on. Before that a block.
+    case automatic
+    /// A line alone, for clients that dispatch an event at every blank line.
+    case line
+    /// A line and a blank line, for clients that split the stream at blank lines and look only at the first line of each piece.
+    case block
+}
+
 /// The bytes of a heartbeat for each place where it may stand.
 public struct Heartbeat: Sendable, Equatable {
     /// What a heartbeat is made of.
@@ -15,57 +27,46 @@ public struct Heartbeat: Sendable, Equatable {
         case both(name: String)
     }
 
-    /// An empty comment and a blank line, which is what clients that split a stream at blank lines expect.
-    private static let fullComment: [UInt8] = [0x3A, 0x0A, 0x0A]
+    private let form: CommentForm
+    /// The comment's line, which may stand behind any complete line.
+    private let commentLine: [UInt8]
+    /// The line and a blank line.
+    private let commentBlock: [UInt8]
+    /// What holds an event, and ends with a blank line; nil for a kind that is a comment alone.
+    private let eventBlock: [UInt8]?
 
-    /// An empty comment line, which may stand behind any complete line.
-    private static let bareComment: [UInt8] = [0x3A, 0x0A]
-
-    private let fullForm: [UInt8]
-
-    /// A heartbeat of this kind. `text` follows the colon of its comment, a space between them.
+    /// A heartbeat of this kind. `text` follows the colon of each of its comments, a space between them.
     ///
-    /// Throws where the text or the event's name holds a CR, LF or NUL, or the name is empty. A kind without
-    /// a comment uses the text nowhere.
-    public init(_ kind: Kind, text: String = "") throws(FieldError) {
+    /// - Throws: Where the text or the event's name holds a CR, LF or NUL, or the name is empty.
+    public init(_ kind: Kind, text: String = "", form: CommentForm = .automatic) throws(FieldError) {
         try FieldError.check(text, for: .comment)
+        self.form = form
+        commentLine = Array((text.isEmpty ? ":\n" : ": \(text)\n").utf8)
+        commentBlock = commentLine + [Byte.lineFeed]
         var bytes: [UInt8] = []
         switch kind {
-        case .comment:
-            Self.appendComment(text, to: &bytes)
-        case .event(let name):
-            try Self.appendEvent(name, to: &bytes)
+        case .comment: break
+        case .event(let name): try Self.appendEvent(name, to: &bytes)
         case .both(let name):
-            Self.appendComment(text, to: &bytes)
+            bytes += commentLine
             try Self.appendEvent(name, to: &bytes)
         }
-        bytes.append(Byte.lineFeed)
-        fullForm = bytes
+        eventBlock = bytes.isEmpty ? nil : bytes + [Byte.lineFeed]
     }
 
-    /// What wakes the page's `onopen` and intermediaries behind a response head: an empty comment, with a blank line where
-    /// one may stand.
-    public static func openingComment(at placement: Placement) -> [UInt8] {
-        placement == .betweenEvents ? fullComment : bareComment
+    /// What wakes the page's `onopen` and intermediaries behind a response head, whatever the kind: a comment.
+    public func openingComment(in weaver: Weaver) -> [UInt8] {
+        weaver.takesBlankLine(form) ? commentBlock : commentLine
     }
 
-    /// What to send there: between events the whole heartbeat, between the lines of an event a bare comment,
-    /// nowhere nothing. The arrays are made beforehand; this allocates nothing.
-    public func bytes(at placement: Placement) -> [UInt8] {
-        switch placement {
-        case .betweenEvents: fullForm
-        case .betweenLines: Self.bareComment
+    /// What to send now: between events the whole heartbeat, between the lines of an event a comment line, nowhere nothing.
+    /// The arrays are made beforehand; this allocates nothing.
+    public func bytes(in weaver: Weaver) -> [UInt8] {
+        switch weaver.placement {
+        case .betweenEvents: eventBlock ?? (weaver.takesBlankLine(form) ? commentBlock : commentLine)
+        case .betweenLines: commentLine
         case .nowhere: []
         }
-    }
-
-    private static func appendComment(_ text: String, to bytes: inout [UInt8]) {
-        bytes.append(Byte.colon)
-        if !text.isEmpty {
-            bytes.append(Byte.space)
-            bytes.append(contentsOf: text.utf8)
-        }
-        bytes.append(Byte.lineFeed)
     }
 
     /// A `data` line without a value makes the data buffer one LF, which is not empty: the event is

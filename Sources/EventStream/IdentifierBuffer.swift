@@ -21,6 +21,8 @@ struct IdentifierBuffer: Sendable {
     private var pendingCount: UInt16 = 0
     /// Whether an id's line has ended since the last blank line.
     private(set) var hasPending = false
+    /// Whether there is no pending id, or an empty one, which resets the last event id.
+    var isPendingEmpty: Bool { pendingCount == 0 }
     private var isCommittedTruncated = false
     private var isPendingTruncated = false
     private var isGrowingTruncated = false

@@ -56,6 +56,8 @@ public struct Weaver: Sendable {
     private var startsWoven = false
     /// A blank line of the proxy's own would do what none of the upstream's has done yet.
     private var guardsIdentifier: Bool
+    /// The browser came with a last event id.
+    private let resumes: Bool
     /// Something was woven directly behind a CR, so an LF that comes next is not passed on.
     private var swallowsLineFeed = false
 
@@ -64,7 +66,10 @@ public struct Weaver: Sendable {
     /// - Parameter resumes: Whether the browser came with a `Last-Event-ID`. By the letter of WHATWG HTML 9.2.6 any blank line,
     ///   also one that dispatches nothing, sets the last event id to the stream's own, which is empty at first. Until the
     ///   upstream's own first blank line the weaver then lets only bare comments in, so that an early drop loses no id.
-    public init(resumes: Bool = false) { guardsIdentifier = resumes }
+    public init(resumes: Bool = false) {
+        self.resumes = resumes
+        guardsIdentifier = resumes
+    }
 
     /// How many bytes of a byte order mark were dropped because something was woven before it: 0 or 3.
     public var droppedByteOrderMarkByteCount: Int { hasDroppedMark ? 3 : 0 }
@@ -79,6 +84,16 @@ public struct Weaver: Sendable {
         case .betweenEvents: return outsideEvents
         case .betweenLines: return .betweenLines
         case .insideLine: return .nowhere
+        }
+    }
+
+    /// Whether a blank line follows a comment of the proxy's own here. No form puts one where it would end an event or lose an id.
+    public func takesBlankLine(_ form: CommentForm) -> Bool {
+        guard placement == .betweenEvents else { return false }
+        switch form {
+        case .automatic: return !resumes && !scanner.hasSeenIdentifier
+        case .line: return false
+        case .block: return true
         }
     }
 

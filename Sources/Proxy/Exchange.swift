@@ -227,8 +227,7 @@ final class Exchange {
             isBridged: flags.contains(.isBridged), client: downstream.responseTerms(asksForUpgrade: flags.contains(.asksForUpgrade)),
             strictTransportSecuritySeconds: downstream.strictTransportSecuritySeconds, date: date)
         var response = plan.build(method: method)
-        if isStream, notWovenBecause == nil, route.opensWithComment {
-            let comment = Heartbeat.openingComment(at: weaver.placement)
+        if isStream, notWovenBecause == nil, let comment = route.openingComment(in: weaver) {
             plan.outgoingFraming.append(comment, to: &response)
             weaver.didWeave()
             account.bytesToClient += UInt64(comment.count)

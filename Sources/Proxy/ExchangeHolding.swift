@@ -152,8 +152,7 @@ extension Exchange {
         notWovenBecause = route.heartbeat == nil ? .heartbeatOff : nil
         let answer = ownResponse(to: downstream)
         var response = answer.head()
-        if notWovenBecause == nil, route.opensWithComment {
-            let comment = Heartbeat.openingComment(at: weaver.placement)
+        if notWovenBecause == nil, let comment = route.openingComment(in: weaver) {
             answer.append(comment, to: &response)
             weaver.didWeave()
             account.bytesToClient += UInt64(comment.count)
@@ -224,12 +223,12 @@ extension Exchange {
         finish(ending, upstreamIsClean: false) { $0.endResponse() }
     }
 
-    /// The line that says when to come back. Its blank line is left out where that would cost the browser its last event id;
-    /// the line counts without it (WHATWG HTML 9.2.6).
+    /// The line that says when to come back. It counts when it ends (WHATWG HTML 9.2.6), and clients that keep its value dispatch an
+    /// empty event at a blank line behind it. So one follows only where the route wants blocks.
     func writeRetry(around usual: UInt64, to bytes: inout [UInt8]) {
         // An event that is cut off is lost in any case, and what its open line becomes with it; the retry is not.
         if weaver.placement == .nowhere { bytes.append(UInt8(ascii: "\n")) }
         EventWriter().writeRetry(milliseconds: usual / 2 + proxy.chance(below: max(usual, 1)), to: &bytes)
-        if weaver.placement == .betweenEvents { bytes.append(UInt8(ascii: "\n")) }
+        if route?.commentForm == .block, weaver.placement == .betweenEvents { bytes.append(UInt8(ascii: "\n")) }
     }
 }

@@ -13,7 +13,8 @@ final class CompiledRoute: Sendable {
     /// Nil when the route's heartbeat is off.
     let heartbeat: Heartbeat?
     let heartbeatMilliseconds: Int64
-    let opensWithComment: Bool
+    let commentForm: CommentForm
+    private let opensWithComment: Bool
 
     init(_ route: Route) {
         self.route = route
@@ -25,12 +26,21 @@ final class CompiledRoute: Sendable {
             case .event(let name): .event(name: name)
             case .both(let name): .both(name: name)
             }
+        commentForm =
+            switch policy.form {
+            case .automatic: .automatic
+            case .line: .line
+            case .block: .block
+            }
         // The configuration has checked name and text; a value made by hand that did not becomes the plain comment.
-        let heartbeat = (try? Heartbeat(kind, text: policy.commentText)) ?? (try? Heartbeat(.comment))
+        let heartbeat = (try? Heartbeat(kind, text: policy.commentText, form: commentForm)) ?? (try? Heartbeat(.comment, form: commentForm))
         self.heartbeat = policy.intervalMilliseconds == nil ? nil : heartbeat
         heartbeatMilliseconds = Int64(policy.intervalMilliseconds ?? 0)
         opensWithComment = policy.opening && policy.intervalMilliseconds != nil
     }
+
+    /// The comment that follows the head of an event stream at once; nil where none does.
+    func openingComment(in weaver: Weaver) -> [UInt8]? { opensWithComment ? heartbeat?.openingComment(in: weaver) : nil }
 }
 
 /// The whole configuration, compiled.

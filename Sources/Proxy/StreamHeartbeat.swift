@@ -24,7 +24,7 @@ extension Exchange {
             if placement == .nowhere { account.noteUnplaceable(now: now) }
             return now + route.heartbeatMilliseconds
         }
-        let bytes = heartbeat.bytes(at: placement)
+        let bytes = heartbeat.bytes(in: weaver)
         downstream.sendOwn(bytes)
         weaver.didWeave()
         if downstream.pendingCount > 0 { downstream.expectDrain() }

@@ -152,6 +152,7 @@ struct ErrorTests {
             (route("heartbeat 1s event \" x\""), "4:21 the name of an event has 1 to 64 bytes"),
             (route("heartbeat off event"), "4:16 nothing can follow 'heartbeat off'"),
             (route("heartbeat_comment \"\(String(repeating: "x", count: 257))\""), "4:20 the text has 257 bytes; at most 256"),
+            (route("heartbeat_form lines"), "4:17 'lines' is none of auto, line, block; did you mean 'line'?"),
             (route("opening yes"), "4:10 'yes' is none of on, off"),
             (route("log_events no"), "4:13 'no' is none of on, off"),
             (route("host keep"), "4:7 'keep' is none of preserve, server"),

@@ -34,6 +34,7 @@ struct LanguageTests {
                 upstream chat
                 heartbeat 250ms both alive
                 heartbeat_comment "x # y"
+                heartbeat_form line
                 opening off
                 bearer_from query {$NAME:access_token}
                 bearer_from cookie sid
@@ -86,7 +87,7 @@ struct LanguageTests {
             routes: [
                 Route(
                     name: "Example.COM/a/*", host: .exact("example.com"), path: .prefix("/a/"), upstreamIndex: 0,
-                    heartbeat: HeartbeatPolicy(intervalMilliseconds: 250, kind: .both(name: "alive"), commentText: "x # y", opening: false),
+                    heartbeat: HeartbeatPolicy(intervalMilliseconds: 250, kind: .both(name: "alive"), commentText: "x # y", opening: false, form: .line),
                     bearer: bearer, hostField: .server),
                 Route(name: "/*", upstreamIndex: 1, heartbeat: HeartbeatPolicy(intervalMilliseconds: nil)),
                 Route(

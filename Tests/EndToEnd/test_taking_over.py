@@ -94,7 +94,7 @@ def test_an_upgrade_refuses_nobody_and_running_streams_go_on(stage, tmp_path, or
         # Whoever streams has been served by the old process all the while, and is told when to come back.
         for body in streams:
             body.read_to_end(10)
-            assert body.complete and re.search(rb"\n\nretry: \d+\n\n\Z", bytes(body.data))
+            assert body.complete and re.search(rb"\n\nretry: \d+\n\Z", bytes(body.data))
             numbers = [int(number) for number in re.findall(rb"data: event (\d+)\n", bytes(body.data))]
             assert numbers == list(range(len(numbers)))
         last = max(body.pieces[-1][0] for body in streams) - taken_over
@@ -408,7 +408,7 @@ def test_a_manager_that_says_twice_that_all_ends_does_not_cut_the_drain_short(st
     if is_managed:
         for body in streams:
             body.read_to_end(5)
-            assert body.complete and re.search(rb"\n\nretry: \d+\n\n\Z", bytes(body.data))
+            assert body.complete and re.search(rb"\n\nretry: \d+\n\Z", bytes(body.data))
     assert proxy.wait() == (0 if is_managed else 1)
     wait_until_gone(process, orphans)
     for client in clients:
@@ -432,7 +432,7 @@ def test_the_end_of_the_new_process_is_told_while_the_old_one_drains(stage, orph
     # Who streams is told when to come back, in any case.
     for body in streams:
         body.read_to_end(12)
-        assert body.complete and re.search(rb"\n\nretry: \d+\n\n\Z", bytes(body.data))
+        assert body.complete and re.search(rb"\n\nretry: \d+\n\Z", bytes(body.data))
     assert proxy.wait() == 0
     # A manager can start another one only then; without one there is nothing to make haste for.
     assert (time.monotonic() - killed < 4) == is_managed

@@ -66,10 +66,10 @@ private let markBytes: [UInt8] = [0xEF, 0xBB, 0xBF]
     }
 
     @Test("a byte order mark is dropped, split or not, once anything was woven before it")
-    func markAfterWoven() {
+    func markAfterWoven() throws {
         for parts in splits(of: markBytes + Array("data: a\n\n".utf8)) {
             var weaving = Weaving()
-            weaving.weave(Heartbeat.openingComment(at: .betweenEvents))
+            weaving.weave(try Heartbeat(.comment).openingComment(in: weaving.weaver))
             for part in parts { weaving.receive(part) }
             weaving.finish()
             #expect(weaving.text == ":\n\ndata: a\n\n", "\(parts)")
@@ -164,13 +164,14 @@ private let markBytes: [UInt8] = [0xEF, 0xBB, 0xBF]
     }
 
     @Test("an id that the browser brought along survives every heartbeat before the upstream's first blank line")
-    func carriedIdentifier() {
+    func carriedIdentifier() throws {
+        let heartbeat = try Heartbeat(.comment, form: .block)
         let earlier = Array("41".utf8)
         var weaving = Weaving(weaver: Weaver(resumes: true))
-        weaving.weave(Heartbeat.openingComment(at: weaving.weaver.placement))
+        weaving.weave(heartbeat.openingComment(in: weaving.weaver))
         weaving.receive(Array(": ping\n".utf8))
         #expect(weaving.weaver.placement == .betweenLines)
-        weaving.weave(Heartbeat.openingComment(at: weaving.weaver.placement))
+        weaving.weave(heartbeat.openingComment(in: weaving.weaver))
         #expect(ReferenceEventSource(reading: weaving.downstream, after: earlier).lastEventID == earlier)
         weaving.receive(Array("id: 42\ndata: x\n\n".utf8))
         #expect(weaving.weaver.placement == .betweenEvents)

@@ -16,10 +16,14 @@ import Testing
     func sameEvents() throws {
         let seed = testSeed()
         print("weaving property: HEARTWIRE_SEED=\(seed)")
-        let heartbeats = [
-            try Heartbeat(.comment), try Heartbeat(.comment, text: "still: here"),
-            try Heartbeat(.event(name: Self.heartbeatName)), try Heartbeat(.both(name: Self.heartbeatName), text: "data: x"),
-        ]
+        let forms: [CommentForm] = [.automatic, .line, .block]
+        let heartbeats = try forms.flatMap { form in
+            [
+                try Heartbeat(.comment, form: form), try Heartbeat(.comment, text: "still: here", form: form),
+                try Heartbeat(.event(name: Self.heartbeatName), form: form),
+                try Heartbeat(.both(name: Self.heartbeatName), text: "data: x", form: form),
+            ]
+        }
         var wovenCount = 0
         var swallowedCount: UInt64 = 0
         var droppedCount = 0
@@ -55,7 +59,7 @@ import Testing
             let heartbeat = random.pick(heartbeats)
             let oneIn = random.pick([1, 2, 5, 1_000])
             if random.oneIn(2) {
-                weaving.weave(Heartbeat.openingComment(at: weaving.weaver.placement))
+                weaving.weave(heartbeat.openingComment(in: weaving.weaver))
             }
             var upstream: [UInt8] = []
             for part in randomSplit(of: stream, using: &random) {
@@ -68,7 +72,7 @@ import Testing
                 while random.oneIn(oneIn) || random.oneIn(50) {
                     let placement = weaving.weaver.placement
                     if placement == .nowhere { break }
-                    weaving.weave(heartbeat.bytes(at: placement))
+                    weaving.weave(heartbeat.bytes(in: weaving.weaver))
                     if oneIn == 1, random.oneIn(2) { break }
                 }
             }
