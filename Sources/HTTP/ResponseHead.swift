@@ -19,8 +19,8 @@ public final class ResponseHead: Sendable {
     /// the head says so. Also false where 1xx or 204 announce a body, which they can not have: what
     /// would follow on such a connection is anybody's guess.
     public let keepsAlive: Bool
-    /// Whether Content-Type is `text/event-stream`, in any case of letters and with any parameters. Of
-    /// several Content-Type fields, all have to be.
+    /// Whether Content-Type is `text/event-stream`, in any case of letters and with any parameters. Of several, in a list or in
+    /// fields of their own, the last one counts that is a media type (Fetch, "extract a MIME type").
     public let isEventStream: Bool
     /// Whether the body is as the origin wrote it: no Content-Encoding but `identity`.
     public let contentEncodingIsIdentity: Bool
@@ -44,7 +44,7 @@ public final class ResponseHead: Sendable {
         let announcesImpossibleBody =
             (status < 200 || status == 204) && (framingFields.isChunked || framingFields.isIdentity || framingFields.contentLength ?? 0 > 0)
         keepsAlive = !options.close && (minorVersion == 1 || options.keepAlive) && !announcesImpossibleBody
-        isEventStream = Self.isEventStream(section)
+        isEventStream = section.isEventStream
         contentEncodingIsIdentity = Self.contentEncodingIsIdentity(section)
     }
 
@@ -121,16 +121,6 @@ public final class ResponseHead: Sendable {
             if zip(list[element], bytes[wanted]).allSatisfy({ lowercased($0) == lowercased($1) }) { return true }
         }
         return false
-    }
-
-    private static func isEventStream(_ section: FieldSection) -> Bool {
-        guard section.names.contains(.contentType) else { return false }
-        let bytes = section.bytes.span
-        for field in section.fields where field.known == .contentType {
-            let mediaType = withoutParameters(bytes, field.value)
-            guard equalsIgnoringCase(bytes, mediaType, "text/event-stream") else { return false }
-        }
-        return true
     }
 
     private static func contentEncodingIsIdentity(_ section: FieldSection) -> Bool {

@@ -60,12 +60,30 @@ import Testing
 
     @Test("an event stream is known by its media type alone", arguments: [
         ("text/event-stream", true), ("Text/Event-Stream; charset=utf-8", true), ("text/event-stream ;x", true), ("text/event-stream;", true), ("text/event-streams", false),
-        ("text/plain", false), ("", false), ("text/event-stream, text/plain", false), ("application/text/event-stream", false),
-        ("text/event-stream\r\nContent-Type: text/event-stream", true), ("text/event-stream\r\nContent-Type: text/html", false),
+        ("text/plain", false), ("", false), ("application/text/event-stream", false), ("text/event-stream charset=utf-8", false),
+        ("text /event-stream", false), ("text/event-stream/x", false), ("/event-stream", false), ("text/", false), ("*/*", false),
     ])
     func eventStreams(_ value: String, _ expected: Bool) throws {
         #expect(try response("HTTP/1.1 200 OK\r\nContent-Type: \(value)\r\n\r\n").isEventStream == expected)
         #expect(try !response("HTTP/1.1 200 OK\r\n\r\n").isEventStream)
+    }
+
+    @Test("of several media types, in a list or in fields of their own, the last that can be read counts", arguments: [
+        ("text/html\nA: text/event-stream", true), ("text/event-stream\nA: text/html", false), ("text/event-stream\nA: text/event-stream", true),
+        ("text/html, text/event-stream", true), ("text/event-stream, text/html", false), ("text/event-stream,text/html;x=text/event-stream", false),
+        ("text/event-stream,", true), (",text/event-stream", true), ("text/event-stream\nA:", true), ("\nA: text/event-stream", true),
+        // What cannot be read, and what stands for anything, takes nothing back.
+        ("text/event-stream, */*", true), ("text/event-stream, html", true), ("text/event-stream, te xt/html", true), ("text/event-stream, text/", true),
+        ("text/event-stream, text/ht@ml", true), ("text/event-stream, *", true), ("text/event-stream, text/*", false),
+        // A comma, a quote and an end of line inside of a quoted string divide nothing.
+        ("text/html;x=\", text/event-stream", false), ("text/html;x=\"a\", text/event-stream", true), ("text/html;x=\"\\\", text/event-stream", false),
+        ("text/html;x=\"\nA: text/event-stream", false), ("text/html;x=\"\nA: \", text/event-stream", true),
+        ("text/html;x=\"\\\nA: \", text/event-stream", true), ("text/event-stream;x=\", text/html", true), ("text/event-stream;x=\"\nA: text/html", true),
+        ("text/\"html, text/event-stream\"", false), ("text/event-stream;\"\\", true),
+    ])
+    func severalMediaTypes(_ value: String, _ expected: Bool) throws {
+        let lines = value.replacing("\nA:", with: "\r\nContent-Type:")
+        #expect(try response("HTTP/1.1 200 OK\r\nContent-Type: \(lines)\r\n\r\n").isEventStream == expected)
     }
 
     @Test("a content coding other than identity is seen", arguments: [("gzip", false), ("identity", true), ("Identity", true), ("identity, br", false), ("", true), ("gzip\r\nContent-Encoding: identity", false)])

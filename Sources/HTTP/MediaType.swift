@@ -1,0 +1,46 @@
+// The media type of a body whose `Content-Type` may be said several times or in a list (Fetch, "extract a MIME type"): servers and the
+// layers before them do both, and browsers take the last one that can be read.
+//
+// Invariant: what it says depends only on the values joined by ", ", not on how they are spread over lines.
+
+extension FieldSection {
+    /// Whether the media type is `text/event-stream`, in any case of letters and with any parameters.
+    var isEventStream: Bool {
+        guard names.contains(.contentType) else { return false }
+        let bytes = bytes.span
+        var isStream = false
+        // A quoted string that is not closed goes on in the next line.
+        var isQuoted = false
+        for field in fields where field.known == .contentType {
+            var start = field.value.lowerBound
+            var position = start
+            // The element to which the rest of a quoted string belongs was looked at when it began.
+            var isJudged = isQuoted
+            while true {
+                let isAtEnd = position >= field.value.upperBound
+                if isAtEnd || (bytes[position] == 0x2C && !isQuoted) {
+                    if !isJudged { isStream = Self.isEventStream(bytes, start..<min(position, field.value.upperBound)) ?? isStream }
+                    if isAtEnd { break }
+                    start = position + 1
+                    isJudged = false
+                } else if bytes[position] == 0x22 {
+                    isQuoted.toggle()
+                } else if bytes[position] == 0x5C, isQuoted {
+                    position += 1
+                }
+                position += 1
+            }
+        }
+        return isStream
+    }
+
+    /// Whether one element of the list is `text/event-stream`; nil where it is no media type, or `*/*`, which says nothing.
+    private static func isEventStream(_ bytes: Span<UInt8>, _ element: Range<Int>) -> Bool? {
+        let essence = withoutParameters(bytes, element)
+        if equalsIgnoringCase(bytes, essence, "text/event-stream") { return true }
+        let slash = firstByte(0x2F, in: bytes, essence)
+        guard slash > essence.lowerBound, slash + 1 < essence.upperBound, !equals(bytes, essence, "*/*") else { return nil }
+        for index in essence where index != slash && !isTokenCharacter(bytes[index]) { return nil }
+        return false
+    }
+}
