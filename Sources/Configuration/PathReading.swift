@@ -12,29 +12,36 @@ enum PathReading {
             let byte = path[index]
             switch byte {
             case UInt8(ascii: "%"), UInt8(ascii: ";"), UInt8(ascii: "\\"): return false
-            case UInt8(ascii: "/"), UInt8(ascii: "."): if previous == UInt8(ascii: "/") { return false }
+            case UInt8(ascii: "/"): if previous == byte || previous == UInt8(ascii: ".") { return false }
+            case UInt8(ascii: "."): if previous == UInt8(ascii: "/") { return false }
             default: break
             }
             previous = byte
         }
-        return true
+        return previous != UInt8(ascii: ".")
     }
 
     /// Whether the readings of a path depend on the order in which a server does things, so that the two below do
-    /// not cover all servers. That is so with dot segments (RFC 3986 section 5.2.4) in whatever spelling, which may
-    /// be removed before or after any other step, and with parameters whose beginning or end is in doubt: a
-    /// semicolon beside an escaped one, a backslash, or an escaped slash. No browser sends any of these by itself.
+    /// not cover all servers. That is so with
+    /// - dot segments (RFC 3986 section 5.2.4) in whatever spelling, which may be removed before or after any other step;
+    /// - control characters: servers cut at NUL, and `$` of a regular expression stands before a line end too (Starlette);
+    /// - parameters whose beginning or end is in doubt: a semicolon beside an escaped one, an escaped slash, `?` or `#`, or a backslash;
+    /// - UTF-8 longer than it has to be, which lax decoders take for ASCII: `%C0%AF` for a slash.
+    /// No browser sends any of these by itself.
     static func isUnforeseeable(_ path: Span<UInt8>) -> Bool {
         var index = 0
         var length = 0
         var dots = 0
+        var previous: UInt8 = 0
         var hasPlainSemicolon = false
         var hasEscapedSemicolon = false
         var hasOtherSlash = false
         while index < path.count {
             let (byte, wasEscaped) = take(path, &index)
+            if byte < 0x20 || byte == 0x7F || isOverlong(previous, byte) { return true }
+            previous = byte
             switch byte {
-            case UInt8(ascii: "/"), UInt8(ascii: "\\"), UInt8(ascii: ";"):
+            case UInt8(ascii: "/"), UInt8(ascii: "\\"), UInt8(ascii: ";"), UInt8(ascii: "?"), UInt8(ascii: "#"):
                 if dots == length, dots == 1 || dots == 2 { return true }
                 length = 0
                 dots = 0
@@ -43,14 +50,64 @@ enum PathReading {
                 } else if wasEscaped || byte == UInt8(ascii: "\\") {
                     hasOtherSlash = true
                 }
-            default:
+            case UInt8(ascii: "."):
                 length += 1
-                if byte == UInt8(ascii: ".") { dots += 1 }
+                dots += 1
+            case 0x20, 0x80...: break  // Servers may drop these: blanks at the ends of a segment, and what is no UTF-8.
+            default: length += 1
             }
         }
         if dots == length, dots == 1 || dots == 2 { return true }
         return hasPlainSemicolon && hasEscapedSemicolon
             || hasOtherSlash && (hasPlainSemicolon || hasEscapedSemicolon)
+    }
+
+    /// Whether two bytes begin a character that UTF-8 has a shorter form for (RFC 3629 section 3).
+    private static func isOverlong(_ first: UInt8, _ second: UInt8) -> Bool {
+        switch first {
+        case 0xC0, 0xC1: (0x80...0xBF).contains(second)
+        case 0xE0: (0x80...0x9F).contains(second)
+        case 0xF0: (0x80...0x8F).contains(second)
+        default: false
+        }
+    }
+
+    /// The path as a server reads it that decodes more than once: every escape of an escape is the inner one. Nil where there are so
+    /// many, one within the other, that it cannot be said what a server makes of it.
+    static func singlyEscaped(_ path: Span<UInt8>) -> [UInt8]? {
+        var (result, hasChanged) = unescapedEscapes(path)
+        var rounds = 1
+        while hasChanged {
+            guard rounds < 4 else { return nil }
+            (result, hasChanged) = unescapedEscapes(result.span)
+            rounds += 1
+        }
+        return result
+    }
+
+    private static func unescapedEscapes(_ path: Span<UInt8>) -> (path: [UInt8], hasChanged: Bool) {
+        var result: [UInt8] = []
+        result.reserveCapacity(path.count)
+        var hasChanged = false
+        var index = 0
+        while index < path.count {
+            let start = index
+            if take(path, &index).byte == UInt8(ascii: "%"), index < path.count {
+                var ahead = index
+                let high = take(path, &ahead).byte
+                if ahead < path.count, hexadecimalValue(high) != nil {
+                    let low = take(path, &ahead).byte
+                    if hexadecimalValue(low) != nil {
+                        result.append(contentsOf: [UInt8(ascii: "%"), high, low])
+                        index = ahead
+                        hasChanged = true
+                        continue
+                    }
+                }
+            }
+            for place in start..<index { result.append(path[place]) }
+        }
+        return (result, hasChanged)
     }
 
     /// What the standard says: escapes decoded, the structure left as it is. `%2F` and `%25` stay escaped, in upper
@@ -70,27 +127,88 @@ enum PathReading {
         return result
     }
 
-    /// What forgiving servers make of it: an escaped slash or a backslash taken for a slash (IIS, older Jetty),
-    /// `;parameters` dropped from segments (Tomcat, Spring), slashes merged (nginx, Go).
+    /// What forgiving servers make of it: an escaped slash or a backslash taken for a slash (IIS, older Jetty), `;parameters` dropped from
+    /// segments (Tomcat, Spring), slashes merged (nginx, Go), dots and blanks at the ends of segments dropped (Windows), all cut at an
+    /// escaped `?` or `#` (whoever decodes before splitting), bytes that are no UTF-8 dropped (Bottle).
     static func lenient(_ path: Span<UInt8>) -> [UInt8] {
         let slash = UInt8(ascii: "/")
         var result: [UInt8] = []
         result.reserveCapacity(path.count)
         var index = 0
         var isInParameters = false
-        while index < path.count {
+        var hasOthers = false
+        reading: while index < path.count {
             let (byte, wasEscaped) = take(path, &index)
             switch byte {
+            case UInt8(ascii: "?"), UInt8(ascii: "#"):
+                break reading
             case slash, UInt8(ascii: "\\"):
                 isInParameters = false
-                if result.last != slash { result.append(slash) }
+                result.append(slash)
             case UInt8(ascii: ";"):
                 isInParameters = true
             case UInt8(ascii: "%") where wasEscaped && !isInParameters:
                 result.append(contentsOf: "%25".utf8)
             default:
-                if !isInParameters { result.append(byte) }
+                if isInParameters { break }
+                result.append(byte)
+                if byte >= 0x80 { hasOthers = true }
             }
+        }
+        return trimmedSegments(hasOthers ? readableUTF8(result) : result)
+    }
+
+    /// The path without blanks at either end of a segment, dots behind it, and slashes behind a slash.
+    private static func trimmedSegments(_ path: [UInt8]) -> [UInt8] {
+        let (slash, blank) = (UInt8(ascii: "/"), UInt8(ascii: " "))
+        var result: [UInt8] = []
+        result.reserveCapacity(path.count)
+        func trim(_ path: inout [UInt8]) {
+            while let last = path.last, last == UInt8(ascii: ".") || last == blank { path.removeLast() }
+        }
+        for byte in path {
+            if byte == blank, result.last == slash { continue }
+            if byte == slash {
+                trim(&result)
+                if result.last == slash { continue }
+            }
+            result.append(byte)
+        }
+        trim(&result)
+        return result
+    }
+
+    /// The bytes without those that are no UTF-8, Unicode's blanks as blanks, and the two letters beyond ASCII that are ASCII's in upper
+    /// case (Unicode's simple case folding, which Python and Go use) as those: the long s, and the sign for kelvin.
+    private static func readableUTF8(_ bytes: [UInt8]) -> [UInt8] {
+        var result: [UInt8] = []
+        var index = 0
+        while index < bytes.count {
+            let length =
+                switch bytes[index] {
+                case ..<0x80: 1
+                case 0xC2...0xDF: 2
+                case 0xE0...0xEF: 3
+                case 0xF0...0xF4: 4
+                default: 0
+                }
+            let end = index + max(length, 1)
+            guard length > 0, end <= bytes.count, bytes[(index + 1)..<end].allSatisfy({ (0x80...0xBF).contains($0) }) else {
+                index += 1
+                continue
+            }
+            let character = bytes[index..<end]
+            var code = UInt32(0)
+            for byte in character { code = code << 8 | UInt32(byte) }
+            switch code {
+            case 0xC5BF: result.append(UInt8(ascii: "s"))
+            case 0xE284AA: result.append(UInt8(ascii: "k"))
+            // U+0085, 00A0, 1680, 2000 to 200B, 2028, 2029, 202F, 205F, 3000, FEFF: what `strip` and `trim` take away.
+            case 0xC285, 0xC2A0, 0xE19A80, 0xE28080...0xE2808B, 0xE280A8, 0xE280A9, 0xE280AF, 0xE2819F, 0xE38080, 0xEFBBBF:
+                result.append(UInt8(ascii: " "))
+            default: result += character
+            }
+            index = end
         }
         return result
     }

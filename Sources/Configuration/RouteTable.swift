@@ -2,8 +2,8 @@
 //
 // It compares and decides nothing else; what a route demands is enforced by the proxy.
 // Invariant: no spelling of a path reaches a server by another route than the one that this server's own reading
-// of the path belongs to. Servers differ in how they read `//`, `%2F`, `\`, `;x=1`, a trailing slash and upper
-// case, so a path is matched as it is and as forgiving servers read it (`PathReading`), and where that leads to
+// of the path belongs to. Servers differ in how they read `//`, `%2F`, `\`, `;x=1`, a trailing slash or dot, upper
+// case and much else, so a path is matched as it is and as forgiving servers read it (`PathReading`), and where that leads to
 // different upstreams or to different rules about tokens, the request has no route. A path whose readings cannot
 // be foreseen has a route only where every path has the same upstream and rules. Refusing is the only answer
 // that cannot be wrong. With a single `/*` route nothing is ever refused. The bytes that are forwarded stay the client's.
@@ -73,12 +73,24 @@ public final class RouteTable: Sendable {
             let lenient = firstMatch(host: name, path: path, isLenient: true)
             return agree(chosen, lenient) ? chosen.map { entries[$0].routeIndex } : nil
         }
-        if PathReading.isUnforeseeable(path), !isUniform(host: name) { return nil }
-        let literal = PathReading.literal(path)
-        let lenient = PathReading.lenient(path)
-        let chosen = firstMatch(host: name, path: literal.span, isLenient: false)
-        guard agree(chosen, firstMatch(host: name, path: lenient.span, isLenient: true)) else { return nil }
+        let chosen = firstMatch(host: name, path: PathReading.literal(path).span, isLenient: false)
+        if !isUniform(host: name) {
+            // One decoding or several.
+            guard let decoded = PathReading.singlyEscaped(path), agrees(chosen, with: path, host: name),
+                agrees(chosen, with: decoded.span, host: name)
+            else { return nil }
+        }
         return chosen.map { entries[$0].routeIndex }
+    }
+
+    /// Whether a route matches the path as it is: where `match` finds none, other readings belong to other routes.
+    public func isAmbiguous(host: Span<UInt8>, path: Span<UInt8>) -> Bool {
+        let name = host.extracting(RouteTable.nameRange(host))
+        var end = 0
+        while end < path.count, path[end] != UInt8(ascii: "?") { end += 1 }
+        let path = path.extracting(0..<end)
+        let readings = [PathReading.literal(path), PathReading.lenient(path)]
+        return readings.contains { firstMatch(host: name, path: $0.span, isLenient: true) != nil }
     }
 
     // MARK: Building
@@ -108,6 +120,11 @@ public final class RouteTable: Sendable {
     }
 
     // MARK: Matching
+
+    /// Whether forgiving servers take a path to the same place as the entry at `chosen`, whatever they do first.
+    private func agrees(_ chosen: Int?, with path: Span<UInt8>, host: Span<UInt8>) -> Bool {
+        !PathReading.isUnforeseeable(path) && agree(chosen, firstMatch(host: host, path: PathReading.lenient(path).span, isLenient: true))
+    }
 
     /// Whether every path of a host leads to the same upstream under the same rules about tokens.
     private func isUniform(host: Span<UInt8>) -> Bool {

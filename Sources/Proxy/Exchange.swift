@@ -102,7 +102,9 @@ final class Exchange {
         guard let index = settings.table.match(
             host: bytes.extracting(head.authority), path: target.extracting(path))
         else {
-            return refuse(Refusal(status: 404, cause: .noRoute, evidence: "no route for this host and path", closes: false))
+            let isAmbiguous = settings.table.isAmbiguous(host: bytes.extracting(head.authority), path: target.extracting(path))
+            let reason = isAmbiguous ? "servers could read this path as one of another route" : "no route for this host and path"
+            return refuse(Refusal(status: 404, cause: .noRoute, evidence: reason, closes: false))
         }
         let route = settings.routes[index]
         self.route = route

@@ -179,6 +179,8 @@ struct ErrorTests {
             ("example.com", "'example.com' has no path; write example.com/*"), ("*", "'*' has no path; write /* for"),
             ("http://a/", "'http://a/' is a URL"), ("/a*", "'/a*': a '*' can only be the last piece"), ("/*/a", "'/*/a': a '*' can only be"),
             ("/a?b", "'/a?b': '?' cannot stand in the path of a route; a route is chosen by the path alone"), ("/a;b", "'/a;b': ';' cannot stand"),
+            ("/a./b", "'/a./b': dot segments"), ("/a%20", "'/a%20': dot segments"), ("/a%0A", "'/a%0A': dot segments"), ("/%2565", "'/%2565': dot segments"),
+            ("/a%3F", "'/a%3F': dot segments"), ("/%FF", "'/%FF': dot segments"),
             ("/a//b", "'/a//b': dot segments"), ("/a/../b", "'/a/../b': dot segments"), ("/a%2fb", "'/a%2fb': dot segments"),
             ("/a/%2e/b", "'/a/%2e/b': dot segments"), ("\"/a b\"", "'/a b': ' ' cannot stand in the path of a route; write a blank as %20"),
             ("a:80/b", "'a:80': the host of a route has no port"), ("*a.b/c", "'*a.b': a wildcard can only be the first label"),

@@ -80,6 +80,11 @@ struct RouteTableTests {
         arguments: [
             "//events/1", "/a/../events/1", "/a/%2e%2e/events/1", "/./events", "/events/../x", "/events;x=1/1", "/a/..;/events", "/%2Fevents/1",
             "/events%2F1", "/a\\..\\events", "/EVENTS/1", "/events%5C1", "/x/..%2Fevents/", "/;\\events", "/;%2fevents", "/a%3B/../events",
+            "/events%0A", "/events%00", "/events%00.js", "/events%0D%0A/1", "/events%7F", "/eve%09nts", "/x%1F", "/events.", "/events../", "/events%20",
+            "/%20events/1", "/events%20./", "/events%2E", "/events%3F", "/events%3Fx=1", "/events%23x", "/events;%3Fx", "/ev%FFents/1", "/events%E3%81",
+            "/event%C5%BF/1", "/EVENT%C5%BF", "/%C0%AFevents", "/events%C0%AF", "/%E0%80%AFevents", "/%2565vents", "/%252565vents/1", "/%25%36%35vents",
+            "/%%36%35vents", "/%25252565vents", "/events%252f1", "/events%253Fx", "/events%250A", "/x/%252e%252e/events", "/..%20/events", "/..%FF/events",
+            "/%2525252525252565vents", "/events%3B", "//events;%252Fx", "/events%C2%A0", "/%E2%80%A8events/1", "/events%EF%BB%BF%20.",
         ])
     func ambiguous(path: String) {
         let routes = RouteTable([
@@ -87,6 +92,22 @@ struct RouteTableTests {
             Route(name: "/events/*", path: .prefix("/events/"), upstreamIndex: 0, bearer: token),
         ])
         #expect(routes.match(host: "h", path: path) == nil)
+        let isAmbiguous = routes.isAmbiguous(host: Array("h".utf8).span, path: Array(path.utf8).span)
+        #expect(isAmbiguous)
+    }
+
+    @Test(
+        "is found for odd paths that no server takes for a guarded one",
+        arguments: [
+            "/caf%E9", "/caf%C3%A9/x.", "/a%20b", "/wiki/C%23", "/what%3F", "/100%25", "/100%25%20wool", "/http%253A%252F%252Fh", "/x%2520y", "/v1.2/a.tar.gz",
+            "/eventsource", "/events.js", "/a/events", "/%25", "/%", "/a;b", "/A/b\\c", "/%C3%80/",
+        ])
+    func odd(path: String) {
+        let routes = RouteTable([
+            Route(name: "/*", upstreamIndex: 0),
+            Route(name: "/events/*", path: .prefix("/events/"), upstreamIndex: 0, bearer: token),
+        ])
+        #expect(routes.match(host: "h", path: path) == 0)
     }
 
     @Test("is none where only some readings of the path lead to a route at all")
@@ -136,11 +157,14 @@ struct PathReadingTests {
         "is as servers read it",
         arguments: [
             ("/a/b", "/a/b", "/a/b"),
-            ("/a//b/./c/../d", "/a//b/./c/../d", "/a/b/./c/../d"),
+            ("/a//b/./c/../d", "/a//b/./c/../d", "/a/b/c/d"),
             ("/%61%2f%25%zz%", "/a%2F%25%zz%", "/a/%25%zz%"),
             ("/a;x=1/b;y", "/a;x=1/b;y", "/a/b"),
             ("/a;x/;y/b\\c", "/a;x/;y/b\\c", "/a/b/c"),
             ("/%252e%252e/a", "/%252e%252e/a", "/%252e%252e/a"),
+            ("/a./b%20/%20c.%20", "/a./b / c. ", "/a/b/c"),
+            ("/a%3Fb/c", "/a?b/c", "/a"), ("/a%23b", "/a#b", "/a"), ("/a%20;x/b", "/a ;x/b", "/a/b"), ("/%C5%BFa%E2%84%AA", "/ſa\u{212A}", "/sak"),
+            ("/...", "/...", "/"), ("/%C2%A0a%E3%80%80./", "/\u{A0}a\u{3000}./", "/a/"),
             ("*", "*", "*"),
             ("", "", ""),
         ])
@@ -158,6 +182,7 @@ struct PathReadingTests {
         func isUnforeseeable(_ path: String) -> Bool { PathReading.isUnforeseeable(Array(path.utf8).span) }
         for path in [
             "/.", "/..", "/a/../b", "/%2e/", "/.%2E", "/a\\..\\b", "/a%2f..", "/a/..;x", "/a/;../b", "/a%5C.%3b", "/a;b\\c", "/a;b%2Fc", "/a%2fb;c",
+            "/a%00", "/%1f", "/%7Fa", "/a;b%3F", "/a%23;b", "/%20../", "/..%20", "/..%FF/", "/%C0%AE", "/%e0%80%af", "/%F0%80%80%AF", "/..%3Fx",
             "/a%3bb\\", "/a;b%3B",
         ] {
             #expect(isUnforeseeable(path), "\(path)")
@@ -167,9 +192,24 @@ struct PathReadingTests {
         }
         for path in [
             "", "/", "/...", "/.a", "/a.", "/.well-known/x", "/a..b/", "/%252e/", "/.%2", "//", "/a;b/c;d", "/a%3Bb", "/a%2Fb\\c%5c",
+            "/a%20b", "/%C3%80", "/%C0", "/a%3Fb", "/%20",
         ] {
             #expect(!isUnforeseeable(path), "\(path)")
         }
+    }
+}
+
+@Suite("A path decoded more than once")
+struct SinglyEscapedTests {
+    @Test(
+        "is the inner escapes, however deep",
+        arguments: [
+            ("/a%20b%2F", "/a%20b%2F"), ("/%2565", "/%65"), ("/%252565", "/%65"), ("/%25%36%35", "/%65"), ("/%%36%35", "/%65"), ("/%252%35%36", "/%25%36"),
+            ("/%25", "/%25"), ("/%25zz%25", "/%25zz%25"), ("%", "%"), ("/%25252565", "/%65"), ("/%2525252565", nil), ("/100%25%20", "/100%25%20"),
+        ] as [(String, String?)])
+    func inner(path: String, expected: String?) {
+        let result = PathReading.singlyEscaped(Array(path.utf8).span)
+        #expect(result.map { String(decoding: $0, as: UTF8.self) } == expected)
     }
 }
 
