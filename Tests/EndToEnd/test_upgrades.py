@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import socket
 import threading
 import time
@@ -46,6 +47,36 @@ def test_a_websocket_passes_both_ways(stage):
             assert socket.recv(10) == "still in step"
     record = proxy.access_log.access("/chat")
     assert record["status"] == 101
+
+
+def test_no_timeout_but_a_hops_ends_an_idle_websocket(stage):
+    with websocket_server(echo) as address:
+        proxy = stage.heartwire(
+            address, heartbeat="100ms", upstream=["idle_timeout 200ms", "stream_silence_timeout 200ms", "response_timeout 300ms"],
+            timeouts="request_head 200ms\nrequest_body 200ms\nkeep_alive 200ms\nclient_stall 200ms")
+        with connect(proxy) as socket:
+            time.sleep(1.5)
+            socket.send("still here")
+            assert socket.recv(10) == "still here"
+    record = proxy.access_log.access("/chat")
+    assert "cause" not in record and record["request_bytes"] > 10 and record["response_bytes"] > 10
+
+
+def test_a_shutdown_leaves_a_websocket_its_grace(stage):
+    with websocket_server(echo) as address:
+        proxy = stage.heartwire(address, grace="1s")
+        with connect(proxy) as socket:
+            proxy.send_signal(signal.SIGTERM)
+            time.sleep(0.4)
+            socket.send("not yet")
+            assert socket.recv(10) == "not yet"
+            try:
+                socket.recv(5)
+                raise AssertionError("the tunnel outlived its grace")
+            except websockets.exceptions.ConnectionClosed:
+                pass
+        assert proxy.wait() == 0
+    assert proxy.access_log.access("/chat")["cause"] == "grace_expired"
 
 
 def test_the_servers_farewell_reaches_the_client(stage):
