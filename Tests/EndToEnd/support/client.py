@@ -72,10 +72,12 @@ class Body:
 class Client:
     """One connection to the proxy. Use it in a `with`."""
 
-    def __init__(self, port, host="127.0.0.1", receive_buffer=None, timeout=5):
+    def __init__(self, port, host="127.0.0.1", receive_buffer=None, timeout=5, source=None):
         self.socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        if source:
+            self.socket.bind((source, 0))
         self.socket.settimeout(timeout)
         self.socket.connect((host, port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
