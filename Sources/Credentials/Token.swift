@@ -18,6 +18,12 @@ public struct Token: Sendable, CustomStringConvertible, CustomDebugStringConvert
         try body(UnsafeBufferPointer(rebasing: storage.bytes[..<storage.count]).span)
     }
 
+    /// Bytes that are kept and wiped like a token, whatever they are.
+    init(copying bytes: Span<UInt8>) {
+        storage = TokenStorage(capacity: bytes.count)
+        for index in bytes.indices { storage.append(bytes[index]) }
+    }
+
     /// The first so many bytes of it, or all of a shorter one, to be wiped by themselves.
     func beginning(bytes count: Int) -> Token {
         let storage = TokenStorage(capacity: min(count, self.count))

@@ -15,6 +15,25 @@ public struct TokenEcho: Sendable {
     /// What is needed to find this token.
     public init(of token: Token) { beginning = token.beginning(bytes: TokenEcho.beginningBytes) }
 
+    var beginningCount: Int { beginning.count }
+
+    /// Where the token begins in the text first, in any encoding; nil where it does not.
+    func firstPlace(in text: Span<UInt8>, isCut: Bool) -> Int? {
+        beginning.withBytes { beginning in
+            for start in text.indices {
+                var matched = 0
+                var index = start
+                while matched < beginning.count, index < text.count {
+                    guard peeledByte(text, at: index, next: &index) == beginning[matched] else { break }
+                    matched += 1
+                }
+                if matched == beginning.count { return start }
+                if isCut, index == text.count, matched > TokenEcho.harmlessBytes { return start }
+            }
+            return nil
+        }
+    }
+
     /// Whether the text holds the beginning of the token. Where the text `isCut`, it is enough that it ends within that. Allocates nothing.
     public func isHeard(in text: Span<UInt8>, isCut: Bool) -> Bool {
         // Most ids are shorter than any token.

@@ -27,6 +27,13 @@ public struct FieldNameSet: Sendable, Equatable, ExpressibleByArrayLiteral {
         bits |= other.bits
     }
 
+    /// The names of both sets.
+    public func union(_ other: FieldNameSet) -> FieldNameSet {
+        var union = self
+        union.formUnion(other)
+        return union
+    }
+
     /// Fields that are never copied. Those of one connection only (RFC 9110 section 7.6.1, RFC 7540
     /// section 3.2.1 for HTTP2-Settings); those that frame a body, which is framed anew on the other
     /// side; and Host, which is written from `RequestHead.authority`.

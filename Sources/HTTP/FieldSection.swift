@@ -191,6 +191,12 @@ struct FieldSection: Sendable {
         return values
     }
 
+    /// Whether the byte stands in the range.
+    func has(_ byte: UInt8, in range: Range<Int>) -> Bool { firstByte(byte, in: bytes.span, range) < range.upperBound }
+
+    /// The host and port that the range holds; nil where it holds something else.
+    func hostAndPort(_ range: Range<Int>) -> Range<Int>? { Authority.hostAndPort(bytes.span, range) }
+
     /// Whether an element of any field of that name is this token, its parameters or argument left aside.
     func listContains(_ name: FieldName, _ lowercasedToken: StaticString) -> Bool {
         hasElement(of: name, lowercasedToken, mayHaveValue: true)

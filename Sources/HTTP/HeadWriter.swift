@@ -178,21 +178,20 @@ public struct HeadWriter: Sendable {
         append(element)
     }
 
-    /// All fields of a parsed head that are to be passed on, in their order, but for these names and those that are `withheld`.
+    /// All fields of a parsed head that are to be passed on, in their order, but for these names and those that are `withheld`. Where
+    /// `edits` name a field, it has their value or is left out.
     public mutating func copyForwardableFields(
-        of head: RequestHead, except names: FieldNameSet = [], withheld: WithheldNames? = nil
+        of head: RequestHead, except names: FieldNameSet = [], withheld: WithheldNames? = nil, edits: FieldEdits = FieldEdits()
     ) {
-        let section = head.section
-        for field in section.fields where field.isForwardable && !names.contains(field.known) {
-            // A known name stands in `names` or is none of these.
-            if field.known == .other, let withheld, withheld.withholds(section.bytes.span, field.name) { continue }
-            copy(field, of: section)
-        }
+        copyForwardableFields(of: head.section, except: names, withheld: withheld, edits: edits)
     }
 
-    /// All fields of a parsed head that are to be passed on, in their order, but for these.
-    public mutating func copyForwardableFields(of head: ResponseHead, except names: FieldNameSet = []) {
-        copyForwardableFields(of: head.section, except: names)
+    /// All fields of a parsed head that are to be passed on, in their order, but for these. Where `edits` name a field, it has their
+    /// value or is left out.
+    public mutating func copyForwardableFields(
+        of head: ResponseHead, except names: FieldNameSet = [], edits: FieldEdits = FieldEdits()
+    ) {
+        copyForwardableFields(of: head.section, except: names, withheld: nil, edits: edits)
     }
 
     /// The empty line that ends a head.
@@ -204,9 +203,30 @@ public struct HeadWriter: Sendable {
 // MARK: - Pieces of lines
 
 extension HeadWriter {
-    private mutating func copyForwardableFields(of section: FieldSection, except names: FieldNameSet) {
-        for field in section.fields where field.isForwardable && !names.contains(field.known) {
-            copy(field, of: section)
+    private mutating func copyForwardableFields(
+        of section: FieldSection, except names: FieldNameSet, withheld: WithheldNames?, edits: FieldEdits
+    ) {
+        var next = 0
+        var editedIndex = edits.index(at: next)
+        for index in section.fields.indices {
+            let field = section.fields[index]
+            let isEdited = index == editedIndex
+            if isEdited {
+                next += 1
+                editedIndex = edits.index(at: next)
+            }
+            guard field.isForwardable, !names.contains(field.known) else { continue }
+            // A known name stands in `names` or is none of these.
+            if field.known == .other, let withheld, withheld.withholds(section.bytes.span, field.name) { continue }
+            guard isEdited else {
+                copy(field, of: section)
+                continue
+            }
+            guard let value = edits.value(at: next - 1) else { continue }
+            append(field.name, of: section)
+            append(": ")
+            append(value)
+            append("\r\n")
         }
     }
 

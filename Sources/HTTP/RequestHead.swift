@@ -93,6 +93,12 @@ public final class RequestHead: Sendable {
         section.values(named: lowercasedName)
     }
 
+    /// Whether a `?` or `#` stands in the range: without one, a URL has no parameters.
+    public func hasQueryOrFragment(_ range: Range<Int>) -> Bool { section.has(0x3F, in: range) || section.has(0x23, in: range) }
+
+    /// The host and port that the range holds, as a `Host` field may; nil where it holds something else.
+    public func hostAndPort(_ range: Range<Int>) -> Range<Int>? { section.hostAndPort(range) }
+
     /// Whether an element of any field of that name is this token, which has to be given in lower case.
     /// What follows `;` or `=` in an element is left aside.
     public func listContains(_ name: FieldName, _ lowercasedToken: StaticString) -> Bool {

@@ -19,14 +19,20 @@ extension Exchange {
             description.tlsVersion = security.version
             description.isTLSResumed = security.isResumed
         }
-        description.clientForwarded = downstream?.forwardedClient
-        description.host = summary.host
-        description.path = summary.path
+        description.clientForwarded = masked(downstream?.forwardedClient)
+        description.host = masked(summary.host)
+        description.path = masked(summary.path.map(settings.loggedPaths.redacted), isCut: summary.isPathCut)
         description.method = summary.method
         description.status = account.status == 0 ? nil : Int(account.status)
         description.tokenFingerprint = account.token?.fingerprint
         description.tokenOrigin = account.token?.origin
         return description
+    }
+
+    /// What the client said, without the request's token.
+    private func masked(_ text: [UInt8]?, isCut: Bool = false) -> [UInt8]? {
+        guard let text, let echo = account.token?.echo else { return text }
+        return echo.masked(text, isCut: isCut)
     }
 
     /// Writes the record of a stream whose head goes to the client now.

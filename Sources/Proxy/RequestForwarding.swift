@@ -74,7 +74,7 @@ struct RequestForwarding {
 
     private func write(_ bridged: BridgedRequest?, to request: inout Request) throws(HTTPError) {
         var writer = HeadWriter(reservingCapacity: head.bytes.count + 256)
-        if let target = bridged?.target { try writer.requestLine(of: head, target: target) } else { writer.requestLine(of: head) }
+        if let target = target(bridged) { try writer.requestLine(of: head, target: target) } else { writer.requestLine(of: head) }
         if route.route.hostField == .preserve, !head.authority.isEmpty {
             writer.field("Host", head.authority, of: head)
         } else {
@@ -90,9 +90,8 @@ struct RequestForwarding {
         // A compressed stream cannot be woven, so none is asked for.
         let wantsPlain = head.acceptsEventStream && route.heartbeat != nil
         if wantsPlain { replaced.insert(.acceptEncoding) }
-        let referers = try writeReferers(&writer)
-        if referers { replaced.insert(.referer) }
-        writer.copyForwardableFields(of: head, except: replaced, withheld: withheld)
+        writer.copyForwardableFields(
+            of: head, except: replaced, withheld: withheld, edits: leftoverEdits(bridged, except: replaced))
         if let (field, subject) = clientSubject { try writer.field(named: Array(field.utf8), subject) }
         if let token = bridged?.token {
             var value: [UInt8] = []
@@ -120,17 +119,6 @@ struct RequestForwarding {
     private static let writtenAnew: FieldNameSet = [.host, .via, .xForwardedFor, .xForwardedProto, .xForwardedHost, .expect]
     /// What an untrusted client says about where it comes from is not passed on as if somebody knew it.
     private static let believedOfTheTrusted: FieldNameSet = [.forwarded, .xForwardedPort, .xRealIP]
-
-    /// A page whose own address held the token sends that address along; where there is something to clean, all such fields are
-    /// written anew.
-    private func writeReferers(_ writer: inout HeadWriter) throws(HTTPError) -> Bool {
-        guard let bridge = route.bridge else { return false }
-        let values = head.fields.filter { $0.known == .referer }.map(\.value)
-        let cleaned = values.map { bridge.redact(url: head.bytes.span.extracting($0)) }
-        guard cleaned.contains(where: { $0 != nil }) else { return false }
-        for (value, cleaned) in zip(values, cleaned) { try writer.field("Referer", cleaned ?? Array(head.bytes[value])) }
-        return true
-    }
 
     private func writeForwarded(_ writer: inout HeadWriter) throws(HTTPError) {
         if isTrusted, head.contains(.xForwardedFor) {

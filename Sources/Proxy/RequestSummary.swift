@@ -47,6 +47,9 @@ struct RequestSummary {
     /// The host that was asked for; nil when there was none.
     var host: [UInt8]? { hostEnd == methodEnd ? nil : Array(bytes[Int(methodEnd)..<Int(hostEnd)]) }
 
+    /// Whether the path was longer than what is kept.
+    var isPathCut: Bool { bytes.count - Int(hostEnd) == RequestSummary.pathLimit }
+
     /// The path without query; nil when no request could be read.
     var path: [UInt8]? { bytes.isEmpty ? nil : Array(bytes[Int(hostEnd)...]) }
 }

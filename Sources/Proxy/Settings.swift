@@ -53,6 +53,8 @@ final class Settings: Sendable {
     private let subjectFields: [String]
     private let withheldOfTrusted: WithheldNames
     private let withheldOfStrangers: WithheldNames
+    /// What may be logged of a request's path.
+    let loggedPaths: PathRedaction
     let requestLimits: HeadLimits
     let responseLimits: HeadLimits
     /// One worker's share of what may wait in all.
@@ -66,6 +68,7 @@ final class Settings: Sendable {
         withheldOfStrangers = WithheldNames(guarded: subjectFields, believesProxyFields: false)
         routes = configuration.routes.map(CompiledRoute.init)
         table = RouteTable(configuration.routes)
+        loggedPaths = PathRedaction(configuration.routes.compactMap(\.bearer))
         let limits = configuration.limits
         pendingBytesPerWorker = limits.pendingBytes / max(workerCount, 1)
         requestLimits = HeadLimits(

@@ -1,0 +1,181 @@
+// Finding a request's token again in what else came with it: a URL in another field, a URL within a URL, a path. Tools
+// repeat the address of a page or a request in many fields, and the token with it.
+// Invariant: looking costs in proportion to the text, whatever token and text are.
+
+/// So few bytes are no secret, and stand in many texts by chance.
+private let shortestTraceBytes = 8
+
+/// The byte that stands at `index`, percent escapes decoded, and escapes of escapes too: `+`, `%2B` and `%252B` are one byte. `next`
+/// is where the next one begins.
+func peeledByte(_ bytes: Span<UInt8>, at index: Int, next: inout Int) -> UInt8 {
+    guard bytes[index] == UInt8(ascii: "%") else {
+        next = index + 1
+        return bytes[index]
+    }
+    var digits = index + 1
+    while digits + 1 < bytes.count, bytes[digits] == UInt8(ascii: "2"), bytes[digits + 1] == UInt8(ascii: "5") { digits += 2 }
+    for start in [digits, index + 1] where start + 1 < bytes.count {
+        guard let high = hexadecimalValue(bytes[start]), let low = hexadecimalValue(bytes[start + 1]) else { continue }
+        next = start + 2
+        return high << 4 | low
+    }
+    next = index + 1
+    return bytes[index]
+}
+
+/// Looks for a whole token in texts, in any encoding that URLs give it.
+public struct TokenTraces: Sendable {
+    private let token: Token
+    /// For each place of the token: how long a beginning of it ends there. Made when a text is first long enough to hold the token.
+    private var overlaps: [Int32] = []
+
+    /// Nil for a token that is too short to be told from other texts.
+    public init?(of token: Token) {
+        guard token.count >= shortestTraceBytes else { return nil }
+        self.token = token.withBytes { bytes in
+            // A token may have a percent sign, and texts are compared without their escapes.
+            guard firstIndex(of: UInt8(ascii: "%"), in: bytes, bytes.indices) < bytes.count else { return token }
+            var peeled: [UInt8] = []
+            var index = 0
+            while index < bytes.count { peeled.append(peeledByte(bytes, at: index, next: &index)) }
+            return Token(copying: peeled.span)
+        }
+    }
+
+    /// Whether the token stands in the text (Knuth, Morris and Pratt's search).
+    public mutating func isLeft(in text: Span<UInt8>) -> Bool {
+        guard text.count >= token.count else { return false }
+        if overlaps.isEmpty { overlaps = token.withBytes(Self.overlaps) }
+        return token.withBytes { [overlaps] token in
+            var matched = 0
+            var index = 0
+            while index < text.count {
+                let byte = peeledByte(text, at: index, next: &index)
+                while matched > 0, token[matched] != byte { matched = Int(overlaps[matched - 1]) }
+                if token[matched] == byte { matched += 1 }
+                if matched == token.count { return true }
+            }
+            return false
+        }
+    }
+
+    private static func overlaps(in token: Span<UInt8>) -> [Int32] {
+        var overlaps = [Int32](repeating: 0, count: token.count)
+        var matched = 0
+        for index in 1..<token.count {
+            while matched > 0, token[matched] != token[index] { matched = Int(overlaps[matched - 1]) }
+            if token[matched] == token[index] { matched += 1 }
+            overlaps[index] = Int32(matched)
+        }
+        return overlaps
+    }
+
+    /// The target without the parameters of its query in which the token stands; nil where there are none. What the path says stays:
+    /// without it the request would be another one.
+    public mutating func removed(fromQueryOf target: [UInt8]) -> [UInt8]? {
+        guard target.count > token.count, isLeft(in: target.span) else { return nil }
+        let bytes = target.span
+        let pathEnd = firstIndex(of: UInt8(ascii: "?"), in: bytes, bytes.indices)
+        var result = Array(target[..<pathEnd])
+        var separator = UInt8(ascii: "?")
+        var start = pathEnd + 1
+        var hasHits = false
+        while start <= target.count {
+            let end = firstIndex(of: UInt8(ascii: "&"), in: bytes, start..<target.count)
+            if isLeft(in: bytes.extracting(start..<end)) {
+                hasHits = true
+            } else {
+                result.append(separator)
+                append(bytes, start..<end, to: &result)
+                separator = UInt8(ascii: "&")
+            }
+            start = end + 1
+        }
+        return hasHits ? result : nil
+    }
+}
+
+extension TokenBridge {
+    /// Whether a text of so many bytes is long enough to hold a parameter for tokens.
+    public func canHoldParameter(_ count: Int) -> Bool {
+        for name in queryNames where name.count < count { return true }
+        return false
+    }
+}
+
+// MARK: - Paths in logs
+
+/// Takes out of paths what may not be logged: parameters that have the name of a query parameter for tokens, wherever clients put
+/// them instead of into the query (`/events;access_token=…`, `/events%3Faccess_token=…`).
+public struct PathRedaction: Sendable {
+    private let names: [[UInt8]]
+
+    /// For the query parameters of all these policies.
+    public init(_ policies: [BearerPolicy]) {
+        names = policies.flatMap(\.sources).compactMap { source in
+            if case .query(let name) = source { Array(name.utf8) } else { nil }
+        }
+    }
+
+    /// The path as it may be logged.
+    public func redacted(_ path: [UInt8]) -> [UInt8] {
+        guard !names.isEmpty, path.contains(UInt8(ascii: "=")) || path.contains(UInt8(ascii: "%")) else { return path }
+        let bytes = path.span
+        var result: [UInt8] = []
+        var start = 0
+        while start < path.count {
+            // A piece begins with its mark, so that this goes with it.
+            var end = endOfPiece(bytes, from: start)
+            if isParameter(bytes, start..<end) {
+                // A token may have a slash, and what is escaped behind it may be a part of it.
+                while end < path.count, path[end] != UInt8(ascii: ";"), path[end] != UInt8(ascii: "&") { end += 1 }
+            } else {
+                append(bytes, start..<end, to: &result)
+            }
+            start = end
+        }
+        return result.isEmpty ? [UInt8(ascii: "/")] : result
+    }
+
+    private func endOfPiece(_ bytes: Span<UInt8>, from start: Int) -> Int {
+        var index = start
+        var next = start
+        while index < bytes.count {
+            let byte = peeledByte(bytes, at: index, next: &next)
+            if index > start, Self.isMark(byte) { return index }
+            index = next
+        }
+        return index
+    }
+
+    private func isParameter(_ bytes: Span<UInt8>, _ piece: Range<Int>) -> Bool {
+        var start = piece.lowerBound
+        if Self.isMark(peeledByte(bytes, at: start, next: &start)) == false { start = piece.lowerBound }
+        return names.contains { name in
+            var index = start
+            for expected in name {
+                guard index < piece.upperBound, peeledByte(bytes, at: index, next: &index) == expected else { return false }
+            }
+            return index < piece.upperBound && peeledByte(bytes, at: index, next: &index) == UInt8(ascii: "=")
+        }
+    }
+
+    private static func isMark(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "/"), UInt8(ascii: ";"), UInt8(ascii: "?"), UInt8(ascii: "&"), UInt8(ascii: "#"), UInt8(ascii: ","): true
+        default: false
+        }
+    }
+}
+
+extension TokenEcho {
+    /// What is written in the place of a token.
+    private static let mask = Array("...".utf8)
+
+    /// The text up to the token, in any encoding, and `...` in the place of the rest. Where the text `isCut`, also where it ends within
+    /// the token.
+    public func masked(_ text: [UInt8], isCut: Bool) -> [UInt8] {
+        guard beginningCount >= shortestTraceBytes, let place = firstPlace(in: text.span, isCut: isCut) else { return text }
+        return text[..<place] + Self.mask
+    }
+}
