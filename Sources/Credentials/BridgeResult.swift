@@ -31,6 +31,8 @@ public struct BridgedRequest: Sendable {
     public var origin: TokenOrigin?
     /// The request target without the token; nil when it is unchanged.
     public var target: [UInt8]?
+    /// The query parameter that held the token; nil when it came otherwise.
+    public var parameter: TakenParameter?
     /// One Cookie value that replaces all Cookie fields; nil when they are unchanged, empty when the field is to
     /// be left out.
     public var cookies: [UInt8]?

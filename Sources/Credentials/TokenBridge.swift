@@ -1,7 +1,7 @@
 // The token bridge: finds the bearer token that a browser put into the URL or a cookie, checks it, and says how the
 // request goes on without it (RFC 6750). It reads bytes and returns bytes; fields are written by the proxy.
 // How a query and a Cookie value are cut up is in Query.swift and CookieField.swift.
-// Invariant: whatever the outcome, the token's bytes are in `Token` and in nothing else that is returned.
+// Invariant: whatever the outcome, the token's bytes are in `Token` and `TakenParameter` and in nothing else that is returned.
 
 /// Applies one route's `BearerPolicy` to requests.
 public struct TokenBridge: Sendable {
@@ -75,6 +75,9 @@ public struct TokenBridge: Sendable {
             request.dropAuthorization = !authorizations.isEmpty
             request.token = token
             request.origin = place.isCookie ? .cookie : .query
+            if !place.isCookie {
+                request.parameter = TakenParameter(around: place.value, in: head, target: target, name: queryNames[place.nameIndex])
+            }
             return .forward(request)
         case .failure(let error):
             return refuse(error)

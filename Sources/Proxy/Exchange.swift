@@ -133,6 +133,7 @@ final class Exchange {
                 let pending = PendingRequest(head: request.head, hostOffset: request.hostOffset)
                 self.request = pending
                 expectToWait(head, in: pending)
+                pending.redirects = request.redirects
                 account.token = request.token
                 if request.isBridged { flags.insert(.isBridged) }
             }
@@ -180,7 +181,7 @@ final class Exchange {
         }
         var writer = HeadWriter(reservingCapacity: 256)
         writer.statusLine(of: head)
-        writer.copyForwardableFields(of: head)
+        writer.copyForwardableFields(of: head, edits: edits(of: head, by: request.redirects))
         writer.end()
         downstream.sendHead(writer.take())
     }
@@ -199,7 +200,7 @@ final class Exchange {
         if head.status == 101 { return startTunnel(head) }
         let framing = try head.framing(requestMethod: method)
         if waitsPast(status: head.status) {
-            return refuse(.outageAnswer(head.status))
+            return refuse(Refusal(status: head.status, cause: .upstreamUnavailable, evidence: "the server answered \(head.status)"))
         }
         if flags.contains(.awaitsStream) {
             upstream.server.noteServed()
@@ -207,16 +208,20 @@ final class Exchange {
         }
         if flags.contains(.isHeld), !joins(head, framing) { return }
         account.responseMilliseconds = UInt32(clamping: now - (request?.sentAt ?? now))
+        let redirects = request?.redirects
         request = nil
         account.upstreamBegan(now: now)
         if head.keepsAlive, framing != .untilClose { flags.insert(.upstreamKeepsAlive) }
         responseBody = BodyRelay(framing: framing)
         upstream.readLimitBytes = UInt32(clamping: settings.configuration.limits.pendingBytesPerStream)
         // Of a client that was held a response has begun already.
-        if !flags.contains(.responseHeadSent) { begin(head, framing, to: downstream, of: route) }
+        if !flags.contains(.responseHeadSent) { begin(head, framing, redirects, to: downstream, of: route) }
     }
 
-    private func begin(_ head: ResponseHead, _ framing: BodyFraming, to downstream: DownstreamConnection, of route: CompiledRoute) {
+    private func begin(
+        _ head: ResponseHead, _ framing: BodyFraming, _ redirects: RedirectTerms?, to downstream: DownstreamConnection,
+        of route: CompiledRoute
+    ) {
         account.status = UInt16(clamping: head.status)
         let isStream = head.isEventStream && head.status == 200 && framing != .none
         if isStream {
@@ -227,7 +232,7 @@ final class Exchange {
             head: head, framing: framing, isWoven: isStream && notWovenBecause == nil, isStream: isStream,
             wouldBeWoven: head.isEventStream && head.status == 200 && head.contentEncodingIsIdentity && route.heartbeat != nil,
             isBridged: flags.contains(.isBridged), client: downstream.responseTerms(asksForUpgrade: flags.contains(.asksForUpgrade)),
-            strictTransportSecuritySeconds: downstream.strictTransportSecuritySeconds, date: date)
+            strictTransportSecuritySeconds: downstream.strictTransportSecuritySeconds, date: date, edits: edits(of: head, by: redirects))
         var response = plan.build(method: method)
         if isStream, notWovenBecause == nil, let comment = route.openingComment(in: weaver) {
             plan.outgoingFraming.append(comment, to: &response)
@@ -337,9 +342,9 @@ final class Exchange {
         if wasInHead {
             if repeats(upstream, wasInHead: true) { return }
             return refuse(
-                upstream.hasBegunResponse
-                    ? Refusal(.headCutOff, evidence: "the response's head was cut off")
-                    : Refusal(.noResponse, evidence: "closed without a response"))
+                Refusal(
+                    status: 502, cause: upstream.hasBegunResponse ? .upstreamProtocolError : .upstreamNoResponse,
+                    evidence: upstream.hasBegunResponse ? "the response's head was cut off" : "closed without a response"))
         }
         if isTunnel { return tunnelEnded(.upstreamEnded) }
         do {

@@ -21,6 +21,8 @@ struct RequestForwarding {
         var isBridged: Bool
         /// Whether the URL held a token.
         var urlHeldToken: Bool
+        /// What URLs in the response's head have to be told; nil where they are right as they are.
+        var redirects: RedirectTerms?
     }
 
     enum Outcome {
@@ -52,6 +54,7 @@ struct RequestForwarding {
         var request = Request(
             head: [], isBridged: bridged?.urlHeldToken == true || bridged?.cookieHeldToken == true,
             urlHeldToken: bridged?.urlHeldToken == true)
+        request.redirects = redirectTerms(bridged)
         try write(bridged, to: &request)
         let token = bridged?.token ?? tokenInAuthorization()
         if let token {

@@ -19,6 +19,8 @@ struct ResponseForwarding {
     let strictTransportSecuritySeconds: Int?
     /// What a response that says nothing of its date is given as such.
     let date: [UInt8]
+    /// What takes the place of fields that name URLs.
+    var edits = FieldEdits()
 
     /// How the body is framed for the client.
     var outgoingFraming: OutgoingFraming {
@@ -54,7 +56,7 @@ struct ResponseForwarding {
         }
         if isBridged { replaced.insert(.referrerPolicy) }
         if strictTransportSecuritySeconds != nil { replaced.insert(.strictTransportSecurity) }
-        writer.copyForwardableFields(of: head, except: replaced)
+        writer.copyForwardableFields(of: head, except: replaced, edits: edits)
         writeCacheControl(&writer)
         if isStream { writer.field("X-Accel-Buffering", "no") }
         if isBridged { writer.field("Referrer-Policy", "no-referrer") }

@@ -131,13 +131,15 @@ final class UpstreamConnection: Link {
         case .connecting:
             giveUp(.connectTimeout, .timedOut)
         case .securing:
-            giveUp(.handshakeTimeout, .timedOut, evidence: "no TLS handshake within \(handshakeMilliseconds) ms")
+            giveUp(.connectTimeout, .timedOut, evidence: "no TLS handshake within \(handshakeMilliseconds) ms")
         case .idle:
             group.forgetIdle(self, server: server)
             discard()
         case .awaitingHead:
             exchange?.refuse(
-                Refusal(.responseTimeout, evidence: "no response within \(group.upstream.responseTimeoutMilliseconds) ms"))
+                Refusal(
+                    status: 504, cause: .responseTimeout,
+                    evidence: "no response within \(group.upstream.responseTimeoutMilliseconds) ms"))
         case .relaying:
             exchange?.upstreamSilent()
         case .closed:
@@ -146,11 +148,11 @@ final class UpstreamConnection: Link {
     }
 
     /// The connection did not come about.
-    private func giveUp(_ failure: ServerFailure, _ error: SystemError?, evidence: String? = nil) {
+    private func giveUp(_ cause: Cause, _ error: SystemError?, evidence: String? = nil) {
         let exchange = self.exchange
         self.exchange = nil
         discard()
-        exchange?.connectFailed(failure, error, evidence: evidence)
+        exchange?.connectFailed(cause, error, evidence: evidence)
     }
 
     // MARK: What the link reports
@@ -164,7 +166,7 @@ final class UpstreamConnection: Link {
     override func linkSecurityFailed(_ failure: TLSFailure) {
         switch state {
         case .connecting, .securing:
-            giveUp(ServerFailure(failure), nil, evidence: failure.reason)
+            giveUp(.upstreamTLSError, nil, evidence: failure.reason)
         case .idle:
             group.forgetIdle(self, server: server)
             discard()
@@ -243,9 +245,15 @@ final class UpstreamConnection: Link {
     override func linkFailed(_ error: SystemError, while operation: LinkOperation) {
         switch state {
         case .connecting:
-            giveUp(ServerFailure(connecting: error), error)
+            let cause: Cause =
+                switch error {
+                case .connectionRefused: .connectionRefused
+                case .timedOut: .connectTimeout
+                default: .connectFailed
+                }
+            giveUp(cause, error)
         case .securing:
-            giveUp(.handshakeBroken, error, evidence: "\(error.message) during the TLS handshake")
+            giveUp(.upstreamTLSError, error, evidence: "\(error.message) during the TLS handshake")
         case .idle:
             group.forgetIdle(self, server: server)
             discard()

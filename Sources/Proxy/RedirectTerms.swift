@@ -1,0 +1,205 @@
+// URLs in a response's head that are right for the proxy and wrong for its client: the server redirects to the URL that it was asked
+// for, and was asked for it without the token, and with `host server` by its own address. It makes values and writes none.
+// Invariant: the token goes to the host that the client asked, over nothing less secure than it asked, and to no other.
+
+import Configuration
+import Credentials
+import HTTP
+
+/// What a redirect has to say to the client and its server cannot know. It lives no longer than the request waits for its response.
+final class RedirectTerms {
+    /// Whether the client came by TLS, and the host and port that it asked for, as far as a trusted proxy in front has said so.
+    let isSecured: Bool
+    let authority: [UInt8]
+    /// The host and the path by which this request found its route.
+    let host: [UInt8]
+    let path: [UInt8]
+    /// What was taken out of the URL.
+    let parameter: TakenParameter?
+    /// Whether servers are told their own address instead of the one that the client asked for.
+    let namesServer: Bool
+
+    init(isSecured: Bool, authority: [UInt8], host: [UInt8], path: [UInt8], parameter: TakenParameter?, namesServer: Bool) {
+        self.isSecured = isSecured
+        self.authority = authority
+        self.host = host
+        self.path = path
+        self.parameter = parameter
+        self.namesServer = namesServer
+    }
+
+    /// The servers of an upstream, any of which may have named itself or another one.
+    struct Servers {
+        let isSecured: Bool
+        let addresses: [URLOrigin]
+
+        fileprivate func include(_ origin: URLOrigin) -> Bool {
+            addresses.contains { $0.host == origin.host && $0.port == origin.port }
+        }
+    }
+
+    private var origin: URLOrigin? { URLOrigin(authority[...], isSecured: isSecured) }
+
+    /// What takes the place of the head's fields that name URLs. `route` says which route a host and a path belong to.
+    func edits(
+        of head: ResponseHead, from servers: Servers, route: (_ host: [UInt8], _ path: [UInt8]) -> CompiledRoute?
+    ) -> FieldEdits {
+        var edits = FieldEdits()
+        let redirects = head.status == 201 || (300...399).contains(head.status)
+        for (index, field) in head.fields.enumerated() where field.isForwardable {
+            let isLocation = field.known == .location
+            guard isLocation || field.known == .other else { continue }
+            var value = head.bytes[field.value]
+            var isChanged = false
+            if namesServer, isLocation || Self.namesURL(head, field), let mapped = mapped(value, isWhole: isLocation, servers) {
+                (value, isChanged) = (mapped[...], true)
+            }
+            if isLocation, redirects, let completed = completed(value, route: route) { (value, isChanged) = (completed[...], true) }
+            if isChanged { edits.replace(fieldIndex: index, by: Array(value)) }
+        }
+        return edits
+    }
+
+    /// Besides `Location`: what names this very resource, what browsers follow, and what they fetch.
+    private static func namesURL(_ head: ResponseHead, _ field: Field) -> Bool {
+        let bytes = head.bytes.span
+        return equalsIgnoringCase(bytes, field.name, "content-location") || equalsIgnoringCase(bytes, field.name, "refresh")
+            || equalsIgnoringCase(bytes, field.name, "link")
+    }
+
+    // MARK: The server's address
+
+    /// The value with the client's address in the place of a server's; nil where there is none of a server. Where the value `isWhole` a
+    /// URL, only its own beginning counts, and else every URL in it that begins behind a separator.
+    private func mapped(_ value: ArraySlice<UInt8>, isWhole: Bool, _ servers: Servers) -> [UInt8]? {
+        var result: [UInt8] = []
+        var isChanged = false
+        var copied = value.startIndex
+        var start = value.startIndex
+        while start < value.endIndex {
+            if let reference = URLReference(value[start...]), let origin = reference.origin(from: servers.isSecured),
+                servers.include(origin)
+            {
+                result += value[copied..<start]
+                result += Array((isSecured ? "https://" : "http://").utf8) + authority
+                copied = reference.pathStart
+                isChanged = true
+            }
+            if isWhole { break }
+            // The next place where a URL can begin, behind what separates URLs from what is around them.
+            guard let mark = value[start...].firstIndex(where: Self.isSeparator) else { break }
+            start = mark + 1
+        }
+        return isChanged ? result + value[copied...] : nil
+    }
+
+    private static func isSeparator(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "<"), UInt8(ascii: "="), UInt8(ascii: "\""), UInt8(ascii: "'"), UInt8(ascii: " "), UInt8(ascii: ";"): true
+        default: false
+        }
+    }
+
+    // MARK: The token's parameter
+
+    /// The URL with the parameter in its query again; nil where it must not have it, or has it.
+    private func completed(_ value: ArraySlice<UInt8>, route: (_ host: [UInt8], _ path: [UInt8]) -> CompiledRoute?) -> [UInt8]? {
+        guard let parameter, let origin, Self.isUnambiguous(value) else { return nil }
+        var path: [UInt8]
+        if let reference = URLReference(value) {
+            guard let target = reference.origin(from: isSecured), origin.includes(target) else { return nil }
+            path = Self.path(of: value[reference.pathStart...])
+            if path.isEmpty { path = [UInt8(ascii: "/")] }
+        } else {
+            guard !Self.hasScheme(value) else { return nil }
+            path = Self.path(of: value)
+            if path.first != UInt8(ascii: "/") { path = Self.resolve(path, from: self.path) }
+        }
+        // Where the parameter would not be taken out again, a server would find the token in its URL.
+        guard let bridge = route(host, path)?.bridge, parameter.isTaken(by: bridge) else { return nil }
+        return parameter.added(to: Array(value))
+    }
+
+    /// Whether browsers read it as the standard does: they take a backslash for a slash, and drop tabs and blanks, which makes another
+    /// host of what looks like a path.
+    private static func isUnambiguous(_ value: ArraySlice<UInt8>) -> Bool {
+        value.allSatisfy { $0 > 0x20 && $0 != 0x7F && $0 != UInt8(ascii: "\\") }
+    }
+
+    private static func path(of reference: ArraySlice<UInt8>) -> [UInt8] {
+        Array(reference.prefix { $0 != UInt8(ascii: "?") && $0 != UInt8(ascii: "#") })
+    }
+
+    private static func hasScheme(_ reference: ArraySlice<UInt8>) -> Bool {
+        // A colon in the first segment of a relative reference would make a scheme of what is before it (RFC 3986 section 4.2).
+        reference.prefix { $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: "?") && $0 != UInt8(ascii: "#") }.contains(UInt8(ascii: ":"))
+    }
+
+    /// The path that a relative one leads to (RFC 3986 sections 5.2.3 and 5.2.4).
+    private static func resolve(_ relative: [UInt8], from base: [UInt8]) -> [UInt8] {
+        guard !relative.isEmpty else { return base }
+        let slash = UInt8(ascii: "/")
+        let folder = base.lastIndex(of: slash).map { base[..<$0] } ?? []
+        var segments: [ArraySlice<UInt8>] = []
+        let all = folder.split(separator: slash, omittingEmptySubsequences: false).dropFirst()
+            + relative.split(separator: slash, omittingEmptySubsequences: false)
+        for (index, segment) in all.enumerated() {
+            let dots = segment.allSatisfy { $0 == UInt8(ascii: ".") } ? segment.count : 0
+            if dots == 2, !segments.isEmpty { segments.removeLast() }
+            if dots != 1, dots != 2 { segments.append(segment) } else if index == all.count - 1 { segments.append([]) }
+        }
+        return segments.flatMap { [slash] + $0 }
+    }
+}
+
+// MARK: - Where it begins and ends
+
+extension RequestForwarding {
+    /// What URLs in the response's head have to be told; nil where they are right as they are.
+    func redirectTerms(_ bridged: BridgedRequest?) -> RedirectTerms? {
+        let namesServer = route.route.hostField == .server
+        guard bridged?.parameter != nil || namesServer, let authority = clientsAuthority else { return nil }
+        let target = head.bytes[head.target]
+        return RedirectTerms(
+            isSecured: isClientSecured, authority: authority, host: Array(head.bytes[head.authority]),
+            path: Array(target.prefix { $0 != UInt8(ascii: "?") }), parameter: bridged?.parameter, namesServer: namesServer)
+    }
+
+    private func claim(_ name: FieldName) -> Range<Int>? {
+        guard isTrusted, let value = head.firstValue(of: name) else { return nil }
+        var elements = ListElements(value)
+        return elements.next(in: head.bytes.span)
+    }
+
+    private var isClientSecured: Bool {
+        guard let scheme = claim(.xForwardedProto) else { return isSecured }
+        let bytes = head.bytes.span
+        if equalsIgnoringCase(bytes, scheme, "https") { return true }
+        return equalsIgnoringCase(bytes, scheme, "http") ? false : isSecured
+    }
+
+    /// The host and port that the client asked for.
+    private var clientsAuthority: [UInt8]? {
+        guard let host = claim(.xForwardedHost).flatMap(head.hostAndPort) else {
+            return head.authority.isEmpty ? nil : Array(head.bytes[head.authority])
+        }
+        let authority = Array(head.bytes[host])
+        let usual = isClientSecured ? "443" : "80"
+        guard !authority.contains(UInt8(ascii: ":")), let port = claim(.xForwardedPort).map({ head.bytes[$0] }),
+            UInt16(String(decoding: port, as: UTF8.self)) != nil, !port.elementsEqual(usual.utf8)
+        else { return authority }
+        return authority + [UInt8(ascii: ":")] + port
+    }
+}
+
+extension Exchange {
+    /// What takes the place of URLs in the response's head.
+    func edits(of head: ResponseHead, by terms: RedirectTerms?) -> FieldEdits {
+        guard let terms else { return FieldEdits() }
+        let isSecured = group.upstream.tls != nil
+        let addresses = group.servers.compactMap { URLOrigin(Array($0.name.utf8)[...], isSecured: isSecured) }
+        return terms.edits(of: head, from: RedirectTerms.Servers(isSecured: isSecured, addresses: addresses)) { host, path in
+            settings.table.match(host: host.span, path: path.span).map { settings.routes[$0] }
+        }
+    }
+}

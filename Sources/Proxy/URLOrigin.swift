@@ -1,0 +1,92 @@
+// Where a URL leads, as far as the proxy compares it: a scheme of HTTP's, a host and a port. Names are compared as they are written.
+// Invariant: what is not surely the same place is another one.
+
+/// A scheme of HTTP's, a host and a port.
+struct URLOrigin: Equatable {
+    let isSecured: Bool
+    /// In lower case; an IPv6 address in brackets.
+    let host: [UInt8]
+    let port: UInt16
+
+    init(isSecured: Bool, host: [UInt8], port: UInt16) {
+        self.isSecured = isSecured
+        self.host = host
+        self.port = port
+    }
+
+    /// The place that a host and a port name, the scheme's port where there is none; nil for what is no host and port, with a user too.
+    init?(_ authority: ArraySlice<UInt8>, isSecured: Bool) {
+        var host = authority
+        var port: UInt16 = isSecured ? 443 : 80
+        // A colon inside brackets belongs to an IPv6 address.
+        if let colon = authority.lastIndex(of: UInt8(ascii: ":")), authority.last != UInt8(ascii: "]") {
+            host = authority[..<colon]
+            let digits = authority[(colon + 1)...]
+            if !digits.isEmpty {
+                guard digits.count <= 5, digits.allSatisfy({ (0x30...0x39).contains($0) }),
+                    let number = UInt16(String(decoding: digits, as: UTF8.self))
+                else { return nil }
+                port = number
+            }
+        }
+        guard !host.isEmpty, !host.contains(UInt8(ascii: "@")) else { return nil }
+        self.init(isSecured: isSecured, host: host.map { $0 >= 0x41 && $0 <= 0x5A ? $0 | 0x20 : $0 }, port: port)
+    }
+
+    private var hasUsualPort: Bool { port == (isSecured ? 443 : 80) }
+
+    /// Whether what was for this place may go to that one: the same host and port, by the same scheme, or by TLS where it was none.
+    func includes(_ other: URLOrigin) -> Bool {
+        guard host == other.host, other.isSecured || !isSecured else { return false }
+        return port == other.port || (hasUsualPort && other.hasUsualPort)
+    }
+}
+
+/// A URL of HTTP's scheme, or one that leaves the scheme to be the same as before (RFC 3986 section 4.2).
+struct URLReference {
+    /// Nil where nothing is said.
+    private let isSecured: Bool?
+    private let authority: ArraySlice<UInt8>
+    /// Where the path begins, or what is behind an empty one.
+    let pathStart: Int
+
+    /// Nil where the text begins with no such reference.
+    init?(_ text: ArraySlice<UInt8>) {
+        var start = text.startIndex
+        if Self.hasPrefix(text, "https://") {
+            isSecured = true
+            start += 8
+        } else if Self.hasPrefix(text, "http://") {
+            isSecured = false
+            start += 7
+        } else if Self.hasPrefix(text, "//") {
+            isSecured = nil
+            start += 2
+        } else {
+            return nil
+        }
+        let end = text[start...].firstIndex { Self.endsAuthority($0) } ?? text.endIndex
+        authority = text[start..<end]
+        pathStart = end
+    }
+
+    /// Where it leads from a URL of that scheme, if it says a host and port.
+    func origin(from isSecured: Bool) -> URLOrigin? { URLOrigin(authority, isSecured: self.isSecured ?? isSecured) }
+
+    private static func hasPrefix(_ text: ArraySlice<UInt8>, _ prefix: StaticString) -> Bool {
+        let count = prefix.utf8CodeUnitCount
+        guard text.count >= count else { return false }
+        return (0..<count).allSatisfy { offset in
+            let byte = text[text.startIndex + offset]
+            return (byte >= 0x41 && byte <= 0x5A ? byte | 0x20 : byte) == prefix.utf8Start[offset]
+        }
+    }
+
+    private static func endsAuthority(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "/"), UInt8(ascii: "?"), UInt8(ascii: "#"), UInt8(ascii: ">"), UInt8(ascii: "\""), UInt8(ascii: "'"),
+            UInt8(ascii: ","), UInt8(ascii: ";"), UInt8(ascii: " "), UInt8(ascii: "\t"), UInt8(ascii: "\\"): true
+        default: false
+        }
+    }
+}
