@@ -42,6 +42,10 @@ final class DownstreamConnection: Link {
         static let exceeds: Flags = [.exceedsConnections, .exceedsConnectionsPerClient]
         /// It is asked what it wants all the same.
         static let isHeard = Flags(rawValue: 512)
+        /// What came behind the present request was thrown away, so that no further request can be read.
+        static let discardsInput = Flags(rawValue: 1024)
+        /// No request is served behind the present one.
+        static let isLast: Flags = [.exceeds, .discardsInput]
     }
 
     static let lingerMilliseconds: Int64 = 2000
@@ -149,8 +153,7 @@ final class DownstreamConnection: Link {
     func closeNow(abortively: Bool = false) {
         guard state != .closed else { return }
         state = .closed
-        putAside = []
-        partialHead = nil
+        forgetHeldBytes()
         // Where only the connection's end tells that a response is whole, one whose rest is given up must not end in order.
         if abortively || (pendingCount > 0 && flags.contains(.endsByClosing)) { abort() } else { close() }
         proxy.connectionClosed(peer, isCounted: isCounted)
@@ -162,7 +165,7 @@ final class DownstreamConnection: Link {
         state = lingers ? .lingering : .closing
         waitingSince = worker.now
         lastProgressAt = worker.now
-        putAside = []
+        forgetHeldBytes()
         shutdownWhenDrained()
         if lingers { resumeReading() } else if pendingCount == 0 { return closeNow() }
         wake(atMilliseconds: nextDeadline)
@@ -212,8 +215,7 @@ final class DownstreamConnection: Link {
         super.turnEnded()
         guard isOpen, flags.contains(.awaitsTurnEnd) else { return }
         flags.remove(.awaitsTurnEnd)
-        let bytes = putAside
-        putAside = []
+        let bytes = takePutAside()
         waitingSince = worker.now
         redeliver(bytes)
         guard isOpen, state == .idle || state == .readingHead || state == .exchanging, putAside.isEmpty else { return }
@@ -300,7 +302,13 @@ final class DownstreamConnection: Link {
         switch state {
         case .exchanging: exchange?.downstreamDrained()
         case .flushing:
-            if proxy.isDraining { closeGracefully(lingers: false) } else { awaitRequest() }
+            if flags.contains(.discardsInput) {
+                closeGracefully(lingers: true)
+            } else if proxy.isDraining {
+                closeGracefully(lingers: false)
+            } else {
+                awaitRequest()
+            }
         case .closing: closeNow()
         case .lingering:
             waitingSince = worker.now

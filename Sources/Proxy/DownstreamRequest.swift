@@ -27,19 +27,11 @@ extension DownstreamConnection {
         return isRequestComplete || exchange.takesRequestBody
     }
 
-    func putAside(_ bytes: UnsafeRawBufferPointer) {
-        guard !bytes.isEmpty else { return }
-        putAside.append(contentsOf: bytes)
-        pauseReading()
-    }
-
     func receiveHead(_ bytes: UnsafeMutableRawBufferPointer) {
         let limits = proxy.settings.requestLimits
         do {
-            let received = try partialHead.receive(UnsafeRawBufferPointer(bytes), kind: .request, limits: limits) {
-                span throws(HTTPError) in try RequestHead.parse(span, limits: limits)
-            }
-            guard let received else {
+            guard let received = try takeHead(UnsafeRawBufferPointer(bytes), limits: limits) else {
+                if let full = refusalOfPartialHead { return answer(full, to: nil) }
                 if state == .idle, partialHead?.hasBegun == true {
                     state = .readingHead
                     waitingSince = worker.now
@@ -103,7 +95,7 @@ extension DownstreamConnection {
 
     /// Answers a request that could not be read, or a connection that may not have one.
     func answer(_ refusal: Refusal, to head: RequestHead?) {
-        partialHead = nil
+        forgetHeldBytes()
         state = .exchanging
         flags = []
         let exchange = Exchange(proxy: proxy, downstream: self, head: head)

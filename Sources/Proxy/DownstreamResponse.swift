@@ -19,7 +19,7 @@ extension DownstreamConnection {
 
     /// Whether another request could follow on this connection.
     var canKeepAlive: Bool {
-        flags.contains(.requestKeepsAlive) && flags.isDisjoint(with: .exceeds) && isRequestComplete && !proxy.isDraining
+        flags.contains(.requestKeepsAlive) && flags.isDisjoint(with: .isLast) && isRequestComplete && !proxy.isDraining
     }
 
     /// What the client's request allows the response to be.
@@ -77,7 +77,7 @@ extension DownstreamConnection {
 
     /// The response is whole: the next request, or the connection's end.
     func endResponse() {
-        if flags.contains(.responseKeepsAlive), isRequestComplete, !proxy.isDraining {
+        if flags.contains(.responseKeepsAlive), isRequestComplete, !proxy.isDraining, !flags.contains(.discardsInput) {
             guard pendingCount > 0 else { return awaitRequest() }
             // Otherwise a client that asks and does not read could make us keep any number of answers.
             state = .flushing
@@ -86,7 +86,7 @@ extension DownstreamConnection {
             return wake(atMilliseconds: nextDeadline)
         }
         // A client whose request was not read whole may still be sending it; one that is done closes or is closed.
-        closeGracefully(lingers: !isRequestComplete || !putAside.isEmpty)
+        closeGracefully(lingers: !isRequestComplete || !putAside.isEmpty || flags.contains(.discardsInput))
     }
 
     /// The response is not whole and will not be: the client has to see that (RFC 9112 section 8).

@@ -19,6 +19,9 @@ final class PartialHead {
         return consumed
     }
 
+    /// How many bytes of the head have come.
+    var byteCount: Int { bytes.count }
+
     /// Whether a byte of the first line has come; empty lines before it do not count.
     var hasBegun: Bool { scanner.hasBegun }
 }

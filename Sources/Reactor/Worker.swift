@@ -22,8 +22,11 @@ public final class Worker {
     /// What lives on this worker, for jobs that come through the mailbox.
     public var resident: AnyObject?
 
-    /// Bytes of all links that wait for their peers to take them.
+    /// Bytes that wait on this worker: of all links for their peers to take them, and those that were counted by `countHeld`.
     public internal(set) var pendingBytes = 0
+
+    /// Counts bytes that the owner of a link keeps until they can be used; a negative number gives them back.
+    public func countHeld(_ bytes: Int) { pendingBytes += bytes }
 
     let poller: Int32
     var wheel: TimerWheel

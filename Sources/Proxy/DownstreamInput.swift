@@ -1,0 +1,69 @@
+// What a client sent that cannot be used yet: bytes put aside until the exchange can take them, and a head that has come in part.
+// Both are counted like everything that waits on the worker (`limits`, `pending`). Invariant: `heldByteCount` is counted exactly once.
+
+import HTTP
+import Reactor
+
+extension DownstreamConnection {
+    /// A head of up to this many bytes is kept also where the limit `pending` is reached: an honest client needs no more than a moment.
+    private static let alwaysKeptHeadBytes = 4_096
+
+    /// How many bytes of the client's are kept until they can be used.
+    var heldByteCount: Int { putAside.count + (partialHead?.byteCount ?? 0) }
+
+    /// Keeps bytes until they can be used, and reads no more until then. Where the proxy has no room left, bytes that belong to a later
+    /// request are thrown away, and the connection ends behind the present response; where they belong to the present one, it is refused.
+    func putAside(_ bytes: UnsafeRawBufferPointer) {
+        guard !bytes.isEmpty else { return }
+        pauseReading()
+        guard !flags.contains(.discardsInput), hasRoom(in: state) else { return }
+        putAside.append(contentsOf: bytes)
+        worker.countHeld(bytes.count)
+    }
+
+    /// Whether more may be kept in this state; where it may not, what follows from that is done.
+    private func hasRoom(in state: State) -> Bool {
+        guard proxy.refusalOfPending() != nil else { return true }
+        switch state {
+        case .exchanging:
+            guard let exchange else { return false }
+            // Bytes behind a request for an upgrade may belong to the tunnel, so none of them may get lost.
+            guard isRequestComplete, !exchange.isTunnel, !exchange.flags.contains(.asksForUpgrade) else { return exchange.mayWait() }
+            flags.insert(.discardsInput)
+        case .flushing: flags.insert(.discardsInput)
+        case .idle: closeGracefully(lingers: true)
+        case .securing, .readingHead, .closing, .lingering, .closed: break
+        }
+        return false
+    }
+
+    /// Takes what was put aside.
+    func takePutAside() -> [UInt8] {
+        let bytes = putAside
+        putAside = []
+        worker.countHeld(-bytes.count)
+        return bytes
+    }
+
+    /// Forgets all that is kept.
+    func forgetHeldBytes() {
+        worker.countHeld(-heldByteCount)
+        putAside = []
+        partialHead = nil
+    }
+
+    /// Takes received bytes as (the next part of) a request's head; nil when more is needed. The whole of them was taken then.
+    func takeHead(_ bytes: UnsafeRawBufferPointer, limits: HeadLimits) throws(HTTPError) -> ReceivedHead<RequestHead>? {
+        let before = partialHead?.byteCount ?? 0
+        defer { worker.countHeld((partialHead?.byteCount ?? 0) - before) }
+        return try partialHead.receive(bytes, kind: .request, limits: limits) {
+            span throws(HTTPError) in try RequestHead.parse(span, limits: limits)
+        }
+    }
+
+    /// What a client is answered whose head has come in part and for the rest of which there is no room.
+    var refusalOfPartialHead: Refusal? {
+        guard let partialHead, partialHead.byteCount > DownstreamConnection.alwaysKeptHeadBytes else { return nil }
+        return proxy.refusalOfPending()
+    }
+}
