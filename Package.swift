@@ -38,7 +38,7 @@ let package = Package(
         .target(name: "ReferenceEventSource", path: "Tests/ReferenceEventSource", swiftSettings: optimised),
         .testTarget(name: "EventStreamTests", dependencies: ["EventStream", "ReferenceEventSource"], swiftSettings: house),
         .testTarget(name: "HTTPTests", dependencies: ["HTTP"], swiftSettings: house),
-        .testTarget(name: "ReactorTests", dependencies: ["Reactor"], swiftSettings: house),
+        .testTarget(name: "ReactorTests", dependencies: ["Reactor", "COpenSSL"], swiftSettings: house),
         .testTarget(name: "CredentialsTests", dependencies: ["Credentials"], swiftSettings: house),
         .testTarget(name: "StreamLogTests", dependencies: ["StreamLog"], swiftSettings: house),
         .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "Credentials"], swiftSettings: house),

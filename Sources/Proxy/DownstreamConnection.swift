@@ -73,7 +73,7 @@ final class DownstreamConnection: Link {
     var putAside: [UInt8] = []
     /// Monotonic milliseconds: when the present state, or the wait for bytes in it, began.
     var waitingSince: Int64
-    /// When the client last took bytes that were pending.
+    /// Monotonic milliseconds: when the client last took bytes that were pending, or bytes began to be.
     var lastProgressAt: Int64 = 0
     private var lingeredBytes = 0
 
@@ -164,7 +164,6 @@ final class DownstreamConnection: Link {
     func closeGracefully(lingers: Bool) {
         state = lingers ? .lingering : .closing
         waitingSince = worker.now
-        lastProgressAt = worker.now
         forgetHeldBytes()
         shutdownWhenDrained()
         if lingers { resumeReading() } else if pendingCount == 0 { return closeNow() }
@@ -294,6 +293,11 @@ final class DownstreamConnection: Link {
         let cause: Cause = error.meansUnreachable ? unreachableCause() : .clientReset
         let place = isInsideRecord ? " in the middle of a TLS record" : ""
         exchange.clientLeft(Ending(cause: cause, evidence: "\(doing): \(error.message)\(place)", errnoName: error.name))
+    }
+
+    override func linkBeganToWait() {
+        lastProgressAt = worker.now
+        wake(atMilliseconds: nextDeadline)
     }
 
     override func linkProgressed(_ count: Int) { lastProgressAt = worker.now }

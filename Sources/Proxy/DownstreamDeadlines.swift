@@ -47,9 +47,15 @@ extension DownstreamConnection {
         flags.isDisjoint(with: .exceeds) ? Int64(usual) : min(Int64(usual), DownstreamConnection.excessMilliseconds)
     }
 
-    var stallDeadline: Int64 {
-        let since = flags.contains(.expectsTunnelEnd) ? waitingSince : lastProgressAt
-        return since + Int64(timeouts.clientStallMilliseconds)
+    /// When what the client has to take, or to say, is overdue.
+    var stallDeadline: Int64 { stallsSince + Int64(timeouts.clientStallMilliseconds) }
+
+    private var stallsSince: Int64 {
+        switch state {
+        // Nothing may be pending any more; then the wait began with the state.
+        case .closing, .lingering: pendingCount > 0 ? lastProgressAt : waitingSince
+        default: flags.contains(.expectsTunnelEnd) ? waitingSince : lastProgressAt
+        }
     }
 
     func exchangeDeadlineReached(now: Int64) {
@@ -75,7 +81,7 @@ extension DownstreamConnection {
                 cause: .clientVanished,
                 evidence: "nothing acknowledged for \(view.sinceLastAcknowledgementMilliseconds) ms, \(view.retransmits) retransmissions")
         }
-        return Ending(cause: .clientStalled, evidence: "took none of \(pendingCount) pending bytes for \(stall) ms")
+        return Ending(cause: .clientStalled, evidence: "took none of \(pendingCount) pending bytes for \(worker.now - lastProgressAt) ms")
     }
 
     /// The kernel gives up both a client that answers nothing and one that answers but takes nothing.

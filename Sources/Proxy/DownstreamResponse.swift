@@ -37,19 +37,16 @@ extension DownstreamConnection {
         outgoingFraming = framing
         if keepsAlive { flags.insert(.responseKeepsAlive) } else { flags.remove(.responseKeepsAlive) }
         if endsByClosing { flags.insert(.endsByClosing) } else { flags.remove(.endsByClosing) }
-        if isWithheld { withheldHead = head } else { sendHead(head) }
+        if isWithheld { withheldHead = head } else { send(head) }
     }
 
-    /// Sends a head, final or interim. What the client does not take of it at once, it has to within the stall deadline.
-    func sendHead(_ head: [UInt8]) {
-        send(head)
-        if pendingCount > 0 { expectDrain() }
-    }
+    /// Sends an interim response's head.
+    func sendInterimHead(_ head: [UInt8]) { send(head) }
 
     /// Sends a head that was withheld and for which nothing came to go with it.
     func sendWithheldHead() {
         guard !withheldHead.isEmpty else { return }
-        sendHead(takeWithheldHead())
+        send(takeWithheldHead())
     }
 
     private func takeWithheldHead() -> [UInt8] {
@@ -81,7 +78,6 @@ extension DownstreamConnection {
             guard pendingCount > 0 else { return awaitRequest() }
             // Otherwise a client that asks and does not read could make us keep any number of answers.
             state = .flushing
-            lastProgressAt = worker.now
             pauseReading()
             return wake(atMilliseconds: nextDeadline)
         }
@@ -99,12 +95,6 @@ extension DownstreamConnection {
 
     /// The client is gone.
     func abandon() { closeNow(abortively: pendingCount > 0) }
-
-    /// Bytes are pending that the client has to take within the stall deadline.
-    func expectDrain() {
-        lastProgressAt = worker.now
-        wake(atMilliseconds: nextDeadline)
-    }
 
     /// The exchange is over; what becomes of the connection follows at once.
     func exchangeFinished() { exchange = nil }

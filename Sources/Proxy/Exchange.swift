@@ -166,7 +166,7 @@ final class Exchange {
     func sendRequestBody(_ payload: UnsafeMutableRawBufferPointer, isLast: Bool) {
         account.requestBytes += UInt64(payload.count)
         request?.continueDeadline = .max
-        upstream?.send(requestFraming.frame(payload, isLast: isLast))
+        upstream?.sendBody(requestFraming.frame(payload, isLast: isLast))
     }
 
     // MARK: The response's head
@@ -183,7 +183,7 @@ final class Exchange {
         writer.statusLine(of: head)
         writer.copyForwardableFields(of: head, edits: edits(of: head, by: request.redirects))
         writer.end()
-        downstream.sendHead(writer.take())
+        downstream.sendInterimHead(writer.take())
     }
 
     /// The upstream did not say whether it wants the body; the client shall not wait for ever (RFC 9110 section 10.1.1).
@@ -191,7 +191,7 @@ final class Exchange {
         guard let request, request.continueDeadline < .max else { return }
         request.continueDeadline = .max
         guard let downstream, downstream.takesInterimResponses else { return }
-        downstream.sendHead(Array("HTTP/1.1 100 Continue\r\n\r\n".utf8))
+        downstream.sendInterimHead(Array("HTTP/1.1 100 Continue\r\n\r\n".utf8))
     }
 
     /// The response's head came.
@@ -283,7 +283,6 @@ final class Exchange {
             endStream()
         } else if downstream.pendingCount > 0, mayWait() {
             upstream.pauseReading()
-            downstream.expectDrain()
         }
     }
 
@@ -373,7 +372,7 @@ final class Exchange {
     func downstreamDrained() {
         // What drains before this exchange has answered is an earlier one's.
         if flags.contains(.responseHeadSent) { account.clientWasSent(now: now) }
-        upstream?.resumeReading()
+        upstream?.readOn()
     }
 
     // MARK: The end

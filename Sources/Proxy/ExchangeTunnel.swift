@@ -30,7 +30,6 @@ extension Exchange {
         downstream.send(bytes)
         guard downstream.pendingCount > 0, mayWait() else { return }
         upstream.pauseReading()
-        downstream.expectDrain()
     }
 
     /// The client's bytes in a tunnel.

@@ -27,7 +27,6 @@ extension Exchange {
         let bytes = heartbeat.bytes(in: weaver)
         downstream.sendOwn(bytes)
         weaver.didWeave()
-        if downstream.pendingCount > 0 { downstream.expectDrain() }
         account.heartbeats &+= 1
         if let log = proxy.eventLog { logHeartbeat(byteCount: bytes.count, now: now, in: log) }
         account.sentToClient(bytes.count, now: now)

@@ -69,6 +69,19 @@ final class UpstreamConnection: Link {
         wake(atMilliseconds: nextDeadline)
     }
 
+    /// Sends (a piece of) the request's body. From then on it is the server's turn.
+    func sendBody(_ bytes: UnsafeRawBufferPointer) {
+        lastActivityAt = worker.now
+        send(bytes)
+    }
+
+    /// The client takes bytes again. While nothing was read, the server could not be silent.
+    func readOn() {
+        guard isReadingPaused else { return }
+        lastActivityAt = worker.now
+        resumeReading()
+    }
+
     /// Has the kernel ask the server whether it is still there. A stream's request is sent once and acknowledged; only probes can
     /// tell that its server has vanished since. Most exchanges are over before that matters, and are spared the calls.
     func beginProbing() {

@@ -36,6 +36,10 @@ open class Link: Endpoint {
     private final var session: TLSSession?
     /// At most so many bytes are read in one turn, so that what a slow peer cannot take stays bounded.
     public final var readLimitBytes: UInt32 = UInt32(Worker.scratchBytes)
+    /// How much TLS has answered by itself beyond what the peer took since.
+    private final var ownPendingBytes: UInt32 = 0
+    /// More than an honest peer ever leaves unread of TLS's own answers: some hundred changes of keys.
+    private static let ownPendingLimitBytes: UInt32 = 8_192
 
     // MARK: Life
 
@@ -201,13 +205,16 @@ open class Link: Endpoint {
     }
 
     private func keep(_ bytes: UnsafeRawBufferPointer) {
+        let isFirst = pending.isEmpty
         pending.append(bytes)
         worker.pendingBytes += bytes.count
+        if isFirst { linkBeganToWait() }
     }
 
     private func forgetPending() {
         worker.pendingBytes -= pending.count
         pending.clear()
+        ownPendingBytes = 0
     }
 
     /// Sends an array's bytes.
@@ -235,6 +242,7 @@ open class Link: Endpoint {
         case .bytes(let count):
             pending.removeFirst(count)
             worker.pendingBytes -= count
+            ownPendingBytes -= min(ownPendingBytes, UInt32(clamping: count))
             guard phase == .open else { break }
             linkProgressed(count)
         case .wouldBlock:
@@ -323,9 +331,9 @@ open class Link: Endpoint {
             }
             // The scratch buffer may hold what another link has just received.
             let (count, progress) = withUnsafeTemporaryAllocation(byteCount: Worker.scratchBytes, alignment: 16) { session.take(into: $0) }
-            buffers.flush { transmit($0) }
+            let isBounded = sendAnswersOfTLS()
             buffers.forgetInput()
-            guard count == 0, progress == .needsMore, !session.isInsideRecord else { return false }
+            guard isBounded, count == 0, progress == .needsMore, !session.isInsideRecord else { return false }
         }
     }
 
@@ -418,8 +426,9 @@ open class Link: Endpoint {
             guard phase == .open else { return }
         }
         let (count, progress) = session.take(into: worker.scratch)
-        // TLS answers by itself to some of what it reads, such as a change of keys.
-        worker.tlsBuffers.flush { transmit($0) }
+        guard sendAnswersOfTLS() else {
+            return linkSecurityFailed(TLSFailure(.record, "the peer asks for changes of keys and does not read the answers"))
+        }
         if count > 0 { linkReceived(UnsafeMutableRawBufferPointer(rebasing: worker.scratch[..<count])) }
         guard phase == .open else { return }
         switch progress {
@@ -430,6 +439,17 @@ open class Link: Endpoint {
             linkReachedEnd()
         case .failed(let failure): linkSecurityFailed(failure)
         }
+    }
+
+    /// TLS answers by itself to some of what it reads, such as a change of keys. False where a peer lets too much of that wait.
+    private func sendAnswersOfTLS() -> Bool {
+        let before = pending.count
+        // Behind close_notify nothing may follow (RFC 8446 section 6.1), and the kernel may have been told that nothing will.
+        let isOver = session?.hasSaidGoodbye != false
+        worker.tlsBuffers.flush { if !isOver { transmit($0) } }
+        guard pending.count > before else { return true }
+        ownPendingBytes += UInt32(clamping: pending.count - before)
+        return ownPendingBytes <= Link.ownPendingLimitBytes
     }
 
     /// A client speaks without TLS where TLS is spoken; it can only be told in plain text.
@@ -497,6 +517,8 @@ open class Link: Endpoint {
     open func linkReachedEnd() {}
     /// The connection could not be made, or is broken. The link is still open and has to be closed.
     open func linkFailed(_ error: SystemError, while operation: LinkOperation) {}
+    /// Bytes began to be pending. Called from within a command, so it may take note of the time and set a deadline, and nothing more.
+    open func linkBeganToWait() {}
     /// The kernel took that many of the pending bytes.
     open func linkProgressed(_ count: Int) {}
     /// Everything pending has been taken by the kernel.

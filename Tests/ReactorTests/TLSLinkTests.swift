@@ -9,6 +9,7 @@ import Testing
 private final class NotingLink: Link {
     var received: [UInt8] = []
     var events: [String] = []
+    var pendingAtFailure = 0
     var whenConnected: (NotingLink) -> Void = { _ in }
 
     override func linkConnected() {
@@ -21,7 +22,13 @@ private final class NotingLink: Link {
     override func linkDrained() { events.append("drained") }
     override func linkSecurityFailed(_ failure: TLSFailure) {
         events.append("\(failure.moment): \(failure.reason)")
+        pendingAtFailure = pendingCount
         close()
+    }
+    /// So that the kernel soon takes no more.
+    func limitSendBuffer() {
+        var bytes: Int32 = 1
+        setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &bytes, socklen_t(MemoryLayout<Int32>.size))
     }
     override func linkFoundPlainText() {
         events.append("plain text")
@@ -115,6 +122,36 @@ private final class World {
         client.whenConnected = { $0.send(Array("question".utf8)) }
         try client.connect(to: world.address, securedBy: try World.trusting(), serverName: "localhost")
         try world.turn { world.accepted.first?.received == Array("question".utf8) }
+    }
+
+    @Test("a peer that asks for changes of keys and does not read the answers is given up, with few of them waiting")
+    func unreadAnswers() throws {
+        let world = try World("localhost")
+        let client = try RawTLSClient(to: world.address)
+        try world.turn { try! client.shakeHands() && world.accepted.first?.events == ["connected"] }
+        let server = world.accepted[0]
+        server.limitSendBuffer()
+        try world.turn {
+            client.askForKeys(times: 20)
+            return server.events.count > 1
+        }
+        #expect(server.events.last == "record: the peer asks for changes of keys and does not read the answers")
+        #expect(server.pendingAtFailure > 0 && server.pendingAtFailure < 2 * Worker.scratchBytes)
+    }
+
+    @Test("a peer that reads may ask for changes of keys as often as it likes")
+    func readAnswers() throws {
+        let world = try World("localhost")
+        let client = try RawTLSClient(to: world.address, hasRoom: true)
+        try world.turn { try! client.shakeHands() && world.accepted.first?.events == ["connected"] }
+        var asked = 0
+        try world.turn {
+            client.askForKeys(times: 20)
+            client.readAll()
+            asked += 20
+            return asked >= 2_000
+        }
+        #expect(Set(world.accepted[0].events).subtracting(["connected", "drained"]) == [])
     }
 
     @Test("an orderly end is told as one, and one without close_notify as cut")

@@ -23,7 +23,7 @@ final class TLSSession {
     fileprivate let resumption: TLSResumption?
     private(set) var isEstablished = false
     private var hasFailed = false
-    private var hasSaidGoodbye = false
+    private(set) var hasSaidGoodbye = false
 
     /// A server's side.
     init(server: TLSServerContext, buffers: TLSBuffers) throws(TLSFailure) {
