@@ -10,6 +10,8 @@ struct Logs: Sendable {
     /// One destination.
     struct Output: Sendable {
         let destination: LogDestination
+        /// What a message calls it.
+        let name: String
         let capacityBytes: Int
         let writer: LogWriter
         /// Nil until it is started.
@@ -43,8 +45,24 @@ struct Logs: Sendable {
     func end(except others: Logs? = nil) {
         for output in outputs where others?.outputs.contains(where: { $0.writer === output.writer }) != true {
             guard let thread = output.thread else { continue }
-            if output.writer.finish(deadlineMilliseconds: 5000) { thread.join() }
+            if output.writer.finish(deadlineMilliseconds: Logs.endMilliseconds) {
+                thread.join()
+            } else {
+                complainOfLoss(output)
+            }
         }
+    }
+
+    /// How long the end waits for each output.
+    private static let endMilliseconds = 5_000
+
+    /// The operator hears of lines that nobody will ever read.
+    private func complainOfLoss(_ output: Output) {
+        guard let lost = output.writer.lostLineCount else {
+            return SystemProcess.complain(
+                "heartwire: \(output.name) took nothing for \(Logs.endMilliseconds) ms at the end; what it was to hold is lost")
+        }
+        SystemProcess.complain("heartwire: \(lost) \(lost == 1 ? "line is" : "lines are") lost: \(output.name) took none at the end")
     }
 
     /// The writer to a destination; nil for none.
@@ -66,7 +84,7 @@ struct Logs: Sendable {
             do { file = try LogFile(appendingTo: path) } catch { throw .cannotOpenLog(path: path, error) }
         }
         let writer = LogWriter(sink: file, capacityBytes: capacity, clock: clock)
-        outputs.append(Output(destination: destination, capacityBytes: capacity, writer: writer))
+        outputs.append(Output(destination: destination, name: file.name, capacityBytes: capacity, writer: writer))
         return writer
     }
 }

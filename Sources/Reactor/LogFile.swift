@@ -15,6 +15,8 @@ public final class LogFile: Sendable {
         /// Whether lines of others may come between the pieces of a write, as in a pipe or a terminal.
         var isShared: Bool
         var progress = WriteProgress()
+        /// Monotonic seconds: when the operator was last told that no lines are taken; nil before.
+        var refusalToldAt: Int?
 
         init(descriptor: Int32) {
             self.descriptor = descriptor
@@ -23,17 +25,21 @@ public final class LogFile: Sendable {
     }
 
     private let path: String?
+    /// What a message calls it: `the log file /var/log/streams`, `the log on standard output`.
+    public let name: String
     private let state: Mutex<State>
 
     /// Opens `path` for appending and makes it when it is not there (mode 0640: a log names clients).
     public init(appendingTo path: String) throws(SystemError) {
         self.path = path
+        name = "the log file \(path)"
         state = Mutex(State(descriptor: try LogFile.open(path)))
     }
 
     /// The process's standard output or standard error.
     public init(standardError: Bool) {
         path = nil
+        name = "the log on standard \(standardError ? "error" : "output")"
         state = Mutex(State(descriptor: standardError ? STDERR_FILENO : STDOUT_FILENO))
     }
 
@@ -63,7 +69,9 @@ public final class LogFile: Sendable {
                         var poll = pollfd(fd: state.descriptor, events: Int16(POLLOUT), revents: 0)
                         if Glibc.poll(&poll, 1, 1000) > 0 { continue }
                     }
+                    let error = SystemError.last
                     state.progress.stop(in: bytes)
+                    tell(of: error, &state)
                     return false
                 }
                 state.progress.advance(by: count)
@@ -71,6 +79,15 @@ public final class LogFile: Sendable {
             state.progress = WriteProgress()
             return true
         }
+    }
+
+    /// The operator hears at most once a minute that no lines are taken; while they are not, nothing can be read of it in the log.
+    private func tell(of error: SystemError, _ state: inout State) {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        if let told = state.refusalToldAt, time.tv_sec - told < 60 { return }
+        state.refusalToldAt = time.tv_sec
+        SystemProcess.complain("heartwire: \(name) takes no lines: \(error.message); they wait while there is room for them (log_queue)")
     }
 
     private static func isPlainFile(_ descriptor: Int32) -> Bool {

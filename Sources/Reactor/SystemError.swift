@@ -77,6 +77,12 @@ public struct SystemError: Error, Equatable, Sendable {
         case ENOENT: "ENOENT"
         case EINVAL: "EINVAL"
         case EAFNOSUPPORT: "EAFNOSUPPORT"
+        case ENOSPC: "ENOSPC"
+        case EDQUOT: "EDQUOT"
+        case EFBIG: "EFBIG"
+        case EIO: "EIO"
+        case EROFS: "EROFS"
+        case EAGAIN: "EAGAIN"
         default: "errno \(number)"
         }
     }

@@ -15,6 +15,11 @@ final class LogBuffer: @unchecked Sendable {
     }
 
     deinit { bytes.deallocate() }
+
+    /// How many lines end within the range.
+    func lineCount(_ range: Range<Int>) -> UInt64 {
+        bytes[range].reduce(0) { $1 == UInt8(ascii: "\n") ? $0 + 1 : $0 }
+    }
 }
 
 /// What the writer's thread has taken and not yet written.
@@ -32,6 +37,9 @@ struct WriterPass {
     var wasRefused = false
 
     var isEmpty: Bool { start == end && reopenOffset == nil && droppedLines == 0 }
+
+    /// How many lines are not written yet.
+    var lineCount: UInt64 { buffer.lineCount(start..<end) }
 }
 
 /// A buffer of lines behind one lock, and the wake-up of the thread that empties it.
@@ -49,6 +57,11 @@ final class LogQueue: @unchecked Sendable {
         var isFinishing = false
         var hasEnded = false
         var endedClean = false
+        /// Lines that nobody will write any more.
+        var lostLines: UInt64 = 0
+
+        /// How many lines have been collected.
+        var lineCount: UInt64 { buffer.lineCount(0..<count) }
     }
 
     let capacityBytes: Int

@@ -32,6 +32,10 @@ public final class LogWriter: Sendable {
     /// Writes that the sink refused, over the life of the writer.
     public var failedWriteCount: UInt64 { queue.withLock { $0.failedWrites } }
 
+    /// Lines that were lost because the sink took none at the end, those included of whose loss the log could not tell. Nil while `run`
+    /// has not ended: a sink that blocks may still take them.
+    public var lostLineCount: UInt64? { queue.withLock { $0.hasEnded ? $0.lostLines : nil } }
+
     /// Copies one line, its LF included, into the queue. It never waits for the sink.
     /// - Returns: false when there was no room, or the writer is finishing; the line is then counted as dropped.
     @discardableResult
@@ -100,6 +104,7 @@ public final class LogWriter: Sendable {
             if isFinishing {
                 queue.withLock { state in
                     state.endedClean = pass.isEmpty && state.count == 0
+                    state.lostLines = pass.lineCount + pass.droppedLines + state.lineCount + state.droppedLines
                     state.hasEnded = true
                 }
                 return

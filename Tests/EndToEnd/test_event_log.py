@@ -350,6 +350,18 @@ def test_a_full_disk_costs_lines_and_no_events_and_the_log_says_how_many(stage, 
     assert proxy.stream_log.ending("/full")["events"] == count + 1
 
 
+def test_a_disk_that_is_full_to_the_end_is_told_of_with_how_many_lines_it_cost(stage, tmp_path):
+    link = tmp_path / "events.log"
+    link.symlink_to("/dev/full")
+    proxy = stage.heartwire(stage.origin(scripted(*([b"id: 1\ndata: a\n\n"] * 10))), top=f"event_log {link}")
+    read(proxy, "/full")
+    proxy.wait_for_words(f"the log file {link} takes no lines: No space left on device (ENOSPC)")
+    proxy.stop()
+    said = proxy.stderr()
+    lost = re.search(r"(\d+) lines? (?:is|are) lost: the log file", said)
+    assert lost and int(lost[1]) >= 1, said
+
+
 def test_a_reader_of_the_log_that_does_not_read_holds_no_stream_up(stage, tmp_path):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)

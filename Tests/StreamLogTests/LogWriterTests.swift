@@ -135,6 +135,27 @@ struct LogWriterTests {
         #expect(ContinuousClock.now - started < .seconds(15))
     }
 
+    @Test("knows how many lines nobody will write any more, those included that it dropped and could not tell of")
+    func lostLines() {
+        let running = RunningWriter(capacityBytes: 20)
+        running.sink.state.withLock { $0.refusals = .max }
+        for _ in 0..<5 { running.submit("a line") }
+        #expect(running.writer.droppedLineCount == 3)
+        #expect(running.writer.lostLineCount == nil)
+        running.start()
+        #expect(!running.writer.finish(deadlineMilliseconds: 30_000))
+        #expect(running.writer.lostLineCount == 5)
+    }
+
+    @Test("has lost nothing when all was written")
+    func nothingLost() {
+        let running = RunningWriter()
+        running.submit("a line")
+        running.start()
+        #expect(running.writer.finish(deadlineMilliseconds: 30_000))
+        #expect(running.writer.lostLineCount == 0)
+    }
+
     @Test("opens the sink anew even while it refuses everything, and then loses nothing")
     func reopenHeals() {
         let running = RunningWriter()
