@@ -124,6 +124,26 @@ def test_clients_that_never_read(stage):
     settles(proxy, descriptors, memory, allowance=8 << 20)
 
 
+def test_clients_that_send_far_ahead_of_their_turn(stage):
+    """What comes behind a request that is still being answered is counted like everything that waits."""
+    proxy, descriptors, memory = start(stage, limits="pending 1MiB")
+    with Bystander(proxy.port) as bystander:
+        ahead = [Client(proxy.port) for _ in range(400)]
+        for client in ahead:
+            client.open_stream("/tick")
+            client.send(b"x" * 60_000)
+        time.sleep(1)
+        assert proxy.memory()["Pss_Anon"] < memory + (6 << 20)
+        mark = len(ahead[-1].received)
+        deadline = time.monotonic() + 5
+        while len(ahead[-1].received) < mark + 20:
+            assert ahead[-1].receive_once(0.1) or ahead[-1].end is None and time.monotonic() < deadline
+        for client in ahead:
+            client.close()
+    bystander.check()
+    settles(proxy, descriptors, memory, allowance=6 << 20)
+
+
 def test_a_flood_of_connections_above_the_limit(stage):
     proxy, descriptors, memory = start(stage, limits="connections 200", outage="retry 5s")
     held = [Client(proxy.port) for _ in range(150)]

@@ -127,11 +127,15 @@ extension Scenario {
             // Nonsense may look like the beginning of a record.
             let isLeftWaiting = handshakes(record, truth, at: moment).contains { $0 == .mute || $0 == .nonsense }
             return hasLeapt || gone.contains(.vanished) || isLeftWaiting
-        case "client_closed": return truth.clientDeed == .left
-        case "client_reset": return truth.clientDeed == .reset || truth.clientDeed == .left
+        case "client_closed": return truth.clientDeed == .left || truth.hasLeft
+        case "client_reset": return truth.clientDeed == .reset || truth.clientDeed == .left || truth.hasLeft
         case "client_vanished": return truth.clientDeed == .vanished
         // A vanished one stands still until the kernel is sure; a slow one only where it has read nothing.
-        case "client_stalled": return truth.clientDeed == .vanished || hasLeapt || (truth.isSlow && !hasRead(truth, before: moment))
+        // Nobody stalls for longer than the whole exchange took.
+        case "client_stalled":
+            let stall = plan.configuration.timeouts.clientStallMilliseconds
+            let lasted = record["duration_ms"] as? Int ?? 0
+            return hasLeapt || (lasted >= stall && (truth.clientDeed == .vanished || (truth.isSlow && !hasRead(truth, before: moment))))
         case "request_timeout": return truth.clientDeed == .vanished || hasLeapt
         case "upstream_finished": return deeds.contains(.finished)
         case "upstream_cut_off": return deeds.contains(.cutOff)

@@ -21,6 +21,7 @@ extension Scenario {
         for source in eventSources { check(source, log) }
         checkProbe()
         checkBound()
+        for truth in truths.values { checkArrivals(truth) }
         check(log)
         checkEvents(log)
         checkCrowd(log)
@@ -49,6 +50,16 @@ extension Scenario {
         // What came with a head is one read of the full size, whatever may wait later.
         let ofLink = Worker.scratchBytes + 16_384
         expect(greatestPendingOfLink <= ofLink, "\(greatestPendingOfLink) bytes waited for one peer")
+    }
+
+    // MARK: What servers received
+
+    private func checkArrivals(_ truth: Truth) {
+        let posts = truth.arrivals.filter(\.isPOST).count
+        expect(posts <= 1, "\(truth.path): came to servers \(posts) times, and is not safe to repeat")
+        guard truth.arrivals.contains(where: \.isByImpostor) else { return }
+        let mayBe = plan.configuration.upstreams[0].tls?.isVerified == false && truth.askedAt ?? .max <= verifiedSince ?? .max
+        expect(mayBe, "\(truth.path): came to a server that could not prove who it is, asked at \(truth.askedAt ?? 0), verified since \(verifiedSince ?? 0)")
     }
 
     // MARK: What clients received

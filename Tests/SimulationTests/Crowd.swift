@@ -5,7 +5,13 @@ import Reactor
 
 /// One of the crowd.
 final class Hog {
-    enum Manner: CaseIterable { case silent, greedy }
+    enum Manner: CaseIterable {
+        case silent, greedy
+        /// It goes on sending, whatever it is answered.
+        case ahead
+        /// It asks for changes of TLS's keys, again and again, and reads no answer; without TLS it is greedy.
+        case rekeying
+    }
 
     private let world: SimulatedWorld
     private let manner: Manner
@@ -29,11 +35,25 @@ final class Hog {
         let wire = connect()
         self.wire = wire
         wire.changed = { [unowned self] in look() }
-        guard manner == .greedy else { return }
+        guard manner != .silent else { return }
         let truth = request()
         truth.askedAt = world.now
         self.truth = truth
-        wire.send(Array("GET \(truth.path) HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n\r\n".utf8))
+        wire.send(Array("GET \(truth.path) HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n\r\n".utf8)) { [self] in
+            if manner == .ahead { wire.send([UInt8](repeating: 0x78, count: 200_000)) }
+            if manner == .rekeying { askForKeys(of: wire) }
+        }
+    }
+
+    /// So many changes of keys at a time, and how often.
+    private static let keysAtOnce = 100
+    private static let keysTimes = 50
+
+    private func askForKeys(of wire: Wire, times: Int = Hog.keysTimes) {
+        guard times > 0, !isDone, wire.isUsable, wire.isSecured else { return }
+        truth?.clientDeed = .brokeTLS
+        for _ in 0..<Hog.keysAtOnce { wire.askForKeys() }
+        world.after(Int64(world.chance.number(1...30))) { [self] in askForKeys(of: wire, times: times - 1) }
     }
 
     private func look() {
@@ -45,6 +65,7 @@ final class Hog {
 
     private func leave() {
         truth?.clientDeed = truth?.clientDeed ?? .left
+        truth?.hasLeft = true
         wire?.end(.left)
         wire = nil
     }

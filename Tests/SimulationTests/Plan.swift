@@ -90,6 +90,7 @@ struct Plan {
             upstream.tls = UpstreamTLS()
             upstream.tls?.authorityFile = SimulatedCertificates.shared.authority
             upstream.tls?.serverName = SimulatedCertificates.name
+            upstream.tls?.isVerified = !troubles.reloads || chance.permille(500)
         }
         if isSecuredDownstream {
             let identity = SimulatedCertificates.shared.server

@@ -68,6 +68,9 @@ final class Scenario {
     private(set) var greatestPendingBytes = 0
     private(set) var greatestPendingOfLink = 0
     private var turns = 0
+    private var adoptionCount = 0
+    /// Since when a reload has had every worker ask servers to prove who they are.
+    private(set) var verifiedSince: Int64?
     /// Every group of servers that there ever was.
     private(set) var groups: [ServerGroup] = []
     let lines = LogLines()
@@ -149,10 +152,11 @@ final class Scenario {
     private func ordinaryRequest(_ name: String, isSlow: Bool) -> (Truth, [UInt8]) {
         let method = world.chance.pick(["GET", "HEAD", "POST"])
         let path = "/\(method.lowercased())/\(name)"
-        let body = method == "POST" ? (0..<world.chance.number(0...20_000)).map { UInt8(truncatingIfNeeded: $0 &* 11) } : []
+        let hasBody = method == "POST" && world.chance.permille(600)
+        let body = hasBody ? (0..<world.chance.number(0...20_000)).map { UInt8(truncatingIfNeeded: $0 &* 11) } : []
         let truth = Truth(path: path, isStream: false, isSlow: isSlow, requestBody: body)
-        let isChunked = method == "POST" && world.chance.permille(300)
-        let framing = isChunked ? "Transfer-Encoding: chunked\r\n" : method == "POST" ? "Content-Length: \(body.count)\r\n" : ""
+        let isChunked = hasBody && world.chance.permille(300)
+        let framing = isChunked ? "Transfer-Encoding: chunked\r\n" : hasBody ? "Content-Length: \(body.count)\r\n" : ""
         let framed = isChunked ? Text.chunks(body, &world.chance) + Array("0\r\n\r\n".utf8) : body
         // Some would take a stream, and get something else.
         let accept = world.chance.permille(300) ? "Accept: text/event-stream, */*\r\n" : ""
@@ -257,6 +261,7 @@ final class Scenario {
             world.after(Int64(world.chance.number(0...39_000))) { [self] in
                 var changed = plan.configuration
                 if world.chance.permille(500) { changed.upstreams[0].idleConnections = world.chance.number(0...4) }
+                changed.upstreams[0].tls?.isVerified = true
                 guard let security = try? Security(changed) else { return expect(false, "the certificates cannot be read anew") }
                 world.count("reload")
                 let settings = Settings(changed, security, workerCount: plan.workerCount)
@@ -272,10 +277,17 @@ final class Scenario {
                             settings, shared: next, addresses: addresses,
                             listeners: [Scenario.listenAddress: settings.security.listeners[0]], newSockets: [])
                         scenario.groups += proxy.groups
+                        scenario.noteVerification()
                     }
                 }
             }
         }
+    }
+
+    /// Every reload has servers prove who they are, whether they had to before or not.
+    private func noteVerification() {
+        adoptionCount += 1
+        if adoptionCount == plan.workerCount { verifiedSince = world.now }
     }
 
     /// A reload may also switch the log of events off; the next one, perhaps, on again.
@@ -408,7 +420,20 @@ final class Scenario {
             greatestPendingBytes = max(greatestPendingBytes, next.pendingBytes)
             turns += 1
             // Not each time, because it takes its time.
-            if turns % 16 == 0 { for case let link as Link in next.openEndpoints { greatestPendingOfLink = max(greatestPendingOfLink, link.pendingCount) } }
+            if turns % 16 == 0 { look(at: next) }
         }
+    }
+
+    /// What waits on a worker, counted by looking at each of its connections.
+    private func look(at worker: Worker) {
+        var waiting = 0
+        for case let link as Link in worker.openEndpoints {
+            greatestPendingOfLink = max(greatestPendingOfLink, link.pendingCount)
+            waiting += link.pendingCount
+            guard let client = link as? DownstreamConnection else { continue }
+            waiting += client.putAside.count + (client.partialHead?.byteCount ?? 0)
+        }
+        greatestPendingBytes = max(greatestPendingBytes, waiting)
+        expect(waiting == worker.pendingBytes, "\(worker.pendingBytes) bytes are said to wait, and \(waiting) do")
     }
 }

@@ -125,6 +125,12 @@ final class SecureEngine {
         SSL_key_update(ssl, Int32(SSL_KEY_UPDATE_REQUESTED))
     }
 
+    /// The same at once, with nothing to send under the new keys.
+    func askForKeys() {
+        changeKeys()
+        SSL_do_handshake(ssl)
+    }
+
     /// Says that nothing more will come.
     func sayGoodbye() {
         guard isEstablished, !hasFailed else { return }

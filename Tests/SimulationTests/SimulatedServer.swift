@@ -87,10 +87,15 @@ final class SimulatedServer {
         let trouble = world.chance.pick(HandshakeTrouble.allCases)
         spoiltHandshakes.append((trouble, world.now))
         world.count("server's handshake: \(trouble)")
-        let wire = Wire(socket, world, securedBy: trouble == .impostor ? SecureEngine(contexts, .impostor) : nil)
+        if trouble == .impostor {
+            // Where nobody asks for a proof it serves like any other.
+            let wire = Wire(socket, world, securedBy: SecureEngine(contexts, .impostor))
+            return connections.append(ServerConnection(wire, self, isImpostor: true))
+        }
+        let wire = Wire(socket, world)
         wire.changed = { [unowned wire, self] in
             if wire.isBroken || wire.hasEnded { return wire.end(.left) }
-            guard trouble != .impostor, !wire.read().isEmpty else { return }
+            guard !wire.read().isEmpty else { return }
             if trouble == .nonsense { wire.sendRaw(world.chance.permille(500) ? Array("HTTP/1.0 400 No\r\n\r\n".utf8) : Text.noise(&world.chance)) }
             if trouble == .hangsUp { wire.end(world.chance.permille(500) ? .left : .reset) }
         }
@@ -141,10 +146,13 @@ final class ServerConnection {
     /// The answer under way has no other end than the connection's.
     private var endsByClosing = false
     private var arrival: Arrival?
+    /// Whether its certificate is for another name.
+    private let isImpostor: Bool
 
-    init(_ wire: Wire, _ server: SimulatedServer) {
+    init(_ wire: Wire, _ server: SimulatedServer, isImpostor: Bool = false) {
         self.wire = wire
         self.server = server
+        self.isImpostor = isImpostor
         wire.changed = { [self] in look() }
     }
 
@@ -167,6 +175,8 @@ final class ServerConnection {
         guard let truth = server.truths(head.path) else { return world.problems.append("a request that nobody sent: \(head.path)") }
         let arrival = truth.begin(at: server.address, world.now)
         self.arrival = arrival
+        arrival.isByImpostor = isImpostor
+        arrival.isPOST = head.method == "POST"
         endsByClosing = false
         isAskedForHead = head.method == "HEAD"
         if body != truth.requestBody { world.problems.append("\(truth.path): the body of the request is not what was sent") }

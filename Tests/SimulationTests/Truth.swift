@@ -31,6 +31,10 @@ final class Arrival {
     private(set) var deeds: [Deed] = []
     /// It ended before all of `body` was on its way.
     var isTruncated = false
+    /// It came to a server that cannot prove who it is.
+    var isByImpostor = false
+    /// It is not safe to repeat (RFC 9110 section 9.2.2).
+    var isPOST = false
     /// The longest time for which it let the client wait in the middle of a line.
     var longestPauseInLine: Int64 = 0
 
@@ -70,6 +74,8 @@ final class Truth {
     /// What an EventSource brought along.
     let lastEventID: [UInt8]
     var clientDeed: Deed?
+    /// The client left, besides what else it did.
+    var hasLeft = false
     /// The client's end of the connection that it asked on.
     var socket: SimulatedSocket?
     /// When the client asked; nil before it has.

@@ -80,6 +80,14 @@ final class Wire {
         return true
     }
 
+    /// Asks for a change of TLS's keys, where there are any.
+    func askForKeys() {
+        guard let engine, engine.isEstablished, waiting.count < 65_536 else { return }
+        engine.askForKeys()
+        waiting += engine.takeOutput()
+        pump()
+    }
+
     /// Has bytes arrive this very moment, before the other end says another word; false, and nothing is sent, where it has said one
     /// already.
     func sendUnasked(_ bytes: [UInt8]) -> Bool {
