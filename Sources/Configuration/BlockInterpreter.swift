@@ -129,6 +129,8 @@ extension Interpreter {
             if let value = choose(word, from: ["on": true, "off": false]) { route.logsEvents = value }
         case .outage:
             readOutage(statement.arguments, into: &route.outage)
+        case .outageAnswers:
+            readOutageAnswers(statement.arguments, into: &route.outageAnswers)
         case .early:
             readEarly(statement.arguments, into: &route.early)
         default:
@@ -183,6 +185,19 @@ extension Interpreter {
         }
         guard words.count > 1 else { return }
         if let hold = read(DirectiveTable.outageHold, words[1]) { policy = .retry(holdMilliseconds: hold) }
+    }
+
+    private mutating func readOutageAnswers(_ words: [Word], into answers: inout OutageAnswers) {
+        var ranges: [ClosedRange<Int>] = []
+        if words.count == 1, words[0].text == "none" { return answers = OutageAnswers([]) }
+        for word in words {
+            if word.text == "none" {
+                error(word, "'none' stands alone: outage_answers none")
+                continue
+            }
+            do throws(Malformed) { ranges.append(try OutageAnswers.read(word.text)) } catch { self.error(word, error.message) }
+        }
+        answers = OutageAnswers(ranges)
     }
 
     private mutating func readEarly(_ words: [Word], into policy: inout EarlyPolicy?) {

@@ -45,7 +45,7 @@ struct Directive: Sendable {
         case block(Scope)
         case listen, fingerprintKey, trustedProxies
         case server, balance, streamSilenceTimeout
-        case routeUpstream, heartbeat, heartbeatComment, heartbeatForm, opening, hostField, outage, early, logEvents
+        case routeUpstream, heartbeat, heartbeatComment, heartbeatForm, opening, hostField, outage, outageAnswers, early, logEvents
         case redirectToHTTPS, strictTransportSecurity
         case certificate, minimumVersion, clientCertificates, clientSubjectField, ticketLifetime
         case listenerTLSText(Setting<ListenerTLS, String?>)
@@ -79,7 +79,7 @@ struct Directive: Sendable {
         case .redirectToHTTPS: 0...1
         case .certificate: scope == .listenTLS ? 2...3 : 2...2
         case .block(let scope): scope == .upstream || scope == .route ? 1...1 : 0...0
-        case .listen, .trustedProxies, .server, .routeUpstream: 1...64
+        case .listen, .trustedProxies, .server, .routeUpstream, .outageAnswers: 1...64
         case .heartbeat, .early: 1...3
         case .outage: 1...2
         case .bearerFrom: 2...2
@@ -370,6 +370,9 @@ enum DirectiveTable {
         Directive(
             name: "outage", scope: .route, syntax: "retry [DURATION]|refuse", meaning: .outage, defaultText: "retry 30s",
             summary: "Whether an EventSource is held, and then told to come back, when no server answers or there is no room for it."),
+        Directive(
+            name: "outage_answers", scope: .route, syntax: "STATUS[-STATUS]...|none", meaning: .outageAnswers, defaultText: "502 503 504",
+            summary: "Which answers of a server are an outage to an EventSource."),
         Directive(
             name: "early", scope: .route, syntax: "DURATION [retry|event [NAME]]|off", meaning: .early, defaultText: "off",
             summary: "After how long a wait for its server an EventSource is answered, and what it is told of a later failure."),

@@ -24,6 +24,8 @@ public struct Route: Sendable, Equatable {
     public var hostField: HostField
     /// What becomes of an EventSource whose servers are gone, or for which the proxy has no room.
     public var outage: OutagePolicy
+    /// Which answers of a server count as an outage.
+    public var outageAnswers: OutageAnswers
     /// Whether an EventSource is answered before its server has; nil: never.
     public var early: EarlyPolicy?
     /// Whether its events and heartbeats have lines in the event log, where there is one.
@@ -47,6 +49,7 @@ public struct Route: Sendable, Equatable {
         bearer: BearerPolicy? = nil,
         hostField: HostField = .preserve,
         outage: OutagePolicy = .retry(holdMilliseconds: OutagePolicy.defaultHoldMilliseconds),
+        outageAnswers: OutageAnswers = OutageAnswers(),
         early: EarlyPolicy? = nil,
         logsEvents: Bool = true
     ) {
@@ -58,6 +61,7 @@ public struct Route: Sendable, Equatable {
         self.bearer = bearer
         self.hostField = hostField
         self.outage = outage
+        self.outageAnswers = outageAnswers
         self.early = early
         self.logsEvents = logsEvents
     }
@@ -139,7 +143,7 @@ public struct HeartbeatPolicy: Sendable, Equatable {
     }
 }
 
-/// What becomes of a request for an event stream whose servers are gone (refused, silent, or answering 502, 503 or 504), or
+/// What becomes of a request for an event stream whose servers are gone (refused, silent, or answering one of `OutageAnswers`), or
 /// for which the proxy has no room. Any status but 200 ends an `EventSource` for good.
 public enum OutagePolicy: Sendable, Equatable {
     /// It is answered 200 and held with heartbeats for at most so many milliseconds (0 ... 3,600,000) while the servers are tried

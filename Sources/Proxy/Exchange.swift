@@ -200,7 +200,7 @@ final class Exchange {
         if head.status == 101 { return startTunnel(head) }
         let framing = try head.framing(requestMethod: method)
         if waitsPast(status: head.status) {
-            return refuse(Refusal(status: head.status, cause: .upstreamUnavailable, evidence: "the server answered \(head.status)"))
+            return refuse(.outageAnswer(head.status))
         }
         if flags.contains(.awaitsStream) {
             upstream.server.noteServed()
@@ -341,9 +341,9 @@ final class Exchange {
         if wasInHead {
             if repeats(upstream, wasInHead: true) { return }
             return refuse(
-                Refusal(
-                    status: 502, cause: upstream.hasBegunResponse ? .upstreamProtocolError : .upstreamNoResponse,
-                    evidence: upstream.hasBegunResponse ? "the response's head was cut off" : "closed without a response"))
+                upstream.hasBegunResponse
+                    ? Refusal(.headCutOff, evidence: "the response's head was cut off")
+                    : Refusal(.noResponse, evidence: "closed without a response"))
         }
         if isTunnel { return tunnelEnded(.upstreamEnded) }
         do {

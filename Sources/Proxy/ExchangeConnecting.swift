@@ -27,6 +27,8 @@ final class PendingRequest {
     var failureEvidence: String?
     /// The server that could not be reached last, for the log.
     var failedServer: String?
+    /// Whether it was sent once more because a server could not be understood.
+    var wasSentOnceMore = false
     /// The interim responses to the present attempt.
     var interim = InterimAllowance()
     /// What URLs in the response's head have to be told.
@@ -133,30 +135,26 @@ extension Exchange {
     }
 
     /// The connection could not be made; it has closed itself. Nothing was sent, so any request may go elsewhere.
-    func connectFailed(_ cause: Cause, _ error: SystemError?, evidence: String? = nil) {
+    func connectFailed(_ failure: ServerFailure, _ error: SystemError?, evidence: String? = nil) {
         guard let request else { return }
         request.failureEvidence = evidence
         let server = request.search.server
         request.failedServer = upstream?.server.name
         upstream?.server.activeCount -= 1
         upstream = nil
-        request.search.failed(cause, error, server: server, in: group, now: now)
+        request.search.failed(failure, error, server: server, in: group, now: now)
         connect()
     }
 
     private func giveUp(_ search: ServerSearch, evidence seen: String?) {
-        let cause = search.lastCause
         let evidence =
-            switch cause {
+            switch search.lastFailure {
             case _ where seen != nil: seen!
             case .connectTimeout: "no answer to a connection attempt within \(group.upstream.connectTimeoutMilliseconds) ms"
             case .nameNotResolved: "the server's name has no address"
             default: search.lastError.map { "connect: \($0.message)" } ?? "no server could be reached"
             }
-        refuse(
-            Refusal(
-                status: cause == .connectTimeout ? 504 : 502, cause: cause, evidence: evidence,
-                errnoName: search.lastError?.name, closes: false))
+        refuse(Refusal(search.lastFailure, evidence: evidence, errnoName: search.lastError?.name, closes: false))
     }
 
     private func sendRequest() {

@@ -15,32 +15,25 @@ extension Exchange {
 
     /// The server's bytes are not HTTP.
     func upstreamBrokeRules(_ evidence: String) {
-        let ending = Ending(cause: .upstreamProtocolError, evidence: evidence)
-        guard hasServersResponse else {
-            return refuse(Refusal(status: 502, cause: ending.cause, evidence: evidence))
-        }
-        cut(ending)
+        refuseOrCut(Refusal(.brokeRules, evidence: evidence))
     }
 
     /// The server's bytes are no TLS, or a handshake failed.
     func upstreamSecurityFailed(_ failure: TLSFailure) {
-        let ending = Ending(cause: .upstreamTLSError, evidence: failure.reason)
-        guard hasServersResponse else {
-            return refuse(Refusal(status: 502, cause: ending.cause, evidence: ending.evidence))
-        }
-        cut(ending)
+        refuseOrCut(Refusal(ServerFailure(failure), evidence: failure.reason))
+    }
+
+    /// A server failed: where its response has begun that is cut, and where it has not the client may be answered something else.
+    private func refuseOrCut(_ refusal: Refusal) {
+        if hasServersResponse { cut(Ending(refusal)) } else { refuse(refusal) }
     }
 
     /// The connection to the server is broken.
     func upstreamFailed(_ error: SystemError, wasInHead: Bool) {
         guard let upstream else { return }
         if repeats(upstream, wasInHead: wasInHead) { return }
-        let cause: Cause = error.meansUnreachable ? .upstreamVanished : .upstreamReset
-        guard hasServersResponse else {
-            return refuse(Refusal(status: 502, cause: cause, evidence: error.message, errnoName: error.name))
-        }
-        let place = upstream.isInsideRecord ? " in the middle of a TLS record" : ""
-        cut(Ending(cause: cause, evidence: error.message + place, errnoName: error.name))
+        let place = hasServersResponse && upstream.isInsideRecord ? " in the middle of a TLS record" : ""
+        refuseOrCut(Refusal(ServerFailure(waiting: error), evidence: error.message + place, errnoName: error.name))
     }
 
     /// The server has sent nothing for as long as it may.

@@ -52,7 +52,7 @@ extension Exchange {
     }
 
     /// Whether a client whose server answers this status waits for a better answer.
-    func waitsPast(status: Int) -> Bool { (502...504).contains(status) && holdLimitMilliseconds != nil }
+    func waitsPast(status: Int) -> Bool { holdLimitMilliseconds != nil && route?.route.outageAnswers.contains(status) == true }
 
     /// Prepares for a wait; `head` is the request's.
     func expectToWait(_ head: RequestHead, in request: PendingRequest) {
@@ -111,13 +111,31 @@ extension Exchange {
                 sendBack(Ending(refusal), around: Exchange.overloadRetryMilliseconds)
                 return true
             }
-            if refusal.isOutage {
+            switch refusal.failure?.remedy {
+            // Of several servers one may be gone for a moment and another broken: it is worth while to wait for the one.
+            case .wait,
+                .tryOnceMore where request?.search.hasMetOutage == true:
                 hold(because: refusal)
                 return true
+            case .tryOnceMore where sendsOnceMore(): return true
+            case .tryOnceMore, nil: break
             }
         }
         guard flags.contains(.isHeld) else { return false }
         endHolding(Ending(refusal), status: refusal.status)
+        return true
+    }
+
+    /// Sends the request once more after a server could not be understood, before the client was told anything; false where that
+    /// was done, or where it was told something.
+    private func sendsOnceMore() -> Bool {
+        guard let request, !request.wasSentOnceMore, !flags.contains(.isHeld), account.attempts < ServerSearch.attemptLimit else {
+            return false
+        }
+        request.wasSentOnceMore = true
+        leaveUpstream(isClean: false)
+        request.search = ServerSearch(avoiding: request.search.server, in: group)
+        connect()
         return true
     }
 
@@ -139,7 +157,7 @@ extension Exchange {
             return endHolding(ending, status: refusal.status)
         }
         request.waiting.nextAttemptAt = next
-        if !flags.contains(.isHeld) { beginHolding(.outage(refusal.cause)) }
+        if !flags.contains(.isHeld) { beginHolding(.outage(refusal.cause, evidence: refusal.evidence)) }
         downstream.wake(atMilliseconds: next)
     }
 

@@ -23,6 +23,8 @@ struct Refusal {
     var urlHeldToken = false
     /// Whether the connection is closed after the answer.
     var closes = true
+    /// How a server failed, where that is why.
+    private(set) var failure: ServerFailure?
 
     init(
         status: Int, cause: Cause, evidence: String, limit: String? = nil, errnoName: String? = nil,
@@ -37,6 +39,19 @@ struct Refusal {
         self.closes = closes
     }
 
+    /// What a client is told of a server's failure.
+    init(_ failure: ServerFailure, evidence: String, errnoName: String? = nil, closes: Bool = true) {
+        self.init(status: failure.status, cause: failure.cause, evidence: evidence, errnoName: errnoName, closes: closes)
+        self.failure = failure
+    }
+
+    /// What a client is told that cannot wait until its server answers something else.
+    static func outageAnswer(_ status: Int) -> Refusal {
+        var refusal = Refusal(.outageAnswer, evidence: "the server answered \(status)")
+        refusal.status = status
+        return refusal
+    }
+
     /// What a request that breaks the rules of HTTP is answered.
     init(_ error: HTTPError) {
         self.init(status: error.status, cause: .clientProtocolError, evidence: "\(error.reason)")
@@ -48,9 +63,6 @@ struct Refusal {
         }
         if limit != nil { cause = .refusedByLimit }
     }
-
-    /// Whether it says that the servers are gone, perhaps for a moment only.
-    var isOutage: Bool { cause.side == .upstream && (502...504).contains(status) }
 
     /// Whether it says that the proxy has no room, perhaps for a moment only.
     var isOverload: Bool { cause.side == .proxy && status == 503 }

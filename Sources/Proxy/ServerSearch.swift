@@ -23,10 +23,19 @@ struct ServerSearch {
     /// How many of them have been tried, the present attempt's included.
     private var addressesTried = 0
     private var tried: Set<Int> = []
-    private(set) var lastCause = Cause.connectFailed
+    private(set) var lastFailure = ServerFailure.connectFailed
     private(set) var lastError: SystemError?
+    /// Whether a server was met that may be there again in a moment.
+    private(set) var hasMetOutage = false
 
     init(isWaiting: Bool = false) { self.isWaiting = isWaiting }
+
+    /// One more try after a server could not be understood: over a new connection, and with another server where there is one.
+    init(avoiding server: Int, in group: ServerGroup) {
+        self.init()
+        wantsFresh = true
+        if group.servers.count > 1 { tried = [server] }
+    }
 
     /// Where to try next; an address is missing where the server's name has none.
     mutating func next(in group: ServerGroup, now: Int64) -> (server: Int, address: SocketAddress?)? {
@@ -46,8 +55,9 @@ struct ServerSearch {
     }
 
     /// The present attempt failed: the server's next address comes next, or another server.
-    mutating func failed(_ cause: Cause, _ error: SystemError?, server index: Int, in group: ServerGroup, now: Int64) {
-        lastCause = cause
+    mutating func failed(_ failure: ServerFailure, _ error: SystemError?, server index: Int, in group: ServerGroup, now: Int64) {
+        lastFailure = failure
+        if failure.remedy == .wait { hasMetOutage = true }
         lastError = error
         guard addressesTried == addresses.count else { return }
         tried.insert(index)

@@ -144,15 +144,13 @@ final class UpstreamConnection: Link {
         case .connecting:
             giveUp(.connectTimeout, .timedOut)
         case .securing:
-            giveUp(.connectTimeout, .timedOut, evidence: "no TLS handshake within \(handshakeMilliseconds) ms")
+            giveUp(.handshakeTimeout, .timedOut, evidence: "no TLS handshake within \(handshakeMilliseconds) ms")
         case .idle:
             group.forgetIdle(self, server: server)
             discard()
         case .awaitingHead:
             exchange?.refuse(
-                Refusal(
-                    status: 504, cause: .responseTimeout,
-                    evidence: "no response within \(group.upstream.responseTimeoutMilliseconds) ms"))
+                Refusal(.responseTimeout, evidence: "no response within \(group.upstream.responseTimeoutMilliseconds) ms"))
         case .relaying:
             exchange?.upstreamSilent()
         case .closed:
@@ -161,11 +159,11 @@ final class UpstreamConnection: Link {
     }
 
     /// The connection did not come about.
-    private func giveUp(_ cause: Cause, _ error: SystemError?, evidence: String? = nil) {
+    private func giveUp(_ failure: ServerFailure, _ error: SystemError?, evidence: String? = nil) {
         let exchange = self.exchange
         self.exchange = nil
         discard()
-        exchange?.connectFailed(cause, error, evidence: evidence)
+        exchange?.connectFailed(failure, error, evidence: evidence)
     }
 
     // MARK: What the link reports
@@ -179,7 +177,7 @@ final class UpstreamConnection: Link {
     override func linkSecurityFailed(_ failure: TLSFailure) {
         switch state {
         case .connecting, .securing:
-            giveUp(.upstreamTLSError, nil, evidence: failure.reason)
+            giveUp(ServerFailure(failure), nil, evidence: failure.reason)
         case .idle:
             group.forgetIdle(self, server: server)
             discard()
@@ -258,15 +256,9 @@ final class UpstreamConnection: Link {
     override func linkFailed(_ error: SystemError, while operation: LinkOperation) {
         switch state {
         case .connecting:
-            let cause: Cause =
-                switch error {
-                case .connectionRefused: .connectionRefused
-                case .timedOut: .connectTimeout
-                default: .connectFailed
-                }
-            giveUp(cause, error)
+            giveUp(ServerFailure(connecting: error), error)
         case .securing:
-            giveUp(.upstreamTLSError, error, evidence: "\(error.message) during the TLS handshake")
+            giveUp(.handshakeBroken, error, evidence: "\(error.message) during the TLS handshake")
         case .idle:
             group.forgetIdle(self, server: server)
             discard()

@@ -396,7 +396,7 @@ open class Link: Endpoint {
             endIsAuthentic = false
             // A client that says nothing at all looked whether anybody is there, or kept a connection in reserve.
             if phase == .securing, session?.hasBegun == true {
-                return linkSecurityFailed(TLSFailure(.handshake, "the peer closed during the handshake"))
+                return linkSecurityFailed(TLSFailure(.handshake, "the peer closed during the handshake", isEndOfConnection: true))
             }
             linkReachedEnd()
         case .bytes(let count):

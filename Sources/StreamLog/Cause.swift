@@ -52,7 +52,8 @@ public enum Cause: String, CaseIterable, Sendable {
     case connectFailed = "connect_failed"
     /// Upstream: connected, but no response head in time. Look at what the application waits for.
     case responseTimeout = "response_timeout"
-    /// Upstream: it answered 502, 503 or 504, for as long as the client could be held. Look at the server, or at the proxy before it.
+    /// Upstream: it answered one of the route's `outage_answers` (502, 503, 504), for as long as the client could be held. Look at the
+    /// server, or at the proxy before it.
     case upstreamUnavailable = "upstream_unavailable"
     /// Upstream: its name could not be resolved. Look at DNS and at the spelling in the configuration.
     case nameNotResolved = "name_not_resolved"

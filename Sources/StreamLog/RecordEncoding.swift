@@ -87,12 +87,13 @@ private func appendLine(
 
 extension StreamOpening {
     /// Appends the record as one line. Keys in order: time, event (`stream_open`), the shared ones, woven,
-    /// not_woven_because, held_because, last_event_id_dropped (only when true).
+    /// not_woven_because, held_because, held_evidence, last_event_id_dropped (only when true).
     public func encode(into bytes: inout [UInt8]) {
         appendLine(to: &bytes, timeMilliseconds: timeMilliseconds, event: "stream_open") { line in
             exchange.encode(into: &line)
             NotWovenReason.encode(notWovenBecause, into: &line)
             if let heldBecause { line.constant("held_because", heldBecause.name) }
+            if case .outage(_, let evidence)? = heldBecause { line.string("held_evidence", evidence) }
             if lastEventIdentifierIsDropped { line.boolean("last_event_id_dropped", true) }
         }
     }
@@ -102,7 +103,7 @@ extension HeldReason {
     var name: StaticString {
         switch self {
         case .early: "early"
-        case .outage(let cause): cause.name
+        case .outage(let cause, _): cause.name
         }
     }
 }

@@ -73,7 +73,7 @@ public struct StreamOpening: Sendable {
     public var exchange: ExchangeDescription
     /// Whether heartbeats are woven into it; nil when they are, otherwise why they are not.
     public var notWovenBecause: NotWovenReason?
-    /// Why the proxy answered in the server's place (`held_because`); nil when it did not.
+    /// Why the proxy answered in the server's place (`held_because`, `held_evidence`); nil when it did not.
     public var heldBecause: HeldReason?
     /// Whether the server was not told the client's `Last-Event-ID`, because it holds control characters
     /// (`last_event_id_dropped`).
@@ -94,8 +94,8 @@ public struct StreamOpening: Sendable {
 public enum HeldReason: Sendable, Equatable {
     /// The server took longer than the route's `early`.
     case early
-    /// No server answered well.
-    case outage(Cause)
+    /// No server answered well; the evidence is what was seen of it, in our own words.
+    case outage(Cause, evidence: String)
 }
 
 /// Why an event stream is passed on without heartbeats (`not_woven_because`).

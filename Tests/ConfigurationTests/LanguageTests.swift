@@ -241,4 +241,19 @@ struct SuggestionTests {
         #expect(distance("abc", "ab") == 1)
         #expect(distance("kitten", "sitting") == 3)
     }
+
+    @Test("answers that are an outage are statuses and ranges, or none", arguments: [
+        ("429 502-504 530", [429...429, 502...504, 530...530]), ("none", []), ("400-999", [400...999]), ("500", [500...500]),
+    ])
+    func outageAnswers(_ text: String, _ expected: [ClosedRange<Int>]) throws {
+        let configuration = try parse("listen 127.0.0.1:80\nroute /* {\n    upstream 127.0.0.1:9000\n    outage_answers \(text)\n}\n").configuration
+        #expect(configuration.routes[0].outageAnswers.ranges == expected)
+    }
+
+    @Test("nothing else is an answer that is an outage", arguments: ["200", "399", "1000", "504-502", "50x", "", "502-", "-502", "502-503-504", "+502", "none 502", "５０２", "5 02"])
+    func malformedOutageAnswers(_ text: String) {
+        #expect(throws: (any Error).self) {
+            try parse("listen 127.0.0.1:80\nroute /* {\n    upstream 127.0.0.1:9000\n    outage_answers \(text.isEmpty ? "\"\"" : text)\n}\n")
+        }
+    }
 }

@@ -3,6 +3,8 @@
 import re
 import time
 
+import pytest
+
 from support.client import Client, get
 from support.ports import reserve_port
 
@@ -32,6 +34,7 @@ def test_a_client_is_held_until_its_server_is_there(stage):
         assert body.data.replace(b":\n\n", b"") == b"id: 1\ndata: hello\n\n"
     opening = proxy.stream_log.opening("/held")
     assert opening["held_because"] == "connection_refused" and opening["status"] == 200
+    assert "refused" in opening["held_evidence"].lower()
     ending = proxy.stream_log.ending("/held")
     assert ending["cause"] == "client_closed" and ending["events"] == 1
     assert ending["held_ms"] >= 600 and ending["heartbeats"] >= 2
@@ -172,3 +175,37 @@ def test_sigterm_sends_held_clients_away_at_once(stage):
         assert body.complete
         retry_of(body.data)
     assert proxy.stream_log.ending("/held")["cause"] == "drained"
+
+
+@pytest.mark.parametrize("answer, reason", [
+    (b"HTTP/1.1 200 OK\nContent-Type: text/event-stream\n\ndata: 1\n\n", "bare line feed"),
+    (b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", "invalid Content-Length"),
+    (b"hello\r\n\r\n", "malformed status line"),
+    (b"HTTP/1.1 200 OK\r\nX: " + b"a" * 70_000, "head too large"),
+])
+def test_a_server_that_breaks_the_rules_every_time_does_not_look_healthy(stage, answer, reason):
+    def breaking(connection, request):
+        connection.send(answer)
+        connection.wait_until_left(5)
+    origin = stage.origin(breaking)
+    proxy = stage.heartwire(origin, outage="retry 20s", heartbeat="300ms", opening="on")
+    response = get(proxy.port, "/broken", "Accept: text/event-stream\r\n")
+    assert response.status == 502 and reason.encode() in response.body
+    assert len(origin.requests) == 2
+    record = proxy.access_log.access("/broken")
+    assert record["cause"] == "upstream_protocol_error" and reason in record["evidence"]
+
+
+def test_which_answers_are_an_outage_is_the_routes_choice(stage):
+    def answering(connection, request):
+        connection.respond(int(request.target.rpartition(b"/")[2]), b"no")
+    proxy = stage.heartwire(stage.origin(answering), outage="retry 20s", heartbeat="300ms", route=["outage_answers 429 520-527"])
+    for status in (429, 520, 527):
+        with Client(proxy.port) as client:
+            head, _ = client.open_stream(f"/{status}")
+            assert head.status == 200
+        opening = proxy.stream_log.opening(f"/{status}")
+        assert opening["held_because"] == "upstream_unavailable" and opening["held_evidence"] == f"the server answered {status}"
+        proxy.stream_log.ending(f"/{status}")
+    for status in (500, 502, 503, 530):
+        assert get(proxy.port, f"/{status}", "Accept: text/event-stream\r\n").status == status

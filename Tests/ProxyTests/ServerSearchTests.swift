@@ -138,7 +138,7 @@ struct ServerSearchTests {
         _ = search.next(in: group, now: 200)
         search.failed(.connectionRefused, .connectionRefused, server: 0, in: group, now: 200)
         #expect(group.servers[0].failedUntil == 2200)
-        #expect(search.lastCause == .connectionRefused && search.lastError == .connectionRefused)
+        #expect(search.lastFailure == .connectionRefused && search.lastError == .connectionRefused)
     }
 
     @Test("the address that worked is the first one next time, and its server rests no longer")

@@ -57,6 +57,7 @@ extension Scenario {
         for (path, endings) in ended {
             expect(endings.count == 1 && opened[path]?.count == 1, "\(path): \(opened[path]?.count ?? 0) openings, \(endings.count) endings")
         }
+        for opening in opened.values.joined() { checkHeldReason(opening) }
         for record in log.records where record["event"] as? String != "stream_open" {
             let isStream = record["event"] as? String == "stream_end"
             guard let cause = record["cause"] as? String else {
@@ -71,6 +72,15 @@ extension Scenario {
             checkCause(cause, record, truth, log)
             if isStream { checkAccount(record, truth) }
         }
+    }
+
+    /// A server that cannot be understood is not waited for, unless another one may come back.
+    private func checkHeldReason(_ opening: [String: Any]) {
+        guard let reason = opening["held_because"] as? String, reason != "early" else { return }
+        let evidence = opening["held_evidence"] as? String ?? ""
+        expect(!evidence.isEmpty, "\(opening["path"] ?? ""): held because of \(reason), and nothing was seen of it")
+        let isBroken = reason == "upstream_protocol_error" && evidence != "the response's head was cut off"
+        expect(!isBroken || plan.serverNames.count > 1, "\(opening["path"] ?? ""): held for a server that broke the rules: \(evidence)")
     }
 
     /// What is said of a connection on which no request was understood.
@@ -149,7 +159,7 @@ extension Scenario {
             let isHeadCut = (record["evidence"] as? String)?.hasPrefix("the response's head was cut off") == true && deeds.contains(.cutOff)
             return deeds.contains(.babbled) || isHeadCut
         case "upstream_no_response": return deeds.contains(.wentWithoutAnswer) || deeds.contains(.cutOff) && arrival?.answer == nil
-        case "upstream_unavailable": return (502...504).contains(arrival?.answer?.status ?? 0)
+        case "upstream_unavailable": return plan.outageAnswers.contains(arrival?.answer?.status ?? 0)
         case "response_timeout":
             // A request that came to a server that had vanished came to nobody.
             let vanished = servers.contains { "\($0.address)" == record["server"] as? String && $0.partings.contains { $0.deed == .vanished && $0.at <= moment } }

@@ -52,6 +52,7 @@ struct Plan {
     let addressCount: Int
     let outage: OutagePolicy
     let early: EarlyPolicy?
+    let outageAnswers: OutageAnswers
     /// Whether each event has a line in the log.
     let logsEvents: Bool
     let configuration: Configuration
@@ -78,7 +79,8 @@ struct Plan {
                 afterMilliseconds: chance.pick([300, 2_000, 5_000]),
                 onFailure: chance.permille(500) ? .event(name: Plan.eventName) : .retry)
             : nil
-        var route = Route(upstreamIndex: 0)
+        outageAnswers = chance.permille(200) ? OutageAnswers([500...501, 503...504]) : OutageAnswers()
+        var route = Route(upstreamIndex: 0, outageAnswers: outageAnswers)
         route.heartbeat.intervalMilliseconds = heartbeatMilliseconds
         if let heartbeatName { route.heartbeat.kind = chance.permille(500) ? .event(name: heartbeatName) : .both(name: heartbeatName) }
         route.heartbeat.opening = chance.permille(700)

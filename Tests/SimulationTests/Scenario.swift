@@ -227,7 +227,7 @@ final class Scenario {
     }
 
     private func planCrowdedOutage() {
-        let state = world.chance.pick([SimulatedServer.State.refusing, .silent, .failing(502), .failing(503), .failing(504)])
+        let state = world.chance.pick([SimulatedServer.State.refusing, .silent, .failing(503), .failing(503), .failing(504)])
         crowdedOutage = state
         for server in servers { server.become(state) }
         world.after(Int64(world.chance.number(3_000...25_000))) { [self] in for server in servers { server.become(.serving) } }

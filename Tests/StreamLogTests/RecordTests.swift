@@ -49,10 +49,11 @@ struct RecordTests {
 
     @Test("of an opening says why the proxy answered in a server's place")
     func heldOpening() throws {
-        for (reason, word) in [(HeldReason.early, "early"), (.outage(.connectionRefused), "connection_refused")] {
+        for (reason, word, seen) in [(HeldReason.early, "early", nil), (.outage(.connectionRefused, evidence: "seen"), "connection_refused", "seen")] {
             var line: [UInt8] = []
             StreamOpening(timeMilliseconds: 0, exchange: exchange(), heldBecause: reason).encode(into: &line)
-            #expect(keys(line) == shared + ["woven", "held_because"])
+            #expect(keys(line) == shared + ["woven", "held_because"] + (seen == nil ? [] : ["held_evidence"]))
+            #expect(try parsed(line)["held_evidence"] as? String == seen)
             #expect(try parsed(line)["held_because"] as? String == word)
         }
     }

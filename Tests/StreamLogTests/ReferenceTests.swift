@@ -99,7 +99,7 @@ private enum RecordSamples {
 
     static func opening() -> [UInt8] {
         var line: [UInt8] = []
-        var opening = StreamOpening(timeMilliseconds: 0, exchange: exchange(), notWovenBecause: .compressed, heldBecause: .early)
+        var opening = StreamOpening(timeMilliseconds: 0, exchange: exchange(), notWovenBecause: .compressed, heldBecause: .outage(.connectFailed, evidence: "seen"))
         opening.lastEventIdentifierIsDropped = true
         opening.encode(into: &line)
         return line

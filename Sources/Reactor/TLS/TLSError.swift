@@ -26,10 +26,13 @@ public struct TLSFailure: Error, Equatable, Sendable {
     public let moment: Moment
     /// In OpenSSL's words, such as `certificate verify failed: certificate has expired`.
     public let reason: String
+    /// Whether nothing was wrong but that the peer closed the connection.
+    public let isEndOfConnection: Bool
 
-    init(_ moment: Moment, _ reason: String) {
+    init(_ moment: Moment, _ reason: String, isEndOfConnection: Bool = false) {
         self.moment = moment
         self.reason = reason
+        self.isEndOfConnection = isEndOfConnection
     }
 }
 
