@@ -233,6 +233,6 @@ public enum CommandLine {
         }
     }
 
-    /// A word as a message may show it: a URL may hold a password.
-    private static func shown(_ word: String) -> String { quoted(printable(Endpoint.redacted(word))) }
+    /// A word as a message may show it.
+    private static func shown(_ word: String) -> String { quoted(printable(word)) }
 }

@@ -1,7 +1,7 @@
 // What is wrong with a configuration, told to a person: where, what, and what was probably meant.
 //
-// Invariant: what is shown holds no control character of the file and nothing that follows a secret directive
-// (`fingerprint_key`) on its line, for these texts end in terminals, tickets and logs.
+// Invariant: what is shown holds no control character of the file, nothing that follows a secret directive (`fingerprint_key`) and
+// no login of a URL (Redaction.swift), for these texts end in terminals, tickets and logs.
 
 /// One thing that is wrong with, or odd about, a configuration.
 public struct ConfigurationDiagnostic: Sendable, Equatable, CustomStringConvertible {
@@ -23,8 +23,10 @@ public struct ConfigurationDiagnostic: Sendable, Equatable, CustomStringConverti
     public var column: Int
     /// What is wrong, in one line.
     public var message: String
-    /// The line itself, ready to be shown.
+    /// The line itself, ready to be shown: without secrets. Empty where it is not shown.
     public var sourceLine: String
+    /// Where `column` is in `sourceLine`.
+    var sourceColumn: Int
 
     /// `file:line:column: message`, the line, and a caret under the column.
     public var description: String {
@@ -38,7 +40,7 @@ public struct ConfigurationDiagnostic: Sendable, Equatable, CustomStringConverti
     private func window() -> (String, String) {
         let widest = 140
         let scalars = Array(sourceLine.unicodeScalars)
-        let place = min(max(column - 1, 0), scalars.count)
+        let place = min(max(sourceColumn - 1, 0), scalars.count)
         let start = scalars.count > widest ? max(0, min(place - widest / 2, scalars.count - widest)) : 0
         var shown = String.UnicodeScalarView()
         var caret = String.UnicodeScalarView()
@@ -81,7 +83,8 @@ func printable(_ text: String) -> String {
     return String(result)
 }
 
-/// What was written, between quotes, and cut where it is too long to be read.
-func quoted(_ text: String) -> String {
-    text.unicodeScalars.count > 60 ? "'\(String(text.unicodeScalars.prefix(57)))...'" : "'\(text)'"
+/// What was written, between quotes, without secrets, and cut where it is too long to be read.
+func quoted(_ written: String) -> String {
+    let text = Redaction.word(written)
+    return text.unicodeScalars.count > 60 ? "'\(String(text.unicodeScalars.prefix(57)))...'" : "'\(text)'"
 }

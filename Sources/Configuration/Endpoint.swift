@@ -12,7 +12,7 @@ enum Endpoint {
     /// `HOST:PORT`, `[IPv6]:PORT`, `*:PORT` or `:PORT`.
     static func listener(_ text: String) throws(Malformed) -> Listener {
         if text.contains("://") {
-            throw Malformed(message: "\(quoted(redacted(text))) is a URL; an address to listen on is HOST:PORT, such as 127.0.0.1:8080")
+            throw Malformed(message: "\(quoted(text)) is a URL; an address to listen on is HOST:PORT, such as 127.0.0.1:8080")
         }
         let (host, port) = try split(text, defaultPort: nil)
         return Listener(host: host.isEmpty || host == "*" ? "*" : try checked(host: host, in: text), port: port)
@@ -27,7 +27,7 @@ enum Endpoint {
             let scheme = text[..<end.lowerBound].lowercased()
             guard scheme == "http" || scheme == "https" else {
                 throw Malformed(
-                    message: "\(quoted(redacted(text))): the scheme \(quoted(scheme)) is not supported; write http://HOST:PORT or https://HOST:PORT")
+                    message: "\(quoted(text)): the scheme \(quoted(scheme)) is not supported; write http://HOST:PORT or https://HOST:PORT")
             }
             rest = text[end.upperBound...]
             isSecure = scheme == "https"
@@ -38,7 +38,9 @@ enum Endpoint {
         }
         if defaultPort != nil, rest.last == "/" { rest = rest.dropLast() }
         if let place = rest.firstIndex(where: { $0 == "/" || $0 == "?" || $0 == "#" }) {
-            throw Malformed(message: "a server's address cannot hold a path (\(quoted(String(rest[place...])))); requests keep their own path")
+            // A query may hold a password.
+            let shown = rest[place...].prefix { $0 != "?" } + (rest[place...].contains("?") ? "?…" : "")
+            throw Malformed(message: "a server's address cannot hold a path (\(quoted(String(shown)))); requests keep their own path")
         }
         let (host, port) = try split(String(rest), defaultPort: defaultPort)
         if host.isEmpty || host == "*" { throw Malformed(message: "\(quoted(text)) names no host; write HOST:PORT") }
@@ -81,14 +83,6 @@ enum Endpoint {
             throw Malformed(message: "\(quoted(host)) cannot be the name of a host\(hint)")
         }
         return host.lowercased()
-    }
-
-    /// A URL without what may be a password in it.
-    static func redacted(_ text: String) -> String {
-        guard let at = text.lastIndex(of: "@"), let scheme = text.firstRange(of: "://"), scheme.upperBound <= at else {
-            return text
-        }
-        return text[..<scheme.upperBound] + "..." + text[at...]
     }
 
     private static func split(_ text: String, defaultPort: UInt16?) throws(Malformed) -> (String, UInt16) {

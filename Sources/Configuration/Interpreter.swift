@@ -68,6 +68,10 @@ struct Interpreter {
             return nil
         }
         var hint = suggestion(for: name.text, in: known.map(\.name))
+        if report.isSecret(name.line) {
+            report.error(name, "what belongs to the directive above stands on that directive's line")
+            return nil
+        }
         if hint.isEmpty { hint = "; known here: \(known.map(\.name).joined(separator: ", "))" }
         report.error(name, "unknown directive \(quoted(name.text)) \(scope.phrase)\(hint)")
         return nil

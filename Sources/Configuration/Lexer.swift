@@ -144,7 +144,9 @@ struct Lexer {
         let name = String(String.UnicodeScalarView(inside[..<colon]))
         let isName = !name.isEmpty && !(name.utf8.first.map(isDigit) ?? true) && name.utf8.allSatisfy(isNameByte)
         guard isName else {
-            return fail(at: start, "\(quoted(name)) is not the name of an environment variable")
+            // It may be the secret itself, put where its variable's name belongs.
+            let isSecret = Redaction.namesSecret(scalars[..<start]) || report.isSecret(line)
+            return fail(at: start, "\(isSecret ? "this" : quoted(name)) is not the name of an environment variable")
         }
         position = end + 1
         if let value = environment(name), !value.isEmpty || colon == end {

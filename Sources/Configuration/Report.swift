@@ -25,11 +25,11 @@ struct Report {
     ) {
         if severity == .error { hasErrors = true }
         guard diagnostics.count < Report.maximumDiagnostics else { return }
-        let source = line >= 1 && line <= sourceLines.count ? sourceLines[line - 1] : ""
+        let source = shown(line)
         diagnostics.append(
             ConfigurationDiagnostic(
                 severity: severity, fileName: fileName, line: line, column: column, message: message,
-                sourceLine: Report.withoutSecrets(source)))
+                sourceLine: source?.text ?? "", sourceColumn: source?.column(of: column) ?? 1))
     }
 
     mutating func error(_ word: Word, _ message: String) {
@@ -40,16 +40,24 @@ struct Report {
         add(.warning, line: word.line, column: word.column, message)
     }
 
-    /// A line in which whatever follows the name of a secret directive, or of one misspelt, is hidden.
-    private static func withoutSecrets(_ line: String) -> String {
-        let scalars = line.unicodeScalars
-        let start = scalars.firstIndex { $0 != " " && $0 != "\t" } ?? scalars.endIndex
-        let end = scalars[start...].firstIndex { $0 == " " || $0 == "\t" } ?? scalars.endIndex
-        let name = String(scalars[start..<end])
-        let secrets = DirectiveTable.all.filter(\.isSecret).map(\.name)
-        guard nearestWord(to: name, in: secrets) != nil else { return line }
-        var result = String.UnicodeScalarView(scalars[..<end])
-        for scalar in scalars[end...] { result.append(scalar == " " || scalar == "\t" ? scalar : "*") }
-        return String(result)
+    // MARK: Secrets
+
+    /// The line that was shown last, because a bad line often has more than one mistake.
+    private var shownLine: (number: Int, line: Redaction.Line)?
+
+    /// A line as it may be shown; nil where none is.
+    private mutating func shown(_ number: Int) -> Redaction.Line? {
+        guard sourceLines.indices.contains(number - 1), !isSecret(number) else { return nil }
+        if let shownLine, shownLine.number == number { return shownLine.line }
+        let line = Redaction.Line(sourceLines[number - 1])
+        shownLine = (number, line)
+        return line
+    }
+
+    /// Whether a line is what the secret directive in front of it was, by mistake, to be set to.
+    func isSecret(_ number: Int) -> Bool {
+        guard number > 1, sourceLines.indices.contains(number - 1) else { return false }
+        let previous = sourceLines[..<(number - 1)].last { line in line.unicodeScalars.contains { !isControl($0) && $0 != " " } }
+        return previous.map(Redaction.continuesOnNextLine) ?? false
     }
 }

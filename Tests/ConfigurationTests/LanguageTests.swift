@@ -157,13 +157,34 @@ struct LanguageTests {
             ])
     }
 
-    @Test("never shows its key, not even in an error on the key's line")
-    func secret() {
-        for line in ["fingerprint_key short-sec", "fingerprnt_key \"0123456789-secret\"", "fingerprint_key \"0123-secret", "\tfingerprint_key a secret"] {
-            let shown = ConfigurationErrors(diagnostics: diagnostics("\(line)\n")).description
-            #expect(shown.contains("test.conf:1:"))
-            #expect(!shown.contains("sec"), "\(shown)")
-        }
+    @Test("names UNIX sockets by their paths")
+    func unixSockets() throws {
+        let text = """
+            listen a:1
+            upstream u {
+                server unix:/run/a.sock b:2 unix:@name "unix:/run/with a blank" unix:///run/c@d.sock
+            }
+            route /* {
+                upstream u
+            }
+            route /b {
+                upstream unix:/run/a.sock
+            }
+            """
+        let configuration = try parse(text).configuration
+        let servers = configuration.upstreams[0].servers
+        #expect(servers.map(\.description) == ["unix:/run/a.sock", "b:2", "unix:@name", "unix:/run/with a blank", "unix:/run/c@d.sock"])
+        #expect(servers.map(\.isUnix) == [true, false, true, true, true] && servers.map(\.authority)[..<2] == ["localhost", "b:2"])
+        #expect(configuration.upstreams[1].name == "unix:/run/a.sock" && configuration.upstreams[1].servers == [Upstream.Server(unixPath: "/run/a.sock")])
+    }
+
+    @Test("takes the PROXY protocol on the addresses of one line, and warns where nobody may send it")
+    func proxyProtocol() throws {
+        let text = "listen a:1 a:2 {\nproxy_protocol on\n}\nlisten a:3 {\nproxy_protocol off\n}\nlisten a:4\nroute /* {\nupstream b:2\n}\n"
+        let lonely = try parse(text)
+        #expect(lonely.configuration.listeners.map(\.takesProxyProtocol) == [true, true, false, false])
+        #expect(brief(lonely.warnings).count == 1 && brief(lonely.warnings)[0].hasPrefix("2:1 nobody can connect here: the PROXY protocol"))
+        #expect(try parse(text + "trusted_proxies 10.0.0.0/8\n").warnings.isEmpty)
     }
 
     @Test("that is far too bad is told about in a bounded way")

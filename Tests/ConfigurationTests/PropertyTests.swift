@@ -63,7 +63,7 @@ struct PropertyTests {
             #expect(!error.diagnostics.isEmpty)
             for diagnostic in error.diagnostics {
                 #expect((1...lines).contains(diagnostic.line), "\(bytes)")
-                #expect((1...(diagnostic.sourceLine.unicodeScalars.count + 1)).contains(diagnostic.column), "\(bytes)")
+                #expect((1...(diagnostic.sourceLine.unicodeScalars.count + 1)).contains(diagnostic.sourceColumn), "\(bytes)")
                 let shown = diagnostic.description.unicodeScalars.filter { $0 != "\n" && $0 != "\t" }
                 #expect(!shown.contains(where: isControl), "\(bytes)")
             }

@@ -196,3 +196,15 @@ def test_a_certificate_that_is_a_pipe_holds_up_no_start(tmp_path, verb):
         f"listen 127.0.0.1:{reserve_port()} {{\ntls {{\ncertificate {tmp_path}/pipe {tmp_path}/pipe\n}}\n}}\nroute /* {{\nupstream 127.0.0.1:9\n}}\n")
     result = run(verb, "--config", tmp_path / "heartwire.conf")
     assert result.returncode == 78 and f"{tmp_path}/pipe: it cannot be read: it is a pipe" in result.stderr, result
+
+
+@pytest.mark.parametrize("line", [
+    "fingerprint_key=PLANTED-S3CRET", "fingerprint_keys PLANTED-S3CRET", "fingerprint_key\n    PLANTED-S3CRET",
+    "upstream u {\n    server http://user:PLANTED-S3CRET@127.0.0.1:9000\n}", "listen https://user:PLANTED-S3CRET@127.0.0.1:8080"])
+def test_check_never_shows_a_secret(tmp_path, line):
+    path = tmp_path / "heartwire.conf"
+    path.write_text(f"listen 127.0.0.1:8080\nroute /* {{\n    upstream 127.0.0.1:9000\n}}\n{line}\n")
+    for verb in ("check", "run"):
+        result = subprocess.run([binary(), verb, "--config", path], capture_output=True, timeout=20)
+        assert result.returncode == 78 and b"heartwire.conf:" in result.stderr
+        assert b"S3CRET" not in result.stderr + result.stdout
