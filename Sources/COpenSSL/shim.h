@@ -71,6 +71,10 @@ static inline size_t hw_X509_STORE_count(const X509_STORE *store) {
 static inline const X509 *hw_X509_STORE_certificate(const X509_STORE *store, size_t index) {
     return X509_OBJECT_get0_X509(sk_X509_OBJECT_value(X509_STORE_get0_objects(store), (int)index));
 }
+static inline size_t hw_X509_chain_count(const STACK_OF(X509) *chain) { return chain == NULL ? 0 : (size_t)sk_X509_num(chain); }
+static inline const X509 *hw_X509_chain_certificate(const STACK_OF(X509) *chain, size_t index) {
+    return sk_X509_value(chain, (int)index);
+}
 static inline int hw_EVP_MAC_key_with_sha256(EVP_MAC_CTX *mac, const unsigned char *key, size_t count) {
     OSSL_PARAM parameters[3];
     parameters[0] = OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, (void *)key, count);

@@ -158,6 +158,9 @@ final class DownstreamConnection: Link {
         if abortively || (pendingCount > 0 && flags.contains(.endsByClosing)) { abort() } else { close() }
         proxy.connectionClosed(peer, isCounted: isCounted)
     }
+    /// Whether the client's certificate, by which it was let in, has ended since.
+    var clientCertificateIsOver: Bool { (listener.tls?.clientCertificates ?? .off) != .off && peerCertificateIsOver }
+
 
     /// Says the last bytes and closes. Where the client may still be sending, the rest of that is read and thrown away first:
     /// closing with unread bytes would reset the connection and could destroy the answer.

@@ -96,6 +96,9 @@ final class Exchange {
     func start(_ head: RequestHead) {
         guard let downstream else { return }
         if let port = downstream.listener.redirectPort { return redirect(head, toPort: port) }
+        if downstream.clientCertificateIsOver {
+            return refuse(Refusal(status: 403, cause: .clientTLSError, evidence: "the client's certificate has ended since the handshake"))
+        }
         let bytes = head.bytes.span
         let target = bytes.extracting(head.target)
         let path = RequestSummary.path(of: target)

@@ -480,6 +480,9 @@ open class Link: Endpoint {
 
     public final override func ready(_ readiness: Readiness) {
         switch phase {
+    /// Whether the certificate that the peer showed has ended since; false where it showed none.
+    public final var peerCertificateIsOver: Bool { session?.peerCertificateIsOver ?? false }
+
         case .new, .connectedAtOnce, .closed:
             return
         case .connecting:

@@ -49,18 +49,35 @@ struct Certificates {
             ? ["x509", "-req", "-in", request, "-CA", path(authority + ".pem"), "-CAkey", path(authority + ".key"), "-CAcreateserial",
                 "-extfile", extensions, "-out", path(name + ".pem")] + days
             : []
-        if arguments.isEmpty { makeExpired(name, request: request, extensions: extensions, authority: authority) } else { run(arguments) }
+        if arguments.isEmpty {
+            makeEnding("20200201000000Z", name, request: request, extensions: extensions, authority: authority)
+        } else {
+            run(arguments)
+        }
+    }
+
+    /// A certificate for clients and servers on this machine that ends in so many seconds, and by when it has.
+    func makeEnding(inSeconds seconds: Int, _ name: String) -> (TLSIdentityFiles, end: Date) {
+        let (request, extensions) = (path(name + ".csr"), path(name + ".ext"))
+        run("req", "-new", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-keyout", path(name + ".key"), "-out", request, "-subj", "/CN=\(name)")
+        try! "subjectAltName=DNS:localhost,IP:127.0.0.1\n".write(toFile: extensions, atomically: true, encoding: .utf8)
+        let formatter = DateFormatter()
+        formatter.dateFormat = "yyyyMMddHHmmss'Z'"
+        formatter.timeZone = TimeZone(identifier: "UTC")
+        let end = Date(timeIntervalSinceNow: TimeInterval(seconds))
+        makeEnding(formatter.string(from: end), name, request: request, extensions: extensions, authority: "authority")
+        return (identity(name), end)
     }
 
     /// `openssl x509` of OpenSSL 3.0 cannot make a certificate of the past; `openssl ca` can.
-    private func makeExpired(_ name: String, request: String, extensions: String, authority: String) {
-        let configuration = path("ca.conf")
+    private func makeEnding(_ end: String, _ name: String, request: String, extensions: String, authority: String) {
+        let configuration = path(name + "-ca.conf")
         try! """
             [ca]
             default_ca = here
             [here]
-            database = \(path("index.txt"))
-            serial = \(path("serial.txt"))
+            database = \(path(name + "-index.txt"))
+            serial = \(path(name + "-serial.txt"))
             new_certs_dir = \(folder)
             default_md = sha256
             policy = any
@@ -68,11 +85,11 @@ struct Certificates {
             [any]
             commonName = supplied
             """.write(toFile: configuration, atomically: true, encoding: .utf8)
-        try! "".write(toFile: path("index.txt"), atomically: true, encoding: .utf8)
-        try! "1000\n".write(toFile: path("serial.txt"), atomically: true, encoding: .utf8)
+        try! "".write(toFile: path(name + "-index.txt"), atomically: true, encoding: .utf8)
+        try! "1000\n".write(toFile: path(name + "-serial.txt"), atomically: true, encoding: .utf8)
         run(
             "ca", "-batch", "-notext", "-config", configuration, "-in", request, "-cert", path(authority + ".pem"), "-keyfile",
-            path(authority + ".key"), "-extfile", extensions, "-startdate", "20200101000000Z", "-enddate", "20200201000000Z", "-out",
+            path(authority + ".key"), "-extfile", extensions, "-startdate", "20200101000000Z", "-enddate", end, "-out",
             path(name + ".pem"))
     }
 

@@ -246,6 +246,38 @@ private final class World {
         #expect(try isResumed(stranger) == false)
     }
 
+    @Test("a session does not outlive the certificate that it rests on, on either side", arguments: [true, false])
+    func sessionEnds(isClients: Bool) throws {
+        // A busy machine may need longer than the certificate lives; then one that lives longer is made.
+        for seconds in [4, 20, 90] {
+            let (ending, end) = Certificates.shared.makeEnding(inSeconds: seconds, "ending-\(isClients)-\(seconds)")
+            var settings = TLSServerSettings(identities: [isClients ? Certificates.shared.identity("localhost") : ending])
+            if isClients {
+                settings.clientAuthorityFile = Certificates.shared.path("authority.pem")
+                settings.clientCertificates = .required
+            }
+            let world = try World(settings)
+            let context = try World.trusting { if isClients { $0.identity = ending } }
+            let resumption = TLSResumption()
+            /// Whether a session was resumed; nil where one side would have nothing of the other.
+            func isResumed() throws -> Bool? {
+                let client = try world.connect(context, resumption: resumption)
+                defer { client.close() }
+                guard client.isSecured, let server = world.accepted.last, server.isSecured else { return nil }
+                server.send([1])
+                try world.turn { client.received == [1] }
+                return client.security?.isResumed
+            }
+            let before = [try isResumed(), try isResumed(), try isResumed()]
+            guard Date() < end - 1 else { continue }
+            #expect(before == [false, true, true])
+            Thread.sleep(until: end + 1.1)
+            #expect(try isResumed() == nil)
+            return
+        }
+        Issue.record("the machine is too busy")
+    }
+
     @Test("a client's certificate is demanded, checked and told by its subject")
     func clientCertificates() throws {
         var settings = TLSServerSettings(identities: [Certificates.shared.identity("localhost")])

@@ -75,13 +75,19 @@ struct TLSCertificate {
         guard let certificate = SSL_CTX_get0_certificate(context) else { return nil }
         names = TLSCertificate.names(of: certificate)
         keyKind = EVP_PKEY_get_id(X509_get0_pubkey(certificate))
+        guard let end = TLSCertificate.end(of: certificate) else { return nil }
+        endsAt = end
+    }
+
+    /// When a certificate ends, in seconds since 1970; nil where that cannot be read.
+    static func end(of certificate: OpaquePointer) -> Int64? {
         var days: Int32 = 0
         var seconds: Int32 = 0
         // Counted from 1970, so that no clock is read here.
         let epoch = ASN1_TIME_set(nil, 0)
         defer { ASN1_TIME_free(epoch) }
         guard ASN1_TIME_diff(&days, &seconds, epoch, X509_get0_notAfter(certificate)) == 1 else { return nil }
-        endsAt = Int64(days) * 86_400 + Int64(seconds)
+        return Int64(days) * 86_400 + Int64(seconds)
     }
 
     private static func names(of certificate: OpaquePointer) -> [String] {

@@ -153,6 +153,7 @@ public final class TLSServerContext: @unchecked Sendable {
         // One ticket is enough for an EventSource, which comes back one connection at a time.
         SSL_CTX_set_num_tickets(context, 1)
         TLSTicketKeys.install(in: context)
+        TLSSessionEnd.install(in: context)
         hw_SSL_CTX_set_servername_callback(context) { ssl, _, _ in
             TLSServerContext.owner(of: ssl)?.chooseCertificate(for: ssl)
             return SSL_TLSEXT_ERR_OK

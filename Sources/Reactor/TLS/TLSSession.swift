@@ -149,6 +149,9 @@ final class TLSSession {
     /// `TLSv1.3` or `TLSv1.2`.
     var versionName: String { String(cString: SSL_get_version(ssl)) }
 
+    /// Whether the certificate that the peer showed has ended since.
+    var peerCertificateIsOver: Bool { TLSSessionEnd.isOver(certificate: SSL_get0_peer_certificate(ssl)) }
+
     /// The subject of the certificate that the peer showed and that was verified, as RFC 4514 writes it; nil without one.
     var peerSubject: [UInt8]? {
         guard SSL_get_verify_result(ssl) == Int(X509_V_OK), let certificate = SSL_get0_peer_certificate(ssl) else { return nil }
@@ -166,28 +169,34 @@ final class TLSSession {
 public final class TLSResumption {
     private var session: OpaquePointer?
     private var contextNumber: UInt64 = 0
+    /// When the first of the certificates ends that the session rests on, in seconds since 1970.
+    private var endsAt: Int64?
 
     /// Nothing to resume yet.
     public init() {}
 
     deinit { SSL_SESSION_free(session) }
 
-    /// The session to resume under a context. One made under another context was verified by other authorities.
+    /// The session to resume under a context. One made under another context was verified by other authorities, and one whose server's
+    /// certificate has ended would spare it the proof that it cannot give any more.
     fileprivate func session(for context: TLSClientContext) -> OpaquePointer? {
         defer { contextNumber = context.number }
-        return contextNumber == context.number ? session : nil
+        guard contextNumber == context.number, endsAt.map({ TLSSessionEnd.isOver($0) }) != true else { return nil }
+        return session
     }
 
-    /// Takes a session over; the latest one is the one to resume.
-    fileprivate func keep(_ session: OpaquePointer) {
+    /// Takes a session over; the latest one is the one to resume. What a resumed session rests on was verified earlier.
+    fileprivate func keep(_ session: OpaquePointer, of ssl: OpaquePointer?) {
         SSL_SESSION_free(self.session)
         self.session = session
+        guard let ssl, SSL_session_reused(ssl) == 0 else { return }
+        endsAt = TLSSessionEnd.ofVerifiedChain(ssl)
     }
 
     /// OpenSSL calls this when a server has sent a ticket, for TLS 1.3 long after the handshake.
     static let received: @convention(c) (OpaquePointer?, OpaquePointer?) -> Int32 = { ssl, session in
         guard let session, let pointer = hw_SSL_get_application_data(ssl) else { return 0 }
-        Unmanaged<TLSResumption>.fromOpaque(pointer).takeUnretainedValue().keep(session)
+        Unmanaged<TLSResumption>.fromOpaque(pointer).takeUnretainedValue().keep(session, of: ssl)
         return 1
     }
 }

@@ -2,6 +2,7 @@
 
 import pathlib
 import subprocess
+import time
 
 
 def openssl(*arguments, **options) -> bytes:
@@ -31,6 +32,32 @@ class Authority:
         openssl("x509", "-req", "-in", request, "-CA", self.certificate, "-CAkey", self.key, "-CAcreateserial", "-days", days,
                 "-extfile", extensions, "-out", certificate)
         return certificate, key
+
+    def issue_ending_in(self, seconds: float, name: str):
+        """A certificate, its key, and the moment (`time.time()`) at which it ends; openssl's `x509` cannot do that before 3.4."""
+        certificate, key, request = (self.folder / f"{name}.{ending}" for ending in ("pem", "key", "csr"))
+        openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-out", request, "-subj", f"/CN={name}")
+        configuration, extensions = self.folder / f"{name}.cnf", self.folder / f"{name}.ext"
+        (self.folder / f"{name}.index").write_text("")
+        (self.folder / f"{name}.serial").write_text("1000\n")
+        extensions.write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+        configuration.write_text(f"""
+[ca]
+default_ca = here
+[here]
+database = {self.folder / name}.index
+serial = {self.folder / name}.serial
+new_certs_dir = {self.folder}
+default_md = sha256
+policy = any
+unique_subject = no
+[any]
+commonName = supplied
+""")
+        end = int(time.time() + seconds)
+        openssl("ca", "-batch", "-notext", "-config", configuration, "-in", request, "-cert", self.certificate, "-keyfile", self.key, "-extfile", extensions,
+                "-enddate", time.strftime("%Y%m%d%H%M%SZ", time.gmtime(end)), "-out", certificate)
+        return certificate, key, end
 
     def below(self, name: str) -> "Authority":
         """An authority that this one vouches for."""
