@@ -11,6 +11,9 @@ struct Malformed: Error, Equatable { var message: String }
 enum Endpoint {
     /// `HOST:PORT`, `[IPv6]:PORT`, `*:PORT` or `:PORT`.
     static func listener(_ text: String) throws(Malformed) -> Listener {
+        if text.hasPrefix(Upstream.Server.unixPrefix) {
+            throw Malformed(message: "\(quoted(text)): clients are accepted over TCP only; write HOST:PORT, such as 127.0.0.1:8080")
+        }
         if text.contains("://") {
             throw Malformed(message: "\(quoted(text)) is a URL; an address to listen on is HOST:PORT, such as 127.0.0.1:8080")
         }
@@ -18,8 +21,15 @@ enum Endpoint {
         return Listener(host: host.isEmpty || host == "*" ? "*" : try checked(host: host, in: text), port: port)
     }
 
-    /// `HOST:PORT`, `[IPv6]:PORT`, `http://HOST[:PORT][/]` or `https://HOST[:PORT][/]`, and whether it is the last.
+    /// The room for a path in `sockaddr_un`, less the zero at its end (unix(7)).
+    static let unixPathBytes = 107
+
+    /// `HOST:PORT`, `[IPv6]:PORT`, `http://HOST[:PORT][/]`, `https://HOST[:PORT][/]`, `unix:/PATH` or `unix:@NAME`, and whether it
+    /// is `https`.
     static func server(_ text: String) throws(Malformed) -> (server: Upstream.Server, isSecure: Bool) {
+        if text.hasPrefix(Upstream.Server.unixPrefix) {
+            return (Upstream.Server(unixPath: try unixPath(text.dropFirst(Upstream.Server.unixPrefix.count), in: text)), false)
+        }
         var rest = Substring(text)
         var defaultPort: UInt16?
         var isSecure = false
@@ -31,6 +41,9 @@ enum Endpoint {
             }
             rest = text[end.upperBound...]
             isSecure = scheme == "https"
+            if rest.hasPrefix(Upstream.Server.unixPrefix) {
+                throw Malformed(message: "a UNIX socket is spoken to in plain HTTP and written without a scheme: unix:/PATH")
+            }
             defaultPort = isSecure ? 443 : 80
         }
         if rest.contains("@") {
@@ -45,6 +58,18 @@ enum Endpoint {
         let (host, port) = try split(String(rest), defaultPort: defaultPort)
         if host.isEmpty || host == "*" { throw Malformed(message: "\(quoted(text)) names no host; write HOST:PORT") }
         return (Upstream.Server(host: try checked(host: host, in: text), port: port), isSecure)
+    }
+
+    /// The path of a UNIX socket: absolute, or `@` and the name of an abstract one. `unix:///PATH` is as good as `unix:/PATH`.
+    private static func unixPath(_ written: Substring, in text: String) throws(Malformed) -> String {
+        let path = written.hasPrefix("///") ? written.dropFirst(2) : written
+        guard path.count > 1, path.first == "@" || path.first == "/", !path.hasPrefix("//"), path.first == "@" || path.last != "/" else {
+            throw Malformed(message: "\(quoted(text)) names no UNIX socket; write unix:/PATH with an absolute path, or unix:@NAME for an abstract one")
+        }
+        guard path.utf8.count <= unixPathBytes else {
+            throw Malformed(message: "the path of a UNIX socket has \(path.utf8.count) bytes; at most \(unixPathBytes) are possible")
+        }
+        return String(path)
     }
 
     /// Whether a text is a plain name of an upstream: a letter or digit, then letters, digits, `_` and `-`.

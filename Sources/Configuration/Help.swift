@@ -34,8 +34,8 @@ enum Help {
 
         Usage: heartwire proxy --upstream URL --listen HOST:PORT [OPTIONS]
 
-          --upstream URL           the server: HOST:PORT, http://HOST:PORT or
-                                   https://HOST:PORT (required)
+          --upstream URL           the server: HOST:PORT, http://HOST:PORT,
+                                   https://HOST:PORT or unix:/PATH (required)
           --listen HOST:PORT       where clients connect; *:PORT is every address of the
                                    machine (required)
           --tls-certificate FILE   speak TLS to clients: the certificate with its chain

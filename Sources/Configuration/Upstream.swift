@@ -36,11 +36,11 @@ public struct Upstream: Sendable, Equatable {
         case leastConnections
     }
 
-    /// One server: a host and a port.
+    /// One server: a host and a port, or a UNIX socket.
     public struct Server: Sendable, Hashable, CustomStringConvertible {
-        /// A name, an IPv4 address, or an IPv6 address without brackets.
+        /// A name, an IPv4 address, an IPv6 address without brackets, or `unix:` and a path.
         public var host: String
-        /// The TCP port.
+        /// The TCP port; 0 for a UNIX socket.
         public var port: UInt16
 
         /// Makes a server from its parts.
@@ -49,8 +49,19 @@ public struct Upstream: Sendable, Equatable {
             self.port = port
         }
 
-        /// The server as it is written in a configuration: `backend:9000`, `[::1]:9000`.
-        public var description: String { describeEndpoint(host: host, port: port) }
+        /// A UNIX socket by its absolute path, or, behind `@`, its abstract name.
+        public init(unixPath: String) { self.init(host: Server.unixPrefix + unixPath, port: 0) }
+
+        static let unixPrefix = "unix:"
+
+        /// Whether it is a UNIX socket.
+        public var isUnix: Bool { host.hasPrefix(Server.unixPrefix) }
+
+        /// The server as it is written in a configuration: `backend:9000`, `[::1]:9000`, `unix:/run/app.sock`.
+        public var description: String { isUnix ? host : describeEndpoint(host: host, port: port) }
+
+        /// What it is called in a Host field. A path cannot stand there (RFC 9110 section 7.2).
+        public var authority: String { isUnix ? "localhost" : description }
     }
 
     /// Makes an upstream; whatever is left out has its documented default (conf/README.md).

@@ -45,7 +45,7 @@ final class PendingRequest {
     func head(for server: ServerState) -> [UInt8] {
         guard let hostOffset else { return head }
         var head = self.head
-        head.insert(contentsOf: Array("Host: \(server.name)\r\n".utf8), at: hostOffset)
+        head.insert(contentsOf: Array("Host: \(server.server.authority)\r\n".utf8), at: hostOffset)
         return head
     }
 }
@@ -82,7 +82,10 @@ extension Exchange {
             } catch {
                 // Without a descriptor left no server is to blame, and none can be reached.
                 if error.meansExhausted { return refuse(.exhausted(error)) }
-                request.search.failed(.connectFailed, error, server: candidate.server, in: group, now: now)
+                // A UNIX socket tells at once.
+                request.failureEvidence = nil
+                request.failedServer = server.name
+                request.search.failed(ServerFailure(connecting: error), error, server: candidate.server, in: group, now: now)
             }
         }
         giveUp(request.search, evidence: request.failureEvidence)
@@ -152,6 +155,7 @@ extension Exchange {
             case _ where seen != nil: seen!
             case .connectTimeout: "no answer to a connection attempt within \(group.upstream.connectTimeoutMilliseconds) ms"
             case .nameNotResolved: "the server's name has no address"
+            case .backlogFull: "connect: the backlog of the server's socket is full (EAGAIN)"
             default: search.lastError.map { "connect: \($0.message)" } ?? "no server could be reached"
             }
         refuse(Refusal(search.lastFailure, evidence: evidence, errnoName: search.lastError?.name, closes: false))

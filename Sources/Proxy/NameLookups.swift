@@ -62,9 +62,9 @@ final class NameLookups: Sendable {
         }
     }
 
-    /// What a host stands for, a numeric address for itself; empty where nothing was ever found.
+    /// What a host stands for, a numeric address or the path of a UNIX socket for itself; empty where nothing was ever found.
     func addresses(of host: String, port: UInt16) -> [SocketAddress] {
-        if let numeric = SocketAddress(numeric: host, port: port) { return [numeric] }
+        if let known = SocketAddress(literal: host, port: port) { return [known] }
         return state.withLock { $0.answers[host]?.addresses ?? [] }.map { address in
             var address = address
             address.port = port

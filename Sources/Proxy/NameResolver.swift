@@ -14,8 +14,8 @@ struct NameResolver: Sendable {
         names = NameResolver.names(among: upstreams.flatMap { $0.servers.map(\.host) })
     }
 
-    /// Those hosts that are names, and not addresses.
-    static func names(among hosts: [String]) -> Set<String> { Set(hosts.filter { SocketAddress(numeric: $0, port: 0) == nil }) }
+    /// Those hosts that are names, and not addresses or paths.
+    static func names(among hosts: [String]) -> Set<String> { Set(hosts.filter { SocketAddress(literal: $0, port: 0) == nil }) }
 
     /// The addresses of each server of each upstream, as they are known now.
     func addresses(from lookups: NameLookups) -> [[[SocketAddress]]] {

@@ -7,6 +7,8 @@ import StreamLog
 /// How a server failed to give a response.
 enum ServerFailure: CaseIterable {
     case nameNotResolved, connectionRefused, connectTimeout, connectFailed
+    /// Its UNIX socket has as many connections waiting as it wants, which the kernel says at once. Over TCP it would be silent.
+    case backlogFull
     /// No TLS handshake in time.
     case handshakeTimeout
     /// The connection ended or broke during the TLS handshake.
@@ -39,6 +41,7 @@ enum ServerFailure: CaseIterable {
         case .connectionRefused: (.connectionRefused, 502, .wait)
         case .connectTimeout: (.connectTimeout, 504, .wait)
         case .connectFailed: (.connectFailed, 502, .wait)
+        case .backlogFull: (.connectFailed, 503, .wait)
         case .handshakeTimeout: (.connectTimeout, 504, .wait)
         case .handshakeBroken: (.upstreamTLSError, 502, .wait)
         case .handshakeRefused: (.upstreamTLSError, 502, .tryOnceMore)
@@ -65,6 +68,7 @@ enum ServerFailure: CaseIterable {
         switch error {
         case .connectionRefused: self = .connectionRefused
         case .timedOut: self = .connectTimeout
+        case .wouldBlock: self = .backlogFull
         default: self = .connectFailed
         }
     }

@@ -12,7 +12,7 @@ final class ServerState {
     private static let claimLookMilliseconds: Int64 = 500
 
     let server: Upstream.Server
-    /// For the log: `10.0.0.7:9000`, as configured.
+    /// For the log: `10.0.0.7:9000`, `unix:/run/app.sock`, as configured.
     let name: String
     /// What the name stood for when it was last looked up.
     var addresses: [SocketAddress]

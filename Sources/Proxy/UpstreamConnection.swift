@@ -85,7 +85,8 @@ final class UpstreamConnection: Link {
     /// Has the kernel ask the server whether it is still there. A stream's request is sent once and acknowledged; only probes can
     /// tell that its server has vanished since. Most exchanges are over before that matters, and are spared the calls.
     func beginProbing() {
-        guard isOpen else { return }
+        // The process at the other end of a UNIX socket cannot vanish without closing it.
+        guard isOpen, !server.server.isUnix else { return }
         worker.kernel.setPatience(
             Patience(keepAliveSeconds: ProxyWorker.probeAfterSeconds, unacknowledgedMilliseconds: 0), of: descriptor)
     }

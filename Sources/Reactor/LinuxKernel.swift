@@ -102,7 +102,7 @@ public final class LinuxKernel: Kernel, @unchecked Sendable {
 
     public override func connect(to address: SocketAddress) throws(SystemError) -> Connection {
         let descriptor = try makeSocket(for: address)
-        setOption(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
+        if !address.isUnix { setOption(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, 1) }
         let outcome = address.withSockaddr { Glibc.connect(descriptor, $0, $1) }
         if outcome == 0 { return Connection(descriptor: descriptor, isConnected: true) }
         // An interrupted connect goes on by itself, like one in progress.
@@ -146,7 +146,7 @@ public final class LinuxKernel: Kernel, @unchecked Sendable {
 
     private func makeSocket(for address: SocketAddress) throws(SystemError) -> Int32 {
         let kind = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
-        let descriptor = Glibc.socket(address.isIPv6 ? AF_INET6 : AF_INET, kind, 0)
+        let descriptor = Glibc.socket(address.isUnix ? AF_UNIX : address.isIPv6 ? AF_INET6 : AF_INET, kind, 0)
         guard descriptor >= 0 else { throw SystemError.last }
         return descriptor
     }
@@ -300,7 +300,7 @@ public final class LinuxKernel: Kernel, @unchecked Sendable {
     // MARK: Names
 
     public override func resolve(_ host: String, port: UInt16) -> [SocketAddress] {
-        if let numeric = SocketAddress(numeric: host, port: port) { return [numeric] }
+        if let known = SocketAddress(literal: host, port: port) { return [known] }
         var hints = addrinfo()
         hints.ai_family = AF_UNSPEC
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)

@@ -1,21 +1,32 @@
-// An IPv4 or IPv6 address with a port, as a value of 24 bytes, and its way to and from the C structures.
+// An IPv4 or IPv6 address with a port, or the path of a UNIX socket, as a value of 24 bytes, and its way to and from the C structures.
 // Names are not its matter: they are resolved by `Kernel.resolve`.
 
 import CLinux
 import Glibc
 
-/// Where a TCP peer is: an IPv4 or IPv6 address and a port.
+/// Where a peer is: an IPv4 or IPv6 address and a port, or the path of a UNIX socket.
 ///
 /// IPv4 addresses mapped into IPv6 (`::ffff:a.b.c.d`) are kept as the IPv4 addresses that they are, so that
 /// one client is one address whichever socket it came in through.
 public struct SocketAddress: Hashable, Sendable {
+    private enum Family: UInt8 {
+        case ipv4, ipv6
+        /// `high` is the number of the path in `UnixSocketPath`.
+        case unix
+    }
+
     private var high: UInt64
     private var low: UInt64
     private var scope: UInt32
-    /// The port, in host order.
+    /// The port, in host order; 0 for a UNIX socket.
     public var port: UInt16
+    private let family: Family
+
     /// Whether the address is an IPv6 one.
-    public let isIPv6: Bool
+    public var isIPv6: Bool { family == .ipv6 }
+
+    /// Whether it is the path of a UNIX socket.
+    public var isUnix: Bool { family == .unix }
 
     /// Makes an address of four or sixteen bytes in network order.
     public init(bytes: [UInt8], port: UInt16, scope: UInt32 = 0) {
@@ -27,25 +38,36 @@ public struct SocketAddress: Hashable, Sendable {
         if bytes.count == 16 {
             self.init(halves.0, halves.1, scope: scope, port: port)
         } else {
-            self.init(high: halves.0, low: 0, scope: scope, port: port, isIPv6: false)
+            self.init(high: halves.0, low: 0, scope: scope, port: port, family: .ipv4)
         }
     }
 
     /// An IPv6 address, or the IPv4 address that it stands for.
     private init(_ high: UInt64, _ low: UInt64, scope: UInt32, port: UInt16) {
         if high == 0, low >> 32 == 0xFFFF {
-            self.init(high: low & 0xFFFF_FFFF, low: 0, scope: 0, port: port, isIPv6: false)
+            self.init(high: low & 0xFFFF_FFFF, low: 0, scope: 0, port: port, family: .ipv4)
         } else {
-            self.init(high: high, low: low, scope: scope, port: port, isIPv6: true)
+            self.init(high: high, low: low, scope: scope, port: port, family: .ipv6)
         }
     }
 
-    private init(high: UInt64, low: UInt64, scope: UInt32, port: UInt16, isIPv6: Bool) {
+    private init(high: UInt64, low: UInt64, scope: UInt32, port: UInt16, family: Family) {
         self.high = high
         self.low = low
         self.scope = scope
         self.port = port
-        self.isIPv6 = isIPv6
+        self.family = family
+    }
+
+    /// A UNIX socket by its path, or, behind `@`, its abstract name (unix(7)); nil where it has more than `UnixSocketPath.maximumBytes`.
+    public init?(unixPath path: String) {
+        guard let number = UnixSocketPath.number(of: path) else { return nil }
+        self.init(high: UInt64(number), low: 0, scope: 0, port: 0, family: .unix)
+    }
+
+    /// What needs no look-up: a numeric address, or `unix:` and a path; nil for a name.
+    public init?(literal host: String, port: UInt16) {
+        if let path = UnixSocketPath.path(in: host) { self.init(unixPath: path) } else { self.init(numeric: host, port: port) }
     }
 
     /// Reads a numeric address (`127.0.0.1`, `::1`, without brackets); `nil` for anything else.
@@ -69,7 +91,7 @@ public struct SocketAddress: Hashable, Sendable {
             let address = raw.loadUnaligned(as: sockaddr_in.self)
             self.init(
                 high: UInt64(UInt32(bigEndian: address.sin_addr.s_addr)), low: 0, scope: 0, port: UInt16(bigEndian: address.sin_port),
-                isIPv6: false)
+                family: .ipv4)
         case AF_INET6:
             let address = raw.loadUnaligned(as: sockaddr_in6.self)
             let (high, low) = withUnsafeBytes(of: address.sin6_addr) { bytes in
@@ -97,8 +119,9 @@ public struct SocketAddress: Hashable, Sendable {
 
     static func everyIPv6(port: UInt16) -> SocketAddress { SocketAddress(bytes: [UInt8](repeating: 0, count: 16), port: port) }
 
-    /// The four or sixteen bytes of the address in network order.
+    /// The four or sixteen bytes of the address in network order; none for a UNIX socket.
     public var bytes: [UInt8] {
+        if isUnix { return [] }
         let count = isIPv6 ? 16 : 4
         let first = isIPv6 ? high : high << 32
         return [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
@@ -117,22 +140,29 @@ public struct SocketAddress: Hashable, Sendable {
     }
 
     /// Whether it is one of the machine's own for itself (RFC 1122 section 3.2.1.3, RFC 4291 section 2.5.3).
-    var isLoopback: Bool { isIPv6 ? high == 0 && low == 1 : high >> 24 == 127 }
+    var isLoopback: Bool {
+        switch family {
+        case .ipv4: high >> 24 == 127
+        case .ipv6: high == 0 && low == 1
+        case .unix: true
+        }
+    }
 
     /// Whether it stands for every address of the machine.
-    var isUnspecified: Bool { high == 0 && low == 0 }
+    var isUnspecified: Bool { !isUnix && high == 0 && low == 0 }
 
-    /// The numeric address alone, without brackets.
+    /// The numeric address alone, without brackets, or `unix:` and the path.
     public var host: String {
+        if isUnix { return UnixSocketPath.prefix + UnixSocketPath.path(high) }
         var text: [UInt8] = []
         appendHost(to: &text)
         return String(decoding: text, as: UTF8.self)
     }
 
-    /// Appends the numeric address, without brackets.
+    /// Appends the numeric address, without brackets; not for a UNIX socket.
     public func appendHost(to text: inout [UInt8]) { withHost { text.append(contentsOf: $0) } }
 
-    /// Lends the numeric address, without brackets.
+    /// Lends the numeric address, without brackets; not for a UNIX socket, which no client comes from.
     public func withHost(_ body: (UnsafeBufferPointer<UInt8>) -> Void) {
         withUnsafeTemporaryAllocation(of: UInt8.self, capacity: Int(INET6_ADDRSTRLEN)) { room in
             body(UnsafeBufferPointer(rebasing: room[..<write(hostInto: room)]))
@@ -140,6 +170,7 @@ public struct SocketAddress: Hashable, Sendable {
     }
 
     private func write(hostInto room: UnsafeMutableBufferPointer<UInt8>) -> Int {
+        precondition(!isUnix)
         var count = 0
         guard isIPv6 else {
             func append(_ byte: UInt8) {
@@ -169,7 +200,9 @@ public struct SocketAddress: Hashable, Sendable {
         var storage = sockaddr_storage()
         return withUnsafeMutableBytes(of: &storage) { raw in
             let length: Int
-            if isIPv6 {
+            if isUnix {
+                length = UnixSocketPath.write(UnixSocketPath.path(high), into: raw)
+            } else if isIPv6 {
                 var address = sockaddr_in6()
                 address.sin6_family = sa_family_t(AF_INET6)
                 address.sin6_port = port.bigEndian
@@ -194,6 +227,6 @@ public struct SocketAddress: Hashable, Sendable {
 }
 
 extension SocketAddress: CustomStringConvertible {
-    /// `127.0.0.1:8080` or `[::1]:8080`.
-    public var description: String { isIPv6 ? "[\(host)]:\(port)" : "\(host):\(port)" }
+    /// `127.0.0.1:8080`, `[::1]:8080` or `unix:/run/app.sock`.
+    public var description: String { isUnix ? host : isIPv6 ? "[\(host)]:\(port)" : "\(host):\(port)" }
 }

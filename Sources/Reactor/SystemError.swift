@@ -75,6 +75,8 @@ public struct SystemError: Error, Equatable, Sendable {
         case EACCES: "EACCES"
         case EPERM: "EPERM"
         case ENOENT: "ENOENT"
+        case EAGAIN: "EAGAIN"
+        case EPROTOTYPE: "EPROTOTYPE"
         case EINVAL: "EINVAL"
         case EAFNOSUPPORT: "EAFNOSUPPORT"
         case ENOSPC: "ENOSPC"

@@ -134,6 +134,17 @@ struct ErrorTests {
             (upstream("server c:1?x"), "7:9 a server's address cannot hold a path ('?…')"),
             (upstream("server *:1"), "7:9 '*:1' names no host"),
             (upstream("server http://"), "7:9 'http://' names no host"),
+            (upstream("server unix:app.sock"), "7:9 'unix:app.sock' names no UNIX socket; write unix:/PATH"),
+            (upstream("server unix://run/app.sock"), "7:9 'unix://run/app.sock' names no UNIX socket"),
+            (upstream("server unix:"), "7:9 'unix:' names no UNIX socket"),
+            (upstream("server unix:@"), "7:9 'unix:@' names no UNIX socket"),
+            (upstream("server unix:/run/"), "7:9 'unix:/run/' names no UNIX socket"),
+            (upstream("server unix:/\(String(repeating: "x", count: 107))"), "7:9 the path of a UNIX socket has 108 bytes; at most 107 are possible"),
+            (upstream("server unix:/run/a unix:///run/a"), "7:21 the server unix:/run/a is named twice"),
+            (upstream("server https://unix:/run/a"), "7:9 a UNIX socket is spoken to in plain HTTP"),
+            (top("upstream v {\nserver https://c unix:/run/a\n}"), "6:18 the servers of one upstream are all http:// or all https://"),
+            (top("listen unix:/run/a"), "5:8 'unix:/run/a': clients are accepted over TCP only"),
+            (top("listen b:1 {\nproxy_protocol yes\n}"), "6:16 'yes' is none of on, off"),
         ] as [Case])
     func addresses(_ one: Case) { Self.check(one) }
 

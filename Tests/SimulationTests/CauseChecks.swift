@@ -166,7 +166,7 @@ extension Scenario {
             guard let arrival, !vanished else { return true }
             let isLate = (arrival.answeredAt ?? moment) - arrival.cameAt >= Int64(upstream.responseTimeoutMilliseconds) - 100
             return hasLeapt || isLate || deeds.contains(.vanished)
-        case "connection_refused", "connect_timeout": return isTrueOfConnecting(cause, record, truth, at: moment) || hasLeapt
+        case "connection_refused", "connect_timeout", "connect_failed": return isTrueOfConnecting(cause, record, truth, at: moment) || hasLeapt
         case "sent_back": return isTrueOfSentBack(record, truth)
         case "refused_by_limit": return isTrueOfLimit(record, truth)
         case "proxy_error":
@@ -189,7 +189,9 @@ extension Scenario {
         let timeout = Int64(plan.configuration.upstreams[0].connectTimeoutMilliseconds)
         return kernel.attempts.contains { attempt in
             guard "\(attempt.address)" == record["server"] as? String, attempt.beganAt >= truth.askedAt ?? 0, attempt.beganAt <= moment else { return false }
-            if cause == "connection_refused" { return attempt.outcome == .refused && (attempt.endedAt == moment || mayBeEarlier) }
+            if cause != "connect_timeout" {
+                return attempt.outcome == (cause == "connection_refused" ? .refused : .full) && (attempt.endedAt == moment || mayBeEarlier)
+            }
             let waited = (attempt.outcome == .pending ? moment : attempt.endedAt ?? moment) - attempt.beganAt
             return waited >= timeout && (mayBeEarlier || moment - attempt.beganAt <= timeout + 2 * TimerWheel.tickMilliseconds)
         }

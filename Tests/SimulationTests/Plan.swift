@@ -3,6 +3,7 @@
 
 import Configuration
 import Credentials
+import Reactor
 
 /// The kinds of trouble of one run; each seed has a random part of them (swarm testing).
 struct Troubles {
@@ -48,6 +49,10 @@ struct Plan {
     let hogCount: Int
     let isSecuredDownstream: Bool
     let isSecuredUpstream: Bool
+    /// Whether servers listen on UNIX sockets.
+    let usesUnixSockets: Bool
+    /// Whether clients come through a proxy that names them in a header of the PROXY protocol.
+    let takesProxyProtocol: Bool
     /// How many addresses the clients come from.
     let addressCount: Int
     let outage: OutagePolicy
@@ -66,11 +71,14 @@ struct Plan {
         workerCount = chance.permille(200) ? chance.number(2...3) : 1
         heartbeatMilliseconds = chance.pick([100, 500, 2_000, 15_000])
         heartbeatName = chance.permille(300) ? "alive" : nil
-        serverNames = (1...chance.number(1...3)).map { "10.0.0.\($0)" }
+        usesUnixSockets = chance.permille(200)
+        takesProxyProtocol = chance.permille(250)
+        let isUnix = usesUnixSockets
+        serverNames = (1...chance.number(1...3)).map { isUnix ? "unix:/run/\($0).sock" : "10.0.0.\($0)" }
         clientCount = troubles.crowdedOutage ? 0 : chance.number(1...6)
         eventSourceCount = troubles.crowdedOutage ? chance.number(15...40) : chance.permille(700) ? chance.number(1...5) : 0
         isSecuredDownstream = chance.permille(200)
-        isSecuredUpstream = chance.permille(200)
+        isSecuredUpstream = chance.permille(200) && !usesUnixSockets
         hogCount = troubles.limits && !troubles.crowdedOutage ? chance.number(4...30) : 0
         addressCount = chance.number(1...10)
         outage = chance.permille(150) ? .refuse : .retry(holdMilliseconds: chance.pick([0, 5_000, 30_000]))
@@ -105,7 +113,7 @@ struct Plan {
     }
 
     private static func upstream(_ names: [String], _ heartbeatMilliseconds: Int, isCrowded: Bool, _ chance: inout Chance) -> Upstream {
-        var upstream = Upstream(name: "origin", servers: names.map { Upstream.Server(host: $0, port: 80) })
+        var upstream = Upstream(name: "origin", servers: names.map { Upstream.Server(host: $0, port: $0.hasPrefix("unix:") ? 0 : 80) })
         upstream.connectTimeoutMilliseconds = 1_000
         upstream.responseTimeoutMilliseconds = 5_000
         upstream.idleTimeoutMilliseconds = 8_000

@@ -106,7 +106,7 @@ final class Scenario {
         for name in plan.serverNames {
             servers.append(
                 SimulatedServer(
-                    SocketAddress(numeric: name, port: 80)!, world, kernel, habits: habits, contexts: plan.isSecuredUpstream ? contexts : nil
+                    SocketAddress(literal: name, port: 80)!, world, kernel, habits: habits, contexts: plan.isSecuredUpstream ? contexts : nil
                 ) { [unowned self] in truths[$0] })
         }
     }

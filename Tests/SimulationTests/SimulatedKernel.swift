@@ -156,6 +156,20 @@ final class SimulatedKernel: Kernel, @unchecked Sendable {
             ours.changed()
         }
         // As on the loopback interface.
+        if address.isUnix {
+            ours.isLocal = true
+            guard case .actor(let accept) = addresses[address] else {
+                nodes[descriptor] = nil
+                let isFull = if case .silent? = addresses[address] { true } else { false }
+                world.count(isFull ? "backlog of a UNIX socket full" : "connection refused")
+                attempt.cameOut(isFull ? .full : .refused, at: world.now)
+                throw isFull ? .wouldBlock : .connectionRefused
+            }
+            world.count("connection to a UNIX socket")
+            open(accept)
+            ours.changed = { [weak self] in self?.refresh(descriptor) }
+            return Connection(descriptor: descriptor, isConnected: true)
+        }
         if case .actor(let accept) = addresses[address], world.chance.permille(250) {
             world.count("connection that stood at once")
             open(accept)
@@ -248,7 +262,10 @@ final class SimulatedKernel: Kernel, @unchecked Sendable {
         }
     }
 
-    override func transportInformation(of descriptor: Int32) -> TransportInformation? { socket(descriptor).information }
+    override func transportInformation(of descriptor: Int32) -> TransportInformation? {
+        let socket = self.socket(descriptor)
+        return socket.isLocal ? nil : socket.information
+    }
 
     // MARK: Polling
 
@@ -292,5 +309,5 @@ final class SimulatedKernel: Kernel, @unchecked Sendable {
         return count
     }
 
-    override func resolve(_ host: String, port: UInt16) -> [SocketAddress] { SocketAddress(numeric: host, port: port).map { [$0] } ?? [] }
+    override func resolve(_ host: String, port: UInt16) -> [SocketAddress] { SocketAddress(literal: host, port: port).map { [$0] } ?? [] }
 }

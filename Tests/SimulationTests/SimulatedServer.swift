@@ -101,6 +101,9 @@ final class SimulatedServer {
         }
     }
 
+    /// A process cannot vanish from a UNIX socket: its kernel closes it.
+    var whenVanishing: Deed { address.isUnix ? .reset : .vanished }
+
     // MARK: How it is with it
 
     /// Goes away, or comes back.
@@ -121,7 +124,7 @@ final class SimulatedServer {
         case .kept: return
         case .reset: deed = .reset
         case .closed: deed = .cutOff
-        case .vanished: deed = .vanished
+        case .vanished: deed = whenVanishing
         }
         partings.append((deed, world.now))
         for connection in connections { connection.part(deed) }
@@ -341,7 +344,7 @@ final class ServerConnection {
             wire.send(Array("0\r\n\r\n".utf8), noting: { arrival.did(.finished) }) { [self] in done() }
         case 4: end(.cutOff)
         case 5: end(.reset)
-        case 6: part(.vanished)
+        case 6: part(server.whenVanishing)
         case 7 where framing == .chunked && server.habits.nonsense > 0:
             world.count("server talks nonsense")
             arrival.did(.babbled)

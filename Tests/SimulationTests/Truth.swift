@@ -110,7 +110,7 @@ final class Truth {
 
 /// One attempt of the proxy's to connect to a server.
 final class ConnectionAttempt {
-    enum Outcome { case pending, open, refused, exhausted }
+    enum Outcome { case pending, open, refused, exhausted, full }
 
     let address: SocketAddress
     let beganAt: Int64

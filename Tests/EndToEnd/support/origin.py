@@ -155,24 +155,33 @@ class OriginConnection:
 
 
 class Origin:
-    """The listening server. `address` is HOST:PORT as a configuration file wants it."""
+    """The listening server. `address` is HOST:PORT as a configuration file wants it, or unix:PATH where a `path` is given."""
 
-    def __init__(self, handler, host="127.0.0.1", port=0, backlog=1024, raw=False, receive_buffer=None):
+    def __init__(self, handler, host="127.0.0.1", port=0, backlog=1024, raw=False, receive_buffer=None, path=None):
+        self.path = path
         self.handler, self.raw, self.keep_bytes = handler, raw, True
         self.connections, self.requests, self.errors = [], [], []
         self._changed = threading.Condition()
         self.host, self._backlog, self._receive_buffer = host, backlog, receive_buffer
         self._listen(port)
-        self.address = f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+        self.address = f"unix:{path}" if path else f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
 
     def _listen(self, port):
+        if self.path:
+            listener = socket.socket(socket.AF_UNIX)
+            listener.bind("\0" + self.path[1:] if self.path.startswith("@") else self.path)
+            self._begin(listener, 0)
+            return
         listener = socket.socket(socket.AF_INET6 if ":" in self.host else socket.AF_INET)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if self._receive_buffer:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._receive_buffer)
         listener.bind((self.host, port))
+        self._begin(listener, listener.getsockname()[1])
+
+    def _begin(self, listener, port):
         listener.listen(self._backlog)
-        self.listener, self.port = listener, listener.getsockname()[1]
+        self.listener, self.port = listener, port
         self._stopping = False
         threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
 
@@ -189,7 +198,8 @@ class Origin:
             if self._stopping:
                 sock.close()
                 return
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if not self.path:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self._changed:
                 connection = OriginConnection(self, sock, len(self.connections))
                 self.connections.append(connection)

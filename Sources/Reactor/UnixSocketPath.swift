@@ -1,0 +1,39 @@
+// The paths of UNIX sockets, each under a number, so that a `SocketAddress` stays as small as it is: every connection holds one.
+// Paths come from configurations only and are never forgotten; so a number means the same path for as long as the process lives.
+
+import Glibc
+import Synchronization
+
+/// The path of a UNIX socket.
+public enum UnixSocketPath {
+    /// What stands before a path where a host is expected.
+    public static let prefix = "unix:"
+    /// The room for a path in `sockaddr_un`, less the zero at its end (unix(7)).
+    public static let maximumBytes = 107
+
+    private static let known = Mutex<[String]>([])
+
+    /// The path behind `unix:`; nil where a host is none.
+    public static func path(in host: String) -> String? { host.hasPrefix(prefix) ? String(host.dropFirst(prefix.count)) : nil }
+
+    static func number(of path: String) -> Int? {
+        guard (1...maximumBytes).contains(path.utf8.count), !path.utf8.contains(0) else { return nil }
+        return known.withLock { known in
+            if let number = known.firstIndex(of: path) { return number }
+            known.append(path)
+            return known.count - 1
+        }
+    }
+
+    static func path(_ number: UInt64) -> String { known.withLock { $0[Int(number)] } }
+
+    /// Writes the C structure and returns its length. The name of an abstract socket begins with a zero and ends with the structure.
+    static func write(_ path: String, into raw: UnsafeMutableRawBufferPointer) -> Int {
+        guard let offset = MemoryLayout<sockaddr_un>.offset(of: \.sun_path) else { preconditionFailure("sockaddr_un has a path") }
+        raw.storeBytes(of: sa_family_t(AF_UNIX), as: sa_family_t.self)
+        raw[offset...].copyBytes(from: path.utf8)
+        let isAbstract = path.utf8.first == UInt8(ascii: "@")
+        if isAbstract { raw[offset] = 0 }
+        return offset + path.utf8.count + (isAbstract ? 0 : 1)
+    }
+}
