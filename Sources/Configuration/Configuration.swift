@@ -79,6 +79,8 @@ public struct Listener: Sendable, Hashable, CustomStringConvertible {
     public var port: UInt16
     /// How TLS is spoken; nil for plain HTTP.
     public var tls: ListenerTLS?
+    /// Whether the proxy in front names its client before the first byte (the PROXY protocol).
+    public var takesProxyProtocol = false
     /// Where every request is sent on to, instead of being served: this port, over HTTPS; nil where requests are served.
     public var redirectPort: UInt16?
     /// How long browsers shall come over HTTPS only, in seconds (RFC 6797); nil for saying nothing.

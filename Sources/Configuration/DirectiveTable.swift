@@ -47,6 +47,7 @@ struct Directive: Sendable {
         case server, balance, streamSilenceTimeout
         case routeUpstream, heartbeat, heartbeatComment, heartbeatForm, opening, hostField, outage, outageAnswers, early, logEvents
         case redirectToHTTPS, strictTransportSecurity
+        case proxyProtocol
         case certificate, minimumVersion, clientCertificates, clientSubjectField, ticketLifetime
         case listenerTLSText(Setting<ListenerTLS, String?>)
         case upstreamTLSText(Setting<UpstreamTLS, String?>)
@@ -74,7 +75,7 @@ struct Directive: Sendable {
             .heartbeatComment, .heartbeatForm, .opening, .hostField, .logEvents, .bearerMissing, .bearerConflict, .bearerCharacters,
             .bearerLimit, .realm,
             .strictTransportSecurity, .minimumVersion, .clientCertificates, .clientSubjectField, .ticketLifetime, .listenerTLSText,
-            .upstreamTLSText, .serverName, .verification:
+            .upstreamTLSText, .serverName, .verification, .proxyProtocol:
             1...1
         case .redirectToHTTPS: 0...1
         case .certificate: scope == .listenTLS ? 2...3 : 2...2
@@ -223,6 +224,9 @@ enum DirectiveTable {
         Directive(
             name: "strict_transport_security", scope: .listen, syntax: "DURATION", meaning: .strictTransportSecurity,
             defaultText: "(nothing is said)", summary: "How long browsers shall come over HTTPS only (RFC 6797)."),
+        Directive(
+            name: "proxy_protocol", scope: .listen, syntax: "on|off", meaning: .proxyProtocol, defaultText: "off",
+            summary: "Whether trusted proxies name their client in a header of the PROXY protocol, and nobody else is let in."),
     ]
 
     private static let listenTLS: [Directive] = [

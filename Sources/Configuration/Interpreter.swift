@@ -28,6 +28,7 @@ struct Interpreter {
     private var drafts: [RouteDraft] = []
     private var patterns: [Pattern.Key: Word] = [:]
     private var requestTargetWord: Word?
+    private var proxyProtocolWords: [Word] = []
 
     init(report: Report) { self.report = report }
 
@@ -67,11 +68,11 @@ struct Interpreter {
             report.error(name, "'\(name.text)' belongs \(homes.joined(separator: " or ")), not \(scope.phrase)")
             return nil
         }
-        var hint = suggestion(for: name.text, in: known.map(\.name))
         if report.isSecret(name.line) {
             report.error(name, "what belongs to the directive above stands on that directive's line")
             return nil
         }
+        var hint = suggestion(for: name.text, in: known.map(\.name))
         if hint.isEmpty { hint = "; known here: \(known.map(\.name).joined(separator: ", "))" }
         report.error(name, "unknown directive \(quoted(name.text)) \(scope.phrase)\(hint)")
         return nil
@@ -139,6 +140,7 @@ struct Interpreter {
             applyLog(path, statement.arguments[0])
         case .listen:
             let draft = readListen(statement)
+            proxyProtocolWords += [draft.proxyProtocol].compactMap { $0 }
             for word in statement.arguments { applyListener(word, draft) }
         case .fingerprintKey:
             applyFingerprintKey(statement.arguments[0])
@@ -180,6 +182,7 @@ struct Interpreter {
             listenerWords[listener] = word
             listener.tls = draft.tls
             listener.redirectPort = draft.redirectPort
+            listener.takesProxyProtocol = draft.proxyProtocol != nil
             listener.strictTransportSecuritySeconds = draft.strictTransportSecuritySeconds
             configuration.listeners.append(listener)
         } catch { report.error(word, error.message) }
@@ -282,6 +285,11 @@ struct Interpreter {
         }
         // With other errors in the file, what is missing may only have been misspelt.
         guard !report.hasErrors else { return }
+        if configuration.trustedProxies.isEmpty {
+            for word in proxyProtocolWords {
+                report.warning(word, "nobody can connect here: the PROXY protocol is taken from 'trusted_proxies' only, and there are none")
+            }
+        }
         let place = max(1, report.sourceLines.count)
         if configuration.listeners.isEmpty {
             report.add(.error, line: place, column: 1, "there is no 'listen' directive; write, for example: listen 127.0.0.1:8080")

@@ -12,6 +12,8 @@ extension Interpreter {
         var tls: ListenerTLS?
         var redirectPort: UInt16?
         var strictTransportSecuritySeconds: Int?
+        /// Where the PROXY protocol is switched on.
+        var proxyProtocol: Word?
     }
 
     mutating func readListen(_ statement: Statement) -> ListenerDraft {
@@ -27,6 +29,9 @@ extension Interpreter {
             case .strictTransportSecurity:
                 guard let milliseconds = interpreter.read(DirectiveTable.strictTransportSecurity, statement.arguments[0]) else { return }
                 draft.strictTransportSecuritySeconds = milliseconds / 1000
+            case .proxyProtocol:
+                guard interpreter.choose(statement.arguments[0], from: ["on": true, "off": false]) == true else { return }
+                draft.proxyProtocol = statement.name
             default:
                 preconditionFailure("the table puts \(directive.name) into listeners, where nothing reads it")
             }

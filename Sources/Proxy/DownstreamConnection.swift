@@ -46,6 +46,10 @@ final class DownstreamConnection: Link {
         static let discardsInput = Flags(rawValue: 1024)
         /// No request is served behind the present one.
         static let isLast: Flags = [.exceeds, .discardsInput]
+        /// A trusted proxy passes on the bytes of a client that it could not name: they are not that proxy's own words.
+        static let hasUnknownClient = Flags(rawValue: 2048)
+        /// What holds for the connection, and not for one exchange.
+        static let lasting: Flags = [.exceedsConnections, .exceedsConnectionsPerClient, .hasUnknownClient]
     }
 
     static let lingerMilliseconds: Int64 = 2000
@@ -77,14 +81,18 @@ final class DownstreamConnection: Link {
     var lastProgressAt: Int64 = 0
     private var lingeredBytes = 0
 
-    init(proxy: ProxyWorker, place: ListeningPlace, security: ListenerSecurity, peer: SocketAddress, isTrusted: Bool) {
+    init(
+        proxy: ProxyWorker, place: ListeningPlace, security: ListenerSecurity, peer: SocketAddress, isTrusted: Bool, isCounted: Bool,
+        hasUnknownClient: Bool = false
+    ) {
         self.proxy = proxy
         self.place = place
         listenerState = security
         generationNumber = proxy.generation.number
         self.peer = peer
         self.isTrusted = isTrusted
-        isCounted = proxy.shared.countsClients && !isTrusted
+        self.isCounted = isCounted
+        if hasUnknownClient { flags = .hasUnknownClient }
         waitingSince = proxy.worker.now
         super.init(worker: proxy.worker)
     }
@@ -93,8 +101,8 @@ final class DownstreamConnection: Link {
     func begin(admission: SharedState.Admission) {
         switch admission {
         case .admitted: break
-        case .heard(let limit): flags = [flag(of: limit), .isHeard]
-        case .refused(let limit), .shed(let limit): flags = flag(of: limit)
+        case .heard(let limit): flags.formUnion([flag(of: limit), .isHeard])
+        case .refused(let limit), .shed(let limit): flags.insert(flag(of: limit))
         }
         if listener.tls == nil { return beginToServe() }
         state = .securing
@@ -128,10 +136,13 @@ final class DownstreamConnection: Link {
         guard generationNumber != proxy.generation.number else { return }
         generationNumber = proxy.generation.number
         listenerState = place.security ?? listenerState
-        isTrusted = proxy.isTrusted(peer)
+        isTrusted = !flags.contains(.hasUnknownClient) && proxy.isTrusted(peer)
     }
 
     // MARK: What the listener is told to do
+
+    /// What the connection is secured by from its beginning on; nil for plain HTTP.
+    var securityContext: TLSServerContext? { listenerState.context }
 
     /// The listener that took the connection.
     var listener: Listener { listenerState.listener }
@@ -148,6 +159,9 @@ final class DownstreamConnection: Link {
         return (field, subject)
     }
 
+    /// Whether the client's certificate, by which it was let in, has ended since.
+    var clientCertificateIsOver: Bool { (listener.tls?.clientCertificates ?? .off) != .off && peerCertificateIsOver }
+
     // MARK: Closing
 
     func closeNow(abortively: Bool = false) {
@@ -158,9 +172,6 @@ final class DownstreamConnection: Link {
         if abortively || (pendingCount > 0 && flags.contains(.endsByClosing)) { abort() } else { close() }
         proxy.connectionClosed(peer, isCounted: isCounted)
     }
-    /// Whether the client's certificate, by which it was let in, has ended since.
-    var clientCertificateIsOver: Bool { (listener.tls?.clientCertificates ?? .off) != .off && peerCertificateIsOver }
-
 
     /// Says the last bytes and closes. Where the client may still be sending, the rest of that is read and thrown away first:
     /// closing with unread bytes would reset the connection and could destroy the answer.
@@ -207,7 +218,7 @@ final class DownstreamConnection: Link {
     /// Nobody can be answered without a handshake; it is counted and written down.
     private func failHandshake(_ cause: Cause, _ evidence: String) {
         proxy.shared.noteFailedHandshake()
-        proxy.logFailedConnection(of: self, Ending(cause: cause, evidence: evidence))
+        proxy.logFailedConnection(from: peer, Ending(cause: cause, evidence: evidence))
         closeNow()
     }
 

@@ -35,7 +35,7 @@ extension DownstreamConnection {
     }
 
     /// How long those who are too many are listened to, with each thing that they owe.
-    private static let excessMilliseconds: Int64 = 2_000
+    static let excessMilliseconds: Int64 = 2_000
 
     /// How long a request's head may take.
     var requestHeadMilliseconds: Int64 { patience(usual: timeouts.requestHeadMilliseconds) }

@@ -50,7 +50,7 @@ extension DownstreamConnection {
         takeNoticeOfReload()
         state = .exchanging
         waitingSince = worker.now
-        flags.formIntersection(.exceeds)
+        flags.formIntersection(.lasting)
         flags.insert(.hasServed)
         if head.minorVersion == 0 { flags.insert(.isHTTP10) }
         if head.keepsAlive { flags.insert(.requestKeepsAlive) }
@@ -97,7 +97,7 @@ extension DownstreamConnection {
     func answer(_ refusal: Refusal, to head: RequestHead?) {
         forgetHeldBytes()
         state = .exchanging
-        flags = []
+        flags.formIntersection(.hasUnknownClient)
         let exchange = Exchange(proxy: proxy, downstream: self, head: head)
         self.exchange = exchange
         // Nothing that came is trusted to be the end of the request, so the connection lingers and closes.

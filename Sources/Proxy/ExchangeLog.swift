@@ -123,10 +123,10 @@ extension Exchange {
 
 extension ProxyWorker {
     /// Writes the record of a connection that never got as far as a request.
-    func logFailedConnection(of connection: DownstreamConnection, _ ending: Ending) {
+    func logFailedConnection(from client: SocketAddress, _ ending: Ending) {
         guard shared.accessLog != nil else { return }
         let description = ExchangeDescription(
-            stream: StreamIdentifier(worker: worker.number, number: takeExchangeNumber()), client: connection.peer.description)
+            stream: StreamIdentifier(worker: worker.number, number: takeExchangeNumber()), client: client.description)
         var record = AccessRecord(timeMilliseconds: worker.kernel.unixMilliseconds(), exchange: description)
         record.cause = ending.cause
         record.evidence = ending.evidence

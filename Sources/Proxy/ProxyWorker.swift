@@ -91,20 +91,37 @@ final class ProxyWorker {
     private func accept(_ accepted: AcceptedConnection, at place: ListeningPlace) {
         // As if nobody listened here any more: but for whoever else holds the socket, nobody would.
         guard let security = place.security else { return worker.kernel.close(accepted.descriptor, abortively: true) }
+        if security.listener.takesProxyProtocol { return awaitHeader(accepted, at: place, security) }
         let isTrusted = self.isTrusted(accepted.peer)
-        let admission = shared.admit(accepted.peer, isTrusted: isTrusted)
-        downstreamCount += 1
+        let isCounted = shared.countsClients && !isTrusted
+        guard let admission = admit(accepted, isCounted: isCounted) else { return }
         let connection = DownstreamConnection(
-            proxy: self, place: place, security: security, peer: accepted.peer, isTrusted: isTrusted)
-        if case .shed(let limit) = admission {
-            complain("the limit \(limit.rawValue) is far exceeded; connections are closed without an answer")
-            worker.kernel.close(accepted.descriptor, abortively: true)
-            return connectionClosed(accepted.peer, isCounted: connection.isCounted)
-        }
+            proxy: self, place: place, security: security, peer: accepted.peer, isTrusted: isTrusted, isCounted: isCounted)
+        begin(connection, accepted.descriptor, admission: admission)
+    }
+
+    /// Counts a connection, also by its client's address where `isCounted` says so; nil where it was closed, because far too many came.
+    func admit(_ accepted: AcceptedConnection, isCounted: Bool) -> SharedState.Admission? {
+        let admission = shared.admit(accepted.peer, isTrusted: !isCounted)
+        downstreamCount += 1
+        guard case .shed(let limit) = admission else { return admission }
+        shed(accepted.descriptor, of: accepted.peer, isCounted: isCounted, limit)
+        return nil
+    }
+
+    private func shed(_ descriptor: Int32, of client: SocketAddress, isCounted: Bool, _ limit: ConnectionLimit) {
+        complain("the limit \(limit.rawValue) is far exceeded; connections are closed without an answer")
+        worker.kernel.close(descriptor, abortively: true)
+        connectionClosed(client, isCounted: isCounted)
+    }
+
+    /// Serves a connection that was counted.
+    func begin(_ connection: DownstreamConnection, _ descriptor: Int32, admission: SharedState.Admission) {
+        if case .shed(let limit) = admission { return shed(descriptor, of: connection.peer, isCounted: connection.isCounted, limit) }
         do {
-            try connection.adopt(accepted.descriptor, securedBy: security.context)
+            try connection.adopt(descriptor, securedBy: connection.securityContext)
         } catch {
-            return connectionClosed(accepted.peer, isCounted: connection.isCounted)
+            return connectionClosed(connection.peer, isCounted: connection.isCounted)
         }
         connection.begin(admission: admission)
     }
@@ -211,9 +228,9 @@ final class ProxyWorker {
         return number % limit
     }
 
-    private func forEachConnection(_ body: (DownstreamConnection) -> Void) {
+    private func forEachConnection(_ body: (any Drainable) -> Void) {
         for endpoint in worker.openEndpoints {
-            if let connection = endpoint as? DownstreamConnection { body(connection) }
+            if let connection = endpoint as? any Drainable { body(connection) }
         }
     }
 
@@ -262,6 +279,17 @@ final class ProxyWorker {
         if generation.settings === settings { generation.update(addresses: addresses) }
     }
 }
+
+/// A client's connection, in whatever stage, when the proxy ends.
+protocol Drainable {
+    /// Takes no further request; what is under way may finish.
+    func drain()
+    /// Ends at once: the grace period is over.
+    func endGrace()
+}
+
+extension DownstreamConnection: Drainable {}
+extension ProxiedArrival: Drainable {}
 
 /// What connections that come by one address of one worker are subject to, now.
 final class ListeningPlace {

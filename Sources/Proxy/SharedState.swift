@@ -60,16 +60,23 @@ final class SharedState: Sendable {
     func admit(_ client: SocketAddress, isTrusted: Bool) -> Admission {
         counts.connections.withLock { counts in
             counts.total += 1
-            var ofClient = 0
-            if countsClients, !isTrusted {
-                ofClient = counts.byClient[client.withoutPort, default: 0] + 1
-                counts.byClient[client.withoutPort] = ofClient
-            }
+            let ofClient = countsClients && !isTrusted ? SharedState.count(client, in: &counts.byClient) : 0
             // The limit of all comes first: its rooms are what keeps descriptors free.
             let inAll = SharedState.admission(counts.total, limit: connectionLimit, .connections)
             guard inAll == .admitted, ofClient > connectionsPerClientLimit else { return inAll }
             return SharedState.admission(ofClient, limit: connectionsPerClientLimit, .connectionsPerClient)
         }
+    }
+
+    /// Counts a connection for its client that is counted in all already, because who the client is was learned only now.
+    func count(_ client: SocketAddress) -> Admission {
+        let ofClient = counts.connections.withLock { SharedState.count(client, in: &$0.byClient) }
+        return SharedState.admission(ofClient, limit: connectionsPerClientLimit, .connectionsPerClient)
+    }
+
+    private static func count(_ client: SocketAddress, in counts: inout [SocketAddress: Int]) -> Int {
+        counts[client.withoutPort, default: 0] += 1
+        return counts[client.withoutPort, default: 0]
     }
 
     /// How many connections above a limit are heard; as many again are refused.

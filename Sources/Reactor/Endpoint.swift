@@ -66,6 +66,17 @@ open class Endpoint {
         interest = wanted
     }
 
+    /// Gives the descriptor up without closing it, and forgets the deadline. Nothing is reported to the endpoint any more.
+    final func surrenderDescriptor() -> Int32 {
+        precondition(isOpen && descriptor >= 0)
+        suspendWatching()
+        let surrendered = descriptor
+        descriptor = -1
+        worker.giveBack(slot)
+        slot = -1
+        return surrendered
+    }
+
     /// Closes the descriptor and forgets the deadline. Nothing is reported to the endpoint any more.
     final func release(abortively: Bool) {
         guard isOpen else { return }

@@ -115,6 +115,13 @@ open class Link: Endpoint {
         if pending.isEmpty { worker.kernel.shutdownWriting(descriptor) }
     }
 
+    /// Gives up a connection that stands, without closing it: another link may adopt the descriptor. Nothing may wait to be sent.
+    public final func surrender() -> Int32 {
+        precondition(phase == .open && session == nil && pending.isEmpty && writeFailure == nil)
+        phase = .closed
+        return surrenderDescriptor()
+    }
+
     private func end(abortively: Bool) {
         guard phase != .closed else { return }
         if !abortively, phase == .open { sayGoodbye() }
@@ -473,6 +480,9 @@ open class Link: Endpoint {
         return (session.versionName, session.isResumed)
     }
 
+    /// Whether the certificate that the peer showed has ended since; false where it showed none.
+    public final var peerCertificateIsOver: Bool { session?.peerCertificateIsOver ?? false }
+
     /// The verified subject of the peer's certificate as RFC 4514 writes it; nil where it showed none.
     public final var peerSubject: [UInt8]? { session?.peerSubject }
 
@@ -480,9 +490,6 @@ open class Link: Endpoint {
 
     public final override func ready(_ readiness: Readiness) {
         switch phase {
-    /// Whether the certificate that the peer showed has ended since; false where it showed none.
-    public final var peerCertificateIsOver: Bool { session?.peerCertificateIsOver ?? false }
-
         case .new, .connectedAtOnce, .closed:
             return
         case .connecting:

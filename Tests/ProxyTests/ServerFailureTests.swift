@@ -15,7 +15,7 @@ struct ServerFailureTests {
     func table() {
         let waits: [ServerFailure: (Cause, Int)] = [
             .nameNotResolved: (.nameNotResolved, 502), .connectionRefused: (.connectionRefused, 502), .connectTimeout: (.connectTimeout, 504),
-            .connectFailed: (.connectFailed, 502), .handshakeTimeout: (.connectTimeout, 504), .handshakeBroken: (.upstreamTLSError, 502),
+            .connectFailed: (.connectFailed, 502), .backlogFull: (.connectFailed, 503), .handshakeTimeout: (.connectTimeout, 504), .handshakeBroken: (.upstreamTLSError, 502),
             .noResponse: (.upstreamNoResponse, 502), .headCutOff: (.upstreamProtocolError, 502), .reset: (.upstreamReset, 502),
             .vanished: (.upstreamVanished, 502), .responseTimeout: (.responseTimeout, 504), .outageAnswer: (.upstreamUnavailable, 503),
         ]

@@ -70,6 +70,9 @@ extension Scenario {
                 continue
             }
             checkCause(cause, record, truth, log)
+            if let client = truth.socket?.client {
+                expect(record["client"] as? String == "\(client)", "\(path): the log says it is \(record["client"] ?? "nobody")'s, and it is \(client)'s")
+            }
             if isStream { checkAccount(record, truth) }
         }
     }

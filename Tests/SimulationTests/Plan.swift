@@ -63,6 +63,8 @@ struct Plan {
     let configuration: Configuration
 
     static let eventName = "upstream_error"
+    /// The one that names its clients.
+    static let proxyInFront = SocketAddress(numeric: "198.18.0.1", port: 40_000)!
 
     init(_ chance: inout Chance) {
         troubles = Troubles(&chance)
@@ -106,9 +108,13 @@ struct Plan {
             let identity = SimulatedCertificates.shared.server
             listener.tls = ListenerTLS(certificates: [Certificate(certificateFile: identity.certificate, keyFile: identity.key)])
         }
+        listener.takesProxyProtocol = takesProxyProtocol
+        var limits = Plan.limits(troubles, regulars: clientCount + eventSourceCount, &chance)
+        // Who a client is would be known here only when the proxy has read its header.
+        if takesProxyProtocol { limits.connectionsPerClient = 0 }
         configuration = Configuration(
-            workerCount: workerCount, listeners: [listener], upstreams: [upstream], routes: [route],
-            limits: Plan.limits(troubles, regulars: clientCount + eventSourceCount, &chance), timeouts: Plan.timeouts)
+            workerCount: workerCount, listeners: [listener], upstreams: [upstream], routes: [route], limits: limits, timeouts: Plan.timeouts,
+            trustedProxies: takesProxyProtocol ? [Plan.proxyInFront.host].compactMap(AddressRange.init) : [])
         logsEvents = chance.permille(500)
     }
 

@@ -82,7 +82,7 @@ final class Scenario {
         plan = Plan(&chance)
         world = SimulatedWorld(seed: chance.next(), faults: plan.faults)
         kernel = SimulatedKernel(world, bufferBytes: plan.bufferBytes)
-        contexts = plan.isSecuredUpstream || plan.isSecuredDownstream ? SecureContexts() : nil
+        contexts = plan.isSecuredUpstream || plan.isSecuredDownstream || plan.takesProxyProtocol ? SecureContexts() : nil
     }
 
     /// All that is known of a run, for whoever looks into one.
@@ -119,7 +119,10 @@ final class Scenario {
     }
 
     private func connection(from peer: SocketAddress, securedBy engine: SecureEngine?) -> Wire {
-        Wire(kernel.connectToProxy(Scenario.listenAddress, from: peer), world, securedBy: engine)
+        guard plan.takesProxyProtocol else { return Wire(kernel.connectToProxy(Scenario.listenAddress, from: peer), world, securedBy: engine) }
+        let socket = kernel.connectToProxy(Scenario.listenAddress, from: Plan.proxyInFront)
+        socket.client = peer
+        return Wire(socket, world, securedBy: engine, behind: Text.proxyHeader(of: peer, &world.chance))
     }
 
     private func addClient(number: Int) {
@@ -201,7 +204,10 @@ final class Scenario {
             let engine = SecureEngine(contexts, .client)
             _ = engine.receive([])
             let peer = SocketAddress(numeric: "203.0.113.\(1 + number)", port: 1)!
-            strangers.append(Stranger(world, manner: manner, wire: connection(from: peer, securedBy: nil), hello: engine.takeOutput()))
+            // Nobody names a stranger: where that is asked for he comes by himself, or the proxy in front says nonsense.
+            let isProxied = plan.takesProxyProtocol && world.chance.permille(500)
+            let socket = kernel.connectToProxy(Scenario.listenAddress, from: isProxied ? Plan.proxyInFront : peer)
+            strangers.append(Stranger(world, manner: manner, wire: Wire(socket, world), hello: engine.takeOutput()))
         }
     }
 
@@ -368,7 +374,7 @@ final class Scenario {
         for number in 0..<plan.clientCount { addClient(number: number) }
         for number in 0..<plan.eventSourceCount { addEventSource(number: number) }
         for number in 0..<plan.hogCount { addHog(number: number) }
-        if plan.isSecuredDownstream, plan.troubles.insecurity {
+        if plan.isSecuredDownstream || plan.takesProxyProtocol, plan.troubles.insecurity {
             for number in 0..<world.chance.number(1...6) { addStranger(number: number) }
         }
         planOutages()

@@ -114,6 +114,7 @@ final class SimulatedKernel: Kernel, @unchecked Sendable {
     func connectToProxy(_ address: SocketAddress, from peer: SocketAddress) -> SimulatedSocket {
         let (client, server) = SimulatedSocket.pair(world, capacity: bufferBytes)
         client.phase = .open
+        client.client = peer
         server.phase = .open
         world.after(world.delay()) { [self] in
             let there = listeners.filter { listener($0)?.address == address }
@@ -155,7 +156,6 @@ final class SimulatedKernel: Kernel, @unchecked Sendable {
             accept(theirs)
             ours.changed()
         }
-        // As on the loopback interface.
         if address.isUnix {
             ours.isLocal = true
             guard case .actor(let accept) = addresses[address] else {
@@ -170,6 +170,7 @@ final class SimulatedKernel: Kernel, @unchecked Sendable {
             ours.changed = { [weak self] in self?.refresh(descriptor) }
             return Connection(descriptor: descriptor, isConnected: true)
         }
+        // As on the loopback interface.
         if case .actor(let accept) = addresses[address], world.chance.permille(250) {
             world.count("connection that stood at once")
             open(accept)

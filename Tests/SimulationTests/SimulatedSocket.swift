@@ -29,6 +29,10 @@ final class SimulatedSocket {
         // A peer that has vanished before it was asked for is found out all the same.
         didSet { if isPeerVanished { probe() } }
     }
+    /// Whom the actor at this end is, as the log is to say it.
+    var client: SocketAddress?
+    /// Whether it is a UNIX socket, of which the kernel knows nothing to tell.
+    var isLocal = false
     /// How crowded the proxy was when it took this connection; nil while it has not.
     var crowding: Crowding?
     /// When bytes came last.

@@ -1,5 +1,7 @@
 // What the actors write and read: requests, chunks, event streams of chance.
 
+import Reactor
+
 enum Text {
     /// A request's head as a server received it.
     struct RequestHead {
@@ -92,5 +94,14 @@ enum Text {
         if chance.permille(10) { piece += Array(repeating: 0x78, count: chance.number(1...90_000)) }
         if chance.permille(600) { piece += Array("\n\n".utf8) }
         return piece
+    }
+
+    /// A header of the PROXY protocol, of either version.
+    static func proxyHeader(of client: SocketAddress, _ chance: inout Chance) -> [UInt8] {
+        guard chance.permille(600) else { return Array("PROXY TCP4 \(client.host) 10.9.9.9 \(client.port) 80\r\n".utf8) }
+        let more = (0..<(chance.permille(300) ? chance.number(3...200) : 0)).map { UInt8(truncatingIfNeeded: $0 &* 7) }
+        let signature: [UInt8] = [13, 10, 13, 10, 0, 13, 10, 81, 85, 73, 84, 10]
+        let ports = [UInt8(client.port >> 8), UInt8(client.port & 0xFF), 0, 80]
+        return signature + [0x21, 0x11, 0, UInt8(12 + more.count)] + client.bytes + [10, 9, 9, 9] + ports + more
     }
 }

@@ -21,12 +21,14 @@ final class Wire {
     /// Called when something came, ended or broke.
     var changed: () -> Void = {}
 
-    init(_ socket: SimulatedSocket, _ world: SimulatedWorld, securedBy engine: SecureEngine? = nil) {
+    /// `header` goes before everything else, TLS included.
+    init(_ socket: SimulatedSocket, _ world: SimulatedWorld, securedBy engine: SecureEngine? = nil, behind header: [UInt8] = []) {
         self.socket = socket
         self.world = world
         self.engine = engine
         socket.changed = { [self] in look() }
         world.wires.append(self)
+        waiting = header
         if engine != nil { shakeHands() }
     }
 
