@@ -125,6 +125,10 @@ extension Interpreter {
         case .hostField:
             let choices: KeyValuePairs<String, Route.HostField> = ["preserve": .preserve, "server": .server]
             if let value = choose(word, from: choices) { route.hostField = value }
+        case .acceptEncoding:
+            if let value = choose(word, from: ["pass": false, "identity": true]) { route.asksForIdentity = value }
+        case .via:
+            if let value = choose(word, from: ["on": true, "off": false]) { route.writesVia = value }
         case .logEvents:
             if let value = choose(word, from: ["on": true, "off": false]) { route.logsEvents = value }
         case .outage:

@@ -46,6 +46,7 @@ struct Directive: Sendable {
         case listen, fingerprintKey, trustedProxies
         case server, balance, streamSilenceTimeout
         case routeUpstream, heartbeat, heartbeatComment, heartbeatForm, opening, hostField, outage, outageAnswers, early, logEvents
+        case acceptEncoding, via
         case redirectToHTTPS, strictTransportSecurity
         case proxyProtocol
         case certificate, minimumVersion, clientCertificates, clientSubjectField, ticketLifetime
@@ -73,7 +74,7 @@ struct Directive: Sendable {
         switch meaning {
         case .limit, .timeout, .general, .upstreamNumber, .log, .fingerprintKey, .balance, .streamSilenceTimeout,
             .heartbeatComment, .heartbeatForm, .opening, .hostField, .logEvents, .bearerMissing, .bearerConflict, .bearerCharacters,
-            .bearerLimit, .realm,
+            .bearerLimit, .realm, .acceptEncoding, .via,
             .strictTransportSecurity, .minimumVersion, .clientCertificates, .clientSubjectField, .ticketLifetime, .listenerTLSText,
             .upstreamTLSText, .serverName, .verification, .proxyProtocol:
             1...1
@@ -371,6 +372,12 @@ enum DirectiveTable {
         Directive(
             name: "host", scope: .route, syntax: "preserve|server", meaning: .hostField, defaultText: "preserve",
             summary: "Whether the server is told the client's Host or its own name."),
+        Directive(
+            name: "accept_encoding", scope: .route, syntax: "pass|identity", meaning: .acceptEncoding, defaultText: "pass",
+            summary: "Whether the server is asked for uncompressed answers by every request."),
+        Directive(
+            name: "via", scope: .route, syntax: "on|off", meaning: .via, defaultText: "on",
+            summary: "Whether the proxy adds itself to `Via`, in requests and responses."),
         Directive(
             name: "outage", scope: .route, syntax: "retry [DURATION]|refuse", meaning: .outage, defaultText: "retry 30s",
             summary: "Whether an EventSource is held, and then told to come back, when no server answers or there is no room for it."),

@@ -30,6 +30,10 @@ public struct Route: Sendable, Equatable {
     public var early: EarlyPolicy?
     /// Whether its events and heartbeats have lines in the event log, where there is one.
     public var logsEvents: Bool
+    /// Whether the upstream is asked for `identity` by every request, and not only by those for event streams.
+    public var asksForIdentity: Bool
+    /// Whether the proxy writes a `Via` of its own, in requests and responses.
+    public var writesVia: Bool
 
     /// What the upstream is told in the `Host` field.
     public enum HostField: Sendable, Equatable {
@@ -51,7 +55,9 @@ public struct Route: Sendable, Equatable {
         outage: OutagePolicy = .retry(holdMilliseconds: OutagePolicy.defaultHoldMilliseconds),
         outageAnswers: OutageAnswers = OutageAnswers(),
         early: EarlyPolicy? = nil,
-        logsEvents: Bool = true
+        logsEvents: Bool = true,
+        asksForIdentity: Bool = false,
+        writesVia: Bool = true
     ) {
         self.name = name
         self.host = host
@@ -64,6 +70,8 @@ public struct Route: Sendable, Equatable {
         self.outageAnswers = outageAnswers
         self.early = early
         self.logsEvents = logsEvents
+        self.asksForIdentity = asksForIdentity
+        self.writesVia = writesVia
     }
 }
 

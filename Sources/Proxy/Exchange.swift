@@ -234,7 +234,8 @@ final class Exchange {
         let plan = ResponseForwarding(
             head: head, framing: framing, isWoven: isStream && notWovenBecause == nil, isStream: isStream,
             wouldBeWoven: head.isEventStream && head.status == 200 && head.contentEncodingIsIdentity && route.heartbeat != nil,
-            isBridged: flags.contains(.isBridged), client: downstream.responseTerms(asksForUpgrade: flags.contains(.asksForUpgrade)),
+            isBridged: flags.contains(.isBridged), writesVia: route.route.writesVia,
+            client: downstream.responseTerms(asksForUpgrade: flags.contains(.asksForUpgrade)),
             strictTransportSecuritySeconds: downstream.strictTransportSecuritySeconds, date: date, edits: edits(of: head, by: redirects))
         var response = plan.build(method: method)
         if isStream, notWovenBecause == nil, let comment = route.openingComment(in: weaver) {

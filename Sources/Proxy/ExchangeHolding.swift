@@ -182,7 +182,7 @@ extension Exchange {
     private func ownResponse(to downstream: DownstreamConnection) -> OwnStreamResponse {
         OwnStreamResponse(
             client: downstream.responseTerms(asksForUpgrade: false), isBridged: flags.contains(.isBridged),
-            isForeign: request?.waiting.isForeign ?? false,
+            isForeign: request?.waiting.isForeign ?? false, writesVia: route?.route.writesVia ?? true,
             strictTransportSecuritySeconds: downstream.strictTransportSecuritySeconds, date: date)
     }
 

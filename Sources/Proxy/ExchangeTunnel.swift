@@ -18,7 +18,7 @@ extension Exchange {
         self.request = nil
         account.status = 101
         flags.formUnion([.isTunnel, .responseHeadSent])
-        downstream.beginTunnel(ResponseForwarding.switchingProtocols(head))
+        downstream.beginTunnel(ResponseForwarding.switchingProtocols(head, writesVia: route?.route.writesVia ?? true))
         upstream.beginProbing()
         upstream.readLimitBytes = UInt32(clamping: settings.configuration.limits.pendingBytesPerStream)
     }

@@ -9,6 +9,8 @@ struct OwnStreamResponse {
     let isBridged: Bool
     /// Whether the page is of another origin than the request goes to: without leave to read it a browser takes 200 for an error.
     let isForeign: Bool
+    /// Whether a `Via` of the proxy's own is written.
+    let writesVia: Bool
     let strictTransportSecuritySeconds: Int?
     let date: [UInt8]
 
@@ -50,7 +52,7 @@ struct OwnStreamResponse {
         if isForeign { writer.field("Access-Control-Allow-Origin", "*") }
         writer.date(date)
         if let strictTransportSecuritySeconds { writer.strictTransportSecurity(strictTransportSecuritySeconds) }
-        writer.field("Via", "1.1 heartwire")
+        if writesVia { writer.field("Via", "1.1 heartwire") }
         return writer
     }
 

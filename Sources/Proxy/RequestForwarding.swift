@@ -91,7 +91,7 @@ struct RequestForwarding {
         if bridged?.token != nil || bridged?.dropAuthorization == true { replaced.insert(.authorization) }
         if bridged?.cookies != nil { replaced.insert(.cookie) }
         // A compressed stream cannot be woven, so none is asked for.
-        let wantsPlain = head.acceptsEventStream && route.heartbeat != nil
+        let wantsPlain = route.route.asksForIdentity || (head.acceptsEventStream && route.heartbeat != nil)
         if wantsPlain { replaced.insert(.acceptEncoding) }
         writer.copyForwardableFields(
             of: head, except: replaced, withheld: withheld, edits: leftoverEdits(bridged, except: replaced))
@@ -147,7 +147,7 @@ struct RequestForwarding {
             writer.field("X-Forwarded-Host", head.authority, of: head)
         }
         for field in head.fields where field.known == .via { writer.field("Via", field.value, of: head) }
-        writer.field("Via", head.minorVersion == 0 ? "1.0 heartwire" : "1.1 heartwire")
+        if route.route.writesVia { writer.field("Via", head.minorVersion == 0 ? "1.0 heartwire" : "1.1 heartwire") }
     }
 
     /// How many more proxies a request may pass that traces its way (RFC 9110 section 7.6.2); nil where nothing is said.

@@ -14,6 +14,8 @@ struct ResponseForwarding {
     /// Whether the answer to GET would be a stream with comments woven in.
     let wouldBeWoven: Bool
     let isBridged: Bool
+    /// Whether a `Via` of the proxy's own is written.
+    var writesVia = true
     let client: ResponseTerms
     /// What `Strict-Transport-Security` says, in place of what the server may say; nil for leaving that as it is.
     let strictTransportSecuritySeconds: Int?
@@ -63,7 +65,7 @@ struct ResponseForwarding {
         // RFC 9110 section 6.6.1: whoever passes on a response without a date adds one.
         if !head.contains(.date) { writer.date(date) }
         if let seconds = strictTransportSecuritySeconds { writer.strictTransportSecurity(seconds) }
-        writer.field("Via", head.minorVersion == 0 ? "1.0 heartwire" : "1.1 heartwire")
+        if writesVia { writer.field("Via", head.minorVersion == 0 ? "1.0 heartwire" : "1.1 heartwire") }
         writeFraming(&writer, method: method)
         writer.connection(closes: !keepsAlive, isHTTP10: client.isHTTP10)
         writer.end()
@@ -98,11 +100,11 @@ struct ResponseForwarding {
     }
 
     /// The head of a 101 that was asked for (RFC 9110 section 7.8).
-    static func switchingProtocols(_ head: ResponseHead) -> [UInt8] {
+    static func switchingProtocols(_ head: ResponseHead, writesVia: Bool) -> [UInt8] {
         var writer = HeadWriter(reservingCapacity: head.bytes.count + 128)
         writer.statusLine(of: head)
         writer.copyForwardableFields(of: head)
-        writer.field("Via", "1.1 heartwire")
+        if writesVia { writer.field("Via", "1.1 heartwire") }
         writer.field("Connection", "upgrade")
         if let upgrade = head.firstValue(of: .upgrade) { writer.field("Upgrade", upgrade, of: head) }
         writer.end()

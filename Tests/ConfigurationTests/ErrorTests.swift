@@ -164,6 +164,8 @@ struct ErrorTests {
             (route("heartbeat off event"), "4:16 nothing can follow 'heartbeat off'"),
             (route("heartbeat_comment \"\(String(repeating: "x", count: 257))\""), "4:20 the text has 257 bytes; at most 256"),
             (route("heartbeat_form lines"), "4:17 'lines' is none of auto, line, block; did you mean 'line'?"),
+            (route("accept_encoding gzip"), "4:18 'gzip' is none of pass, identity"),
+            (route("via no"), "4:6 'no' is none of on, off"),
             (route("opening yes"), "4:10 'yes' is none of on, off"),
             (route("log_events no"), "4:13 'no' is none of on, off"),
             (route("host keep"), "4:7 'keep' is none of preserve, server"),

@@ -142,6 +142,23 @@ struct RequestForwardingTests {
         #expect(try Way().sent("GET / HTTP/1.0\nHost: h").elements("via") == ["1.0 heartwire"])
     }
 
+    @Test("where the route says so, Via has only those before")
+    func noVia() throws {
+        let way = Way(writesVia: false)
+        #expect(try way.sent("GET / HTTP/1.1\nHost: h").values("via").isEmpty)
+        #expect(try way.sent(RequestForwardingTests.claims).elements("via") == ["1.0 edge", "1.1 inner"])
+    }
+
+    @Test("where the route says so, every request asks for uncompressed answers", arguments: [
+        "GET / HTTP/1.1\nHost: h\nAccept-Encoding: gzip, br", "POST / HTTP/1.1\nHost: h\nAccept: application/json\nAccept-Encoding: gzip\nAccept-Encoding: br\nContent-Length: 0",
+        "GET / HTTP/1.1\nHost: h", "GET / HTTP/1.1\nHost: h\nAccept: text/event-stream\nAccept-Encoding: gzip",
+    ])
+    func identity(_ text: String) throws {
+        #expect(try Way(asksForIdentity: true).sent(text).values("accept-encoding") == ["identity"])
+        let isStream = text.contains("event-stream")
+        #expect(try Way().sent(text).elements("accept-encoding").contains("identity") == isStream)
+    }
+
     @Test("a client that came over TLS is said to have done so")
     func secured() throws {
         #expect(try Way(isSecured: true).sent(RequestForwardingTests.claims).values("x-forwarded-proto") == ["https"])

@@ -19,6 +19,7 @@ private struct Case {
     var client: ResponseTerms
     var isBridged = false
     var weaves = true
+    var writesVia = true
     var strictTransportSecuritySeconds: Int?
 
     func plan() throws -> ResponseForwarding {
@@ -27,7 +28,7 @@ private struct Case {
         return ResponseForwarding(
             head: head, framing: framing, isWoven: isStream && weaves, isStream: isStream,
             wouldBeWoven: head.isEventStream && head.status == 200 && weaves, isBridged: isBridged,
-            client: client, strictTransportSecuritySeconds: strictTransportSecuritySeconds, date: HTTPDate.text(unixSeconds: 784_111_777))
+            writesVia: writesVia, client: client, strictTransportSecuritySeconds: strictTransportSecuritySeconds, date: HTTPDate.text(unixSeconds: 784_111_777))
     }
 }
 
@@ -146,9 +147,13 @@ struct ResponseFieldTests {
     /// What the proxy writes in any case.
     private static let own: Set<String> = ["via", "transfer-encoding", "content-length", "connection"]
 
-    private func written(_ text: String, method: Method = .get, isBridged: Bool = false) throws -> ReadHead {
+    private func written(
+        _ text: String, method: Method = .get, isBridged: Bool = false, weaves: Bool = true, writesVia: Bool = true
+    ) throws -> ReadHead {
         let terms = ResponseTerms(isHTTP10: false, canKeepAlive: true)
-        let plan = try Case(head: try response(text), method: method, client: terms, isBridged: isBridged).plan()
+        let plan = try Case(
+            head: try response(text), method: method, client: terms, isBridged: isBridged, weaves: weaves, writesVia: writesVia
+        ).plan()
         return try ReadHead(plan.build(method: method))
     }
 
@@ -261,9 +266,21 @@ struct ResponseFieldTests {
                     Keep-Alive: timeout=5
                     Content-Length: 5
                     Sec-WebSocket-Accept: abc=
-                    """)))
+                    """), writesVia: true))
         #expect(head.firstLine == "HTTP/1.1 101 Switching Protocols" && head.rest.isEmpty)
         #expect(head.elements("connection") == ["upgrade"] && head.values("upgrade") == ["websocket"])
         #expect(head.lines(except: ["via", "connection", "upgrade"]) == ["Sec-WebSocket-Accept: abc="])
     }
 }
+    @Test("where the route says so, Via has only those before")
+    func noVia() throws {
+        #expect(try written("HTTP/1.1 200 OK\nVia: 1.1 inner", writesVia: false).elements("via") == ["1.1 inner"])
+        #expect(try written("HTTP/1.1 200 OK", writesVia: false).values("via").isEmpty)
+        let upgrade = ResponseForwarding.switchingProtocols(try response("HTTP/1.1 101 X\nConnection: upgrade\nUpgrade: a"), writesVia: false)
+        #expect(try ReadHead(upgrade).values("via").isEmpty)
+        let own = OwnStreamResponse(
+            client: ResponseTerms(isHTTP10: false, canKeepAlive: true), isBridged: false, isForeign: false, writesVia: false,
+            strictTransportSecuritySeconds: nil, date: HTTPDate.text(unixSeconds: 0))
+        #expect(try ReadHead(own.head()).values("via").isEmpty)
+    }
+

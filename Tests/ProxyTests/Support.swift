@@ -105,6 +105,8 @@ func wire(_ text: String) -> [UInt8] {
 struct Way {
     var bearer: BearerPolicy?
     var hostField = Route.HostField.preserve
+    var asksForIdentity = false
+    var writesVia = true
     var peer = "198.51.100.9"
     var isTrusted = false
     var isSecured = false
@@ -116,7 +118,7 @@ struct Way {
     static let fingerprinter = Fingerprinter(key: Array("a key that tests use".utf8))
 
     func outcome(_ text: String) throws -> RequestForwarding.Outcome {
-        let route = Route(upstreamIndex: 0, bearer: bearer, hostField: hostField)
+        let route = Route(upstreamIndex: 0, bearer: bearer, hostField: hostField, asksForIdentity: asksForIdentity, writesVia: writesVia)
         var tls = ListenerTLS(certificates: [])
         tls.clientSubjectField = subjectField
         let configuration = Configuration(listeners: [Listener(host: "*", port: 443, tls: tls)], routes: [route])
