@@ -153,22 +153,45 @@ public struct HeadWriter: Sendable {
     }
 
     /// One field with the values of all fields of that name in a parsed head, and what is to be in the list besides (RFC 9110 section 5.3).
-    /// Nothing is written when there is nothing to write.
+    /// Elements that are one of `removed` are left out, whatever follows `=` in them. Nothing is written when there is nothing to write.
     public mutating func list(
-        _ name: StaticString, _ known: FieldName, of head: ResponseHead, and more: (StaticString?, StaticString?, StaticString?)
+        _ name: StaticString, _ known: FieldName, of head: ResponseHead, without removed: [StaticString] = [],
+        and more: (StaticString?, StaticString?, StaticString?)
     ) {
         let start = count
         append(name)
         append(": ")
         let end = count
         for field in head.section.fields where field.known == known && !field.value.isEmpty {
-            if count > end { append(", ") }
-            append(field.value, of: head.section)
+            if removed.isEmpty {
+                if count > end { append(", ") }
+                append(field.value, of: head.section)
+                continue
+            }
+            append(elementsOf: field.value, of: head.section, without: removed, behind: end)
         }
         append(element: more.0, behind: end)
         append(element: more.1, behind: end)
         append(element: more.2, behind: end)
         if count > end { append("\r\n") } else { count = start }
+    }
+
+    private mutating func append(
+        elementsOf value: Range<Int>, of section: FieldSection, without removed: [StaticString], behind start: Int
+    ) {
+        var elements = ListElements(value)
+        while let element = elements.next(in: section.bytes.span) {
+            if Self.isDirective(element, oneOf: removed, in: section) { continue }
+            if count > start { append(", ") }
+            append(element, of: section)
+        }
+    }
+
+    private static func isDirective(_ element: Range<Int>, oneOf names: [StaticString], in section: FieldSection) -> Bool {
+        let bytes = section.bytes.span
+        let name = withoutParameters(bytes, element, endingAtEqualsSign: true)
+        for known in names where equalsIgnoringCase(bytes, name, known) { return true }
+        return false
     }
 
     private mutating func append(element: StaticString?, behind start: Int) {
@@ -183,15 +206,15 @@ public struct HeadWriter: Sendable {
     public mutating func copyForwardableFields(
         of head: RequestHead, except names: FieldNameSet = [], withheld: WithheldNames? = nil, edits: FieldEdits = FieldEdits()
     ) {
-        copyForwardableFields(of: head.section, except: names, withheld: withheld, edits: edits)
+        copyForwardableFields(of: head.section, except: names, withheld: withheld, replaced: [], edits: edits)
     }
 
-    /// All fields of a parsed head that are to be passed on, in their order, but for these. Where `edits` name a field, it has their
-    /// value or is left out.
+    /// All fields of a parsed head that are to be passed on, in their order, but for these names and those that are `replaced`. Where
+    /// `edits` name a field, it has their value or is left out.
     public mutating func copyForwardableFields(
-        of head: ResponseHead, except names: FieldNameSet = [], edits: FieldEdits = FieldEdits()
+        of head: ResponseHead, except names: FieldNameSet = [], replaced: ReplacedFields = [], edits: FieldEdits = FieldEdits()
     ) {
-        copyForwardableFields(of: head.section, except: names, withheld: nil, edits: edits)
+        copyForwardableFields(of: head.section, except: names, withheld: nil, replaced: replaced, edits: edits)
     }
 
     /// The empty line that ends a head.
@@ -204,7 +227,7 @@ public struct HeadWriter: Sendable {
 
 extension HeadWriter {
     private mutating func copyForwardableFields(
-        of section: FieldSection, except names: FieldNameSet, withheld: WithheldNames?, edits: FieldEdits
+        of section: FieldSection, except names: FieldNameSet, withheld: WithheldNames?, replaced: ReplacedFields, edits: FieldEdits
     ) {
         var next = 0
         var editedIndex = edits.index(at: next)
@@ -218,6 +241,7 @@ extension HeadWriter {
             guard field.isForwardable, !names.contains(field.known) else { continue }
             // A known name stands in `names` or is none of these.
             if field.known == .other, let withheld, withheld.withholds(section.bytes.span, field.name) { continue }
+            if field.known == .other, !replaced.isEmpty, replaced.contains(section.bytes.span, field.name) { continue }
             guard isEdited else {
                 copy(field, of: section)
                 continue

@@ -11,7 +11,7 @@ struct ResponseForwarding {
     /// Whether comments will be woven in, so that the upstream's length does not hold.
     let isWoven: Bool
     let isStream: Bool
-    /// Whether the answer to GET would be a stream with comments woven in.
+    /// Whether the answer to GET would be a stream with comments woven in: HEAD is told the same fields (RFC 9110 section 9.3.2).
     let wouldBeWoven: Bool
     let isBridged: Bool
     /// Whether a `Via` of the proxy's own is written.
@@ -50,17 +50,24 @@ struct ResponseForwarding {
         var writer = HeadWriter(reservingCapacity: head.bytes.count + 256)
         writer.statusLine(of: head)
         var replaced = FieldNameSet()
-        if isStream {
+        var outdated: ReplacedFields = []
+        if wouldBeWoven {
             replaced.insert(.cacheControl)
-            replaced.insert(.xAccelBuffering)
-        } else if isBridged {
+            replaced.insert(.etag)
+            outdated.insert(.ofOldBytes)
+        }
+        let tellsBuffers = isStream || wouldBeWoven
+        if tellsBuffers { replaced.insert(.xAccelBuffering) }
+        if isBridged {
             replaced.insert(.cacheControl)
+            outdated.insert(.forSharedCaches)
         }
         if isBridged { replaced.insert(.referrerPolicy) }
         if strictTransportSecuritySeconds != nil { replaced.insert(.strictTransportSecurity) }
-        writer.copyForwardableFields(of: head, except: replaced, edits: edits)
+        writer.copyForwardableFields(of: head, except: replaced, replaced: outdated, edits: edits)
+        if wouldBeWoven { writeWeakEntityTag(&writer) }
         writeCacheControl(&writer)
-        if isStream { writer.field("X-Accel-Buffering", "no") }
+        if tellsBuffers { writer.field("X-Accel-Buffering", "no") }
         if isBridged { writer.field("Referrer-Policy", "no-referrer") }
         // RFC 9110 section 6.6.1: whoever passes on a response without a date adds one.
         if !head.contains(.date) { writer.date(date) }
@@ -87,16 +94,32 @@ struct ResponseForwarding {
         }
     }
 
-    /// The upstream's own directives stay; those that are missing are added.
+    /// Two streams of the same events are woven differently, so only a weak validator holds (RFC 9110 section 8.8.1).
+    private func writeWeakEntityTag(_ writer: inout HeadWriter) {
+        for field in head.fields where field.known == .etag && field.isForwardable {
+            let value = head.bytes[field.value]
+            // A parsed value holds nothing that a field may not.
+            try? writer.field("ETag", value.first == UInt8(ascii: "\"") ? Array("W/".utf8) + value : Array(value))
+        }
+    }
+
+    /// What a response that is for one client alone may not say (RFC 9111 section 5.2.2): two of these contradict `private`, and its
+    /// form that names fields is weaker than that without.
+    private static let contradictingPrivate: [StaticString] = ["public", "s-maxage", "private"]
+
+    /// The upstream's own directives stay; those that are missing are added. Where nothing is woven and nothing was bridged, the field is
+    /// the upstream's own.
     private func writeCacheControl(_ writer: inout HeadWriter) {
-        guard isStream || isBridged else { return }
-        let isPrivate = !isBridged || head.listHas(.cacheControl, "private") || head.listHas(.cacheControl, "no-store")
+        guard wouldBeWoven || isBridged else { return }
+        // Behind `must-understand` a cache that knows the status may leave `no-store` aside (RFC 9111 section 5.2.2.3).
+        let forbidsStoring = head.listHas(.cacheControl, "no-store") && !head.listHas(.cacheControl, "must-understand")
+        let isPrivate = isBridged && (!forbidsStoring || head.listHas(.cacheControl, "private"))
         let more: (StaticString?, StaticString?, StaticString?) = (
-            isStream && !head.listHas(.cacheControl, "no-cache") ? "no-cache" : nil,
-            isStream && !head.listHas(.cacheControl, "no-transform") ? "no-transform" : nil,
-            isPrivate ? nil : "private"
+            wouldBeWoven && !head.listHas(.cacheControl, "no-cache") ? "no-cache" : nil,
+            wouldBeWoven && !head.listHas(.cacheControl, "no-transform") ? "no-transform" : nil,
+            isPrivate ? "private" : nil
         )
-        writer.list("Cache-Control", .cacheControl, of: head, and: more)
+        writer.list("Cache-Control", .cacheControl, of: head, without: isBridged ? Self.contradictingPrivate : [], and: more)
     }
 
     /// The head of a 101 that was asked for (RFC 9110 section 7.8).

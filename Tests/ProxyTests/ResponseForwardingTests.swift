@@ -213,12 +213,85 @@ struct ResponseFieldTests {
     @Test("only a 200 with a body is an event stream", arguments: [
         ("HTTP/1.1 503 Busy\nContent-Type: text/event-stream", Method.get),
         ("HTTP/1.1 204 No Content\nContent-Type: text/event-stream", .get),
-        ("HTTP/1.1 200 OK\nContent-Type: text/event-stream", .head), ("HTTP/1.1 200 OK\nContent-Type: text/event-streams", .get),
+        ("HTTP/1.1 503 Busy\nContent-Type: text/event-stream", .head), ("HTTP/1.1 200 OK\nContent-Type: text/event-streams", .get),
         ("HTTP/1.1 200 OK\nContent-Type: application/json", .get),
     ])
     func noStreams(_ text: String, _ method: Method) throws {
         let head = try written(text, method: method)
         #expect(head.values("cache-control").isEmpty && head.values("x-accel-buffering").isEmpty)
+    }
+
+    @Test("HEAD is told of a stream what GET is told, but for the framing")
+    func headOfStream() throws {
+        let text = "HTTP/1.1 200 OK\nDate: x\nContent-Type: text/event-stream\nCache-Control: max-age=1\nDigest: a=b\nETag: \"x\""
+        for weaves in [false, true] {
+            let (get, head) = (try written(text, weaves: weaves), try written(text, method: .head, weaves: weaves))
+            #expect(head.lines().filter { !$0.hasPrefix("X-Accel") } == get.lines(except: ["transfer-encoding"]).filter { !$0.hasPrefix("X-Accel") })
+        }
+        #expect(try written(text, method: .head).values("x-accel-buffering") == ["no"])
+    }
+
+    @Test("a stream into which nothing is woven keeps its server's Cache-Control, but for what bridging demands", arguments: [
+        "", "public, max-age=60, s-maxage=5", "no-store", "no-cache", "max-age=5,, x=\"a, b\"",
+    ])
+    func notWoven(_ directives: String) throws {
+        let text = "HTTP/1.1 200 OK\nContent-Type: text/event-stream" + (directives.isEmpty ? "" : "\nCache-Control: \(directives)")
+        #expect(try written(text, weaves: false).values("cache-control") == (directives.isEmpty ? [] : [directives]))
+        let bridged = try written(text, isBridged: true, weaves: false).elements("cache-control")
+        #expect(bridged.contains("private") != bridged.contains("no-store"))
+        #expect(!bridged.contains("no-transform"))
+    }
+
+    @Test("what was bridged contradicts `private` nowhere: not in Cache-Control, and not in what shared caches heed before it", arguments: [
+        ("public, max-age=60", "max-age=60, private"), ("max-age=60, PUBLIC", "max-age=60, private"), ("s-maxage=9, max-age=1", "max-age=1, private"),
+        ("private, public", "private"), ("private=\"set-cookie\", max-age=60", "max-age=60, private"), ("no-store, public", "no-store"),
+        ("no-store, private", "no-store, private"), ("must-understand, no-store", "must-understand, no-store, private"),
+        ("public", "private"), ("x=\"public, private\"", "x=\"public, private\", private"), ("must-revalidate, immutable", "must-revalidate, immutable, private"),
+    ])
+    func contradictions(_ directives: String, _ expected: String) throws {
+        let text = """
+            HTTP/1.1 200 OK
+            Cache-Control: \(directives)
+            CDN-Cache-Control: max-age=60
+            cloudflare-cdn-cache-control: max-age=60
+            Surrogate-Control: max-age=60
+            Edge-Control: max-age=60
+            X-Accel-Expires: 60
+            X-Control: kept
+            Content-Length: 0
+            """
+        let bridged = try written(text, isBridged: true)
+        #expect(bridged.values("cache-control") == [expected])
+        #expect(bridged.lines(except: ResponseFieldTests.own.union(["cache-control", "date", "referrer-policy"])) == ["X-Control: kept"])
+        let other = try written(text)
+        #expect(other.values("cache-control") == [directives] && other.values("cdn-cache-control") == ["max-age=60"])
+        #expect(other.values("x-accel-expires") == ["60"] && other.values("surrogate-control") == ["max-age=60"])
+    }
+
+    @Test("a public stream that is woven and bridged is said to be private once, and not public")
+    func wovenAndBridged() throws {
+        let head = try written("HTTP/1.1 200 OK\nContent-Type: text/event-stream\nCache-Control: public, max-age=60", isBridged: true)
+        #expect(head.values("cache-control") == ["max-age=60, no-cache, no-transform, private"])
+    }
+
+    @Test("where something is woven, what was computed over the server's bytes is left out and a strong validator becomes weak; elsewhere both stay")
+    func digests() throws {
+        let digests = [
+            "Content-MD5: Q2hlY2sgSW50ZWdyaXR5IQ==", "digest: sha-256=x", "Content-Digest: sha-256=:x:", "Repr-Digest: sha-256=:x:",
+            "Unencoded-Digest: sha-256=:x:", "Accept-Ranges: bytes",
+        ]
+        let kept = ["Last-Modified: Mon, 01 Jan 2024 00:00:00 GMT", "Age: 3", "Signature: s=:x:", "X-Digest: y", "Digest-Kind: z"]
+        let lines = digests + kept + ["ETag: \"v1\""]
+        let stream = "HTTP/1.1 200 OK\nDate: x\nContent-Type: text/event-stream\n" + lines.joined(separator: "\n")
+        let ours = ResponseFieldTests.own.union(["date", "content-type", "cache-control", "x-accel-buffering"])
+        #expect(try written(stream).lines(except: ours) == kept + ["ETag: W/\"v1\""])
+        #expect(try written(stream, method: .head).lines(except: ours) == kept + ["ETag: W/\"v1\""])
+        #expect(try written(stream, weaves: false).lines(except: ours) == lines)
+        #expect(try written(stream, isBridged: true, weaves: false).lines(except: ours.union(["referrer-policy"])) == lines)
+        for text in ["HTTP/1.1 206 Partial Content\nContent-Type: text/event-stream\n", "HTTP/1.1 200 OK\nContent-Type: text/plain\n"] {
+            #expect(try written(text + lines.joined(separator: "\n")).lines(except: ours) == lines)
+        }
+        #expect(try written("HTTP/1.1 200 OK\nContent-Type: text/event-stream\nETag: W/\"v1\"").values("etag") == ["W/\"v1\""])
     }
 
     @Test("what was asked for with a token in the URL is kept from shared caches and out of referrers")
@@ -253,6 +326,18 @@ struct ResponseFieldTests {
         #expect(try written("HTTP/1.0 200 OK").elements("via") == ["1.0 heartwire"])
     }
 
+    @Test("where the route says so, Via has only those before")
+    func noVia() throws {
+        #expect(try written("HTTP/1.1 200 OK\nVia: 1.1 inner", writesVia: false).elements("via") == ["1.1 inner"])
+        #expect(try written("HTTP/1.1 200 OK", writesVia: false).values("via").isEmpty)
+        let upgrade = ResponseForwarding.switchingProtocols(try response("HTTP/1.1 101 X\nConnection: upgrade\nUpgrade: a"), writesVia: false)
+        #expect(try ReadHead(upgrade).values("via").isEmpty)
+        let own = OwnStreamResponse(
+            client: ResponseTerms(isHTTP10: false, canKeepAlive: true), isBridged: false, isForeign: false, writesVia: false,
+            strictTransportSecuritySeconds: nil, date: HTTPDate.text(unixSeconds: 0))
+        #expect(try ReadHead(own.head()).values("via").isEmpty)
+    }
+
     @Test("the head of an upgrade holds the proxy's own Connection, the protocol, and no field of the hop")
     func switchingProtocols() throws {
         let head = try ReadHead(
@@ -272,15 +357,3 @@ struct ResponseFieldTests {
         #expect(head.lines(except: ["via", "connection", "upgrade"]) == ["Sec-WebSocket-Accept: abc="])
     }
 }
-    @Test("where the route says so, Via has only those before")
-    func noVia() throws {
-        #expect(try written("HTTP/1.1 200 OK\nVia: 1.1 inner", writesVia: false).elements("via") == ["1.1 inner"])
-        #expect(try written("HTTP/1.1 200 OK", writesVia: false).values("via").isEmpty)
-        let upgrade = ResponseForwarding.switchingProtocols(try response("HTTP/1.1 101 X\nConnection: upgrade\nUpgrade: a"), writesVia: false)
-        #expect(try ReadHead(upgrade).values("via").isEmpty)
-        let own = OwnStreamResponse(
-            client: ResponseTerms(isHTTP10: false, canKeepAlive: true), isBridged: false, isForeign: false, writesVia: false,
-            strictTransportSecuritySeconds: nil, date: HTTPDate.text(unixSeconds: 0))
-        #expect(try ReadHead(own.head()).values("via").isEmpty)
-    }
-
