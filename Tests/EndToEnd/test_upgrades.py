@@ -52,10 +52,10 @@ def test_a_websocket_passes_both_ways(stage):
 def test_no_timeout_but_a_hops_ends_an_idle_websocket(stage):
     with websocket_server(echo) as address:
         proxy = stage.heartwire(
-            address, heartbeat="100ms", upstream=["idle_timeout 200ms", "stream_silence_timeout 200ms", "response_timeout 300ms"],
-            timeouts="request_head 200ms\nrequest_body 200ms\nkeep_alive 200ms\nclient_stall 200ms")
+            address, heartbeat="100ms", upstream=["idle_timeout 1s", "stream_silence_timeout 1s", "response_timeout 1500ms"],
+            timeouts="request_head 1s\nrequest_body 1s\nkeep_alive 1s\nclient_stall 1s")
         with connect(proxy) as socket:
-            time.sleep(1.5)
+            time.sleep(2.5)
             socket.send("still here")
             assert socket.recv(10) == "still here"
     record = proxy.access_log.access("/chat")
@@ -64,7 +64,7 @@ def test_no_timeout_but_a_hops_ends_an_idle_websocket(stage):
 
 def test_a_shutdown_leaves_a_websocket_its_grace(stage):
     with websocket_server(echo) as address:
-        proxy = stage.heartwire(address, grace="1s")
+        proxy = stage.heartwire(address, grace="2s")
         with connect(proxy) as socket:
             proxy.send_signal(signal.SIGTERM)
             time.sleep(0.4)

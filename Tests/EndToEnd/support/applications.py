@@ -12,7 +12,9 @@ from .paths import REPOSITORY
 from .ports import reserve_port
 
 FOLDER = REPOSITORY / "Tests" / "EndToEnd" / "applications"
-NAMES = ("fastapi", "flask", "bottle", "node", "tomcat")
+NAMES = ("fastapi", "flask", "bottle", "node", "tomcat", "spring")
+JAVA = pathlib.Path("/usr/share/java")
+SPRING = ("core", "beans", "context", "aop", "expression", "web", "web.servlet")
 
 
 def _python() -> pathlib.Path:
@@ -32,11 +34,13 @@ def _python() -> pathlib.Path:
 def _command(name: str, port: int, folder: pathlib.Path) -> list:
     if name == "node":
         return ["node", FOLDER / "node_application.js", port]
-    if name == "tomcat":
-        jars = ":".join(str(jar) for jar in pathlib.Path("/usr/share/java").glob("tomcat9-*.jar"))
-        subprocess.run(["javac", "--release", "8", "-Xlint:-options", "-cp", jars, "-d", folder, FOLDER / "TomcatApplication.java"],
+    if name in ("tomcat", "spring"):
+        program = f"{name.capitalize()}Application"
+        jars = [*JAVA.glob("tomcat9-*.jar"), JAVA / "commons-logging.jar", *(JAVA / f"spring3-{part}.jar" for part in SPRING)]
+        path = ":".join(map(str, [*jars, folder]))
+        subprocess.run(["javac", "--release", "8", "-Xlint:-options", "-cp", path, "-d", folder, FOLDER / f"{program}.java"],
                        check=True, timeout=120)
-        return ["java", "-cp", f"{jars}:{folder}", "TomcatApplication", port, folder]
+        return ["java", "-XX:TieredStopAtLevel=1", "-cp", path, program, port, folder]
     return [_python(), FOLDER / f"{name}_application.py", port]
 
 
