@@ -65,18 +65,17 @@ def test_nginx_in_front_that_asks_in_http_1_0_and_buffers_lets_streams_flow_sinc
     assert seen is flows and response.value("x-accel-buffering") is None
 
 
-@pytest.mark.parametrize("place", ["in front", "behind"])
-def test_a_server_that_is_cut_off_behind_http_1_0_looks_as_if_it_had_finished(in_front, behind, stage, place):
-    """A body that ends with its connection has no other end: nginx takes it for a whole one."""
-    server = Server(UNTIL_CLOSED)
-    proxy = behind("nginx", server) if place == "behind" else in_front("nginx", server)[0]
-    port = proxy.port
-    with Client(port) as client:
+@pytest.mark.parametrize("head, cause", [(UNTIL_CLOSED, "upstream_finished"), (None, "upstream_cut_off")])
+def test_a_server_that_breaks_off_is_known_behind_nginx_only_where_it_answers_in_chunks(behind, head, cause):
+    """A body that ends with its connection, as servers answer HTTP/1.0, has no other end: nginx takes it for a whole one."""
+    server = Server(head)
+    proxy = behind("nginx", server)
+    with Client(proxy.port) as client:
         _, body = client.open_stream("/events")
         body.wait_for(b"data: one")
-        server.finish()
+        server.break_off()
         body.read_to_end()
-    assert proxy.stream_log.ending("/events")["cause"] == "upstream_finished"
+    assert proxy.stream_log.ending("/events")["cause"] == cause
 
 
 @pytest.mark.parametrize("program, change, coding", [

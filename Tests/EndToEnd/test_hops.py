@@ -52,7 +52,12 @@ class Server:
         self._words.put(words)
 
     def finish(self):
+        """Ends the response as its framing asks."""
         self._words.put(None)
+
+    def break_off(self):
+        """Closes the connection where it stands."""
+        self._words.put(False)
 
     def __call__(self, connection, request):
         def send(data):
@@ -68,8 +73,10 @@ class Server:
                     pass
                 if not self._words.empty():
                     words = self._words.get()
+                    if words is False or (words is None and self.head):
+                        return connection.close()
                     if words is None:
-                        return connection.close() if self.head else connection.last_chunk()
+                        return connection.last_chunk()
                     send(f"data: {words}\n\n".encode())
         except Left:
             self.left_at = time.monotonic()
