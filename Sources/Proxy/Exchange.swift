@@ -205,9 +205,9 @@ final class Exchange {
         if waitsPast(status: head.status) {
             return refuse(.outageAnswer(head.status))
         }
-        if flags.contains(.awaitsStream) {
-            upstream.server.noteServed()
-            releaseClaim()
+        if request?.search.isWaiting == true {
+            upstream.server.breaker.served(now: now)
+            endProbe()
         }
         if flags.contains(.isHeld), !joins(head, framing) { return }
         account.responseMilliseconds = UInt32(clamping: now - (request?.sentAt ?? now))
@@ -386,7 +386,7 @@ final class Exchange {
         guard !flags.contains(.isFinished), let downstream else { return }
         flags.insert(.isFinished)
         writeRecord(ending)
-        releaseClaim()
+        endProbe()
         leaveUpstream(isClean: upstreamIsClean)
         request = nil
         self.downstream = nil

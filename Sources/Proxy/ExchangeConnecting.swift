@@ -15,8 +15,8 @@ final class PendingRequest {
     private let hostOffset: Int?
     var search = ServerSearch()
     var waiting = Waiting()
-    /// Given while it tries failed servers for all who wait for them.
-    var claim: Int?
+    /// What it tries failed servers as, for all who wait for them; nil while it does not.
+    var probe: HalfOpenProbe?
     /// Monotonic milliseconds: when the present attempt to connect began.
     var connectStartedAt: Int64 = 0
     /// Monotonic milliseconds: when the head was sent last.
@@ -101,16 +101,16 @@ extension Exchange {
     }
 
     /// The attempt that this exchange made for others is over: they need not wait for it any longer.
-    func releaseClaim() {
-        guard let request, let claim = request.claim else { return }
-        request.claim = nil
-        group.release(claim: claim)
+    func endProbe() {
+        request?.probe?.end()
+        request?.probe = nil
     }
 
     /// The server is there; whether it serves is another question.
     private func reachedServer() {
-        guard let request, let claim = request.claim, let upstream else { return }
-        if !group.reached(upstream.server, claim: claim, now: now) { request.claim = nil }
+        guard let request, let probe = request.probe, let upstream else { return }
+        request.probe = probe.reached(
+            upstream.server, now: now, patienceMilliseconds: Int64(group.upstream.connectTimeoutMilliseconds))
     }
 
     private func take(_ connection: UpstreamConnection) {

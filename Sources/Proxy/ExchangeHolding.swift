@@ -22,6 +22,8 @@ struct Waiting {
     var nextAttemptAt = Int64.max
     /// When the servers failed first.
     private(set) var failingSince: Int64?
+    /// When they failed last.
+    private(set) var failedAt = Int64.min
     /// What the client would have been told last.
     private(set) var refusal: Refusal?
     private var failureCount: UInt64 = 0
@@ -30,6 +32,7 @@ struct Waiting {
     /// its argument: clients that fail together do not come back together.
     mutating func failed(_ refusal: Refusal, now: Int64, chance: (UInt64) -> UInt64) -> Int64 {
         if failingSince == nil { failingSince = now }
+        failedAt = now
         self.refusal = refusal
         let usual = min(Waiting.firstPauseMilliseconds << min(failureCount, 8), Waiting.longestPauseMilliseconds)
         failureCount += 1
@@ -91,14 +94,28 @@ extension Exchange {
 
     private func tryAgain(_ request: PendingRequest) {
         // Of all who wait for a server that was gone, or did not serve, one tries it for all.
-        if let next = group.nextLook(now: now) {
+        if let next = group.nextLook(now: now, failedAt: request.waiting.failedAt, path: summary.pathHash) {
             return wait(until: next + Int64(proxy.chance(below: 500)), request)
         }
         request.waiting.nextAttemptAt = .max
-        request.search = ServerSearch(isWaiting: true)
+        request.probe = HalfOpenProbe(of: group.servers, now: now, patienceMilliseconds: connectingPatienceMilliseconds)
+        request.search = ServerSearch(isWaiting: true, probe: request.probe)
         account.attempts = 0
-        request.claim = group.claimFailed(now: now)
         connect()
+    }
+
+    /// For how long a connection to a server may take to come about.
+    private var connectingPatienceMilliseconds: Int64 {
+        let handshake = group.security.context == nil ? 0 : settings.configuration.timeouts.handshakeMilliseconds
+        return Int64(group.upstream.connectTimeoutMilliseconds + handshake)
+    }
+
+    /// Says that the server in use did not serve a client that waits.
+    private func noteUnserved() {
+        guard let request, let upstream else { return }
+        upstream.server.breaker.failed(
+            isProbe: request.probe != nil, path: summary.pathHash, now: now,
+            longestCooldownMilliseconds: Int64(group.upstream.failureCooldownMilliseconds))
     }
 
     /// Does better by a client than to refuse it; false where there is nothing better.
@@ -122,6 +139,7 @@ extension Exchange {
             }
         }
         guard flags.contains(.isHeld) else { return false }
+        if refusal.failure != nil { noteUnserved() }
         endHolding(Ending(refusal), status: refusal.status)
         return true
     }
@@ -142,8 +160,8 @@ extension Exchange {
     private func hold(because refusal: Refusal) {
         guard let request else { return }
         request.failedServer = upstream?.server.name ?? request.failedServer
-        if let upstream { group.noteUnavailable(upstream.server, now: now) }
-        releaseClaim()
+        noteUnserved()
+        endProbe()
         leaveUpstream(isClean: false)
         wait(until: now + request.waiting.failed(refusal, now: now) { proxy.chance(below: $0) }, request)
     }

@@ -50,6 +50,9 @@ struct RequestSummary {
     /// Whether the path was longer than what is kept.
     var isPathCut: Bool { bytes.count - Int(hostEnd) == RequestSummary.pathLimit }
 
+    /// Tells paths apart within this process.
+    var pathHash: Int { bytes.isEmpty ? 0 : bytes[Int(hostEnd)...].hashValue }
+
     /// The path without query; nil when no request could be read.
     var path: [UInt8]? { bytes.isEmpty ? nil : Array(bytes[Int(hostEnd)...]) }
 }

@@ -10,7 +10,9 @@ struct ServerSearch {
     static let attemptLimit: UInt8 = 8
 
     /// Whether it is another try, after servers could not serve.
-    private let isWaiting: Bool
+    let isWaiting: Bool
+    /// What it probes for all who wait, where it is.
+    let probe: HalfOpenProbe?
     /// Whether no idle connection is taken any more, because one turned out dead.
     private(set) var wantsFresh = false
     /// The server of the present attempt.
@@ -28,7 +30,10 @@ struct ServerSearch {
     /// Whether a server was met that may be there again in a moment.
     private(set) var hasMetOutage = false
 
-    init(isWaiting: Bool = false) { self.isWaiting = isWaiting }
+    init(isWaiting: Bool = false, probe: HalfOpenProbe? = nil) {
+        self.isWaiting = isWaiting
+        self.probe = probe
+    }
 
     /// One more try after a server could not be understood: over a new connection, and with another server where there is one.
     init(avoiding server: Int, in group: ServerGroup) {
@@ -40,7 +45,7 @@ struct ServerSearch {
     /// Where to try next; an address is missing where the server's name has none.
     mutating func next(in group: ServerGroup, now: Int64) -> (server: Int, address: SocketAddress?)? {
         if addressesTried == addresses.count {
-            guard let index = group.choose(excluding: tried, isWaiting: isWaiting, now: now) else { return nil }
+            guard let index = group.choose(excluding: tried, isWaiting: isWaiting, probe: probe, now: now) else { return nil }
             server = index
             addresses = group.servers[index].addressesBestFirst
             addressesTried = 0

@@ -297,17 +297,6 @@ struct HoldingTests {
         for client in clients { #expect(try body(world, client).contains("data: a\n\n"), sourceLocation: sourceLocation) }
     }
 
-    @Test("a server that takes its time to answer after it could not serve is asked by all, for it may serve")
-    func slowAnswers() throws {
-        let world = try world()
-        let clients = try (0..<50).map { _ in try world.connectClient() }
-        for client in clients { world.send(client, HoldingTests.request) }
-        pass(world, milliseconds: 200, answering: "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
-        let first = world.kernel.attempts.count
-        pass(world, milliseconds: 12_000, answering: nil)
-        #expect(world.kernel.attempts.count - first == 50)
-    }
-
     @Test("who waits for an attempt of another's waits no longer when that has ended, however it ended", arguments: ["pooled", "exhausted", "left"])
     func attemptOfAnother(_ end: String) throws {
         // Both may come in the same moment by chance, and tell nothing then.

@@ -102,10 +102,23 @@ extension Scenario {
         let read = record["bytes_from_upstream"] as? Int ?? -1
         expect(read <= truth.arrivals.reduce(0) { $0 + $1.body.count }, "\(truth.path): \(read) bytes are said to have come from the server")
         guard let held = record["held_ms"] as? Int, case .retry(holdMilliseconds: let limit) = plan.outage, plan.early == nil else { return }
-        // An attempt that begins before the time is over may take as long as an attempt takes.
-        let attempt = plan.serverNames.count * (plan.isSecuredUpstream ? 3_000 : 1_000) + 7_100 + plan.configuration.upstreams[0].failureCooldownMilliseconds
+        let allowed = limit + lastAttempt(record, truth)
         expect(
-            held <= limit + attempt || !isTimely(record, truth), "\(truth.path): held for \(held) ms, with at most \(limit) ms asked for")
+            held <= allowed || !isTimely(record, truth),
+            "\(truth.path): held for \(held) ms, with at most \(limit) ms asked for, and \(allowed - limit) ms for the last attempt")
+    }
+
+    /// An attempt that begins before the time of a held client is over may take as long as an attempt takes. For how long the last one
+    /// of them took at most, in milliseconds.
+    private func lastAttempt(_ record: [String: Any], _ truth: Truth) -> Int {
+        let delays = 6 * plan.faults.delayMilliseconds.upperBound + 4 * Int(TimerWheel.tickMilliseconds)
+        // Each server may have let the attempt to connect, or the handshake, wait in vain.
+        let canHang = servers.contains { $0.wasSilent } || plan.isSecuredUpstream
+        let connecting = canHang ? plan.serverNames.count * (plan.isSecuredUpstream ? 3_000 : 1_000) : 0
+        let answering = truth.arrivals.isEmpty ? 0 : plan.troubles.slowServers ? 7_100 : 400
+        // What is not answered at all is waited for.
+        let isTimeout = record["cause"] as? String == "response_timeout" || truth.arrivals.contains { $0.answer == nil }
+        return delays + connecting + (isTimeout ? 5_100 : answering)
     }
 
     /// Whether time did not leap while the request was under way.

@@ -268,10 +268,11 @@ extension Scenario {
     private func checkCrowd(_ log: LogView) {
         checkSpread(log)
         guard plan.troubles.crowdedOutage, let returned = servers.first?.cameBackAt else { return }
-        // A server that takes longer to say no than to be connected to may be one that serves, and is asked by all.
+        checkTurns(since: returned)
+        // A server that takes longer to say no than to be connected to may be one that serves, and is asked by more and more.
         if case .failing? = crowdedOutage, plan.troubles.slowServers { return }
         // Everybody tries once for itself, and whoever is told to come back does so again; what is left are those who wait.
-        let asked = eventSources.flatMap(\.attempts).map(\.beganAt)
+        let asked = eventSources.flatMap(\.attempts).map(\.beganAt) + (pesterer?.askedAt ?? [])
         // From asking to trying: the way, the acceptor's rest where no descriptor was left, and the other servers first.
         let rest = plan.faults.acceptExhausted > 0 ? 1_000 : 0
         let way = Int64(100 + 2 * plan.faults.delayMilliseconds.upperBound + rest + 1_000 * servers.count)
@@ -285,12 +286,31 @@ extension Scenario {
                 let window = moment...(moment + usual)
                 let count = tries[index...].prefix { window.contains($0) }.count
                 let fresh = asked.filter { (window.lowerBound - way)...window.upperBound ~= $0 }.count
+                // Whoever asks for the first time and cannot understand the server asks once more.
+                let repeated = servers.flatMap(\.spoiltHandshakes).filter { ($0.at - way...$0.at).overlaps(window) }.count
                 // Each server may be tried by another one of those who wait.
-                let allowed = (2 * plan.workerCount + 2) * servers.count + fresh
+                let allowed = (2 * plan.workerCount + 2) * servers.count + fresh + repeated
                 // Where time leaps, everybody's patience ends in the same moment.
                 guard count > allowed, !world.leapt(between: window.lowerBound - way, and: window.upperBound) else { continue }
                 return outcome.problems.append("\(count) attempts to connect within \(usual) ms while \(fresh) were asking for the first time")
             }
+        }
+    }
+
+    /// Those who wait are served soon when their servers are there again, whatever others are answered on other paths.
+    private func checkTurns(since returned: Int64) {
+        let troubles = plan.troubles
+        // What servers do otherwise may keep a client waiting too.
+        guard !troubles.oddities, !troubles.slowServers, !troubles.nonsense, !troubles.clock, !plan.isSecuredUpstream, plan.faults.acceptExhausted == 0
+        else { return }
+        // The longest pause that a client makes by itself, and time for the turn of those who have not asked in vain before.
+        let soon = returned + 7_500 + 4_500
+        guard soon < calmSince else { return }
+        for source in eventSources where !source.isDead && !source.hasLeft {
+            let isServed = source.attempts.contains { attempt in
+                attempt.truth.arrivals.contains { $0.answer?.isStream == true && $0.answeredAt ?? .max <= soon }
+            }
+            expect(isServed, "/es/\(source.number): not served \(soon - returned) ms after its servers were there again")
         }
     }
 

@@ -77,6 +77,42 @@ final class Hog {
     }
 }
 
+/// A stranger to those who wait for a server: what it asks the same server for cannot be served, however well the server is. It comes
+/// and leaves all the time.
+final class Pesterer {
+    static let path = "/hopeless/"
+
+    private let world: SimulatedWorld
+    private let connect: () -> Wire
+    private let request: () -> Truth
+    private(set) var askedAt: [Int64] = []
+    private var isDone = false
+
+    /// `request` makes up what it asks for next.
+    init(_ world: SimulatedWorld, connect: @escaping () -> Wire, request: @escaping () -> Truth) {
+        self.world = world
+        self.connect = connect
+        self.request = request
+    }
+
+    func begin() {
+        guard !isDone else { return }
+        let truth = request()
+        let wire = connect()
+        truth.askedAt = world.now
+        askedAt.append(world.now)
+        wire.changed = { [unowned wire] in _ = wire.read() }
+        wire.send(Array("GET \(truth.path) HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n\r\n".utf8))
+        world.after(Int64(world.chance.number(400...800))) {
+            truth.clientDeed = .left
+            wire.end(.left)
+        }
+        world.after(Int64(world.chance.number(50...250))) { [self] in begin() }
+    }
+
+    func stop() { isDone = true }
+}
+
 /// Somebody who comes to where TLS is spoken and does not speak it, or not to the end.
 final class Stranger {
     enum Manner: CaseIterable { case plainText, noise, silent, partOfHello, leavesAfterHello }

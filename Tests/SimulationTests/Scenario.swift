@@ -57,6 +57,7 @@ final class Scenario {
     private(set) var eventSources: [SimulatedEventSource] = []
     private var hogs: [Hog] = []
     private var strangers: [Stranger] = []
+    private(set) var pesterer: Pesterer?
     private let contexts: SecureContexts?
     private(set) var servers: [SimulatedServer] = []
     /// Somebody who comes when the trouble is over.
@@ -237,6 +238,24 @@ final class Scenario {
         crowdedOutage = state
         for server in servers { server.become(state) }
         world.after(Int64(world.chance.number(3_000...25_000))) { [self] in for server in servers { server.become(.serving) } }
+        guard case .failing = state else { return }
+        if world.chance.permille(500) { addPesterer() }
+        // By then everybody has asked for itself, and one of those who wait asks for all.
+        if world.chance.permille(500) { world.after(1_500) { [self] in for server in servers { server.hangCount = 1 } } }
+    }
+
+    private func addPesterer() {
+        // One who comes and goes all the time would be one too many now and then.
+        guard !plan.troubles.limits else { return }
+        var number = 0
+        let pesterer = Pesterer(world, connect: { [unowned self] in connection(from: 300 + number) }) { [unowned self] in
+            number += 1
+            let truth = Truth(path: "\(Pesterer.path)\(number)", isStream: true)
+            register(truth)
+            return truth
+        }
+        self.pesterer = pesterer
+        pesterer.begin()
     }
 
     private func planClock() {
@@ -310,6 +329,7 @@ final class Scenario {
         kernel.descriptorLimit = .max
         for server in servers { server.behave() }
         for hog in hogs { hog.stop() }
+        pesterer?.stop()
         world.after(Scenario.settlingMilliseconds - 5_000) { [self] in
             let truth = Truth(path: "/get/probe", isStream: false)
             register(truth)

@@ -44,6 +44,10 @@ final class SimulatedServer {
     let truths: (String) -> Truth?
     private(set) var habits: Habits
     private(set) var state = State.serving
+    /// Whether it ever let connection attempts without an answer.
+    private(set) var wasSilent = false
+    /// So many of the next requests are never answered.
+    var hangCount = 0
     /// When it was there again after its last absence.
     private(set) var cameBackAt: Int64?
     /// What became of all connections that stood at a moment, whether something was asked on them or not.
@@ -111,7 +115,9 @@ final class SimulatedServer {
         self.state = state
         switch state {
         case .refusing: kernel.addresses[address] = .refused
-        case .silent: kernel.addresses[address] = .silent
+        case .silent:
+            wasSilent = true
+            kernel.addresses[address] = .silent
         case .serving, .failing, .closing: open()
         }
         guard state != .serving else {
@@ -133,6 +139,7 @@ final class SimulatedServer {
 
     /// From now on it does nothing but serve.
     func behave() {
+        hangCount = 0
         habits = Habits(breaks: 0, heartbeatMilliseconds: habits.heartbeatMilliseconds)
         if state != .serving { become(.serving) }
     }
@@ -195,7 +202,12 @@ final class ServerConnection {
     }
 
     private func answer(_ arrival: Arrival, _ truth: Truth) {
+        if server.hangCount > 0 {
+            server.hangCount -= 1
+            return world.count("a request hangs")
+        }
         if case .failing(let status) = server.state { return refuse(status, arrival) }
+        if truth.path.hasPrefix(Pesterer.path) { return refuse(503, arrival) }
         if server.state == .closing { return end(world.chance.permille(500) ? .wentWithoutAnswer : .reset) }
         if world.chance.permille(server.habits.nonsense) { return babble(arrival) }
         if truth.isStream { stream(arrival) } else { ordinary(arrival, truth) }

@@ -1,0 +1,142 @@
+// What those who wait for a stream have learnt of one server, and when one of them may ask it again: a circuit breaker. It is
+// told what the clients that wait have seen, and nothing by others: another client's 503, on another path, tells nothing about them.
+// Invariant: while it is open, the next probe begins after the cooldown, and probes that stay without an answer let others
+// follow slowly, never all at once.
+
+/// A circuit breaker for the clients that wait for one server. Moments are monotonic milliseconds.
+struct CircuitBreaker {
+    //            a client is not served              the cooldown is over; a probe begins
+    //   closed ─────────────────────────▶ cooldown ──────────────────────────────────────▶ half-open ─┐ no answer in time:
+    //     ▲                                  ▲                                               │   │  ▲  │ twice as many may
+    //     └──── a client that waited is served ──────────────────────────────────────────────┼───┘  └──┘ follow
+    //                                        └───────────── a probe is not served: longer ───┘
+
+    private static let firstCooldownMilliseconds: Int64 = 250
+    /// How soon the others look whether a probe is over: mostly that is long before it has to be.
+    private static let lookMilliseconds: Int64 = 500
+    /// So many probes may begin at most while none of an earlier time has been answered.
+    private static let widthLimit = 64
+    /// So many paths that probes failed on are remembered.
+    private static let pathLimit = 8
+
+    /// Until then no probe begins.
+    private(set) var cooldownUntil: Int64 = 0
+    /// How many probes failed one after another; 0 while it is closed.
+    private var failureCount: Int64 = 0
+    /// When a client that had waited was served last. Whoever failed before that may ask without being a probe.
+    private(set) var lastServedAt = Int64.min
+    /// The paths of the last probes that failed: others go first, because the fault may be the path's.
+    private var failedPaths: [Int] = []
+
+    /// Counts the times for which probes are waited for.
+    private var period = 0
+    /// How many probes may begin in the present period.
+    private var width = 1
+    /// How many have begun and are not over.
+    private var probeCount = 0
+    private var periodEndsAt: Int64 = 0
+    /// Whether one of them has reached the server, so that only an answer is still to come.
+    private var isAsked = false
+
+    /// Whether the server did not serve one who waits, and has served none since.
+    var isOpen: Bool { failureCount > 0 }
+
+    /// Whether probes are under way that are still waited for.
+    func isBeingProbed(now: Int64) -> Bool { probeCount > 0 && periodEndsAt > now }
+
+    /// Until when no probe may begin.
+    var blockedUntil: Int64 { max(cooldownUntil, probeCount >= width ? periodEndsAt : 0) }
+
+    /// When a client looks again that failed at that moment, on a path with that hash. Not later than now if it may ask now.
+    func nextLook(now: Int64, failedAt: Int64, path: Int) -> Int64 {
+        if failedAt < lastServedAt { return now }
+        let turn = isOpen && failedPaths.contains(path) ? cooldownUntil + CircuitBreaker.lookMilliseconds : cooldownUntil
+        return max(turn, probeCount >= width ? min(periodEndsAt, now + CircuitBreaker.lookMilliseconds) : 0)
+    }
+
+    /// Begins a probe that is waited for so long; returns what ends it.
+    mutating func beginProbe(now: Int64, patienceMilliseconds: Int64) -> Int {
+        if probeCount == 0 || now >= periodEndsAt {
+            // One that has not reached the server may be on its way to another one, and says nothing about this.
+            width = probeCount > 0 && isAsked ? min(2 * width, CircuitBreaker.widthLimit) : 1
+            period += 1
+            probeCount = 0
+            isAsked = false
+            periodEndsAt = now + patienceMilliseconds
+        }
+        probeCount += 1
+        return period
+    }
+
+    /// The server was reached by a probe of that period, and its answer is waited for so long.
+    mutating func probeReached(_ period: Int, now: Int64, patienceMilliseconds: Int64) {
+        guard period == self.period else { return }
+        periodEndsAt = now + patienceMilliseconds
+        isAsked = true
+    }
+
+    /// A probe of that period is over, however it came out.
+    mutating func probeEnded(_ period: Int) {
+        if period == self.period, probeCount > 0 { probeCount -= 1 }
+    }
+
+    /// A client was not served. Only a probe prolongs what is known already; so does one at a time.
+    mutating func failed(isProbe: Bool, path: Int, now: Int64, longestCooldownMilliseconds: Int64) {
+        guard isProbe || !isOpen else { return }
+        if isProbe, !failedPaths.contains(path) {
+            if failedPaths.count == CircuitBreaker.pathLimit { failedPaths.removeFirst() }
+            failedPaths.append(path)
+        }
+        guard now >= cooldownUntil else { return }
+        cooldownUntil = now + min(CircuitBreaker.firstCooldownMilliseconds << min(failureCount, 8), longestCooldownMilliseconds)
+        failureCount += 1
+        endPeriod()
+    }
+
+    /// A client that had waited was served.
+    mutating func served(now: Int64) {
+        cooldownUntil = 0
+        failureCount = 0
+        failedPaths = []
+        lastServedAt = now
+        endPeriod()
+    }
+
+    private mutating func endPeriod() {
+        period += 1
+        width = 1
+        probeCount = 0
+        periodEndsAt = 0
+        isAsked = false
+    }
+}
+
+/// One client's attempt, for all who wait, with servers that failed: which they are, and what ends it at each of them.
+struct HalfOpenProbe {
+    private(set) var servers: [(server: ServerState, period: Int)]
+
+    /// Begins a probe of the servers that may be probed now; nil where none of them has failed.
+    init?(of servers: [ServerState], now: Int64, patienceMilliseconds: Int64) {
+        let failed = servers.filter { ($0.failedUntil > 0 || $0.breaker.isOpen) && $0.restsUntil <= now }
+        guard !failed.isEmpty else { return nil }
+        self.servers = failed.map { ($0, $0.breaker.beginProbe(now: now, patienceMilliseconds: patienceMilliseconds)) }
+    }
+
+    /// Whether this server is probed by it.
+    func includes(_ server: ServerState) -> Bool { servers.contains { $0.server === server } }
+
+    /// A server was reached; the others are not asked any more. Returns what is left of the probe: if the server could be reached all
+    /// the time and did not serve, its answer is waited for, else that was the question, and nothing is left.
+    func reached(_ reached: ServerState, now: Int64, patienceMilliseconds: Int64) -> HalfOpenProbe? {
+        var rest = self
+        rest.servers = servers.filter { $0.server === reached && reached.breaker.isOpen }
+        for (server, period) in servers where !rest.includes(server) { server.breaker.probeEnded(period) }
+        for (server, period) in rest.servers {
+            server.breaker.probeReached(period, now: now, patienceMilliseconds: patienceMilliseconds)
+        }
+        return rest.servers.isEmpty ? nil : rest
+    }
+
+    /// It is over, however it came out.
+    func end() { for (server, period) in servers { server.breaker.probeEnded(period) } }
+}
