@@ -63,6 +63,10 @@ struct Interpreter {
     private mutating func find(_ name: Word, in scope: Scope) -> Directive? {
         let known = DirectiveTable.directives(in: scope)
         if !name.isQuoted, let directive = known.first(where: { $0.name == name.text }) { return directive }
+        guard !report.isFull else {
+            report.error(name, "unknown directive")
+            return nil
+        }
         let homes = DirectiveTable.all.filter { $0.name == name.text && $0.scope != scope }.map(\.scope.phrase)
         if !homes.isEmpty {
             report.error(name, "'\(name.text)' belongs \(homes.joined(separator: " or ")), not \(scope.phrase)")

@@ -15,6 +15,9 @@ struct Report {
     /// Whether there was an error, even one too many to be remembered.
     private(set) var hasErrors = false
 
+    /// Whether nothing more is remembered. What would be said need not be worked out then.
+    var isFull: Bool { diagnostics.count >= Report.maximumDiagnostics }
+
     /// The diagnostics in the order of the file.
     var sorted: [ConfigurationDiagnostic] {
         diagnostics.sorted { ($0.line, $0.column) < ($1.line, $1.column) }
@@ -24,7 +27,7 @@ struct Report {
         _ severity: ConfigurationDiagnostic.Severity, line: Int, column: Int, _ message: String
     ) {
         if severity == .error { hasErrors = true }
-        guard diagnostics.count < Report.maximumDiagnostics else { return }
+        guard !isFull else { return }
         let source = shown(line)
         diagnostics.append(
             ConfigurationDiagnostic(
