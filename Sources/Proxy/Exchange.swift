@@ -32,7 +32,7 @@ final class Exchange {
         static let responseHeadSent = Flags(rawValue: 1 << 3)
         static let isStream = Flags(rawValue: 1 << 4)
         static let isTunnel = Flags(rawValue: 1 << 5)
-        /// The token came in the URL or a cookie, so the answer is kept from caches and referrers.
+        /// A token came in the URL or a cookie, so the answer is kept from shared caches.
         static let isBridged = Flags(rawValue: 1 << 6)
         /// The client is an EventSource, or what behaves like one: it would rather wait than be refused.
         static let awaitsStream = Flags(rawValue: 1 << 7)
@@ -45,6 +45,8 @@ final class Exchange {
         static let isHeld = Flags(rawValue: 1 << 13)
         /// The request's head was sent, so that its body may follow.
         static let requestHeadSent = Flags(rawValue: 1 << 14)
+        /// A token came in the URL, so the answer keeps the URL out of `Referer`.
+        static let urlHeldToken = Flags(rawValue: 1 << 15)
     }
 
     let proxy: ProxyWorker
@@ -113,8 +115,8 @@ final class Exchange {
         self.route = route
         if head.method.isIdempotent, head.framing == .none, head.upgradeProtocol == nil { flags.insert(.isRepeatable) }
         if let overload = downstream.refusalOfOverload() {
-            // Tokens were not looked for yet, so the answer is kept from caches and referrers wherever there could be one.
-            if route.bridge != nil { flags.insert(.isBridged) }
+            // Tokens were not looked for yet, so the answer is kept from referrers wherever there could be one.
+            if route.holdsToken(url: target) { flags.insert(.urlHeldToken) }
             let request = PendingRequest(head: [], hostOffset: nil)
             self.request = request
             expectToWait(head, in: request)
@@ -130,7 +132,7 @@ final class Exchange {
                 withheld: settings.withheldNames(and: downstream.clientSubjectField, isTrusted: downstream.isTrusted))
             switch try forwarding.build(fingerprinter: proxy.shared.fingerprinter) {
             case .refused(let refusal):
-                if refusal.cause == .credentialsRefused { flags.insert(.isBridged) }
+                if refusal.urlHeldToken { flags.insert(.urlHeldToken) }
                 return refuse(refusal)
             case .forward(let request):
                 let pending = PendingRequest(head: request.head, hostOffset: request.hostOffset)
@@ -139,6 +141,7 @@ final class Exchange {
                 pending.redirects = request.redirects
                 account.token = request.token
                 if request.isBridged { flags.insert(.isBridged) }
+                if request.urlHeldToken { flags.insert(.urlHeldToken) }
             }
         } catch {
             return refuse(Refusal(error))
@@ -234,7 +237,7 @@ final class Exchange {
         let plan = ResponseForwarding(
             head: head, framing: framing, isWoven: isStream && notWovenBecause == nil, isStream: isStream,
             wouldBeWoven: head.isEventStream && head.status == 200 && head.contentEncodingIsIdentity && route.heartbeat != nil,
-            isBridged: flags.contains(.isBridged), writesVia: route.route.writesVia,
+            isBridged: flags.contains(.isBridged), urlHeldToken: flags.contains(.urlHeldToken), writesVia: route.route.writesVia,
             client: downstream.responseTerms(asksForUpgrade: flags.contains(.asksForUpgrade)),
             strictTransportSecuritySeconds: downstream.strictTransportSecuritySeconds, date: date, edits: edits(of: head, by: redirects))
         var response = plan.build(method: method)

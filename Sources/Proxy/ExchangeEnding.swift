@@ -54,12 +54,12 @@ extension Exchange {
         guard !flags.contains(.responseHeadSent) else { return cut(ending) }
         account.status = UInt16(clamping: refusal.status)
         let isHead = method == .head
-        let isBridged = flags.contains(.isBridged)
+        let urlHeldToken = flags.contains(.urlHeldToken)
         let date = self.date
         finish(ending, upstreamIsClean: false) { downstream in
             let closes = refusal.closes || !downstream.canKeepAlive
             let response = refusal.response(
-                isHead: isHead, closes: closes, isHTTP10: !downstream.takesInterimResponses, isBridged: isBridged,
+                isHead: isHead, closes: closes, isHTTP10: !downstream.takesInterimResponses, urlHeldToken: urlHeldToken,
                 strictTransportSecuritySeconds: downstream.strictTransportSecuritySeconds, date: date)
             downstream.beginResponse(response, framing: .none, keepsAlive: !closes)
             downstream.endResponse()

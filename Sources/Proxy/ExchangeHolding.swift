@@ -199,7 +199,7 @@ extension Exchange {
 
     private func ownResponse(to downstream: DownstreamConnection) -> OwnStreamResponse {
         OwnStreamResponse(
-            client: downstream.responseTerms(asksForUpgrade: false), isBridged: flags.contains(.isBridged),
+            client: downstream.responseTerms(asksForUpgrade: false), urlHeldToken: flags.contains(.urlHeldToken),
             isForeign: request?.waiting.isForeign ?? false, writesVia: route?.route.writesVia ?? true,
             strictTransportSecuritySeconds: downstream.strictTransportSecuritySeconds, date: date)
     }

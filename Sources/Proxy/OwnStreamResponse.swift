@@ -6,7 +6,8 @@ import HTTP
 /// An event stream of the proxy's own.
 struct OwnStreamResponse {
     let client: ResponseTerms
-    let isBridged: Bool
+    /// Whether the request's URL held a token.
+    let urlHeldToken: Bool
     /// Whether the page is of another origin than the request goes to: without leave to read it a browser takes 200 for an error.
     let isForeign: Bool
     /// Whether a `Via` of the proxy's own is written.
@@ -47,7 +48,7 @@ struct OwnStreamResponse {
         writer.field("Content-Type", "text/event-stream")
         writer.field("Cache-Control", "no-store, no-transform")
         writer.field("X-Accel-Buffering", "no")
-        if isBridged { writer.field("Referrer-Policy", "no-referrer") }
+        if urlHeldToken { writer.keepURLSecret() }
         // Everybody may read what the proxy itself says. To requests with credentials browsers do not apply this, and they get none.
         if isForeign { writer.field("Access-Control-Allow-Origin", "*") }
         writer.date(date)

@@ -74,9 +74,9 @@ struct Refusal {
             closes: false)
     }
 
-    /// The whole answer. `isHead` leaves the body out; `isBridged` says that the request carried a token in its URL or a cookie.
+    /// The whole answer. `isHead` leaves the body out; `urlHeldToken` says that the request carried a token in its URL.
     func response(
-        isHead: Bool, closes: Bool, isHTTP10: Bool, isBridged: Bool, strictTransportSecuritySeconds: Int?, date: [UInt8]
+        isHead: Bool, closes: Bool, isHTTP10: Bool, urlHeldToken: Bool, strictTransportSecuritySeconds: Int?, date: [UInt8]
     ) -> [UInt8] {
         let body = Array("\(status) \(reasonPhrase(for: status)): \(evidence)\n".utf8)
         var writer = HeadWriter(reservingCapacity: 256 + body.count)
@@ -86,7 +86,7 @@ struct Refusal {
         writer.field("Cache-Control", "no-store")
         writer.date(date)
         if let strictTransportSecuritySeconds { writer.strictTransportSecurity(strictTransportSecuritySeconds) }
-        if isBridged { writer.field("Referrer-Policy", "no-referrer") }
+        if urlHeldToken { writer.keepURLSecret() }
         if let challenge {
             // The challenge is made of the configuration's realm and constants; a realm that cannot stand in a field is left out.
             try? writer.field("WWW-Authenticate", challenge)

@@ -44,3 +44,8 @@ extension RequestForwarding {
         }
     }
 }
+
+extension CompiledRoute {
+    /// Whether a URL holds what would be a token on this route, well-formed or not.
+    func holdsToken(url: Span<UInt8>) -> Bool { bridge?.redact(url: url) != nil }
+}

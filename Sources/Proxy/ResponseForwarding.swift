@@ -14,6 +14,8 @@ struct ResponseForwarding {
     /// Whether the answer to GET would be a stream with comments woven in: HEAD is told the same fields (RFC 9110 section 9.3.2).
     let wouldBeWoven: Bool
     let isBridged: Bool
+    /// Whether the request's URL held a token, which no other page is to learn.
+    let urlHeldToken: Bool
     /// Whether a `Via` of the proxy's own is written.
     var writesVia = true
     let client: ResponseTerms
@@ -62,13 +64,14 @@ struct ResponseForwarding {
             replaced.insert(.cacheControl)
             outdated.insert(.forSharedCaches)
         }
-        if isBridged { replaced.insert(.referrerPolicy) }
+        let keepsURLSecret = urlHeldToken && !head.keepsURLSecret
+        if keepsURLSecret { replaced.insert(.referrerPolicy) }
         if strictTransportSecuritySeconds != nil { replaced.insert(.strictTransportSecurity) }
         writer.copyForwardableFields(of: head, except: replaced, replaced: outdated, edits: edits)
         if wouldBeWoven { writeWeakEntityTag(&writer) }
         writeCacheControl(&writer)
         if tellsBuffers { writer.field("X-Accel-Buffering", "no") }
-        if isBridged { writer.field("Referrer-Policy", "no-referrer") }
+        if keepsURLSecret { writer.keepURLSecret() }
         // RFC 9110 section 6.6.1: whoever passes on a response without a date adds one.
         if !head.contains(.date) { writer.date(date) }
         if let seconds = strictTransportSecuritySeconds { writer.strictTransportSecurity(seconds) }
@@ -135,7 +138,33 @@ struct ResponseForwarding {
     }
 }
 
+extension ResponseHead {
+    /// Whether the server's own policy keeps the path and query of its URL out of every `Referer`, that of the same origin too: the last
+    /// word that is a policy counts (Referrer Policy section 8.1).
+    fileprivate var keepsURLSecret: Bool {
+        guard contains(.referrerPolicy) else { return false }
+        let secret: [StaticString] = ["no-referrer", "origin", "strict-origin"]
+        let open: [StaticString] = [
+            "same-origin", "no-referrer-when-downgrade", "origin-when-cross-origin", "strict-origin-when-cross-origin", "unsafe-url",
+        ]
+        let bytes = bytes.span
+        var isSecret = false
+        for field in fields where field.known == .referrerPolicy {
+            var elements = ListElements(field.value)
+            while let element = elements.next(in: bytes) {
+                if secret.contains(where: { equalsIgnoringCase(bytes, element, $0) }) { isSecret = true }
+                if open.contains(where: { equalsIgnoringCase(bytes, element, $0) }) { isSecret = false }
+            }
+        }
+        return isSecret
+    }
+}
+
 extension HeadWriter {
+    /// Keeps the page's URL, in which a token stood, out of `Referer`. `no-referrer` would do more than that: forms of the page would be
+    /// sent with `Origin: null` (Fetch, "append a request Origin header"), which servers take for forged.
+    mutating func keepURLSecret() { field("Referrer-Policy", "strict-origin") }
+
     /// When the message was made.
     mutating func date(_ text: [UInt8]) {
         // Letters and digits cannot be refused.

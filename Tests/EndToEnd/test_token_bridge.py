@@ -257,7 +257,21 @@ def test_the_answer_to_a_request_with_a_token_in_its_url_is_private(bridge):
     proxy, _ = bridge(QUERY)
     response = get(proxy.port, f"/e?access_token={planted.plant()}")
     assert {b"private", b"no-store"} & set(response.tokens("cache-control"))
-    assert response.value("referrer-policy") == b"no-referrer"
+    assert response.value("referrer-policy") == b"strict-origin"
+
+
+def test_the_answer_to_a_request_with_a_token_in_a_cookie_keeps_the_servers_policy_of_referrers(stage):
+    """`no-referrer` on a page makes browsers send its forms with `Origin: null`, which servers take for forged."""
+    def handler(connection, request):
+        own = [("Referrer-Policy", "same-origin")] if b"own" in request.target else []
+        connection.respond(200, b"ok", own)
+    proxy = stage.heartwire(stage.origin(handler), route=[QUERY, COOKIE])
+    cookie = f"Cookie: session={planted.plant()}\r\n"
+    assert get(proxy.port, "/", cookie).values("referrer-policy") == []
+    assert get(proxy.port, "/own", cookie).values("referrer-policy") == [b"same-origin"]
+    assert get(proxy.port, f"/own?access_token={planted.plant()}").values("referrer-policy") == [b"strict-origin"]
+    assert get(proxy.port, "/", f"Cookie: session={planted.plant()}; session=b\r\n").values("referrer-policy") == []
+    assert get(proxy.port, "/?access_token=a&access_token=b").values("referrer-policy") == [b"strict-origin"]
 
 
 def test_the_log_holds_one_fingerprint_for_one_token_and_another_for_another(stage):

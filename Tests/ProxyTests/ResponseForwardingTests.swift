@@ -18,6 +18,7 @@ private struct Case {
     var method: Method
     var client: ResponseTerms
     var isBridged = false
+    var urlHeldToken = false
     var weaves = true
     var writesVia = true
     var strictTransportSecuritySeconds: Int?
@@ -27,7 +28,7 @@ private struct Case {
         let isStream = head.isEventStream && head.status == 200 && framing != .none
         return ResponseForwarding(
             head: head, framing: framing, isWoven: isStream && weaves, isStream: isStream,
-            wouldBeWoven: head.isEventStream && head.status == 200 && weaves, isBridged: isBridged,
+            wouldBeWoven: head.isEventStream && head.status == 200 && weaves, isBridged: isBridged, urlHeldToken: urlHeldToken,
             writesVia: writesVia, client: client, strictTransportSecuritySeconds: strictTransportSecuritySeconds, date: HTTPDate.text(unixSeconds: 784_111_777))
     }
 }
@@ -152,7 +153,7 @@ struct ResponseFieldTests {
     ) throws -> ReadHead {
         let terms = ResponseTerms(isHTTP10: false, canKeepAlive: true)
         let plan = try Case(
-            head: try response(text), method: method, client: terms, isBridged: isBridged, weaves: weaves, writesVia: writesVia
+            head: try response(text), method: method, client: terms, isBridged: isBridged, urlHeldToken: urlHeldToken, weaves: weaves, writesVia: writesVia
         ).plan()
         return try ReadHead(plan.build(method: method))
     }
@@ -300,12 +301,23 @@ struct ResponseFieldTests {
             "", "Cache-Control: max-age=60\nReferrer-Policy: unsafe-url\n", "Content-Type: text/event-stream\n", "Cache-Control: private\n",
         ]
         for fields in variants {
-            let head = try written("HTTP/1.1 200 OK\n\(fields)", isBridged: true)
+            let head = try written("HTTP/1.1 200 OK\n\(fields)", isBridged: true, urlHeldToken: true)
             #expect(head.elements("cache-control").filter { $0 == "private" }.count == 1, "\(fields)")
-            #expect(head.values("referrer-policy") == ["no-referrer"], "\(fields)")
+            #expect(head.values("referrer-policy") == ["strict-origin"], "\(fields)")
         }
         let stored = try written("HTTP/1.1 200 OK\nCache-Control: no-store", isBridged: true)
         #expect(stored.elements("cache-control").contains("no-store"))
+    }
+
+    @Test("the server's own policy of referrers stays where it keeps the URL as secret, and where no token was in the URL", arguments: [
+        (["no-referrer"], true), (["strict-origin"], true), (["Origin"], true), (["unsafe-url, strict-origin"], true), (["same-origin", "no-referrer"], true),
+        (["no-referrer, something-new"], true), (["same-origin"], false), (["no-referrer", "strict-origin-when-cross-origin"], false),
+        (["no-referrer, unsafe-url"], false), (["no-referrer-when-downgrade"], false), (["something-new"], false), ([""], false), (["no-referrers"], false),
+    ])
+    func referrerPolicy(own: [String], isSecret: Bool) throws {
+        let text = "HTTP/1.1 200 OK" + own.map { "\nReferrer-Policy: \($0)" }.joined()
+        #expect(try written(text, isBridged: true, urlHeldToken: true).values("referrer-policy") == (isSecret ? own : ["strict-origin"]))
+        #expect(try written(text, isBridged: true).values("referrer-policy") == own)
     }
 
     @Test("where browsers shall come over HTTPS only, the proxy says so once, in place of the server")
