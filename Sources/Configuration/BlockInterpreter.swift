@@ -129,6 +129,8 @@ extension Interpreter {
             if let value = choose(word, from: ["pass": false, "identity": true]) { route.asksForIdentity = value }
         case .via:
             if let value = choose(word, from: ["on": true, "off": false]) { route.writesVia = value }
+        case .allowOrigin:
+            for word in statement.arguments { addOrigin(word, to: &route.allowedOrigins) }
         case .logEvents:
             if let value = choose(word, from: ["on": true, "off": false]) { route.logsEvents = value }
         case .outage:
@@ -262,6 +264,19 @@ extension Interpreter {
         }
         if draft.dependent == nil { draft.dependent = statement.name }
         return true
+    }
+
+    private mutating func addOrigin(_ word: Word, to origins: inout [OriginPattern]) {
+        do throws(Malformed) {
+            let origin = try OriginPattern.read(word.text)
+            if origins.contains(origin) {
+                error(word, "this origin is named twice")
+            } else if origins.count >= 64 {
+                error(word, "a route can allow at most 64 origins")
+            } else {
+                origins.append(origin)
+            }
+        } catch { self.error(word, error.message) }
     }
 
     private mutating func addSource(_ source: TokenSource, at word: Word, to sources: inout [TokenSource]) {

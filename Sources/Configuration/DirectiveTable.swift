@@ -53,7 +53,7 @@ struct Directive: Sendable {
         case listenerTLSText(Setting<ListenerTLS, String?>)
         case upstreamTLSText(Setting<UpstreamTLS, String?>)
         case serverName, verification
-        case bearerFrom, bearerMissing, bearerConflict, bearerCharacters, bearerLimit, realm
+        case bearerFrom, bearerMissing, bearerConflict, bearerCharacters, bearerLimit, realm, allowOrigin
     }
 
     var name: String
@@ -81,7 +81,7 @@ struct Directive: Sendable {
         case .redirectToHTTPS: 0...1
         case .certificate: scope == .listenTLS ? 2...3 : 2...2
         case .block(let scope): scope == .upstream || scope == .route ? 1...1 : 0...0
-        case .listen, .trustedProxies, .server, .routeUpstream, .outageAnswers: 1...64
+        case .listen, .trustedProxies, .server, .routeUpstream, .outageAnswers, .allowOrigin: 1...64
         case .heartbeat, .early: 1...3
         case .outage: 1...2
         case .bearerFrom: 2...2
@@ -369,6 +369,10 @@ enum DirectiveTable {
         Directive(
             name: "realm", scope: .route, syntax: "TEXT", meaning: .realm, defaultText: BearerDefaults.realm,
             summary: "The realm named in a 401."),
+        Directive(
+            name: "allow_origin", scope: .route, syntax: "ORIGIN...", meaning: .allowOrigin, defaultText: "(none)",
+            summary: "Pages of other origins that may use cookies as tokens for more than reading, and read the proxy's refusals.",
+            isRepeatable: true),
         Directive(
             name: "host", scope: .route, syntax: "preserve|server", meaning: .hostField, defaultText: "preserve",
             summary: "Whether the server is told the client's Host or its own name."),

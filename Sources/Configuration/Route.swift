@@ -20,6 +20,8 @@ public struct Route: Sendable, Equatable {
     public var heartbeat: HeartbeatPolicy
     /// How a token becomes an `Authorization` field; nil: requests pass as they are.
     public var bearer: BearerPolicy?
+    /// Pages of other origins that are trusted with the cookies that are tokens here.
+    public var allowedOrigins: [OriginPattern]
     /// What the upstream is told in the `Host` field.
     public var hostField: HostField
     /// What becomes of an EventSource whose servers are gone, or for which the proxy has no room.
@@ -51,6 +53,7 @@ public struct Route: Sendable, Equatable {
         upstreamIndex: Int,
         heartbeat: HeartbeatPolicy = HeartbeatPolicy(),
         bearer: BearerPolicy? = nil,
+        allowedOrigins: [OriginPattern] = [],
         hostField: HostField = .preserve,
         outage: OutagePolicy = .retry(holdMilliseconds: OutagePolicy.defaultHoldMilliseconds),
         outageAnswers: OutageAnswers = OutageAnswers(),
@@ -65,6 +68,7 @@ public struct Route: Sendable, Equatable {
         self.upstreamIndex = upstreamIndex
         self.heartbeat = heartbeat
         self.bearer = bearer
+        self.allowedOrigins = allowedOrigins
         self.hostField = hostField
         self.outage = outage
         self.outageAnswers = outageAnswers

@@ -36,7 +36,10 @@ public final class RouteTable: Sendable {
         for (index, route) in routes.enumerated() {
             let (hostRank, hostRange) = RouteTable.append(route.host, to: &patterns)
             let (pathRank, pathRange) = RouteTable.append(route.path, to: &patterns)
-            let twin = routes.firstIndex { $0.upstreamIndex == route.upstreamIndex && $0.bearer == route.bearer }
+            let twin = routes.firstIndex {
+                $0.upstreamIndex == route.upstreamIndex && $0.bearer == route.bearer
+                    && (route.bearer == nil || $0.allowedOrigins == route.allowedOrigins)
+            }
             entries.append(
                 Entry(
                     routeIndex: index, hostRank: hostRank, hostRange: hostRange, pathRank: pathRank,

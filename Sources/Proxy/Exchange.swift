@@ -118,6 +118,7 @@ final class Exchange {
             // Tokens were not looked for yet, so the answer is kept from referrers wherever there could be one.
             if route.holdsToken(url: target) { flags.insert(.urlHeldToken) }
             let request = PendingRequest(head: [], hostOffset: nil)
+            request.allowedOrigin = route.allowedOrigin(of: head)
             self.request = request
             expectToWait(head, in: request)
             return refuse(overload)
@@ -131,11 +132,13 @@ final class Exchange {
                 isSecured: downstream.isSecured, clientSubject: downstream.clientSubject,
                 withheld: settings.withheldNames(and: downstream.clientSubjectField, isTrusted: downstream.isTrusted))
             switch try forwarding.build(fingerprinter: proxy.shared.fingerprinter) {
-            case .refused(let refusal):
+            case .refused(var refusal):
                 if refusal.urlHeldToken { flags.insert(.urlHeldToken) }
+                refusal.allowedOrigin = route.allowedOrigin(of: head)
                 return refuse(refusal)
             case .forward(let request):
                 let pending = PendingRequest(head: request.head, hostOffset: request.hostOffset)
+                pending.allowedOrigin = route.allowedOrigin(of: head)
                 self.request = pending
                 expectToWait(head, in: pending)
                 pending.redirects = request.redirects

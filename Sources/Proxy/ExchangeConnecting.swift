@@ -35,6 +35,8 @@ final class PendingRequest {
     var redirects: RedirectTerms?
     /// The value of the Upgrade field; empty where no upgrade is asked for.
     var offeredProtocols: [UInt8] = []
+    /// The request's origin, where the route allows its pages.
+    var allowedOrigin: [UInt8]?
 
     init(head: [UInt8], hostOffset: Int?) {
         self.head = head

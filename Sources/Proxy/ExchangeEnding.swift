@@ -54,11 +54,15 @@ extension Exchange {
         guard !flags.contains(.responseHeadSent) else { return cut(ending) }
         account.status = UInt16(clamping: refusal.status)
         let isHead = method == .head
+        var refusal = refusal
+        refusal.vary = route?.refusalVary
+        if refusal.allowedOrigin == nil { refusal.allowedOrigin = request?.allowedOrigin }
+        let answer = refusal
         let urlHeldToken = flags.contains(.urlHeldToken)
         let date = self.date
         finish(ending, upstreamIsClean: false) { downstream in
-            let closes = refusal.closes || !downstream.canKeepAlive
-            let response = refusal.response(
+            let closes = answer.closes || !downstream.canKeepAlive
+            let response = answer.response(
                 isHead: isHead, closes: closes, isHTTP10: !downstream.takesInterimResponses, urlHeldToken: urlHeldToken,
                 strictTransportSecuritySeconds: downstream.strictTransportSecuritySeconds, date: date)
             downstream.beginResponse(response, framing: .none, keepsAlive: !closes)

@@ -61,8 +61,8 @@ extension Exchange {
     func expectToWait(_ head: RequestHead, in request: PendingRequest) {
         guard head.acceptsEventStream, head.method == .get, flags.contains(.isRepeatable), let route else { return }
         request.waiting.isForeign = Exchange.isForeign(head)
-        // Who may read what comes with cookies, only the server can say.
-        if request.waiting.isForeign, head.contains(.cookie) || head.contains(.authorization) { return }
+        // Who may read what comes with cookies, only the server or the route can say.
+        if request.waiting.isForeign, request.allowedOrigin == nil, head.contains(.cookie) || head.contains(.authorization) { return }
         flags.insert(.awaitsStream)
         // A page of another origin needs the fields of its server's answer, so nothing can be said before it.
         guard let early = route.route.early, !request.waiting.isForeign else { return }
@@ -200,7 +200,7 @@ extension Exchange {
     private func ownResponse(to downstream: DownstreamConnection) -> OwnStreamResponse {
         OwnStreamResponse(
             client: downstream.responseTerms(asksForUpgrade: false), urlHeldToken: flags.contains(.urlHeldToken),
-            isForeign: request?.waiting.isForeign ?? false, writesVia: route?.route.writesVia ?? true,
+            isForeign: request?.waiting.isForeign ?? false, writesVia: route?.route.writesVia ?? true, allowedOrigin: request?.allowedOrigin,
             strictTransportSecuritySeconds: downstream.strictTransportSecuritySeconds, date: date)
     }
 

@@ -12,6 +12,8 @@ struct OwnStreamResponse {
     let isForeign: Bool
     /// Whether a `Via` of the proxy's own is written.
     let writesVia: Bool
+    /// The page's origin, where the route allows it.
+    let allowedOrigin: [UInt8]?
     let strictTransportSecuritySeconds: Int?
     let date: [UInt8]
 
@@ -49,8 +51,13 @@ struct OwnStreamResponse {
         writer.field("Cache-Control", "no-store, no-transform")
         writer.field("X-Accel-Buffering", "no")
         if urlHeldToken { writer.keepURLSecret() }
+        writer.field("Vary", "Origin")
         // Everybody may read what the proxy itself says. To requests with credentials browsers do not apply this, and they get none.
-        if isForeign { writer.field("Access-Control-Allow-Origin", "*") }
+        if let allowedOrigin {
+            writer.allow(origin: allowedOrigin)
+        } else if isForeign {
+            writer.field("Access-Control-Allow-Origin", "*")
+        }
         writer.date(date)
         if let strictTransportSecuritySeconds { writer.strictTransportSecurity(strictTransportSecuritySeconds) }
         if writesVia { writer.field("Via", "1.1 heartwire") }

@@ -21,6 +21,10 @@ struct Refusal {
     var challenge: [UInt8]?
     /// Whether the request's URL held a token, so that the answer keeps it from others.
     var urlHeldToken = false
+    /// The request's origin, where its page may read the answer although it is of another origin.
+    var allowedOrigin: [UInt8]?
+    /// The value of `Vary`; nil where the answer does not depend on the request's fields.
+    var vary: StaticString?
     /// Whether the connection is closed after the answer.
     var closes = true
     /// How a server failed, where that is why.
@@ -91,10 +95,23 @@ struct Refusal {
             // The challenge is made of the configuration's realm and constants; a realm that cannot stand in a field is left out.
             try? writer.field("WWW-Authenticate", challenge)
         }
+        if let vary { writer.field("Vary", vary) }
+        if let allowedOrigin { writer.allow(origin: allowedOrigin) }
         if status == 503 { writer.field("Retry-After", UInt64(1)) }
         writer.connection(closes: closes, isHTTP10: isHTTP10)
         writer.end()
         return isHead ? writer.take() : writer.take() + body
+    }
+}
+
+extension HeadWriter {
+    /// Lets pages of an origin that the route allows read the proxy's own answer, also where they sent cookies: the origin is the one that
+    /// was asked from, and on the list. Without these fields a page learns of a 401 no more than that something failed.
+    mutating func allow(origin: [UInt8]) {
+        // It matched a pattern, so it holds nothing that a field may not.
+        try? field("Access-Control-Allow-Origin", origin)
+        field("Access-Control-Allow-Credentials", "true")
+        field("Access-Control-Expose-Headers", "WWW-Authenticate, Retry-After")
     }
 }
 

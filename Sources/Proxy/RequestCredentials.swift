@@ -1,6 +1,7 @@
 // What the route's bridge makes of a request's credentials, and what else decides whether they are used: the method, and the page that
 // sent the request. It makes no bytes.
 
+import Configuration
 import Credentials
 import HTTP
 import StreamLog
@@ -19,7 +20,12 @@ extension RequestForwarding {
             kind: requestKind)
         switch result {
         case .untouched: return .forward(nil)
-        case .forward(let request): return .forward(request)
+        case .forward(let request):
+            guard request.origin == .cookie, !isReadOnly, isForeign else { return .forward(request) }
+            return .refused(
+                Refusal(
+                    status: 403, cause: .credentialsRefused,
+                    evidence: "the token came in a cookie, and the request from a page of another origin", closes: false))
         case .refused(let refusal):
             var answer = Refusal(
                 status: refusal.status, cause: .credentialsRefused, evidence: "\(refusal.error.reason)",
@@ -28,6 +34,9 @@ extension RequestForwarding {
             return .refused(answer)
         }
     }
+
+    /// Whether the request changes nothing and opens nothing by which its sender could change something.
+    private var isReadOnly: Bool { (head.method == .get || head.method == .head) && head.upgradeProtocol == nil }
 
     private func values(of name: FieldName) -> [Range<Int>] {
         guard head.contains(name) else { return [] }
@@ -46,6 +55,14 @@ extension RequestForwarding {
 }
 
 extension CompiledRoute {
+    /// What `Vary` says in refusals: what else in the request could have made another answer of it. Nil for nothing.
+    var refusalVary: StaticString? {
+        guard let bridge else { return route.allowedOrigins.isEmpty ? nil : "Origin" }
+        let hasCookies = bridge.policy.sources.contains { if case .cookie = $0 { true } else { false } }
+        if hasCookies { return "Origin, Sec-Fetch-Site, Authorization, Cookie" }
+        return route.allowedOrigins.isEmpty ? "Authorization" : "Origin, Authorization"
+    }
+
     /// Whether a URL holds what would be a token on this route, well-formed or not.
     func holdsToken(url: Span<UInt8>) -> Bool { bridge?.redact(url: url) != nil }
 }

@@ -110,6 +110,17 @@ struct RouteTableTests {
         #expect(routes.match(host: "h", path: path) == 0)
     }
 
+    @Test("is none where a reading leads to a route that trusts other pages")
+    func trustedPages() throws {
+        let trusted = [try OriginPattern.read("https://a.example")]
+        let routes = RouteTable([
+            Route(name: "/*", upstreamIndex: 0, bearer: token),
+            Route(name: "/a/*", path: .prefix("/a/"), upstreamIndex: 0, bearer: token, allowedOrigins: trusted),
+        ])
+        #expect(routes.match(host: "h", path: "//a/1") == nil)
+        #expect(routes.match(host: "h", path: "//b/1") == 0)
+    }
+
     @Test("is none where only some readings of the path lead to a route at all")
     func notEvenOpen() throws {
         let routes = try table(["/public/*"])

@@ -209,6 +209,70 @@ def test_trace_carries_neither_a_token_nor_a_cookie(bridge):
     assert request.target == b"/e?a=1" and request.values("authorization") == request.values("cookie") == []
 
 
+FOREIGN = ["Origin: https://evil.example", "Origin: null", "Sec-Fetch-Site: cross-site", "Sec-Fetch-Site: same-site",
+           "Origin: http://test.example:1", "Origin: https://test.example"]
+
+
+@pytest.mark.parametrize("foreign", FOREIGN)
+def test_a_page_of_another_origin_cannot_make_a_cookie_an_authorization_that_changes_something(bridge, foreign):
+    """No browser adds Authorization by itself, so a server that wants it was immune against forgery until the bridge."""
+    proxy, origin = bridge(QUERY, COOKIE)
+    fields = f"Host: test.example\r\n{foreign}\r\n"
+    cookie = f"Cookie: session={planted.plant()}; a=b\r\n"
+    for line in ("POST /e", "DELETE /e", "OPTIONS /e", "PURGE /e"):
+        response = exchange(proxy.port, f"{line} HTTP/1.1\r\n{fields}{cookie}Content-Length: 0\r\n\r\n".encode())
+        assert response.status == 403 and b"Cookie" in response.value("vary") and b"Origin" in response.value("vary")
+        assert response.values("access-control-allow-origin") == []
+    upgrade = "Connection: upgrade\r\nUpgrade: websocket\r\n"
+    assert exchange(proxy.port, f"GET /e HTTP/1.1\r\n{fields}{cookie}{upgrade}\r\n".encode()).status == 403
+    assert origin.requests == []
+    assert exchange(proxy.port, f"GET /e HTTP/1.1\r\n{fields}{cookie}\r\n".encode()).status == 200
+    assert exchange(proxy.port, f"POST /e?access_token={planted.plant()} HTTP/1.1\r\n{fields}Content-Length: 0\r\n\r\n".encode()).status == 200
+    assert exchange(proxy.port, f"POST /e HTTP/1.1\r\n{fields}Cookie: a=b\r\nContent-Length: 0\r\n\r\n".encode()).status == 200
+
+
+@pytest.mark.parametrize("own", ["", "Origin: http://test.example\r\n", "Sec-Fetch-Site: same-origin\r\nOrigin: http://test.example\r\n", "Sec-Fetch-Site: none\r\n"])
+def test_a_page_of_ones_own_and_no_page_at_all_may_change_something_with_a_cookie(bridge, own):
+    token = planted.plant()
+    proxy, origin = bridge(COOKIE)
+    raw = f"POST /e HTTP/1.1\r\nHost: test.example\r\n{own}Cookie: session={token}\r\nContent-Length: 0\r\n\r\n"
+    assert exchange(proxy.port, raw.encode()).status == 200
+    assert seen(origin).value("authorization") == f"Bearer {token}".encode()
+
+
+def test_a_page_that_the_route_allows_may_use_the_cookie_and_read_refusals(bridge):
+    proxy, origin = bridge(COOKIE, "bearer_missing refuse", "allow_origin https://app.example https://*.other.example:8443")
+    for page, is_allowed in (("https://app.example", True), ("https://a.other.example:8443", True), ("https://other.example:8443", False),
+                             ("http://app.example", False), ("null", False)):
+        fields = f"Host: test.example\r\nOrigin: {page}\r\nSec-Fetch-Site: cross-site\r\n"
+        cookie = f"Cookie: session={planted.plant()}\r\n"
+        raw = f"POST /e HTTP/1.1\r\n{fields}{cookie}Content-Length: 0\r\n\r\n"
+        assert exchange(proxy.port, raw.encode()).status == (200 if is_allowed else 403), page
+        refused = exchange(proxy.port, f"GET /e HTTP/1.1\r\n{fields}\r\n".encode())
+        assert refused.status == 401 and b"Origin" in refused.value("vary")
+        assert refused.values("access-control-allow-origin") == ([page.encode()] if is_allowed else []), page
+        assert refused.values("access-control-allow-credentials") == ([b"true"] if is_allowed else []), page
+
+
+@pytest.mark.parametrize("cookie", ["", "Cookie: a=b\r\n"])
+def test_a_page_that_the_route_allows_is_told_to_come_back_in_an_outage_and_may_read_it(stage, cookie):
+    proxy = stage.heartwire("127.0.0.1:1", route=[COOKIE, "allow_origin https://app.example"], outage="retry 0s")
+    fields = f"Accept: text/event-stream\r\n{cookie}Origin: "
+    allowed = get(proxy.port, "/e", fields + "https://app.example\r\n")
+    assert allowed.status == 200 and b"retry:" in allowed.body
+    assert allowed.values("access-control-allow-origin") == [b"https://app.example"] and allowed.values("vary") == [b"Origin"]
+    other = get(proxy.port, "/e", fields + "https://evil.example\r\n")
+    assert (other.status, other.values("access-control-allow-origin")) == ((502, []) if cookie else (200, [b"*"]))
+
+
+def test_behind_a_trusted_proxy_the_own_origin_is_what_the_client_sees(bridge):
+    proxy, origin = bridge(COOKIE, top="trusted_proxies 127.0.0.1")
+    forwarded = "Host: inner:1\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: site.example\r\n"
+    for page, status in (("https://site.example", 200), ("http://site.example", 403), ("http://inner:1", 403)):
+        raw = f"POST /e HTTP/1.1\r\n{forwarded}Origin: {page}\r\nCookie: session={planted.plant()}\r\nContent-Length: 0\r\n\r\n"
+        assert exchange(proxy.port, raw.encode()).status == status, page
+
+
 def test_a_missing_token_passes_otherwise(bridge):
     proxy, origin = bridge(QUERY, "bearer_missing pass")
     assert get(proxy.port, "/e?a=1").status == 200

@@ -50,6 +50,18 @@ struct RefusalTests {
         }
     }
 
+    @Test("a page of an allowed origin may read an answer, and nobody else; Vary says what the answer depends on")
+    func crossOrigin() throws {
+        var refusal = RefusalTests.all[0]
+        let plain = try ReadHead(answer(refusal))
+        #expect(!plain.fields.contains { $0.name.lowercased().hasPrefix("access-control") } && plain.values("vary").isEmpty)
+        refusal.allowedOrigin = Array("https://app.example".utf8)
+        refusal.vary = "Origin, Cookie"
+        let head = try ReadHead(answer(refusal))
+        #expect(head.values("access-control-allow-origin") == ["https://app.example"] && head.values("vary") == ["Origin, Cookie"])
+        #expect(head.values("access-control-allow-credentials") == ["true"])
+    }
+
     @Test("over TLS the answers say, too, that browsers shall come over HTTPS only")
     func strictTransportSecurity() throws {
         let refusal = RefusalTests.all[0]

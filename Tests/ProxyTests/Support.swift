@@ -104,6 +104,7 @@ func wire(_ text: String) -> [UInt8] {
 /// How a request is sent on.
 struct Way {
     var bearer: BearerPolicy?
+    var allowedOrigins: [OriginPattern] = []
     var hostField = Route.HostField.preserve
     var asksForIdentity = false
     var writesVia = true
@@ -118,7 +119,9 @@ struct Way {
     static let fingerprinter = Fingerprinter(key: Array("a key that tests use".utf8))
 
     func outcome(_ text: String) throws -> RequestForwarding.Outcome {
-        let route = Route(upstreamIndex: 0, bearer: bearer, hostField: hostField, asksForIdentity: asksForIdentity, writesVia: writesVia)
+        let route = Route(
+            upstreamIndex: 0, bearer: bearer, allowedOrigins: allowedOrigins, hostField: hostField, asksForIdentity: asksForIdentity,
+            writesVia: writesVia)
         var tls = ListenerTLS(certificates: [])
         tls.clientSubjectField = subjectField
         let configuration = Configuration(listeners: [Listener(host: "*", port: 443, tls: tls)], routes: [route])
