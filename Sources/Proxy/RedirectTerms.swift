@@ -165,13 +165,15 @@ extension RequestForwarding {
             path: Array(target.prefix { $0 != UInt8(ascii: "?") }), parameter: bridged?.parameter, namesServer: namesServer)
     }
 
-    private func claim(_ name: FieldName) -> Range<Int>? {
+    /// What a trusted proxy says of the client's side: the first element is that of the first proxy.
+    func claim(_ name: FieldName) -> Range<Int>? {
         guard isTrusted, let value = head.firstValue(of: name) else { return nil }
         var elements = ListElements(value)
         return elements.next(in: head.bytes.span)
     }
 
-    private var isClientSecured: Bool {
+    /// Whether the client itself uses TLS, as far as it is known.
+    var isClientSecured: Bool {
         guard let scheme = claim(.xForwardedProto) else { return isSecured }
         let bytes = head.bytes.span
         if equalsIgnoringCase(bytes, scheme, "https") { return true }
@@ -179,7 +181,7 @@ extension RequestForwarding {
     }
 
     /// The host and port that the client asked for.
-    private var clientsAuthority: [UInt8]? {
+    var clientsAuthority: [UInt8]? {
         guard let host = claim(.xForwardedHost).flatMap(head.hostAndPort) else {
             return head.authority.isEmpty ? nil : Array(head.bytes[head.authority])
         }

@@ -30,7 +30,7 @@ struct RedirectTests {
             return latin1(path).hasPrefix("/none") ? nil : bridged
         }
         let plan = ResponseForwarding(
-            head: head, framing: .length(0), isWoven: false, isStream: false, wouldBeWoven: false, isBridged: false,
+            head: head, framing: .length(0), isWoven: false, isStream: false, wouldBeWoven: false, isBridged: false, urlHeldToken: false,
             client: ResponseTerms(isHTTP10: false, canKeepAlive: true), strictTransportSecuritySeconds: nil,
             date: HTTPDate.text(unixSeconds: 0), edits: edits ?? FieldEdits())
         return try ReadHead(plan.build(method: .get))
