@@ -200,7 +200,8 @@ extension Exchange {
     private func ownResponse(to downstream: DownstreamConnection) -> OwnStreamResponse {
         OwnStreamResponse(
             client: downstream.responseTerms(asksForUpgrade: false), urlHeldToken: flags.contains(.urlHeldToken),
-            isForeign: request?.waiting.isForeign ?? false, writesVia: route?.route.writesVia ?? true, allowedOrigin: request?.allowedOrigin,
+            isForeign: request?.waiting.isForeign ?? false, writesVia: route?.route.writesVia ?? true,
+            allowedOrigin: request?.allowedOrigin,
             strictTransportSecuritySeconds: downstream.strictTransportSecuritySeconds, date: date)
     }
 

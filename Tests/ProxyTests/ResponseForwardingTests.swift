@@ -149,7 +149,7 @@ struct ResponseFieldTests {
     private static let own: Set<String> = ["via", "transfer-encoding", "content-length", "connection"]
 
     private func written(
-        _ text: String, method: Method = .get, isBridged: Bool = false, weaves: Bool = true, writesVia: Bool = true
+        _ text: String, method: Method = .get, isBridged: Bool = false, urlHeldToken: Bool = false, weaves: Bool = true, writesVia: Bool = true
     ) throws -> ReadHead {
         let terms = ResponseTerms(isHTTP10: false, canKeepAlive: true)
         let plan = try Case(
@@ -345,7 +345,7 @@ struct ResponseFieldTests {
         let upgrade = ResponseForwarding.switchingProtocols(try response("HTTP/1.1 101 X\nConnection: upgrade\nUpgrade: a"), writesVia: false)
         #expect(try ReadHead(upgrade).values("via").isEmpty)
         let own = OwnStreamResponse(
-            client: ResponseTerms(isHTTP10: false, canKeepAlive: true), isBridged: false, isForeign: false, writesVia: false,
+            client: ResponseTerms(isHTTP10: false, canKeepAlive: true), urlHeldToken: false, isForeign: false, writesVia: false, allowedOrigin: nil,
             strictTransportSecuritySeconds: nil, date: HTTPDate.text(unixSeconds: 0))
         #expect(try ReadHead(own.head()).values("via").isEmpty)
     }
