@@ -88,7 +88,7 @@ def test_a_server_that_breaks_off_is_known_behind_nginx_only_where_it_answers_in
 def test_compression_in_front_holds_no_event(in_front, program, change, coding):
     """HAProxy and Caddy heed the no-transform that Heartwire sends; the others compress, and flush with each event."""
     server = Server()
-    _, hop = in_front(program, server, change)
+    _, hop = in_front(program, server, change, heartbeat="15s")
     flows, response = arrivals(hop.port, server, "Accept: text/event-stream\r\nAccept-Encoding: gzip\r\n")
     assert flows and response.value("content-encoding") == coding
 
@@ -151,13 +151,14 @@ def test_haproxys_client_timeout_does_not_end_an_idle_response(in_front):
         assert not body.ended
 
 
-def test_varnish_that_might_cache_gives_each_client_a_stream_of_its_own_all_the_same(in_front, stage):
+@pytest.mark.parametrize("heartbeat, streams", [("15s", 2), ("off", 1)])
+def test_varnish_that_might_cache_gives_each_client_a_stream_of_its_own_only_where_heartwire_says_no_cache(in_front, stage, heartbeat, streams):
     server = Server()
-    _, hop = in_front("Varnish", server, {"return (pass)": "return (hash)"})
+    _, hop = in_front("Varnish", server, {"return (pass)": "return (hash)"}, heartbeat=heartbeat)
     with Client(hop.port) as first, Client(hop.port) as second:
         for client in (first, second):
             client.open_stream("/events")[1].wait_for(b"data: one")
-    assert len(stage.origins[0].requests) == 2
+    assert len(stage.origins[0].requests) == streams
 
 
 @pytest.mark.parametrize("program, change, field, value", [
