@@ -9,12 +9,12 @@ final class Hog {
         case silent, greedy
         /// It goes on sending, whatever it is answered.
         case ahead
-        /// It asks for changes of TLS's keys, again and again, and reads no answer; without TLS it is greedy.
+        /// It asks for changes of TLS's keys, again and again, and reads no answer; without TLS, and when it comes again, it is greedy.
         case rekeying
     }
 
     private let world: SimulatedWorld
-    private let manner: Manner
+    private var manner: Manner
     private let connect: () -> Wire
     private let request: () -> Truth
     private var wire: Wire?
@@ -50,6 +50,7 @@ final class Hog {
     private static let keysTimes = 50
 
     private func askForKeys(of wire: Wire, times: Int = Hog.keysTimes) {
+        manner = .greedy
         guard times > 0, !isDone, wire.isUsable, wire.isSecured else { return }
         truth?.clientDeed = .brokeTLS
         for _ in 0..<Hog.keysAtOnce { wire.askForKeys() }

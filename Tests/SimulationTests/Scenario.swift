@@ -104,6 +104,8 @@ final class Scenario {
         if plan.troubles.insecurity { habits.insecurity = world.chance.number(50...300) }
         // Where a read may find nothing although something is there, nobody can know that something is there.
         if plan.troubles.babble, plan.faults.spuriousEAGAIN == 0 { habits.babble = world.chance.number(50...300) }
+        habits.partings = 60
+        if plan.configuration.upstreams[0].tls?.isVerified == false { habits.impostors = world.chance.number(100...600) }
         for name in plan.serverNames {
             servers.append(
                 SimulatedServer(
@@ -187,7 +189,9 @@ final class Scenario {
 
     private func addHog(number: Int) {
         var asked = 0
-        let manner = world.chance.pick(Hog.Manner.allCases)
+        // One of the costly kind is enough.
+        let isRekeying = number == 0 && plan.isSecuredDownstream
+        let manner = isRekeying ? Hog.Manner.rekeying : world.chance.pick([.silent, .greedy, .ahead])
         let hog = Hog(world, manner: manner, connect: { [unowned self] in connection(from: 200 + number) }) { [unowned self] in
             asked += 1
             let truth = Truth(path: "/hog/\(number)/\(asked)", isStream: world.chance.permille(500), isSlow: true)

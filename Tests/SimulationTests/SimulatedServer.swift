@@ -33,6 +33,10 @@ final class SimulatedServer {
         var nonsense = 0
         /// Handshakes and records that are no TLS, and goodbyes that are left out, where there is TLS.
         var insecurity = 0
+        /// Connections whose certificate is for another name.
+        var impostors = 0
+        /// Requests on a connection that has served before, which is closed in the very moment they come.
+        var partings = 0
         /// Ordinary answers that break off.
         var breaks = 60
         var heartbeatMilliseconds = 0
@@ -85,17 +89,13 @@ final class SimulatedServer {
     private func accept(_ socket: SimulatedSocket) {
         connections.removeAll { !$0.wire.isUsable }
         guard let contexts else { return connections.append(ServerConnection(Wire(socket, world), self)) }
+        if world.chance.permille(habits.impostors) { return acceptAsImpostor(socket, contexts) }
         guard world.chance.permille(habits.insecurity) else {
             return connections.append(ServerConnection(Wire(socket, world, securedBy: SecureEngine(contexts, .server)), self))
         }
         let trouble = world.chance.pick(HandshakeTrouble.allCases)
-        spoiltHandshakes.append((trouble, world.now))
-        world.count("server's handshake: \(trouble)")
-        if trouble == .impostor {
-            // Where nobody asks for a proof it serves like any other.
-            let wire = Wire(socket, world, securedBy: SecureEngine(contexts, .impostor))
-            return connections.append(ServerConnection(wire, self, isImpostor: true))
-        }
+        if trouble == .impostor { return acceptAsImpostor(socket, contexts) }
+        noteSpoilt(trouble)
         let wire = Wire(socket, world)
         wire.changed = { [unowned wire, self] in
             if wire.isBroken || wire.hasEnded { return wire.end(.left) }
@@ -107,6 +107,18 @@ final class SimulatedServer {
 
     /// A process cannot vanish from a UNIX socket: its kernel closes it.
     var whenVanishing: Deed { address.isUnix ? .reset : .vanished }
+
+    /// Where nobody asks for a proof, an impostor serves like any other.
+    private func acceptAsImpostor(_ socket: SimulatedSocket, _ contexts: SecureContexts) {
+        noteSpoilt(.impostor)
+        let wire = Wire(socket, world, securedBy: SecureEngine(contexts, .impostor))
+        connections.append(ServerConnection(wire, self, isImpostor: true))
+    }
+
+    private func noteSpoilt(_ trouble: HandshakeTrouble) {
+        spoiltHandshakes.append((trouble, world.now))
+        world.count("server's handshake: \(trouble)")
+    }
 
     // MARK: How it is with it
 
@@ -156,6 +168,8 @@ final class ServerConnection {
     /// The answer under way has no other end than the connection's.
     private var endsByClosing = false
     private var arrival: Arrival?
+    /// Whether it has answered before what is asked now.
+    private var hasServed = false
     /// Whether its certificate is for another name.
     private let isImpostor: Bool
 
@@ -192,6 +206,10 @@ final class ServerConnection {
         if body != truth.requestBody { world.problems.append("\(truth.path): the body of the request is not what was sent") }
         if head.lastEventID != truth.lastEventID {
             world.problems.append("\(truth.path): the server was told the last event id '\(head.lastEventID)'")
+        }
+        if hasServed, world.chance.permille(server.habits.partings) {
+            world.count("server closes a kept connection when a request comes")
+            return end(world.chance.permille(500) ? .wentWithoutAnswer : .reset)
         }
         if server.state == .closing, world.chance.permille(500) { return end(world.chance.permille(500) ? .wentWithoutAnswer : .reset) }
         let isSlow = world.chance.permille(server.habits.slowness)
@@ -231,6 +249,7 @@ final class ServerConnection {
     /// The answer is whole: what comes next on the connection, if anything.
     private func done() {
         arrival = nil
+        hasServed = true
         if world.chance.permille(100) { return end(.finished) }
         isAnswering = false
         look()
