@@ -36,16 +36,17 @@ def settles(proxy, descriptors, memory, allowance=2 << 20):
 
 
 def start(stage, **options):
-    proxy = stage.heartwire(stage.origin(server), workers=2, **options)
+    origin = stage.origin(server)
+    proxy = stage.heartwire(origin, workers=2, **options)
     for _ in range(20):
         get(proxy.port, "/quick")
     time.sleep(0.2)
-    return proxy, proxy.descriptors() + 8, proxy.memory()["Pss_Anon"]
+    return proxy, origin, proxy.descriptors() + 8, proxy.memory()["Pss_Anon"]
 
 
 def test_a_thousand_slow_heads(stage):
-    proxy, descriptors, memory = start(stage, timeouts="request_head 2s")
-    with Bystander(proxy.port) as bystander:
+    proxy, origin, descriptors, memory = start(stage, timeouts="request_head 2s")
+    with Bystander(proxy.port, origin) as bystander:
         slow = [Client(proxy.port) for _ in range(1000)]
         for piece in (b"GET / HT", b"TP/1.1\r\n", b"Host: a\r\n", b"X-A: ", b"b", b"c", b"d", b"e"):
             for client in slow:
@@ -59,8 +60,8 @@ def test_a_thousand_slow_heads(stage):
 
 
 def test_a_thousand_connections_that_say_nothing(stage):
-    proxy, descriptors, memory = start(stage, timeouts="request_head 1s")
-    with Bystander(proxy.port) as bystander:
+    proxy, origin, descriptors, memory = start(stage, timeouts="request_head 1s")
+    with Bystander(proxy.port, origin) as bystander:
         silent = [Client(proxy.port) for _ in range(1000)]
         for client in silent:
             assert client.wait_for_end(10) == "fin"
@@ -70,8 +71,8 @@ def test_a_thousand_connections_that_say_nothing(stage):
 
 
 def test_slow_bodies(stage):
-    proxy, descriptors, memory = start(stage, timeouts="request_body 1s")
-    with Bystander(proxy.port) as bystander:
+    proxy, origin, descriptors, memory = start(stage, timeouts="request_body 1s")
+    with Bystander(proxy.port, origin) as bystander:
         slow = [Client(proxy.port) for _ in range(300)]
         for client in slow:
             client.send(b"POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n")
@@ -88,9 +89,9 @@ def test_slow_bodies(stage):
 
 
 def test_endless_heads(stage):
-    proxy, descriptors, memory = start(stage)
+    proxy, origin, descriptors, memory = start(stage)
     field = b"X-Endless: " + b"a" * 100 + b"\r\n"
-    with Bystander(proxy.port) as bystander:
+    with Bystander(proxy.port, origin) as bystander:
         end = time.monotonic() + 1.5
         while time.monotonic() < end:
             with Client(proxy.port) as client:
@@ -104,8 +105,8 @@ def test_endless_heads(stage):
 
 
 def test_clients_that_never_read(stage):
-    proxy, descriptors, memory = start(stage, timeouts="client_stall 2s", limits="pending 4MiB")
-    with Bystander(proxy.port) as bystander:
+    proxy, origin, descriptors, memory = start(stage, timeouts="client_stall 2s", limits="pending 4MiB")
+    with Bystander(proxy.port, origin) as bystander:
         deaf = [Client(proxy.port, receive_buffer=4096) for _ in range(100)]
         for client in deaf:
             client.get("/flood", "Accept: text/event-stream\r\n")
@@ -126,8 +127,8 @@ def test_clients_that_never_read(stage):
 
 def test_clients_that_send_far_ahead_of_their_turn(stage):
     """What comes behind a request that is still being answered is counted like everything that waits."""
-    proxy, descriptors, memory = start(stage, limits="pending 1MiB")
-    with Bystander(proxy.port) as bystander:
+    proxy, origin, descriptors, memory = start(stage, limits="pending 1MiB")
+    with Bystander(proxy.port, origin) as bystander:
         ahead = [Client(proxy.port) for _ in range(400)]
         for client in ahead:
             client.open_stream("/tick")
@@ -145,7 +146,7 @@ def test_clients_that_send_far_ahead_of_their_turn(stage):
 
 
 def test_a_flood_of_connections_above_the_limit(stage):
-    proxy, descriptors, memory = start(stage, limits="connections 200", outage="retry 5s")
+    proxy, origin, descriptors, memory = start(stage, limits="connections 200", outage="retry 5s")
     held = [Client(proxy.port) for _ in range(150)]
     for client in held:
         client.open_stream("/tick")[1].wait_for(b"tick")
