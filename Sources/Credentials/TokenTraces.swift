@@ -134,7 +134,7 @@ public struct PathRedaction: Sendable {
             }
             start = end
         }
-        return result.isEmpty ? [UInt8(ascii: "/")] : result
+        return result.first == path.first ? result : [UInt8(ascii: "/")] + result
     }
 
     private func endOfPiece(_ bytes: Span<UInt8>, from start: Int) -> Int {

@@ -8,7 +8,8 @@ import HTTP
 
 /// What a redirect has to say to the client and its server cannot know. It lives no longer than the request waits for its response.
 final class RedirectTerms {
-    /// Whether the client came by TLS, and the host and port that it asked for, as far as a trusted proxy in front has said so.
+    /// Whether the client came by TLS, and the host and port that it asked for, as far as a trusted proxy in front has said so; empty
+    /// where it named none, in HTTP/1.0.
     let isSecured: Bool
     let authority: [UInt8]
     /// The host and the path by which this request found its route.
@@ -78,10 +79,9 @@ final class RedirectTerms {
         var start = value.startIndex
         while start < value.endIndex {
             if let reference = URLReference(value[start...]), let origin = reference.origin(from: servers.isSecured),
-                servers.include(origin)
+                servers.include(origin), let replacement = replacement(before: value[reference.pathStart...])
             {
-                result += value[copied..<start]
-                result += Array((isSecured ? "https://" : "http://").utf8) + authority
+                result += value[copied..<start] + replacement
                 copied = reference.pathStart
                 isChanged = true
             }
@@ -91,6 +91,14 @@ final class RedirectTerms {
             start = mark + 1
         }
         return isChanged ? result + value[copied...] : nil
+    }
+
+    /// What stands in the place of a server's scheme, host and port; nil where nothing can. A client that named no host knows where it
+    /// has been, so the path is enough; but two slashes at the beginning of a path would be a host's.
+    private func replacement(before path: ArraySlice<UInt8>) -> [UInt8]? {
+        guard authority.isEmpty else { return Array((isSecured ? "https://" : "http://").utf8) + authority }
+        let slash = UInt8(ascii: "/")
+        return path.first != slash || path.dropFirst().first == slash || path.dropFirst().first == UInt8(ascii: "\\") ? nil : []
     }
 
     private static func isSeparator(_ byte: UInt8) -> Bool {
@@ -158,10 +166,10 @@ extension RequestForwarding {
     /// What URLs in the response's head have to be told; nil where they are right as they are.
     func redirectTerms(_ bridged: BridgedRequest?) -> RedirectTerms? {
         let namesServer = route.route.hostField == .server
-        guard bridged?.parameter != nil || namesServer, let authority = clientsAuthority else { return nil }
+        guard bridged?.parameter != nil || namesServer else { return nil }
         let target = head.bytes[head.target]
         return RedirectTerms(
-            isSecured: isClientSecured, authority: authority, host: Array(head.bytes[head.authority]),
+            isSecured: isClientSecured, authority: clientsAuthority ?? [], host: Array(head.bytes[head.authority]),
             path: Array(target.prefix { $0 != UInt8(ascii: "?") }), parameter: bridged?.parameter, namesServer: namesServer)
     }
 
@@ -199,7 +207,7 @@ extension Exchange {
     func edits(of head: ResponseHead, by terms: RedirectTerms?) -> FieldEdits {
         guard let terms else { return FieldEdits() }
         let isSecured = group.upstream.tls != nil
-        let addresses = group.servers.compactMap { URLOrigin(Array($0.name.utf8)[...], isSecured: isSecured) }
+        let addresses = group.servers.compactMap { URLOrigin(Array($0.server.authority.utf8)[...], isSecured: isSecured) }
         return terms.edits(of: head, from: RedirectTerms.Servers(isSecured: isSecured, addresses: addresses)) { host, path in
             settings.table.match(host: host.span, path: path.span).map { settings.routes[$0] }
         }

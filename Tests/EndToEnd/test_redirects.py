@@ -65,6 +65,14 @@ def test_the_address_of_a_server_that_is_told_its_own_becomes_the_clients(stage,
     assert origin.address.encode() not in response.head
 
 
+def test_the_name_by_which_a_server_on_a_unix_socket_is_told_its_own_becomes_the_clients_too(stage, tmp_path):
+    def serve(connection, request):
+        connection.respond(302, b"", [("Location", f"http://{request.value('host').decode()}/b")])
+    token = planted.plant()
+    proxy = stage.heartwire(stage.origin(serve, path=str(tmp_path / "app.sock")), route=[QUERY, "host server"])
+    assert get(proxy.port, f"/a?access_token={token}").value("location") == f"http://test.example/b?access_token={token}".encode()
+
+
 @pytest.mark.timeout(400)  # The frameworks may have to be installed first.
 @pytest.mark.parametrize("framework", ["fastapi_slash", "flask_slash"])
 @pytest.mark.parametrize("host", ["preserve", "server"])

@@ -142,6 +142,38 @@ struct RedirectTests {
         #expect(sent.values("x-other") == ["http://backend:9000/"])
     }
 
+    @Test("has the path alone for a client of HTTP/1.0 that named no host", arguments: [
+        ("http://backend:9000/b?x", "/b?x"), ("http://backend:9000//evil/", "http://backend:9000//evil/"),
+        ("http://backend:9000/\\evil/", "http://backend:9000/\\evil/"), ("http://other/", "http://other/"),
+    ])
+    func withoutHost(_ value: String, _ expected: String) throws {
+        let forwarded = try Way(hostField: .server).forwarded("GET /a HTTP/1.0")
+        let head = try response("HTTP/1.1 302 X\nLocation: \(value)")
+        let server = RedirectTerms.Servers(isSecured: false, addresses: [URLOrigin(Array("backend:9000".utf8)[...], isSecured: false)!])
+        var writer = HeadWriter()
+        writer.statusLine(of: head)
+        writer.copyForwardableFields(of: head, edits: try #require(forwarded.redirects).edits(of: head, from: server) { _, _ in nil })
+        writer.end()
+        #expect(try ReadHead(writer.take()).values("location") == [expected])
+    }
+
+    @Test("holds only what a field may, and the token at the client's host only, whatever the server says")
+    func random() throws {
+        var generator = SeededGenerator("redirects")
+        let pieces = ["h:81", "backend:9000", "evil", "http:", "https:", "//", "/", "\\", "?", "#", "@", ":", "..", "access_token=x", "&", "\t", " ", "%2F", "é", "<", ">"]
+        for _ in 0..<4_000 {
+            let value = (0..<Int.random(in: 0...7, using: &generator)).map { _ in pieces.randomElement(using: &generator)! }.joined()
+            let way = Way(bearer: RedirectTests.bearer, hostField: .server)
+            let sent = try answered("Location: \(value)\nLink: \(value)\nRefresh: \(value)", way: way)
+            let location = try #require(sent.values("location").first)
+            guard location.contains(RedirectTests.piece) else { continue }
+            let isRelative = !location.hasPrefix("//") && !location.prefix { $0 != "/" && $0 != "?" && $0 != "#" }.contains(":")
+            let start = ["http://h:81", "https://h:81", "//h:81"].first(where: location.hasPrefix)
+            let isHome = start.map { "/?#".contains(location.dropFirst($0.count).first ?? "/") } ?? isRelative
+            #expect(isHome && !location.contains("\\"), "\(value) became \(location)")
+        }
+    }
+
     @Test("whose relative path leads to a route that takes no token has none", arguments: [
         ("/a/b/c", "../../other", false), ("/a/b/c", "../../a", true), ("/a", "other/x", false), ("/a/", "other/x", true), ("/other/x", "", false),
         ("/a", "../../../other", false), ("/a/b", "./../other", false), ("/other/x", "/a", true), ("/a", ".", true), ("/other/x/y", "..", false),
