@@ -78,7 +78,7 @@ final class RedirectTerms {
         var copied = value.startIndex
         var start = value.startIndex
         while start < value.endIndex {
-            if let reference = URLReference(value[start...]), let origin = reference.origin(from: servers.isSecured),
+            if let reference = URLReference(value[start...], isWhole: isWhole), let origin = reference.origin(from: servers.isSecured),
                 servers.include(origin), let replacement = replacement(before: value[reference.pathStart...])
             {
                 result += value[copied..<start] + replacement
@@ -114,7 +114,7 @@ final class RedirectTerms {
     private func completed(_ value: ArraySlice<UInt8>, route: (_ host: [UInt8], _ path: [UInt8]) -> CompiledRoute?) -> [UInt8]? {
         guard let parameter, let origin, Self.isUnambiguous(value) else { return nil }
         var path: [UInt8]
-        if let reference = URLReference(value) {
+        if let reference = URLReference(value, isWhole: true) {
             guard let target = reference.origin(from: isSecured), origin.includes(target) else { return nil }
             path = Self.path(of: value[reference.pathStart...])
             if path.isEmpty { path = [UInt8(ascii: "/")] }

@@ -50,8 +50,9 @@ struct URLReference {
     /// Where the path begins, or what is behind an empty one.
     let pathStart: Int
 
-    /// Nil where the text begins with no such reference.
-    init?(_ text: ArraySlice<UInt8>) {
+    /// Nil where the text begins with no such reference. Where the text `isWhole` that reference, its host ends as browsers end it: of
+    /// `http://h;@evil/` the host is `evil`. Within other text it also ends with what ends a URL there.
+    init?(_ text: ArraySlice<UInt8>, isWhole: Bool) {
         var start = text.startIndex
         if Self.hasPrefix(text, "https://") {
             isSecured = true
@@ -65,7 +66,7 @@ struct URLReference {
         } else {
             return nil
         }
-        let end = text[start...].firstIndex { Self.endsAuthority($0) } ?? text.endIndex
+        let end = text[start...].firstIndex { Self.endsAuthority($0, isWhole: isWhole) } ?? text.endIndex
         authority = text[start..<end]
         pathStart = end
     }
@@ -82,10 +83,11 @@ struct URLReference {
         }
     }
 
-    private static func endsAuthority(_ byte: UInt8) -> Bool {
+    private static func endsAuthority(_ byte: UInt8, isWhole: Bool) -> Bool {
         switch byte {
-        case UInt8(ascii: "/"), UInt8(ascii: "?"), UInt8(ascii: "#"), UInt8(ascii: ">"), UInt8(ascii: "\""), UInt8(ascii: "'"),
-            UInt8(ascii: ","), UInt8(ascii: ";"), UInt8(ascii: " "), UInt8(ascii: "\t"), UInt8(ascii: "\\"): true
+        case UInt8(ascii: "/"), UInt8(ascii: "?"), UInt8(ascii: "#"), UInt8(ascii: "\\"): true
+        case UInt8(ascii: ">"), UInt8(ascii: "\""), UInt8(ascii: "'"), UInt8(ascii: ","), UInt8(ascii: ";"), UInt8(ascii: " "),
+            UInt8(ascii: "\t"): !isWhole
         default: false
         }
     }
