@@ -105,7 +105,9 @@ extension Scenario {
     private func checkStream(_ truth: Truth, _ response: Response, _ log: LogView, isDone: Bool) {
         let ending = log.ending(of: truth.path)
         if response["content-encoding"] != nil { return checkCompressed(truth, response) }
-        let sent = ReferenceEventSource(reading: truth.present?.answer?.isStream == true ? truth.body : [], after: truth.lastEventID)
+        let bytesSent = truth.present?.answer?.isStream == true ? truth.body : []
+        checkForm(truth, response, sent: bytesSent)
+        let sent = ReferenceEventSource(reading: bytesSent, after: truth.lastEventID)
         let read = ReferenceEventSource(reading: response.body, after: truth.lastEventID)
         let got = withoutOwn(read)
         let isPrefix = got.events.count <= sent.events.count && got.events.elementsEqual(sent.events.prefix(got.events.count))

@@ -43,6 +43,8 @@ struct Plan {
     let heartbeatMilliseconds: Int
     /// The name of heartbeats that are events.
     let heartbeatName: String?
+    /// Whether blank lines follow comments.
+    let heartbeatForm: HeartbeatPolicy.Form
     let serverNames: [String]
     let clientCount: Int
     let eventSourceCount: Int
@@ -73,6 +75,7 @@ struct Plan {
         workerCount = chance.permille(200) ? chance.number(2...3) : 1
         heartbeatMilliseconds = chance.pick([100, 500, 2_000, 15_000])
         heartbeatName = chance.permille(300) ? "alive" : nil
+        heartbeatForm = chance.pick([.automatic, .automatic, .line, .block])
         usesUnixSockets = chance.permille(200)
         takesProxyProtocol = chance.permille(250)
         let isUnix = usesUnixSockets
@@ -94,6 +97,7 @@ struct Plan {
         route.heartbeat.intervalMilliseconds = heartbeatMilliseconds
         if let heartbeatName { route.heartbeat.kind = chance.permille(500) ? .event(name: heartbeatName) : .both(name: heartbeatName) }
         route.heartbeat.opening = chance.permille(700)
+        route.heartbeat.form = heartbeatForm
         route.outage = outage
         route.early = early
         var upstream = Plan.upstream(serverNames, heartbeatMilliseconds, isCrowded: troubles.crowdedOutage, &chance)
