@@ -13,10 +13,20 @@ public enum CommentForm: Sendable, Equatable {
     case line
     /// A line and a blank line, for clients that split the stream at blank lines and look only at the first line of each piece.
     case block
+
+    /// Whether a blank line follows a comment between events.
+    func hasBlankLine(hasIdentifier: Bool) -> Bool {
+        switch self {
+        case .automatic: !hasIdentifier
+        case .line: false
+        case .block: true
+        }
+    }
 }
 
-/// The bytes of a heartbeat for each place where it may stand.
-public struct Heartbeat: Sendable, Equatable {
+/// The bytes of a heartbeat for each place where it may stand. A class, because each heartbeat that is sent would count the references
+/// of a struct's arrays.
+public final class Heartbeat: Sendable {
     /// What a heartbeat is made of.
     public enum Kind: Sendable, Equatable {
         /// A comment, which no page script sees.
@@ -61,9 +71,11 @@ public struct Heartbeat: Sendable, Equatable {
 
     /// What to send now: between events the whole heartbeat, between the lines of an event a comment line, nowhere nothing.
     /// The arrays are made beforehand; this allocates nothing.
-    public func bytes(in weaver: Weaver) -> [UInt8] {
-        switch weaver.placement {
-        case .betweenEvents: eventBlock ?? (weaver.takesBlankLine(form) ? commentBlock : commentLine)
+    ///
+    /// - Parameter hasIdentifier: Whether the client keeps an id (`Weaver.hasIdentifier`).
+    public func bytes(at placement: Placement, hasIdentifier: Bool) -> [UInt8] {
+        switch placement {
+        case .betweenEvents: eventBlock ?? (form.hasBlankLine(hasIdentifier: hasIdentifier) ? commentBlock : commentLine)
         case .betweenLines: commentLine
         case .nowhere: []
         }

@@ -89,13 +89,11 @@ public struct Weaver: Sendable {
 
     /// Whether a blank line follows a comment of the proxy's own here. No form puts one where it would end an event or lose an id.
     public func takesBlankLine(_ form: CommentForm) -> Bool {
-        guard placement == .betweenEvents else { return false }
-        switch form {
-        case .automatic: return !resumes && !scanner.hasSeenIdentifier
-        case .line: return false
-        case .block: return true
-        }
+        placement == .betweenEvents && form.hasBlankLine(hasIdentifier: hasIdentifier)
     }
+
+    /// Whether the client keeps an id: the stream has shown one, or the request brought it.
+    public var hasIdentifier: Bool { resumes || scanner.hasSeenIdentifier }
 
     /// Whether no event is open, so that the stream could end here without one being lost.
     public var isBetweenEvents: Bool { state == .undecided || scanner.position == .betweenEvents }

@@ -8,6 +8,10 @@ extension FieldSection {
     var isEventStream: Bool {
         guard names.contains(.contentType) else { return false }
         let bytes = bytes.span
+        if let value = onlyValue(of: .contentType), firstByte(0x2C, in: bytes, value) == value.upperBound {
+            // Nearly all say one type, once.
+            return equalsIgnoringCase(bytes, withoutParameters(bytes, value), "text/event-stream")
+        }
         var isStream = false
         // A quoted string that is not closed goes on in the next line.
         var isQuoted = false
@@ -32,6 +36,15 @@ extension FieldSection {
             }
         }
         return isStream
+    }
+
+    private func onlyValue(of name: FieldName) -> Range<Int>? {
+        var only: Range<Int>?
+        for field in fields where field.known == name {
+            guard only == nil else { return nil }
+            only = field.value
+        }
+        return only
     }
 
     /// Whether one element of the list is `text/event-stream`; nil where it is no media type, or `*/*`, which says nothing.

@@ -24,7 +24,7 @@ extension Exchange {
             if placement == .nowhere { account.noteUnplaceable(now: now) }
             return now + route.heartbeatMilliseconds
         }
-        let bytes = heartbeat.bytes(in: weaver)
+        let bytes = heartbeat.bytes(at: placement, hasIdentifier: weaver.hasIdentifier)
         downstream.sendOwn(bytes)
         weaver.didWeave()
         account.heartbeats &+= 1

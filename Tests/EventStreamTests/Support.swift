@@ -96,3 +96,8 @@ func randomStream(using random: inout SeededGenerator) -> [UInt8] {
     }
     return bytes
 }
+
+extension Heartbeat {
+    /// What to send now into what a weaver follows.
+    func bytes(in weaver: Weaver) -> [UInt8] { bytes(at: weaver.placement, hasIdentifier: weaver.hasIdentifier) }
+}
