@@ -19,6 +19,8 @@ struct CircuitBreaker {
     /// So many paths that probes failed on are remembered.
     private static let pathLimit = 8
 
+    /// When the present cooldown began.
+    private var cooldownBeganAt: Int64 = 0
     /// Until then no probe begins.
     private(set) var cooldownUntil: Int64 = 0
     /// How many probes failed one after another; 0 while it is closed.
@@ -50,7 +52,9 @@ struct CircuitBreaker {
     /// When a client looks again that failed at that moment, on a path with that hash. Not later than now if it may ask now.
     func nextLook(now: Int64, failedAt: Int64, path: Int) -> Int64 {
         if failedAt < lastServedAt { return now }
-        let turn = isOpen && failedPaths.contains(path) ? cooldownUntil + CircuitBreaker.lookMilliseconds : cooldownUntil
+        // Who has come or failed since the last probe did, strangers above all, goes behind those who have waited for longer.
+        let isLate = failureCount > 1 && (failedAt >= cooldownBeganAt || failedPaths.contains(path))
+        let turn = isLate ? cooldownUntil + CircuitBreaker.lookMilliseconds : cooldownUntil
         return max(turn, probeCount >= width ? min(periodEndsAt, now + CircuitBreaker.lookMilliseconds) : 0)
     }
 
@@ -88,6 +92,7 @@ struct CircuitBreaker {
             failedPaths.append(path)
         }
         guard now >= cooldownUntil else { return }
+        cooldownBeganAt = now
         cooldownUntil = now + min(CircuitBreaker.firstCooldownMilliseconds << min(failureCount, 8), longestCooldownMilliseconds)
         failureCount += 1
         endPeriod()

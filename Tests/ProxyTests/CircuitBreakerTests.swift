@@ -104,13 +104,24 @@ struct CircuitBreakerTests {
     @Test("gives the next turn to another path than those on which probes failed")
     func otherPathsFirst() {
         var breaker = CircuitBreaker()
-        fail(&breaker, at: 0)
-        #expect(breaker.nextLook(now: 250, failedAt: 0, path: otherPath) == 250)
-        #expect(breaker.nextLook(now: 250, failedAt: 0, path: path) == 750)
+        fail(&breaker, at: 0, isProbe: false)
+        fail(&breaker, at: 250)
+        #expect(breaker.nextLook(now: 750, failedAt: 0, path: otherPath) == 750)
+        #expect(breaker.nextLook(now: 750, failedAt: 0, path: path) == 1_250)
         // Of many paths the last ones are remembered.
         for number in 0..<20 { fail(&breaker, at: Int64(10_000 * (number + 1)), path: 100 + number) }
         let now: Int64 = 202_000
         #expect(breaker.nextLook(now: now, failedAt: 0, path: path) == now && breaker.nextLook(now: now, failedAt: 0, path: 119) == now + 500)
+    }
+
+    @Test("gives the next turn to those who have waited for longer than since the last probe failed")
+    func longestFirst() {
+        var breaker = CircuitBreaker()
+        fail(&breaker, at: 1_000, isProbe: false)
+        #expect(breaker.nextLook(now: 1_250, failedAt: 1_020, path: path) == 1_250, "all who failed together at first are alike")
+        fail(&breaker, at: 1_250, path: otherPath)
+        #expect(breaker.nextLook(now: 1_750, failedAt: 1_020, path: path) == 1_750)
+        #expect(breaker.nextLook(now: 1_750, failedAt: 1_300, path: path) == 2_250, "a stranger that has come since")
     }
 
     @Test("is not moved by the end of a probe of an earlier time")

@@ -108,7 +108,7 @@ final class Pesterer {
             truth.clientDeed = .left
             wire.end(.left)
         }
-        world.after(Int64(world.chance.number(50...250))) { [self] in begin() }
+        world.after(Int64(world.chance.number(10...50))) { [self] in begin() }
     }
 
     func stop() { isDone = true }

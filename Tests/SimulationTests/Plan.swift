@@ -32,6 +32,8 @@ struct Troubles {
         reloads = chance.permille(300)
         insecurity = chance.permille(500)
         crowdedOutage = chance.permille(60)
+        // Where servers do nothing else, everybody's turn can be told.
+        if crowdedOutage, chance.permille(600) { (oddities, slowServers, nonsense, clock) = (false, false, false, false) }
     }
 }
 
@@ -81,12 +83,12 @@ struct Plan {
         let isUnix = usesUnixSockets
         serverNames = (1...chance.number(1...3)).map { isUnix ? "unix:/run/\($0).sock" : "10.0.0.\($0)" }
         clientCount = troubles.crowdedOutage ? 0 : chance.number(1...6)
-        eventSourceCount = troubles.crowdedOutage ? chance.number(15...40) : chance.permille(700) ? chance.number(1...5) : 0
+        eventSourceCount = troubles.crowdedOutage ? (chance.permille(400) ? chance.number(1...3) : chance.number(15...40)) : chance.permille(700) ? chance.number(1...5) : 0
         isSecuredDownstream = chance.permille(200)
         isSecuredUpstream = chance.permille(200) && !usesUnixSockets
         hogCount = troubles.limits && !troubles.crowdedOutage ? chance.number(4...30) : 0
         addressCount = chance.number(1...10)
-        outage = chance.permille(150) ? .refuse : .retry(holdMilliseconds: chance.pick([0, 5_000, 30_000]))
+        outage = chance.permille(150) ? .refuse : .retry(holdMilliseconds: chance.pick(troubles.crowdedOutage ? [5_000, 30_000, 30_000] : [0, 5_000, 30_000]))
         early = chance.permille(400)
             ? EarlyPolicy(
                 afterMilliseconds: chance.pick([300, 2_000, 5_000]),
