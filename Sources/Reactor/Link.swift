@@ -1,4 +1,4 @@
-// One TCP connection on one worker, with or without TLS: reads into the worker's scratch buffer, writes at once and
+// One TCP connection on one worker, with or without TLS (SecuredLink.swift): reads into the worker's scratch buffer, writes at once and
 // keeps only what the kernel would not take. It knows bytes and no protocol; who subclasses it gives them a meaning.
 // Invariants: no callback is made from within a command (failures met while sending are reported at the end of
 // the turn), and none after `close` or `abort`.
@@ -15,7 +15,7 @@ public enum LinkOperation: Sendable {
 
 /// One TCP connection. Subclasses override the `link…` methods.
 open class Link: Endpoint {
-    private enum Phase: UInt8 {
+    enum Phase: UInt8 {
         case new, connecting
         /// The connection stands already, and whoever asked for it is told at the end of the turn.
         case connectedAtOnce
@@ -24,22 +24,20 @@ open class Link: Endpoint {
         case open, closed
     }
 
-    private final var phase = Phase.new
+    final var phase = Phase.new
     private final var isReading = true
-    private final var hasReadEnd = false
+    final var hasReadEnd = false
     /// False after an end that TLS does not vouch for: a FIN without close_notify, which anybody on the way can forge.
-    public private(set) final var endIsAuthentic = true
+    public internal(set) final var endIsAuthentic = true
     private final var closesWhenDrained = false
     private final var shutsDownWhenDrained = false
     private final var writeFailure: SystemError?
-    private final var pending = PendingBytes()
-    private final var session: TLSSession?
+    final var pending = PendingBytes()
+    final var session: TLSSession?
     /// At most so many bytes are read in one turn, so that what a slow peer cannot take stays bounded.
     public final var readLimitBytes: UInt32 = UInt32(Worker.scratchBytes)
     /// How much TLS has answered by itself beyond what the peer took since.
-    private final var ownPendingBytes: UInt32 = 0
-    /// More than an honest peer ever leaves unread of TLS's own answers: some hundred changes of keys.
-    private static let ownPendingLimitBytes: UInt32 = 8_192
+    final var ownPendingBytes: UInt32 = 0
 
     // MARK: Life
 
@@ -180,16 +178,9 @@ open class Link: Endpoint {
         }
     }
 
-    /// Says goodbye in TLS, where there is any.
-    private func sayGoodbye() {
-        guard let session else { return }
-        session.sayGoodbye()
-        worker.tlsBuffers.flush { transmit($0) }
-    }
-
     /// Writes bytes as they are.
     @discardableResult
-    private func transmit(_ bytes: UnsafeRawBufferPointer) -> Int {
+    func transmit(_ bytes: UnsafeRawBufferPointer) -> Int {
         guard writeFailure == nil else { return 0 }
         guard pending.isEmpty else {
             keep(bytes)
@@ -326,30 +317,9 @@ open class Link: Endpoint {
         return isQuiet(session)
     }
 
-    private func isQuiet(_ session: TLSSession) -> Bool {
-        let buffers = worker.tlsBuffers
-        let room = UnsafeMutableRawBufferPointer(rebasing: buffers.input[..<Link.quietBytes])
-        // Until nothing is left: behind a record of TLS's own there may be another.
-        while true {
-            switch worker.kernel.read(descriptor, into: room) {
-            case .wouldBlock: return !session.isInsideRecord
-            case .failed, .bytes(0), .bytes(Link.quietBytes): return false
-            case .bytes(let count): buffers.received(count)
-            }
-            // The scratch buffer may hold what another link has just received.
-            let (count, progress) = withUnsafeTemporaryAllocation(byteCount: Worker.scratchBytes, alignment: 16) { session.take(into: $0) }
-            let isBounded = sendAnswersOfTLS()
-            buffers.forgetInput()
-            guard isBounded, count == 0, progress == .needsMore, !session.isInsideRecord else { return false }
-        }
-    }
-
-    /// More than TLS has to say for itself between two requests.
-    private static let quietBytes = 8_192
-
     private static let readingInterest: Readiness = [.readable, .peerEnded]
 
-    private func updateInterest() {
+    func updateInterest() {
         guard phase == .open || phase == .securing else { return }
         var wanted: Readiness = isReading && !hasReadEnd ? Link.readingInterest : [.peerEnded, .onChange]
         if !pending.isEmpty { wanted.insert(.writable) }
@@ -373,118 +343,6 @@ open class Link: Endpoint {
             linkFailed(error, while: .reading)
         }
     }
-
-    // MARK: TLS
-
-    /// A client speaks first.
-    private func beginToSecure() {
-        do {
-            _ = try goOnSecuring()
-        } catch {
-            linkSecurityFailed(error)
-        }
-    }
-
-    /// Goes on with the handshake and sends what it wants sent; true when it is done.
-    private func goOnSecuring() throws(TLSFailure) -> Bool {
-        guard let session else { return false }
-        // After a failure too: the alert tells the peer why.
-        defer { worker.tlsBuffers.flush { transmit($0) } }
-        return try session.handshake()
-    }
-
-    private func receiveSecured() {
-        let buffers = worker.tlsBuffers
-        let room = phase == .open ? min(Int(readLimitBytes), TLSBuffers.inputBytes) : TLSBuffers.inputBytes
-        switch worker.kernel.read(descriptor, into: UnsafeMutableRawBufferPointer(rebasing: buffers.input[..<room])) {
-        case .bytes(0):
-            hasReadEnd = true
-            updateInterest()
-            endIsAuthentic = false
-            // A client that says nothing at all looked whether anybody is there, or kept a connection in reserve.
-            if phase == .securing, session?.hasBegun == true {
-                return linkSecurityFailed(TLSFailure(.handshake, "the peer closed during the handshake", isEndOfConnection: true))
-            }
-            linkReachedEnd()
-        case .bytes(let count):
-            buffers.received(count)
-            takeSecured()
-            buffers.forgetInput()
-        case .wouldBlock:
-            return
-        case .failed(let error):
-            linkFailed(error, while: .reading)
-        }
-    }
-
-    private func takeSecured() {
-        guard let session else { return }
-        if phase == .securing {
-            if !session.hasBegun, let first = worker.tlsBuffers.firstByte, TLSSession.isPlainText(first) { return foundPlainText() }
-            do {
-                guard try goOnSecuring() else { return }
-            } catch {
-                return linkSecurityFailed(error)
-            }
-            phase = .open
-            updateInterest()
-            linkConnected()
-            // Whoever is told may close; what came behind the handshake is theirs otherwise.
-            guard phase == .open else { return }
-        }
-        let (count, progress) = session.take(into: worker.scratch)
-        guard sendAnswersOfTLS() else {
-            return linkSecurityFailed(TLSFailure(.record, "the peer asks for changes of keys and does not read the answers"))
-        }
-        if count > 0 { linkReceived(UnsafeMutableRawBufferPointer(rebasing: worker.scratch[..<count])) }
-        guard phase == .open else { return }
-        switch progress {
-        case .needsMore: return
-        case .closed:
-            hasReadEnd = true
-            updateInterest()
-            linkReachedEnd()
-        case .failed(let failure): linkSecurityFailed(failure)
-        }
-    }
-
-    /// TLS answers by itself to some of what it reads, such as a change of keys. False where a peer lets too much of that wait.
-    private func sendAnswersOfTLS() -> Bool {
-        let before = pending.count
-        // Behind close_notify nothing may follow (RFC 8446 section 6.1), and the kernel may have been told that nothing will.
-        let isOver = session?.hasSaidGoodbye != false
-        worker.tlsBuffers.flush { if !isOver { transmit($0) } }
-        guard pending.count > before else { return true }
-        ownPendingBytes += UInt32(clamping: pending.count - before)
-        return ownPendingBytes <= Link.ownPendingLimitBytes
-    }
-
-    /// A client speaks without TLS where TLS is spoken; it can only be told in plain text.
-    private func foundPlainText() {
-        session = nil
-        worker.tlsBuffers.forgetInput()
-        phase = .open
-        updateInterest()
-        linkFoundPlainText()
-    }
-
-    /// Whether TLS protects the connection.
-    public final var isSecured: Bool { session?.isEstablished ?? false }
-
-    /// Whether a TLS record has come in part, so that something is missing should the connection end now.
-    public final var isInsideRecord: Bool { session?.isInsideRecord ?? false }
-
-    /// Facts about the TLS connection for the log; nil without one.
-    public final var security: (version: String, isResumed: Bool)? {
-        guard let session, session.isEstablished else { return nil }
-        return (session.versionName, session.isResumed)
-    }
-
-    /// Whether the certificate that the peer showed has ended since; false where it showed none.
-    public final var peerCertificateIsOver: Bool { session?.peerCertificateIsOver ?? false }
-
-    /// The verified subject of the peer's certificate as RFC 4514 writes it; nil where it showed none.
-    public final var peerSubject: [UInt8]? { session?.peerSubject }
 
     // MARK: Events of the poller
 
