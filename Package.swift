@@ -1,5 +1,5 @@
 // swift-tools-version: 6.2
-// This file is the architecture: a target imports only targets above it in this list. Why it is cut
+// This file is the architecture: a target imports only targets above it in this list. Sources/README.md says what lives in each.
 
 import PackageDescription
 

@@ -45,12 +45,6 @@ public struct EventWriter: Sendable {
         writeField("retry:", String(milliseconds), to: &bytes)
     }
 
-    /// Writes a comment, one line for each line of the text, without a blank line after it: it may stand
-    /// between the lines of an event.
-    public func writeComment(_ text: String, to bytes: inout [UInt8]) {
-        writeLines(text, prefix: ":", to: &bytes)
-    }
-
     private func writeField(_ prefix: StaticString, _ value: String, to bytes: inout [UInt8]) {
         append(prefix, to: &bytes)
         if !value.isEmpty {

@@ -5,14 +5,6 @@
 public enum Method: UInt8, Sendable {
     case get, head, post, put, delete, options, trace, patch, connect, other
 
-    /// Whether the method only reads (RFC 9110 section 9.2.1). An unknown method is not safe.
-    public var isSafe: Bool {
-        switch self {
-        case .get, .head, .options, .trace: true
-        case .post, .put, .delete, .patch, .connect, .other: false
-        }
-    }
-
     /// Whether a request may be sent again after a connection died (RFC 9110 section 9.2.2).
     public var isIdempotent: Bool {
         switch self {

@@ -1,5 +1,5 @@
-// What the logs will need of a request when its head is long gone, in one block: method, host, path and the address
-// that a trusted proxy named. It never holds the query, in which a token may have stood.
+// What the logs need of a request when its head is gone, in one block: method, host and path. It never holds the query, in which a
+// token may have stood.
 
 import Credentials
 import HTTP

@@ -43,9 +43,6 @@ public struct SystemError: Error, Equatable, Sendable {
         }
     }
 
-    /// Whether this is the trace of a reset by the peer.
-    public var meansReset: Bool { number == ECONNRESET || number == EPIPE || number == ECONNABORTED }
-
     /// Whether it is this process, not a peer, that ran out of something.
     public var meansExhausted: Bool {
         switch number {

@@ -23,7 +23,6 @@ import Testing
                 for id in [nil, "", "7", " 7", ":"] {
                     var bytes: [UInt8] = []
                     try writer.writeEvent(id: "before", data: "first", to: &bytes)
-                    writer.writeComment(text, to: &bytes)
                     try writer.writeEvent(name: name, id: id, data: text, to: &bytes)
                     let source = ReferenceEventSource(reading: bytes)
                     let type = name.flatMap { $0.isEmpty ? nil : $0 } ?? "message"

@@ -85,17 +85,17 @@ import Testing
 
     @Test("known methods are recognised, with what RFC 9110 says of them")
     func knownMethods() throws {
-        let expected: [(String, Method, safe: Bool, idempotent: Bool)] = [
-            ("GET", .get, true, true), ("HEAD", .head, true, true), ("OPTIONS", .options, true, true),
-            ("TRACE", .trace, true, true), ("PUT", .put, false, true), ("DELETE", .delete, false, true),
-            ("POST", .post, false, false), ("PATCH", .patch, false, false),
+        let expected: [(String, Method, idempotent: Bool)] = [
+            ("GET", .get, true), ("HEAD", .head, true), ("OPTIONS", .options, true),
+            ("TRACE", .trace, true), ("PUT", .put, true), ("DELETE", .delete, true),
+            ("POST", .post, false), ("PATCH", .patch, false),
         ]
-        for (text, method, safe, idempotent) in expected {
+        for (text, method, idempotent) in expected {
             let head = try request("\(text) / HTTP/1.1\r\nHost: a\r\n\r\n")
             #expect(head.method == method)
-            #expect(method.isSafe == safe && method.isIdempotent == idempotent)
+            #expect(method.isIdempotent == idempotent)
         }
-        #expect(!Method.other.isSafe && !Method.other.isIdempotent)
+        #expect(!Method.other.isIdempotent)
     }
 
     @Test("an origin-form target passes byte for byte", arguments: [
