@@ -129,7 +129,7 @@ enum PathReading {
 
     /// What forgiving servers make of it: an escaped slash or a backslash taken for a slash (IIS, older Jetty), `;parameters` dropped from
     /// segments (Tomcat, Spring), slashes merged (nginx, Go), dots and blanks at the ends of segments dropped (Windows), all cut at an
-    /// escaped `?` or `#` (whoever decodes before splitting), bytes that are no UTF-8 dropped (Bottle).
+    /// escaped `?` or `#` (servers that decode before they split), bytes that are no UTF-8 dropped (Bottle).
     static func lenient(_ path: Span<UInt8>) -> [UInt8] {
         let slash = UInt8(ascii: "/")
         var result: [UInt8] = []

@@ -201,7 +201,7 @@ public struct HeadWriter: Sendable {
         append(element)
     }
 
-    /// All fields of a parsed head that are to be passed on, in their order, but for these names and those that are `withheld`. Where
+    /// All fields of a parsed head that are to be passed on, in their order, except these names and those that are `withheld`. Where
     /// `edits` name a field, it has their value or is left out.
     public mutating func copyForwardableFields(
         of head: RequestHead, except names: FieldNameSet = [], withheld: WithheldNames? = nil, edits: FieldEdits = FieldEdits()
@@ -209,7 +209,7 @@ public struct HeadWriter: Sendable {
         copyForwardableFields(of: head.section, except: names, withheld: withheld, replaced: [], edits: edits)
     }
 
-    /// All fields of a parsed head that are to be passed on, in their order, but for these names and those that are `replaced`. Where
+    /// All fields of a parsed head that are to be passed on, in their order, except these names and those that are `replaced`. Where
     /// `edits` name a field, it has their value or is left out.
     public mutating func copyForwardableFields(
         of head: ResponseHead, except names: FieldNameSet = [], replaced: ReplacedFields = [], edits: FieldEdits = FieldEdits()

@@ -25,7 +25,7 @@ struct CircuitBreaker {
     private(set) var cooldownUntil: Int64 = 0
     /// How many probes failed one after another; 0 while it is closed.
     private var failureCount: Int64 = 0
-    /// When a client that had waited was served last. Whoever failed before that may ask without being a probe.
+    /// When a client that had waited was served last. A client whose attempt failed before that may ask without being a probe.
     private(set) var lastServedAt = Int64.min
     /// The paths of the last probes that failed: others go first, because the fault may be the path's.
     private var failedPaths: [Int] = []

@@ -59,7 +59,7 @@ final class ProxiedArrival: Link {
     }
 
     override func linkReachedEnd() {
-        // Whoever says nothing at all only looked whether somebody is there.
+        // A peer that says nothing at all only looked whether somebody is there.
         guard parser.hasBegun else { return end() }
         fail(.clientProtocolError, "the connection ended in the middle of the PROXY header")
     }

@@ -139,7 +139,7 @@ def test_in_front_heartbeats_carry_an_idle_stream_past_the_hops_timeout(in_front
         assert not body.ended, f"{program} cut the stream in spite of heartbeats: {hop.said()}"
         server.say("two")
         body.wait_for(b"data: two\n\n")
-    # Whoever leaves is missed by the second heartbeat at the latest, whatever the hop watches.
+    # A client that leaves is missed by the second heartbeat at the latest, whatever the hop watches.
     record = proxy.stream_log.ending("/events")
     assert record["cause"] in ("client_closed", "client_reset") and record["heartbeats"] >= 3
     assert server.left.wait(5)

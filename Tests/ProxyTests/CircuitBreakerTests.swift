@@ -32,7 +32,7 @@ struct CircuitBreakerTests {
         #expect(!breaker.isOpen && breaker.blockedUntil == 0)
     }
 
-    @Test("learns nothing from the failures of those who are no probe while it is open, however many they are")
+    @Test("learns nothing from failures of requests that are no probe while it is open, however many they are")
     func strangers() {
         var breaker = CircuitBreaker()
         fail(&breaker, at: 1_000, isProbe: false)

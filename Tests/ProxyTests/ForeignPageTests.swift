@@ -16,7 +16,7 @@ struct ForeignPageTests {
         return try way.refusal("\(method) /e HTTP/1.1\nHost: app.example:8080\nCookie: session=abc\n\(fields)")?.status
     }
 
-    @Test("of another origin is refused, but for GET and HEAD", arguments: [
+    @Test("of another origin is refused, except GET and HEAD", arguments: [
         "Origin: http://evil.example", "Origin: null", "Origin: http://app.example", "Origin: http://app.example:8081", "Origin: https://app.example:8080",
         "Origin: http://app.example:8080.evil.example", "Origin: http://evil.example/app.example:8080", "Origin: http://app.example:8080\nOrigin: http://app.example:8080",
         "Origin: http://app.example:+8080", "Origin: http://app.example:99999999999999999999", "Origin:", "Origin: app.example:8080", "Sec-Fetch-Site: cross-site", "Sec-Fetch-Site: same-site", "Sec-Fetch-Site:", "Sec-Fetch-Site: same-origin\nSec-Fetch-Site: cross-site",

@@ -222,7 +222,7 @@ struct ResponseFieldTests {
         #expect(head.values("cache-control").isEmpty && head.values("x-accel-buffering").isEmpty)
     }
 
-    @Test("HEAD is told of a stream what GET is told, but for the framing")
+    @Test("HEAD is told of a stream what GET is told, except the framing")
     func headOfStream() throws {
         let text = "HTTP/1.1 200 OK\nDate: x\nContent-Type: text/event-stream\nCache-Control: max-age=1\nDigest: a=b\nETag: \"x\""
         for weaves in [false, true] {
@@ -232,7 +232,7 @@ struct ResponseFieldTests {
         #expect(try written(text, method: .head).values("x-accel-buffering") == ["no"])
     }
 
-    @Test("a stream into which nothing is woven keeps its server's Cache-Control, but for what bridging demands", arguments: [
+    @Test("a stream into which nothing is woven keeps its server's Cache-Control, except what bridging demands", arguments: [
         "", "public, max-age=60, s-maxage=5", "no-store", "no-cache", "max-age=5,, x=\"a, b\"",
     ])
     func notWoven(_ directives: String) throws {

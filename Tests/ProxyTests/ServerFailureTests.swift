@@ -130,7 +130,7 @@ struct ServerFailureTests {
         #expect(try status(world, client) == "200")
     }
 
-    @Test("by breaking HTTP's rules is told at once to whoever does not wait for a stream")
+    @Test("by breaking HTTP's rules is told at once to a client that does not wait for a stream")
     func brokenForOthers() throws {
         let world = try world()
         let client = try world.connectClient()

@@ -288,7 +288,7 @@ extension Scenario {
                 let window = moment...(moment + usual)
                 let count = tries[index...].prefix { window.contains($0) }.count
                 let fresh = asked.filter { (window.lowerBound - way)...window.upperBound ~= $0 }.count
-                // Whoever asks for the first time and cannot understand the server asks once more.
+                // A client that asks for the first time and cannot understand the server asks once more.
                 let repeated = servers.flatMap(\.spoiltHandshakes).filter { ($0.at - way...$0.at).overlaps(window) }.count
                 // Each server may be tried by another one of those who wait.
                 let allowed = (2 * plan.workerCount + 2) * servers.count + fresh + repeated
@@ -306,7 +306,7 @@ extension Scenario {
         guard !troubles.oddities, !troubles.slowServers, !troubles.nonsense, !troubles.clock, !plan.isSecuredUpstream else { return }
         // A client that comes while the proxy has no descriptor is told to come back much later.
         guard plan.faults.acceptExhausted == 0, plan.faults.connectExhausted == 0 else { return }
-        // The longest pause that a client makes by itself, and time for the turn of those who have not asked in vain before.
+        // The longest pause that a client makes by itself, and time for clients that have not asked in vain before.
         let soon = returned + 7_500 + 4_500
         guard soon < calmSince else { return }
         for source in eventSources where !source.isDead && !source.hasLeft {

@@ -244,7 +244,7 @@ final class Scenario {
         world.after(Int64(world.chance.number(3_000...25_000))) { [self] in for server in servers { server.become(.serving) } }
         guard case .failing = state else { return }
         if world.chance.permille(700) { addPesterer() }
-        // By then everybody has asked for itself, and one of those who wait asks for all.
+        // By then every client has asked for itself, and one that waits asks for all.
         if world.chance.permille(500) { world.after(1_500) { [self] in for server in servers { server.hangCount = 1 } } }
     }
 

@@ -55,7 +55,7 @@ extension Link {
             phase = .open
             updateInterest()
             linkConnected()
-            // Whoever is told may close; what came behind the handshake is theirs otherwise.
+            // The subclass may close the link here; otherwise it gets what came behind the handshake.
             guard phase == .open else { return }
         }
         let (count, progress) = session.take(into: worker.scratch)

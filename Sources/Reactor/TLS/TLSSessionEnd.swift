@@ -28,7 +28,7 @@ enum TLSSessionEnd {
 
     // MARK: The server's tickets
 
-    /// Has tickets carry the end of the client's chain, and refuses those whose end is over: the client is looked at anew then.
+    /// Has tickets carry the end of the client's chain, and refuses those whose end is over: then a full handshake checks the client again.
     static func install(in context: OpaquePointer) {
         _ = SSL_CTX_set_session_ticket_cb(context, seal, examine, nil)
     }
