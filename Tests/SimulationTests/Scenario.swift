@@ -1,5 +1,5 @@
-// One run of the whole proxy in a world made from one seed: who lives in it and what happens when. What must hold at its end
-// is in Checks.swift and CauseChecks.swift.
+// One run of the whole proxy in a world made from one seed, and what happens when. Who lives in it is in Inhabitants.swift, what must
+// hold at its end in Checks.swift and CauseChecks.swift.
 //
 // For forty seconds there is trouble; then everything is well again, and everybody has to be served as if nothing had been;
 // then the proxy drains and ends.
@@ -50,16 +50,16 @@ final class Scenario {
     let plan: Plan
     let world: SimulatedWorld
     let kernel: SimulatedKernel
-    private(set) var truths: [String: Truth] = [:]
+    var truths: [String: Truth] = [:]
     /// Whether the log of events was switched off or on meanwhile.
     private(set) var hasSwitchedEventLog = false
-    private(set) var clients: [SimulatedClient] = []
-    private(set) var eventSources: [SimulatedEventSource] = []
-    private var hogs: [Hog] = []
-    private var strangers: [Stranger] = []
+    var clients: [SimulatedClient] = []
+    var eventSources: [SimulatedEventSource] = []
+    var hogs: [Hog] = []
+    var strangers: [Stranger] = []
     private(set) var pesterer: Pesterer?
-    private let contexts: SecureContexts?
-    private(set) var servers: [SimulatedServer] = []
+    let contexts: SecureContexts?
+    var servers: [SimulatedServer] = []
     /// Somebody who comes when the trouble is over.
     private(set) var probe: SimulatedClient?
     private(set) var calmSince = Int64.max
@@ -92,128 +92,6 @@ final class Scenario {
         let asked = truths.values.sorted { ($0.askedAt ?? 0, $0.path) < ($1.askedAt ?? 0, $1.path) }.map(\.description).joined(separator: "\n")
         let tried = kernel.attempts.map { "\($0.address) at \($0.beganAt): \($0.outcome)" }.joined(separator: "\n")
         return "\(plan)\n\(tried)\nbegan at \(SimulatedWorld.beginning), calm since \(calmSince), drained since \(drainsSince)\n\(asked)\n\(log)"
-    }
-
-    // MARK: Who lives there
-
-    private func addServers() {
-        var habits = SimulatedServer.Habits(heartbeatMilliseconds: plan.heartbeatMilliseconds)
-        if plan.troubles.oddities { habits.oddity = world.chance.number(50...500) }
-        if plan.troubles.slowServers { habits.slowness = world.chance.number(50...500) }
-        if plan.troubles.nonsense { habits.nonsense = world.chance.number(20...200) }
-        if plan.troubles.insecurity { habits.insecurity = world.chance.number(50...300) }
-        // Where a read may find nothing although something is there, nobody can know that something is there.
-        if plan.troubles.babble, plan.faults.spuriousEAGAIN == 0 { habits.babble = world.chance.number(50...300) }
-        habits.partings = 60
-        if plan.configuration.upstreams[0].tls?.isVerified == false { habits.impostors = world.chance.number(100...600) }
-        for name in plan.serverNames {
-            servers.append(
-                SimulatedServer(
-                    SocketAddress(literal: name, port: 80)!, world, kernel, habits: habits, contexts: plan.isSecuredUpstream ? contexts : nil
-                ) { [unowned self] in truths[$0] })
-        }
-    }
-
-    private func register(_ truth: Truth) { truths[truth.path] = truth }
-
-    private func connection(from number: Int) -> Wire {
-        let peer = SocketAddress(numeric: "192.0.2.\(1 + number % plan.addressCount)", port: UInt16(1000 + number))!
-        return connection(from: peer, securedBy: plan.isSecuredDownstream ? contexts.map { SecureEngine($0, .client) } : nil)
-    }
-
-    private func connection(from peer: SocketAddress, securedBy engine: SecureEngine?) -> Wire {
-        guard plan.takesProxyProtocol else { return Wire(kernel.connectToProxy(Scenario.listenAddress, from: peer), world, securedBy: engine) }
-        let socket = kernel.connectToProxy(Scenario.listenAddress, from: Plan.proxyInFront)
-        socket.client = peer
-        return Wire(socket, world, securedBy: engine, behind: Text.proxyHeader(of: peer, &world.chance))
-    }
-
-    private func addClient(number: Int) {
-        var requests: [[UInt8]] = []
-        var mine: [Truth] = []
-        let isHTTP10 = world.chance.permille(100)
-        let isSlow = world.chance.permille(150)
-        for index in 0..<(isHTTP10 ? 0 : world.chance.number(0...3)) {
-            let (truth, bytes) = ordinaryRequest("\(number)/\(index)", isSlow: isSlow)
-            mine.append(truth)
-            requests.append(bytes)
-        }
-        if world.chance.permille(750) || mine.isEmpty {
-            let path = "/stream/\(number)"
-            requests.append(Array("GET \(path) HTTP/1.\(isHTTP10 ? 0 : 1)\r\nHost: a\r\nAccept: text/event-stream\r\n\r\n".utf8))
-            mine.append(Truth(path: path, isStream: true, isSlow: isSlow))
-        }
-        for truth in mine { register(truth) }
-        let sendsAllAtOnce = world.chance.permille(250)
-        world.after(Int64(world.chance.number(0...15_000))) { [self] in
-            let client = SimulatedClient(
-                world, connection(from: number), truths: mine, requests: requests, isSlow: isSlow, sendsAllAtOnce: sendsAllAtOnce)
-            clients.append(client)
-            guard world.chance.permille(500) else { return }
-            let deed = world.chance.pick([Deed.left, .left, .reset, .vanished, .brokeTLS])
-            world.after(Int64(world.chance.number(0...20_000))) { client.leave(deed == .brokeTLS && !client.isSecured ? .left : deed) }
-        }
-    }
-
-    private func ordinaryRequest(_ name: String, isSlow: Bool) -> (Truth, [UInt8]) {
-        let method = world.chance.pick(["GET", "HEAD", "POST"])
-        let path = "/\(method.lowercased())/\(name)"
-        let hasBody = method == "POST" && world.chance.permille(600)
-        let body = hasBody ? (0..<world.chance.number(0...20_000)).map { UInt8(truncatingIfNeeded: $0 &* 11) } : []
-        let truth = Truth(path: path, isStream: false, isSlow: isSlow, requestBody: body)
-        let isChunked = hasBody && world.chance.permille(300)
-        let framing = isChunked ? "Transfer-Encoding: chunked\r\n" : hasBody ? "Content-Length: \(body.count)\r\n" : ""
-        let framed = isChunked ? Text.chunks(body, &world.chance) + Array("0\r\n\r\n".utf8) : body
-        // Some would take a stream, and get something else.
-        let accept = world.chance.permille(300) ? "Accept: text/event-stream, */*\r\n" : ""
-        return (truth, Array("\(method) \(path) HTTP/1.1\r\nHost: a\r\n\(accept)\(framing)\r\n".utf8) + framed)
-    }
-
-    private func addEventSource(number: Int) {
-        var manner = SimulatedEventSource.Manner()
-        if !plan.troubles.crowdedOutage {
-            manner.isForeign = world.chance.permille(150)
-            manner.hasCookie = world.chance.permille(150)
-            manner.isSlow = world.chance.permille(100)
-            manner.reusesConnections = world.chance.permille(300)
-        }
-        let source = SimulatedEventSource(
-            world, number: number, manner: manner, connect: { [unowned self] in connection(from: 100 + number) },
-            register: { [unowned self] in register($0) })
-        eventSources.append(source)
-        world.after(Int64(world.chance.number(0...(plan.troubles.crowdedOutage ? 300 : 15_000)))) { source.begin() }
-        guard world.chance.permille(200) else { return }
-        let deed = world.chance.pick([Deed.left, .reset, .vanished])
-        world.after(Int64(world.chance.number(5_000...39_000))) { source.leave(deed) }
-    }
-
-    private func addHog(number: Int) {
-        var asked = 0
-        // One of the costly kind is enough.
-        let isRekeying = number == 0 && plan.isSecuredDownstream
-        let manner = isRekeying ? Hog.Manner.rekeying : world.chance.pick([.silent, .greedy, .ahead])
-        let hog = Hog(world, manner: manner, connect: { [unowned self] in connection(from: 200 + number) }) { [unowned self] in
-            asked += 1
-            let truth = Truth(path: "/hog/\(number)/\(asked)", isStream: world.chance.permille(500), isSlow: true)
-            register(truth)
-            return truth
-        }
-        hogs.append(hog)
-        world.after(Int64(world.chance.number(0...20_000))) { hog.begin() }
-    }
-
-    private func addStranger(number: Int) {
-        guard let contexts else { return }
-        let manner = world.chance.pick(Stranger.Manner.allCases)
-        world.after(Int64(world.chance.number(0...30_000))) { [self] in
-            let engine = SecureEngine(contexts, .client)
-            _ = engine.receive([])
-            let peer = SocketAddress(numeric: "203.0.113.\(1 + number)", port: 1)!
-            // Nobody names a stranger: where that is asked for he comes by himself, or the proxy in front says nonsense.
-            let isProxied = plan.takesProxyProtocol && world.chance.permille(500)
-            let socket = kernel.connectToProxy(Scenario.listenAddress, from: isProxied ? Plan.proxyInFront : peer)
-            strangers.append(Stranger(world, manner: manner, wire: Wire(socket, world), hello: engine.takeOutput()))
-        }
     }
 
     // MARK: What happens
