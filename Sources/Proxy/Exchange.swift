@@ -114,23 +114,23 @@ final class Exchange {
         let route = settings.routes[index]
         self.route = route
         if head.method.isIdempotent, head.framing == .none, head.upgradeProtocol == nil { flags.insert(.isRepeatable) }
+        let forwarding = RequestForwarding(
+            head: head, route: route, peer: downstream.peer, isTrusted: downstream.isTrusted,
+            isSecured: downstream.isSecured, clientSubject: downstream.clientSubject,
+            withheld: settings.withheldNames(and: downstream.clientSubjectField, isTrusted: downstream.isTrusted))
         if let overload = downstream.refusalOfOverload() {
             // Tokens were not looked for yet, so the answer is kept from referrers wherever there could be one.
             if route.holdsToken(url: target) { flags.insert(.urlHeldToken) }
             let request = PendingRequest(head: [], hostOffset: nil)
             request.allowedOrigin = route.allowedOrigin(of: head)
             self.request = request
-            expectToWait(head, in: request)
+            expectToWait(forwarding, in: request)
             return refuse(overload)
         }
         if head.hasUnknownExpectation {
             return refuse(Refusal(status: 417, cause: .clientProtocolError, evidence: "an expectation other than 100-continue"))
         }
         do {
-            let forwarding = RequestForwarding(
-                head: head, route: route, peer: downstream.peer, isTrusted: downstream.isTrusted,
-                isSecured: downstream.isSecured, clientSubject: downstream.clientSubject,
-                withheld: settings.withheldNames(and: downstream.clientSubjectField, isTrusted: downstream.isTrusted))
             switch try forwarding.build(fingerprinter: proxy.shared.fingerprinter) {
             case .refused(var refusal):
                 if refusal.urlHeldToken { flags.insert(.urlHeldToken) }
@@ -140,7 +140,7 @@ final class Exchange {
                 let pending = PendingRequest(head: request.head, hostOffset: request.hostOffset)
                 pending.allowedOrigin = route.allowedOrigin(of: head)
                 self.request = pending
-                expectToWait(head, in: pending)
+                expectToWait(forwarding, in: pending)
                 pending.redirects = request.redirects
                 account.token = request.token
                 if request.isBridged { flags.insert(.isBridged) }

@@ -57,10 +57,11 @@ extension Exchange {
     /// Whether a client whose server answers this status waits for a better answer.
     func waitsPast(status: Int) -> Bool { holdLimitMilliseconds != nil && route?.route.outageAnswers.contains(status) == true }
 
-    /// Prepares for a wait; `head` is the request's.
-    func expectToWait(_ head: RequestHead, in request: PendingRequest) {
+    /// Prepares for a wait of the request that is forwarded.
+    func expectToWait(_ forwarding: RequestForwarding, in request: PendingRequest) {
+        let head = forwarding.head
         guard head.acceptsEventStream, head.method == .get, flags.contains(.isRepeatable), let route else { return }
-        request.waiting.isForeign = Exchange.isForeign(head)
+        request.waiting.isForeign = forwarding.isOfOtherHost
         // Who may read what comes with cookies, only the server or the route can say.
         if request.waiting.isForeign, request.allowedOrigin == nil, head.contains(.cookie) || head.contains(.authorization) { return }
         flags.insert(.awaitsStream)
@@ -68,15 +69,6 @@ extension Exchange {
         guard let early = route.route.early, !request.waiting.isForeign else { return }
         request.waiting.earlyAt = now + Int64(early.afterMilliseconds)
         downstream?.wake(atMilliseconds: request.waiting.earlyAt)
-    }
-
-    /// Whether the request's `Origin` names another host than the request goes to.
-    private static func isForeign(_ head: RequestHead) -> Bool {
-        guard let range = head.firstValue(of: .origin) else { return false }
-        let origin = head.bytes[range]
-        let host = origin.lastIndex(of: UInt8(ascii: "/")).map { origin[($0 + 1)...] } ?? origin
-        func lowercased(_ bytes: ArraySlice<UInt8>) -> [UInt8] { bytes.map { $0 >= 0x41 && $0 <= 0x5A ? $0 + 0x20 : $0 } }
-        return lowercased(host) != lowercased(head.bytes[head.authority])
     }
 
     // MARK: While it waits
@@ -87,9 +79,26 @@ extension Exchange {
             request.waiting.earlyAt = .max
             if !flags.contains(.responseHeadSent) { beginHolding(.early) }
         }
+        if let request, now >= holdEndsAt(request), let refusal = request.waiting.refusal {
+            // An attempt may be under way, with a server that takes its time.
+            endHoldingInVain(refusal)
+            return .max
+        }
         if let request, now >= request.waiting.nextAttemptAt { tryAgain(request) }
         guard let request else { return .max }
-        return min(request.waiting.earlyAt, request.waiting.nextAttemptAt)
+        return min(request.waiting.earlyAt, request.waiting.nextAttemptAt, holdEndsAt(request))
+    }
+
+    /// When a client that is held because its servers fail is sent away; `.max` for one that is not.
+    private func holdEndsAt(_ request: PendingRequest) -> Int64 {
+        guard flags.contains(.isHeld), let since = request.waiting.failingSince, let limit = holdLimitMilliseconds else { return .max }
+        return since + limit
+    }
+
+    private func endHoldingInVain(_ refusal: Refusal) {
+        var ending = Ending(refusal)
+        ending.evidence += "; the client was told to come back"
+        endHolding(ending, status: refusal.status)
     }
 
     private func tryAgain(_ request: PendingRequest) {
@@ -170,9 +179,7 @@ extension Exchange {
     private func wait(until next: Int64, _ request: PendingRequest) {
         guard let downstream, let refusal = request.waiting.refusal, let since = request.waiting.failingSince else { return }
         guard next < since + (holdLimitMilliseconds ?? 0), !proxy.isDraining else {
-            var ending = Ending(refusal)
-            ending.evidence += "; the client was told to come back"
-            return endHolding(ending, status: refusal.status)
+            return endHoldingInVain(refusal)
         }
         request.waiting.nextAttemptAt = next
         if !flags.contains(.isHeld) { beginHolding(.outage(refusal.cause, evidence: refusal.evidence)) }

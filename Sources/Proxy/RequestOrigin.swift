@@ -12,12 +12,22 @@ extension RequestForwarding {
         let origins = head.fields.filter { $0.known == .origin }.map(\.value)
         if origins.count > 1 { return true }
         if let origin = origins.first, route.allows(origin: head.bytes.span.extracting(origin)) { return false }
+        // No page can forge `Sec-Fetch-Site`, and its browser knows both origins. `Origin` says less: it is `null` for forms of a page with
+        // `no-referrer`, and behind a hop that changes Host the proxy does not know what to compare it with.
         let sites = head.values(named: "sec-fetch-site")
-        let bytes = head.bytes.span
-        for site in sites where !equalsIgnoringCase(bytes, site, "same-origin") && !equalsIgnoringCase(bytes, site, "none") { return true }
+        if !sites.isEmpty {
+            let bytes = head.bytes.span
+            return !sites.allSatisfy { equalsIgnoringCase(bytes, $0, "same-origin") || equalsIgnoringCase(bytes, $0, "none") }
+        }
         guard let origin = origins.first else { return false }
-        // The browser knows its own page's scheme better than a proxy behind one that takes TLS off without a word.
-        return !isOwn(head.bytes[origin], anyScheme: !isSchemeCertain && !sites.isEmpty)
+        // WebSockets have no `Sec-Fetch-Site`; behind a hop that takes TLS off without a word only the scheme is unknown.
+        return !isOwn(head.bytes[origin], anyScheme: !isSchemeCertain)
+    }
+
+    /// Whether `Origin` names another host or port than the client asked. Schemes are not compared: a hop in front may take TLS off.
+    var isOfOtherHost: Bool {
+        guard let origin = head.firstValue(of: .origin) else { return false }
+        return !isOwn(head.bytes[origin], anyScheme: true)
     }
 
     /// Whether the scheme that the client used is known, and not only that of the last hop.
