@@ -31,8 +31,7 @@ public struct TokenTraces: Sendable {
 
     /// Nil for a token that is too short to be told from other texts.
     public init?(of token: Token) {
-        guard token.count >= shortestTraceBytes else { return nil }
-        self.token = token.withBytes { bytes in
+        let peeled = token.withBytes { bytes in
             // A token may have a percent sign, and texts are compared without their escapes.
             guard firstIndex(of: UInt8(ascii: "%"), in: bytes, bytes.indices) < bytes.count else { return token }
             var peeled: [UInt8] = []
@@ -40,6 +39,8 @@ public struct TokenTraces: Sendable {
             while index < bytes.count { peeled.append(peeledByte(bytes, at: index, next: &index)) }
             return Token(copying: peeled.span)
         }
+        guard peeled.count >= shortestTraceBytes else { return nil }
+        self.token = peeled
     }
 
     /// Whether the token stands in the text (Knuth, Morris and Pratt's search).

@@ -11,6 +11,8 @@ final class RedirectTerms {
     /// Whether the client came by TLS, and the host and port that it asked for, as far as a trusted proxy in front has said so; empty
     /// where it named none, in HTTP/1.0.
     let isSecured: Bool
+    /// Whether the client may use TLS with a hop in front that is not trusted to say so.
+    let mayBeSecured: Bool
     let authority: [UInt8]
     /// The host and the path by which this request found its route.
     let host: [UInt8]
@@ -20,8 +22,12 @@ final class RedirectTerms {
     /// Whether servers are told their own address instead of the one that the client asked for.
     let namesServer: Bool
 
-    init(isSecured: Bool, authority: [UInt8], host: [UInt8], path: [UInt8], parameter: TakenParameter?, namesServer: Bool) {
+    init(
+        isSecured: Bool, mayBeSecured: Bool, authority: [UInt8], host: [UInt8], path: [UInt8], parameter: TakenParameter?,
+        namesServer: Bool
+    ) {
         self.isSecured = isSecured
+        self.mayBeSecured = mayBeSecured
         self.authority = authority
         self.host = host
         self.path = path
@@ -39,14 +45,15 @@ final class RedirectTerms {
         }
     }
 
-    private var origin: URLOrigin? { URLOrigin(authority[...], isSecured: isSecured) }
+    /// Where the client came to, for the token: over TLS if that is possible at all.
+    private var origin: URLOrigin? { URLOrigin(authority[...], isSecured: mayBeSecured) }
 
     /// What takes the place of the head's fields that name URLs. `route` says which route a host and a path belong to.
     func edits(
         of head: ResponseHead, from servers: Servers, route: (_ host: [UInt8], _ path: [UInt8]) -> CompiledRoute?
     ) -> FieldEdits {
         var edits = FieldEdits()
-        let redirects = head.status == 201 || (300...399).contains(head.status)
+        let redirects = (300...399).contains(head.status)
         for (index, field) in head.fields.enumerated() where field.isForwardable {
             let isLocation = field.known == .location
             guard isLocation || field.known == .other else { continue }
@@ -115,7 +122,7 @@ final class RedirectTerms {
         guard let parameter, let origin, Self.isUnambiguous(value) else { return nil }
         var path: [UInt8]
         if let reference = URLReference(value, isWhole: true) {
-            guard let target = reference.origin(from: isSecured), origin.includes(target) else { return nil }
+            guard let target = reference.origin(from: mayBeSecured), origin.includes(target) else { return nil }
             path = Self.path(of: value[reference.pathStart...])
             if path.isEmpty { path = [UInt8(ascii: "/")] }
         } else {
@@ -169,7 +176,8 @@ extension RequestForwarding {
         guard bridged?.parameter != nil || namesServer else { return nil }
         let target = head.bytes[head.target]
         return RedirectTerms(
-            isSecured: isClientSecured, authority: clientsAuthority ?? [], host: Array(head.bytes[head.authority]),
+            isSecured: isClientSecured, mayBeSecured: mayClientBeSecured, authority: clientsAuthority ?? [],
+            host: Array(head.bytes[head.authority]),
             path: Array(target.prefix { $0 != UInt8(ascii: "?") }), parameter: bridged?.parameter, namesServer: namesServer)
     }
 
@@ -186,6 +194,25 @@ extension RequestForwarding {
         let bytes = head.bytes.span
         if equalsIgnoringCase(bytes, scheme, "https") { return true }
         return equalsIgnoringCase(bytes, scheme, "http") ? false : isSecured
+    }
+
+    /// Whether the client uses TLS, or may: anybody says so, or its browser sends what it sends to secured places only (Fetch Metadata
+    /// section 2) and to its own machine.
+    private var mayClientBeSecured: Bool {
+        if isClientSecured { return true }
+        let bytes = head.bytes.span
+        for field in head.fields where field.known == .xForwardedProto {
+            var elements = ListElements(field.value)
+            while let scheme = elements.next(in: bytes) {
+                if equalsIgnoringCase(bytes, scheme, "https") { return true }
+            }
+        }
+        return !head.values(named: "sec-fetch-site").isEmpty && !isOnOwnMachine
+    }
+
+    private var isOnOwnMachine: Bool {
+        let host = String(decoding: RequestForwarding.hostWithoutPort(head), as: UTF8.self).lowercased()
+        return host == "localhost" || host.hasSuffix(".localhost") || host.hasPrefix("127.") || host == "[::1]"
     }
 
     /// The host and port that the client asked for.

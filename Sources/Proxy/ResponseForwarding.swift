@@ -139,14 +139,14 @@ struct ResponseForwarding {
 }
 
 extension ResponseHead {
-    /// Whether the server's own policy keeps the path and query of its URL out of every `Referer`, that of the same origin too: the last
-    /// word that is a policy counts (Referrer Policy section 8.1).
+    /// Whether the server's own policy keeps the path and query of its URL from other origins: the last word that is a policy counts
+    /// (Referrer Policy section 8.1). What pages of its own origin are told comes back through the proxy, which takes the token out.
     fileprivate var keepsURLSecret: Bool {
         guard contains(.referrerPolicy) else { return false }
-        let secret: [StaticString] = ["no-referrer", "origin", "strict-origin"]
-        let open: [StaticString] = [
-            "same-origin", "no-referrer-when-downgrade", "origin-when-cross-origin", "strict-origin-when-cross-origin", "unsafe-url",
+        let secret: [StaticString] = [
+            "no-referrer", "origin", "strict-origin", "same-origin", "origin-when-cross-origin", "strict-origin-when-cross-origin",
         ]
+        let open: [StaticString] = ["no-referrer-when-downgrade", "unsafe-url"]
         let bytes = bytes.span
         var isSecret = false
         for field in fields where field.known == .referrerPolicy {

@@ -81,7 +81,6 @@ public struct SystemError: Error, Equatable, Sendable {
         case EFBIG: "EFBIG"
         case EIO: "EIO"
         case EROFS: "EROFS"
-        case EAGAIN: "EAGAIN"
         default: "errno \(number)"
         }
     }

@@ -48,11 +48,25 @@ struct RedirectTests {
         ("/%C3%A9", "/%C3%A9?§"), ("/login:x", "/login:x?§"),
     ])
     func completes(_ value: String, _ expected: String) throws {
-        for status in [201, 301, 302, 303, 307, 308] {
+        for status in [301, 302, 303, 307, 308] {
             let sent = try answered("X-Before: 1\nLocation: \(value)\nX-After: 2", status: status)
             #expect(sent.values("location") == [expected.replacing("§", with: RedirectTests.piece)], "\(status)")
             #expect(sent.lines().filter { $0.contains("X-") || $0.contains("Location") }.map { $0.prefix(4) } == ["X-Be", "Loca", "X-Af"])
         }
+    }
+
+    @Test("names what was made, and is no redirect: a 201 is told nothing of the token")
+    func created() throws {
+        #expect(try answered("Location: /a/events/", status: 201).values("location") == ["/a/events/"])
+    }
+
+    @Test("never takes the token from TLS to plain HTTP, also where TLS ends at a hop that is not trusted to say so", arguments: [
+        "X-Forwarded-Proto: https", "X-Forwarded-Proto: http, https", "Sec-Fetch-Site: same-origin",
+    ])
+    func maybeSecured(claims: String) throws {
+        #expect(try location("http://h:81/a/events/", claims: "\n" + claims) == "http://h:81/a/events/")
+        #expect(try location("/a/events/", claims: "\n" + claims) == "/a/events/?" + RedirectTests.piece)
+        #expect(try location("https://h:81/a/events/", claims: "\n" + claims) == "https://h:81/a/events/?" + RedirectTests.piece)
     }
 
     @Test("that leads anywhere else, or could, is told nothing of the token", arguments: [
