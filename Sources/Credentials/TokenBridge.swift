@@ -39,7 +39,7 @@ public struct TokenBridge: Sendable {
         let targetHits = scanQuery(of: head, target: target, into: &finding)
         let cookieHits = scanCookies(of: head, cookies, into: &finding)
         finding.close()
-        let field = OwnField(head, authorizations, characters: policy.characters)
+        let field = OwnField(head, authorizations)
         func refuse(_ error: BridgeError) -> BridgeResult {
             .refused(
                 BridgeRefusal(error: error, wwwAuthenticate: challenge(for: error), urlHeldToken: finding.urlHasToken))
@@ -124,7 +124,7 @@ public struct TokenBridge: Sendable {
     private enum OwnField: Equatable {
         case nothing, malformed, credentials, several
 
-        init(_ head: Span<UInt8>, _ values: [Range<Int>], characters: TokenCharacters) {
+        init(_ head: Span<UInt8>, _ values: [Range<Int>]) {
             guard let value = values.first else {
                 self = .nothing
                 return
@@ -134,7 +134,7 @@ public struct TokenBridge: Sendable {
                 return
             }
             self =
-                switch AuthorizationField(head.extracting(value), characters: characters) {
+                switch AuthorizationField(head.extracting(value)) {
                 case .nothing: .nothing
                 case .malformed: .malformed
                 case .credentials: .credentials

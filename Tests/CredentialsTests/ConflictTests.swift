@@ -64,24 +64,20 @@ struct ConflictTests {
         for field in [
             "Bearer abc", "bearer   a.b-c_d~e+f/g==", "Basic dXNlcjo=", "Digest username=\"a, \\\"b\", uri=/x , nc=1", "X a = b", "X ,,a=b,,",
             "AWS4-HMAC-SHA256 Credential=AKIA/20130524/us-east-1/s3/aws4_request, SignedHeaders=host;range, Signature=fe5f",
-            "Hawk id=\"\"", "Bearer realm=\"x\"",
+            "Hawk id=\"\"", "Bearer realm=\"x\"", "Bearer 12|abcdef", "Bearer s3cr$t", "bearer a:b;c", "Bearer =a", "ApiKey id:key",
+            "AWS AKIA:sig=", "SharedKey acc:sig=", "Custom one two", "Basic 12|abc", "Bearer a,b", "Bearer \"abc\"", "Bearer a=\"b",
         ] {
             #expect(summary(examine(strict, "/", authorizations: [field])) == "untouched", "\(field)")
             #expect(summary(examine(visible, "/", authorizations: [field])) == "untouched", "\(field)")
         }
         for field in [
-            "Bearer a b", "Bearer ,", "Bearer , ,", "Bearer \"abc\"", "Bearer a=\"b", "Bearer a=\"b\\\"", "@", "ü", "Bearer\tabc",
-            "Bearer a,b", "Bearer a=b c=d", "Bearer ü", ", Bearer abc", "\"Bearer\" abc", "Bearer a=b, c",
+            "Bearer ,", "Bearer , ,", "Bearer \"\"", "Bearer \u{1}", "@", "ü", "Bearer\tabc", "Bearer ü", ", Bearer abc", "\"Bearer\" abc",
+            "Bearer,abc", "Bearer:abc",
         ] {
             #expect(summary(examine(strict, "/", authorizations: [field])) == "401 unusableAuthorization", "\(field)")
             #expect(summary(examine(visible, "/", authorizations: [field])) == "401 unusableAuthorization", "\(field)")
             #expect(summary(examine(bridge(.pass, .refuse), "/", authorizations: [field])) == "untouched", "\(field)")
         }
-        for field in ["Bearer 12|abc", "bearer a:b;c", "Bearer =a"] {
-            #expect(summary(examine(strict, "/", authorizations: [field])) == "401 unusableAuthorization", "\(field)")
-            #expect(summary(examine(visible, "/", authorizations: [field])) == "untouched", "\(field)")
-        }
-        #expect(summary(examine(visible, "/", authorizations: ["Basic 12|abc"])) == "401 unusableAuthorization")
     }
 
     @Test("A preflight needs no credentials and uses no cookie's; TRACE carries neither a token nor a cookie")

@@ -135,7 +135,7 @@ def test_a_missing_token_is_refused_with_a_bare_challenge_when_the_route_says_so
 
 @pytest.mark.parametrize("fields", [
     "Authorization:\r\n", "Authorization: Bearer\r\n", "Authorization: Bearer \r\n", "Authorization: Basic\r\n", "Authorization: ,\r\n",
-    "Authorization: \xff\xfe\r\n", "Authorization: Bearer a b\r\n", "Authorization: Bearer ,\r\n", "Authorization: \"\r\n",
+    "Authorization: \xff\xfe\r\n", "Authorization: Bearer ,\r\n", "Authorization: \"\r\n",
     "Cookie: session=\r\n", "Cookie: session=\"\"; a=b\r\n"])
 @pytest.mark.parametrize("target", ["/e", "/e?access_token=", "/e?access_token"])
 def test_where_a_token_is_demanded_nothing_passes_that_holds_no_credentials(bridge, fields, target):
