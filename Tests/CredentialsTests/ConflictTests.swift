@@ -41,7 +41,7 @@ struct ConflictTests {
             summary(examine(bridge, "/", cookies: ["token=a"], authorizations: ["Basic a", "Basic b"])) == "400 severalAuthorizationFields")
     }
 
-    @Test("An Authorization field that is empty or a scheme alone is no conflict, and the token takes its place", arguments: ["", "Bearer", "basic"])
+    @Test("An Authorization field that is empty or a known scheme alone is no conflict, and the token takes its place", arguments: ["", "Bearer", "basic", "NTLM", "AWS4-HMAC-SHA256"])
     func emptyField(field: String) {
         for conflict in [BearerPolicy.Conflict.refuseQuery, .refuse, .preferAuthorization, .preferBridged] {
             let bridge = bridge(.refuse, conflict)
@@ -54,6 +54,24 @@ struct ConflictTests {
             #expect(summary(examine(bridge, "/?access_token=&b", cookies: ["token="], authorizations: [field])) == "401 missing")
         }
         #expect(summary(examine(bridge(.pass, .refuse), "/", authorizations: [field])) == "untouched")
+    }
+
+    @Test("A single word that is no known scheme is the client's own field, and no token takes its place unasked", arguments: [
+        "rawkey123", "Bearerx", "beare", "Bea\u{12}er", "sk-live-1",
+    ])
+    func rawKey(field: String) {
+        let byDefault = bridge(.pass, .refuseQuery)
+        #expect(summary(examine(byDefault, "/", authorizations: [field])) == "untouched")
+        #expect(summary(examine(byDefault, "/", cookies: ["token=abcdefgh; c=d"], authorizations: [field])) == "forward - from - with c=d")
+        #expect(summary(examine(byDefault, "/?access_token=a", authorizations: [field])) == "400 conflictsWithAuthorization")
+        #expect(summary(examine(bridge(.pass, .refuse), "/", cookies: ["token=a"], authorizations: [field])) == "400 conflictsWithAuthorization")
+        let fieldWins = bridge(.pass, .preferAuthorization)
+        #expect(summary(examine(fieldWins, "/?access_token=a", authorizations: [field])) == "forward - from - to /")
+        #expect(
+            summary(examine(bridge(.pass, .preferBridged), "/?access_token=a", authorizations: [field]))
+                == "forward a from query to / without authorization")
+        // RFC 9110 section 11.4 wants a scheme, so a route that demands credentials has none of it.
+        #expect(summary(examine(bridge(.refuse, .refuseQuery), "/", authorizations: [field])) == "401 unusableAuthorization")
     }
 
     @Test("Where credentials are demanded, a field lets a request pass only if it holds some")
