@@ -44,19 +44,46 @@ public struct TokenTraces: Sendable {
     }
 
     /// Whether the token stands in the text (Knuth, Morris and Pratt's search).
-    public mutating func isLeft(in text: Span<UInt8>) -> Bool {
+    public mutating func isLeft(in text: Span<UInt8>) -> Bool { isFound(in: text, passingWords: false) }
+
+    /// Whether the token stands within a longer word of a field's value that looks like a URL, JSON or the like. As a whole word or list
+    /// element it is a credential of its own, which the client put there on purpose.
+    public mutating func isRepeated(in value: Span<UInt8>) -> Bool {
+        guard value.count > token.count, value.indices.contains(where: { Self.isMark(value[$0]) }) else { return false }
+        return isFound(in: value, passingWords: true)
+    }
+
+    private mutating func isFound(in text: Span<UInt8>, passingWords: Bool) -> Bool {
         guard text.count >= token.count else { return false }
         if overlaps.isEmpty { overlaps = token.withBytes(Self.overlaps) }
         return token.withBytes { [overlaps] token in
             var matched = 0
             var index = 0
+            // Bytes of the current word so far. An escaped blank or comma ends none.
+            var wordCount = 0
             while index < text.count {
+                wordCount = Self.endsWord(text[index]) ? 0 : wordCount + 1
                 let byte = peeledByte(text, at: index, next: &index)
                 while matched > 0, token[matched] != byte { matched = Int(overlaps[matched - 1]) }
                 if token[matched] == byte { matched += 1 }
-                if matched == token.count { return true }
+                guard matched == token.count else { continue }
+                let isWord = wordCount == token.count && (index == text.count || Self.endsWord(text[index]))
+                if !passingWords || !isWord { return true }
+                matched = Int(overlaps[matched - 1])
             }
             return false
+        }
+    }
+
+    private static func endsWord(_ byte: UInt8) -> Bool { byte == UInt8(ascii: " ") || byte == 0x09 || byte == UInt8(ascii: ",") }
+
+    /// Whether a byte makes a text look like one that is put together of parts.
+    private static func isMark(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "/"), UInt8(ascii: "?"), UInt8(ascii: "&"), UInt8(ascii: "="), UInt8(ascii: "#"), UInt8(ascii: ":"), UInt8(ascii: ";"),
+            UInt8(ascii: "%"), UInt8(ascii: "{"), UInt8(ascii: "\""):
+            true
+        default: false
         }
     }
 

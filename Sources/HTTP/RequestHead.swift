@@ -96,6 +96,13 @@ public final class RequestHead: Sendable {
     /// Whether a `?` or `#` stands in the range: without one, a URL has no parameters.
     public func hasQueryOrFragment(_ range: Range<Int>) -> Bool { section.has(0x3F, in: range) || section.has(0x23, in: range) }
 
+    /// Whether a field is a precondition (`If-Match`, `If-Range`…, RFC 9110 section 13.1) or offers protocols within a WebSocket
+    /// (RFC 6455 section 11.3.4). Without it the answer would be another one, or none that the client takes.
+    public func isConditionOrSubprotocol(_ field: Field) -> Bool {
+        hasPrefixIgnoringCase(bytes.span, field.name, "if-")
+            || field.name.count == 22 && hasPrefixIgnoringCase(bytes.span, field.name, "sec-websocket-protocol")
+    }
+
     /// The host and port that the range holds, as a `Host` field may; nil where it holds something else.
     public func hostAndPort(_ range: Range<Int>) -> Range<Int>? { section.hostAndPort(range) }
 

@@ -6,12 +6,12 @@ import Credentials
 import HTTP
 
 extension RequestForwarding {
-    /// Fields in which the same bytes have a right to be: the request's own credentials, cookies that their server has named itself, and
-    /// an id that it gave to an event.
-    private static let kept: FieldNameSet = [.authorization, .cookie, .lastEventID]
+    /// Fields in which the same bytes have a right to be: the request's own credentials, cookies that their server has named itself, an
+    /// id that it gave to an event, and what the request means nothing, or something else, without.
+    private static let kept: FieldNameSet = [.authorization, .cookie, .lastEventID, .contentType, .range]
 
     /// What is written in the place of fields that hold a parameter for tokens, or the token that is bridged: the parameter is cut out
-    /// of URLs, and where the token stands otherwise the field is left out.
+    /// of URLs, and where the token stands within a longer text otherwise the field is left out.
     func leftoverEdits(_ bridged: BridgedRequest?, except replaced: FieldNameSet) -> FieldEdits {
         var edits = FieldEdits()
         guard let bridge = route.bridge else { return edits }
@@ -21,13 +21,15 @@ extension RequestForwarding {
         for (index, field) in head.fields.enumerated() where field.isForwardable && !spared.contains(field.known) {
             // Of what the proxy knows, only a referrer is a URL.
             guard traces != nil || field.known == .other || field.known == .referer else { continue }
+            if field.known == .other, head.isConditionOrSubprotocol(field) { continue }
             var cleaned: [UInt8]?
             if bridge.canHoldParameter(field.value.count), head.hasQueryOrFragment(field.value) {
                 cleaned = bridge.redact(url: bytes.extracting(field.value))
             }
             var isLeft = false
             if traces != nil {
-                isLeft = if let cleaned { traces!.isLeft(in: cleaned.span) } else { traces!.isLeft(in: bytes.extracting(field.value)) }
+                isLeft =
+                    if let cleaned { traces!.isRepeated(in: cleaned.span) } else { traces!.isRepeated(in: bytes.extracting(field.value)) }
             }
             if isLeft {
                 edits.leaveOut(fieldIndex: index)

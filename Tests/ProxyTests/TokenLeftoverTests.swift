@@ -37,10 +37,10 @@ struct TokenLeftoverTests {
         }
     }
 
-    @Test("in any other way takes the field along", arguments: [
-        secret, "Bearer \(secret)", encoded, "/login?next=%2Fe%3Faccess_token%3D\(nested)", "http://h/p?jwt=\(secret)&a", "{\"token\":\"\(secret)\"}",
-        "/login?next=%252Fe%253Faccess_token%253Ds3cr3t%2DT0ken_~%25252B%25252F%25253D%25253D", "%73%33%63%72%33%74-T0ken_~+/==",
-        "s3cr3t-T0ken_~+/s3cr3t-T0ken_~+/==",
+    @Test("within any other longer text takes the field along", arguments: [
+        "/login?next=%2Fe%3Faccess_token%3D\(nested)", "http://h/p?jwt=\(secret)&a", "{\"token\":\"\(secret)\"}",
+        "/login?next=%252Fe%253Faccess_token%253Ds3cr3t%2DT0ken_~%25252B%25252F%25253D%25253D", "http://h/\(secret)",
+        "s3cr3t-T0ken_~+/s3cr3t-T0ken_~+/==", "\(secret), /p?jwt=\(secret)", "/p?x=%20\(secret)", "/p?x=%2C\(secret)%20",
     ])
     func otherwise(value: String) throws {
         for begin in [TokenLeftoverTests.query, TokenLeftoverTests.cookie] {
@@ -50,6 +50,28 @@ struct TokenLeftoverTests {
                 #expect(sent.values("x-before") == ["1"] && sent.values("x-after") == ["2"])
             }
         }
+    }
+
+    @Test("as a whole value, list element or word is a credential of its own and stays", arguments: [
+        secret, encoded, "Bearer \(secret)", "a, \(secret)", "\(secret),/b", "%73%33%63%72%33%74-T0ken_~+/==",
+    ])
+    func onItsOwn(value: String) throws {
+        for begin in [TokenLeftoverTests.query, TokenLeftoverTests.cookie] {
+            let sent = try TokenLeftoverTests.way.sent("\(begin)\nX-Access-Token: \(value)")
+            #expect(sent.values("x-access-token") == [value])
+            #expect(sent.values("authorization") == ["Bearer \(TokenLeftoverTests.secret)"])
+        }
+    }
+
+    @Test("does not take along a field without which the request is another one", arguments: [
+        "Sec-WebSocket-Protocol: access_token, abcdefghijkl", "sec-websocket-protocol: v1.token=abcdefghijkl", "If-Match: \"abcdefghijkl\"",
+        "If-None-Match: W/\"abcdefghijkl\"", "If-Range: \"abcdefghijkl\"", "Content-Type: multipart/form-data; boundary=abcdefghijkl",
+        "Range: x=abcdefghijkl", "X-Csrf: abcdefghijkl-7",
+    ])
+    func needed(line: String) throws {
+        let sent = try TokenLeftoverTests.way.sent("GET /e HTTP/1.1\nHost: h\nCookie: session=abcdefghijkl\n\(line)")
+        #expect(sent.lines().contains { $0.lowercased() == line.lowercased() }, "\(sent.lines())")
+        #expect(sent.values("authorization") == ["Bearer abcdefghijkl"])
     }
 
     @Test("in the target goes with the parameter that repeats it, and the rest stays byte for byte", arguments: [
