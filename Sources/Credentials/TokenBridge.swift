@@ -1,7 +1,7 @@
 // The token bridge: finds the bearer token that a browser put into the URL or a cookie, checks it, and says how the
 // request goes on without it (RFC 6750). It reads bytes and returns bytes; fields are written by the proxy.
 // How a query and a Cookie value are cut up is in Query.swift and CookieField.swift.
-// Invariant: whatever the outcome, the token's bytes are in `Token` and `TakenParameter` and in nothing else that is returned.
+// Invariant: whatever the outcome, the token's bytes are in `Token`, `TokenEcho` and `TakenParameter` and in nothing else that is returned.
 
 /// Applies one route's `BearerPolicy` to requests.
 public struct TokenBridge: Sendable {
@@ -82,6 +82,18 @@ public struct TokenBridge: Sendable {
         case .failure(let error):
             return refuse(error)
         }
+    }
+
+    /// What is needed to find the token of a refused request in its path: the first one, well-formed or not. Nil where there is none.
+    /// - Parameters:
+    ///   - head: the bytes that the ranges point into.
+    ///   - target: the request target.
+    ///   - cookies: the values of the Cookie fields, in order.
+    public func echo(in head: Span<UInt8>, target: Range<Int>, cookies: [Range<Int>]) -> TokenEcho? {
+        var finding = Finding()
+        _ = scanQuery(of: head, target: target, into: &finding)
+        _ = scanCookies(of: head, cookies, into: &finding)
+        return finding.first.map { TokenEcho(ofEncoded: head.extracting($0.value)) }
     }
 
     /// Whether a cookie's value, not an empty one, is a cookie like any other: where nothing is refused for want of a token, what cannot

@@ -15,6 +15,15 @@ public struct TokenEcho: Sendable {
     /// What is needed to find this token.
     public init(of token: Token) { beginning = token.beginning(bytes: TokenEcho.beginningBytes) }
 
+    /// What is needed to find the token that is written like this in a URL or a cookie. It may be malformed.
+    init(ofEncoded value: Span<UInt8>) {
+        var bytes: [UInt8] = []
+        var index = 0
+        while index < value.count, bytes.count < TokenEcho.beginningBytes { bytes.append(peeledByte(value, at: index, next: &index)) }
+        beginning = Token(copying: bytes.span)
+        for index in bytes.indices { bytes[index] = 0 }
+    }
+
     var beginningCount: Int { beginning.count }
 
     /// Where the token begins in the text first, in any encoding; nil where it does not.

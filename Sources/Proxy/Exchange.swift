@@ -125,17 +125,18 @@ final class Exchange {
             request.allowedOrigin = route.allowedOrigin(of: head)
             self.request = request
             expectToWait(forwarding, in: request)
-            return refuse(overload)
+            return refuse(head, on: route, overload)
         }
         if head.hasUnknownExpectation {
-            return refuse(Refusal(status: 417, cause: .clientProtocolError, evidence: "an expectation other than 100-continue"))
+            return refuse(
+                head, on: route, Refusal(status: 417, cause: .clientProtocolError, evidence: "an expectation other than 100-continue"))
         }
         do {
             switch try forwarding.build(fingerprinter: proxy.shared.fingerprinter) {
             case .refused(var refusal):
                 if refusal.urlHeldToken { flags.insert(.urlHeldToken) }
                 refusal.allowedOrigin = route.allowedOrigin(of: head)
-                return refuse(refusal)
+                return refuse(head, on: route, refusal)
             case .forward(let request):
                 let pending = PendingRequest(head: request.head, hostOffset: request.hostOffset)
                 pending.allowedOrigin = route.allowedOrigin(of: head)
@@ -147,7 +148,7 @@ final class Exchange {
                 if request.urlHeldToken { flags.insert(.urlHeldToken) }
             }
         } catch {
-            return refuse(Refusal(error))
+            return refuse(head, on: route, Refusal(error))
         }
         requestFraming =
             switch head.framing {

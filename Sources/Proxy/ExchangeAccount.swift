@@ -7,11 +7,12 @@ import StreamLog
 /// What the log may know of a request's token. An object of its own, since most requests have no token.
 final class KnownToken {
     let fingerprint: UInt64?
-    let origin: LoggedTokenOrigin
-    /// Hears the token in what the server says of its events.
+    /// Nil for a token that was not used, since the request was refused.
+    let origin: LoggedTokenOrigin?
+    /// Hears the token in what the server says of its events, and in the path.
     let echo: TokenEcho
 
-    init(fingerprint: UInt64?, origin: LoggedTokenOrigin, echo: TokenEcho) {
+    init(fingerprint: UInt64?, origin: LoggedTokenOrigin?, echo: TokenEcho) {
         self.fingerprint = fingerprint
         self.origin = origin
         self.echo = echo

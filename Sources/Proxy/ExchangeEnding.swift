@@ -70,6 +70,12 @@ extension Exchange {
         }
     }
 
+    /// Refuses a request whose token has not gone on. The log has to know the token all the same.
+    func refuse(_ head: RequestHead, on route: CompiledRoute, _ refusal: Refusal) {
+        account.token = route.knownToken(ofRefused: head)
+        refuse(refusal)
+    }
+
     /// Sends the client to the same place over HTTPS. Like the request, the answer holds what the request's query holds.
     func redirect(_ head: RequestHead, toPort port: UInt16) {
         guard !head.authority.isEmpty else {

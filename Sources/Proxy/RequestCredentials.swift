@@ -63,6 +63,17 @@ extension CompiledRoute {
         return route.allowedOrigins.isEmpty ? "Authorization" : "Origin, Authorization"
     }
 
+    /// What the log has to know of the token of a request that is refused here: its path may hold the token as well.
+    func knownToken(ofRefused head: RequestHead) -> KnownToken? {
+        let bytes = head.bytes.span
+        let cookies = head.fields.filter { $0.known == .cookie }.map(\.value)
+        var echo = bridge?.echo(in: bytes, target: head.target, cookies: cookies)
+        if echo == nil, let value = head.firstValue(of: .authorization) {
+            echo = Token.inAuthorization(bytes.extracting(value)).map(TokenEcho.init(of:))
+        }
+        return echo.map { KnownToken(fingerprint: nil, origin: nil, echo: $0) }
+    }
+
     /// Whether a URL holds what would be a token on this route, well-formed or not.
     func holdsToken(url: Span<UInt8>) -> Bool { bridge?.redact(url: url) != nil }
 }

@@ -125,12 +125,13 @@ final class ScriptedProxy {
 
     init(
         _ upstream: Upstream, addresses: [[SocketAddress]], route: Route = Route(upstreamIndex: 0), limits: Limits = Limits(),
-        eventLog: LogWriter? = nil
+        accessLog: LogWriter? = nil, eventLog: LogWriter? = nil
     ) throws {
         worker = try Worker(number: 0, kernel: kernel)
         let configuration = Configuration(upstreams: [upstream], routes: [route], limits: limits)
         let shared = SharedState(
-            connectionLimit: 100, connectionsPerClientLimit: 0, streamLog: nil, accessLog: nil, eventLog: eventLog, fingerprinter: Way.fingerprinter)
+            connectionLimit: 100, connectionsPerClientLimit: 0, streamLog: nil, accessLog: accessLog, eventLog: eventLog,
+            fingerprinter: Way.fingerprinter)
         let settings = Settings(configuration, try Security(configuration))
         proxy = ProxyWorker(worker: worker, settings: settings, shared: shared, addresses: [addresses])
     }
