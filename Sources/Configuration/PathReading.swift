@@ -27,8 +27,15 @@ enum PathReading {
     /// - control characters: servers cut at NUL, and `$` of a regular expression stands before a line end too (Starlette);
     /// - parameters whose beginning or end is in doubt: a semicolon beside an escaped one, an escaped slash, `?` or `#`, or a backslash;
     /// - UTF-8 longer than it has to be, which lax decoders take for ASCII: `%C0%AF` for a slash.
-    /// No browser sends any of these by itself.
     static func isUnforeseeable(_ path: Span<UInt8>) -> Bool {
+        var bytes: [UInt8] = []
+        var escaped: [Bool] = []
+        var place = 0
+        while place < path.count {
+            let (byte, wasEscaped) = take(path, &place)
+            bytes.append(byte)
+            escaped.append(wasEscaped)
+        }
         var index = 0
         var length = 0
         var dots = 0
@@ -36,8 +43,9 @@ enum PathReading {
         var hasPlainSemicolon = false
         var hasEscapedSemicolon = false
         var hasOtherSlash = false
-        while index < path.count {
-            let (byte, wasEscaped) = take(path, &index)
+        while index < bytes.count {
+            let (byte, wasEscaped) = (bytes[index], escaped[index])
+            index += 1
             if byte < 0x20 || byte == 0x7F || isOverlong(previous, byte) { return true }
             previous = byte
             switch byte {
@@ -53,7 +61,11 @@ enum PathReading {
             case UInt8(ascii: "."):
                 length += 1
                 dots += 1
-            case 0x20, 0x80...: break  // Servers may drop these: blanks at the ends of a segment, and what is no UTF-8.
+            case 0x20: break  // Servers may drop blanks at the ends of a segment, Unicode's too, and what is no UTF-8.
+            case 0x80...:
+                guard let character = character(in: bytes, at: index - 1) else { break }
+                if !isBlank(character.code) { length += 1 }
+                index = character.end
             default: length += 1
             }
         }
@@ -184,33 +196,50 @@ enum PathReading {
         var result: [UInt8] = []
         var index = 0
         while index < bytes.count {
-            let length =
-                switch bytes[index] {
-                case ..<0x80: 1
-                case 0xC2...0xDF: 2
-                case 0xE0...0xEF: 3
-                case 0xF0...0xF4: 4
-                default: 0
-                }
-            let end = index + max(length, 1)
-            guard length > 0, end <= bytes.count, bytes[(index + 1)..<end].allSatisfy({ (0x80...0xBF).contains($0) }) else {
+            guard let (end, code) = character(in: bytes, at: index) else {
                 index += 1
                 continue
             }
-            let character = bytes[index..<end]
-            var code = UInt32(0)
-            for byte in character { code = code << 8 | UInt32(byte) }
             switch code {
             case 0xC5BF: result.append(UInt8(ascii: "s"))
             case 0xE284AA: result.append(UInt8(ascii: "k"))
-            // U+0085, 00A0, 1680, 2000 to 200B, 2028, 2029, 202F, 205F, 3000, FEFF: what `strip` and `trim` take away.
-            case 0xC285, 0xC2A0, 0xE19A80, 0xE28080...0xE2808B, 0xE280A8, 0xE280A9, 0xE280AF, 0xE2819F, 0xE38080, 0xEFBBBF:
-                result.append(UInt8(ascii: " "))
-            default: result += character
+            case _ where isBlank(code): result.append(UInt8(ascii: " "))
+            default: result += bytes[index..<end]
             }
             index = end
         }
         return result
+    }
+
+    /// The character of UTF-8 that begins at a place (RFC 3629 section 4): where it ends, and its bytes as one number. Nil where
+    /// the bytes are no UTF-8; surrogates are none.
+    private static func character(in bytes: [UInt8], at start: Int) -> (end: Int, code: UInt32)? {
+        let first = bytes[start]
+        let (length, second): (Int, ClosedRange<UInt8>) =
+            switch first {
+            case ..<0x80: (1, 0x80...0xBF)
+            case 0xC2...0xDF: (2, 0x80...0xBF)
+            case 0xE0: (3, 0xA0...0xBF)
+            case 0xED: (3, 0x80...0x9F)
+            case 0xE1...0xEF: (3, 0x80...0xBF)
+            case 0xF0: (4, 0x90...0xBF)
+            case 0xF1...0xF3: (4, 0x80...0xBF)
+            case 0xF4: (4, 0x80...0x8F)
+            default: (0, 0x80...0xBF)
+            }
+        let end = start + length
+        guard length > 0, end <= bytes.count, length == 1 || second.contains(bytes[start + 1]),
+            bytes[(start + 1)..<end].allSatisfy({ (0x80...0xBF).contains($0) })
+        else { return nil }
+        return (end, bytes[start..<end].reduce(0) { $0 << 8 | UInt32($1) })
+    }
+
+    /// Whether a character is one that `strip` and `trim` take away: U+0085, 00A0, 1680, 2000 to 200B, 2028, 2029, 202F, 205F, 3000, FEFF.
+    private static func isBlank(_ code: UInt32) -> Bool {
+        switch code {
+        case 0xC285, 0xC2A0, 0xE19A80, 0xE28080...0xE2808B, 0xE280A8, 0xE280A9, 0xE280AF, 0xE2819F, 0xE38080, 0xEFBBBF: true
+        default: false
+        }
     }
 
     /// The byte at a place, an escaped one decoded; moves the place behind it. A `%` that begins no escape is itself.

@@ -85,6 +85,7 @@ struct RouteTableTests {
             "/event%C5%BF/1", "/EVENT%C5%BF", "/%C0%AFevents", "/events%C0%AF", "/%E0%80%AFevents", "/%2565vents", "/%252565vents/1", "/%25%36%35vents",
             "/%%36%35vents", "/%25252565vents", "/events%252f1", "/events%253Fx", "/events%250A", "/x/%252e%252e/events", "/..%20/events", "/..%FF/events",
             "/%2525252525252565vents", "/events%3B", "//events;%252Fx", "/events%C2%A0", "/%E2%80%A8events/1", "/events%EF%BB%BF%20.",
+            "/..%ED%A0%80/events", "/ev%ED%A0%80ents", "/ev%F4%90%80%80ents", "/.%FF.%C2%A0/events",
         ])
     func ambiguous(path: String) {
         let routes = RouteTable([
@@ -101,6 +102,8 @@ struct RouteTableTests {
         arguments: [
             "/caf%E9", "/caf%C3%A9/x.", "/a%20b", "/wiki/C%23", "/what%3F", "/100%25", "/100%25%20wool", "/http%253A%252F%252Fh", "/x%2520y", "/v1.2/a.tar.gz",
             "/eventsource", "/events.js", "/a/events", "/%25", "/%", "/a;b", "/A/b\\c", "/%C3%80/",
+            "/wiki/%D0%90.%D0%A1.%D0%9F%D1%83%D1%88%D0%BA%D0%B8%D0%BD", "/f/%D0%BE%D1%82%D1%87%D1%91%D1%82.%D0%B4%D0%BE%D0%BA",
+            "/f/%E6%9D%B1%E4%BA%AC.%E5%A4%A7%E9%98%AA", "/wiki/%D0%9F.", "/..%C3%A9/x", "/%F0%9F%8C%8A.",
         ])
     func odd(path: String) {
         let routes = RouteTable([
@@ -108,6 +111,12 @@ struct RouteTableTests {
             Route(name: "/events/*", path: .prefix("/events/"), upstreamIndex: 0, bearer: token),
         ])
         #expect(routes.match(host: "h", path: path) == 0)
+    }
+
+    @Test("can be written with letters beyond ASCII around a dot", arguments: ["/отчёт.док", "/А.С.Пушкин/*", "/東京.大阪"])
+    func lettersAndDots(text: String) throws {
+        let routes = try table(["/*", text])
+        #expect(routes.match(host: "h", path: text.replacing("/*", with: "/x")) == 1)
     }
 
     @Test("is none where a reading leads to a route that trusts other pages")
@@ -194,7 +203,7 @@ struct PathReadingTests {
         for path in [
             "/.", "/..", "/a/../b", "/%2e/", "/.%2E", "/a\\..\\b", "/a%2f..", "/a/..;x", "/a/;../b", "/a%5C.%3b", "/a;b\\c", "/a;b%2Fc", "/a%2fb;c",
             "/a%00", "/%1f", "/%7Fa", "/a;b%3F", "/a%23;b", "/%20../", "/..%20", "/..%FF/", "/%C0%AE", "/%e0%80%af", "/%F0%80%80%AF", "/..%3Fx",
-            "/a%3bb\\", "/a;b%3B",
+            "/a%3bb\\", "/a;b%3B", "/.%C2%A0", "/.%ED%BF%BF.", "/%C3.%D0/", "/%F5%80%80%80..",
         ] {
             #expect(isUnforeseeable(path), "\(path)")
             let bytes = Array(path.utf8)
@@ -203,7 +212,7 @@ struct PathReadingTests {
         }
         for path in [
             "", "/", "/...", "/.a", "/a.", "/.well-known/x", "/a..b/", "/%252e/", "/.%2", "//", "/a;b/c;d", "/a%3Bb", "/a%2Fb\\c%5c",
-            "/a%20b", "/%C3%80", "/%C0", "/a%3Fb", "/%20",
+            "/a%20b", "/%C3%80", "/%C0", "/a%3Fb", "/%20", "/%D0%9F.", "/..%C3%A9", "/П.", "/東京.大阪",
         ] {
             #expect(!isUnforeseeable(path), "\(path)")
         }
