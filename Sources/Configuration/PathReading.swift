@@ -24,7 +24,7 @@ enum PathReading {
     /// Whether the readings of a path depend on the order in which a server does things, so that the two below do
     /// not cover all servers. That is so with
     /// - dot segments (RFC 3986 section 5.2.4) in whatever spelling, which may be removed before or after any other step;
-    /// - control characters: servers cut at NUL, and `$` of a regular expression stands before a line end too (Starlette);
+    /// - NUL, at which servers written in C cut, at whatever step;
     /// - parameters whose beginning or end is in doubt: a semicolon beside an escaped one, an escaped slash, `?` or `#`, or a backslash;
     /// - UTF-8 longer than it has to be, which lax decoders take for ASCII: `%C0%AF` for a slash.
     static func isUnforeseeable(_ path: Span<UInt8>) -> Bool {
@@ -46,7 +46,7 @@ enum PathReading {
         while index < bytes.count {
             let (byte, wasEscaped) = (bytes[index], escaped[index])
             index += 1
-            if byte < 0x20 || byte == 0x7F || isOverlong(previous, byte) { return true }
+            if byte == 0 || isOverlong(previous, byte) { return true }
             previous = byte
             switch byte {
             case UInt8(ascii: "/"), UInt8(ascii: "\\"), UInt8(ascii: ";"), UInt8(ascii: "?"), UInt8(ascii: "#"):
@@ -61,7 +61,8 @@ enum PathReading {
             case UInt8(ascii: "."):
                 length += 1
                 dots += 1
-            case 0x20: break  // Servers may drop blanks at the ends of a segment, Unicode's too, and what is no UTF-8.
+            // Servers may drop blanks at the ends of a segment, Unicode's too, control characters, and what is no UTF-8.
+            case ...0x20, 0x7F: break
             case 0x80...:
                 guard let character = character(in: bytes, at: index - 1) else { break }
                 if !isBlank(character.code) { length += 1 }
@@ -82,6 +83,42 @@ enum PathReading {
         case 0xF0: (0x80...0x8F).contains(second)
         default: false
         }
+    }
+
+    /// The path, and what it is for servers that decode more than once, cut it at a control character (`$` of a regular expression
+    /// stands before a line end too: Starlette) or drop those. Nil where there are too many to say what a server makes of it.
+    static func spellings(_ path: Span<UInt8>) -> [[UInt8]]? {
+        var found = [path.indices.map { path[$0] }]
+        var next = 0
+        while next < found.count {
+            let spelling = found[next]
+            next += 1
+            guard let decoded = singlyEscaped(spelling.span) else { return nil }
+            var others = [decoded]
+            if let (beginning, rest) = aroundControls(spelling.span) { others += [beginning, rest] }
+            for other in others where !found.contains(other) {
+                guard found.count < 16 else { return nil }
+                found.append(other)
+            }
+        }
+        return found
+    }
+
+    /// The path up to its first control character, and the path without any; nil where there is none.
+    private static func aroundControls(_ path: Span<UInt8>) -> (beginning: [UInt8], rest: [UInt8])? {
+        var beginning: [UInt8]?
+        var rest: [UInt8] = []
+        var index = 0
+        while index < path.count {
+            let start = index
+            let byte = take(path, &index).byte
+            if byte < 0x20 || byte == 0x7F {
+                beginning = beginning ?? rest
+            } else {
+                for place in start..<index { rest.append(path[place]) }
+            }
+        }
+        return beginning.map { ($0, rest) }
     }
 
     /// The path as a server reads it that decodes more than once: every escape of an escape is the inner one. Nil where there are so

@@ -78,10 +78,8 @@ public final class RouteTable: Sendable {
         }
         let chosen = firstMatch(host: name, path: PathReading.literal(path).span, isLenient: false)
         if !isUniform(host: name) {
-            // One decoding or several.
-            guard let decoded = PathReading.singlyEscaped(path), agrees(chosen, with: path, host: name),
-                agrees(chosen, with: decoded.span, host: name)
-            else { return nil }
+            guard let spellings = PathReading.spellings(path) else { return nil }
+            for spelling in spellings where !agrees(chosen, with: spelling.span, host: name) { return nil }
         }
         return chosen.map { entries[$0].routeIndex }
     }

@@ -80,12 +80,14 @@ struct RouteTableTests {
         arguments: [
             "//events/1", "/a/../events/1", "/a/%2e%2e/events/1", "/./events", "/events/../x", "/events;x=1/1", "/a/..;/events", "/%2Fevents/1",
             "/events%2F1", "/a\\..\\events", "/EVENTS/1", "/events%5C1", "/x/..%2Fevents/", "/;\\events", "/;%2fevents", "/a%3B/../events",
-            "/events%0A", "/events%00", "/events%00.js", "/events%0D%0A/1", "/events%7F", "/eve%09nts", "/x%1F", "/events.", "/events../", "/events%20",
+            "/events%0A", "/events%00", "/events%00.js", "/events%0D%0A/1", "/events%7F", "/eve%09nts", "/events.", "/events../", "/events%20",
             "/%20events/1", "/events%20./", "/events%2E", "/events%3F", "/events%3Fx=1", "/events%23x", "/events;%3Fx", "/ev%FFents/1", "/events%E3%81",
             "/event%C5%BF/1", "/EVENT%C5%BF", "/%C0%AFevents", "/events%C0%AF", "/%E0%80%AFevents", "/%2565vents", "/%252565vents/1", "/%25%36%35vents",
             "/%%36%35vents", "/%25252565vents", "/events%252f1", "/events%253Fx", "/events%250A", "/x/%252e%252e/events", "/..%20/events", "/..%FF/events",
             "/%2525252525252565vents", "/events%3B", "//events;%252Fx", "/events%C2%A0", "/%E2%80%A8events/1", "/events%EF%BB%BF%20.",
             "/..%ED%A0%80/events", "/ev%ED%A0%80ents", "/ev%F4%90%80%80ents", "/.%FF.%C2%A0/events",
+            "/events%0A%09.", "/events%0Ax", "/%09events", "/%6%0A5vents", "/%256%250A5vents", "/event%C5%0A%BF", "/.%0A./events",
+            "/events%01/x", "/x/..%0A/events", "/x/..%0Ay", "/events;%0A", "/q/a%00b", "/%C0%0A%AFevents", "/%09%2Fevents", "/q/a%2500b",
         ])
     func ambiguous(path: String) {
         let routes = RouteTable([
@@ -104,6 +106,7 @@ struct RouteTableTests {
             "/eventsource", "/events.js", "/a/events", "/%25", "/%", "/a;b", "/A/b\\c", "/%C3%80/",
             "/wiki/%D0%90.%D0%A1.%D0%9F%D1%83%D1%88%D0%BA%D0%B8%D0%BD", "/f/%D0%BE%D1%82%D1%87%D1%91%D1%82.%D0%B4%D0%BE%D0%BA",
             "/f/%E6%9D%B1%E4%BA%AC.%E5%A4%A7%E9%98%AA", "/wiki/%D0%9F.", "/..%C3%A9/x", "/%F0%9F%8C%8A.",
+            "/search/a%0Ab", "/q/a%09b", "/q/a%0D%0A%0D%0Ab%7F%01", "/q/a%250Ab", "/q/100%25%0A", "/q%0A/events", "/%0A", "/x%1F",
         ])
     func odd(path: String) {
         let routes = RouteTable([
@@ -202,7 +205,7 @@ struct PathReadingTests {
         func isUnforeseeable(_ path: String) -> Bool { PathReading.isUnforeseeable(Array(path.utf8).span) }
         for path in [
             "/.", "/..", "/a/../b", "/%2e/", "/.%2E", "/a\\..\\b", "/a%2f..", "/a/..;x", "/a/;../b", "/a%5C.%3b", "/a;b\\c", "/a;b%2Fc", "/a%2fb;c",
-            "/a%00", "/%1f", "/%7Fa", "/a;b%3F", "/a%23;b", "/%20../", "/..%20", "/..%FF/", "/%C0%AE", "/%e0%80%af", "/%F0%80%80%AF", "/..%3Fx",
+            "/a%00", "/.%1f", "/%7F..", "/.%0A.", "/a;b%3F", "/a%23;b", "/%20../", "/..%20", "/..%FF/", "/%C0%AE", "/%e0%80%af", "/%F0%80%80%AF", "/..%3Fx",
             "/a%3bb\\", "/a;b%3B", "/.%C2%A0", "/.%ED%BF%BF.", "/%C3.%D0/", "/%F5%80%80%80..",
         ] {
             #expect(isUnforeseeable(path), "\(path)")
@@ -212,10 +215,24 @@ struct PathReadingTests {
         }
         for path in [
             "", "/", "/...", "/.a", "/a.", "/.well-known/x", "/a..b/", "/%252e/", "/.%2", "//", "/a;b/c;d", "/a%3Bb", "/a%2Fb\\c%5c",
-            "/a%20b", "/%C3%80", "/%C0", "/a%3Fb", "/%20", "/%D0%9F.", "/..%C3%A9", "/П.", "/東京.大阪",
+            "/a%20b", "/%C3%80", "/%C0", "/a%3Fb", "/%20", "/%1f", "/%7Fa", "/%D0%9F.", "/..%C3%A9", "/П.", "/東京.大阪",
         ] {
             #expect(!isUnforeseeable(path), "\(path)")
         }
+    }
+}
+
+@Suite("The spellings of a path")
+struct PathSpellingsTests {
+    @Test(
+        "are the path itself, decoded once more, cut at a control character and without control characters",
+        arguments: [
+            ("/a%20b", ["/a%20b"]), ("/a%0Ab%09c", ["/a%0Ab%09c", "/a", "/abc"]), ("/a%250Ab", ["/a%250Ab", "/a%0Ab", "/a", "/ab"]),
+            ("/%6%7F1", ["/%6%7F1", "/%6", "/%61"]), ("/%2525252525", nil),
+        ] as [(String, [String]?)])
+    func found(path: String, expected: [String]?) {
+        let spellings = PathReading.spellings(Array(path.utf8).span)
+        #expect(spellings?.map { String(decoding: $0, as: UTF8.self) } == expected)
     }
 }
 
