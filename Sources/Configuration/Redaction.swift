@@ -1,7 +1,7 @@
 // What may be shown of what was written in a configuration or on the command line.
 //
 // Invariant: what is shown holds nothing that follows the name of a secret directive, however both are spelt and joined, and of a
-// URL neither the user's name, nor the password, nor the query. Each becomes one mark, so that its length is not shown either.
+// URL or address neither the user's name, nor the password, nor the query. Each becomes one mark, so that its length is not shown either.
 
 enum Redaction {
     static let mark: Unicode.Scalar = "…"
@@ -29,7 +29,7 @@ enum Redaction {
             let end = secretStart(in: scalars) ?? scalars.count
             var shown: [Unicode.Scalar] = []
             var index = 0
-            for word in words(of: scalars[..<end]) {
+            for word in groups(of: scalars[..<end]) {
                 guard let safe = withoutLogin(Array(scalars[word])) else { continue }
                 shown += scalars[index..<word.lowerBound] + safe
                 index = word.upperBound
@@ -55,9 +55,54 @@ enum Redaction {
     static func continuesOnNextLine(_ text: String) -> Bool {
         let scalars = Array(text.unicodeScalars)
         guard let name = secretName(in: scalars) else { return false }
-        let rest = scalars[name...].filter { !isBlank($0) && !isControl($0) }
+        let rest = withoutComment(scalars[name...]).filter { !isBlank($0) && !isControl($0) }
         if rest.allSatisfy({ "=:\\{".unicodeScalars.contains($0) }) || rest.last == "{" || rest.last == "\\" { return true }
         return rest.count(where: { $0 == "\"" }) % 2 == 1
+    }
+
+    /// Whether a line is empty, or a comment that names no secret directive. A secret may stand behind such lines.
+    static func isPassedOver(_ text: String) -> Bool {
+        let scalars = Array(text.unicodeScalars)
+        guard let first = scalars.first(where: { !isControl($0) && $0 != " " }) else { return true }
+        return first == "#" && !namesSecret(scalars)
+    }
+
+    /// What follows the name of a directive, up to a comment.
+    private static func withoutComment(_ scalars: ArraySlice<Unicode.Scalar>) -> ArraySlice<Unicode.Scalar> {
+        var isInsideQuotes = false
+        var previous: Unicode.Scalar = " "
+        for index in scalars.indices {
+            let scalar = scalars[index]
+            if scalar == "\"" { isInsideQuotes.toggle() }
+            let beginsWord = isBlank(previous) || isControl(previous) || "=:\\{".unicodeScalars.contains(previous)
+            if scalar == "#", !isInsideQuotes, beginsWord { return scalars[..<index] }
+            previous = scalar
+        }
+        return scalars
+    }
+
+    /// Whether a line seems to hold a login with a blank in it, of which each word on its own would be shown.
+    static func hasDividedLogin(_ text: String) -> Bool {
+        let scalars = Array(text.unicodeScalars)
+        return groups(of: scalars[...]).count < words(of: scalars[...]).count
+    }
+
+    /// The words of a line. The words of a login with a blank in it are one: from a word with a scheme or a colon to one with an `@`.
+    private static func groups(of scalars: ArraySlice<Unicode.Scalar>) -> [Range<Int>] {
+        var found: [Range<Int>] = []
+        var start: Int?  // Where in `found` a login may have begun.
+        var isComment = false
+        for word in words(of: scalars) {
+            let text = scalars[word].drop { $0 == "\"" }
+            found.append(word)
+            if text.elementsEqual("#".unicodeScalars) { isComment = true }
+            guard !isComment, !text.starts(with: "unix:".unicodeScalars) else { continue }
+            let hasScheme = String(String.UnicodeScalarView(text)).contains("://")
+            if start == nil && text.contains(":") || hasScheme && text.contains("@") { start = found.count - 1 }
+            guard text.contains("@"), let first = start, first < found.count - 1 else { continue }
+            found[first...] = [found[first].lowerBound..<word.upperBound]
+        }
+        return found
     }
 
     /// The words of a line, quoted ones with their quotes.
@@ -87,27 +132,21 @@ enum Redaction {
         return withoutLogin(scalars).map { string($0) } ?? text
     }
 
-    /// What is left of a URL without its login and query; nil where there is nothing of the kind.
+    /// What is left of a URL or address without its login and query; nil where there is nothing of the kind.
     private static func withoutLogin(_ scalars: [Unicode.Scalar]) -> [Unicode.Scalar]? {
         let text = scalars.drop { $0 == "\"" }
         guard !text.starts(with: "unix:".unicodeScalars) else { return nil }
         let scheme = text.indices.dropLast(2).first { text[$0] == ":" && text[$0 + 1] == "/" && text[$0 + 2] == "/" }
         var start = scheme.map { $0 + 3 } ?? text.startIndex
-        var rest = text[start...]
-        var isChanged = false
-        var login: [Unicode.Scalar] = []
         // Without a scheme it is a login only where there is a password.
-        if let at = text.lastIndex(of: "@"), scheme != nil || text[..<at].contains(":") {
-            if at < start { start = text.startIndex }
-            rest = text[at...]
-            login = [mark]
-            isChanged = true
-        }
-        if scheme != nil, let query = rest.firstIndex(of: "?") {
-            rest = rest[...query] + [mark]
-            isChanged = true
-        }
-        return isChanged ? scalars[..<start] + login + rest : nil
+        let at = text.lastIndex(of: "@").flatMap { scheme != nil || text[..<$0].contains(":") ? $0 : nil }
+        // A path in front of which nothing stands is a route's or a file's.
+        let query = scheme != nil || text.first != "/" ? text[start...].firstIndex(of: "?") : nil
+        if let at, at < start { start = text.startIndex }
+        guard let query, query + 1 < text.endIndex else { return at.map { scalars[..<start] + [mark] + text[$0...] } }
+        guard let at else { return scalars[...query] + [mark] }
+        // Which of the two holds the other cannot be known: a password with a `?` in it, or a query with an `@`.
+        return query < at ? scalars[..<start] + [mark] : scalars[..<start] + [mark] + text[at...query] + [mark]
     }
 
     // MARK: Secrets

@@ -29,6 +29,8 @@ struct Report {
         if severity == .error { hasErrors = true }
         guard !isFull else { return }
         let source = shown(line)
+        let isDivided = sourceLines.indices.contains(line - 1) && Redaction.hasDividedLogin(sourceLines[line - 1])
+        let message = isDivided ? "this line cannot be read, and its words are not repeated: it seems to hold a login with a blank in it" : message
         diagnostics.append(
             ConfigurationDiagnostic(
                 severity: severity, fileName: fileName, line: line, column: column, message: message,
@@ -60,7 +62,7 @@ struct Report {
     /// Whether a line is what the secret directive in front of it was, by mistake, to be set to.
     func isSecret(_ number: Int) -> Bool {
         guard number > 1, sourceLines.indices.contains(number - 1) else { return false }
-        let previous = sourceLines[..<(number - 1)].last { line in line.unicodeScalars.contains { !isControl($0) && $0 != " " } }
+        let previous = sourceLines[..<(number - 1)].last { !Redaction.isPassedOver($0) }
         return previous.map(Redaction.continuesOnNextLine) ?? false
     }
 }
