@@ -14,6 +14,8 @@ enum Redaction {
     /// A line as it may be shown. Columns, counted from one, are those of the line as it was written until `column` has moved them.
     struct Line {
         private(set) var text: String
+        /// Whether the line seems to hold a login with a blank in it, of which each word on its own would be shown.
+        let hasDividedLogin: Bool
         private var moved: [(range: Range<Int>, count: Int)] = []
         /// The last place that may be pointed at.
         private let last: Int
@@ -23,13 +25,16 @@ enum Redaction {
             // Text in UTF-16, whose words would not be known.
             guard !scalars.contains("\0") else {
                 text = ""
+                hasDividedLogin = false
                 last = 0
                 return
             }
             let end = secretStart(in: scalars) ?? scalars.count
             var shown: [Unicode.Scalar] = []
             var index = 0
-            for word in groups(of: scalars[..<end]) {
+            let groups = groups(of: scalars[..<end])
+            hasDividedLogin = groups.count < words(of: scalars[..<end]).count
+            for word in groups {
                 guard let safe = withoutLogin(Array(scalars[word])) else { continue }
                 shown += scalars[index..<word.lowerBound] + safe
                 index = word.upperBound
@@ -79,12 +84,6 @@ enum Redaction {
             previous = scalar
         }
         return scalars
-    }
-
-    /// Whether a line seems to hold a login with a blank in it, of which each word on its own would be shown.
-    static func hasDividedLogin(_ text: String) -> Bool {
-        let scalars = Array(text.unicodeScalars)
-        return groups(of: scalars[...]).count < words(of: scalars[...]).count
     }
 
     /// The words of a line. The words of a login with a blank in it are one: from a word with a scheme or a colon to one with an `@`.

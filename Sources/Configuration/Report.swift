@@ -29,8 +29,9 @@ struct Report {
         if severity == .error { hasErrors = true }
         guard !isFull else { return }
         let source = shown(line)
-        let isDivided = sourceLines.indices.contains(line - 1) && Redaction.hasDividedLogin(sourceLines[line - 1])
-        let message = isDivided ? "this line cannot be read, and its words are not repeated: it seems to hold a login with a blank in it" : message
+        let message =
+            source?.hasDividedLogin == true
+            ? "this line cannot be read, and its words are not repeated: it seems to hold a login with a blank in it" : message
         diagnostics.append(
             ConfigurationDiagnostic(
                 severity: severity, fileName: fileName, line: line, column: column, message: message,
@@ -48,13 +49,13 @@ struct Report {
     // MARK: Secrets
 
     /// The line that was shown last, because a bad line often has more than one mistake.
-    private var shownLine: (number: Int, line: Redaction.Line)?
+    private var shownLine: (number: Int, line: Redaction.Line?)?
 
     /// A line as it may be shown; nil where none is.
     private mutating func shown(_ number: Int) -> Redaction.Line? {
-        guard sourceLines.indices.contains(number - 1), !isSecret(number) else { return nil }
+        guard sourceLines.indices.contains(number - 1) else { return nil }
         if let shownLine, shownLine.number == number { return shownLine.line }
-        let line = Redaction.Line(sourceLines[number - 1])
+        let line = isSecret(number) ? nil : Redaction.Line(sourceLines[number - 1])
         shownLine = (number, line)
         return line
     }
