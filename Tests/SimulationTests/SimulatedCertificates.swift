@@ -36,16 +36,23 @@ struct SimulatedCertificates {
         return identity
     }
 
+    /// Not by Foundation's `Process`, which has been seen to crash while other tests run.
     private static func run(_ arguments: String...) {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/openssl")
-        process.arguments = arguments
-        let complaints = Pipe()
-        process.standardError = complaints
-        process.standardOutput = Pipe()
-        try! process.run()
-        let text = complaints.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        precondition(process.terminationStatus == 0, "openssl \(arguments.joined(separator: " ")): \(String(decoding: text, as: UTF8.self))")
+        let words = ["/usr/bin/openssl"] + arguments
+        var pointers = words.map { strdup($0) } + [nil]
+        defer { for pointer in pointers { free(pointer) } }
+        let complaints = NSTemporaryDirectory() + "heartwire-openssl-\(UUID().uuidString)"
+        defer { unlink(complaints) }
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0)
+        posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, complaints, O_WRONLY | O_CREAT, 0o600)
+        var process = pid_t()
+        var status: Int32 = -1
+        precondition(posix_spawn(&process, words[0], &actions, nil, &pointers, environ) == 0, "openssl cannot be started")
+        while waitpid(process, &status, 0) < 0, errno == EINTR {}
+        let text = FileManager.default.contents(atPath: complaints).map { String(decoding: $0, as: UTF8.self) } ?? ""
+        precondition(status == 0, "openssl \(arguments.joined(separator: " ")): \(text)")
     }
 }
