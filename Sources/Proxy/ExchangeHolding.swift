@@ -79,26 +79,9 @@ extension Exchange {
             request.waiting.earlyAt = .max
             if !flags.contains(.responseHeadSent) { beginHolding(.early) }
         }
-        if let request, now >= holdEndsAt(request), let refusal = request.waiting.refusal {
-            // An attempt may be under way, with a server that takes its time.
-            endHoldingInVain(refusal)
-            return .max
-        }
         if let request, now >= request.waiting.nextAttemptAt { tryAgain(request) }
         guard let request else { return .max }
-        return min(request.waiting.earlyAt, request.waiting.nextAttemptAt, holdEndsAt(request))
-    }
-
-    /// When a client that is held because its servers fail is sent away; `.max` for one that is not.
-    private func holdEndsAt(_ request: PendingRequest) -> Int64 {
-        guard flags.contains(.isHeld), let since = request.waiting.failingSince, let limit = holdLimitMilliseconds else { return .max }
-        return since + limit
-    }
-
-    private func endHoldingInVain(_ refusal: Refusal) {
-        var ending = Ending(refusal)
-        ending.evidence += "; the client was told to come back"
-        endHolding(ending, status: refusal.status)
+        return min(request.waiting.earlyAt, request.waiting.nextAttemptAt)
     }
 
     private func tryAgain(_ request: PendingRequest) {
@@ -179,7 +162,9 @@ extension Exchange {
     private func wait(until next: Int64, _ request: PendingRequest) {
         guard let downstream, let refusal = request.waiting.refusal, let since = request.waiting.failingSince else { return }
         guard next < since + (holdLimitMilliseconds ?? 0), !proxy.isDraining else {
-            return endHoldingInVain(refusal)
+            var ending = Ending(refusal)
+            ending.evidence += "; the client was told to come back"
+            return endHolding(ending, status: refusal.status)
         }
         request.waiting.nextAttemptAt = next
         if !flags.contains(.isHeld) { beginHolding(.outage(refusal.cause, evidence: refusal.evidence)) }

@@ -121,22 +121,6 @@ struct HoldingTests {
         #expect(body.hasPrefix("retry: ") && body.filter { $0 == "\n" }.count == 1)
     }
 
-    @Test("it is sent away when its time is over, also while a server that was reached says nothing")
-    func endsWhileAsked() throws {
-        let world = try world(outage: .retry(holdMilliseconds: 5_000))
-        let client = try world.connectClient()
-        world.send(client, HoldingTests.request)
-        let began = world.kernel.now
-        try world.attemptEnds(.connectionRefused)
-        passUntilAttempt(world)
-        try world.attemptEnds()
-        world.pass(milliseconds: began + 4_900 - world.kernel.now)
-        #expect(try !body(world, client).hasSuffix("<end>"))
-        world.pass(milliseconds: 200)
-        #expect(try body(world, client).hasSuffix("<end>"))
-        #expect(try (1_500..<4_501).contains(retry(body(world, client).replacing("<end>", with: "\n"))))
-    }
-
     @Test("a hold of no time answers in one piece, and what was asked behind it is answered too")
     func pipelined() throws {
         let world = try world(outage: .retry(holdMilliseconds: 0))
