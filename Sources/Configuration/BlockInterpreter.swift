@@ -251,9 +251,11 @@ extension Interpreter {
         case .bearerLimit:
             if let value = read(DirectiveTable.bearerBytes, word) { draft.policy.maximumTokenBytes = value }
         case .realm:
-            let isUsable = (1...128).contains(word.text.utf8.count) && word.text.utf8.allSatisfy {
-                (0x20...0x7e).contains($0) && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\")
-            }
+            let isUsable =
+                (1...128).contains(word.text.utf8.count)
+                && word.text.utf8.allSatisfy {
+                    (0x20...0x7e).contains($0) && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\")
+                }
             if isUsable {
                 draft.policy.realm = word.text
             } else {

@@ -281,23 +281,37 @@ enum DirectiveTable {
         limit("request_target", \.requestTargetBytes, .bytes(256...1_048_576), "The size of a request target; more is answered 414."),
         limit("response_head", \.responseHeadBytes, .bytes(1_024...1_048_576), "The size of a response head; more becomes a 502."),
         limit("response_fields", \.responseFields, .count(1...1_000), "The fields of a response; more become a 502."),
-        limit("connections", \.connections, .count(0...10_000_000), "Client connections in all; 0 is half of the descriptors that the process may open."),
-        limit("connections_per_client", \.connectionsPerClient, .count(0...10_000_000), "Client connections from one address, trusted proxies excepted; 0 is no limit."),
+        limit(
+            "connections", \.connections, .count(0...10_000_000),
+            "Client connections in all; 0 is half of the descriptors that the process may open."),
+        limit(
+            "connections_per_client", \.connectionsPerClient, .count(0...10_000_000),
+            "Client connections from one address, trusted proxies excepted; 0 is no limit."),
         limit(
             "pending_per_stream", \.pendingBytesPerStream, .bytes(4_096...67_108_864),
             "What may wait for a client who reads too slowly; past it the server is no longer read."),
         limit(
             "pending", \.pendingBytes, .bytes(1_048_576...1_099_511_627_776),
             "What may wait in all for those who read too slowly; past it whoever needs more is closed."),
-        limit("log_queue", \.logQueueBytes, .bytes(65_536...1_073_741_824), "What may wait to be written to a log; past it lines are dropped and counted."),
+        limit(
+            "log_queue", \.logQueueBytes, .bytes(65_536...1_073_741_824),
+            "What may wait to be written to a log; past it lines are dropped and counted."),
     ]
 
     private static let timeouts: [Directive] = [
-        timeout("request_head", \.requestHeadMilliseconds, .milliseconds(100...hour), "How long a client may take to send a request head; then 408, or without an answer if not a byte of it came."),
-        timeout("handshake", \.handshakeMilliseconds, .milliseconds(100...hour), "How long a TLS handshake may take, with a client or a server."),
-        timeout("keep_alive", \.keepAliveMilliseconds, .milliseconds(100...day), "How long a client's connection may be idle between requests."),
-        timeout("request_body", \.requestBodyMilliseconds, .milliseconds(100...day), "How long a request body may go without a byte; then 408."),
-        timeout("client_stall", \.clientStallMilliseconds, .milliseconds(100...day), "How long a client may take nothing while bytes wait for it; then it is closed."),
+        timeout(
+            "request_head", \.requestHeadMilliseconds, .milliseconds(100...hour),
+            "How long a client may take to send a request head; then 408, or without an answer if not a byte of it came."),
+        timeout(
+            "handshake", \.handshakeMilliseconds, .milliseconds(100...hour), "How long a TLS handshake may take, with a client or a server."
+        ),
+        timeout(
+            "keep_alive", \.keepAliveMilliseconds, .milliseconds(100...day), "How long a client's connection may be idle between requests."),
+        timeout(
+            "request_body", \.requestBodyMilliseconds, .milliseconds(100...day), "How long a request body may go without a byte; then 408."),
+        timeout(
+            "client_stall", \.clientStallMilliseconds, .milliseconds(100...day),
+            "How long a client may take nothing while bytes wait for it; then it is closed."),
     ]
 
     private static let upstream: [Directive] = [
@@ -359,7 +373,8 @@ enum DirectiveTable {
             defaultText: "pass", summary: "What happens to a request without a token."),
         Directive(
             name: "bearer_conflict", scope: .route, syntax: "refuse|authorization|bridged", meaning: .bearerConflict,
-            defaultText: "(`refuse` for the URL, `authorization` for cookies)", summary: "What happens when a request has an Authorization field as well."),
+            defaultText: "(`refuse` for the URL, `authorization` for cookies)",
+            summary: "What happens when a request has an Authorization field as well."),
         Directive(
             name: "bearer_characters", scope: .route, syntax: "b64token|visible", meaning: .bearerCharacters, defaultText: "b64token",
             summary: "Which characters a token may have."),

@@ -64,7 +64,8 @@ enum Endpoint {
     private static func unixPath(_ written: Substring, in text: String) throws(Malformed) -> String {
         let path = written.hasPrefix("///") ? written.dropFirst(2) : written
         guard path.count > 1, path.first == "@" || path.first == "/", !path.hasPrefix("//"), path.first == "@" || path.last != "/" else {
-            throw Malformed(message: "\(quoted(text)) names no UNIX socket; write unix:/PATH with an absolute path, or unix:@NAME for an abstract one")
+            throw Malformed(
+                message: "\(quoted(text)) names no UNIX socket; write unix:/PATH with an absolute path, or unix:@NAME for an abstract one")
         }
         guard path.utf8.count <= unixPathBytes else {
             throw Malformed(message: "the path of a UNIX socket has \(path.utf8.count) bytes; at most \(unixPathBytes) are possible")
@@ -99,10 +100,12 @@ enum Endpoint {
             return host
         }
         let labels = host.split(separator: ".", omittingEmptySubsequences: false)
-        let isPossible = bytes.count <= 253 && labels.allSatisfy { label in
-            !label.isEmpty && label.utf8.count <= 63 && label.first != "-" && label.last != "-"
-                && label.utf8.allSatisfy { isLetterOrDigit($0) || $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: "_") }
-        }
+        let isPossible =
+            bytes.count <= 253
+            && labels.allSatisfy { label in
+                !label.isEmpty && label.utf8.count <= 63 && label.first != "-" && label.last != "-"
+                    && label.utf8.allSatisfy { isLetterOrDigit($0) || $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: "_") }
+            }
         guard isPossible else {
             let hint = bytes.contains { $0 >= 0x80 } ? "; write an international name in its xn-- form" : ""
             throw Malformed(message: "\(quoted(host)) cannot be the name of a host\(hint)")

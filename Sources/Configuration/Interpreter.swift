@@ -205,7 +205,9 @@ struct Interpreter {
     private mutating func applyRange(_ word: Word) {
         guard let range = AddressRange(word.text) else {
             report.error(
-                word, "\(quoted(word.text)) is not a range of addresses; write ADDRESS or ADDRESS/BITS with no bit set behind the prefix, such as 10.0.0.0/8")
+                word,
+                "\(quoted(word.text)) is not a range of addresses; write ADDRESS or ADDRESS/BITS with no bit set behind the prefix, such as 10.0.0.0/8"
+            )
             return
         }
         configuration.trustedProxies.append(range)
@@ -222,7 +224,8 @@ struct Interpreter {
             report.error(word, "upstream \(quoted(word.text)) has no server; write: server ADDRESS")
         }
         if !Endpoint.isName(word.text) {
-            report.error(word, "\(quoted(word.text)) cannot name an upstream; use letters, digits, '_' and '-', at most \(DirectiveTable.nameBytes)")
+            report.error(
+                word, "\(quoted(word.text)) cannot name an upstream; use letters, digits, '_' and '-', at most \(DirectiveTable.nameBytes)")
         } else if let first = upstreamWords[word.text] {
             report.error(word, "the upstream \(quoted(word.text)) is already described on line \(first.line)")
         } else {
@@ -256,7 +259,8 @@ struct Interpreter {
             let known = configuration.upstreams.map(\.name)
             let hint = suggestion(for: first.text, in: known)
             report.error(
-                first, "there is no upstream \(quoted(first.text))\(hint.isEmpty ? "; an address needs a port, such as 127.0.0.1:9000" : hint)")
+                first,
+                "there is no upstream \(quoted(first.text))\(hint.isEmpty ? "; an address needs a port, such as 127.0.0.1:9000" : hint)")
             return nil
         }
         var servers: [Upstream.Server] = []

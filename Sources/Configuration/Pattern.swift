@@ -81,7 +81,10 @@ struct Pattern: Equatable {
         guard !PathReading.isUnforeseeable(bytes.span),
             PathReading.literal(bytes.span) == PathReading.lenient(bytes.span), PathReading.spellings(bytes.span) == [bytes]
         else {
-            throw Malformed(message: "\(quoted(text)): dot segments, doubled slashes, dots and blanks at the end of a segment, control characters, %2F, %5C, %3B, %3F, %23, %25 before two hexadecimal digits and bytes that are no UTF-8 cannot stand in the path of a route; servers do not agree on what they mean")
+            throw Malformed(
+                message:
+                    "\(quoted(text)): dot segments, doubled slashes, dots and blanks at the end of a segment, control characters, %2F, %5C, %3B, %3F, %23, %25 before two hexadecimal digits and bytes that are no UTF-8 cannot stand in the path of a route; servers do not agree on what they mean"
+            )
         }
         if path == text { return .exact(path) }
         return path == "/" ? .any : .prefix(path)

@@ -96,7 +96,9 @@ extension Interpreter {
         case .listenerTLSText(let path):
             if let text = readText(word) { tls[keyPath: path] = text }
         case .clientCertificates:
-            let choices: KeyValuePairs<String, ListenerTLS.ClientCertificates> = ["off": .off, "optional": .optional, "required": .required]
+            let choices: KeyValuePairs<String, ListenerTLS.ClientCertificates> = [
+                "off": .off, "optional": .optional, "required": .required,
+            ]
             if let value = choose(word, from: choices) { tls.clientCertificates = value }
         case .clientSubjectField:
             if isUsableField(word) { tls.clientSubjectField = word.text }
@@ -116,7 +118,8 @@ extension Interpreter {
     private mutating func isUsableField(_ word: Word) -> Bool {
         let name = word.text.lowercased()
         // RFC 9110 section 5.1: a field's name is a token.
-        let isToken = !name.isEmpty && name.utf8.count <= 64
+        let isToken =
+            !name.isEmpty && name.utf8.count <= 64
             && name.utf8.allSatisfy { (0x21...0x7e).contains($0) && !"\"(),/:;<=>?@[\\]{}".utf8.contains($0) }
         guard isToken else {
             error(word, "\(quoted(word.text)) cannot be the name of a field; write, for example: X-Client-Subject")
@@ -154,7 +157,8 @@ extension Interpreter {
                 guard let isVerified = interpreter.choose(word, from: ["on": true, "insecure_off": false]) else { return }
                 tls.isVerified = isVerified
                 if !isVerified {
-                    interpreter.warn(word, "servers need not prove who they are: whoever is on the way can read and change everything, tokens included")
+                    interpreter.warn(
+                        word, "servers need not prove who they are: whoever is on the way can read and change everything, tokens included")
                 }
             default:
                 preconditionFailure("the table puts \(directive.name) into an upstream's tls, where nothing reads it")

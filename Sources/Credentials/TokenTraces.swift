@@ -80,7 +80,8 @@ public struct TokenTraces: Sendable {
     /// Whether a byte makes a text look like one that is put together of parts.
     private static func isMark(_ byte: UInt8) -> Bool {
         switch byte {
-        case UInt8(ascii: "/"), UInt8(ascii: "?"), UInt8(ascii: "&"), UInt8(ascii: "="), UInt8(ascii: "#"), UInt8(ascii: ":"), UInt8(ascii: ";"),
+        case UInt8(ascii: "/"), UInt8(ascii: "?"), UInt8(ascii: "&"), UInt8(ascii: "="), UInt8(ascii: "#"), UInt8(ascii: ":"),
+            UInt8(ascii: ";"),
             UInt8(ascii: "%"), UInt8(ascii: "{"), UInt8(ascii: "\""):
             true
         default: false

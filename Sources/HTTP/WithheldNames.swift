@@ -18,7 +18,9 @@ public struct WithheldNames: Sendable, Equatable {
     /// What is withheld of a head. `guarded` are names that never pass, besides `Proxy`.
     public init(guarded: [String] = [], believesProxyFields: Bool) {
         self.believesProxyFields = believesProxyFields
-        self.guarded = Set(guarded.map { name in name.utf8.map(folded) } + [Array("proxy".utf8)]).sorted { $0.lexicographicallyPrecedes($1) }
+        self.guarded = Set(guarded.map { name in name.utf8.map(folded) } + [Array("proxy".utf8)]).sorted {
+            $0.lexicographicallyPrecedes($1)
+        }
         firstLetters = (self.guarded + Self.proxyFields).reduce(Self.bit(of: 0x78)) { $0 | Self.bit(of: $1.first ?? 0) }
     }
 

@@ -104,8 +104,9 @@ final class Exchange {
         let bytes = head.bytes.span
         let target = bytes.extracting(head.target)
         let path = RequestSummary.path(of: target)
-        guard let index = settings.table.match(
-            host: bytes.extracting(head.authority), path: target.extracting(path))
+        guard
+            let index = settings.table.match(
+                host: bytes.extracting(head.authority), path: target.extracting(path))
         else {
             let isAmbiguous = settings.table.isAmbiguous(host: bytes.extracting(head.authority), path: target.extracting(path))
             let reason = isAmbiguous ? "servers could read this path as one of another route" : "no route for this host and path"

@@ -144,7 +144,9 @@ extension Exchange {
         if isStream, isAtBoundary { return endStream() }
         if isStream {
             downstream?.sendOwn([], isLast: true)
-            finish(Ending(cause: .drained, evidence: "ended inside an event: no boundary came within the grace period"), upstreamIsClean: false) {
+            finish(
+                Ending(cause: .drained, evidence: "ended inside an event: no boundary came within the grace period"), upstreamIsClean: false
+            ) {
                 $0.endResponse()
             }
         } else {

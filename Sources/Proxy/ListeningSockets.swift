@@ -126,7 +126,9 @@ struct ListeningSockets {
 
     private static func complaint(of socket: InheritedSocket) -> String {
         let name = socket.name.isEmpty ? "" : " ('\(socket.name)')"
-        guard let address = socket.address else { return "inherited descriptor \(socket.descriptor)\(name) is no listening TCP socket; it was closed" }
+        guard let address = socket.address else {
+            return "inherited descriptor \(socket.descriptor)\(name) is no listening TCP socket; it was closed"
+        }
         let outcome = socket.isHeldElsewhere ? "whoever connects to it is refused" : "it was closed"
         return "no 'listen' fits the inherited socket\(name) on \(address); \(outcome)"
     }

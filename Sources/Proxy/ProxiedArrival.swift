@@ -91,7 +91,9 @@ extension ProxyWorker {
     /// his would be a second way in, and with one a way to be anybody.
     func awaitHeader(_ accepted: AcceptedConnection, at place: ListeningPlace, _ security: ListenerSecurity) {
         guard isTrusted(accepted.peer) else {
-            complain("connections to \(security.listener) that come from none of trusted_proxies are closed, because it takes the PROXY protocol")
+            complain(
+                "connections to \(security.listener) that come from none of trusted_proxies are closed, because it takes the PROXY protocol"
+            )
             logFailedConnection(
                 from: accepted.peer,
                 Ending(cause: .clientProtocolError, evidence: "the listener takes the PROXY protocol, from trusted_proxies only"))

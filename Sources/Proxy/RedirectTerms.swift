@@ -156,7 +156,8 @@ final class RedirectTerms {
         let slash = UInt8(ascii: "/")
         let folder = base.lastIndex(of: slash).map { base[..<$0] } ?? []
         var segments: [ArraySlice<UInt8>] = []
-        let all = folder.split(separator: slash, omittingEmptySubsequences: false).dropFirst()
+        let all =
+            folder.split(separator: slash, omittingEmptySubsequences: false).dropFirst()
             + relative.split(separator: slash, omittingEmptySubsequences: false)
         for (index, segment) in all.enumerated() {
             let dots = segment.allSatisfy { $0 == UInt8(ascii: ".") } ? segment.count : 0

@@ -122,6 +122,7 @@ extension ProxyServer {
 
     private func complaintOfWorkers(_ wanted: Configuration, _ present: Int) -> String? {
         let count = ProxyServer.workerCount(wanted)
-        return count == present ? nil : "workers stays \(present) until the process is succeeded (SIGUSR2) or restarted; the file asks for \(count)"
+        return count == present
+            ? nil : "workers stays \(present) until the process is succeeded (SIGUSR2) or restarted; the file asks for \(count)"
     }
 }

@@ -105,10 +105,14 @@ public final class Security: Sendable {
 
     /// One line for each certificate that has ended or soon will.
     public func warnings(nowUnixMilliseconds now: Int64) -> [String] {
-        let ends = listeners.flatMap { $0.context?.certificateEnds ?? [] } + upstreams.compactMap { upstream in
-            guard let end = upstream.context?.certificateEndsAt, let file = upstream.tls?.certificate?.certificateFile else { return nil }
-            return (file: file, endsAt: end)
-        }
+        let ends =
+            listeners.flatMap { $0.context?.certificateEnds ?? [] }
+            + upstreams.compactMap { upstream in
+                guard let end = upstream.context?.certificateEndsAt, let file = upstream.tls?.certificate?.certificateFile else {
+                    return nil
+                }
+                return (file: file, endsAt: end)
+            }
         return ends.compactMap { file, endsAt in
             let left = endsAt - now / 1000
             if left <= 0 { return "\(file): the certificate has ended \(-left / 86_400) days ago" }

@@ -110,7 +110,9 @@ public final class Service {
     private func reload() {
         manager.notify("RELOADING=1", ServiceManager.reloadMoment(), "STATUS=Reading the configuration anew")
         defer { _ = tellReady() }
-        guard let wanted = reread.map({ $0() }) ?? server.configuration else { return say("SIGHUP: the configuration cannot be used; the one in force stays, and nothing has changed") }
+        guard let wanted = reread.map({ $0() }) ?? server.configuration else {
+            return say("SIGHUP: the configuration cannot be used; the one in force stays, and nothing has changed")
+        }
         let outcome: Reload
         do { outcome = try server.reload(wanted) } catch {
             return say("SIGHUP: \(error.message); the configuration in force stays, and nothing has changed")
@@ -128,7 +130,9 @@ public final class Service {
         guard phase == .serving else { return say("SIGUSR2: no new process is started any more, this one ends") }
         guard successor == nil else { return say("SIGUSR2: a new process is being started already") }
         guard !SystemProcess.isFirst else {
-            return say("SIGUSR2: as process 1 of a container this one cannot be succeeded, its end would be that of the container; this one goes on")
+            return say(
+                "SIGUSR2: as process 1 of a container this one cannot be succeeded, its end would be that of the container; this one goes on"
+            )
         }
         do {
             let process = try Successor(listening: server.handedSockets, manager: manager)
@@ -147,7 +151,9 @@ public final class Service {
             guard kernel.monotonicMilliseconds() - startedAt >= Service.successorPatienceMilliseconds else { return }
             process.end()
             successor = nil
-            say("SIGUSR2: process \(process.processID) did not begin to serve within \(Service.successorPatienceMilliseconds / 1000) s; it was ended, this one goes on")
+            say(
+                "SIGUSR2: process \(process.processID) did not begin to serve within \(Service.successorPatienceMilliseconds / 1000) s; it was ended, this one goes on"
+            )
         case .failed(let how):
             successor = nil
             say("SIGUSR2: process \(process.processID) \(how) before it served; what it said is above, this one goes on")
@@ -177,7 +183,9 @@ public final class Service {
         hasLostHeir = true
         guard !isOrderly else { return say("process \(heir.processID), which had taken over, has ended in order") }
         guard manager.isPresent else { return say("process \(heir.processID), which had taken over, \(how); nobody serves now") }
-        say("process \(heir.processID), which had taken over, \(how); nobody serves now, so this one ends at once what it has, and the service manager can start another")
+        say(
+            "process \(heir.processID), which had taken over, \(how); nobody serves now, so this one ends at once what it has, and the service manager can start another"
+        )
         server.hasten(milliseconds: Service.hasteMilliseconds)
     }
 

@@ -87,7 +87,8 @@ struct URLReference {
         switch byte {
         case UInt8(ascii: "/"), UInt8(ascii: "?"), UInt8(ascii: "#"), UInt8(ascii: "\\"): true
         case UInt8(ascii: ">"), UInt8(ascii: "\""), UInt8(ascii: "'"), UInt8(ascii: ","), UInt8(ascii: ";"), UInt8(ascii: " "),
-            UInt8(ascii: "\t"): !isWhole
+            UInt8(ascii: "\t"):
+            !isWhole
         default: false
         }
     }

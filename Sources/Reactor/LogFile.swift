@@ -108,7 +108,8 @@ public final class LogFile: Sendable {
         guard let path else { return true }
         let descriptor: Int32
         do { descriptor = try LogFile.open(path) } catch {
-            SystemProcess.complain("heartwire: the log file \(path) cannot be opened anew: \(error.message); the one that is open stays in use")
+            SystemProcess.complain(
+                "heartwire: the log file \(path) cannot be opened anew: \(error.message); the one that is open stays in use")
             return false
         }
         let old = state.withLock { state in

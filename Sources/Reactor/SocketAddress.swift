@@ -95,8 +95,10 @@ public struct SocketAddress: Hashable, Sendable {
         case AF_INET6:
             let address = raw.loadUnaligned(as: sockaddr_in6.self)
             let (high, low) = withUnsafeBytes(of: address.sin6_addr) { bytes in
-                (UInt64(bigEndian: bytes.loadUnaligned(as: UInt64.self)),
-                 UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self)))
+                (
+                    UInt64(bigEndian: bytes.loadUnaligned(as: UInt64.self)),
+                    UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
+                )
             }
             self.init(high, low, scope: address.sin6_scope_id, port: UInt16(bigEndian: address.sin6_port))
         default:

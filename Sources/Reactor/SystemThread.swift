@@ -34,12 +34,14 @@ public enum SystemThread {
     public static func tryStart(name: String, _ body: @escaping @Sendable () -> Void) throws(SystemError) -> Handle {
         let context = Unmanaged.passRetained(Body(name: name, run: body)).toOpaque()
         var thread = pthread_t()
-        let outcome = pthread_create(&thread, nil, { context in
-            let body = Unmanaged<Body>.fromOpaque(context!).takeRetainedValue()
-            _ = CLinux.pthread_setname_np(UInt(pthread_self()), String(body.name.prefix(15)))
-            body.run()
-            return nil
-        }, context)
+        let outcome = pthread_create(
+            &thread, nil,
+            { context in
+                let body = Unmanaged<Body>.fromOpaque(context!).takeRetainedValue()
+                _ = CLinux.pthread_setname_np(UInt(pthread_self()), String(body.name.prefix(15)))
+                body.run()
+                return nil
+            }, context)
         guard outcome == 0 else {
             Unmanaged<Body>.fromOpaque(context).release()
             throw SystemError(outcome)

@@ -31,11 +31,15 @@ enum ConfigurationCommand {
         let configuration = load(path)
         do {
             let security = try Security(configuration)
-            for warning in security.warnings(nowUnixMilliseconds: LinuxKernel().unixMilliseconds()) { SystemProcess.complain("\(path): warning: \(warning)") }
+            for warning in security.warnings(nowUnixMilliseconds: LinuxKernel().unixMilliseconds()) {
+                SystemProcess.complain("\(path): warning: \(warning)")
+            }
         } catch {
             Main.fail(error.message, status: ExitStatus.configuration)
         }
         let listeners = configuration.listeners.map(\.description).joined(separator: ", ")
-        SystemProcess.say("\(path): good. Listens on \(listeners); \(configuration.routes.count) route(s), \(configuration.upstreams.count) upstream(s).\n")
+        SystemProcess.say(
+            "\(path): good. Listens on \(listeners); \(configuration.routes.count) route(s), \(configuration.upstreams.count) upstream(s).\n"
+        )
     }
 }

@@ -54,14 +54,16 @@ struct ChangesTests {
         #expect(changed == ["listen 127.0.0.1:80 changed"])
     }
 
-    @Test("is told with the number that holds now and the one that held", arguments: [
-        ("grace 3s", "grace 3s (was 10s)"), ("limits {\nconnections 500\n}", "limits connections 500 (was 0)"),
-        ("timeouts {\nkeep_alive 5s\n}", "timeouts keep_alive 5s (was 75s)"), ("resolve_interval 1m", "resolve_interval 1m (was 30s)"),
-        ("stream_log off", "stream_log off"), ("access_log stderr", "access_log stderr"), ("access_log /a/b", "access_log /a/b"),
-        ("event_log stdout", "event_log stdout"),
-        ("trusted_proxies 10.0.0.0/8", "trusted_proxies changed"),
-        ("fingerprint_key sixteen-bytes-or-more", "fingerprint_key changed"),
-    ])
+    @Test(
+        "is told with the number that holds now and the one that held",
+        arguments: [
+            ("grace 3s", "grace 3s (was 10s)"), ("limits {\nconnections 500\n}", "limits connections 500 (was 0)"),
+            ("timeouts {\nkeep_alive 5s\n}", "timeouts keep_alive 5s (was 75s)"), ("resolve_interval 1m", "resolve_interval 1m (was 30s)"),
+            ("stream_log off", "stream_log off"), ("access_log stderr", "access_log stderr"), ("access_log /a/b", "access_log /a/b"),
+            ("event_log stdout", "event_log stdout"),
+            ("trusted_proxies 10.0.0.0/8", "trusted_proxies changed"),
+            ("fingerprint_key sixteen-bytes-or-more", "fingerprint_key changed"),
+        ])
     func numbers(directive: String, words: String) throws { #expect(try changes([], directive + "\n") == [words]) }
 
     @Test("leaves out the number of workers, which does not change")

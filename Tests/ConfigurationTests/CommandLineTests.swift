@@ -107,8 +107,10 @@ struct CommandLineTests {
     @Test("never repeats a password of a URL, nor a control character")
     func secrets() {
         for line in [
-            "proxy http://u:secret@a:1", "proxy --upstream http://u:secret@a:1 --listen a:1", "proxy --upstream https://u:secret@a --listen a:1",
-            "proxy --upstream ftp://u:secret@a --listen a:1", "proxy --upstream a:1 --listen http://u:secret@b:1", "http://u:secret@a", "\u{1b}[31m",
+            "proxy http://u:secret@a:1", "proxy --upstream http://u:secret@a:1 --listen a:1",
+            "proxy --upstream https://u:secret@a --listen a:1",
+            "proxy --upstream ftp://u:secret@a --listen a:1", "proxy --upstream a:1 --listen http://u:secret@b:1", "http://u:secret@a",
+            "\u{1b}[31m",
         ] {
             let error = #expect(throws: UsageError.self) { try command(line) }
             #expect(error?.description.contains("secret") == false)

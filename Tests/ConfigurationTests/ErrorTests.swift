@@ -98,7 +98,10 @@ struct ErrorTests {
             (top("workers 1.5"), "5:9 '1.5' is too large or not a whole number"),
             (top("limits {\nrequest_head 1023\n}"), "6:14 '1023' is out of range; it may be from 1KiB to 1MiB"),
             (top("limits {\nrequest_head 16KB\n}"), "6:14 '16KB' is not a size"),
-            (top("limits {\nrequest_target 17KiB\n}"), "6:16 a request target cannot be larger than a request head (request_head is 16KiB)"),
+            (
+                top("limits {\nrequest_target 17KiB\n}"),
+                "6:16 a request target cannot be larger than a request head (request_head is 16KiB)"
+            ),
             (top("timeouts {\nkeep_alive 5d\n}"), "6:12 '5d' is not a duration"),
             (top("stream_log stdot"), "5:12 did you mean 'stdout'? For a file of that name, write \"stdot\" in quotes"),
             (top("stream_log \"\""), "5:12 the name of the file is empty"),
@@ -139,7 +142,10 @@ struct ErrorTests {
             (upstream("server unix:"), "7:9 'unix:' names no UNIX socket"),
             (upstream("server unix:@"), "7:9 'unix:@' names no UNIX socket"),
             (upstream("server unix:/run/"), "7:9 'unix:/run/' names no UNIX socket"),
-            (upstream("server unix:/\(String(repeating: "x", count: 107))"), "7:9 the path of a UNIX socket has 108 bytes; at most 107 are possible"),
+            (
+                upstream("server unix:/\(String(repeating: "x", count: 107))"),
+                "7:9 the path of a UNIX socket has 108 bytes; at most 107 are possible"
+            ),
             (upstream("server unix:/run/a unix:///run/a"), "7:21 the server unix:/run/a is named twice"),
             (upstream("server https://unix:/run/a"), "7:9 a UNIX socket is spoken to in plain HTTP"),
             (top("upstream v {\nserver https://c unix:/run/a\n}"), "6:18 the servers of one upstream are all http:// or all https://"),
@@ -179,10 +185,13 @@ struct ErrorTests {
             (route("bearer_from query t\nrealm \"a\\\"b\""), "5:7 a realm has 1 to 128 printable ASCII characters"),
             (route("allow_origin app.example.com"), "4:15 'app.example.com' is no origin; write it as browsers send it"),
             (route("allow_origin null"), "4:15 'null' is no origin"), (route("allow_origin *"), "4:15 '*' is no origin"),
-            (route("allow_origin ftp://a"), "4:15 'ftp://a' is no origin"), (route("allow_origin https://a/"), "4:15 'https://a/': an origin has no path"),
+            (route("allow_origin ftp://a"), "4:15 'ftp://a' is no origin"),
+            (route("allow_origin https://a/"), "4:15 'https://a/': an origin has no path"),
             (route("allow_origin https://u@a"), "4:15 "),
-            (route("allow_origin https://a.*.b"), "4:15 'https://a.*.b': a '*' can only be"), (route("allow_origin https://*"), "4:15 'https://*': a '*'"),
-            (route("allow_origin https://a:0"), "4:15 'https://a:0': '0' is no port"), (route("allow_origin https://a:+1"), "4:15 'https://a:+1': '+1' is no port"),
+            (route("allow_origin https://a.*.b"), "4:15 'https://a.*.b': a '*' can only be"),
+            (route("allow_origin https://*"), "4:15 'https://*': a '*'"),
+            (route("allow_origin https://a:0"), "4:15 'https://a:0': '0' is no port"),
+            (route("allow_origin https://a:+1"), "4:15 'https://a:+1': '+1' is no port"),
             (route("allow_origin https://a https://A:443"), "4:25 this origin is named twice"),
             (route("bearer_from query t\nbearer_limit 1"), "5:14 '1' is out of range; it may be from 16 to 64KiB"),
             (top("route /x {\nupstream nowhere\n}"), "6:10 there is no upstream 'nowhere'; an address needs a port"),
@@ -197,9 +206,12 @@ struct ErrorTests {
         "in a route's pattern is told where it is",
         arguments: [
             ("example.com", "'example.com' has no path; write example.com/*"), ("*", "'*' has no path; write /* for"),
-            ("http://a/", "'http://a/' is a URL"), ("/a*", "'/a*': a '*' can only be the last piece"), ("/*/a", "'/*/a': a '*' can only be"),
-            ("/a?b", "'/a?b': '?' cannot stand in the path of a route; a route is chosen by the path alone"), ("/a;b", "'/a;b': ';' cannot stand"),
-            ("/a./b", "'/a./b': dot segments"), ("/a%20", "'/a%20': dot segments"), ("/a%0A", "'/a%0A': dot segments"), ("/%2565", "'/%2565': dot segments"),
+            ("http://a/", "'http://a/' is a URL"), ("/a*", "'/a*': a '*' can only be the last piece"),
+            ("/*/a", "'/*/a': a '*' can only be"),
+            ("/a?b", "'/a?b': '?' cannot stand in the path of a route; a route is chosen by the path alone"),
+            ("/a;b", "'/a;b': ';' cannot stand"),
+            ("/a./b", "'/a./b': dot segments"), ("/a%20", "'/a%20': dot segments"), ("/a%0A", "'/a%0A': dot segments"),
+            ("/%2565", "'/%2565': dot segments"),
             ("/a%3F", "'/a%3F': dot segments"), ("/%FF", "'/%FF': dot segments"),
             ("/a//b", "'/a//b': dot segments"), ("/a/../b", "'/a/../b': dot segments"), ("/a%2fb", "'/a%2fb': dot segments"),
             ("/a/%2e/b", "'/a/%2e/b': dot segments"), ("\"/a b\"", "'/a b': ' ' cannot stand in the path of a route; write a blank as %20"),
@@ -236,7 +248,8 @@ struct QuantityTests {
     @Test(
         "is refused where it is none, or would have to be rounded, or overflows",
         arguments: [
-            "", "s", "-1s", "+1s", "1 s", "1S", "1.s", ".5s", "1..5s", "1.5.5s", "0.0005s", "1e3s", "99999999999999999999s", "9223372036854775807h", "1.9999999999s",
+            "", "s", "-1s", "+1s", "1 s", "1S", "1.s", ".5s", "1..5s", "1.5.5s", "0.0005s", "1e3s", "99999999999999999999s",
+            "9223372036854775807h", "1.9999999999s",
             "٣s", "1s2s",
         ])
     func refused(text: String) { #expect(read(text, .milliseconds(0...Int.max)) == nil) }

@@ -87,7 +87,8 @@ struct LanguageTests {
             routes: [
                 Route(
                     name: "Example.COM/a/*", host: .exact("example.com"), path: .prefix("/a/"), upstreamIndex: 0,
-                    heartbeat: HeartbeatPolicy(intervalMilliseconds: 250, kind: .both(name: "alive"), commentText: "x # y", opening: false, form: .line),
+                    heartbeat: HeartbeatPolicy(
+                        intervalMilliseconds: 250, kind: .both(name: "alive"), commentText: "x # y", opening: false, form: .line),
                     bearer: bearer, hostField: .server),
                 Route(name: "/*", upstreamIndex: 1, heartbeat: HeartbeatPolicy(intervalMilliseconds: nil)),
                 Route(
@@ -175,7 +176,9 @@ struct LanguageTests {
         let servers = configuration.upstreams[0].servers
         #expect(servers.map(\.description) == ["unix:/run/a.sock", "b:2", "unix:@name", "unix:/run/with a blank", "unix:/run/c@d.sock"])
         #expect(servers.map(\.isUnix) == [true, false, true, true, true] && servers.map(\.authority)[..<2] == ["localhost", "b:2"])
-        #expect(configuration.upstreams[1].name == "unix:/run/a.sock" && configuration.upstreams[1].servers == [Upstream.Server(unixPath: "/run/a.sock")])
+        #expect(
+            configuration.upstreams[1].name == "unix:/run/a.sock"
+                && configuration.upstreams[1].servers == [Upstream.Server(unixPath: "/run/a.sock")])
     }
 
     @Test("takes the PROXY protocol on the addresses of one line, and warns where nobody may send it")
@@ -263,18 +266,24 @@ struct SuggestionTests {
         #expect(distance("kitten", "sitting") == 3)
     }
 
-    @Test("answers that are an outage are statuses and ranges, or none", arguments: [
-        ("429 502-504 530", [429...429, 502...504, 530...530]), ("none", []), ("400-999", [400...999]), ("500", [500...500]),
-    ])
+    @Test(
+        "answers that are an outage are statuses and ranges, or none",
+        arguments: [
+            ("429 502-504 530", [429...429, 502...504, 530...530]), ("none", []), ("400-999", [400...999]), ("500", [500...500]),
+        ])
     func outageAnswers(_ text: String, _ expected: [ClosedRange<Int>]) throws {
-        let configuration = try parse("listen 127.0.0.1:80\nroute /* {\n    upstream 127.0.0.1:9000\n    outage_answers \(text)\n}\n").configuration
+        let configuration = try parse("listen 127.0.0.1:80\nroute /* {\n    upstream 127.0.0.1:9000\n    outage_answers \(text)\n}\n")
+            .configuration
         #expect(configuration.routes[0].outageAnswers.ranges == expected)
     }
 
-    @Test("nothing else is an answer that is an outage", arguments: ["200", "399", "1000", "504-502", "50x", "", "502-", "-502", "502-503-504", "+502", "none 502", "５０２", "5 02"])
+    @Test(
+        "nothing else is an answer that is an outage",
+        arguments: ["200", "399", "1000", "504-502", "50x", "", "502-", "-502", "502-503-504", "+502", "none 502", "５０２", "5 02"])
     func malformedOutageAnswers(_ text: String) {
         #expect(throws: (any Error).self) {
-            try parse("listen 127.0.0.1:80\nroute /* {\n    upstream 127.0.0.1:9000\n    outage_answers \(text.isEmpty ? "\"\"" : text)\n}\n")
+            try parse(
+                "listen 127.0.0.1:80\nroute /* {\n    upstream 127.0.0.1:9000\n    outage_answers \(text.isEmpty ? "\"\"" : text)\n}\n")
         }
     }
 }

@@ -125,7 +125,8 @@ struct SpellingTests {
         print("HEARTWIRE_SEED=\(seed)")
         var generator = SeededGenerator(seed: seed)
         let fragments = [
-            "/", "/", "/", "events", "events", "EVENTS", "%65vents", "ev%45nts", "..", ".", "%2e", "%2E%2e", "%2f", "%2F", "\\", "%5c", ";x=1", ";", "%3b",
+            "/", "/", "/", "events", "events", "EVENTS", "%65vents", "ev%45nts", "..", ".", "%2e", "%2E%2e", "%2f", "%2F", "\\", "%5c",
+            ";x=1", ";", "%3b",
             "a", "public", "x", "//", "/events/", "/./", "/../", "%25",
         ]
         var ambiguous = 0

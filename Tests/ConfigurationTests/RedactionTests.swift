@@ -14,14 +14,20 @@ struct RedactionTests {
         "never holds what follows the name of a secret directive, however both are spelt and joined",
         arguments: [
             "fingerprint_key S3CRET", "fingerprnt_key \"0123456789-S3CRET\"", "fingerprint_key \"0123-S3CRET", "\tfingerprint_key a S3CRET",
-            "fingerprint_key=S3CRET", "fingerprint_key:S3CRET", "fingerprint_key = S3CRET", "fingerprint_keys S3CRET", "fingerprint_keyS3CRET-and-more",
-            "fingerprint-key S3CRET", "FINGERPRINT_KEY=S3CRET", "Fingerprint_Key S3CRET {", "export fingerprint_key=S3CRET", "set fingerprnt_key S3CRET",
+            "fingerprint_key=S3CRET", "fingerprint_key:S3CRET", "fingerprint_key = S3CRET", "fingerprint_keys S3CRET",
+            "fingerprint_keyS3CRET-and-more",
+            "fingerprint-key S3CRET", "FINGERPRINT_KEY=S3CRET", "Fingerprint_Key S3CRET {", "export fingerprint_key=S3CRET",
+            "set fingerprnt_key S3CRET",
             "\"fingerprint_key\" S3CRET", "\"fingerprint_key S3CRET\"", "fingerprint_key\u{a0}S3CRET", "fingerprint_key {$S3-CRET-S3CRET}",
-            "fingerprint_key={$KEY}", "fingerprint_keys {$KEY}", "fingerprnt_keyS3CRET{", "fingerprnt_keyS3CRET-and-more", "fingerprint_key S3CRET\u{1b}",
-            "fingerprint_key\nS3CRET", "fingerprint_key =\n\n  S3CRET", "fingerprint_key \\\nS3CRET", "fingerprint_key {\nS3CRET\n}", "fingerprint_key \"\nS3CRET\"",
-            "fingerprint_key\n{$S3-CRET}", "route /* {\n fingerprint_key S3CRET\n}", "grace 1s fingerprint_key S3CRET", "workers fingerprint_key=S3CRET",
+            "fingerprint_key={$KEY}", "fingerprint_keys {$KEY}", "fingerprnt_keyS3CRET{", "fingerprnt_keyS3CRET-and-more",
+            "fingerprint_key S3CRET\u{1b}",
+            "fingerprint_key\nS3CRET", "fingerprint_key =\n\n  S3CRET", "fingerprint_key \\\nS3CRET", "fingerprint_key {\nS3CRET\n}",
+            "fingerprint_key \"\nS3CRET\"",
+            "fingerprint_key\n{$S3-CRET}", "route /* {\n fingerprint_key S3CRET\n}", "grace 1s fingerprint_key S3CRET",
+            "workers fingerprint_key=S3CRET",
             "limits {\nfingerprint_key S3CRET }\n}", "stream_log a\rfingerprint_key S3CRET",
-            "fingerprint_key # note\nS3CRET", "fingerprint_key# note\nS3CRET", "fingerprint_key = # \"note\"\nS3CRET", "fingerprint_key \\ # a\n\n# b\nS3CRET",
+            "fingerprint_key # note\nS3CRET", "fingerprint_key# note\nS3CRET", "fingerprint_key = # \"note\"\nS3CRET",
+            "fingerprint_key \\ # a\n\n# b\nS3CRET",
             "fingerprint_key { # a\nS3CRET\n}", "# fingerprint_key\nS3CRET", "fingerprint_key \" # a\nS3CRET\"",
         ])
     func secret(text: String) {
@@ -42,17 +48,24 @@ struct RedactionTests {
     @Test(
         "never holds the login or the query of a URL",
         arguments: [
-            "server http://user:S3CRET@c", "server http://S3CRET@c:1", "server https://user:S3@CRET@c:1/", "server ftp://user:S3CRET@c", "server user:S3CRET@c:1",
-            "server http://c/x?S3CRET", "server http://c:1?token=S3CRET", "server \"http://user:a S3CRET@c\"", "server c:1 http://user:S3CRET@c d",
+            "server http://user:S3CRET@c", "server http://S3CRET@c:1", "server https://user:S3@CRET@c:1/", "server ftp://user:S3CRET@c",
+            "server user:S3CRET@c:1",
+            "server http://c/x?S3CRET", "server http://c:1?token=S3CRET", "server \"http://user:a S3CRET@c\"",
+            "server c:1 http://user:S3CRET@c d",
             "server http://user:S3CRET@c \"", "server http://user:S3CRET@c{", "server {$URL}", "server user:S3CRET@http://c",
-            "server http://user:S3CRET S3CRET@c:80", "server user:S3CRET S3CRET@c:80", "server http://S3CRET a S3CRET@c", "server http://user:S3@a S3CRET@c",
-            "server http://user:S3CRET #S3CRET@c", "server unix:/a user:S3CRET S3CRET@c:80", "server http://a@b:1 http://user:S3CRET S3CRET@c:80",
-            "server c:1?token=S3CRET", "server c?S3CRET", "server c:1/x?token=S3@CRET", "server http://c/x?token=S3@CRET", "server http://user:S3?CRET@c",
+            "server http://user:S3CRET S3CRET@c:80", "server user:S3CRET S3CRET@c:80", "server http://S3CRET a S3CRET@c",
+            "server http://user:S3@a S3CRET@c",
+            "server http://user:S3CRET #S3CRET@c", "server unix:/a user:S3CRET S3CRET@c:80",
+            "server http://a@b:1 http://user:S3CRET S3CRET@c:80",
+            "server c:1?token=S3CRET", "server c?S3CRET", "server c:1/x?token=S3@CRET", "server http://c/x?token=S3@CRET",
+            "server http://user:S3?CRET@c",
         ])
     func login(line: String) {
         for text in [
-            "listen a:1\nroute /* {\nupstream u\n}\nupstream u {\n\(line)\n}", "listen a:1\nroute /* {\n\(line.replacing("server", with: "upstream"))\n}",
-            line.replacing("server", with: "listen"), line.replacing("server", with: "route"), line.replacing("server", with: "stream_log stdot"),
+            "listen a:1\nroute /* {\nupstream u\n}\nupstream u {\n\(line)\n}",
+            "listen a:1\nroute /* {\n\(line.replacing("server", with: "upstream"))\n}",
+            line.replacing("server", with: "listen"), line.replacing("server", with: "route"),
+            line.replacing("server", with: "stream_log stdot"),
         ] {
             let all = shown(text, environment: ["URL": "http://user:S3CRET@c/"])
             #expect(!all.contains("S3") && !all.contains("CRET"), "\(all)")
@@ -61,11 +74,13 @@ struct RedactionTests {
 
     @Test("shows a mark where something is hidden, and points at the place of the mistake")
     func places() {
-        #expect(shown("fingerprint_key=0123456789 # x") .hasSuffix("\n    fingerprint_key=…\n    ^"))
+        #expect(shown("fingerprint_key=0123456789 # x").hasSuffix("\n    fingerprint_key=…\n    ^"))
         #expect(shown("fingerprint_key short").hasSuffix("\n    fingerprint_key …\n                    ^"))
         #expect(shown("fingerprint_key a b").hasSuffix("\n    fingerprint_key …\n                    ^"))
         #expect(shown("upstream u {\n  server http://user:password@c d:2\n}").contains("\n      server http://…@c d:2\n             ^"))
-        #expect(shown("upstream u {\n  server http://user:password@c:1 d\n}").contains("\n      server http://…@c:1 d\n                          ^"))
+        #expect(
+            shown("upstream u {\n  server http://user:password@c:1 d\n}").contains(
+                "\n      server http://…@c:1 d\n                          ^"))
         #expect(shown("upstream u {\n  server http://user:pass word@c d:2\n}").contains("\n      server http://…@c d:2\n"))
         #expect(shown("upstream u {\n  server c:1?token=a\n}").contains("\n      server c:1?…\n             ^"))
         #expect(shown("grace 2h # why? ask a@b").hasSuffix("\n    grace 2h # why? ask a@b\n          ^"))
@@ -77,10 +92,13 @@ struct RedactionTests {
     @Test("holds nothing of it on the command line either")
     func commandLine() {
         for words in [
-            ["proxy", "--listen", "a:1", "--upstream", "http://user:S3CRET@c"], ["proxy", "--listen", "http://user:S3CRET@c", "--upstream", "b:1"],
-            ["proxy", "--fingerprint-key=S3CRET"], ["proxy", "fingerprint_key=S3CRET"], ["proxy", "-fingerprint-key=S3CRET"], ["http://user:S3CRET@c"],
+            ["proxy", "--listen", "a:1", "--upstream", "http://user:S3CRET@c"],
+            ["proxy", "--listen", "http://user:S3CRET@c", "--upstream", "b:1"],
+            ["proxy", "--fingerprint-key=S3CRET"], ["proxy", "fingerprint_key=S3CRET"], ["proxy", "-fingerprint-key=S3CRET"],
+            ["http://user:S3CRET@c"],
             ["fingerprint_key=S3CRET"], ["proxy", "--listen", "a:1", "--upstream", "user:S3CRET@c:1"], ["proxy", "user:S3CRET@c:1"],
-            ["proxy", "--listen", "a:1", "--upstream", "http://c?token=S3CRET"], ["proxy", "--listen", "a:1", "--upstream", "b:1", "--heartbeat", "http://u:S3CRET@c"],
+            ["proxy", "--listen", "a:1", "--upstream", "http://c?token=S3CRET"],
+            ["proxy", "--listen", "a:1", "--upstream", "b:1", "--heartbeat", "http://u:S3CRET@c"],
             ["proxy", "--listen", "a:1", "--upstream", "b:1", "--bearer-from", "http://u:S3CRET@c"],
         ] {
             let error = #expect(throws: UsageError.self) { try CommandLine.parse(words) }

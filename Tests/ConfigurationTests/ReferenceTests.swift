@@ -101,7 +101,9 @@ struct ReferenceTests {
         #expect(parsed.configuration.accessLog == .standardOutput)
     }
 
-    @Test("names defaults that, written out, change nothing", arguments: DirectiveTable.all.filter { !$0.defaultText.hasPrefix("(") }.map(\.name))
+    @Test(
+        "names defaults that, written out, change nothing",
+        arguments: DirectiveTable.all.filter { !$0.defaultText.hasPrefix("(") }.map(\.name))
     func defaultsAreTrue(name: String) throws {
         for directive in DirectiveTable.all where directive.name == name {
             let plain = fileWith("", in: directive.scope)

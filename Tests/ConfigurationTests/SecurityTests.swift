@@ -68,12 +68,14 @@ struct SecurityTests {
         expected.certificate = Certificate(certificateFile: "c", keyFile: "k")
         expected.serverName = "backend.internal"
         #expect(
-            try only(upstream("server https://b\ntls {\nauthority ca.pem\ncertificate c k\nserver_name Backend.internal\n}")).tls == expected)
+            try only(upstream("server https://b\ntls {\nauthority ca.pem\ncertificate c k\nserver_name Backend.internal\n}")).tls
+                == expected)
         let unsafe = try parse(upstream("server https://b\ntls {\nverification insecure_off\n}"))
         #expect(unsafe.configuration.upstreams[0].tls?.isVerified == false)
-        #expect(unsafe.warnings.map(\.message) == [
-            "servers need not prove who they are: whoever is on the way can read and change everything, tokens included"
-        ])
+        #expect(
+            unsafe.warnings.map(\.message) == [
+                "servers need not prove who they are: whoever is on the way can read and change everything, tokens included"
+            ])
         let inline = try parse("listen a:1\nroute /a {\n upstream https://b:1\n}\nroute /b {\n upstream b:1\n}").configuration
         #expect(inline.upstreams.map(\.name) == ["https://b:1", "b:1"])
         #expect(inline.upstreams.map { $0.tls != nil } == [true, false])
@@ -105,27 +107,36 @@ struct SecurityTests {
             (upstream("server https://b\ntls {\ncertificate c\n}"), "8:1 'certificate' needs more; write: certificate FILE KEYFILE"),
             (upstream("server https://b\ntls {\nverification off\n}"), "8:14 'off' is none of on, insecure_off"),
             (upstream("server https://b\ntls {\nserver_name a/b\n}"), "8:13 'a/b' cannot be the name of a host"),
-            ("listen a:1 {\n tls {\n  certificate c k\n }\n}\nlisten a:1\nroute /* {\n upstream b:2\n}", "6:8 a:1 is already listened on, line 1"),
+            (
+                "listen a:1 {\n tls {\n  certificate c k\n }\n}\nlisten a:1\nroute /* {\n upstream b:2\n}",
+                "6:8 a:1 is already listened on, line 1"
+            ),
         ])
     func mistakes(text: String, expected: String) {
         let found = brief(diagnostics(text))
         #expect(found.count == 1 && found.first?.hasPrefix(expected) == true, "\(text)\n\(found)")
     }
 
-    @Test("tells servers of a client's certificate in no field that means something to the proxy, to browsers or to servers", arguments: [
-        "User-Agent", "X-Real-IP", "host", "CONNECTION", "Cache-Control", "Date", "Server", "Range", "Pragma", "Max-Forwards", "Set-Cookie",
-        "X-Accel-Buffering", "Strict-Transport-Security", "Proxy", "X_Real_IP", "User_Agent", "Content_Type", "X-Original-URL", "Client-Cert",
-        "X_Forwarded_User", "X-Forwarded", "True-Client-IP", "Sec-Fetch-Site", "sec_fetch_site", "If-None-Match", "Content-MD5",
-        "Accept-Language", "Proxy-Authenticate", "Access-Control-Request-Method", "Priority", "Authorization", "Cookie", "Location",
-    ])
+    @Test(
+        "tells servers of a client's certificate in no field that means something to the proxy, to browsers or to servers",
+        arguments: [
+            "User-Agent", "X-Real-IP", "host", "CONNECTION", "Cache-Control", "Date", "Server", "Range", "Pragma", "Max-Forwards",
+            "Set-Cookie",
+            "X-Accel-Buffering", "Strict-Transport-Security", "Proxy", "X_Real_IP", "User_Agent", "Content_Type", "X-Original-URL",
+            "Client-Cert",
+            "X_Forwarded_User", "X-Forwarded", "True-Client-IP", "Sec-Fetch-Site", "sec_fetch_site", "If-None-Match", "Content-MD5",
+            "Accept-Language", "Proxy-Authenticate", "Access-Control-Request-Method", "Priority", "Authorization", "Cookie", "Location",
+        ])
     func takenNames(name: String) {
         let found = brief(diagnostics(tls("certificate c k\nclient_subject_field \(name)")))
         #expect(found.count == 1 && found[0].hasPrefix("4:22 the field '\(name)' has a meaning of its own"), "\(found)")
     }
 
-    @Test("tells servers of a client's certificate in any field of the operator's own making", arguments: [
-        "X-Client-Subject", "X_Client_Subject", "SSL-Client-S-DN", "X-SSL-Client-DN", "Remote-User", "Subject", "X-Proxy-Subject",
-    ])
+    @Test(
+        "tells servers of a client's certificate in any field of the operator's own making",
+        arguments: [
+            "X-Client-Subject", "X_Client_Subject", "SSL-Client-S-DN", "X-SSL-Client-DN", "Remote-User", "Subject", "X-Proxy-Subject",
+        ])
     func freeNames(name: String) throws {
         let text = tls("certificate c k\nclient_certificates optional\nclient_authority f\nclient_subject_field \(name)")
         #expect(try parse(text).configuration.listeners[0].tls?.clientSubjectField == name)

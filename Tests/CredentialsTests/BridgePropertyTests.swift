@@ -41,7 +41,8 @@ struct BridgePropertyTests {
         var generator = Generator(state: seed)
         let alphabet = Array("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~+/")
         for _ in 0..<20_000 {
-            let token = "s3cr3t" + String((0..<Int.random(in: 0..<30, using: &generator)).map { _ in alphabet.randomElement(using: &generator)! })
+            let token =
+                "s3cr3t" + String((0..<Int.random(in: 0..<30, using: &generator)).map { _ in alphabet.randomElement(using: &generator)! })
             let written = spelled(token, &generator)
             let isCookie = Bool.random(using: &generator)
             let query = (0..<Int.random(in: 0..<5, using: &generator)).map { _ in Self.pieces.randomElement(using: &generator)! }
@@ -65,7 +66,8 @@ struct BridgePropertyTests {
                 policy: BearerPolicy(
                     sources: [.query(name: "access_token"), .cookie(name: "token")],
                     onConflict: conflicts.randomElement(using: &generator)!))
-            let result = examine(bridge, target, cookies: cookie.isEmpty ? [] : [cookie], authorizations: isAuthorized ? ["Bearer own"] : [])
+            let result = examine(
+                bridge, target, cookies: cookie.isEmpty ? [] : [cookie], authorizations: isAuthorized ? ["Bearer own"] : [])
 
             var shown = String(reflecting: result)
             switch result {
@@ -102,12 +104,16 @@ struct BridgePropertyTests {
         print("HEARTWIRE_SEED=\(seed)")
         var generator = Generator(state: seed)
         let alphabet: [[UInt8]] =
-            ["t=", "t=a", "%74=1", "t", "=", "&", "?", "#", ";", "; ", "%", " ", "\"", "%3D", "a", "1", "/", "//", ":"].map { Array($0.utf8) }
+            ["t=", "t=a", "%74=1", "t", "=", "&", "?", "#", ";", "; ", "%", " ", "\"", "%3D", "a", "1", "/", "//", ":"].map {
+                Array($0.utf8)
+            }
             + [[0], [0x80], [0xFF], [0x0D, 0x0A]]
         let bridge = TokenBridge(policy: BearerPolicy(sources: [.query(name: "t"), .cookie(name: "t")], maximumTokenBytes: 3))
         var forwarded = 0
         for _ in 0..<30_000 {
-            func random() -> [UInt8] { (0..<Int.random(in: 0..<8, using: &generator)).flatMap { _ in alphabet.randomElement(using: &generator)! } }
+            func random() -> [UInt8] {
+                (0..<Int.random(in: 0..<8, using: &generator)).flatMap { _ in alphabet.randomElement(using: &generator)! }
+            }
             let target = random()
             let cookies = (0..<Int.random(in: 0..<3, using: &generator)).map { _ in random() }
             if case .forward(let request) = examine(bridge, target: target, cookies: cookies) {

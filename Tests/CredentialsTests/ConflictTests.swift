@@ -24,7 +24,8 @@ struct ConflictTests {
         #expect(summary(examine(bridge(.pass, .refuse), "/e?a=1", cookies: ["b=2"])) == "untouched")
         #expect(summary(examine(bridge(.refuse, .refuse), "/e?a=1", cookies: ["b=2"])) == "401 missing")
         #expect(summary(examine(bridge(.refuse, .refuse), "/e", authorizations: ["Basic abc"])) == "untouched")
-        #expect(summary(examine(bridge(.pass, .refuse), "/e", authorizations: ["Basic abc", "Basic abc"])) == "400 severalAuthorizationFields")
+        #expect(
+            summary(examine(bridge(.pass, .refuse), "/e", authorizations: ["Basic abc", "Basic abc"])) == "400 severalAuthorizationFields")
     }
 
     @Test("By default a token in the URL beside Authorization is refused, and a cookie gives way to the field unread")
@@ -33,15 +34,20 @@ struct ConflictTests {
         for field in ["Basic abc", "Bearer b", "Bearer a b", ",,"] {
             #expect(summary(examine(bridge, "/?access_token=a", authorizations: [field])) == "400 conflictsWithAuthorization", "\(field)")
             #expect(
-                summary(examine(bridge, "/?access_token=a", cookies: ["token=b"], authorizations: [field])) == "400 conflictsWithAuthorization")
-            #expect(summary(examine(bridge, "/", cookies: ["token=a; c=d"], authorizations: [field])) == "forward - from - with c=d", "\(field)")
+                summary(examine(bridge, "/?access_token=a", cookies: ["token=b"], authorizations: [field]))
+                    == "400 conflictsWithAuthorization")
+            #expect(
+                summary(examine(bridge, "/", cookies: ["token=a; c=d"], authorizations: [field])) == "forward - from - with c=d", "\(field)"
+            )
             #expect(summary(examine(bridge, "/", cookies: ["token=a; token=b"], authorizations: [field])) == "forward - from - with ")
         }
         #expect(
             summary(examine(bridge, "/", cookies: ["token=a"], authorizations: ["Basic a", "Basic b"])) == "400 severalAuthorizationFields")
     }
 
-    @Test("An Authorization field that is empty or a known scheme alone is no conflict, and the token takes its place", arguments: ["", "Bearer", "basic", "NTLM", "AWS4-HMAC-SHA256"])
+    @Test(
+        "An Authorization field that is empty or a known scheme alone is no conflict, and the token takes its place",
+        arguments: ["", "Bearer", "basic", "NTLM", "AWS4-HMAC-SHA256"])
     func emptyField(field: String) {
         for conflict in [BearerPolicy.Conflict.refuseQuery, .refuse, .preferAuthorization, .preferBridged] {
             let bridge = bridge(.refuse, conflict)
@@ -56,15 +62,19 @@ struct ConflictTests {
         #expect(summary(examine(bridge(.pass, .refuse), "/", authorizations: [field])) == "untouched")
     }
 
-    @Test("A single word that is no known scheme is the client's own field, and no token takes its place unasked", arguments: [
-        "rawkey123", "Bearerx", "beare", "Bea\u{12}er", "sk-live-1",
-    ])
+    @Test(
+        "A single word that is no known scheme is the client's own field, and no token takes its place unasked",
+        arguments: [
+            "rawkey123", "Bearerx", "beare", "Bea\u{12}er", "sk-live-1",
+        ])
     func rawKey(field: String) {
         let byDefault = bridge(.pass, .refuseQuery)
         #expect(summary(examine(byDefault, "/", authorizations: [field])) == "untouched")
         #expect(summary(examine(byDefault, "/", cookies: ["token=abcdefgh; c=d"], authorizations: [field])) == "forward - from - with c=d")
         #expect(summary(examine(byDefault, "/?access_token=a", authorizations: [field])) == "400 conflictsWithAuthorization")
-        #expect(summary(examine(bridge(.pass, .refuse), "/", cookies: ["token=a"], authorizations: [field])) == "400 conflictsWithAuthorization")
+        #expect(
+            summary(examine(bridge(.pass, .refuse), "/", cookies: ["token=a"], authorizations: [field])) == "400 conflictsWithAuthorization"
+        )
         let fieldWins = bridge(.pass, .preferAuthorization)
         #expect(summary(examine(fieldWins, "/?access_token=a", authorizations: [field])) == "forward - from - to /")
         #expect(
@@ -80,7 +90,8 @@ struct ConflictTests {
         let visible = TokenBridge(
             policy: BearerPolicy(sources: [.query(name: "access_token")], whenMissing: .refuse, characters: .visible))
         for field in [
-            "Bearer abc", "bearer   a.b-c_d~e+f/g==", "Basic dXNlcjo=", "Digest username=\"a, \\\"b\", uri=/x , nc=1", "X a = b", "X ,,a=b,,",
+            "Bearer abc", "bearer   a.b-c_d~e+f/g==", "Basic dXNlcjo=", "Digest username=\"a, \\\"b\", uri=/x , nc=1", "X a = b",
+            "X ,,a=b,,",
             "AWS4-HMAC-SHA256 Credential=AKIA/20130524/us-east-1/s3/aws4_request, SignedHeaders=host;range, Signature=fe5f",
             "Hawk id=\"\"", "Bearer realm=\"x\"", "Bearer 12|abcdef", "Bearer s3cr$t", "bearer a:b;c", "Bearer =a", "ApiKey id:key",
             "AWS AKIA:sig=", "SharedKey acc:sig=", "Custom one two", "Basic 12|abc", "Bearer a,b", "Bearer \"abc\"", "Bearer a=\"b",
@@ -155,7 +166,8 @@ struct ConflictTests {
         #expect(
             challenge(examine(bridge, "/?t=%"))
                 == #"Bearer realm="a\"b\\cd", error="invalid_request", error_description="the token has a malformed percent escape""#)
-        #expect(challenge(examine(TokenBridge(policy: BearerPolicy(sources: [], whenMissing: .refuse)), "/")) == #"Bearer realm="heartwire""#)
+        #expect(
+            challenge(examine(TokenBridge(policy: BearerPolicy(sources: [], whenMissing: .refuse)), "/")) == #"Bearer realm="heartwire""#)
         for error in BridgeError.allCases {
             let reason = error.reason.withUTF8Buffer { Array($0) }
             #expect(reason.allSatisfy { $0 >= 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") })

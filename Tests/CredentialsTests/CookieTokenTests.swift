@@ -46,7 +46,10 @@ struct CookieTokenTests {
 
     @Test(
         "that is none is a cookie like any other where requests without a token pass",
-        arguments: ["token=s%3Aabc.def", "token=a b", "token=\"x", "token=a%", "token=a%0d%0a", "token=a|b", "token={}", "token=" + String(repeating: "a", count: 4097)])
+        arguments: [
+            "token=s%3Aabc.def", "token=a b", "token=\"x", "token=a%", "token=a%0d%0a", "token=a|b", "token={}",
+            "token=" + String(repeating: "a", count: 4097),
+        ])
     func otherCookie(field: String) {
         #expect(summary(examine(cookieBridge, "/e", cookies: [field])) == "untouched")
         #expect(summary(examine(cookieBridge, "/e", cookies: ["token=x; " + field + "; token="])) == "forward x from cookie with \(field)")
@@ -78,7 +81,9 @@ struct CookieTokenTests {
         #expect(summary(examine(Self.strictBridge, "/", cookies: [field])) == expected)
     }
 
-    @Test("is not seen in a cookie of another name or in a cookie without one", arguments: ["", "token", "a=token=x", "=token", "tokens=x", "xtoken=y", "\"token\"=x", ";;;"])
+    @Test(
+        "is not seen in a cookie of another name or in a cookie without one",
+        arguments: ["", "token", "a=token=x", "=token", "tokens=x", "xtoken=y", "\"token\"=x", ";;;"])
     func notOurs(field: String) {
         #expect(summary(examine(cookieBridge, "/", cookies: [field])) == "untouched")
     }

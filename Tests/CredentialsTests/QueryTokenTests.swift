@@ -15,7 +15,10 @@ struct QueryTokenTests {
             ("/e?&access_token=x", "/e?"),
             ("/e?a=b?c&access_token=x&a=%zz&=&==", "/e?a=b?c&a=%zz&=&=="),
             ("http://h/e?access_token=x&a=/?", "http://h/e?a=/?"),
-            ("/e?a=%26&access_token=x&xaccess_token=y&access_tokenx=z&Access_Token=w", "/e?a=%26&xaccess_token=y&access_tokenx=z&Access_Token=w"),
+            (
+                "/e?a=%26&access_token=x&xaccess_token=y&access_tokenx=z&Access_Token=w",
+                "/e?a=%26&xaccess_token=y&access_tokenx=z&Access_Token=w"
+            ),
         ])
     func removal(target: String, expected: String) {
         #expect(summary(examine(queryBridge, target)) == "forward x from query to \(expected)")
@@ -73,7 +76,9 @@ struct QueryTokenTests {
         #expect(summary(examine(queryBridge, target)) == expected)
     }
 
-    @Test("is none when it is empty, and an empty one does not go on", arguments: ["access_token", "access_token=", "%61ccess_token=&access_token"])
+    @Test(
+        "is none when it is empty, and an empty one does not go on",
+        arguments: ["access_token", "access_token=", "%61ccess_token=&access_token"])
     func empty(piece: String) {
         #expect(summary(examine(queryBridge, "/e?a=1&\(piece)")) == "forward - from - to /e?a=1")
         #expect(summary(examine(eitherBridge, "/e?\(piece)&jwt=x")) == "forward x from query to /e")

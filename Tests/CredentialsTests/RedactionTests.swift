@@ -21,7 +21,9 @@ struct RedactionTests {
         #expect(result.map { String(decoding: $0, as: UTF8.self) } == expected)
     }
 
-    @Test("A URL without the parameters is left alone", arguments: ["", "https://h/p?a=access_token", "/access_token=s&jwt=a", "?&#&", "https://h/?token=x"])
+    @Test(
+        "A URL without the parameters is left alone",
+        arguments: ["", "https://h/p?a=access_token", "/access_token=s&jwt=a", "?&#&", "https://h/?token=x"])
     func leavesAlone(url: String) {
         #expect(redacted(eitherBridge, Array(url.utf8)) == nil)
     }

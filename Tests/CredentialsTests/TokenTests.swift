@@ -41,7 +41,9 @@ struct TokenTests {
         #expect(read("Bearer abc==") == "abc==")
         #expect(read("bEARER   abc") == "abc")
         #expect(read("Bearer 12|abc") == "12|abc")
-        for value in ["", "Bearer", "Bearer ", "Bearerabc", "Bearer a b", "Bearer a,b", "Bearer \"a\"", "Basic abc", "\u{2}earer abc", "Bearer \tabc"] {
+        for value in [
+            "", "Bearer", "Bearer ", "Bearerabc", "Bearer a b", "Bearer a,b", "Bearer \"a\"", "Basic abc", "\u{2}earer abc", "Bearer \tabc",
+        ] {
             #expect(read(value) == nil, "\(value)")
         }
     }

@@ -20,10 +20,12 @@ struct TokenTracesTests {
         }
     }
 
-    @Test("are found under any number of encodings, and a token with a percent sign too", arguments: [
-        ("a+b/c=d~e", "a%2Bb%252fc%25253Dd~e"), ("12345678", "%31%32%33%34%35%36%37%38"), ("a%2Bbcdefg", "a%2Bbcdefg"),
-        ("a%2Bbcdefg", "a%252Bbcdefg"), ("100%realtoken", "100%25realtoken"),
-    ])
+    @Test(
+        "are found under any number of encodings, and a token with a percent sign too",
+        arguments: [
+            ("a+b/c=d~e", "a%2Bb%252fc%25253Dd~e"), ("12345678", "%31%32%33%34%35%36%37%38"), ("a%2Bbcdefg", "a%2Bbcdefg"),
+            ("a%2Bbcdefg", "a%252Bbcdefg"), ("100%realtoken", "100%25realtoken"),
+        ])
     func encodings(token: String, text: String) throws {
         #expect(try isLeft(token, in: text) && isLeft(token, in: "%-\(text)%"))
         #expect(try !isLeft(token, in: String(text.dropLast())))
@@ -51,11 +53,16 @@ struct PathRedactionTests {
 
     private func redacted(_ path: String) -> String { String(decoding: Self.redaction.redacted(Array(path.utf8)), as: UTF8.self) }
 
-    @Test("has no parameter for tokens, wherever it stands and however it is spelled", arguments: [
-        ("/e;access_token=s3cr3t", "/e"), ("/e;a=1;access_token=s3cr3t;b=2/f;jwt=s3cr3t", "/e;a=1;b=2/f"), ("/e;%61ccess_token=s3cr3t/f", "/e"),
-        ("/e%3Baccess_token%3Ds3cr3t", "/e"), ("/e%3Fa=1&access_token=s3cr3t", "/e%3Fa=1"), ("/e%253Faccess_token%253Ds3cr3t%2526b", "/e"),
-        ("/access_token=s3cr3t", "/"), ("/e%23access_token=s3cr3t", "/e"), ("/e;access_token=s3%2Fcr3t", "/e"), ("/e;access_token=s3/cr3t;a=1", "/e;a=1"), ("access_token=s3cr3t", "/"), ("/access_token=s3cr3t;a", "/;a"),
-    ])
+    @Test(
+        "has no parameter for tokens, wherever it stands and however it is spelled",
+        arguments: [
+            ("/e;access_token=s3cr3t", "/e"), ("/e;a=1;access_token=s3cr3t;b=2/f;jwt=s3cr3t", "/e;a=1;b=2/f"),
+            ("/e;%61ccess_token=s3cr3t/f", "/e"),
+            ("/e%3Baccess_token%3Ds3cr3t", "/e"), ("/e%3Fa=1&access_token=s3cr3t", "/e%3Fa=1"),
+            ("/e%253Faccess_token%253Ds3cr3t%2526b", "/e"),
+            ("/access_token=s3cr3t", "/"), ("/e%23access_token=s3cr3t", "/e"), ("/e;access_token=s3%2Fcr3t", "/e"),
+            ("/e;access_token=s3/cr3t;a=1", "/e;a=1"), ("access_token=s3cr3t", "/"), ("/access_token=s3cr3t;a", "/;a"),
+        ])
     func parameters(path: String, expected: String) { #expect(redacted(path) == expected) }
 
     @Test("is only ever shorter, and never traps on bytes of any kind")
@@ -68,15 +75,21 @@ struct PathRedactionTests {
         }
     }
 
-    @Test("is what the client sent otherwise", arguments: [
-        "/", "/e", "/e;a=1", "/access_token/x", "/e;access_tokens=1", "/e;xaccess_token=1", "/e;session=1", "/%", "/%2", "/%zz%25%", "*", "/=", "/;", "/e;access_token",
-    ])
+    @Test(
+        "is what the client sent otherwise",
+        arguments: [
+            "/", "/e", "/e;a=1", "/access_token/x", "/e;access_tokens=1", "/e;xaccess_token=1", "/e;session=1", "/%", "/%2", "/%zz%25%",
+            "*", "/=", "/;", "/e;access_token",
+        ])
     func others(path: String) { #expect(redacted(path) == path) }
 
-    @Test("has dots in the place of the request's token, also where it was cut within it", arguments: [
-        ("/t/abcdefghijklmnopqrstuvwxyz/x", false, "/t/..."), ("/t/%61bcdefghijklmnop", false, "/t/..."), ("/t/abcdefg", false, "/t/abcdefg"),
-        ("/t/abcdefg", true, "/t/..."), ("/t/abcdefghijklmnop;abcdefghijklmnop", false, "/t/..."), ("/t/x", true, "/t/x"),
-    ])
+    @Test(
+        "has dots in the place of the request's token, also where it was cut within it",
+        arguments: [
+            ("/t/abcdefghijklmnopqrstuvwxyz/x", false, "/t/..."), ("/t/%61bcdefghijklmnop", false, "/t/..."),
+            ("/t/abcdefg", false, "/t/abcdefg"),
+            ("/t/abcdefg", true, "/t/..."), ("/t/abcdefghijklmnop;abcdefghijklmnop", false, "/t/..."), ("/t/x", true, "/t/x"),
+        ])
     func token(path: String, isCut: Bool, expected: String) throws {
         let echo = TokenEcho(of: try #require(tokenInAuthorization("Bearer abcdefghijklmnopqrstuvwxyz")))
         #expect(String(decoding: echo.masked(Array(path.utf8), isCut: isCut), as: UTF8.self) == expected)

@@ -86,7 +86,9 @@ import Testing
 
     @Test(
         "other requests, and streams without a page's name, are not looked at",
-        arguments: ["GET / HTTP/1.1\r\n", "GET /feed?page=p HTTP/1.1\r\n", "GET /events HTTP/1.1\r\n", "GET /eventsmore?page=p HTTP/1.1\r\n", "\0"])
+        arguments: [
+            "GET / HTTP/1.1\r\n", "GET /feed?page=p HTTP/1.1\r\n", "GET /events HTTP/1.1\r\n", "GET /eventsmore?page=p HTTP/1.1\r\n", "\0",
+        ])
     func others(request: String) {
         var tap = StreamTap()
         look(&tap, request: request)
@@ -94,7 +96,9 @@ import Testing
         #expect(look(&tap, response: Array((Self.head + "3\r\n:\n\n\r\n").utf8), now: 1000).isEmpty)
     }
 
-    @Test("bytes that are no HTTP, and a broken chunk, end the looking and nothing else", arguments: ["garbage", "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n:\n"])
+    @Test(
+        "bytes that are no HTTP, and a broken chunk, end the looking and nothing else",
+        arguments: ["garbage", "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n:\n"])
     func broken(response: String) {
         var tap = StreamTap()
         look(&tap, request: Self.request)

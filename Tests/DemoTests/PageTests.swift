@@ -11,7 +11,9 @@ import Testing
 
     @Test(
         "the page refers to nothing outside of itself",
-        arguments: ["http://", "https://", "src=", "url(", "@import", "import(", "<iframe", "<object", "\"//", "'//", "<base", "<form", "action="])
+        arguments: [
+            "http://", "https://", "src=", "url(", "@import", "import(", "<iframe", "<object", "\"//", "'//", "<base", "<form", "action=",
+        ])
     func selfContained(reference: String) {
         let page = String(decoding: Page.document(facts), as: UTF8.self)
         #expect(!page.contains(reference))
@@ -39,7 +41,9 @@ import Testing
     @Test("it tells the script the times and the port")
     func told() {
         let json = facts.json
-        for part in ["\"directPort\": 8081", "\"hopIdleLimitMs\": 3000", "\"heartbeatMs\": 1000", "\"silenceMs\": 4800", "\"reconnectMs\": 3000"] {
+        for part in [
+            "\"directPort\": 8081", "\"hopIdleLimitMs\": 3000", "\"heartbeatMs\": 1000", "\"silenceMs\": 4800", "\"reconnectMs\": 3000",
+        ] {
             #expect(json.contains(part))
         }
     }

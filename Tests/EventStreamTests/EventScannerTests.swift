@@ -65,7 +65,8 @@ private let vectors: [Vector] = [
     Vector(stream: "id: ä\r\rid: unfinished", position: .insideLine, id: "ä", boundary: 8),
     Vector(stream: "retry: 250\n", position: .betweenLines, retry: 250),
     Vector(stream: "retry: 250", position: .insideLine),
-    Vector(stream: "retry:250\rretry: x1\rretry: 1x\rretry\rretry:\rretry: \rretry:  7\rretry: -7\rretry: 7 \r\r", retry: 250, boundary: 82),
+    Vector(
+        stream: "retry:250\rretry: x1\rretry: 1x\rretry\rretry:\rretry: \rretry:  7\rretry: -7\rretry: 7 \r\r", retry: 250, boundary: 82),
     Vector(stream: "retry: 00\n\n", retry: 0, boundary: 11),
     Vector(stream: "retry: 18446744073709551615\n\n", retry: .max, boundary: 29),
     Vector(stream: "retry: 18446744073709551616\n\n", retry: .max, boundary: 29),

@@ -120,7 +120,8 @@ struct EventTraceTests {
             let direct = ReferenceEventSource(reading: stream)
             let events = trace(randomSplit(of: stream, using: &random)).events
             let whole = trace([stream]).events
-            let isSame = events.count == direct.events.count && events == whole
+            let isSame =
+                events.count == direct.events.count && events == whole
                 && zip(events, direct.events).allSatisfy { traced, event in
                     // By the letter an event without a type of its own is a message.
                     let type = traced.type.isEmpty ? Array("message".utf8) : traced.type

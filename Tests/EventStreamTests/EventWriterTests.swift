@@ -17,7 +17,9 @@ import Testing
 
     @Test("an EventSource reads back what was written, line ends in the data as LF")
     func roundTrip() throws {
-        let texts = ["", " ", "  two", "a", "a\nb", "\n", "\n\n", "\r", "\r\n", "\n\r", "\r\r\n\n", ":x", "data: y", "a\0b", "é", "\u{FEFF}"]
+        let texts = [
+            "", " ", "  two", "a", "a\nb", "\n", "\n\n", "\r", "\r\n", "\n\r", "\r\r\n\n", ":x", "data: y", "a\0b", "é", "\u{FEFF}",
+        ]
         for text in texts {
             for name in [nil, "", "add", " spaced", "a:b"] {
                 for id in [nil, "", "7", " 7", ":"] {

@@ -46,7 +46,9 @@ private func opening(_ heartbeat: Heartbeat, _ weaver: Weaver = Weaver()) -> Str
     @Test("by itself a comment is a block until the stream has shown an id or the request brought one, and a line from then on")
     func automatic() throws {
         let heartbeat = try Heartbeat(.comment)
-        for withoutID in ["", "data: a\n\n", "id\ndata: a\n\n", "id:\ndata: a\n\n", "ids: 1\n\n", ": id: 1\n\n", "id: a\0b\n\n", "data: id: 1\n\n"] {
+        for withoutID in [
+            "", "data: a\n\n", "id\ndata: a\n\n", "id:\ndata: a\n\n", "ids: 1\n\n", ": id: 1\n\n", "id: a\0b\n\n", "data: id: 1\n\n",
+        ] {
             #expect(text(heartbeat, behind(withoutID)) == ":\n\n", "\(withoutID.debugDescription)")
             #expect(opening(heartbeat, behind(withoutID)) == ":\n\n")
         }

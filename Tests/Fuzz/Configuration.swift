@@ -9,7 +9,9 @@ public func fuzz(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
         precondition(!configuration.listeners.isEmpty && !configuration.routes.isEmpty, "a configuration that serves nobody")
         for route in configuration.routes { precondition(configuration.upstreams.indices.contains(route.upstreamIndex)) }
         let table = RouteTable(configuration.routes)
-        for path in ["/", "/events", "/a/../b;c//%2f", "*"] { _ = table.match(host: Array("example.com".utf8).span, path: Array(path.utf8).span) }
+        for path in ["/", "/events", "/a/../b;c//%2f", "*"] {
+            _ = table.match(host: Array("example.com".utf8).span, path: Array(path.utf8).span)
+        }
     } catch {
         precondition(!error.diagnostics.isEmpty)
         for diagnostic in error.diagnostics { precondition(diagnostic.line >= 1 && diagnostic.column >= 1) }

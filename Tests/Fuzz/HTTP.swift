@@ -41,7 +41,9 @@ private func head(_ bytes: [UInt8], _ kind: HeadKind, cut: Int) {
     precondition(scan([Array(bytes[..<first]), Array(bytes[first...])], kind) == whole, "another answer for another split")
     if let quick = HeadScanner.endOfWholeHead(bytes.span, limits: limits) {
         let head = Array(bytes[..<quick])
-        let isGood = kind == .request ? (try? RequestHead.parse(head.span, limits: limits)) != nil : (try? ResponseHead.parse(head.span, limits: limits)) != nil
+        let isGood =
+            kind == .request
+            ? (try? RequestHead.parse(head.span, limits: limits)) != nil : (try? ResponseHead.parse(head.span, limits: limits)) != nil
         precondition(!isGood || whole == .end(quick), "a head is taken that the scanner refuses")
     }
     guard case .end(let end) = whole else { return }
@@ -55,8 +57,9 @@ private func head(_ bytes: [UInt8], _ kind: HeadKind, cut: Int) {
         writer.field("Host", request.authority, of: request)
         writer.copyForwardableFields(of: request, except: [.host])
         writer.end()
-        precondition((try? RequestHead.parse(writer.bytes.span, limits: HeadLimits(headBytes: 8_192, fieldCount: 60, targetBytes: 1_024))) != nil
-            || request.minorVersion == 0, "what is written cannot be read again")
+        precondition(
+            (try? RequestHead.parse(writer.bytes.span, limits: HeadLimits(headBytes: 8_192, fieldCount: 60, targetBytes: 1_024))) != nil
+                || request.minorVersion == 0, "what is written cannot be read again")
     } else {
         guard let response = try? ResponseHead.parse(head.span, limits: limits) else { return }
         _ = try? response.framing(requestMethod: .get)
@@ -64,7 +67,8 @@ private func head(_ bytes: [UInt8], _ kind: HeadKind, cut: Int) {
         writer.statusLine(of: response)
         writer.copyForwardableFields(of: response)
         writer.end()
-        precondition((try? ResponseHead.parse(writer.bytes.span, limits: HeadLimits(headBytes: 8_192, fieldCount: 60, targetBytes: 1_024))) != nil,
+        precondition(
+            (try? ResponseHead.parse(writer.bytes.span, limits: HeadLimits(headBytes: 8_192, fieldCount: 60, targetBytes: 1_024))) != nil,
             "what is written cannot be read again")
     }
 }

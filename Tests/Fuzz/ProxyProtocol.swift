@@ -14,7 +14,8 @@ public func fuzz(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
         return 1 + pace % missing
     }
     precondition(whole.client == bytewise.client && whole.client == split.client, "another answer for another split")
-    precondition((whole.error == nil) == (bytewise.error == nil) && (whole.error == nil) == (split.error == nil), "refused in one split only")
+    precondition(
+        (whole.error == nil) == (bytewise.error == nil) && (whole.error == nil) == (split.error == nil), "refused in one split only")
     guard whole.client != nil else { return 0 }
     precondition(whole.consumed == bytewise.consumed && whole.consumed == split.consumed, "another end for another split")
     precondition(whole.consumed <= ProxyHeaderParser.maximumBytes, "a header beyond its limit")

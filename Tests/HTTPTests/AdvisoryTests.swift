@@ -54,7 +54,8 @@ import Testing
     func manyFields() throws {
         func head(_ count: Int) -> [UInt8] {
             let options = (0..<64).map { "o\($0)" }.joined(separator: ",")
-            return Array(("GET / HTTP/1.1\r\nHost: a\r\nConnection: \(options)\r\n" + (0..<count).map { "n\($0): v\r\n" }.joined() + "\r\n").utf8)
+            return Array(
+                ("GET / HTTP/1.1\r\nHost: a\r\nConnection: \(options)\r\n" + (0..<count).map { "n\($0): v\r\n" }.joined() + "\r\n").utf8)
         }
         let limits = HeadLimits(headBytes: 1 << 20, fieldCount: 20_000)
         func cost(_ bytes: [UInt8]) throws -> Duration {
@@ -81,7 +82,10 @@ import Testing
 
     @Test("Traefik CVE-2024-45410 and CVE-2026-29054: Connection takes away nothing a proxy vouches for, in any case of letters")
     func connectionDeletesForwardedFields() throws {
-        for option in ["X-Forwarded-For", "x-forwarded-for", "X-REAL-IP", "x-forwarded-tls-client-cert", "Authorization", "AUTHORIZATION", "Host", "via"] {
+        for option in [
+            "X-Forwarded-For", "x-forwarded-for", "X-REAL-IP", "x-forwarded-tls-client-cert", "Authorization", "AUTHORIZATION", "Host",
+            "via",
+        ] {
             let name = option.lowercased() == "host" ? "X-Forwarded-Host" : option.uppercased()
             let head = try request("GET / HTTP/1.1\r\nHost: a\r\nConnection: close, \(option)\r\n\(name): 10.0.0.1\r\n\r\n")
             #expect(head.forwardedNames == [name])
@@ -91,7 +95,8 @@ import Testing
 
     @Test("Traefik CVE-2026-33433: an alias by case, underscore or dot is not another field")
     func aliases() throws {
-        let head = try request("GET / HTTP/1.1\r\nHost: a\r\nX_Forwarded_For: 1\r\nx.forwarded.for: 2\r\nAuthorization_: 3\r\nAUTHORIZATION: 4\r\n\r\n")
+        let head = try request(
+            "GET / HTTP/1.1\r\nHost: a\r\nX_Forwarded_For: 1\r\nx.forwarded.for: 2\r\nAuthorization_: 3\r\nAUTHORIZATION: 4\r\n\r\n")
         #expect(head.fields.map(\.known) == [.host, .other, .other, .other, .authorization])
         #expect(head.count(of: .authorization) == 1 && head.count(of: .xForwardedFor) == 0)
         #expect(head.forwardedNames.count == 4)
@@ -99,7 +104,8 @@ import Testing
 
     @Test("Caddy CVE-2026-30851: every copy of a field is left out when the proxy writes its own")
     func copiesOfAnIdentityField() throws {
-        let head = try request("GET / HTTP/1.1\r\nHost: a\r\nX-Real-IP: 1\r\nx-real-ip: 2\r\nAuthorization: a\r\nAUTHORIZATION: b\r\nX: y\r\n\r\n")
+        let head = try request(
+            "GET / HTTP/1.1\r\nHost: a\r\nX-Real-IP: 1\r\nx-real-ip: 2\r\nAuthorization: a\r\nAUTHORIZATION: b\r\nX: y\r\n\r\n")
         var writer = HeadWriter()
         writer.copyForwardableFields(of: head, except: [.xRealIP, .authorization])
         #expect(String(decoding: writer.bytes, as: UTF8.self) == "X: y\r\n")
@@ -108,7 +114,8 @@ import Testing
     @Test("Caddy CVE-2026-55458: fields of one connection are not passed on with a 101 either")
     func switchingProtocols() throws {
         let head = try response(
-            "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade, X-Internal\r\nUpgrade: websocket\r\nKeep-Alive: 5\r\nX-Internal: 1\r\nSec-WebSocket-Accept: x\r\n\r\n")
+            "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade, X-Internal\r\nUpgrade: websocket\r\nKeep-Alive: 5\r\nX-Internal: 1\r\nSec-WebSocket-Accept: x\r\n\r\n"
+        )
         #expect(head.forwardedNames == ["Sec-WebSocket-Accept"])
     }
 

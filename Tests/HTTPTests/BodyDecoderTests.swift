@@ -23,7 +23,8 @@ import Testing
     func lengths() throws {
         let bytes = Array("helloGET / HTTP/1.1".utf8)
         #expect(decodeInEverySplit(bytes, .length(5)) == Decoded(data: Array("hello".utf8), end: 5, error: nil))
-        #expect(decodeInEverySplit(Array("hell".utf8), .length(5), closes: true) == Decoded(data: Array("hell".utf8), error: .truncatedBody))
+        #expect(
+            decodeInEverySplit(Array("hell".utf8), .length(5), closes: true) == Decoded(data: Array("hell".utf8), error: .truncatedBody))
         #expect(decodeInEverySplit(Array("hello".utf8), .length(5), closes: true) == Decoded(data: Array("hello".utf8), end: 5))
         var decoder = BodyDecoder(framing: .length(UInt64.max))
         #expect(try decoder.next([1, 2, 3].span, from: 1) == .data(1..<3))
@@ -40,11 +41,16 @@ import Testing
         #expect(decoder.isEnded)
     }
 
-    @Test("chunks are data without their frame, extensions and trailers", arguments: [
-        ("0\r\n\r\n", ""), ("5\r\nhello\r\n0\r\n\r\n", "hello"), ("1\r\na\r\n2\r\nbc\r\n000\r\n\r\n", "abc"), ("a\r\n0123456789\r\nA\r\n0123456789\r\n0\r\n\r\n", "01234567890123456789"),
-        ("5;x=y;z=\"\\\"q\"\r\nhello\r\n0;last\r\n\r\n", "hello"), ("5 \t;x\r\nhello\r\n0\r\n\r\n", "hello"), ("0000000000000005\r\nhello\r\n0000000000000000\r\n\r\n", "hello"),
-        ("4\r\n\r\n\r\n\r\n0\r\n\r\n", "\r\n\r\n"), ("1\r\na\r\n0\r\nX-Sum: 1\r\nAuthorization: evil\r\nHost:\r\n\r\n", "a"), ("1;é\r\na\r\n0\r\nX: é\ty \r\n\r\n", "a"),
-    ])
+    @Test(
+        "chunks are data without their frame, extensions and trailers",
+        arguments: [
+            ("0\r\n\r\n", ""), ("5\r\nhello\r\n0\r\n\r\n", "hello"), ("1\r\na\r\n2\r\nbc\r\n000\r\n\r\n", "abc"),
+            ("a\r\n0123456789\r\nA\r\n0123456789\r\n0\r\n\r\n", "01234567890123456789"),
+            ("5;x=y;z=\"\\\"q\"\r\nhello\r\n0;last\r\n\r\n", "hello"), ("5 \t;x\r\nhello\r\n0\r\n\r\n", "hello"),
+            ("0000000000000005\r\nhello\r\n0000000000000000\r\n\r\n", "hello"),
+            ("4\r\n\r\n\r\n\r\n0\r\n\r\n", "\r\n\r\n"), ("1\r\na\r\n0\r\nX-Sum: 1\r\nAuthorization: evil\r\nHost:\r\n\r\n", "a"),
+            ("1;é\r\na\r\n0\r\nX: é\ty \r\n\r\n", "a"),
+        ])
     func validBodies(_ text: String, _ data: String) {
         let count = text.utf8.count
         #expect(chunked(text) == Decoded(data: Array(data.utf8), end: count))
@@ -56,10 +62,14 @@ import Testing
         }
     }
 
-    @Test("a size that is not plain hexadecimal digits below 2^63 is refused", arguments: [
-        "", "+5", "-5", "0x5", " 5", "\t5", "5_0", "_5", "g", "5g", "5 ", "5\t", "5 5", "5,", "5.", "\u{00}5", "5\u{00}", "５", "FFFFFFFFFFFFFFFFF", "00000000000000005",
-        "8000000000000000", "FFFFFFFFFFFFFFFF", "10000000000000000", "\n5", "5\n", "5\r5", "\r5", "5 \n", ";x", "5;\u{00}", "5;a\nb", "5;a\rb", "5;a\u{7F}", "5;a\u{01}",
-    ])
+    @Test(
+        "a size that is not plain hexadecimal digits below 2^63 is refused",
+        arguments: [
+            "", "+5", "-5", "0x5", " 5", "\t5", "5_0", "_5", "g", "5g", "5 ", "5\t", "5 5", "5,", "5.", "\u{00}5", "5\u{00}", "５",
+            "FFFFFFFFFFFFFFFFF", "00000000000000005",
+            "8000000000000000", "FFFFFFFFFFFFFFFF", "10000000000000000", "\n5", "5\n", "5\r5", "\r5", "5 \n", ";x", "5;\u{00}", "5;a\nb",
+            "5;a\rb", "5;a\u{7F}", "5;a\u{01}",
+        ])
     func badSizes(_ size: String) {
         let result = chunked("\(size)\r\nhello\r\n0\r\n\r\n")
         #expect(result == Decoded(error: .invalidChunk))
@@ -76,9 +86,12 @@ import Testing
         #expect(throws: HTTPError.truncatedBody) { try decoder.finish() }
     }
 
-    @Test("data that no CRLF follows is refused", arguments: [
-        "5\r\nhello0\r\n\r\n", "5\r\nhello\n0\r\n\r\n", "5\r\nhello\r0\r\n\r\n", "5\r\nhello!\r\n0\r\n\r\n", "5\r\nhello\n\r0\r\n\r\n", "5\r\nhello \r\n0\r\n\r\n",
-    ])
+    @Test(
+        "data that no CRLF follows is refused",
+        arguments: [
+            "5\r\nhello0\r\n\r\n", "5\r\nhello\n0\r\n\r\n", "5\r\nhello\r0\r\n\r\n", "5\r\nhello!\r\n0\r\n\r\n", "5\r\nhello\n\r0\r\n\r\n",
+            "5\r\nhello \r\n0\r\n\r\n",
+        ])
     func badChunkEnds(_ text: String) {
         #expect(chunked(text) == Decoded(data: Array("hello".utf8), error: .invalidChunk))
     }
@@ -107,9 +120,12 @@ import Testing
         #expect(decode(tooLong, .chunked, cuts: Array(0..<tooLong.count)).error == .trailersTooLarge)
     }
 
-    @Test("a trailer that is no field line is refused", arguments: [
-        "X", "X y: z", ": x", " X: y", "X : y", "X: y\r\n z", "X: \u{00}", "X: y\rz", "X: y\nZ: z", "é: x", "X\n", "\n", "\r5", "X: \u{7F}", "GET / HTTP/1.1",
-    ])
+    @Test(
+        "a trailer that is no field line is refused",
+        arguments: [
+            "X", "X y: z", ": x", " X: y", "X : y", "X: y\r\n z", "X: \u{00}", "X: y\rz", "X: y\nZ: z", "é: x", "X\n", "\n", "\r5",
+            "X: \u{7F}", "GET / HTTP/1.1",
+        ])
     func badTrailers(_ line: String) {
         #expect(chunked("1\r\na\r\n0\r\n\(line)\r\n\r\n") == Decoded(data: [0x61], error: .invalidTrailer))
     }

@@ -6,7 +6,8 @@ import Testing
 
 @Suite("Words of eight bytes")
 struct ByteWordsTests {
-    @Test("the search for control bytes finds the first one at every offset, from every start, up to every end, among bytes that resemble it")
+    @Test(
+        "the search for control bytes finds the first one at every offset, from every start, up to every end, among bytes that resemble it")
     func findsFirst() {
         let resembling: [UInt8] = [0x20, 0x7E, 0x80, 0x81, 0x9F, 0xA0, 0xFF, 0x61]
         let control: [UInt8] = [0x00, 0x01, 0x09, 0x0A, 0x0D, 0x1F, 0x7F]
@@ -85,5 +86,6 @@ struct ByteWordsTests {
 
 /// Texts of every length that is compared in another way.
 private let texts: [StaticString] = [
-    "", "te", "age", "abcdefg", "http://a", "keep-alive", "abcdefghijklmno", "x-forwarded-host", "proxy-authentication-info", "az[]`{@-_09~ az",
+    "", "te", "age", "abcdefg", "http://a", "keep-alive", "abcdefghijklmno", "x-forwarded-host", "proxy-authentication-info",
+    "az[]`{@-_09~ az",
 ]

@@ -8,14 +8,16 @@ import Testing
         HTTPTests.refusal("GET / HTTP/1.1\r\nHost: a\r\n\(fields)\r\n\r\n")
     }
 
-    @Test("a field line that is no field line is refused", arguments: [
-        ("NoColon", HTTPError.missingColon), ("a b: c", .invalidFieldName), ("a : c", .invalidFieldName),
-        ("a\t: c", .invalidFieldName), (": c", .invalidFieldName), (":", .invalidFieldName), (" a: c", .obsoleteFolding),
-        ("\ta: c", .obsoleteFolding), ("a: b\r\n c", .obsoleteFolding), ("a: b\r\n\tc", .obsoleteFolding),
-        ("a: b\r\n \r\nX: y", .obsoleteFolding), ("a(b): c", .invalidFieldName), ("é: c", .invalidFieldName),
-        ("a/b: c", .invalidFieldName), ("\"a\": c", .invalidFieldName), ("a@: c", .invalidFieldName), ("a\u{00}: c", .controlCharacter),
-        ("{}: c", .invalidFieldName), ("a\u{0B}: c", .controlCharacter),
-    ])
+    @Test(
+        "a field line that is no field line is refused",
+        arguments: [
+            ("NoColon", HTTPError.missingColon), ("a b: c", .invalidFieldName), ("a : c", .invalidFieldName),
+            ("a\t: c", .invalidFieldName), (": c", .invalidFieldName), (":", .invalidFieldName), (" a: c", .obsoleteFolding),
+            ("\ta: c", .obsoleteFolding), ("a: b\r\n c", .obsoleteFolding), ("a: b\r\n\tc", .obsoleteFolding),
+            ("a: b\r\n \r\nX: y", .obsoleteFolding), ("a(b): c", .invalidFieldName), ("é: c", .invalidFieldName),
+            ("a/b: c", .invalidFieldName), ("\"a\": c", .invalidFieldName), ("a@: c", .invalidFieldName), ("a\u{00}: c", .controlCharacter),
+            ("{}: c", .invalidFieldName), ("a\u{0B}: c", .controlCharacter),
+        ])
     func malformedLines(_ line: String, _ error: HTTPError) {
         #expect(refusal(ofFields: line) == error)
     }
@@ -36,18 +38,22 @@ import Testing
         #expect(head.text(head.fields[1].value) == "a\tb")
     }
 
-    @Test("lines that a bare LF ends are refused wherever they stand", arguments: [
-        "GET / HTTP/1.1\nHost: a\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\n\n",
-        "GET / HTTP/1.1\n\n", "GET /\n", "\n", "GET / HTTP/1.1\r\nHost: a\r\nX: y\nContent-Length: 5\r\n\r\n",
-    ])
+    @Test(
+        "lines that a bare LF ends are refused wherever they stand",
+        arguments: [
+            "GET / HTTP/1.1\nHost: a\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\n\n",
+            "GET / HTTP/1.1\n\n", "GET /\n", "\n", "GET / HTTP/1.1\r\nHost: a\r\nX: y\nContent-Length: 5\r\n\r\n",
+        ])
     func bareLineFeeds(_ text: String) {
         #expect(HTTPTests.refusal(text) == .bareLineFeed)
     }
 
-    @Test("a CR without LF is refused wherever it stands", arguments: [
-        "GET / HTTP/1.1\r\rHost: a\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\rX: y\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\n\r\r\n",
-        "GET / HTTP/1.1\r\nHost: a\r\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\n\rX: y\r\n\r\n",
-    ])
+    @Test(
+        "a CR without LF is refused wherever it stands",
+        arguments: [
+            "GET / HTTP/1.1\r\rHost: a\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\rX: y\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\n\r\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\n\rX: y\r\n\r\n",
+        ])
     func bareCarriageReturns(_ text: String) {
         #expect(HTTPTests.refusal(text) == .bareCarriageReturn)
     }
@@ -86,10 +92,13 @@ import Testing
         #expect(head.fields.map { head.text($0.name) } == ["Host", "A", "B", "C"])
     }
 
-    @Test("a valid host and port passes", arguments: [
-        "a", "example.com", "example.com.", "a_b.example", "xn--bcher-kva.example", "EXAMPLE.com:0", "a:65535", "127.0.0.1:8080", "[::1]", "[::]:80",
-        "[2001:db8::1]", "[1:2:3:4:5:6:7:8]", "[::ffff:1.2.3.4]", "[1::]", "[1:2:3:4:5:6:1.2.3.4]", "a~b!$&'()*+;=-", "999.999.999.999",
-    ])
+    @Test(
+        "a valid host and port passes",
+        arguments: [
+            "a", "example.com", "example.com.", "a_b.example", "xn--bcher-kva.example", "EXAMPLE.com:0", "a:65535", "127.0.0.1:8080",
+            "[::1]", "[::]:80",
+            "[2001:db8::1]", "[1:2:3:4:5:6:7:8]", "[::ffff:1.2.3.4]", "[1::]", "[1:2:3:4:5:6:1.2.3.4]", "a~b!$&'()*+;=-", "999.999.999.999",
+        ])
     func validHosts(_ host: String) throws {
         let head = try request("GET / HTTP/1.1\r\nHost: \(host)\r\n\r\n")
         #expect(head.text(head.authority) == host)
@@ -107,11 +116,16 @@ import Testing
         #expect(server.text(server.authority) == host && server.text(server.target) == "*")
     }
 
-    @Test("anything else in Host is refused", arguments: [
-        "", "a b", "a,b", "a, b", "a/b", "a@b", "a:b", ":", "a::", "a:65536", "a:-1", "a:1:2", "a:000080", ":80", "[::1", "::1", "[]", "[:]", "[:::]", "[1::2::3]",
-        "[1:2:3:4:5:6:7]", "[1:2:3:4:5:6:7:8:9]", "[1:2:3:4:5:6:7::8:9]", "[12345::]", "[g::]", "[::1]a", "[::1]80", "[fe80::1%25eth0]", "[v1.a]", "[1.2.3.4]",
-        "[::1.2.3]", "[::1.2.3.4.5]", "[::256.1.1.1]", "[::01.1.1.1]", "[::1.2.3.4:1]", "[1:]", "[:1]", "a#", "a?b", "a\\b", "http://a", "a%41", "é", "a\tb", "\"a\"", "<a>",
-    ])
+    @Test(
+        "anything else in Host is refused",
+        arguments: [
+            "", "a b", "a,b", "a, b", "a/b", "a@b", "a:b", ":", "a::", "a:65536", "a:-1", "a:1:2", "a:000080", ":80", "[::1", "::1", "[]",
+            "[:]", "[:::]", "[1::2::3]",
+            "[1:2:3:4:5:6:7]", "[1:2:3:4:5:6:7:8:9]", "[1:2:3:4:5:6:7::8:9]", "[12345::]", "[g::]", "[::1]a", "[::1]80", "[fe80::1%25eth0]",
+            "[v1.a]", "[1.2.3.4]",
+            "[::1.2.3]", "[::1.2.3.4.5]", "[::256.1.1.1]", "[::01.1.1.1]", "[::1.2.3.4:1]", "[1:]", "[:1]", "a#", "a?b", "a\\b", "http://a",
+            "a%41", "é", "a\tb", "\"a\"", "<a>",
+        ])
     func invalidHosts(_ host: String) {
         #expect(HTTPTests.refusal("GET / HTTP/1.1\r\nHost: \(host)\r\n\r\n") == .invalidHost)
         #expect(HTTPTests.refusal("GET / HTTP/1.0\r\nHost: \(host)\r\n\r\n") == .invalidHost)
@@ -127,7 +141,9 @@ import Testing
         #expect(try request("GET / HTTP/1.0\r\n\r\n").authority.isEmpty)
     }
 
-    @Test("a Last-Event-ID that no field may hold is dropped, and the request stays", arguments: ["\u{01}", "a\u{7F}", "\u{0B}b\u{1F}", "a\t\u{08}c"])
+    @Test(
+        "a Last-Event-ID that no field may hold is dropped, and the request stays",
+        arguments: ["\u{01}", "a\u{7F}", "\u{0B}b\u{1F}", "a\t\u{08}c"])
     func unfitEventID(_ id: String) throws {
         let text = "GET / HTTP/1.1\r\nHost: a\r\nlast-event-ID: \(id)\r\nAccept: b\r\n\r\n"
         let head = try request(text)
@@ -137,11 +153,16 @@ import Testing
         #expect(try !request("GET / HTTP/1.1\r\nHost: a\r\nLast-Event-ID: fit\r\n\r\n").hasUnfitLastEventID)
     }
 
-    @Test("NUL and lone line ends stay refused in a Last-Event-ID, and control characters in everything else", arguments: [
-        ("Last-Event-ID: a\u{00}", HTTPError.controlCharacter), ("Last-Event-ID: \u{01}\n", .bareLineFeed), ("Last-Event-ID: \u{01}\rX: y", .bareCarriageReturn),
-        ("Last-Event-ID\u{01}: a", .controlCharacter), ("Last-Event-ID-X: \u{01}", .controlCharacter), ("Last-Event-I: \u{01}", .controlCharacter),
-        ("Cookie: \u{01}", .controlCharacter), ("X-Last-Event-ID: \u{01}", .controlCharacter), ("Last-Event-ID : \u{01}", .controlCharacter),
-    ])
+    @Test(
+        "NUL and lone line ends stay refused in a Last-Event-ID, and control characters in everything else",
+        arguments: [
+            ("Last-Event-ID: a\u{00}", HTTPError.controlCharacter), ("Last-Event-ID: \u{01}\n", .bareLineFeed),
+            ("Last-Event-ID: \u{01}\rX: y", .bareCarriageReturn),
+            ("Last-Event-ID\u{01}: a", .controlCharacter), ("Last-Event-ID-X: \u{01}", .controlCharacter),
+            ("Last-Event-I: \u{01}", .controlCharacter),
+            ("Cookie: \u{01}", .controlCharacter), ("X-Last-Event-ID: \u{01}", .controlCharacter),
+            ("Last-Event-ID : \u{01}", .controlCharacter),
+        ])
     func controlCharactersElsewhere(_ line: String, _ error: HTTPError) {
         let text = "GET / HTTP/1.1\r\nHost: a\r\n\(line)\r\n\r\n"
         #expect(HTTPTests.refusal(text) == error)

@@ -25,10 +25,13 @@ import Testing
         #expect(try framing("transfer-encoding:CHUNKED\r\n") == .chunked)
     }
 
-    @Test("a Content-Length that is no plain number below 2^63 is refused", arguments: [
-        "+5", "-5", "0x5", "5 5", "5,6", "5, 5", "5,", ",5", "", "5a", "a", "1e3", "5.0", "９", "9223372036854775808", "18446744073709551616",
-        "99999999999999999999999999999999999999", "5;a", "\"5\"", "5\u{A0}", "_5", "5_0",
-    ])
+    @Test(
+        "a Content-Length that is no plain number below 2^63 is refused",
+        arguments: [
+            "+5", "-5", "0x5", "5 5", "5,6", "5, 5", "5,", ",5", "", "5a", "a", "1e3", "5.0", "９", "9223372036854775808",
+            "18446744073709551616",
+            "99999999999999999999999999999999999999", "5;a", "\"5\"", "5\u{A0}", "_5", "5_0",
+        ])
     func badLengths(_ value: String) {
         #expect(refusal("Content-Length: \(value)\r\n") == .invalidContentLength)
         #expect(refusal("Content-Length: \(value)\r\n", version: "1.0") == .invalidContentLength)
@@ -41,11 +44,14 @@ import Testing
         #expect(refusal("Content-Length: 5\r\nContent-Length: \r\n") == .invalidContentLength)
     }
 
-    @Test("any Transfer-Encoding but exactly one chunked is refused", arguments: [
-        ("gzip", 501), ("gzip, chunked", 501), ("identity", 501), ("xchunked", 501), ("chunkedx", 501), ("chunked, gzip", 501),
-        ("chunked, identity", 501), ("chunked, chunked", 400), ("chunked,", 400), (",chunked", 400), ("", 400), ("chunked;a=b", 400),
-        ("chunked ; q", 400), ("\"chunked\"", 400), ("chun ked", 400), ("'chunked'", 501), (",", 400), ("chunked\u{A0}", 400), ("[chunked]", 400),
-    ])
+    @Test(
+        "any Transfer-Encoding but exactly one chunked is refused",
+        arguments: [
+            ("gzip", 501), ("gzip, chunked", 501), ("identity", 501), ("xchunked", 501), ("chunkedx", 501), ("chunked, gzip", 501),
+            ("chunked, identity", 501), ("chunked, chunked", 400), ("chunked,", 400), (",chunked", 400), ("", 400), ("chunked;a=b", 400),
+            ("chunked ; q", 400), ("\"chunked\"", 400), ("chun ked", 400), ("'chunked'", 501), (",", 400), ("chunked\u{A0}", 400),
+            ("[chunked]", 400),
+        ])
     func badCodings(_ value: String, _ status: Int) throws {
         #expect(try #require(refusal("Transfer-Encoding: \(value)\r\n")).status == status)
         #expect(refusal("Transfer-Encoding: \(value)\r\n", version: "1.0") == .misplacedTransferEncoding)
@@ -105,28 +111,40 @@ import Testing
         #expect(throws: HTTPError.connectNotSupported) { try response("HTTP/1.1 200 OK\r\n\r\n").framing(requestMethod: .connect) }
     }
 
-    @Test("a response whose lengths are invalid, contradictory or both kinds is refused", arguments: [
-        ("Content-Length: 5\r\nContent-Length: 6\r\n", HTTPError.invalidContentLength), ("Content-Length: 5, 6\r\n", .invalidContentLength),
-        ("Content-Length: \r\n", .invalidContentLength), ("Content-Length: -1\r\n", .invalidContentLength), ("Content-Length: ,\r\n", .invalidContentLength),
-        ("Content-Length: 9223372036854775808\r\n", .invalidContentLength), ("Content-Length: 5 5\r\n", .invalidContentLength),
-        ("Content-Length: 5\r\nContent-Length: x\r\n", .invalidContentLength),
-        ("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", .conflictingLengths), ("Transfer-Encoding: gzip\r\n", .unknownTransferCoding),
-        ("Transfer-Encoding: gzip, chunked\r\n", .unknownTransferCoding), ("Transfer-Encoding: identity, chunked\r\n", .unknownTransferCoding),
-        ("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n", .unknownTransferCoding),
-        ("Transfer-Encoding: identity\r\nContent-Length: 5\r\n", .conflictingLengths), ("Transfer-Encoding: identity;q=1\r\n", .unknownTransferCoding),
-        ("Transfer-Encoding: chunked, chunked\r\nContent-Length: 5\r\n", .conflictingLengths), ("Transfer-Encoding: chunked,,chunked\r\n", .invalidTransferEncoding),
-        ("Transfer-Encoding: chunked\r\nTransfer-Encoding: \r\n", .invalidTransferEncoding), ("Transfer-Encoding: chunked, chunked;a\r\n", .invalidTransferEncoding),
-        ("Transfer-Encoding: \r\n", .invalidTransferEncoding),
-    ])
+    @Test(
+        "a response whose lengths are invalid, contradictory or both kinds is refused",
+        arguments: [
+            ("Content-Length: 5\r\nContent-Length: 6\r\n", HTTPError.invalidContentLength),
+            ("Content-Length: 5, 6\r\n", .invalidContentLength),
+            ("Content-Length: \r\n", .invalidContentLength), ("Content-Length: -1\r\n", .invalidContentLength),
+            ("Content-Length: ,\r\n", .invalidContentLength),
+            ("Content-Length: 9223372036854775808\r\n", .invalidContentLength), ("Content-Length: 5 5\r\n", .invalidContentLength),
+            ("Content-Length: 5\r\nContent-Length: x\r\n", .invalidContentLength),
+            ("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", .conflictingLengths),
+            ("Transfer-Encoding: gzip\r\n", .unknownTransferCoding),
+            ("Transfer-Encoding: gzip, chunked\r\n", .unknownTransferCoding),
+            ("Transfer-Encoding: identity, chunked\r\n", .unknownTransferCoding),
+            ("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n", .unknownTransferCoding),
+            ("Transfer-Encoding: identity\r\nContent-Length: 5\r\n", .conflictingLengths),
+            ("Transfer-Encoding: identity;q=1\r\n", .unknownTransferCoding),
+            ("Transfer-Encoding: chunked, chunked\r\nContent-Length: 5\r\n", .conflictingLengths),
+            ("Transfer-Encoding: chunked,,chunked\r\n", .invalidTransferEncoding),
+            ("Transfer-Encoding: chunked\r\nTransfer-Encoding: \r\n", .invalidTransferEncoding),
+            ("Transfer-Encoding: chunked, chunked;a\r\n", .invalidTransferEncoding),
+            ("Transfer-Encoding: \r\n", .invalidTransferEncoding),
+        ])
     func badResponseLengths(_ fields: String, _ error: HTTPError) {
         #expect(responseRefusal("HTTP/1.1 200 OK\r\n\(fields)\r\n") == error)
     }
 
-    @Test("a response may say chunked more than once, and identity, which is closed at its end", arguments: [
-        ("Transfer-Encoding: chunked, chunked\r\n", BodyFraming.chunked), ("Transfer-Encoding: chunked\r\nTransfer-Encoding: Chunked\r\n", .chunked),
-        ("Transfer-Encoding: chunked ,\tchunked\r\n", .chunked), ("Transfer-Encoding: identity\r\n", .untilClose),
-        ("transfer-encoding: Identity\r\nTransfer-Encoding: identity\r\n", .untilClose),
-    ])
+    @Test(
+        "a response may say chunked more than once, and identity, which is closed at its end",
+        arguments: [
+            ("Transfer-Encoding: chunked, chunked\r\n", BodyFraming.chunked),
+            ("Transfer-Encoding: chunked\r\nTransfer-Encoding: Chunked\r\n", .chunked),
+            ("Transfer-Encoding: chunked ,\tchunked\r\n", .chunked), ("Transfer-Encoding: identity\r\n", .untilClose),
+            ("transfer-encoding: Identity\r\nTransfer-Encoding: identity\r\n", .untilClose),
+        ])
     func lenientCodings(_ fields: String, _ expected: BodyFraming) throws {
         #expect(try framing(ofResponse: "HTTP/1.1 200 OK\r\n\(fields)") == expected)
         #expect(try response("HTTP/1.1 200 OK\r\n\(fields)\r\n").forwardedNames.isEmpty)

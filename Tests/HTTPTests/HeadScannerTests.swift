@@ -112,8 +112,10 @@ import Testing
     func randomBytes() {
         var random = SeededGenerator("random heads")
         let pieces = [
-            "GET ", "/", " HTTP/1.1", " HTTP/1.0", "\r\n", "\r\n\r\n", "Host: a", "Connection: ", "close", ",", "upgrade", ": ", " ", "\t", "x",
-            "Content-Length: 5", "Transfer-Encoding: chunked", "\u{00}", "\"", "\\", "http://b", "*", "OPTIONS ", "HTTP/1.1 200 OK", "[::1]", ":80",
+            "GET ", "/", " HTTP/1.1", " HTTP/1.0", "\r\n", "\r\n\r\n", "Host: a", "Connection: ", "close", ",", "upgrade", ": ", " ", "\t",
+            "x",
+            "Content-Length: 5", "Transfer-Encoding: chunked", "\u{00}", "\"", "\\", "http://b", "*", "OPTIONS ", "HTTP/1.1 200 OK",
+            "[::1]", ":80",
             "Expect: 100-continue", "Upgrade: websocket", "é", "\n", "\r", ";", "=", "Accept: text/event-stream",
         ].map { Array($0.utf8) }
         var accepted = 0
@@ -125,7 +127,8 @@ import Testing
             }
             if Bool.random(using: &random) { bytes += Array("\r\n\r\n".utf8) }
             for kind in [HeadKind.request, .response] {
-                let limits = HeadLimits(headBytes: Int.random(in: 1..<200, using: &random), fieldCount: Int.random(in: 1..<5, using: &random))
+                let limits = HeadLimits(
+                    headBytes: Int.random(in: 1..<200, using: &random), fieldCount: Int.random(in: 1..<5, using: &random))
                 let whole = scan(bytes, kind, cuts: [], limits: limits)
                 let cuts = (0..<3).map { _ in Int.random(in: 0...bytes.count, using: &random) }.sorted()
                 #expect(scan(bytes, kind, cuts: cuts, limits: limits) == whole)
@@ -160,12 +163,17 @@ import Testing
         }
     }
 
-    @Test("the quick look at a whole head takes none that the scanner would refuse, and ends it where the scanner does", arguments: [
-        "GET / HTTP/1.1\r\nHost: a\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /next HTTP/1.1\r\n\r\n", "\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
-        "GET / HTTP/1.1\r\nHost: a\r\nX:\ta\tb\t\r\n\r\nbody", "GET / HTTP/1.1\r\nHost: a\r\nX: a\r\r\n\r\n", "GET / HTTP/1.1\nHost: a\n\n",
-        "GET / HTTP/1.1\r\nHost: a\r\n b: c\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\nX: \u{01}\r\n\r\n", "\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\n\r",
-        "HTTP/1.1 200 OK\r\n\r\n", "GET / HTTP/1.1\r\n\r\nHost: a\r\n\r\n", "\r\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
-    ])
+    @Test(
+        "the quick look at a whole head takes none that the scanner would refuse, and ends it where the scanner does",
+        arguments: [
+            "GET / HTTP/1.1\r\nHost: a\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /next HTTP/1.1\r\n\r\n",
+            "\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\nX:\ta\tb\t\r\n\r\nbody", "GET / HTTP/1.1\r\nHost: a\r\nX: a\r\r\n\r\n",
+            "GET / HTTP/1.1\nHost: a\n\n",
+            "GET / HTTP/1.1\r\nHost: a\r\n b: c\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\nX: \u{01}\r\n\r\n", "\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\n\r",
+            "HTTP/1.1 200 OK\r\n\r\n", "GET / HTTP/1.1\r\n\r\nHost: a\r\n\r\n", "\r\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        ])
     func quickLook(_ text: String) {
         let bytes = Array(text.utf8)
         for headBytes in [16_384, 60, 40, 30] {

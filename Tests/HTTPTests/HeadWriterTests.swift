@@ -9,7 +9,8 @@ import Testing
     @Test("a request is forwarded with its target and fields byte for byte, as HTTP/1.1")
     func requests() throws {
         let head = try request(
-            "\r\nquery http://b.example:8080/p?%41 HTTP/1.0\r\nHost: a\r\nConnection: x-a\r\nX-A: 1\r\nx-B:\t2 \r\nVia: 1.0 c\r\nCookie: d\r\n\r\n")
+            "\r\nquery http://b.example:8080/p?%41 HTTP/1.0\r\nHost: a\r\nConnection: x-a\r\nX-A: 1\r\nx-B:\t2 \r\nVia: 1.0 c\r\nCookie: d\r\n\r\n"
+        )
         var writer = HeadWriter()
         writer.requestLine(of: head)
         writer.field("Host", head.authority, of: head)
@@ -31,7 +32,8 @@ import Testing
         writer.field("X", head.fields[2].value, of: head)
         writer.field("Content-Length", try #require(head.contentLength))
         writer.end()
-        #expect(text(writer) == "HTTP/1.1 299 Fine, é\r\nSet-Cookie: a\r\nset-cookie: b\r\nSet-Cookie: a\r\nX: b\r\nContent-Length: 5\r\n\r\n")
+        #expect(
+            text(writer) == "HTTP/1.1 299 Fine, é\r\nSet-Cookie: a\r\nset-cookie: b\r\nSet-Cookie: a\r\nX: b\r\nContent-Length: 5\r\n\r\n")
     }
 
     @Test("the proxy's own answers are written with the standard reason or another")

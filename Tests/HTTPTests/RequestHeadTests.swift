@@ -24,10 +24,14 @@ import Testing
     @Test("fields of one connection, framing fields and Host are not passed on")
     func hopByHopFields() throws {
         let removed = [
-            "Connection: x", "Keep-Alive: timeout=5", "Proxy-Connection: close", "Proxy-Authenticate: Basic", "TE: trailers", "Trailer: X-Sum",
-            "Proxy-Authorization: Basic eA==", "Proxy-Authentication-Info: x", "Transfer-Encoding: chunked", "Upgrade: websocket", "HTTP2-Settings: AAMAAABkAAQAAP__",
+            "Connection: x", "Keep-Alive: timeout=5", "Proxy-Connection: close", "Proxy-Authenticate: Basic", "TE: trailers",
+            "Trailer: X-Sum",
+            "Proxy-Authorization: Basic eA==", "Proxy-Authentication-Info: x", "Transfer-Encoding: chunked", "Upgrade: websocket",
+            "HTTP2-Settings: AAMAAABkAAQAAP__",
         ]
-        let kept = ["X-A: 1", "TEA: 2", "Connections: 3", "Accept: */*", "Expect: 100-continue", "Via: 1.1 b", "Upgrade-Insecure-Requests: 1"]
+        let kept = [
+            "X-A: 1", "TEA: 2", "Connections: 3", "Accept: */*", "Expect: 100-continue", "Via: 1.1 b", "Upgrade-Insecure-Requests: 1",
+        ]
         let all = zip(removed, kept).flatMap { [$0, $1] } + removed.dropFirst(kept.count)
         let head = try head(all.map { $0 + "\r\n" }.joined())
         #expect(head.forwardedNames == kept.map { String($0.prefix(while: { $0 != ":" })) })
@@ -45,10 +49,12 @@ import Testing
     @Test("fields meant for every recipient can not be taken away by Connection")
     func protectedFields() throws {
         let names = [
-            "Authorization", "Cookie", "Via", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Tls-Client-Cert",
+            "Authorization", "Cookie", "Via", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port",
+            "X-Forwarded-Tls-Client-Cert",
             "X-Real-IP", "Forwarded", "Cache-Control", "Content-Type", "Content-Encoding", "Last-Event-ID", "Origin", "Range", "Expect",
         ]
-        let nomination = "Connection: " + names.map { $0.lowercased() }.joined(separator: ",") + ", host, content-length, transfer-encoding\r\n"
+        let nomination =
+            "Connection: " + names.map { $0.lowercased() }.joined(separator: ",") + ", host, content-length, transfer-encoding\r\n"
         for nominationFirst in [true, false] {
             let fields = names.map { "\($0): 1\r\n" }.joined() + "Content-Length: 3\r\n"
             let head = try head(nominationFirst ? nomination + fields : fields + nomination, method: "POST")
@@ -103,14 +109,22 @@ import Testing
         }
     }
 
-    @Test("Accept names an event stream in any case of letters and with any parameters but a weight of 0", arguments: [
-        ("text/event-stream;q=0", false), ("text/event-stream; Q=0.000", false), ("text/event-stream;q=0.0 , */*", false), ("text/event-stream;a=b;q=0.", false),
-        ("text/event-stream;q=0.001", true), ("text/event-stream; q=0.5", true), ("text/event-stream;q=", true), ("text/event-stream;q=00", true),
-        ("text/event-stream;q=0;", false), ("text/event-stream;a=\";q=0\"", true), ("text/event-stream;q=0, text/event-stream", true), ("text/event-stream;q=0.0000", true),
-        ("text/event-stream", true), ("TEXT/Event-Stream;q=0.5", true), ("text/html, text/event-stream ; a=\"b,c\"", true), ("a, ,text/event-stream", true),
-        ("text/html\r\nAccept: text/event-stream", true), ("*/*", false), ("text/*", false), ("text/event-streams", false), ("xtext/event-stream", false),
-        ("\"text/html, text/event-stream\"", false), ("a;b=\"x, text/event-stream\"", false), ("", false), ("text/event-stream2, text /event-stream", false),
-    ])
+    @Test(
+        "Accept names an event stream in any case of letters and with any parameters but a weight of 0",
+        arguments: [
+            ("text/event-stream;q=0", false), ("text/event-stream; Q=0.000", false), ("text/event-stream;q=0.0 , */*", false),
+            ("text/event-stream;a=b;q=0.", false),
+            ("text/event-stream;q=0.001", true), ("text/event-stream; q=0.5", true), ("text/event-stream;q=", true),
+            ("text/event-stream;q=00", true),
+            ("text/event-stream;q=0;", false), ("text/event-stream;a=\";q=0\"", true), ("text/event-stream;q=0, text/event-stream", true),
+            ("text/event-stream;q=0.0000", true),
+            ("text/event-stream", true), ("TEXT/Event-Stream;q=0.5", true), ("text/html, text/event-stream ; a=\"b,c\"", true),
+            ("a, ,text/event-stream", true),
+            ("text/html\r\nAccept: text/event-stream", true), ("*/*", false), ("text/*", false), ("text/event-streams", false),
+            ("xtext/event-stream", false),
+            ("\"text/html, text/event-stream\"", false), ("a;b=\"x, text/event-stream\"", false), ("", false),
+            ("text/event-stream2, text /event-stream", false),
+        ])
     func accept(_ value: String, _ expected: Bool) throws {
         #expect(try head("Accept: \(value)\r\n").acceptsEventStream == expected)
     }
@@ -122,14 +136,19 @@ import Testing
         #expect(head.text(try #require(head.firstValue(of: .cacheControl))) == "max-age=5")
         #expect(head.firstValue(of: .cookie) == nil && !head.contains(.cookie) && head.contains(.cacheControl))
         for token: StaticString in ["max-age", "private", "no-transform"] { #expect(head.listContains(.cacheControl, token)) }
-        for token: StaticString in ["no-store", "no-cache", "a", "max", "", "transform"] { #expect(!head.listContains(.cacheControl, token)) }
+        for token: StaticString in ["no-store", "no-cache", "a", "max", "", "transform"] {
+            #expect(!head.listContains(.cacheControl, token))
+        }
         #expect(!head.listContains(.vary, "max-age"))
     }
 
-    @Test("a list is split at commas outside of quoted strings, without blanks and empty elements", arguments: [
-        ("a,b", ["a", "b"]), (" a ,\tb\t", ["a", "b"]), (",, a,,", ["a"]), ("", []), (" , ", []), ("\"a,b\",c", ["\"a,b\"", "c"]),
-        ("a=\"b\\\",c\",d", ["a=\"b\\\",c\"", "d"]), ("\"a,b", ["\"a,b"]), ("\"a\\", ["\"a\\"]), ("a\\,b", ["a\\", "b"]), ("a b, c", ["a b", "c"]),
-    ])
+    @Test(
+        "a list is split at commas outside of quoted strings, without blanks and empty elements",
+        arguments: [
+            ("a,b", ["a", "b"]), (" a ,\tb\t", ["a", "b"]), (",, a,,", ["a"]), ("", []), (" , ", []), ("\"a,b\",c", ["\"a,b\"", "c"]),
+            ("a=\"b\\\",c\",d", ["a=\"b\\\",c\"", "d"]), ("\"a,b", ["\"a,b"]), ("\"a\\", ["\"a\\"]), ("a\\,b", ["a\\", "b"]),
+            ("a b, c", ["a b", "c"]),
+        ])
     func lists(_ value: String, _ expected: [String]) {
         let bytes = Array("#\(value)#,z".utf8)
         var elements = ListElements(1..<1 + value.utf8.count)

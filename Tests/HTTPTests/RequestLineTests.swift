@@ -10,10 +10,12 @@ import Testing
 
     private func refusal(_ text: String) -> HTTPError? { HTTPTests.refusal(text) }
 
-    @Test("only HTTP/1.0 and HTTP/1.1 in exactly that spelling are served", arguments: [
-        "HTTP/2.0", "HTTP/1.2", "HTTP/0.9", "http/1.1", "HTTP/1.1a", "HTTP/01.1", "HTTP/1.10", "HTTP/11", "HTTPS/1.1", "HTTP/1",
-        "HTTP 1.1", "HTTP/1.1 ", " HTTP/1.1", "HTTP/1.1\t", "HTTP/1,1", "",
-    ])
+    @Test(
+        "only HTTP/1.0 and HTTP/1.1 in exactly that spelling are served",
+        arguments: [
+            "HTTP/2.0", "HTTP/1.2", "HTTP/0.9", "http/1.1", "HTTP/1.1a", "HTTP/01.1", "HTTP/1.10", "HTTP/11", "HTTPS/1.1", "HTTP/1",
+            "HTTP 1.1", "HTTP/1.1 ", " HTTP/1.1", "HTTP/1.1\t", "HTTP/1,1", "",
+        ])
     func versions(_ version: String) throws {
         let error = try #require(refusal(ofLine: "GET / " + version))
         #expect(error == .unsupportedVersion || error == .malformedRequestLine)
@@ -32,10 +34,12 @@ import Testing
         #expect(scanInEverySplit(Array("GET\r\n".utf8), .request) == .refused(.malformedRequestLine))
     }
 
-    @Test("anything but single spaces between the parts is refused", arguments: [
-        "GET  / HTTP/1.1", "GET /  HTTP/1.1", " GET / HTTP/1.1", "GET\t/ HTTP/1.1", "GET /\tHTTP/1.1", "GET / a HTTP/1.1",
-        "GET /a b HTTP/1.1", "GET", "GET ", "GET / ", "GET /\u{0B}HTTP/1.1",
-    ])
+    @Test(
+        "anything but single spaces between the parts is refused",
+        arguments: [
+            "GET  / HTTP/1.1", "GET /  HTTP/1.1", " GET / HTTP/1.1", "GET\t/ HTTP/1.1", "GET /\tHTTP/1.1", "GET / a HTTP/1.1",
+            "GET /a b HTTP/1.1", "GET", "GET ", "GET / ", "GET /\u{0B}HTTP/1.1",
+        ])
     func separators(_ line: String) throws {
         let error = try #require(refusal(ofLine: line))
         #expect(error.status == 400 || error == .unsupportedVersion)
@@ -47,9 +51,11 @@ import Testing
         #expect(scanInEverySplit(Array("GET /  ".utf8), .request) == .refused(.malformedRequestLine))
     }
 
-    @Test("control characters, a fragment and raw bytes above ASCII in the target are refused", arguments: [
-        "/\u{00}", "/a\u{01}b", "/\u{7F}", "/\u{1B}[31m", "/a#b", "/?a#", "#", "/é", "/a\rb", "/a\nb",
-    ])
+    @Test(
+        "control characters, a fragment and raw bytes above ASCII in the target are refused",
+        arguments: [
+            "/\u{00}", "/a\u{01}b", "/\u{7F}", "/\u{1B}[31m", "/a#b", "/?a#", "#", "/é", "/a\rb", "/a\nb",
+        ])
     func targetBytes(_ target: String) throws {
         let error = try #require(refusal(ofLine: "GET \(target) HTTP/1.1"))
         #expect(error.status == 400)
@@ -67,9 +73,11 @@ import Testing
         #expect(refusal("\r\n GET / HTTP/1.1\r\nHost: a\r\n\r\n") == .malformedRequestLine)
     }
 
-    @Test("a method that is no token is refused", arguments: [
-        "G(T", "GE\"T", "GET/", "GÉT", "G,T", "GET:", "[GET]", "G@T", "G\u{00}T", "",
-    ])
+    @Test(
+        "a method that is no token is refused",
+        arguments: [
+            "G(T", "GE\"T", "GET/", "GÉT", "G,T", "GET:", "[GET]", "G@T", "G\u{00}T", "",
+        ])
     func badMethods(_ method: String) throws {
         #expect(try #require(refusal(ofLine: "\(method) / HTTP/1.1")).status == 400)
     }
@@ -98,10 +106,13 @@ import Testing
         #expect(!Method.other.isIdempotent)
     }
 
-    @Test("an origin-form target passes byte for byte", arguments: [
-        "/", "/a/../b", "/%2e%2E/%00", "//evil.example/", "/a;b=c?d=e&f", "/?", "/a?b?c", "/|{}^`\\[]\"<>", "/%zz%", "/a//b/./c", "/~!$&'()*+,=:@",
-        "/http://other/",
-    ])
+    @Test(
+        "an origin-form target passes byte for byte",
+        arguments: [
+            "/", "/a/../b", "/%2e%2E/%00", "//evil.example/", "/a;b=c?d=e&f", "/?", "/a?b?c", "/|{}^`\\[]\"<>", "/%zz%", "/a//b/./c",
+            "/~!$&'()*+,=:@",
+            "/http://other/",
+        ])
     func originForm(_ target: String) throws {
         let head = try request("GET \(target) HTTP/1.1\r\nHost: a\r\n\r\n")
         #expect(head.text(head.target) == target)
@@ -137,11 +148,15 @@ import Testing
         #expect(old.text(old.authority) == "b")
     }
 
-    @Test("any other form of target is refused", arguments: [
-        "GET *", "POST *", "GET a", "GET example.com:80", "GET ftp://a/", "GET http:/a", "GET http:a", "GET https", "OPTIONS **", "GET ?a", "GET .",
-        "GET http://", "GET http:///a", "GET http://u@a/", "GET http://u:p@a/", "GET http://a:b/", "GET http://a:99999/", "GET http://[::1/",
-        "GET http://?q", "OPTIONS /*#", "GET \\",
-    ])
+    @Test(
+        "any other form of target is refused",
+        arguments: [
+            "GET *", "POST *", "GET a", "GET example.com:80", "GET ftp://a/", "GET http:/a", "GET http:a", "GET https", "OPTIONS **",
+            "GET ?a", "GET .",
+            "GET http://", "GET http:///a", "GET http://u@a/", "GET http://u:p@a/", "GET http://a:b/", "GET http://a:99999/",
+            "GET http://[::1/",
+            "GET http://?q", "OPTIONS /*#", "GET \\",
+        ])
     func otherForms(_ line: String) throws {
         let error = try #require(refusal(ofLine: line + " HTTP/1.1"))
         #expect(error == .malformedTarget || error == .invalidHost)

@@ -139,9 +139,11 @@ private func chunked(_ sizes: [Int], seasoned: Bool = false) -> (wire: [UInt8], 
 struct BodyRelayTests {
     private static let next = Array("GET /next HTTP/1.1\r\n".utf8)
 
-    @Test("a chunked body comes out whole, framed legally and ended once, at every split and behind any head", arguments: [
-        [], [1], [5], [1, 1, 1], [15, 16, 17], [3, 255, 256], [9, 1, 40],
-    ])
+    @Test(
+        "a chunked body comes out whole, framed legally and ended once, at every split and behind any head",
+        arguments: [
+            [], [1], [5], [1, 1, 1], [15, 16, 17], [3, 255, 256], [9, 1, 40],
+        ])
     func chunkedSplits(_ sizes: [Int]) {
         for seasoned in [false, true] {
             let body = chunked(sizes, seasoned: seasoned)
@@ -219,10 +221,12 @@ struct BodyRelayTests {
         #expect(throws: HTTPError.truncatedBody) { try short.finish() }
     }
 
-    @Test("a malformed chunk is the same error at every split", arguments: [
-        "5\r\nhello\r\nx\r\n", "5\r\nhelloX\r\n", "5\nhello\r\n", "-1\r\n", "0x5\r\nhello\r\n", "5 5\r\nhello\r\n", "\r\n",
-        "8000000000000000\r\n", "5\r\nhello\r\n0\r\nBad Trailer: 1\r\n\r\n",
-    ])
+    @Test(
+        "a malformed chunk is the same error at every split",
+        arguments: [
+            "5\r\nhello\r\nx\r\n", "5\r\nhelloX\r\n", "5\nhello\r\n", "-1\r\n", "0x5\r\nhello\r\n", "5 5\r\nhello\r\n", "\r\n",
+            "8000000000000000\r\n", "5\r\nhello\r\n0\r\nBad Trailer: 1\r\n\r\n",
+        ])
     func malformed(_ text: String) throws {
         let input = Array(text.utf8)
         let error = try #require(relay(input, .chunked, as: .chunked, cuts: []).error)

@@ -111,7 +111,8 @@ struct CircuitBreakerTests {
         // Of many paths the last ones are remembered.
         for number in 0..<20 { fail(&breaker, at: Int64(10_000 * (number + 1)), path: 100 + number) }
         let now: Int64 = 202_000
-        #expect(breaker.nextLook(now: now, failedAt: 0, path: path) == now && breaker.nextLook(now: now, failedAt: 0, path: 119) == now + 500)
+        #expect(
+            breaker.nextLook(now: now, failedAt: 0, path: path) == now && breaker.nextLook(now: now, failedAt: 0, path: 119) == now + 500)
     }
 
     @Test("gives the next turn to those who have waited for longer than since the last probe failed")
@@ -163,7 +164,8 @@ struct WaitingCrowdTests {
 
         init(answer: @escaping (String) -> String?) throws {
             let upstream = Upstream(
-                name: "u", servers: [Upstream.Server(host: "s", port: 80)], connectTimeoutMilliseconds: 3_000, failureCooldownMilliseconds: 2_000)
+                name: "u", servers: [Upstream.Server(host: "s", port: 80)], connectTimeoutMilliseconds: 3_000,
+                failureCooldownMilliseconds: 2_000)
             scripted = try ScriptedProxy(
                 upstream, addresses: [[SocketAddress(bytes: [10, 0, 0, 1], port: 80)]],
                 route: Route(upstreamIndex: 0, outage: .retry(holdMilliseconds: 60_000)))

@@ -11,7 +11,9 @@ struct CommentFormTests {
     private static let idle: Int64 = 15_100
 
     /// Everything that a client is sent as its stream's body: the opening, a silence, one event, a silence, the end in order.
-    private func body(_ form: HeartbeatPolicy.Form, event: String, request fields: String = "", kind: HeartbeatPolicy.Kind = .comment) throws -> String {
+    private func body(_ form: HeartbeatPolicy.Form, event: String, request fields: String = "", kind: HeartbeatPolicy.Kind = .comment)
+        throws -> String
+    {
         let upstream = Upstream(name: "u", servers: [Upstream.Server(host: "s", port: 80)])
         let policy = HeartbeatPolicy(kind: kind, commentText: "on", form: form)
         let world = try ScriptedProxy(
@@ -30,7 +32,9 @@ struct CommentFormTests {
         world.pass(milliseconds: 500)
         let body = latin1(try ReadHead(world.answers(client)).rest)
         // The time in the `retry` is chance.
-        return String(body.split(separator: "\n", omittingEmptySubsequences: false).map { $0.hasPrefix("retry: ") ? "retry" : $0 }.joined(separator: "|"))
+        return String(
+            body.split(separator: "\n", omittingEmptySubsequences: false).map { $0.hasPrefix("retry: ") ? "retry" : $0 }.joined(
+                separator: "|"))
     }
 
     @Test("has a blank line behind it until the client keeps an id, and none from then on; a `retry` has none at all")

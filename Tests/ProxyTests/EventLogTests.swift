@@ -31,7 +31,8 @@ private final class LoggedStream {
         var route = Route(upstreamIndex: 0, logsEvents: logsEvents)
         route.heartbeat = HeartbeatPolicy(intervalMilliseconds: 1_000, opening: false)
         world = try ScriptedProxy(
-            Upstream(name: "u", servers: [Upstream.Server(host: "s", port: 80)]), addresses: [[SocketAddress(bytes: [10, 0, 0, 1], port: 80)]],
+            Upstream(name: "u", servers: [Upstream.Server(host: "s", port: 80)]),
+            addresses: [[SocketAddress(bytes: [10, 0, 0, 1], port: 80)]],
             route: route, eventLog: writer)
         client = try world.connectClient()
         world.send(client, "GET /e HTTP/1.1\nHost: h\nAccept: text/event-stream" + fields)

@@ -73,11 +73,13 @@ struct ExchangeConnectingTests {
         #expect(world.proxy.groups[0].servers.allSatisfy { $0.failedUntil == 0 })
     }
 
-    @Test("a listener that redirects sends everything to the same place over HTTPS and troubles no server", arguments: [
-        ("GET /a?b=c HTTP/1.1\nHost: h:80", 443 as UInt16, "https://h/a?b=c"),
-        ("POST / HTTP/1.1\nHost: [::1]:80", 8443, "https://[::1]:8443/"),
-        ("OPTIONS * HTTP/1.1\nHost: h", 443, "https://h/"), ("GET http://real//evil/ HTTP/1.1\nHost: h", 443, "https://real//evil/"),
-    ])
+    @Test(
+        "a listener that redirects sends everything to the same place over HTTPS and troubles no server",
+        arguments: [
+            ("GET /a?b=c HTTP/1.1\nHost: h:80", 443 as UInt16, "https://h/a?b=c"),
+            ("POST / HTTP/1.1\nHost: [::1]:80", 8443, "https://[::1]:8443/"),
+            ("OPTIONS * HTTP/1.1\nHost: h", 443, "https://h/"), ("GET http://real//evil/ HTTP/1.1\nHost: h", 443, "https://real//evil/"),
+        ])
     func redirect(_ text: String, _ port: UInt16, _ location: String) throws {
         let world = try world(servers: 1, addresses: 1)
         let client = try world.connectClient(redirectPort: port)

@@ -16,13 +16,18 @@ struct ForeignPageTests {
         return try way.refusal("\(method) /e HTTP/1.1\nHost: app.example:8080\nCookie: session=abc\n\(fields)")?.status
     }
 
-    @Test("of another origin is refused, except GET and HEAD", arguments: [
-        "Origin: http://evil.example", "Origin: null", "Origin: http://app.example", "Origin: http://app.example:8081",
-        "Origin: http://app.example:8080.evil.example", "Origin: http://evil.example/app.example:8080", "Origin: http://app.example:8080\nOrigin: http://app.example:8080",
-        "Origin: http://app.example:+8080", "Origin: http://app.example:99999999999999999999", "Origin:", "Origin: app.example:8080", "Sec-Fetch-Site: cross-site", "Sec-Fetch-Site: same-site", "Sec-Fetch-Site:", "Sec-Fetch-Site: same-origin\nSec-Fetch-Site: cross-site",
-        "Origin: http://app.example:8080\nSec-Fetch-Site: cross-site",
-        "Origin: http://evil.example\nX-Forwarded-Host: evil.example",
-    ])
+    @Test(
+        "of another origin is refused, except GET and HEAD",
+        arguments: [
+            "Origin: http://evil.example", "Origin: null", "Origin: http://app.example", "Origin: http://app.example:8081",
+            "Origin: http://app.example:8080.evil.example", "Origin: http://evil.example/app.example:8080",
+            "Origin: http://app.example:8080\nOrigin: http://app.example:8080",
+            "Origin: http://app.example:+8080", "Origin: http://app.example:99999999999999999999", "Origin:", "Origin: app.example:8080",
+            "Sec-Fetch-Site: cross-site", "Sec-Fetch-Site: same-site", "Sec-Fetch-Site:",
+            "Sec-Fetch-Site: same-origin\nSec-Fetch-Site: cross-site",
+            "Origin: http://app.example:8080\nSec-Fetch-Site: cross-site",
+            "Origin: http://evil.example\nX-Forwarded-Host: evil.example",
+        ])
     func foreign(fields: String) throws {
         for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "PURGE"] {
             #expect(try status(fields, method: method) == 403, "\(method)")
@@ -33,11 +38,14 @@ struct ForeignPageTests {
         }
     }
 
-    @Test("of its own origin, or of none, passes", arguments: [
-        "", "Origin: http://app.example:8080", "ORIGIN: HTTP://APP.EXAMPLE:8080", "Sec-Fetch-Site: same-origin", "sec-fetch-site: none",
-        "Origin: http://app.example:8080\nSec-Fetch-Site: same-origin", "Origin: https://app.example:8080\nSec-Fetch-Site: same-origin",
-        "Origin: null\nSec-Fetch-Site: same-origin", "Origin: https://name.before.the.hop\nSec-Fetch-Site: same-origin", "Origin: https://app.example:8080",
-    ])
+    @Test(
+        "of its own origin, or of none, passes",
+        arguments: [
+            "", "Origin: http://app.example:8080", "ORIGIN: HTTP://APP.EXAMPLE:8080", "Sec-Fetch-Site: same-origin", "sec-fetch-site: none",
+            "Origin: http://app.example:8080\nSec-Fetch-Site: same-origin", "Origin: https://app.example:8080\nSec-Fetch-Site: same-origin",
+            "Origin: null\nSec-Fetch-Site: same-origin", "Origin: https://name.before.the.hop\nSec-Fetch-Site: same-origin",
+            "Origin: https://app.example:8080",
+        ])
     func own(fields: String) throws {
         for method in ["POST", "OPTIONS", "GET"] { #expect(try status(fields, method: method) == nil, "\(method)") }
         #expect(try status(fields + "\nConnection: upgrade\nUpgrade: websocket", method: "GET") == nil)
@@ -47,7 +55,8 @@ struct ForeignPageTests {
     func allowed() throws {
         let patterns = [try #require(OriginPattern("https://other.example")), try #require(OriginPattern("https://*.trusted.example"))]
         for (origin, expected) in [
-            ("https://other.example", nil), ("https://a.trusted.example", nil), ("https://trusted.example", 403), ("http://other.example", 403),
+            ("https://other.example", nil), ("https://a.trusted.example", nil), ("https://trusted.example", 403),
+            ("http://other.example", 403),
         ] as [(String, Int?)] {
             for site in ["", "\nSec-Fetch-Site: cross-site"] {
                 #expect(try status("Origin: \(origin)" + site) { $0.allowedOrigins = patterns } == expected, "\(origin)")
@@ -82,7 +91,8 @@ struct ForeignPageTests {
         #expect(try way.refusal(foreign + "Cookie: session=s%3Asigned") == nil)
         #expect(try way.refusal(foreign.replacing("/e", with: "/e?t=abc")) == nil)
         #expect(try Way().refusal(foreign + "Cookie: session=abc") == nil)
-        let preflight = "OPTIONS /e HTTP/1.1\nHost: h\nOrigin: http://evil.example\nAccess-Control-Request-Method: POST\nCookie: session=abc"
+        let preflight =
+            "OPTIONS /e HTTP/1.1\nHost: h\nOrigin: http://evil.example\nAccess-Control-Request-Method: POST\nCookie: session=abc"
         #expect(try way.sent(preflight).values("authorization").isEmpty)
         let bridged = Way(bearer: BearerPolicy(sources: [.cookie(name: "session")], onConflict: .preferBridged))
         #expect(try bridged.refusal(foreign + "Authorization: Bearer a\nCookie: session=abc")?.status == 403)

@@ -102,7 +102,8 @@ struct GenerationTests {
         let address = try #require(kernel.localAddress(of: given[0]))
         let inherited = given.map { InheritedSocket(descriptor: $0, name: "", address: address, isHeldElsewhere: false) }
         var listening = try ListeningSockets(
-            [Listener(host: "127.0.0.1", port: address.port)], inheriting: inherited, workerCount: workers, kernel: kernel, lookups: NameLookups(kernel)
+            [Listener(host: "127.0.0.1", port: address.port)], inheriting: inherited, workerCount: workers, kernel: kernel,
+            lookups: NameLookups(kernel)
         ) { Issue.record("\($0)") }
         let entry = try #require(listening.entries.first)
         let shares = (0..<workers).map { entry.sockets.descriptors(forWorker: $0, of: workers) }

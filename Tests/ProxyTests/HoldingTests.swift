@@ -87,7 +87,9 @@ struct HoldingTests {
         passUntilAttempt(world)
         try world.attemptEnds()
         world.kernel.receive(
-            world.kernel.attempts[1].descriptor, bytes: Array("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n".utf8) + [0xEF, 0xBB, 0xBF] + Array("data: 1\n\n".utf8))
+            world.kernel.attempts[1].descriptor,
+            bytes: Array("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n".utf8) + [0xEF, 0xBB, 0xBF] + Array("data: 1\n\n".utf8)
+        )
         world.worker.turn()
         #expect(try body(world, client) == ":\n\ndata: 1\n\n")
     }
@@ -134,11 +136,14 @@ struct HoldingTests {
         #expect(try ReadHead(Array(first.rest.dropFirst(length))).firstLine.hasPrefix("HTTP/1.1 502 "))
     }
 
-    @Test("whoever is no EventSource is refused, and one of another origin that sends credentials", arguments: [
-        "GET /e HTTP/1.1\nHost: h", "GET /e HTTP/1.1\nHost: h\nAccept: text/html", "HEAD /e HTTP/1.1\nHost: h\nAccept: text/event-stream",
-        "GET /e HTTP/1.1\nHost: h\nAccept: text/event-stream\nConnection: upgrade\nUpgrade: websocket",
-        "GET /e HTTP/1.1\nHost: h\nAccept: text/event-stream\nOrigin: https://other.example\nCookie: a=b",
-    ])
+    @Test(
+        "whoever is no EventSource is refused, and one of another origin that sends credentials",
+        arguments: [
+            "GET /e HTTP/1.1\nHost: h", "GET /e HTTP/1.1\nHost: h\nAccept: text/html",
+            "HEAD /e HTTP/1.1\nHost: h\nAccept: text/event-stream",
+            "GET /e HTTP/1.1\nHost: h\nAccept: text/event-stream\nConnection: upgrade\nUpgrade: websocket",
+            "GET /e HTTP/1.1\nHost: h\nAccept: text/event-stream\nOrigin: https://other.example\nCookie: a=b",
+        ])
     func others(_ text: String) throws {
         let world = try world()
         let client = try world.connectClient()
@@ -182,12 +187,14 @@ struct HoldingTests {
         #expect(try ReadHead(world.answers(client)).firstLine.hasPrefix("HTTP/1.1 \(status) "))
     }
 
-    @Test("an answer that cannot go on in a stream is what the client is told to come back for", arguments: [
-        "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 204 No Content\r\n\r\n",
-        "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 2\r\n\r\nok",
-        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nSet-Cookie: a=b\r\n\r\ndata: 1\n\n",
-        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Encoding: gzip\r\n\r\ndata: 1\n\n",
-    ])
+    @Test(
+        "an answer that cannot go on in a stream is what the client is told to come back for",
+        arguments: [
+            "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 204 No Content\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 2\r\n\r\nok",
+            "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nSet-Cookie: a=b\r\n\r\ndata: 1\n\n",
+            "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Encoding: gzip\r\n\r\ndata: 1\n\n",
+        ])
     func sentBack(_ answer: String) throws {
         let world = try world()
         let client = try world.connectClient()
@@ -212,7 +219,8 @@ struct HoldingTests {
         #expect(head.values("access-control-allow-origin") == ["*"] && head.values("access-control-allow-credentials").isEmpty)
         passUntilAttempt(world)
         try world.attemptEnds()
-        world.kernel.receive(world.kernel.attempts[1].descriptor, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: secret\n\n")
+        world.kernel.receive(
+            world.kernel.attempts[1].descriptor, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: secret\n\n")
         world.worker.turn()
         let body = try body(world, client)
         #expect(!body.contains("secret") && body.hasSuffix("<end>"))
@@ -270,7 +278,8 @@ struct HoldingTests {
         let first = world.kernel.attempts.count
         #expect(first == 100, "each asks once by itself")
         pass(world, milliseconds: 20_000, answering: refusal)
-        #expect((5...40 * servers).contains(world.kernel.attempts.count - first), "about one in each cooldown of two seconds, not a hundred")
+        #expect(
+            (5...40 * servers).contains(world.kernel.attempts.count - first), "about one in each cooldown of two seconds, not a hundred")
         let gone = world.kernel.attempts.count
         pass(world, milliseconds: 9_500, answering: "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: a\n\n")
         #expect(world.kernel.attempts.count - gone == 100, "when it is back all come, each once")
@@ -297,7 +306,9 @@ struct HoldingTests {
         for client in clients { #expect(try body(world, client).contains("data: a\n\n"), sourceLocation: sourceLocation) }
     }
 
-    @Test("who waits for an attempt of another's waits no longer when that has ended, however it ended", arguments: ["pooled", "exhausted", "left"])
+    @Test(
+        "who waits for an attempt of another's waits no longer when that has ended, however it ended",
+        arguments: ["pooled", "exhausted", "left"])
     func attemptOfAnother(_ end: String) throws {
         // Both may come in the same moment by chance, and tell nothing then.
         for _ in 0..<50 { if try attemptOfAnotherIsOver(end) { return } }
@@ -325,10 +336,14 @@ struct HoldingTests {
         }
         // One of them tries.
         let asked = world.kernel.written[kept]?.count
-        for _ in 0..<80 where world.kernel.attempts.count == 3 && world.kernel.written[kept]?.count == asked { world.pass(milliseconds: 50) }
+        for _ in 0..<80 where world.kernel.attempts.count == 3 && world.kernel.written[kept]?.count == asked {
+            world.pass(milliseconds: 50)
+        }
         let attempts = world.kernel.attempts.count
         let resting = clients.compactMap { $0.exchange?.request?.waiting.nextAttemptAt }.filter { $0 < .max }
-        guard attempts == (end == "pooled" ? 3 : 4), let next = resting.first, resting.count == 1, next < world.kernel.now + 550 else { return false }
+        guard attempts == (end == "pooled" ? 3 : 4), let next = resting.first, resting.count == 1, next < world.kernel.now + 550 else {
+            return false
+        }
         world.kernel.connectFailure = nil
         if end == "left" {
             let trying = try #require(clients.first { $0.exchange?.upstream != nil })

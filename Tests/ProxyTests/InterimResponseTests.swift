@@ -10,7 +10,8 @@ import Testing
 struct InterimResponseTests {
     private func world(responseTimeout: Int = 60_000) throws -> ScriptedProxy {
         let upstream = Upstream(
-            name: "u", servers: [Upstream.Server(host: "s", port: 80)], connectTimeoutMilliseconds: 3_000, responseTimeoutMilliseconds: responseTimeout)
+            name: "u", servers: [Upstream.Server(host: "s", port: 80)], connectTimeoutMilliseconds: 3_000,
+            responseTimeoutMilliseconds: responseTimeout)
         return try ScriptedProxy(upstream, addresses: [[SocketAddress(bytes: [10, 0, 0, 1], port: 80)]])
     }
 
@@ -22,7 +23,8 @@ struct InterimResponseTests {
     }
 
     private func lastStatus(_ world: ScriptedProxy, _ client: DownstreamConnection) -> String {
-        latin1(world.answers(client)).split(separator: "\r\n").last { $0.hasPrefix("HTTP/1.1 ") }.map { String($0.dropFirst(9).prefix(3)) } ?? ""
+        latin1(world.answers(client)).split(separator: "\r\n").last { $0.hasPrefix("HTTP/1.1 ") }.map { String($0.dropFirst(9).prefix(3)) }
+            ?? ""
     }
 
     @Test("a server that says every ten seconds for an hour that it works is waited for, whatever its response_timeout")
@@ -74,13 +76,17 @@ struct InterimResponseTests {
         #expect((0..<17).map { _ in fast.take(bytes: 30, now: 5) }.firstIndex { $0 != nil } == 16)
     }
 
-    @Test("a 101 to a protocol that was not asked for is a 502, and one to that which was is a tunnel", arguments: [("other", "502"), ("Special/1", "101")])
+    @Test(
+        "a 101 to a protocol that was not asked for is a 502, and one to that which was is a tunnel",
+        arguments: [("other", "502"), ("Special/1", "101")])
     func switching(_ protocolName: String, _ status: String) throws {
         let world = try world()
         let client = try world.connectClient()
         world.send(client, "GET /up HTTP/1.1\nHost: h\nConnection: upgrade\nUpgrade: first, special/1")
         try world.attemptEnds()
-        world.kernel.receive(world.kernel.attempts[0].descriptor, "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: \(protocolName)\r\n\r\n")
+        world.kernel.receive(
+            world.kernel.attempts[0].descriptor,
+            "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: \(protocolName)\r\n\r\n")
         world.worker.turn()
         #expect(lastStatus(world, client) == status)
     }

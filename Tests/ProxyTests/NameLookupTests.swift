@@ -108,10 +108,11 @@ struct NameLookupTests {
         let names = NameResolver([Upstream(name: "x", servers: servers)])
         #expect(names.names == ["a.test", "b.test"])
         let complaints = names.complaints(of: names.addresses(from: lookups), unanswered: ["b.test"], withinMilliseconds: 5_000)
-        #expect(complaints == [
-            "the server's name a.test has no address yet; it will be looked up again",
-            "the server's name b.test could not be looked up within 5 s; it will be looked up again",
-        ])
+        #expect(
+            complaints == [
+                "the server's name a.test has no address yet; it will be looked up again",
+                "the server's name b.test could not be looked up within 5 s; it will be looked up again",
+            ])
     }
 }
 

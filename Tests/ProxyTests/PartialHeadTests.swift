@@ -83,20 +83,24 @@ struct PartialHeadTests {
         #expect(try feed("ET / HTTP/1.0\r\n\r\n"))
     }
 
-    @Test("a limit is the same error at every split", arguments: [
-        (HeadLimits(headBytes: 40), HTTPError.headTooLarge), (HeadLimits(fieldCount: 2), .tooManyFields),
-        (HeadLimits(targetBytes: 5), .targetTooLong),
-    ])
+    @Test(
+        "a limit is the same error at every split",
+        arguments: [
+            (HeadLimits(headBytes: 40), HTTPError.headTooLarge), (HeadLimits(fieldCount: 2), .tooManyFields),
+            (HeadLimits(targetBytes: 5), .targetTooLong),
+        ])
     func limits(_ limits: HeadLimits, _ error: HTTPError) {
         for cut in 0...PartialHeadTests.request.count {
             #expect(throws: error, "cut \(cut)") { _ = try receive(PartialHeadTests.request, limits: limits, cuts: [cut]) }
         }
     }
 
-    @Test("a head that breaks the rules is the same error at every split", arguments: [
-        "GET / HTTP/1.1\nHost: h\n\n", "GET / HTTP/1.1\r\nHost : h\r\n\r\n", "GET / HTTP/1.1\r\nA: b\r\n c\r\n\r\n", "\u{16}\u{3}\u{1}",
-        "GET / HTTP/1.1\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n",
-    ])
+    @Test(
+        "a head that breaks the rules is the same error at every split",
+        arguments: [
+            "GET / HTTP/1.1\nHost: h\n\n", "GET / HTTP/1.1\r\nHost : h\r\n\r\n", "GET / HTTP/1.1\r\nA: b\r\n c\r\n\r\n", "\u{16}\u{3}\u{1}",
+            "GET / HTTP/1.1\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n",
+        ])
     func violations(_ text: String) throws {
         let input = Array(text.utf8)
         let error = try #require(throws: HTTPError.self) { _ = try receive(input, cuts: []) }

@@ -41,9 +41,12 @@ struct ProxyFieldsTests {
         }
     }
 
-    @Test("stands once for each of the proxy's own, whatever a trusted proxy lets pass of its clients beside it", arguments: [
-        "X_Forwarded_For", "x_forwarded-for", "X-FORWARDED_PROTO", "X.Forwarded.Host", "X_Real_IP", "X_Forwarded_Port", "Proxy", "proxy",
-    ])
+    @Test(
+        "stands once for each of the proxy's own, whatever a trusted proxy lets pass of its clients beside it",
+        arguments: [
+            "X_Forwarded_For", "x_forwarded-for", "X-FORWARDED_PROTO", "X.Forwarded.Host", "X_Real_IP", "X_Forwarded_Port", "Proxy",
+            "proxy",
+        ])
     func besides(name: String) throws {
         for isTrusted in [false, true] {
             let sent = try Way(isTrusted: isTrusted).sent("GET / HTTP/1.1\nHost: h\nConnection: \(name)\n\(name): forged\nHost_: x")
@@ -53,10 +56,12 @@ struct ProxyFieldsTests {
         }
     }
 
-    @Test("is nothing that only begins or ends like it", arguments: [
-        "X-Forwardedness", "X-Forward", "Proxy-Mark", "X-Proxy", "X-Schema", "X-Original-Thing", "CF-Connecting-IP", "X_Custom.Name",
-        "Client-Ip-2", "X-Real-IPv6", "Xforwarded-For", "Sec-Ch-Ua", "X",
-    ])
+    @Test(
+        "is nothing that only begins or ends like it",
+        arguments: [
+            "X-Forwardedness", "X-Forward", "Proxy-Mark", "X-Proxy", "X-Schema", "X-Original-Thing", "CF-Connecting-IP", "X_Custom.Name",
+            "Client-Ip-2", "X-Real-IPv6", "Xforwarded-For", "Sec-Ch-Ua", "X",
+        ])
     func others(name: String) throws {
         for isTrusted in [false, true] {
             #expect(try Way(isTrusted: isTrusted).sent("GET / HTTP/1.1\nHost: h\n\(name): 1").values(name.lowercased()) == ["1"])
@@ -109,7 +114,10 @@ struct FieldCostTests {
         ("names of the family", { n in "Host: h\n" + (0..<n).map { "X-Forwarded-\(padded($0, 700)): 1" }.joined(separator: "\n") }),
         ("other spellings", { n in "Host: h\n" + (0..<n).map { "X_Forwarded_\(padded($0, 700)): 1" }.joined(separator: "\n") }),
         ("unknown names", { n in "Host: h\n" + (0..<n).map { "X-\(padded($0, 900)): 1" }.joined(separator: "\n") }),
-        ("Referer", { n in "Host: h\n" + (0..<n).map { "Referer: http://h/\(padded($0, 900))?access_token=\($0)" }.joined(separator: "\n") }),
+        (
+            "Referer",
+            { n in "Host: h\n" + (0..<n).map { "Referer: http://h/\(padded($0, 900))?access_token=\($0)" }.joined(separator: "\n") }
+        ),
         ("addresses", { n in "Host: h\n" + (0..<n).map { "X-Forwarded-For: \(padded($0, 900))" }.joined(separator: "\n") }),
         ("Via", { n in "Host: h\n" + (0..<n).map { "Via: 1.1 \(padded($0, 900))" }.joined(separator: "\n") }),
         ("Cookie fields", { n in "Host: h\n" + (0..<n).map { "Cookie: \(padded($0, 800))=1; b=2" }.joined(separator: "\n") }),

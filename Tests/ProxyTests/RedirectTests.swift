@@ -40,13 +40,18 @@ struct RedirectTests {
         try answered("Location: \(value)", way: way, claims: claims).values("location").first
     }
 
-    @Test("on the client's host has the token's parameter again, byte for byte as it came", arguments: [
-        ("/a/events/", "/a/events/?§"), ("http://h:81/a/events/", "http://h:81/a/events/?§"), ("HTTP://H:81/b?x=1", "HTTP://H:81/b?x=1&§"),
-        ("//h:81/b", "//h:81/b?§"), ("events/", "events/?§"), ("./b?x=1#top", "./b?x=1&§#top"), ("?y=2", "?y=2&§"), ("/b?", "/b?§"),
-        ("#top", "?§#top"), ("/b#a?b", "/b?§#a?b"), ("http://h:81", "http://h:81?§"), ("../c/", "../c/?§"), ("http://h:81?x", "http://h:81?x&§"),
-        ("/b?next=http://evil/", "/b?next=http://evil/&§"), ("https://h:81/b", "https://h:81/b?§"), ("/b?access_tokens=1", "/b?access_tokens=1&§"),
-        ("/%C3%A9", "/%C3%A9?§"), ("/login:x", "/login:x?§"),
-    ])
+    @Test(
+        "on the client's host has the token's parameter again, byte for byte as it came",
+        arguments: [
+            ("/a/events/", "/a/events/?§"), ("http://h:81/a/events/", "http://h:81/a/events/?§"),
+            ("HTTP://H:81/b?x=1", "HTTP://H:81/b?x=1&§"),
+            ("//h:81/b", "//h:81/b?§"), ("events/", "events/?§"), ("./b?x=1#top", "./b?x=1&§#top"), ("?y=2", "?y=2&§"), ("/b?", "/b?§"),
+            ("#top", "?§#top"), ("/b#a?b", "/b?§#a?b"), ("http://h:81", "http://h:81?§"), ("../c/", "../c/?§"),
+            ("http://h:81?x", "http://h:81?x&§"),
+            ("/b?next=http://evil/", "/b?next=http://evil/&§"), ("https://h:81/b", "https://h:81/b?§"),
+            ("/b?access_tokens=1", "/b?access_tokens=1&§"),
+            ("/%C3%A9", "/%C3%A9?§"), ("/login:x", "/login:x?§"),
+        ])
     func completes(_ value: String, _ expected: String) throws {
         for status in [301, 302, 303, 307, 308] {
             let sent = try answered("X-Before: 1\nLocation: \(value)\nX-After: 2", status: status)
@@ -60,22 +65,28 @@ struct RedirectTests {
         #expect(try answered("Location: /a/events/", status: 201).values("location") == ["/a/events/"])
     }
 
-    @Test("never takes the token from TLS to plain HTTP, also where TLS ends at a hop that is not trusted to say so", arguments: [
-        "X-Forwarded-Proto: https", "X-Forwarded-Proto: http, https", "Sec-Fetch-Site: same-origin",
-    ])
+    @Test(
+        "never takes the token from TLS to plain HTTP, also where TLS ends at a hop that is not trusted to say so",
+        arguments: [
+            "X-Forwarded-Proto: https", "X-Forwarded-Proto: http, https", "Sec-Fetch-Site: same-origin",
+        ])
     func maybeSecured(claims: String) throws {
         #expect(try location("http://h:81/a/events/", claims: "\n" + claims) == "http://h:81/a/events/")
         #expect(try location("/a/events/", claims: "\n" + claims) == "/a/events/?" + RedirectTests.piece)
         #expect(try location("https://h:81/a/events/", claims: "\n" + claims) == "https://h:81/a/events/?" + RedirectTests.piece)
     }
 
-    @Test("that leads anywhere else, or could, is told nothing of the token", arguments: [
-        "http://evil/", "//evil/", "https://evil:81/h:81", "http://h/", "http://h:82/", "http://h.evil:81/", "http://h:81.evil/",
-        "http://h:81@evil/", "http://user@h:81/", "http://h:81;@evil/", "http://h:81,@evil/", "http://h:81>@evil/", "//h:81'@evil/", "///evil/", "http:///evil/", "/\\evil/", "\\\\evil/", "http:\\\\evil/", "http:evil/",
-        "http:/evil/", "/\tevil/", "/ /evil", "mailto:h:81", "javascript:alert(1)", "http://h:811/", "http://h:81:81/", "http://[h:81]/",
-        "ftp://h:81/", "http://%68:81/", "http://h:081x/", "/other/x", "/none", "../other/x", "/b?access_token=own",
-        "/b?x&%61ccess_token=own", "http://h:81/other/", "",
-    ])
+    @Test(
+        "that leads anywhere else, or could, is told nothing of the token",
+        arguments: [
+            "http://evil/", "//evil/", "https://evil:81/h:81", "http://h/", "http://h:82/", "http://h.evil:81/", "http://h:81.evil/",
+            "http://h:81@evil/", "http://user@h:81/", "http://h:81;@evil/", "http://h:81,@evil/", "http://h:81>@evil/", "//h:81'@evil/",
+            "///evil/", "http:///evil/", "/\\evil/", "\\\\evil/", "http:\\\\evil/", "http:evil/",
+            "http:/evil/", "/\tevil/", "/ /evil", "mailto:h:81", "javascript:alert(1)", "http://h:811/", "http://h:81:81/",
+            "http://[h:81]/",
+            "ftp://h:81/", "http://%68:81/", "http://h:081x/", "/other/x", "/none", "../other/x", "/b?access_token=own",
+            "/b?x&%61ccess_token=own", "http://h:81/other/", "",
+        ])
     func leavesOut(_ value: String) throws {
         let sent = try location(value)
         #expect(sent == (value == "" ? "" : value) || (value == "" && sent == "?\(RedirectTests.piece)"))
@@ -115,13 +126,18 @@ struct RedirectTests {
         #expect(try location("https://h:81/b", way: secured) == "https://h:81/b?\(RedirectTests.piece)")
     }
 
-    @Test("by the server's own address leads to the client's, where the server was told its own", arguments: [
-        ("http://backend:9000/b?x#y", "http://h:81/b?x#y"), ("HTTP://Backend:9000", "http://h:81"), ("//backend:9000/b", "http://h:81/b"),
-        ("https://backend:9000/", "http://h:81/"), ("http://[::1]/b", "http://h:81/b"), ("http://[::1]:80/b", "http://h:81/b"),
-        ("http://backend:9000?x", "http://h:81?x"), ("http://backend:9001/", "http://backend:9001/"), ("http://backend/", "http://backend/"),
-        ("http://evil/?next=http://backend:9000/", "http://evil/?next=http://backend:9000/"), ("/b", "/b"),
-        ("http://backend:9000.evil/", "http://backend:9000.evil/"), ("http://backend:9000;@evil/", "http://backend:9000;@evil/"), ("http://u@backend:9000/", "http://u@backend:9000/"),
-    ])
+    @Test(
+        "by the server's own address leads to the client's, where the server was told its own",
+        arguments: [
+            ("http://backend:9000/b?x#y", "http://h:81/b?x#y"), ("HTTP://Backend:9000", "http://h:81"),
+            ("//backend:9000/b", "http://h:81/b"),
+            ("https://backend:9000/", "http://h:81/"), ("http://[::1]/b", "http://h:81/b"), ("http://[::1]:80/b", "http://h:81/b"),
+            ("http://backend:9000?x", "http://h:81?x"), ("http://backend:9001/", "http://backend:9001/"),
+            ("http://backend/", "http://backend/"),
+            ("http://evil/?next=http://backend:9000/", "http://evil/?next=http://backend:9000/"), ("/b", "/b"),
+            ("http://backend:9000.evil/", "http://backend:9000.evil/"), ("http://backend:9000;@evil/", "http://backend:9000;@evil/"),
+            ("http://u@backend:9000/", "http://u@backend:9000/"),
+        ])
     func addresses(_ value: String, _ expected: String) throws {
         let way = Way(hostField: .server)
         for status in [200, 201, 301, 302, 404] {
@@ -156,10 +172,12 @@ struct RedirectTests {
         #expect(sent.values("x-other") == ["http://backend:9000/"])
     }
 
-    @Test("has the path alone for a client of HTTP/1.0 that named no host", arguments: [
-        ("http://backend:9000/b?x", "/b?x"), ("http://backend:9000//evil/", "http://backend:9000//evil/"),
-        ("http://backend:9000/\\evil/", "http://backend:9000/\\evil/"), ("http://other/", "http://other/"),
-    ])
+    @Test(
+        "has the path alone for a client of HTTP/1.0 that named no host",
+        arguments: [
+            ("http://backend:9000/b?x", "/b?x"), ("http://backend:9000//evil/", "http://backend:9000//evil/"),
+            ("http://backend:9000/\\evil/", "http://backend:9000/\\evil/"), ("http://other/", "http://other/"),
+        ])
     func withoutHost(_ value: String, _ expected: String) throws {
         let forwarded = try Way(hostField: .server).forwarded("GET /a HTTP/1.0")
         let head = try response("HTTP/1.1 302 X\nLocation: \(value)")
@@ -174,7 +192,10 @@ struct RedirectTests {
     @Test("holds only what a field may, and the token at the client's host only, whatever the server says")
     func random() throws {
         var generator = SeededGenerator("redirects")
-        let pieces = ["h:81", "http://h:81", "backend:9000", ";", ",", "evil", "http:", "https:", "//", "/", "\\", "?", "#", "@", ":", "..", "access_token=x", "&", "\t", " ", "%2F", "é", "<", ">"]
+        let pieces = [
+            "h:81", "http://h:81", "backend:9000", ";", ",", "evil", "http:", "https:", "//", "/", "\\", "?", "#", "@", ":", "..",
+            "access_token=x", "&", "\t", " ", "%2F", "é", "<", ">",
+        ]
         for _ in 0..<4_000 {
             let value = (0..<Int.random(in: 0...7, using: &generator)).map { _ in pieces.randomElement(using: &generator)! }.joined()
             let way = Way(bearer: RedirectTests.bearer, hostField: .server)
@@ -188,10 +209,14 @@ struct RedirectTests {
         }
     }
 
-    @Test("whose relative path leads to a route that takes no token has none", arguments: [
-        ("/a/b/c", "../../other", false), ("/a/b/c", "../../a", true), ("/a", "other/x", false), ("/a/", "other/x", true), ("/other/x", "", false),
-        ("/a", "../../../other", false), ("/a/b", "./../other", false), ("/other/x", "/a", true), ("/a", ".", true), ("/other/x/y", "..", false),
-    ])
+    @Test(
+        "whose relative path leads to a route that takes no token has none",
+        arguments: [
+            ("/a/b/c", "../../other", false), ("/a/b/c", "../../a", true), ("/a", "other/x", false), ("/a/", "other/x", true),
+            ("/other/x", "", false),
+            ("/a", "../../../other", false), ("/a/b", "./../other", false), ("/other/x", "/a", true), ("/a", ".", true),
+            ("/other/x/y", "..", false),
+        ])
     func relative(_ target: String, _ value: String, _ isCompleted: Bool) throws {
         let sent = try answered("Location: \(value)", to: "\(target)?\(RedirectTests.piece)").values("location")
         #expect((sent.first?.hasSuffix(RedirectTests.piece) == true) == isCompleted)

@@ -20,7 +20,9 @@ struct RefusalTests {
         ]
 
     private func answer(_ refusal: Refusal, isHead: Bool = false, closes: Bool = true, isBridged: Bool = false) -> [UInt8] {
-        refusal.response(isHead: isHead, closes: closes, isHTTP10: false, urlHeldToken: isBridged, strictTransportSecuritySeconds: nil, date: HTTPDate.text(unixSeconds: 0))
+        refusal.response(
+            isHead: isHead, closes: closes, isHTTP10: false, urlHeldToken: isBridged, strictTransportSecuritySeconds: nil,
+            date: HTTPDate.text(unixSeconds: 0))
     }
 
     @Test("each is one whole response with a length that holds; to HEAD it is the same without the body")
@@ -65,7 +67,10 @@ struct RefusalTests {
     @Test("over TLS the answers say, too, that browsers shall come over HTTPS only")
     func strictTransportSecurity() throws {
         let refusal = RefusalTests.all[0]
-        let head = try ReadHead(refusal.response(isHead: false, closes: true, isHTTP10: false, urlHeldToken: false, strictTransportSecuritySeconds: 60, date: HTTPDate.text(unixSeconds: 0)))
+        let head = try ReadHead(
+            refusal.response(
+                isHead: false, closes: true, isHTTP10: false, urlHeldToken: false, strictTransportSecuritySeconds: 60,
+                date: HTTPDate.text(unixSeconds: 0)))
         #expect(head.values("strict-transport-security") == ["max-age=60"])
     }
 
@@ -96,15 +101,17 @@ struct RequestSummaryTests {
         return (summary.method.map { latin1($0) }, summary.host.map { latin1($0) }, summary.path.map { latin1($0) })
     }
 
-    @Test("method, host and path are kept, and never the query", arguments: [
-        ("GET /a/b?access_token=s3cr3t HTTP/1.1\nHost: h:8080", "GET", "h:8080", "/a/b"),
-        ("GET /?s3cr3t HTTP/1.1\nHost: h", "GET", "h", "/"),
-        ("BREW http://real/a?x=s3cr3t HTTP/1.1\nHost: h", "BREW", "real", "/a"),
-        ("GET http://real?x=s3cr3t HTTP/1.1\nHost: h", "GET", "real", "/"),
-        ("OPTIONS * HTTP/1.1\nHost: h", "OPTIONS", "h", "*"),
-        ("GET /a%3Fb HTTP/1.1\nHost: [::1]:80", "GET", "[::1]:80", "/a%3Fb"),
-        ("GET //evil/a?s3cr3t HTTP/1.1\nHost: h", "GET", "h", "//evil/a"),
-    ])
+    @Test(
+        "method, host and path are kept, and never the query",
+        arguments: [
+            ("GET /a/b?access_token=s3cr3t HTTP/1.1\nHost: h:8080", "GET", "h:8080", "/a/b"),
+            ("GET /?s3cr3t HTTP/1.1\nHost: h", "GET", "h", "/"),
+            ("BREW http://real/a?x=s3cr3t HTTP/1.1\nHost: h", "BREW", "real", "/a"),
+            ("GET http://real?x=s3cr3t HTTP/1.1\nHost: h", "GET", "real", "/"),
+            ("OPTIONS * HTTP/1.1\nHost: h", "OPTIONS", "h", "*"),
+            ("GET /a%3Fb HTTP/1.1\nHost: [::1]:80", "GET", "[::1]:80", "/a%3Fb"),
+            ("GET //evil/a?s3cr3t HTTP/1.1\nHost: h", "GET", "h", "//evil/a"),
+        ])
     func kept(_ text: String, _ method: String, _ host: String, _ path: String) throws {
         #expect(try summary(text) == (method, host, path))
         let whole = Mirror(reflecting: RequestSummary(try request(text))).children.compactMap { $0.value as? [UInt8] }

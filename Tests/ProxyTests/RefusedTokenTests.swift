@@ -28,7 +28,8 @@ struct RefusedTokenTests {
         var route = Route(upstreamIndex: 0)
         route.bearer = BearerPolicy(sources: [.query(name: "access_token"), .cookie(name: "session")], whenMissing: .refuse)
         let world = try ScriptedProxy(
-            Upstream(name: "u", servers: [Upstream.Server(host: "s", port: 80)]), addresses: [[SocketAddress(bytes: [10, 0, 0, 1], port: 80)]],
+            Upstream(name: "u", servers: [Upstream.Server(host: "s", port: 80)]),
+            addresses: [[SocketAddress(bytes: [10, 0, 0, 1], port: 80)]],
             route: route, accessLog: writer)
         let client = try world.connectClient()
         world.send(client, head)
@@ -39,15 +40,17 @@ struct RefusedTokenTests {
         return try #require(try JSONSerialization.jsonObject(with: Data(line)) as? [String: Any])
     }
 
-    @Test("does not show the token in the path, whatever it was refused for, and names no token as used", arguments: [
-        ("GET /csrf/abcdefghij?access_token=abcdefghij HTTP/1.1\nHost: h\nAuthorization: Bearer xyz", 400),
-        ("GET /csrf/abc%64efghij?access_token=%61bcdefghij HTTP/1.1\nHost: h\nAuthorization: Bearer xyz", 400),
-        ("GET /csrf/abcdefghij?access_token=abcdefghij&access_token=abcdefghij HTTP/1.1\nHost: h", 400),
-        ("GET /csrf/abcdefghij,?access_token=abcdefghij, HTTP/1.1\nHost: h", 400),
-        ("POST /csrf/abcdefghij HTTP/1.1\nHost: h\nContent-Length: 0\nCookie: session=abcdefghij\nOrigin: http://other", 403),
-        ("GET /csrf/abcdefghij?access_token=abcdefghij HTTP/1.1\nHost: h\nExpect: x", 417),
-        ("OPTIONS /csrf/abcdefghij HTTP/1.1\nHost: h\nMax-Forwards: 0\nAuthorization: Bearer abcdefghij", 501),
-    ])
+    @Test(
+        "does not show the token in the path, whatever it was refused for, and names no token as used",
+        arguments: [
+            ("GET /csrf/abcdefghij?access_token=abcdefghij HTTP/1.1\nHost: h\nAuthorization: Bearer xyz", 400),
+            ("GET /csrf/abc%64efghij?access_token=%61bcdefghij HTTP/1.1\nHost: h\nAuthorization: Bearer xyz", 400),
+            ("GET /csrf/abcdefghij?access_token=abcdefghij&access_token=abcdefghij HTTP/1.1\nHost: h", 400),
+            ("GET /csrf/abcdefghij,?access_token=abcdefghij, HTTP/1.1\nHost: h", 400),
+            ("POST /csrf/abcdefghij HTTP/1.1\nHost: h\nContent-Length: 0\nCookie: session=abcdefghij\nOrigin: http://other", 403),
+            ("GET /csrf/abcdefghij?access_token=abcdefghij HTTP/1.1\nHost: h\nExpect: x", 417),
+            ("OPTIONS /csrf/abcdefghij HTTP/1.1\nHost: h\nMax-Forwards: 0\nAuthorization: Bearer abcdefghij", 501),
+        ])
     func masked(head: String, status: Int) throws {
         let record = try record(head)
         #expect(record["status"] as? Int == status)

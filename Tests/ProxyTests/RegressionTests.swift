@@ -61,10 +61,18 @@ import Testing
             let h = try response(t)
             let f = try h.framing(requestMethod: .get)
             let s = h.isEventStream
-            return try ReadHead(ResponseForwarding(head: h, framing: f, isWoven: s, isStream: s, wouldBeWoven: s, isBridged: bridged, urlHeldToken: bridged, client: .init(isHTTP10: false, canKeepAlive: true), strictTransportSecuritySeconds: nil, date: HTTPDate.text(unixSeconds: 0)).build(method: .get)).elements("cache-control")
+            return try ReadHead(
+                ResponseForwarding(
+                    head: h, framing: f, isWoven: s, isStream: s, wouldBeWoven: s, isBridged: bridged, urlHeldToken: bridged,
+                    client: .init(isHTTP10: false, canKeepAlive: true), strictTransportSecuritySeconds: nil,
+                    date: HTTPDate.text(unixSeconds: 0)
+                ).build(method: .get)
+            ).elements("cache-control")
         }
         #expect(try cc("HTTP/1.1 200 OK\nCache-Control: private=\"set-cookie\", max-age=60", bridged: true).contains("private"))
-        #expect(try cc("HTTP/1.1 200 OK\nContent-Type: text/event-stream\nCache-Control: no-cache=\"set-cookie\"", bridged: false).contains("no-cache"))
+        #expect(
+            try cc("HTTP/1.1 200 OK\nContent-Type: text/event-stream\nCache-Control: no-cache=\"set-cookie\"", bridged: false).contains(
+                "no-cache"))
     }
     @Test("data before a malformed chunk is the same at every split") func malformed() {
         let input = Array("5\r\nhello\r\nx".utf8)
@@ -96,12 +104,22 @@ import Testing
     }
     @Test("a response without a date gets one") func date() throws {
         let h = try response("HTTP/1.1 200 OK\nContent-Length: 0")
-        let d = try ReadHead(ResponseForwarding(head: h, framing: .length(0), isWoven: false, isStream: false, wouldBeWoven: h.isEventStream, isBridged: false, urlHeldToken: false, client: .init(isHTTP10: false, canKeepAlive: true), strictTransportSecuritySeconds: nil, date: HTTPDate.text(unixSeconds: 0)).build(method: .get))
+        let d = try ReadHead(
+            ResponseForwarding(
+                head: h, framing: .length(0), isWoven: false, isStream: false, wouldBeWoven: h.isEventStream, isBridged: false,
+                urlHeldToken: false, client: .init(isHTTP10: false, canKeepAlive: true), strictTransportSecuritySeconds: nil,
+                date: HTTPDate.text(unixSeconds: 0)
+            ).build(method: .get))
         #expect(d.values("date").count == 1)
     }
     @Test("HEAD announces no length that the woven stream would not have") func headLength() throws {
         let h = try response("HTTP/1.1 200 OK\nContent-Type: text/event-stream\nContent-Length: 9")
-        let d = try ReadHead(ResponseForwarding(head: h, framing: .none, isWoven: false, isStream: false, wouldBeWoven: h.isEventStream, isBridged: false, urlHeldToken: false, client: .init(isHTTP10: false, canKeepAlive: true), strictTransportSecuritySeconds: nil, date: HTTPDate.text(unixSeconds: 0)).build(method: .head))
+        let d = try ReadHead(
+            ResponseForwarding(
+                head: h, framing: .none, isWoven: false, isStream: false, wouldBeWoven: h.isEventStream, isBridged: false,
+                urlHeldToken: false, client: .init(isHTTP10: false, canKeepAlive: true), strictTransportSecuritySeconds: nil,
+                date: HTTPDate.text(unixSeconds: 0)
+            ).build(method: .head))
         #expect(d.values("content-length").isEmpty)
     }
     @Test("all fields of the X-Forwarded family are taken from trusted proxies only") func others() throws {

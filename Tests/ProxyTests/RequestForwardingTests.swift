@@ -30,11 +30,12 @@ struct RequestForwardingTests {
             If-None-Match: "a, b"
             """)
         #expect(sent.firstLine == "PURGE /a%2Fb//c;d=1?x=%20&&y=a+b&access_token=t HTTP/1.1")
-        #expect(sent.lines(except: RequestForwardingTests.own) == [
-            "aCCept: text/html, */*;q=0.1", "Accept-Encoding: gzip, br;q=0.5", "Cookie: a=1; access_token=t",
-            "Last-Event-ID: \(latin1("日本語".utf8))", "X_Custom.Name: 1", "X-Twice: 1", "Authorization: Basic dTpw", "X-Empty: ",
-            "X-Twice: 2", "Range: bytes=0-1", "If-None-Match: \"a, b\"",
-        ])
+        #expect(
+            sent.lines(except: RequestForwardingTests.own) == [
+                "aCCept: text/html, */*;q=0.1", "Accept-Encoding: gzip, br;q=0.5", "Cookie: a=1; access_token=t",
+                "Last-Event-ID: \(latin1("日本語".utf8))", "X_Custom.Name: 1", "X-Twice: 1", "Authorization: Basic dTpw", "X-Empty: ",
+                "X-Twice: 2", "Range: bytes=0-1", "If-None-Match: \"a, b\"",
+            ])
     }
 
     @Test("fields of the hop and those that Connection names stay behind, in any case of letters")
@@ -149,10 +150,13 @@ struct RequestForwardingTests {
         #expect(try way.sent(RequestForwardingTests.claims).elements("via") == ["1.0 edge", "1.1 inner"])
     }
 
-    @Test("where the route says so, every request asks for uncompressed answers", arguments: [
-        "GET / HTTP/1.1\nHost: h\nAccept-Encoding: gzip, br", "POST / HTTP/1.1\nHost: h\nAccept: application/json\nAccept-Encoding: gzip\nAccept-Encoding: br\nContent-Length: 0",
-        "GET / HTTP/1.1\nHost: h", "GET / HTTP/1.1\nHost: h\nAccept: text/event-stream\nAccept-Encoding: gzip",
-    ])
+    @Test(
+        "where the route says so, every request asks for uncompressed answers",
+        arguments: [
+            "GET / HTTP/1.1\nHost: h\nAccept-Encoding: gzip, br",
+            "POST / HTTP/1.1\nHost: h\nAccept: application/json\nAccept-Encoding: gzip\nAccept-Encoding: br\nContent-Length: 0",
+            "GET / HTTP/1.1\nHost: h", "GET / HTTP/1.1\nHost: h\nAccept: text/event-stream\nAccept-Encoding: gzip",
+        ])
     func identity(_ text: String) throws {
         #expect(try Way(asksForIdentity: true).sent(text).values("accept-encoding") == ["identity"])
         let isStream = text.contains("event-stream")
@@ -168,7 +172,8 @@ struct RequestForwardingTests {
 
     @Test("the subject of a client's certificate is the proxy's word alone, on every listener and in every spelling of case")
     func subject() throws {
-        let text = "GET / HTTP/1.1\nHost: h\nConnection: X-Client\nX-CLIENT: CN=forged\nx-client: CN=forged\nX_CLIENT: CN=forged\nX.client: CN=forged\nX-Client-2: kept"
+        let text =
+            "GET / HTTP/1.1\nHost: h\nConnection: X-Client\nX-CLIENT: CN=forged\nx-client: CN=forged\nX_CLIENT: CN=forged\nX.client: CN=forged\nX-Client-2: kept"
         for isTrusted in [false, true] {
             let known = try Way(isTrusted: isTrusted, subjectField: "X-Client", subject: "CN=real").sent(text)
             #expect(known.values("x-client") == ["CN=real"] && known.values("x-client-2") == ["kept"])
@@ -179,9 +184,11 @@ struct RequestForwardingTests {
 
     // MARK: Host
 
-    @Test("a host is told from its port, an IPv6 address included", arguments: [
-        ("h:81", "h"), ("h", "h"), ("[::1]:81", "[::1]"), ("[::1]", "[::1]"), ("127.0.0.1:8080", "127.0.0.1"),
-    ])
+    @Test(
+        "a host is told from its port, an IPv6 address included",
+        arguments: [
+            ("h:81", "h"), ("h", "h"), ("[::1]:81", "[::1]"), ("[::1]", "[::1]"), ("127.0.0.1:8080", "127.0.0.1"),
+        ])
     func hostWithoutPort(_ host: String, _ expected: String) throws {
         #expect(latin1(RequestForwarding.hostWithoutPort(try request("GET / HTTP/1.1\nHost: \(host)"))) == expected)
     }
@@ -194,9 +201,11 @@ struct RequestForwardingTests {
         #expect(replaced.values("host") == ["backend:9000"] && replaced.values("x-forwarded-host") == ["Example.com:80"])
     }
 
-    @Test("an absolute-form target goes on in origin-form, and its authority is the Host", arguments: [
-        ("http://real.example/a?b", "/a?b"), ("http://real.example", "/"), ("HTTPS://real.example?b=http://c", "/?b=http://c"),
-    ])
+    @Test(
+        "an absolute-form target goes on in origin-form, and its authority is the Host",
+        arguments: [
+            ("http://real.example/a?b", "/a?b"), ("http://real.example", "/"), ("HTTPS://real.example?b=http://c", "/?b=http://c"),
+        ])
     func absoluteForm(_ target: String, _ expected: String) throws {
         let sent = try Way().sent("GET \(target) HTTP/1.1\nHost: forged.example")
         #expect(sent.firstLine == "GET \(expected) HTTP/1.1")
@@ -219,10 +228,12 @@ struct RequestForwardingTests {
 
     // MARK: Framing, expectations, upgrades
 
-    @Test("the framing is written anew, once, and says the same", arguments: [
-        ("Content-Length: 0", ["Content-Length: 0"]), ("content-length:007", ["Content-Length: 7"]), ("", []),
-        ("transfer-encoding: CHUNKED", ["Transfer-Encoding: chunked"]),
-    ])
+    @Test(
+        "the framing is written anew, once, and says the same",
+        arguments: [
+            ("Content-Length: 0", ["Content-Length: 0"]), ("content-length:007", ["Content-Length: 7"]), ("", []),
+            ("transfer-encoding: CHUNKED", ["Transfer-Encoding: chunked"]),
+        ])
     func framing(_ field: String, _ expected: [String]) throws {
         for method in ["GET", "POST", "DELETE", "BREW"] {
             let sent = try Way().sent("\(method) / HTTP/1.1\nHost: h\nConnection: close, content-length, transfer-encoding\n\(field)")

@@ -29,7 +29,8 @@ private struct Case {
         return ResponseForwarding(
             head: head, framing: framing, isWoven: isStream && weaves, isStream: isStream,
             wouldBeWoven: head.isEventStream && head.status == 200 && weaves, isBridged: isBridged, urlHeldToken: urlHeldToken,
-            writesVia: writesVia, client: client, strictTransportSecuritySeconds: strictTransportSecuritySeconds, date: HTTPDate.text(unixSeconds: 784_111_777))
+            writesVia: writesVia, client: client, strictTransportSecuritySeconds: strictTransportSecuritySeconds,
+            date: HTTPDate.text(unixSeconds: 784_111_777))
     }
 }
 
@@ -149,11 +150,13 @@ struct ResponseFieldTests {
     private static let own: Set<String> = ["via", "transfer-encoding", "content-length", "connection"]
 
     private func written(
-        _ text: String, method: Method = .get, isBridged: Bool = false, urlHeldToken: Bool = false, weaves: Bool = true, writesVia: Bool = true
+        _ text: String, method: Method = .get, isBridged: Bool = false, urlHeldToken: Bool = false, weaves: Bool = true,
+        writesVia: Bool = true
     ) throws -> ReadHead {
         let terms = ResponseTerms(isHTTP10: false, canKeepAlive: true)
         let plan = try Case(
-            head: try response(text), method: method, client: terms, isBridged: isBridged, urlHeldToken: urlHeldToken, weaves: weaves, writesVia: writesVia
+            head: try response(text), method: method, client: terms, isBridged: isBridged, urlHeldToken: urlHeldToken, weaves: weaves,
+            writesVia: writesVia
         ).plan()
         return try ReadHead(plan.build(method: method))
     }
@@ -190,16 +193,21 @@ struct ResponseFieldTests {
             Content-Type: text/html
             Content-Length: 3
             """)
-        #expect(head.lines(except: ResponseFieldTests.own.union(["date"])) == ["Set-Cookie: a=1", "Cache-Control: no-store", "Content-Type: text/html"])
+        #expect(
+            head.lines(except: ResponseFieldTests.own.union(["date"])) == [
+                "Set-Cookie: a=1", "Cache-Control: no-store", "Content-Type: text/html",
+            ])
         #expect(head.values("connection").isEmpty, "the server's close is not the client's")
     }
 
-    @Test("an event stream tells the next hop neither to store, nor to change, nor to buffer it", arguments: [
-        "", "Cache-Control: public, max-age=60\nCache-Control: s-maxage=5\n", "cache-control: NO-CACHE\n",
-        "Cache-Control: no-transform\nX-Accel-Buffering: yes\n",
-        "Cache-Control: no-cache, no-transform\nX-Accel-Buffering: no\nX-Accel-Buffering: yes\n", "Cache-Control:\n",
-        "Cache-Control: no-store\n",
-    ])
+    @Test(
+        "an event stream tells the next hop neither to store, nor to change, nor to buffer it",
+        arguments: [
+            "", "Cache-Control: public, max-age=60\nCache-Control: s-maxage=5\n", "cache-control: NO-CACHE\n",
+            "Cache-Control: no-transform\nX-Accel-Buffering: yes\n",
+            "Cache-Control: no-cache, no-transform\nX-Accel-Buffering: no\nX-Accel-Buffering: yes\n", "Cache-Control:\n",
+            "Cache-Control: no-store\n",
+        ])
     func streams(_ fields: String) throws {
         let text = "HTTP/1.1 200 OK\nContent-Type: Text/Event-Stream; charset=utf-8\n\(fields)"
         let head = try written(text)
@@ -211,12 +219,14 @@ struct ResponseFieldTests {
         #expect(head.values("content-type") == ["Text/Event-Stream; charset=utf-8"])
     }
 
-    @Test("only a 200 with a body is an event stream", arguments: [
-        ("HTTP/1.1 503 Busy\nContent-Type: text/event-stream", Method.get),
-        ("HTTP/1.1 204 No Content\nContent-Type: text/event-stream", .get),
-        ("HTTP/1.1 503 Busy\nContent-Type: text/event-stream", .head), ("HTTP/1.1 200 OK\nContent-Type: text/event-streams", .get),
-        ("HTTP/1.1 200 OK\nContent-Type: application/json", .get),
-    ])
+    @Test(
+        "only a 200 with a body is an event stream",
+        arguments: [
+            ("HTTP/1.1 503 Busy\nContent-Type: text/event-stream", Method.get),
+            ("HTTP/1.1 204 No Content\nContent-Type: text/event-stream", .get),
+            ("HTTP/1.1 503 Busy\nContent-Type: text/event-stream", .head), ("HTTP/1.1 200 OK\nContent-Type: text/event-streams", .get),
+            ("HTTP/1.1 200 OK\nContent-Type: application/json", .get),
+        ])
     func noStreams(_ text: String, _ method: Method) throws {
         let head = try written(text, method: method)
         #expect(head.values("cache-control").isEmpty && head.values("x-accel-buffering").isEmpty)
@@ -227,14 +237,18 @@ struct ResponseFieldTests {
         let text = "HTTP/1.1 200 OK\nDate: x\nContent-Type: text/event-stream\nCache-Control: max-age=1\nDigest: a=b\nETag: \"x\""
         for weaves in [false, true] {
             let (get, head) = (try written(text, weaves: weaves), try written(text, method: .head, weaves: weaves))
-            #expect(head.lines().filter { !$0.hasPrefix("X-Accel") } == get.lines(except: ["transfer-encoding"]).filter { !$0.hasPrefix("X-Accel") })
+            #expect(
+                head.lines().filter { !$0.hasPrefix("X-Accel") }
+                    == get.lines(except: ["transfer-encoding"]).filter { !$0.hasPrefix("X-Accel") })
         }
         #expect(try written(text, method: .head).values("x-accel-buffering") == ["no"])
     }
 
-    @Test("a stream into which nothing is woven keeps its server's Cache-Control, except what bridging demands", arguments: [
-        "", "public, max-age=60, s-maxage=5", "no-store", "no-cache", "max-age=5,, x=\"a, b\"",
-    ])
+    @Test(
+        "a stream into which nothing is woven keeps its server's Cache-Control, except what bridging demands",
+        arguments: [
+            "", "public, max-age=60, s-maxage=5", "no-store", "no-cache", "max-age=5,, x=\"a, b\"",
+        ])
     func notWoven(_ directives: String) throws {
         let text = "HTTP/1.1 200 OK\nContent-Type: text/event-stream" + (directives.isEmpty ? "" : "\nCache-Control: \(directives)")
         #expect(try written(text, weaves: false).values("cache-control") == (directives.isEmpty ? [] : [directives]))
@@ -243,12 +257,16 @@ struct ResponseFieldTests {
         #expect(!bridged.contains("no-transform"))
     }
 
-    @Test("what was bridged contradicts `private` nowhere: not in Cache-Control, and not in what shared caches heed before it", arguments: [
-        ("public, max-age=60", "max-age=60, private"), ("max-age=60, PUBLIC", "max-age=60, private"), ("s-maxage=9, max-age=1", "max-age=1, private"),
-        ("private, public", "private"), ("private=\"set-cookie\", max-age=60", "max-age=60, private"), ("no-store, public", "no-store"),
-        ("no-store, private", "no-store, private"), ("must-understand, no-store", "must-understand, no-store, private"),
-        ("public", "private"), ("x=\"public, private\"", "x=\"public, private\", private"), ("must-revalidate, immutable", "must-revalidate, immutable, private"),
-    ])
+    @Test(
+        "what was bridged contradicts `private` nowhere: not in Cache-Control, and not in what shared caches heed before it",
+        arguments: [
+            ("public, max-age=60", "max-age=60, private"), ("max-age=60, PUBLIC", "max-age=60, private"),
+            ("s-maxage=9, max-age=1", "max-age=1, private"),
+            ("private, public", "private"), ("private=\"set-cookie\", max-age=60", "max-age=60, private"), ("no-store, public", "no-store"),
+            ("no-store, private", "no-store, private"), ("must-understand, no-store", "must-understand, no-store, private"),
+            ("public", "private"), ("x=\"public, private\"", "x=\"public, private\", private"),
+            ("must-revalidate, immutable", "must-revalidate, immutable, private"),
+        ])
     func contradictions(_ directives: String, _ expected: String) throws {
         let text = """
             HTTP/1.1 200 OK
@@ -275,7 +293,9 @@ struct ResponseFieldTests {
         #expect(head.values("cache-control") == ["max-age=60, no-cache, no-transform, private"])
     }
 
-    @Test("where something is woven, what was computed over the server's bytes is left out and a strong validator becomes weak; elsewhere both stay")
+    @Test(
+        "where something is woven, what was computed over the server's bytes is left out and a strong validator becomes weak; elsewhere both stay"
+    )
     func digests() throws {
         let digests = [
             "Content-MD5: Q2hlY2sgSW50ZWdyaXR5IQ==", "digest: sha-256=x", "Content-Digest: sha-256=:x:", "Repr-Digest: sha-256=:x:",
@@ -309,11 +329,16 @@ struct ResponseFieldTests {
         #expect(stored.elements("cache-control").contains("no-store"))
     }
 
-    @Test("the server's own policy of referrers stays where it keeps the URL as secret, and where no token was in the URL", arguments: [
-        (["no-referrer"], true), (["strict-origin"], true), (["Origin"], true), (["unsafe-url, strict-origin"], true), (["same-origin", "no-referrer"], true),
-        (["no-referrer, something-new"], true), (["same-origin"], true), (["no-referrer", "strict-origin-when-cross-origin"], true), (["origin-when-cross-origin"], true),
-        (["no-referrer, unsafe-url"], false), (["no-referrer-when-downgrade"], false), (["something-new"], false), ([""], false), (["no-referrers"], false),
-    ])
+    @Test(
+        "the server's own policy of referrers stays where it keeps the URL as secret, and where no token was in the URL",
+        arguments: [
+            (["no-referrer"], true), (["strict-origin"], true), (["Origin"], true), (["unsafe-url, strict-origin"], true),
+            (["same-origin", "no-referrer"], true),
+            (["no-referrer, something-new"], true), (["same-origin"], true), (["no-referrer", "strict-origin-when-cross-origin"], true),
+            (["origin-when-cross-origin"], true),
+            (["no-referrer, unsafe-url"], false), (["no-referrer-when-downgrade"], false), (["something-new"], false), ([""], false),
+            (["no-referrers"], false),
+        ])
     func referrerPolicy(own: [String], isSecret: Bool) throws {
         let text = "HTTP/1.1 200 OK" + own.map { "\nReferrer-Policy: \($0)" }.joined()
         #expect(try written(text, isBridged: true, urlHeldToken: true).values("referrer-policy") == (isSecret ? own : ["strict-origin"]))
@@ -342,10 +367,12 @@ struct ResponseFieldTests {
     func noVia() throws {
         #expect(try written("HTTP/1.1 200 OK\nVia: 1.1 inner", writesVia: false).elements("via") == ["1.1 inner"])
         #expect(try written("HTTP/1.1 200 OK", writesVia: false).values("via").isEmpty)
-        let upgrade = ResponseForwarding.switchingProtocols(try response("HTTP/1.1 101 X\nConnection: upgrade\nUpgrade: a"), writesVia: false)
+        let upgrade = ResponseForwarding.switchingProtocols(
+            try response("HTTP/1.1 101 X\nConnection: upgrade\nUpgrade: a"), writesVia: false)
         #expect(try ReadHead(upgrade).values("via").isEmpty)
         let own = OwnStreamResponse(
-            client: ResponseTerms(isHTTP10: false, canKeepAlive: true), urlHeldToken: false, isForeign: false, writesVia: false, allowedOrigin: nil,
+            client: ResponseTerms(isHTTP10: false, canKeepAlive: true), urlHeldToken: false, isForeign: false, writesVia: false,
+            allowedOrigin: nil,
             strictTransportSecuritySeconds: nil, date: HTTPDate.text(unixSeconds: 0))
         #expect(try ReadHead(own.head()).values("via").isEmpty)
     }

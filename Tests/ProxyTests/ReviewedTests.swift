@@ -63,7 +63,9 @@ struct ReviewedTests {
         #expect(answer.contains("retry: ") && answer.hasSuffix("0\r\n\r\n") && !answer.contains("403"))
     }
 
-    @Test("a stream at a boundary when the grace period ends, as where that and the drain are of one length, is told to come back like all others", arguments: [true, false])
+    @Test(
+        "a stream at a boundary when the grace period ends, as where that and the drain are of one length, is told to come back like all others",
+        arguments: [true, false])
     func boundaryAtTheEnd(isAtBoundary: Bool) throws {
         let world = try world()
         let client = try world.connectClient()
@@ -78,9 +80,11 @@ struct ReviewedTests {
         #expect(answer.hasSuffix("0\r\n\r\n") && answer.contains("\r\nretry: ") == isAtBoundary)
     }
 
-    @Test("what waits in all stays near its limit, however many read too slowly", arguments: [
-        "Content-Type: text/event-stream", "Content-Type: text/plain", "Content-Length: 60008",
-    ])
+    @Test(
+        "what waits in all stays near its limit, however many read too slowly",
+        arguments: [
+            "Content-Type: text/event-stream", "Content-Type: text/plain", "Content-Length: 60008",
+        ])
     func pendingIsBounded(field: String) throws {
         let world = try world(limits: Limits(pendingBytes: 1 << 20))
         for _ in 0..<100 {

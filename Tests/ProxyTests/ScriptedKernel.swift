@@ -142,7 +142,8 @@ final class ScriptedProxy {
         address.redirectPort = redirectPort
         let listener = try ListenerSecurity(address)
         let peer = try #require(SocketAddress(numeric: "192.0.2.1", port: 5))
-        let client = DownstreamConnection(proxy: proxy, place: ListeningPlace(listener), security: listener, peer: peer, isTrusted: false, isCounted: false)
+        let client = DownstreamConnection(
+            proxy: proxy, place: ListeningPlace(listener), security: listener, peer: peer, isTrusted: false, isCounted: false)
         let descriptor = kernel.makeDescriptor()
         try client.adopt(descriptor)
         clientDescriptors[ObjectIdentifier(client)] = descriptor

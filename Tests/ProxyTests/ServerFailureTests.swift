@@ -14,13 +14,16 @@ struct ServerFailureTests {
     @Test("before its response has begun is an outage or is not, and has one cause and one status")
     func table() {
         let waits: [ServerFailure: (Cause, Int)] = [
-            .nameNotResolved: (.nameNotResolved, 502), .connectionRefused: (.connectionRefused, 502), .connectTimeout: (.connectTimeout, 504),
-            .connectFailed: (.connectFailed, 502), .backlogFull: (.connectFailed, 503), .handshakeTimeout: (.connectTimeout, 504), .handshakeBroken: (.upstreamTLSError, 502),
+            .nameNotResolved: (.nameNotResolved, 502), .connectionRefused: (.connectionRefused, 502),
+            .connectTimeout: (.connectTimeout, 504),
+            .connectFailed: (.connectFailed, 502), .backlogFull: (.connectFailed, 503), .handshakeTimeout: (.connectTimeout, 504),
+            .handshakeBroken: (.upstreamTLSError, 502),
             .noResponse: (.upstreamNoResponse, 502), .headCutOff: (.upstreamProtocolError, 502), .reset: (.upstreamReset, 502),
             .vanished: (.upstreamVanished, 502), .responseTimeout: (.responseTimeout, 504), .outageAnswer: (.upstreamUnavailable, 503),
         ]
         let broken: [ServerFailure: (Cause, Int)] = [
-            .handshakeRefused: (.upstreamTLSError, 502), .recordRefused: (.upstreamTLSError, 502), .brokeRules: (.upstreamProtocolError, 502),
+            .handshakeRefused: (.upstreamTLSError, 502), .recordRefused: (.upstreamTLSError, 502),
+            .brokeRules: (.upstreamProtocolError, 502),
         ]
         for failure in ServerFailure.allCases {
             let expected = waits[failure] ?? broken[failure]
@@ -35,7 +38,8 @@ struct ServerFailureTests {
             name: "u", servers: (0..<servers).map { Upstream.Server(host: "s\($0)", port: 80) }, failureCooldownMilliseconds: 2_000)
         let addresses = (0..<servers).map { [SocketAddress(bytes: [10, 0, 0, UInt8($0)], port: 80)] }
         return try ScriptedProxy(
-            upstream, addresses: addresses, route: Route(upstreamIndex: 0, outage: .retry(holdMilliseconds: 30_000), outageAnswers: answers, early: early))
+            upstream, addresses: addresses,
+            route: Route(upstreamIndex: 0, outage: .retry(holdMilliseconds: 30_000), outageAnswers: answers, early: early))
     }
 
     /// The newest attempt to connect comes through, and the server answers these bytes.
@@ -139,9 +143,11 @@ struct ServerFailureTests {
         #expect(try status(world, client) == "502" && world.kernel.attempts.count == 1)
     }
 
-    @Test("by an answer that its route counts as an outage is waited past, and by no other", arguments: [
-        (429, "200"), (500, "500"), (502, "502"), (520, "200"), (527, "200"), (528, "528"), (530, "530"),
-    ])
+    @Test(
+        "by an answer that its route counts as an outage is waited past, and by no other",
+        arguments: [
+            (429, "200"), (500, "500"), (502, "502"), (520, "200"), (527, "200"), (528, "528"), (530, "530"),
+        ])
     func outageAnswers(_ answered: Int, _ told: String) throws {
         let world = try world(answers: OutageAnswers([429...429, 520...527]))
         let client = try world.connectClient()

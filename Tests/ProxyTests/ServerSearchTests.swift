@@ -120,9 +120,10 @@ struct ServerSearchTests {
 
     @Test("every address of every server is tried once, one server after the other")
     func everyAddress() throws {
-        #expect(try failAll(group([1, 3, 2])) == [
-            address(0, 0), address(1, 0), address(1, 1), address(1, 2), address(2, 0), address(2, 1),
-        ])
+        #expect(
+            try failAll(group([1, 3, 2])) == [
+                address(0, 0), address(1, 0), address(1, 1), address(1, 2), address(2, 0), address(2, 1),
+            ])
         #expect(try failAll(group([1])) == [address(0, 0)])
         #expect(try failAll(group([0])) == [nil])
         #expect(try failAll(group([0, 2])) == [address(1, 0), address(1, 1), nil], "a name without addresses is the last resort")

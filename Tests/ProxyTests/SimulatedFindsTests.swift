@@ -100,12 +100,16 @@ struct SimulatedFindsTests {
             try world.attemptEnds(.connectionRefused)
         }
         world.pass(milliseconds: 8_000) {
-            if let last = world.kernel.attempts.last, !world.kernel.closed.contains(last.descriptor) { try? world.attemptEnds(.connectionRefused) }
+            if let last = world.kernel.attempts.last, !world.kernel.closed.contains(last.descriptor) {
+                try? world.attemptEnds(.connectionRefused)
+            }
         }
         #expect(clients.count { $0.exchange != nil } == 0)
     }
 
-    @Test("a body that only the connection's end ends does not pass for whole when the grace period cuts its rest off", arguments: [true, false])
+    @Test(
+        "a body that only the connection's end ends does not pass for whole when the grace period cuts its rest off",
+        arguments: [true, false])
     func graceEndsRest(isRead: Bool) throws {
         let world = try world()
         let client = try world.connectClient()

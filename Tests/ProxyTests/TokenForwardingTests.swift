@@ -27,10 +27,12 @@ struct TokenForwardingTests {
         #expect(!others.contains { $0.contains("s3cr3t") }, sourceLocation: sourceLocation)
     }
 
-    @Test("a token in the query becomes Authorization and leaves the rest of the target byte for byte", arguments: [
-        ("/e?access_token=T", "/e"), ("/e?a=%20&access_token=T&&b", "/e?a=%20&&b"), ("/e?%61ccess%5Ftoken=T&c", "/e?c"),
-        ("http://h/e?access_token=T&c", "/e?c"), ("/?access_token=T", "/"),
-    ])
+    @Test(
+        "a token in the query becomes Authorization and leaves the rest of the target byte for byte",
+        arguments: [
+            ("/e?access_token=T", "/e"), ("/e?a=%20&access_token=T&&b", "/e?a=%20&&b"), ("/e?%61ccess%5Ftoken=T&c", "/e?c"),
+            ("http://h/e?access_token=T&c", "/e?c"), ("/?access_token=T", "/"),
+        ])
     func query(_ target: String, _ expected: String) throws {
         let target = target.split(separator: "T", omittingEmptySubsequences: false).joined(separator: TokenForwardingTests.encoded)
         let text = "GET \(target) HTTP/1.1\nHost: h\nCookie: a=b"
@@ -94,14 +96,18 @@ struct TokenForwardingTests {
         #expect(request.token?.fingerprint == own.token?.fingerprint && !own.isBridged && own.token?.origin == .authorization)
     }
 
-    @Test("what is refused is answered as RFC 6750 asks, and the answer holds nothing of the token", arguments: [
-        ("/e?access_token=a&access_token=a", 400), ("/e?access_token=s3cr%", 400),
-        ("/e?access_token=s3cr3t%20x", 400), ("/e?access_token=s3cr3t%0D%0AX:1", 400), ("/e", 401),
-    ])
+    @Test(
+        "what is refused is answered as RFC 6750 asks, and the answer holds nothing of the token",
+        arguments: [
+            ("/e?access_token=a&access_token=a", 400), ("/e?access_token=s3cr%", 400),
+            ("/e?access_token=s3cr3t%20x", 400), ("/e?access_token=s3cr3t%0D%0AX:1", 400), ("/e", 401),
+        ])
     func refusals(_ target: String, _ status: Int) throws {
         let refusal = try #require(try way(missing: .refuse).refusal("GET \(target) HTTP/1.1\nHost: h"))
         #expect(refusal.status == status && !refusal.closes)
-        let answer = refusal.response(isHead: false, closes: false, isHTTP10: false, urlHeldToken: true, strictTransportSecuritySeconds: nil, date: HTTPDate.text(unixSeconds: 0))
+        let answer = refusal.response(
+            isHead: false, closes: false, isHTTP10: false, urlHeldToken: true, strictTransportSecuritySeconds: nil,
+            date: HTTPDate.text(unixSeconds: 0))
         #expect(!contains(answer, "s3cr"))
         let challenge = try #require(try ReadHead(answer).values("www-authenticate").first)
         #expect(challenge.hasPrefix("Bearer realm=\"tests\""))

@@ -24,10 +24,13 @@ struct TokenLeftoverTests {
         return sent
     }
 
-    @Test("as a parameter of a URL is cut out of it, whatever the field is called", arguments: [
-        "Referer", "X-Original-URI", "X-Original-URL", "X-Forwarded-Uri", "X-Envoy-Original-Path", "HX-Current-URL", "Ping-From", "Turbo-Frame",
-        "X-Anything", "Origin", "User-Agent", "Forwarded",
-    ])
+    @Test(
+        "as a parameter of a URL is cut out of it, whatever the field is called",
+        arguments: [
+            "Referer", "X-Original-URI", "X-Original-URL", "X-Forwarded-Uri", "X-Envoy-Original-Path", "HX-Current-URL", "Ping-From",
+            "Turbo-Frame",
+            "X-Anything", "Origin", "User-Agent", "Forwarded",
+        ])
     func urls(name: String) throws {
         for begin in [TokenLeftoverTests.query, TokenLeftoverTests.cookie] {
             for token in [TokenLeftoverTests.secret, TokenLeftoverTests.encoded] {
@@ -37,11 +40,13 @@ struct TokenLeftoverTests {
         }
     }
 
-    @Test("within any other longer text takes the field along", arguments: [
-        "/login?next=%2Fe%3Faccess_token%3D\(nested)", "http://h/p?jwt=\(secret)&a", "{\"token\":\"\(secret)\"}",
-        "/login?next=%252Fe%253Faccess_token%253Ds3cr3t%2DT0ken_~%25252B%25252F%25253D%25253D", "http://h/\(secret)",
-        "s3cr3t-T0ken_~+/s3cr3t-T0ken_~+/==", "\(secret), /p?jwt=\(secret)", "/p?x=%20\(secret)", "/p?x=%2C\(secret)%20",
-    ])
+    @Test(
+        "within any other longer text takes the field along",
+        arguments: [
+            "/login?next=%2Fe%3Faccess_token%3D\(nested)", "http://h/p?jwt=\(secret)&a", "{\"token\":\"\(secret)\"}",
+            "/login?next=%252Fe%253Faccess_token%253Ds3cr3t%2DT0ken_~%25252B%25252F%25253D%25253D", "http://h/\(secret)",
+            "s3cr3t-T0ken_~+/s3cr3t-T0ken_~+/==", "\(secret), /p?jwt=\(secret)", "/p?x=%20\(secret)", "/p?x=%2C\(secret)%20",
+        ])
     func otherwise(value: String) throws {
         for begin in [TokenLeftoverTests.query, TokenLeftoverTests.cookie] {
             for name in ["X-Original-URI", "X-Debug", "Referer", "X-Auth-Token"] {
@@ -52,9 +57,11 @@ struct TokenLeftoverTests {
         }
     }
 
-    @Test("as a whole value, list element or word is a credential of its own and stays", arguments: [
-        secret, encoded, "Bearer \(secret)", "a, \(secret)", "\(secret),/b", "%73%33%63%72%33%74-T0ken_~+/==",
-    ])
+    @Test(
+        "as a whole value, list element or word is a credential of its own and stays",
+        arguments: [
+            secret, encoded, "Bearer \(secret)", "a, \(secret)", "\(secret),/b", "%73%33%63%72%33%74-T0ken_~+/==",
+        ])
     func onItsOwn(value: String) throws {
         for begin in [TokenLeftoverTests.query, TokenLeftoverTests.cookie] {
             let sent = try TokenLeftoverTests.way.sent("\(begin)\nX-Access-Token: \(value)")
@@ -63,22 +70,28 @@ struct TokenLeftoverTests {
         }
     }
 
-    @Test("does not take along a field without which the request is another one", arguments: [
-        "Sec-WebSocket-Protocol: access_token, abcdefghijkl", "sec-websocket-protocol: v1.token=abcdefghijkl", "If-Match: \"abcdefghijkl\"",
-        "If-None-Match: W/\"abcdefghijkl\"", "If-Range: \"abcdefghijkl\"", "Content-Type: multipart/form-data; boundary=abcdefghijkl",
-        "Range: x=abcdefghijkl", "X-Csrf: abcdefghijkl-7",
-    ])
+    @Test(
+        "does not take along a field without which the request is another one",
+        arguments: [
+            "Sec-WebSocket-Protocol: access_token, abcdefghijkl", "sec-websocket-protocol: v1.token=abcdefghijkl",
+            "If-Match: \"abcdefghijkl\"",
+            "If-None-Match: W/\"abcdefghijkl\"", "If-Range: \"abcdefghijkl\"", "Content-Type: multipart/form-data; boundary=abcdefghijkl",
+            "Range: x=abcdefghijkl", "X-Csrf: abcdefghijkl-7",
+        ])
     func needed(line: String) throws {
         let sent = try TokenLeftoverTests.way.sent("GET /e HTTP/1.1\nHost: h\nCookie: session=abcdefghijkl\n\(line)")
         #expect(sent.lines().contains { $0.lowercased() == line.lowercased() }, "\(sent.lines())")
         #expect(sent.values("authorization") == ["Bearer abcdefghijkl"])
     }
 
-    @Test("in the target goes with the parameter that repeats it, and the rest stays byte for byte", arguments: [
-        ("/e?x=%20&access_token=\(encoded)&next=%2Fe%3Faccess_token%3D\(nested)&&y", "/e?x=%20&&y"),
-        ("/e?access_token=\(encoded)&next=/p?access_token=\(encoded)", "/e?next=/p"), ("/e?jwt=\(secret)&access_token=\(encoded)", "/e"),
-        ("/e?access_token=\(encoded)&s3cr3t-T0ken_~", "/e?s3cr3t-T0ken_~"),
-    ])
+    @Test(
+        "in the target goes with the parameter that repeats it, and the rest stays byte for byte",
+        arguments: [
+            ("/e?x=%20&access_token=\(encoded)&next=%2Fe%3Faccess_token%3D\(nested)&&y", "/e?x=%20&&y"),
+            ("/e?access_token=\(encoded)&next=/p?access_token=\(encoded)", "/e?next=/p"),
+            ("/e?jwt=\(secret)&access_token=\(encoded)", "/e"),
+            ("/e?access_token=\(encoded)&s3cr3t-T0ken_~", "/e?s3cr3t-T0ken_~"),
+        ])
     func targets(_ target: String, _ expected: String) throws {
         let sent = try TokenLeftoverTests.way.sent("GET \(target) HTTP/1.1\nHost: h")
         #expect(sent.firstLine == "GET \(expected) HTTP/1.1")
@@ -89,12 +102,17 @@ struct TokenLeftoverTests {
     func kept() throws {
         let sent = try TokenLeftoverTests.way.sent(
             "\(TokenLeftoverTests.query)\nCookie: own=\(TokenLeftoverTests.secret)\nLast-Event-ID: \(TokenLeftoverTests.secret):7")
-        #expect(sent.values("cookie") == ["own=\(TokenLeftoverTests.secret)"] && sent.values("last-event-id") == ["\(TokenLeftoverTests.secret):7"])
+        #expect(
+            sent.values("cookie") == ["own=\(TokenLeftoverTests.secret)"]
+                && sent.values("last-event-id") == ["\(TokenLeftoverTests.secret):7"])
     }
 
     @Test("is not taken for what is only like it")
     func unlike() throws {
-        let lines = ["X-A: s3cr3t-T0ken_~+/=", "X-B: S3CR3T-T0KEN_~+/==", "Referer: http://h/?y=access_token=1", "X-C: access_token", "X-D: 100%25 %zz %2"]
+        let lines = [
+            "X-A: s3cr3t-T0ken_~+/=", "X-B: S3CR3T-T0KEN_~+/==", "Referer: http://h/?y=access_token=1", "X-C: access_token",
+            "X-D: 100%25 %zz %2",
+        ]
         let sent = try TokenLeftoverTests.way.sent("\(TokenLeftoverTests.query)\n\(lines.joined(separator: "\n"))")
         for line in lines { #expect(sent.lines().contains(line)) }
         // Seven bytes stand in many texts by chance, and are no secret.
@@ -105,7 +123,8 @@ struct TokenLeftoverTests {
     @Test("is cut out of URLs by its name too where no token is bridged")
     func unbridged() throws {
         let sent = try TokenLeftoverTests.way.sent(
-            "GET /e HTTP/1.1\nHost: h\nAuthorization: Bearer own\nHX-Current-URL: http://h/p?access_token=old\nReferer: http://h/p#access_token=old")
+            "GET /e HTTP/1.1\nHost: h\nAuthorization: Bearer own\nHX-Current-URL: http://h/p?access_token=old\nReferer: http://h/p#access_token=old"
+        )
         #expect(sent.values("hx-current-url") == ["http://h/p"] && sent.values("referer") == ["http://h/p"])
         #expect(sent.values("authorization") == ["Bearer own"])
         let without = try Way(isTrusted: true).sent("GET /e HTTP/1.1\nHost: h\nX-Original-URI: /p?access_token=x")

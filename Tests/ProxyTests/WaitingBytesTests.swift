@@ -128,7 +128,9 @@ struct WaitingBytesTests {
         #expect(world.worker.pendingBytes == 0)
     }
 
-    @Test("what is kept is given back when its client leaves, at whatever moment", arguments: ["GET / HT", "GET / HTTP/1.1\r\nHost: h\r\n\r\nGET /b"])
+    @Test(
+        "what is kept is given back when its client leaves, at whatever moment",
+        arguments: ["GET / HT", "GET / HTTP/1.1\r\nHost: h\r\n\r\nGET /b"])
     func givesBack(sent: String) throws {
         let world = try world()
         let client = try world.connectClient()
@@ -143,7 +145,8 @@ struct WaitingBytesTests {
 
     // MARK: What is said of waits
 
-    @Test("a client is not called stalled before it could take nothing for as long as it may, and the evidence says for how long it did not")
+    @Test(
+        "a client is not called stalled before it could take nothing for as long as it may, and the evidence says for how long it did not")
     func stall() throws {
         let world = try world()
         let (client, ours, server) = try exchange(world)

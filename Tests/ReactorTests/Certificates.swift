@@ -46,8 +46,10 @@ struct Certificates {
         try! "subjectAltName=\(names)\n".write(toFile: extensions, atomically: true, encoding: .utf8)
         let arguments =
             days.first == "-days"
-            ? ["x509", "-req", "-in", request, "-CA", path(authority + ".pem"), "-CAkey", path(authority + ".key"), "-CAcreateserial",
-                "-extfile", extensions, "-out", path(name + ".pem")] + days
+            ? [
+                "x509", "-req", "-in", request, "-CA", path(authority + ".pem"), "-CAkey", path(authority + ".key"), "-CAcreateserial",
+                "-extfile", extensions, "-out", path(name + ".pem"),
+            ] + days
             : []
         if arguments.isEmpty {
             makeEnding("20200201000000Z", name, request: request, extensions: extensions, authority: authority)
@@ -59,7 +61,9 @@ struct Certificates {
     /// A certificate for clients and servers on this machine that ends in so many seconds, and by when it has.
     func makeEnding(inSeconds seconds: Int, _ name: String) -> (TLSIdentityFiles, end: Date) {
         let (request, extensions) = (path(name + ".csr"), path(name + ".ext"))
-        run("req", "-new", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-keyout", path(name + ".key"), "-out", request, "-subj", "/CN=\(name)")
+        run(
+            "req", "-new", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-keyout", path(name + ".key"), "-out",
+            request, "-subj", "/CN=\(name)")
         try! "subjectAltName=DNS:localhost,IP:127.0.0.1\n".write(toFile: extensions, atomically: true, encoding: .utf8)
         let formatter = DateFormatter()
         formatter.dateFormat = "yyyyMMddHHmmss'Z'"
@@ -73,18 +77,18 @@ struct Certificates {
     private func makeEnding(_ end: String, _ name: String, request: String, extensions: String, authority: String) {
         let configuration = path(name + "-ca.conf")
         try! """
-            [ca]
-            default_ca = here
-            [here]
-            database = \(path(name + "-index.txt"))
-            serial = \(path(name + "-serial.txt"))
-            new_certs_dir = \(folder)
-            default_md = sha256
-            policy = any
-            unique_subject = no
-            [any]
-            commonName = supplied
-            """.write(toFile: configuration, atomically: true, encoding: .utf8)
+        [ca]
+        default_ca = here
+        [here]
+        database = \(path(name + "-index.txt"))
+        serial = \(path(name + "-serial.txt"))
+        new_certs_dir = \(folder)
+        default_md = sha256
+        policy = any
+        unique_subject = no
+        [any]
+        commonName = supplied
+        """.write(toFile: configuration, atomically: true, encoding: .utf8)
         try! "".write(toFile: path(name + "-index.txt"), atomically: true, encoding: .utf8)
         try! "1000\n".write(toFile: path(name + "-serial.txt"), atomically: true, encoding: .utf8)
         run(

@@ -19,12 +19,15 @@ struct HandingOverTests {
         #expect(words(["LISTEN_PID": "100", "LISTEN_FDS": "1"]).names == [""])
     }
 
-    @Test("words for another process, and words without sense, give nothing", arguments: [
-        ["LISTEN_PID": "101", "LISTEN_FDS": "2"], ["LISTEN_FDS": "2"], ["LISTEN_PID": "100"], ["LISTEN_PID": "100", "LISTEN_FDS": "-1"],
-        ["LISTEN_PID": "100", "LISTEN_FDS": "two"], ["LISTEN_PID": "", "LISTEN_FDS": "2"], [:],
-        ["HEARTWIRE_PREDECESSOR": "51:3", "LISTEN_FDS": "2"], ["HEARTWIRE_PREDECESSOR": "50", "LISTEN_FDS": "2"],
-        ["HEARTWIRE_PREDECESSOR": "50:x", "LISTEN_FDS": "2"], ["HEARTWIRE_PREDECESSOR": "50:2", "LISTEN_FDS": "2"],
-    ])
+    @Test(
+        "words for another process, and words without sense, give nothing",
+        arguments: [
+            ["LISTEN_PID": "101", "LISTEN_FDS": "2"], ["LISTEN_FDS": "2"], ["LISTEN_PID": "100"],
+            ["LISTEN_PID": "100", "LISTEN_FDS": "-1"],
+            ["LISTEN_PID": "100", "LISTEN_FDS": "two"], ["LISTEN_PID": "", "LISTEN_FDS": "2"], [:],
+            ["HEARTWIRE_PREDECESSOR": "51:3", "LISTEN_FDS": "2"], ["HEARTWIRE_PREDECESSOR": "50", "LISTEN_FDS": "2"],
+            ["HEARTWIRE_PREDECESSOR": "50:x", "LISTEN_FDS": "2"], ["HEARTWIRE_PREDECESSOR": "50:2", "LISTEN_FDS": "2"],
+        ])
     func nothing(environment: [String: String]) {
         #expect(words(environment).names.isEmpty && words(environment).predecessorLine == nil)
     }

@@ -31,8 +31,12 @@ import Testing
         let address = try #require(SocketAddress(unixPath: "/run/app.sock"))
         #expect(address.description == "unix:/run/app.sock" && address.host == "unix:/run/app.sock" && address.isUnix && !address.isIPv6)
         #expect(address == SocketAddress(literal: "unix:/run/app.sock", port: 0) && address.bytes.isEmpty && address.port == 0)
-        #expect(address != SocketAddress(unixPath: "/run/app2.sock") && address.hashValue == SocketAddress(unixPath: "/run/app.sock")?.hashValue)
-        #expect(SocketAddress(literal: "::1", port: 8) == SocketAddress(numeric: "::1", port: 8) && SocketAddress(literal: "app", port: 8) == nil)
+        #expect(
+            address != SocketAddress(unixPath: "/run/app2.sock") && address.hashValue == SocketAddress(unixPath: "/run/app.sock")?.hashValue
+        )
+        #expect(
+            SocketAddress(literal: "::1", port: 8) == SocketAddress(numeric: "::1", port: 8)
+                && SocketAddress(literal: "app", port: 8) == nil)
         #expect(SocketAddress(numeric: "unix:/run/app.sock", port: 0) == nil)
         #expect(SocketAddress(unixPath: "/" + String(repeating: "x", count: 106)) != nil)
         #expect(SocketAddress(unixPath: "/" + String(repeating: "x", count: 107)) == nil && SocketAddress(unixPath: "") == nil)
@@ -41,7 +45,8 @@ import Testing
     @Test("a UNIX socket is connected to by its path, of any length, or by its abstract name", arguments: [0, 1, 2])
     func connecting(kind: Int) throws {
         let folder = "/tmp/hw-\(getpid())-\(kind)"
-        let path = kind == 2 ? "@heartwire-test-\(getpid())" : kind == 1 ? folder + String(repeating: "x", count: 107 - folder.utf8.count) : folder
+        let path =
+            kind == 2 ? "@heartwire-test-\(getpid())" : kind == 1 ? folder + String(repeating: "x", count: 107 - folder.utf8.count) : folder
         defer { unlink(path) }
         let listening = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue), 0)
         defer { close(listening) }

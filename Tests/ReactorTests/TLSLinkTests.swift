@@ -190,7 +190,9 @@ private final class World {
         let client = try world.connect(name: name)
         #expect(client.events.count == 1)
         #expect(client.events[0].contains("certificate verify failed") && client.events[0].contains(reason), "\(client.events)")
-        #expect(world.accepted[0].events[0].contains("alert") || world.accepted[0].events[0].contains("certificate"), "\(world.accepted[0].events)")
+        #expect(
+            world.accepted[0].events[0].contains("alert") || world.accepted[0].events[0].contains("certificate"),
+            "\(world.accepted[0].events)")
     }
 
     @Test("a server that is not verified may be anybody")
@@ -203,7 +205,8 @@ private final class World {
     @Test(
         "the certificate is chosen by the name asked for: exact before wildcard, one label for the star, else the first",
         arguments: [
-            ("localhost", true), ("127.0.0.1", true), ("a.example.test", true), ("example.test", true), ("A.Example.Test", true), ("other.test", true),
+            ("localhost", true), ("127.0.0.1", true), ("a.example.test", true), ("example.test", true), ("A.Example.Test", true),
+            ("other.test", true),
             ("a.b.example.test", false),
         ])
     func serverNames(name: String, isKnown: Bool) throws {

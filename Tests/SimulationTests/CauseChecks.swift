@@ -55,7 +55,8 @@ extension Scenario {
         outcome.streamCount = opened.count
         expect(opened.keys == ended.keys, "streams that opened: \(opened.keys.sorted()), that ended: \(ended.keys.sorted())")
         for (path, endings) in ended {
-            expect(endings.count == 1 && opened[path]?.count == 1, "\(path): \(opened[path]?.count ?? 0) openings, \(endings.count) endings")
+            expect(
+                endings.count == 1 && opened[path]?.count == 1, "\(path): \(opened[path]?.count ?? 0) openings, \(endings.count) endings")
         }
         for opening in opened.values.joined() { checkHeldReason(opening) }
         for record in log.records where record["event"] as? String != "stream_open" {
@@ -71,7 +72,9 @@ extension Scenario {
             }
             checkCause(cause, record, truth, log)
             if let client = truth.socket?.client {
-                expect(record["client"] as? String == "\(client)", "\(path): the log says it is \(record["client"] ?? "nobody")'s, and it is \(client)'s")
+                expect(
+                    record["client"] as? String == "\(client)",
+                    "\(path): the log says it is \(record["client"] ?? "nobody")'s, and it is \(client)'s")
             }
             if isStream { checkAccount(record, truth) }
         }
@@ -100,8 +103,11 @@ extension Scenario {
     /// The counts of a stream's end.
     private func checkAccount(_ record: [String: Any], _ truth: Truth) {
         let read = record["bytes_from_upstream"] as? Int ?? -1
-        expect(read <= truth.arrivals.reduce(0) { $0 + $1.body.count }, "\(truth.path): \(read) bytes are said to have come from the server")
-        guard let held = record["held_ms"] as? Int, case .retry(holdMilliseconds: let limit) = plan.outage, plan.early == nil else { return }
+        expect(
+            read <= truth.arrivals.reduce(0) { $0 + $1.body.count }, "\(truth.path): \(read) bytes are said to have come from the server")
+        guard let held = record["held_ms"] as? Int, case .retry(holdMilliseconds: let limit) = plan.outage, plan.early == nil else {
+            return
+        }
         let allowed = limit + lastAttempt(record, truth)
         expect(
             held <= allowed || !isTimely(record, truth),
@@ -132,7 +138,8 @@ extension Scenario {
         expect(record["side"] as? String != "upstream" || record["server"] != nil, "\(truth.path): \(cause), and no server is named")
         expect(
             holds,
-            "\(truth.path): \(cause) (\(record["evidence"] ?? "") after \(record["duration_ms"] ?? 0) ms, server \(record["server"] ?? "none")), but the client \(truth.clientDeed?.rawValue ?? "did nothing") and the server \(arrival?.deeds ?? []) (\(truth.arrivals.count) arrivals, answered \(arrival?.answer?.status ?? 0))")
+            "\(truth.path): \(cause) (\(record["evidence"] ?? "") after \(record["duration_ms"] ?? 0) ms, server \(record["server"] ?? "none")), but the client \(truth.clientDeed?.rawValue ?? "did nothing") and the server \(arrival?.deeds ?? []) (\(truth.arrivals.count) arrivals, answered \(arrival?.answer?.status ?? 0))"
+        )
     }
 
     private func isTrue(_ cause: String, _ record: [String: Any], _ truth: Truth, at moment: Int64) -> Bool {
@@ -178,11 +185,14 @@ extension Scenario {
         case "upstream_unavailable": return plan.outageAnswers.contains(arrival?.answer?.status ?? 0)
         case "response_timeout":
             // A request that came to a server that had vanished came to nobody.
-            let vanished = servers.contains { "\($0.address)" == record["server"] as? String && $0.partings.contains { $0.deed == .vanished && $0.at <= moment } }
+            let vanished = servers.contains {
+                "\($0.address)" == record["server"] as? String && $0.partings.contains { $0.deed == .vanished && $0.at <= moment }
+            }
             guard let arrival, !vanished else { return true }
             let isLate = (arrival.answeredAt ?? moment) - arrival.cameAt >= Int64(upstream.responseTimeoutMilliseconds) - 100
             return hasLeapt || isLate || deeds.contains(.vanished)
-        case "connection_refused", "connect_timeout", "connect_failed": return isTrueOfConnecting(cause, record, truth, at: moment) || hasLeapt
+        case "connection_refused", "connect_timeout", "connect_failed":
+            return isTrueOfConnecting(cause, record, truth, at: moment) || hasLeapt
         case "sent_back": return isTrueOfSentBack(record, truth)
         case "refused_by_limit": return isTrueOfLimit(record, truth)
         case "proxy_error":
@@ -204,7 +214,8 @@ extension Scenario {
         let mayBeEarlier = (record["evidence"] as? String)?.hasSuffix("told to come back") == true
         let timeout = Int64(plan.configuration.upstreams[0].connectTimeoutMilliseconds)
         return kernel.attempts.contains { attempt in
-            guard "\(attempt.address)" == record["server"] as? String, attempt.beganAt >= truth.askedAt ?? 0, attempt.beganAt <= moment else { return false }
+            guard "\(attempt.address)" == record["server"] as? String, attempt.beganAt >= truth.askedAt ?? 0, attempt.beganAt <= moment
+            else { return false }
             if cause != "connect_timeout" {
                 return attempt.outcome == (cause == "connection_refused" ? .refused : .full) && (attempt.endedAt == moment || mayBeEarlier)
             }

@@ -59,14 +59,19 @@ extension Scenario {
         expect(posts <= 1, "\(truth.path): came to servers \(posts) times, and is not safe to repeat")
         guard truth.arrivals.contains(where: \.isByImpostor) else { return }
         let mayBe = plan.configuration.upstreams[0].tls?.isVerified == false && truth.askedAt ?? .max <= verifiedSince ?? .max
-        expect(mayBe, "\(truth.path): came to a server that could not prove who it is, asked at \(truth.askedAt ?? 0), verified since \(verifiedSince ?? 0)")
+        expect(
+            mayBe,
+            "\(truth.path): came to a server that could not prove who it is, asked at \(truth.askedAt ?? 0), verified since \(verifiedSince ?? 0)"
+        )
     }
 
     // MARK: What clients received
 
     private func check(_ client: SimulatedClient, _ log: LogView) {
         // What nobody asked for is told without having read the request: to HEAD that looks like two answers.
-        expect(client.reader.violation == nil || isTurnedAwayUnheard(client.crowding), "\(client.truths[0].path): \(client.reader.violation ?? "")")
+        expect(
+            client.reader.violation == nil || isTurnedAwayUnheard(client.crowding),
+            "\(client.truths[0].path): \(client.reader.violation ?? "")")
         for (truth, response) in zip(client.truths, client.reader.responses) {
             if isTurnedAwayUnheard(client.crowding) { continue }
             checkRecordCount(truth, log)
@@ -89,7 +94,9 @@ extension Scenario {
         }
         let isPrefix = response.body.count <= truth.body.count && response.body.elementsEqual(truth.body.prefix(response.body.count))
         expect(isPrefix, "\(truth.path): the body is not what was sent")
-        if response.isComplete, truth.present?.isTruncated != true { expect(response.body.count == truth.body.count, "\(truth.path): a body that was cut passes for a whole one") }
+        if response.isComplete, truth.present?.isTruncated != true {
+            expect(response.body.count == truth.body.count, "\(truth.path): a body that was cut passes for a whole one")
+        }
     }
 
     // MARK: Streams
@@ -113,9 +120,13 @@ extension Scenario {
         let isPrefix = got.events.count <= sent.events.count && got.events.elementsEqual(sent.events.prefix(got.events.count))
         expect(isPrefix, "\(truth.path): other events than were sent: \(got.events.count) of \(sent.events.count)\(difference(sent, got))")
         let isKnownID = sent.boundaries.contains { $0.eventCount == got.events.count && $0.lastEventID == got.lastEventID }
-        expect(!isPrefix || isKnownID, "\(truth.path): the last event id is '\(String(decoding: got.lastEventID, as: UTF8.self))', which it never was")
+        expect(
+            !isPrefix || isKnownID,
+            "\(truth.path): the last event id is '\(String(decoding: got.lastEventID, as: UTF8.self))', which it never was")
         let cause = ending?["cause"] as? String
-        if response.isComplete, response["content-length"] == nil, cause == nil { expect(false, "\(truth.path): a whole stream has no end in the log") }
+        if response.isComplete, response["content-length"] == nil, cause == nil {
+            expect(false, "\(truth.path): a whole stream has no end in the log")
+        }
         // A slow reader may still be reading when the world ends, or be too slow for the rest. Whom only a reset can tell that something is missing, it costs what was
         // still on its way.
         let isCut = cause == "upstream_cut_off" && !truth.isSlow && response["transfer-encoding"] == "chunked"
@@ -123,10 +134,12 @@ extension Scenario {
         guard truth.clientDeed == nil, isDone, truth.present?.isTruncated == false, isWhole || isCut else { return }
         expect(
             got.events.count == sent.events.count,
-            "\(truth.path): \(cause!), and \(sent.events.count - got.events.count) events were lost; sent …\(tail(truth.body)), got …\(tail(response.body))")
+            "\(truth.path): \(cause!), and \(sent.events.count - got.events.count) events were lost; sent …\(tail(truth.body)), got …\(tail(response.body))"
+        )
         expect(got.lastEventID == sent.lastEventID, "\(truth.path): \(cause!), and the last event id is another one")
         expect(
-            got.reconnectionTimeMilliseconds == sent.reconnectionTimeMilliseconds, "\(truth.path): \(cause!), and the reconnection time is another one")
+            got.reconnectionTimeMilliseconds == sent.reconnectionTimeMilliseconds,
+            "\(truth.path): \(cause!), and the reconnection time is another one")
         let counted = ending?["events"] as? Int
         expect(counted == sent.events.count, "\(truth.path): \(counted ?? -1) events in the log, \(sent.events.count) were sent")
         expect(response.isComplete == (cause == "upstream_finished"), "\(truth.path): \(cause!), and the client was told otherwise")
@@ -140,7 +153,9 @@ extension Scenario {
     private func tail(_ bytes: [UInt8]) -> String { String(decoding: bytes.suffix(50), as: UTF8.self).debugDescription }
 
     private func difference(_ sent: ReferenceEventSource, _ got: ReferenceEventSource) -> String {
-        guard let index = zip(sent.events, got.events).enumerated().first(where: { $0.element.0 != $0.element.1 })?.offset else { return "" }
+        guard let index = zip(sent.events, got.events).enumerated().first(where: { $0.element.0 != $0.element.1 })?.offset else {
+            return ""
+        }
         func text(_ event: ReferenceEventSource.Event) -> String {
             "\(String(decoding: event.type, as: UTF8.self))/\(String(decoding: event.data.prefix(60), as: UTF8.self))/\(String(decoding: event.lastEventID, as: UTF8.self))"
         }
@@ -168,7 +183,9 @@ extension Scenario {
 
     /// Only a server's own answer, or a route that refuses, ends an EventSource.
     private func checkDeath(_ attempt: SimulatedEventSource.Attempt, _ response: Response, _ source: SimulatedEventSource, _ log: LogView) {
-        if isTurnedAwayUnheard(attempt.crowding) { return expect(response.status == 503, "\(attempt.truth.path): \(response.status) for one too many") }
+        if isTurnedAwayUnheard(attempt.crowding) {
+            return expect(response.status == 503, "\(attempt.truth.path): \(response.status) for one too many")
+        }
         // Whether it may be held at all, only the server could say.
         let isSpared = plan.outage != .refuse && !(source.manner.isForeign && source.manner.hasCookie)
         let answer = attempt.truth.present?.answer
@@ -178,12 +195,14 @@ extension Scenario {
         let isOwn = (502...504).contains(response.status) && (!isSpared || isOfBrokenServers(attempt, response, cause))
         expect(
             isServers && !(isOutage && isSpared) || isOwn,
-            "\(attempt.truth.path): an EventSource was killed by \(response.status) (\(cause ?? "passed on")); its server \(answer.map { "answered \($0.status)" } ?? "answered nothing")")
+            "\(attempt.truth.path): an EventSource was killed by \(response.status) (\(cause ?? "passed on")); its server \(answer.map { "answered \($0.status)" } ?? "answered nothing")"
+        )
     }
 
     /// Whether servers were not to be understood twice, so that waiting would not have helped.
     private func isOfBrokenServers(_ attempt: SimulatedEventSource.Attempt, _ response: Response, _ cause: String?) -> Bool {
-        guard response.status == 502, let endedAt = attempt.endedAt, cause == "upstream_protocol_error" || cause == "upstream_tls_error" else { return false }
+        guard response.status == 502, let endedAt = attempt.endedAt, cause == "upstream_protocol_error" || cause == "upstream_tls_error"
+        else { return false }
         let arrivals = attempt.truth.arrivals.filter { $0.deeds.contains(.babbled) || $0.deeds.contains(.brokeTLS) }.count
         let handshakes = servers.flatMap(\.spoiltHandshakes).filter {
             ($0.kind == .impostor || $0.kind == .nonsense) && $0.at >= attempt.beganAt && $0.at <= endedAt
@@ -209,14 +228,18 @@ extension Scenario {
     /// No silence longer than the heartbeat and a tick, where a heartbeat could stand and the client took what came.
     private func checkSilence(_ attempt: SimulatedEventSource.Attempt, _ response: Response, _ log: LogView) {
         let truth = attempt.truth
-        guard response["content-length"] == nil, response["content-encoding"] == nil, !truth.isSlow, truth.clientDeed != .vanished else { return }
+        guard response["content-length"] == nil, response["content-encoding"] == nil, !truth.isSlow, truth.clientDeed != .vanished else {
+            return
+        }
         let end = attempt.endedAt ?? world.now
         if world.leapt(between: attempt.beganAt, and: end) { return }
         let inLine = truth.arrivals.map(\.longestPauseInLine).max() ?? 0
         let delay = 4 * world.faults.delayMilliseconds.upperBound
         let allowed = plan.heartbeatMilliseconds + 2 * Int(TimerWheel.tickMilliseconds) + delay
         guard inLine < Int64(plan.heartbeatMilliseconds - delay) else { return }
-        expect(attempt.longestSilence <= Int64(allowed), "\(truth.path): silent for \(attempt.longestSilence) ms with a heartbeat of \(plan.heartbeatMilliseconds) ms")
+        expect(
+            attempt.longestSilence <= Int64(allowed),
+            "\(truth.path): silent for \(attempt.longestSilence) ms with a heartbeat of \(plan.heartbeatMilliseconds) ms")
     }
 
     /// A client that vanished is found out by the next heartbeat, which it does not acknowledge.
@@ -228,7 +251,9 @@ extension Scenario {
         let allowed = vanishedAt + 2 * noticed + 1_000
         // Where no heartbeat can stand, the kernel's own probes find it out in their time.
         if world.leapt(between: attempt.beganAt, and: allowed) || truth.arrivals.contains(where: { $0.longestPauseInLine > 0 }) { return }
-        expect(log.moments(of: ending).contains { $0 <= allowed }, "\(truth.path): its client vanished at \(vanishedAt), noticed \(log.moments(of: ending))")
+        expect(
+            log.moments(of: ending).contains { $0 <= allowed },
+            "\(truth.path): its client vanished at \(vanishedAt), noticed \(log.moments(of: ending))")
     }
 
     // MARK: When the trouble is over
@@ -244,7 +269,8 @@ extension Scenario {
         for source in eventSources where !source.isContent(since: calmSince) {
             let last = source.attempts.last
             outcome.problems.append(
-                "\(last?.truth.path ?? ""): no server \(world.now - calmSince) ms after the trouble; \(source.attempts.count) attempts, the last \(world.now - (last?.beganAt ?? 0)) ms ago, \(last?.response?.status ?? 0)")
+                "\(last?.truth.path ?? ""): no server \(world.now - calmSince) ms after the trouble; \(source.attempts.count) attempts, the last \(world.now - (last?.beganAt ?? 0)) ms ago, \(last?.response?.status ?? 0)"
+            )
         }
     }
 
@@ -294,7 +320,8 @@ extension Scenario {
                 let allowed = (2 * plan.workerCount + 2) * servers.count + fresh + repeated
                 // Where time leaps, everybody's patience ends in the same moment.
                 guard count > allowed, !world.leapt(between: window.lowerBound - way, and: window.upperBound) else { continue }
-                return outcome.problems.append("\(count) attempts to connect within \(usual) ms while \(fresh) were asking for the first time")
+                return outcome.problems.append(
+                    "\(count) attempts to connect within \(usual) ms while \(fresh) were asking for the first time")
             }
         }
     }
@@ -320,7 +347,9 @@ extension Scenario {
     private func checkSpread(_ log: LogView) {
         var told: [UInt64] = []
         for attempt in eventSources.flatMap(\.attempts) {
-            guard let cause = log.records(of: attempt.truth.path).first?["cause"] as? String, attempt.response?.isComplete == true else { continue }
+            guard let cause = log.records(of: attempt.truth.path).first?["cause"] as? String, attempt.response?.isComplete == true else {
+                continue
+            }
             let range: Range<UInt64>? =
                 switch cause {
                 case "sent_back": 1_000..<3_001

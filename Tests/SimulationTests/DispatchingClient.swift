@@ -67,6 +67,7 @@ extension Scenario {
         let direct = DispatchingClient(reading: sent, after: truth.lastEventID, atEveryBlankLine: always).dispatches
         let read = DispatchingClient(reading: response.body, after: truth.lastEventID, atEveryBlankLine: always).dispatches
         let isPrefix = read.count <= direct.count && read.elementsEqual(direct.prefix(read.count))
-        expect(isPrefix, "\(truth.path): a client that dispatches at blank lines read \(read.count) of \(direct.count) events, or other ones")
+        expect(
+            isPrefix, "\(truth.path): a client that dispatches at blank lines read \(read.count) of \(direct.count) events, or other ones")
     }
 }

@@ -30,7 +30,9 @@ extension Scenario {
             let type = line["type"] as? String ?? "message"
             expect(isSame(type, event.type, line["type_truncated"]), "\(path): event \(number) is called \(type), not \(event.type)")
             if let identifier = line["id"] as? String {
-                expect(isSame(identifier, event.lastEventID, line["id_truncated"]), "\(path): event \(number) has the id \(identifier), not \(event.lastEventID)")
+                expect(
+                    isSame(identifier, event.lastEventID, line["id_truncated"]),
+                    "\(path): event \(number) has the id \(identifier), not \(event.lastEventID)")
             }
         }
         guard plan.logsEvents, !hasSwitchedEventLog else { return }
@@ -43,7 +45,8 @@ extension Scenario {
             isWhole ? events.count == counted.events : events.count <= counted.events,
             "\(path): \(events.count) lines for \(counted.events) events")
         expect(
-            isWhole ? beats.count == counted.beats : beats.count <= counted.beats, "\(path): \(beats.count) lines for \(counted.beats) heartbeats")
+            isWhole ? beats.count == counted.beats : beats.count <= counted.beats,
+            "\(path): \(beats.count) lines for \(counted.beats) heartbeats")
     }
 
     /// The numbers of the lines of one kind, which have to grow.

@@ -67,7 +67,9 @@ final class IdleStreams {
         let expected = count * Int(milliseconds / Int64(Self.heartbeatMilliseconds))
         if tooSilent > 0 { outcome.problems.append("\(tooSilent) heartbeats came late") }
         if ended > 0 { outcome.problems.append("\(ended) streams ended before their time") }
-        if outcome.heartbeats < expected * 99 / 100 { outcome.problems.append("\(outcome.heartbeats) heartbeats, about \(expected) were due") }
+        if outcome.heartbeats < expected * 99 / 100 {
+            outcome.problems.append("\(outcome.heartbeats) heartbeats, about \(expected) were due")
+        }
         return outcome
     }
 

@@ -18,7 +18,8 @@ extension Scenario {
         for name in plan.serverNames {
             servers.append(
                 SimulatedServer(
-                    SocketAddress(literal: name, port: 80)!, world, kernel, habits: habits, contexts: plan.isSecuredUpstream ? contexts : nil
+                    SocketAddress(literal: name, port: 80)!, world, kernel, habits: habits,
+                    contexts: plan.isSecuredUpstream ? contexts : nil
                 ) { [unowned self] in truths[$0] })
         }
     }
@@ -31,7 +32,9 @@ extension Scenario {
     }
 
     func connection(from peer: SocketAddress, securedBy engine: SecureEngine?) -> Wire {
-        guard plan.takesProxyProtocol else { return Wire(kernel.connectToProxy(Scenario.listenAddress, from: peer), world, securedBy: engine) }
+        guard plan.takesProxyProtocol else {
+            return Wire(kernel.connectToProxy(Scenario.listenAddress, from: peer), world, securedBy: engine)
+        }
         let socket = kernel.connectToProxy(Scenario.listenAddress, from: Plan.proxyInFront)
         socket.client = peer
         return Wire(socket, world, securedBy: engine, behind: Text.proxyHeader(of: peer, &world.chance))

@@ -83,13 +83,18 @@ struct Plan {
         let isUnix = usesUnixSockets
         serverNames = (1...chance.number(1...3)).map { isUnix ? "unix:/run/\($0).sock" : "10.0.0.\($0)" }
         clientCount = troubles.crowdedOutage ? 0 : chance.number(1...6)
-        eventSourceCount = troubles.crowdedOutage ? (chance.permille(400) ? chance.number(1...3) : chance.number(15...40)) : chance.permille(700) ? chance.number(1...5) : 0
+        eventSourceCount =
+            troubles.crowdedOutage
+            ? (chance.permille(400) ? chance.number(1...3) : chance.number(15...40)) : chance.permille(700) ? chance.number(1...5) : 0
         isSecuredDownstream = chance.permille(200)
         isSecuredUpstream = chance.permille(200) && !usesUnixSockets
         hogCount = troubles.limits && !troubles.crowdedOutage ? chance.number(4...30) : 0
         addressCount = chance.number(1...10)
-        outage = chance.permille(150) ? .refuse : .retry(holdMilliseconds: chance.pick(troubles.crowdedOutage ? [5_000, 30_000, 30_000] : [0, 5_000, 30_000]))
-        early = chance.permille(400)
+        outage =
+            chance.permille(150)
+            ? .refuse : .retry(holdMilliseconds: chance.pick(troubles.crowdedOutage ? [5_000, 30_000, 30_000] : [0, 5_000, 30_000]))
+        early =
+            chance.permille(400)
             ? EarlyPolicy(
                 afterMilliseconds: chance.pick([300, 2_000, 5_000]),
                 onFailure: chance.permille(500) ? .event(name: Plan.eventName) : .retry)
@@ -119,7 +124,8 @@ struct Plan {
         // Who a client is would be known here only when the proxy has read its header.
         if takesProxyProtocol { limits.connectionsPerClient = 0 }
         configuration = Configuration(
-            workerCount: workerCount, listeners: [listener], upstreams: [upstream], routes: [route], limits: limits, timeouts: Plan.timeouts,
+            workerCount: workerCount, listeners: [listener], upstreams: [upstream], routes: [route], limits: limits,
+            timeouts: Plan.timeouts,
             trustedProxies: takesProxyProtocol ? [Plan.proxyInFront.host].compactMap(AddressRange.init) : [])
         logsEvents = chance.permille(500)
     }
@@ -150,7 +156,8 @@ struct Plan {
 
     private static var timeouts: Timeouts {
         Timeouts(
-            requestHeadMilliseconds: 2_000, handshakeMilliseconds: 2_000, keepAliveMilliseconds: 4_000, requestBodyMilliseconds: 3_000, clientStallMilliseconds: 3_000)
+            requestHeadMilliseconds: 2_000, handshakeMilliseconds: 2_000, keepAliveMilliseconds: 4_000, requestBodyMilliseconds: 3_000,
+            clientStallMilliseconds: 3_000)
     }
 
     /// Whether whoever reads slowly may find no room.

@@ -89,9 +89,11 @@ final class Scenario {
     /// All that is known of a run, for whoever looks into one.
     var story: String {
         let log = lines.bytes.withLock { String(decoding: $0, as: UTF8.self) }
-        let asked = truths.values.sorted { ($0.askedAt ?? 0, $0.path) < ($1.askedAt ?? 0, $1.path) }.map(\.description).joined(separator: "\n")
+        let asked = truths.values.sorted { ($0.askedAt ?? 0, $0.path) < ($1.askedAt ?? 0, $1.path) }.map(\.description).joined(
+            separator: "\n")
         let tried = kernel.attempts.map { "\($0.address) at \($0.beganAt): \($0.outcome)" }.joined(separator: "\n")
-        return "\(plan)\n\(tried)\nbegan at \(SimulatedWorld.beginning), calm since \(calmSince), drained since \(drainsSince)\n\(asked)\n\(log)"
+        return
+            "\(plan)\n\(tried)\nbegan at \(SimulatedWorld.beginning), calm since \(calmSince), drained since \(drainsSince)\n\(asked)\n\(log)"
     }
 
     // MARK: What happens

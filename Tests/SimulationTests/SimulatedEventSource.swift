@@ -163,9 +163,10 @@ final class SimulatedEventSource {
     /// Whether it has had what it wants since that moment, a server that serves it, or wants nothing any more.
     func isContent(since moment: Int64) -> Bool {
         if isDead || hasLeft { return true }
-        return attempts.isEmpty || attempts.contains { attempt in
-            guard let arrival = attempt.truth.present else { return false }
-            return arrival.cameAt >= moment || (arrival.answer?.isStream == true && attempt.endedAt ?? world.now >= moment)
-        }
+        return attempts.isEmpty
+            || attempts.contains { attempt in
+                guard let arrival = attempt.truth.present else { return false }
+                return arrival.cameAt >= moment || (arrival.answer?.isStream == true && attempt.endedAt ?? world.now >= moment)
+            }
     }
 }

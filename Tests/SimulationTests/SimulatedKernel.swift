@@ -134,7 +134,8 @@ final class SimulatedKernel: Kernel, @unchecked Sendable {
         let new = add(.socket(socket))
         accepted[new] = peer
         let client = peer.withoutPort
-        socket.peer?.crowding = Crowding(total: accepted.count, ofPeer: accepted.values.reduce(0) { $0 + ($1.withoutPort == client ? 1 : 0) })
+        socket.peer?.crowding = Crowding(
+            total: accepted.count, ofPeer: accepted.values.reduce(0) { $0 + ($1.withoutPort == client ? 1 : 0) })
         world.note("accept", Int(new))
         return AcceptedConnection(descriptor: new, peer: peer)
     }

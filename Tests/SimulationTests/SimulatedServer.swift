@@ -100,7 +100,9 @@ final class SimulatedServer {
         wire.changed = { [unowned wire, self] in
             if wire.isBroken || wire.hasEnded { return wire.end(.left) }
             guard !wire.read().isEmpty else { return }
-            if trouble == .nonsense { wire.sendRaw(world.chance.permille(500) ? Array("HTTP/1.0 400 No\r\n\r\n".utf8) : Text.noise(&world.chance)) }
+            if trouble == .nonsense {
+                wire.sendRaw(world.chance.permille(500) ? Array("HTTP/1.0 400 No\r\n\r\n".utf8) : Text.noise(&world.chance))
+            }
             if trouble == .hangsUp { wire.end(world.chance.permille(500) ? .left : .reset) }
         }
     }
@@ -243,7 +245,11 @@ final class ServerConnection {
     private func babble(_ arrival: Arrival) {
         world.count("server talks nonsense")
         arrival.did(.babbled)
-        wire.send(Array(world.chance.pick(["SSH-2.0-OpenSSH_9.2\r\n\r\n", "HTTP/1.1 2x0 OK\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\n"]).utf8))
+        wire.send(
+            Array(
+                world.chance.pick([
+                    "SSH-2.0-OpenSSH_9.2\r\n\r\n", "HTTP/1.1 2x0 OK\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\n",
+                ]).utf8))
     }
 
     /// The answer is whole: what comes next on the connection, if anything.
@@ -263,7 +269,8 @@ final class ServerConnection {
     // MARK: Ordinary answers
 
     private func ordinary(_ arrival: Arrival, _ truth: Truth) {
-        let count = server.habits.breaks > 0 && world.chance.permille(200) ? world.chance.number(0...200_000) : world.chance.number(0...2000)
+        let count =
+            server.habits.breaks > 0 && world.chance.permille(200) ? world.chance.number(0...200_000) : world.chance.number(0...2000)
         let body = (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ truth.path.utf8.count &+ Int(truth.path.utf8.last!)) }
         let isChunked = world.chance.permille(500)
         let isHEAD = isAskedForHead
@@ -299,12 +306,15 @@ final class ServerConnection {
             pieces.append(answer.isCompressed ? Text.noise(&world.chance) : Text.streamPiece(&world.chance, isFirst: index == 0))
         }
         let framing = world.chance.pick([Framing.chunked, .chunked, .chunked, .untilClose, .length(pieces.reduce(0) { $0 + $1.count })])
-        let head = "HTTP/1.1 200 OK\r\nContent-Type: \(answer.contentType)\r\n\(answer.isCompressed ? "Content-Encoding: gzip\r\n" : "")"
+        let head =
+            "HTTP/1.1 200 OK\r\nContent-Type: \(answer.contentType)\r\n\(answer.isCompressed ? "Content-Encoding: gzip\r\n" : "")"
             + "\(answer.setsCookie ? "Set-Cookie: a=b\r\n" : "")\(framing.field)\r\n"
         var bytes = Array(head.utf8)
         if world.chance.permille(200) { bytes = Array("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n".utf8) + bytes }
         endsByClosing = framing == .untilClose
-        wire.send(bytes, noting: { if framing == .length(0) { arrival.did(.finished) } }) { [self] in nextPiece(arrival, pieces[...], framing) }
+        wire.send(bytes, noting: { if framing == .length(0) { arrival.did(.finished) } }) { [self] in
+            nextPiece(arrival, pieces[...], framing)
+        }
     }
 
     /// Answers something else than a stream, or says more than a stream's type; false where that was all.

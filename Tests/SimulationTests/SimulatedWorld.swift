@@ -82,7 +82,9 @@ final class SimulatedWorld {
     }
 
     func note(_ what: StaticString, _ first: Int = 0, _ second: Int = 0) {
-        for value in [what.utf8CodeUnitCount, first, second, Int(now)] { trace = (trace ^ UInt64(bitPattern: Int64(value))) &* 0x100_0000_01b3 }
+        for value in [what.utf8CodeUnitCount, first, second, Int(now)] {
+            trace = (trace ^ UInt64(bitPattern: Int64(value))) &* 0x100_0000_01b3
+        }
     }
 
     /// Whether a fault happens now; counts it.

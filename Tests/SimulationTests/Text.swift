@@ -40,7 +40,8 @@ enum Text {
 
     private static func endOfHead(_ bytes: [UInt8]) -> Int? {
         guard bytes.count >= 4 else { return nil }
-        for index in 0...(bytes.count - 4) where bytes[index] == 13 && bytes[index + 1] == 10 && bytes[index + 2] == 13 && bytes[index + 3] == 10 {
+        for index in 0...(bytes.count - 4)
+        where bytes[index] == 13 && bytes[index + 1] == 10 && bytes[index + 2] == 13 && bytes[index + 3] == 10 {
             return index + 4
         }
         return nil
@@ -84,8 +85,10 @@ enum Text {
     /// A piece of an event stream: whole events, single lines, ends in the middle of anything.
     static func streamPiece(_ chance: inout Chance, isFirst: Bool) -> [UInt8] {
         let fragments = [
-            "data: hello\n\n", "data: a\r\n\r\n", "data: b\r\r", "id: 7\ndata: x\n\n", "id\ndata\n\n", "event: tick\ndata: y\n\n", ": comment\n", "\n", "\r",
-            "\r\n", "data: part", "da", "ta: z\n", "retry: 500\n", "id: 9\n\n", "data: ä\n", "event: heartbeat-like\n", "x: y\n", "\n\n", ":\r",
+            "data: hello\n\n", "data: a\r\n\r\n", "data: b\r\r", "id: 7\ndata: x\n\n", "id\ndata\n\n", "event: tick\ndata: y\n\n",
+            ": comment\n", "\n", "\r",
+            "\r\n", "data: part", "da", "ta: z\n", "retry: 500\n", "id: 9\n\n", "data: ä\n", "event: heartbeat-like\n", "x: y\n", "\n\n",
+            ":\r",
             "data: \(chance.number(0...99_999))\n\n", "id: \(chance.number(0...99))\n",
         ]
         var piece: [UInt8] = []

@@ -96,9 +96,11 @@ final class Truth {
     var description: String {
         let came = arrivals.map { arrival in
             let answer = arrival.answer.map { "\($0.status) at \(arrival.answeredAt ?? 0)" } ?? "nothing"
-            return "came at \(arrival.cameAt), answered \(answer), \(arrival.body.count) bytes until \(arrival.lastSentAt), \(arrival.deeds.map(\.rawValue))"
+            return
+                "came at \(arrival.cameAt), answered \(answer), \(arrival.body.count) bytes until \(arrival.lastSentAt), \(arrival.deeds.map(\.rawValue))"
         }
-        return "\(path) asked at \(askedAt.map(String.init) ?? "no time")\(isSlow ? ", slow" : ""), client \(clientDeed?.rawValue ?? "did nothing"); \(came)"
+        return
+            "\(path) asked at \(askedAt.map(String.init) ?? "no time")\(isSlow ? ", slow" : ""), client \(clientDeed?.rawValue ?? "did nothing"); \(came)"
     }
 
     func begin(at server: SocketAddress, _ moment: Int64) -> Arrival {

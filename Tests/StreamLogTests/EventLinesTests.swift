@@ -46,7 +46,8 @@ struct EventLinesTests {
         collected.add(type: Array("secret".utf8), .withheld, identifier: Array("secret".utf8), .withheld)
         collected.add(type: Array("be".utf8), .beginning, identifier: [], .whole)
         collected.lines.add(
-            HeartbeatRecord(stream: StreamIdentifier(worker: 0, number: 1), number: 3, byteCount: 3, silenceMilliseconds: 15_000, pendingBytes: 7),
+            HeartbeatRecord(
+                stream: StreamIdentifier(worker: 0, number: 1), number: 3, byteCount: 3, silenceMilliseconds: 15_000, pendingBytes: 7),
             timeMilliseconds: 999)
         let start = #"{"time":"1970-01-01T00:00:00.000Z","event":"stream_event","stream":"w1-000042","number":1,"#
         #expect(
@@ -70,7 +71,9 @@ struct EventLinesTests {
         #expect(record["id"] as? String == String(decoding: text, as: UTF8.self))
     }
 
-    @Test("show 128 bytes of a text, tear no character, and find room for the longest line", arguments: ["x", "\u{1}", "ž", "€", "🐎", "\u{80}"])
+    @Test(
+        "show 128 bytes of a text, tear no character, and find room for the longest line",
+        arguments: ["x", "\u{1}", "ž", "€", "🐎", "\u{80}"])
     func long(character: String) throws {
         for length in [127, 128, 129, 256, 5_000] {
             for shift in 0..<4 {
@@ -106,7 +109,9 @@ struct EventLinesTests {
     func times() {
         var cache = TimestampCache()
         var random = SystemRandomNumberGenerator()
-        var moments: [Int64] = [0, 999, 1_000, 999, -1, -1_000, -1_001, .min, .max, 253_402_300_799_999, 253_402_300_800_000, 951_782_399_999, 951_782_400_000]
+        var moments: [Int64] = [
+            0, 999, 1_000, 999, -1, -1_000, -1_001, .min, .max, 253_402_300_799_999, 253_402_300_800_000, 951_782_399_999, 951_782_400_000,
+        ]
         for _ in 0..<2_000 {
             let near = (moments.last ?? 0).clamped(to: -1 << 50...1 << 50) &+ Int64.random(in: -1_500...1_500, using: &random)
             moments.append(Bool.random(using: &random) ? near : Int64.random(in: -1 << 48...1 << 48, using: &random))

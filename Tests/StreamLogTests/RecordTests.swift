@@ -33,7 +33,8 @@ struct RecordTests {
     }
 
     private let shared = [
-        "time", "event", "stream", "route", "upstream", "server", "client", "client_forwarded", "host", "path", "method", "status", "token", "token_from",
+        "time", "event", "stream", "route", "upstream", "server", "client", "client_forwarded", "host", "path", "method", "status", "token",
+        "token_from",
     ]
 
     @Test("of an opening is one line with its keys in the documented order")
@@ -49,7 +50,9 @@ struct RecordTests {
 
     @Test("of an opening says why the proxy answered in a server's place")
     func heldOpening() throws {
-        for (reason, word, seen) in [(HeldReason.early, "early", nil), (.outage(.connectionRefused, evidence: "seen"), "connection_refused", "seen")] {
+        for (reason, word, seen) in [
+            (HeldReason.early, "early", nil), (.outage(.connectionRefused, evidence: "seen"), "connection_refused", "seen"),
+        ] {
             var line: [UInt8] = []
             StreamOpening(timeMilliseconds: 0, exchange: exchange(), heldBecause: reason).encode(into: &line)
             #expect(keys(line) == shared + ["woven", "held_because"] + (seen == nil ? [] : ["held_evidence"]))
@@ -101,8 +104,10 @@ struct RecordTests {
         ending.encode(into: &line)
         #expect(
             keys(line) == shared + [
-                "cause", "side", "evidence", "errno", "duration_ms", "first_event_ms", "connect_ms", "response_ms", "events", "bytes_from_upstream",
-                "bytes_to_client", "heartbeats", "longest_upstream_silence_ms", "longest_client_silence_ms", "held_ms", "woven", "mid_line", "unheartbeatable_ms",
+                "cause", "side", "evidence", "errno", "duration_ms", "first_event_ms", "connect_ms", "response_ms", "events",
+                "bytes_from_upstream",
+                "bytes_to_client", "heartbeats", "longest_upstream_silence_ms", "longest_client_silence_ms", "held_ms", "woven", "mid_line",
+                "unheartbeatable_ms",
                 "tcp", "upstream_tcp",
             ])
     }
@@ -132,7 +137,8 @@ struct RecordTests {
         record.attempts = 6
         var line: [UInt8] = []
         record.encode(into: &line)
-        let usual = shared + ["duration_ms", "connect_ms", "response_ms", "request_bytes", "response_bytes", "reused_connection", "attempts"]
+        let usual =
+            shared + ["duration_ms", "connect_ms", "response_ms", "request_bytes", "response_bytes", "reused_connection", "attempts"]
         #expect(keys(line) == usual)
         #expect(String(decoding: line, as: UTF8.self).contains(#""reused_connection":true"#))
         record.cause = .refusedByLimit

@@ -99,7 +99,8 @@ private enum RecordSamples {
 
     static func opening() -> [UInt8] {
         var line: [UInt8] = []
-        var opening = StreamOpening(timeMilliseconds: 0, exchange: exchange(), notWovenBecause: .compressed, heldBecause: .outage(.connectFailed, evidence: "seen"))
+        var opening = StreamOpening(
+            timeMilliseconds: 0, exchange: exchange(), notWovenBecause: .compressed, heldBecause: .outage(.connectFailed, evidence: "seen"))
         opening.lastEventIdentifierIsDropped = true
         opening.encode(into: &line)
         return line

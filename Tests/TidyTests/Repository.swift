@@ -42,7 +42,9 @@ enum Repository {
 
     static let swiftSources = paths(under: "Sources").filter { $0.hasSuffix(".swift") }.compactMap(file)
 
-    static let textFiles = ["Sources", "Tests", "conf", "examples"].flatMap(paths).filter { !$0.hasSuffix(".png") && !$0.contains("/corpora/") }.compactMap(file)
+    static let textFiles =
+        ["Sources", "Tests", "conf", "examples"].flatMap(paths).filter { !$0.hasSuffix(".png") && !$0.contains("/corpora/") }.compactMap(
+            file)
         + ["README.md", "Package.swift"].compactMap(file)
 }
 

@@ -116,7 +116,9 @@ struct CheckTests {
     @Test("see what is not documented")
     func documentation() {
         #expect(Checks.opening(file("import A\n")).count == 1)
-        #expect(Checks.documentation(file("public struct A {\n    /// B.\n    @inlinable\n    public var b: Int\n    public let c: Int\n}\n")).count == 2)
+        #expect(
+            Checks.documentation(file("public struct A {\n    /// B.\n    @inlinable\n    public var b: Int\n    public let c: Int\n}\n"))
+                .count == 2)
     }
 
     @Test("see what is public because of where it stands")

@@ -161,17 +161,19 @@ public final class TLSServerContext: @unchecked Sendable {
         hw_SSL_CTX_set_status_callback(context) { ssl, _ in
             TLSServerContext.owner(of: ssl)?.staple(to: ssl) == true ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK
         }
-        SSL_CTX_set_alpn_select_cb(context, { _, chosen, chosenCount, offered, offeredCount, _ in
-            guard let chosen, let chosenCount else { return SSL_TLSEXT_ERR_NOACK }
-            var selected: UnsafeMutablePointer<UInt8>?
-            let outcome = SSL_select_next_proto(
-                &selected, chosenCount, TLSServerContext.protocols.baseAddress, UInt32(TLSServerContext.protocols.count), offered,
-                offeredCount)
-            // A client that offers only what we do not speak is let in without: it may speak HTTP/1.1 all the same.
-            guard outcome == OPENSSL_NPN_NEGOTIATED, let selected else { return SSL_TLSEXT_ERR_NOACK }
-            chosen.pointee = UnsafePointer(selected)
-            return SSL_TLSEXT_ERR_OK
-        }, nil)
+        SSL_CTX_set_alpn_select_cb(
+            context,
+            { _, chosen, chosenCount, offered, offeredCount, _ in
+                guard let chosen, let chosenCount else { return SSL_TLSEXT_ERR_NOACK }
+                var selected: UnsafeMutablePointer<UInt8>?
+                let outcome = SSL_select_next_proto(
+                    &selected, chosenCount, TLSServerContext.protocols.baseAddress, UInt32(TLSServerContext.protocols.count), offered,
+                    offeredCount)
+                // A client that offers only what we do not speak is let in without: it may speak HTTP/1.1 all the same.
+                guard outcome == OPENSSL_NPN_NEGOTIATED, let selected else { return SSL_TLSEXT_ERR_NOACK }
+                chosen.pointee = UnsafePointer(selected)
+                return SSL_TLSEXT_ERR_OK
+            }, nil)
     }
 
     /// A session is resumed without a look at the client's certificate. So its ticket is only good where the same is asked of clients, and
