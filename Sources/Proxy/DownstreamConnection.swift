@@ -6,7 +6,7 @@
 import Configuration
 import HTTP
 import Reactor
-import StreamLog
+import Telemetry
 
 /// A connection from a client.
 final class DownstreamConnection: Link {

@@ -2,7 +2,7 @@
 
 import Configuration
 import Reactor
-import StreamLog
+import Telemetry
 
 extension DownstreamConnection {
     /// What an exchange began with holds for it; between exchanges the newest holds.

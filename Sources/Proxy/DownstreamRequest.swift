@@ -4,7 +4,7 @@
 import Configuration
 import HTTP
 import Reactor
-import StreamLog
+import Telemetry
 
 extension DownstreamConnection {
     /// Whether all of the present request has been received.

@@ -6,7 +6,7 @@ import Configuration
 import Credentials
 import EventStream
 import Reactor
-import StreamLog
+import Telemetry
 
 /// One worker's way into the log of events.
 final class EventLog {

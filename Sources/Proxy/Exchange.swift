@@ -7,7 +7,7 @@ import Configuration
 import EventStream
 import HTTP
 import Reactor
-import StreamLog
+import Telemetry
 
 /// Why an exchange is over, for the log.
 struct Ending {

@@ -5,7 +5,7 @@
 import Configuration
 import HTTP
 import Reactor
-import StreamLog
+import Telemetry
 
 /// What an exchange needs only until its response begins, so that an idle stream does not carry it.
 final class PendingRequest {

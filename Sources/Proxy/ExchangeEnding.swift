@@ -5,7 +5,7 @@ import Configuration
 import EventStream
 import HTTP
 import Reactor
-import StreamLog
+import Telemetry
 
 extension Exchange {
     // MARK: Failures

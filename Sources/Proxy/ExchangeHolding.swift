@@ -7,7 +7,7 @@ import Configuration
 import EventStream
 import HTTP
 import Reactor
-import StreamLog
+import Telemetry
 
 /// How long a client waits for its server, and between what.
 struct Waiting {

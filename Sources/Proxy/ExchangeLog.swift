@@ -5,7 +5,7 @@ import Configuration
 import Credentials
 import EventStream
 import Reactor
-import StreamLog
+import Telemetry
 
 extension Exchange {
     private var description: ExchangeDescription {

@@ -4,7 +4,7 @@
 import Configuration
 import HTTP
 import Reactor
-import StreamLog
+import Telemetry
 
 extension Exchange {
     /// The upstream agreed to another protocol: from now on bytes pass in both directions as they are.

@@ -3,7 +3,7 @@
 
 import Configuration
 import Reactor
-import StreamLog
+import Telemetry
 
 /// Where the lines of a proxy go.
 struct Logs: Sendable {

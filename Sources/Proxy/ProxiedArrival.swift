@@ -4,7 +4,7 @@
 
 import Configuration
 import Reactor
-import StreamLog
+import Telemetry
 
 /// A connection whose client is not known yet.
 final class ProxiedArrival: Link {

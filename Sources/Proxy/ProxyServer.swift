@@ -5,7 +5,7 @@
 import Configuration
 import Credentials
 import Reactor
-import StreamLog
+import Telemetry
 import Synchronization
 
 /// Why the proxy could not start.

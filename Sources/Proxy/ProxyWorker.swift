@@ -4,7 +4,7 @@
 import Configuration
 import HTTP
 import Reactor
-import StreamLog
+import Telemetry
 
 /// The proxy on one worker.
 final class ProxyWorker {

@@ -3,7 +3,7 @@
 
 import HTTP
 import Reactor
-import StreamLog
+import Telemetry
 
 /// An answer of the proxy's own in place of the upstream's.
 struct Refusal {

@@ -5,7 +5,7 @@
 import Configuration
 import Credentials
 import Reactor
-import StreamLog
+import Telemetry
 
 /// How a reload came out.
 public struct Reload: Sendable {

@@ -4,7 +4,7 @@
 import Configuration
 import Credentials
 import HTTP
-import StreamLog
+import Telemetry
 
 extension RequestForwarding {
     /// What the bridge says of a request that goes on; nil where it changes nothing.

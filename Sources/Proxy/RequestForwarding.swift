@@ -6,7 +6,7 @@ import Configuration
 import Credentials
 import HTTP
 import Reactor
-import StreamLog
+import Telemetry
 
 /// A request's head on its way to the upstream.
 struct RequestForwarding {

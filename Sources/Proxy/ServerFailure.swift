@@ -2,7 +2,7 @@
 // guessed from a status. Which side broke a response that has begun is ExchangeEnding's.
 
 import Reactor
-import StreamLog
+import Telemetry
 
 /// How a server failed to give a response.
 enum ServerFailure: CaseIterable {

@@ -2,7 +2,7 @@
 // attempt came out. Invariant: each address is tried at most once; the exchange counts its attempts up to `attemptLimit`.
 
 import Reactor
-import StreamLog
+import Telemetry
 
 /// How far an exchange's search for a server has come.
 struct ServerSearch {

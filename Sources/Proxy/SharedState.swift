@@ -4,7 +4,7 @@
 
 import Credentials
 import Reactor
-import StreamLog
+import Telemetry
 import Synchronization
 
 /// A limit on connections, by its name in the configuration.

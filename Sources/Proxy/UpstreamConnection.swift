@@ -5,7 +5,7 @@
 import Configuration
 import HTTP
 import Reactor
-import StreamLog
+import Telemetry
 
 /// A connection to an upstream server.
 final class UpstreamConnection: Link {

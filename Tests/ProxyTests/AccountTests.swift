@@ -2,7 +2,7 @@
 
 import Credentials
 import Reactor
-import StreamLog
+import Telemetry
 import Testing
 
 @testable import Proxy

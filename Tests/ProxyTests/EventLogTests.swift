@@ -3,7 +3,7 @@
 import Configuration
 import Foundation
 import Reactor
-import StreamLog
+import Telemetry
 import Synchronization
 import Testing
 

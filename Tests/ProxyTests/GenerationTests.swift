@@ -3,7 +3,7 @@
 import Configuration
 import HTTP
 import Reactor
-import StreamLog
+import Telemetry
 import Testing
 
 @testable import Proxy

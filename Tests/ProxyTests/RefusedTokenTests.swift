@@ -4,7 +4,7 @@ import Configuration
 import Credentials
 import Foundation
 import Reactor
-import StreamLog
+import Telemetry
 import Synchronization
 import Testing
 

@@ -4,7 +4,7 @@ import Configuration
 import Credentials
 import HTTP
 import Reactor
-import StreamLog
+import Telemetry
 import Testing
 
 @testable import Proxy

@@ -2,7 +2,7 @@
 
 import Configuration
 import Reactor
-import StreamLog
+import Telemetry
 import Testing
 
 @testable import Proxy

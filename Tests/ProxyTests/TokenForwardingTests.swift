@@ -3,7 +3,7 @@
 import Configuration
 import Credentials
 import HTTP
-import StreamLog
+import Telemetry
 import Testing
 
 @testable import Proxy

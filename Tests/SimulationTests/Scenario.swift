@@ -11,7 +11,7 @@ import Synchronization
 
 @testable import Proxy
 @testable import Reactor
-@testable import StreamLog
+@testable import Telemetry
 
 /// What one run came to.
 struct Outcome {

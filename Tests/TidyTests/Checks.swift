@@ -7,8 +7,8 @@ enum Checks {
     static let toolchain: [String: Set<String>] = [
         // The kernel is reached through the reactor alone; the configuration reads addresses and, once, its file; the log's
         // writer sleeps on a condition.
-        "Glibc": ["Reactor", "Configuration", "StreamLog"],
-        "Synchronization": ["Reactor", "Proxy", "StreamLog"],
+        "Glibc": ["Reactor", "Configuration", "Telemetry"],
+        "Synchronization": ["Reactor", "Proxy", "Telemetry"],
     ]
 
     /// System libraries and the only targets that may declare them: the kernel has one door, and so has cryptography. The actors of the

@@ -3,7 +3,7 @@
 import Foundation
 import Testing
 
-@testable import StreamLog
+@testable import Telemetry
 
 /// Collects lines, and gives them back.
 private struct Collected {

@@ -1,5 +1,5 @@
 import Foundation
-import StreamLog
+import Telemetry
 import Synchronization
 import Testing
 

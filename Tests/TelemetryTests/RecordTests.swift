@@ -1,5 +1,5 @@
 import Foundation
-import StreamLog
+import Telemetry
 import Testing
 
 @Suite("A record")

@@ -1,7 +1,7 @@
-// What the tests of StreamLog share: a sink in memory with faults to order, and lines read back as JSON.
+// What the tests of Telemetry share: a sink in memory with faults to order, and lines read back as JSON.
 
 import Foundation
-import StreamLog
+import Telemetry
 import Synchronization
 import Testing
 

@@ -3,7 +3,7 @@
 import Foundation
 import Testing
 
-@testable import StreamLog
+@testable import Telemetry
 
 /// The lines of one section of conf/logs.md.
 private func lines(of section: String) throws -> [String] {

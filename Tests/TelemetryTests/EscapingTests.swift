@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import StreamLog
+@testable import Telemetry
 
 @Suite("Text in the log")
 struct EscapingTests {
