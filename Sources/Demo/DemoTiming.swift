@@ -3,20 +3,20 @@
 // comes well before it, and the browser is back only after the next burst has begun, so that something is lost.
 
 /// How fast the demo goes. All spans are in milliseconds.
-public struct DemoTiming: Sendable, Equatable {
+package struct DemoTiming: Sendable, Equatable {
     /// How long a connection through the hop may go without a byte in either direction.
-    public var hopIdleLimitMilliseconds: Int64 = 3000
+    package var hopIdleLimitMilliseconds: Int64 = 3000
     /// After how much silence Heartwire sends a heartbeat.
-    public var heartbeatMilliseconds: Int64 = 1000
+    package var heartbeatMilliseconds: Int64 = 1000
     /// From one event of a burst to the next; shorter than a heartbeat, so that bursts are seen without any.
-    public var eventIntervalMilliseconds: Int64 = 800
+    package var eventIntervalMilliseconds: Int64 = 800
     /// How many events make a burst.
-    public var eventsPerBurst = 4
+    package var eventsPerBurst = 4
     /// From the last event of a burst to the first of the next.
-    public var silenceMilliseconds: Int64 = 4800
+    package var silenceMilliseconds: Int64 = 4800
     /// The `retry` that the backend sends: three seconds, which Chromium waits without being told as well.
-    public var reconnectMilliseconds: UInt64 = 3000
+    package var reconnectMilliseconds: UInt64 = 3000
 
     /// The demo's usual pace.
-    public init() {}
+    package init() {}
 }

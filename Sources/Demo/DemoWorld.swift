@@ -18,15 +18,15 @@ import Reactor
 ///     worker.run()                                                    // on a thread of its own
 ///
 /// A browser that comes earlier waits in the backlog, since nothing is accepted before the worker runs.
-public final class DemoWorld {
+package final class DemoWorld {
     /// Where the page is served, by way of hop and Heartwire, with the port that was given.
-    public let pageAddress: SocketAddress
+    package let pageAddress: SocketAddress
     /// Where the hop leads straight to the backend: the page's port plus one where that is free.
-    public let directAddress: SocketAddress
+    package let directAddress: SocketAddress
     /// Where the backend listens, on the loopback interface.
-    public let backendAddress: SocketAddress
+    package let backendAddress: SocketAddress
     /// The token that the backend wants, made at the start.
-    public let token: String
+    package let token: String
 
     let backend: Backend
     let pageHop: Hop
@@ -36,7 +36,7 @@ public final class DemoWorld {
     /// Binds all addresses. `listen` is where the browser connects, port 0 for any.
     ///
     /// Throws when an address cannot be had; the address that was asked for is tried first.
-    public init(worker: Worker, listen: SocketAddress, timing: DemoTiming = DemoTiming()) throws(SystemError) {
+    package init(worker: Worker, listen: SocketAddress, timing: DemoTiming = DemoTiming()) throws(SystemError) {
         self.timing = timing
         let kernel = worker.kernel
         let feed = DemoFeed()
@@ -68,11 +68,11 @@ public final class DemoWorld {
     }
 
     /// Tells the hop where the proxy listens. Until then the page's port refuses everybody.
-    public func connect(proxyAddress: SocketAddress) { pageHop.target = proxyAddress }
+    package func connect(proxyAddress: SocketAddress) { pageHop.target = proxyAddress }
 
     /// What the proxy is to be told: one worker, any loopback port, the event stream with its token and heartbeat, and
     /// the page. Logs are off.
-    public func configuration() -> Configuration {
+    package func configuration() -> Configuration {
         do {
             var configuration = try ConfigurationFile.parse(
                 Array(configurationText.utf8), fileName: "demo", environment: { _ in nil }
@@ -85,7 +85,7 @@ public final class DemoWorld {
     }
 
     /// What to open and what to try, for the terminal: a few lines, one of them a `curl` line.
-    public var introduction: String {
+    package var introduction: String {
         """
         The demo runs. Open http://\(address(pageAddress))/ in a browser; Ctrl-C ends it.
 

@@ -9,7 +9,7 @@ import Telemetry
 import Synchronization
 
 /// Why the proxy could not start.
-public enum StartError: Error, Sendable {
+package enum StartError: Error, Sendable {
     /// An address to listen on cannot be had.
     case cannotListen(address: String, SystemError)
     /// A log file cannot be opened.
@@ -20,7 +20,7 @@ public enum StartError: Error, Sendable {
     case system(SystemError)
 
     /// One line for the person who started it.
-    public var message: String {
+    package var message: String {
         switch self {
         case .cannotListen(let address, let error): "cannot listen on \(address): \(error.message)"
         case .cannotOpenLog(let path, let error): "cannot open the log file \(path): \(error.message)"
@@ -31,7 +31,7 @@ public enum StartError: Error, Sendable {
 }
 
 /// A running proxy.
-public final class ProxyServer: Sendable {
+package final class ProxyServer: Sendable {
     /// What one configuration consists of while it is in force; a reload puts another in its place.
     struct InForce: Sendable {
         let configuration: Configuration
@@ -68,7 +68,7 @@ public final class ProxyServer: Sendable {
 
     /// Opens everything and starts to serve. Inherited sockets are used where a listener fits them, and closed otherwise.
     /// `kernel` makes the way to the world of each thread.
-    public init(
+    package init(
         _ configuration: Configuration, inheriting inherited: [InheritedSocket] = [], kernel makeKernel: @escaping @Sendable () -> Kernel
     ) throws(StartError) {
         let kernel = makeKernel()
@@ -236,18 +236,18 @@ public final class ProxyServer: Sendable {
     // MARK: Operating it
 
     /// Opens the log files anew, after they were moved away.
-    public func reopenLogs() {
+    package func reopenLogs() {
         for output in inForce.logs.outputs { output.writer.requestReopen() }
     }
 
     /// The configuration in force.
-    public var configuration: Configuration { inForce.configuration }
+    package var configuration: Configuration { inForce.configuration }
 
     /// The addresses that are listened on, with the ports that the system chose where port 0 was asked for.
-    public var listeningAddresses: [SocketAddress] { inForce.sockets.entries.map(\.address) }
+    package var listeningAddresses: [SocketAddress] { inForce.sockets.entries.map(\.address) }
 
     /// The addresses that are listened on, each as a URL.
-    public var listeningURLs: [String] {
+    package var listeningURLs: [String] {
         let current = inForce
         return current.sockets.entries.map { entry in
             "\(current.configuration.listeners[entry.listenerIndex].tls == nil ? "http" : "https")://\(entry.address)"
@@ -255,23 +255,23 @@ public final class ProxyServer: Sendable {
     }
 
     /// How many TLS handshakes of clients failed or were not finished in time.
-    public var failedHandshakeCount: Int { inForce.shared.failedHandshakeCount }
+    package var failedHandshakeCount: Int { inForce.shared.failedHandshakeCount }
 
     /// How many log lines were dropped because their queue was full, of the logs that are written now.
-    public var droppedLogLineCount: UInt64 { inForce.logs.outputs.reduce(0) { $0 + $1.writer.droppedLineCount } }
+    package var droppedLogLineCount: UInt64 { inForce.logs.outputs.reduce(0) { $0 + $1.writer.droppedLineCount } }
 
     /// The listening sockets, each once, to be handed to a process that takes over. They stay this proxy's own.
-    public var handedSockets: [Successor.HandedSocket] {
+    package var handedSockets: [Successor.HandedSocket] {
         inForce.sockets.all.flatMap { sockets in
             sockets.descriptors.map { Successor.HandedSocket(descriptor: $0, isHeldElsewhere: sockets.isHeldElsewhere) }
         }
     }
 
     /// Whether it has been told to end.
-    public var isEnding: Bool { running.withLock { $0.isEnding } }
+    package var isEnding: Bool { running.withLock { $0.isEnding } }
 
     /// Asks each worker for a sign of life.
-    public func askWorkers() -> Pulse {
+    package func askWorkers() -> Pulse {
         let pulse = Pulse(expected: mailboxes.count)
         for mailbox in mailboxes { mailbox.post { _ in pulse.answer() } }
         return pulse
@@ -280,7 +280,7 @@ public final class ProxyServer: Sendable {
     /// Ends the proxy: nothing new is accepted, what runs has the configured grace period. Clients that have only just connected
     /// may still ask: for a moment, or, where another process serves already and nobody waits for this one, for the
     /// grace period. Returns when all is done and the logs are written.
-    public func stop(isSucceeded: Bool = false) {
+    package func stop(isSucceeded: Bool = false) {
         running.withLock { $0.isEnding = true }
         let last = inForce
         // The workers' copies keep the sockets open until all that waits in them is taken.
@@ -297,7 +297,7 @@ public final class ProxyServer: Sendable {
     }
 
     /// Has what is left of an end that `stop` began be over within that time.
-    public func hasten(milliseconds: Int) {
+    package func hasten(milliseconds: Int) {
         for mailbox in mailboxes {
             mailbox.post { worker in ProxyWorker.on(worker)?.hasten(milliseconds: milliseconds) }
         }
@@ -305,7 +305,7 @@ public final class ProxyServer: Sendable {
 }
 
 /// One question to all workers whether their loops turn.
-public final class Pulse: Sendable {
+package final class Pulse: Sendable {
     private let expected: Int
     private let answered = Atomic(0)
 
@@ -314,7 +314,7 @@ public final class Pulse: Sendable {
     func answer() { answered.wrappingAdd(1, ordering: .releasing) }
 
     /// Whether all of them have answered.
-    public var isComplete: Bool { answered.load(ordering: .acquiring) >= expected }
+    package var isComplete: Bool { answered.load(ordering: .acquiring) >= expected }
 
     /// Waits until all have answered, but not for longer than that; whether they have.
     func wait(atMostMilliseconds patience: Int) -> Bool {

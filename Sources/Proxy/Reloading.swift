@@ -8,13 +8,13 @@ import Reactor
 import Telemetry
 
 /// How a reload came out.
-public struct Reload: Sendable {
+package struct Reload: Sendable {
     /// What has changed, each in a few words.
-    public let changes: [String]
+    package let changes: [String]
     /// One line for each thing that stays as it was, or soon needs the operator.
-    public let complaints: [String]
+    package let complaints: [String]
     /// Whether there are certificates, which were read anew.
-    public let hasCertificates: Bool
+    package let hasCertificates: Bool
 }
 
 extension ProxyServer {
@@ -24,7 +24,7 @@ extension ProxyServer {
 
     /// Puts another configuration in force; the same one reads the certificates anew. What runs goes on under the one that it began
     /// with. When it throws nothing has changed.
-    public func reload(_ wanted: Configuration) throws(StartError) -> Reload {
+    package func reload(_ wanted: Configuration) throws(StartError) -> Reload {
         let old = inForce
         let workerCount = mailboxes.count
         let security: Security

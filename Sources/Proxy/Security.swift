@@ -65,7 +65,7 @@ final class UpstreamSecurity: Sendable {
 }
 
 /// All TLS of a configuration.
-public final class Security: Sendable {
+package final class Security: Sendable {
     private static let warningSeconds: Int64 = 14 * 86_400
 
     let listeners: [ListenerSecurity]
@@ -74,7 +74,7 @@ public final class Security: Sendable {
     let complaints: [String]
 
     /// Reads all files that the configuration names. Throws for the first one that cannot be used and replaces none.
-    public convenience init(_ configuration: Configuration) throws(TLSError) { try self.init(configuration, succeeding: nil) }
+    package convenience init(_ configuration: Configuration) throws(TLSError) { try self.init(configuration, succeeding: nil) }
 
     init(_ configuration: Configuration, succeeding previous: Security?) throws(TLSError) {
         var complaints: [String] = []
@@ -104,7 +104,7 @@ public final class Security: Sendable {
     var isEmpty: Bool { listeners.allSatisfy { $0.listener.tls == nil } && upstreams.allSatisfy { $0.tls == nil } }
 
     /// One line for each certificate that has ended or soon will.
-    public func warnings(nowUnixMilliseconds now: Int64) -> [String] {
+    package func warnings(nowUnixMilliseconds now: Int64) -> [String] {
         let ends =
             listeners.flatMap { $0.context?.certificateEnds ?? [] }
             + upstreams.compactMap { upstream in

@@ -6,7 +6,7 @@ import Configuration
 import Reactor
 
 /// A running proxy and what is asked of it until it ends.
-public final class Service {
+package final class Service {
     private enum Phase {
         case serving
         /// Another process serves; this one ends what it has.
@@ -36,7 +36,7 @@ public final class Service {
 
     /// A service that goes on until `run` ends the process. `reread` gives the configuration as it is written now, or nil, after having
     /// said why, where it cannot be used; where nothing is written there is no such way.
-    public init(_ server: ProxyServer, manager: ServiceManager, kernel: Kernel, reread: (() -> Configuration?)?) {
+    package init(_ server: ProxyServer, manager: ServiceManager, kernel: Kernel, reread: (() -> Configuration?)?) {
         self.server = server
         self.reread = reread
         self.manager = manager
@@ -45,7 +45,7 @@ public final class Service {
 
     /// Says that the proxy serves, to the process that it succeeds first, and serves the operator's signals until one ends the
     /// process.
-    public func run(after predecessor: Predecessor?) -> Never {
+    package func run(after predecessor: Predecessor?) -> Never {
         predecessor?.takeOver()
         if let error = tellReady() { say("the service manager cannot be told that all is ready: \(error.message)") }
         feedWatchdog()

@@ -104,7 +104,7 @@ enum Checks {
         file.lines.first?.hasPrefix("// ") == true ? [] : ["\(file.path):1: does not begin with a comment that says what it is"]
     }
 
-    /// Everything public has a documentation comment: what is declared so, and what is public because it belongs to a public
+    /// Everything that other targets can see has a documentation comment: what is declared so, and what belongs to such an
     /// enum, protocol or extension. A `case` that lists several names is documented by its enum, which says what they have in common.
     static func documentation(_ file: SourceFile) -> [String] {
         var surroundings: (kind: Substring, indentation: Int)?
@@ -113,7 +113,7 @@ enum Checks {
             let indentation = line.prefix { $0 == " " }.count
             if let outer = surroundings, outer.indentation == indentation, line.dropFirst(indentation).hasPrefix("}") { surroundings = nil }
             let words = line.split(separator: " ").drop { $0.hasPrefix("@") }
-            let isPublic = words.first == "public" || words.first == "open"
+            let isPublic = words.first.map { ["public", "package", "open"].contains($0) } ?? false
             let kind = words.first { ["enum", "protocol", "extension"].contains($0) }
             let isMember = surroundings.map { $0.indentation + 4 == indentation && isDeclaration(words, in: $0.kind) } ?? false
             if isPublic, let kind, !line.hasSuffix("}") { surroundings = (kind, indentation) }

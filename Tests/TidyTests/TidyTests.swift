@@ -150,9 +150,10 @@ struct CheckTests {
                 case own
             }
             @inlinable public func g() {}
+            package struct P {}
             """
         let lines = Checks.documentation(file(text)).compactMap { $0.split(separator: ":").dropFirst().first.flatMap { Int($0) } }
-        #expect(lines == [4, 7, 15, 19, 21, 26])
+        #expect(lines == [4, 7, 15, 19, 21, 26, 27])
     }
 
     @Test("see links that lead nowhere")

@@ -6,29 +6,29 @@
 import Credentials
 
 /// The statuses with which the program ends, from sysexits.h where there is one.
-public enum ExitStatus {
+package enum ExitStatus {
     /// All went well.
-    public static let success: Int32 = 0
+    package static let success: Int32 = 0
     /// A second signal cut the orderly end short.
-    public static let interrupted: Int32 = 1
+    package static let interrupted: Int32 = 1
     /// The command line cannot be understood (EX_USAGE).
-    public static let usage: Int32 = 64
+    package static let usage: Int32 = 64
     /// An address to listen on cannot be had (EX_UNAVAILABLE).
-    public static let unavailable: Int32 = 69
+    package static let unavailable: Int32 = 69
     /// The configuration has errors or cannot be read (EX_CONFIG).
-    public static let configuration: Int32 = 78
+    package static let configuration: Int32 = 78
 }
 
 /// What is wrong with a command line; the program ends with `ExitStatus.usage`.
-public struct UsageError: Error, Sendable, Equatable, CustomStringConvertible {
+package struct UsageError: Error, Sendable, Equatable, CustomStringConvertible {
     /// One line for the person, without the program's name.
-    public var description: String
+    package var description: String
 }
 
 /// Reads the command line. Outside this module, Swift's own enum of that name is `Swift.CommandLine`.
-public enum CommandLine {
+package enum CommandLine {
     /// What the program is asked to do.
-    public enum Command: Sendable, Equatable {
+    package enum Command: Sendable, Equatable {
         /// Run a proxy described by options alone.
         case proxy(Configuration)
         /// Run the proxy that a file describes.
@@ -44,7 +44,7 @@ public enum CommandLine {
     }
 
     /// Where the demonstration listens if nothing is said.
-    public static let defaultDemoListener = Listener(host: "127.0.0.1", port: 8080)
+    package static let defaultDemoListener = Listener(host: "127.0.0.1", port: 8080)
 
     /// An option of a command: its name without the dashes, and how a message calls its value.
     struct Option {
@@ -84,7 +84,7 @@ public enum CommandLine {
     ]
 
     /// Reads the words after the program's name.
-    public static func parse(_ words: [String]) throws(UsageError) -> Command {
+    package static func parse(_ words: [String]) throws(UsageError) -> Command {
         guard let first = words.first else {
             throw UsageError(description: "say what to do: proxy, run, check or demo; 'heartwire --help' explains them")
         }

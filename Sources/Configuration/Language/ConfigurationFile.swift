@@ -6,19 +6,19 @@
 import Glibc
 
 /// Reads texts in the configuration language.
-public enum ConfigurationFile {
+package enum ConfigurationFile {
     /// A configuration and what looked odd in it.
-    public struct Parsed: Sendable, Equatable {
+    package struct Parsed: Sendable, Equatable {
         /// The configuration, complete and consistent.
-        public var configuration: Configuration
+        package var configuration: Configuration
         /// What may not be meant as it is written, in the order of the file.
-        public var warnings: [ConfigurationDiagnostic]
+        package var warnings: [ConfigurationDiagnostic]
     }
 
     /// Why a file could not be read at all; the description is one line for the person.
-    public struct Unreadable: Error, Sendable, Equatable, CustomStringConvertible {
+    package struct Unreadable: Error, Sendable, Equatable, CustomStringConvertible {
         /// One line for the person, the file's name included.
-        public var description: String
+        package var description: String
     }
 
     /// Turns a text into a configuration.
@@ -28,7 +28,7 @@ public enum ConfigurationFile {
     ///   - fileName: The name that messages show.
     ///   - environment: The value of an environment variable, or nil where it is not set.
     /// - Throws: All errors that the text has, with their places.
-    public static func parse(
+    package static func parse(
         _ bytes: [UInt8], fileName: String, environment: (String) -> String?
     ) throws(ConfigurationErrors) -> Parsed {
         let (statements, report) = withoutActuallyEscaping(environment) { environment in
@@ -45,7 +45,7 @@ public enum ConfigurationFile {
     }
 
     /// The bytes of a file, for `parse`. It reads no more than one byte past the limit, which `parse` then reports.
-    public static func load(path: String, on occasion: OperatorFile.Occasion = .start) throws(Unreadable) -> [UInt8] {
+    package static func load(path: String, on occasion: OperatorFile.Occasion = .start) throws(Unreadable) -> [UInt8] {
         do { return try load(path, on: occasion, patienceMilliseconds: OperatorFile.patienceMilliseconds) } catch {
             throw Unreadable(description: "cannot read the configuration file '\(printable(path))': \(error.reason)")
         }
@@ -72,7 +72,7 @@ public enum ConfigurationFile {
     }
 
     /// The value of a variable in the environment of this process, for `parse`.
-    public static func processEnvironment(_ name: String) -> String? {
+    package static func processEnvironment(_ name: String) -> String? {
         getenv(name).map { String(cString: $0) }
     }
 }

@@ -4,9 +4,9 @@
 // no login of a URL (Redaction.swift), for these texts end in terminals, tickets and logs.
 
 /// One thing that is wrong with, or odd about, a configuration.
-public struct ConfigurationDiagnostic: Sendable, Equatable, CustomStringConvertible {
+package struct ConfigurationDiagnostic: Sendable, Equatable, CustomStringConvertible {
     /// Whether the configuration can be used all the same.
-    public enum Severity: Sendable, Equatable {
+    package enum Severity: Sendable, Equatable {
         /// It cannot.
         case error
         /// It can, but it probably does not say what was meant.
@@ -14,22 +14,22 @@ public struct ConfigurationDiagnostic: Sendable, Equatable, CustomStringConverti
     }
 
     /// Whether the configuration can be used all the same.
-    public var severity: Severity
+    package var severity: Severity
     /// The name of the file, as it was given.
-    public var fileName: String
+    package var fileName: String
     /// The line, counted from one.
-    public var line: Int
+    package var line: Int
     /// The column, counted from one in characters (Unicode scalars; a tab is one).
-    public var column: Int
+    package var column: Int
     /// What is wrong, in one line.
-    public var message: String
+    package var message: String
     /// The line itself, ready to be shown: without secrets. Empty where it is not shown.
-    public var sourceLine: String
+    package var sourceLine: String
     /// Where `column` is in `sourceLine`.
     var sourceColumn: Int
 
     /// `file:line:column: message`, the line, and a caret under the column.
-    public var description: String {
+    package var description: String {
         let label = severity == .warning ? "warning: " : ""
         let head = "\(printable(fileName)):\(line):\(column): \(label)\(printable(message))"
         let (shown, caret) = window()
@@ -56,12 +56,12 @@ public struct ConfigurationDiagnostic: Sendable, Equatable, CustomStringConverti
 }
 
 /// All that is wrong with one configuration, in the order of the file.
-public struct ConfigurationErrors: Error, Sendable, Equatable, CustomStringConvertible {
+package struct ConfigurationErrors: Error, Sendable, Equatable, CustomStringConvertible {
     /// The errors, and the warnings among them; never empty.
-    public var diagnostics: [ConfigurationDiagnostic]
+    package var diagnostics: [ConfigurationDiagnostic]
 
     /// The text for the person: every diagnostic, as long as they are few enough to read.
-    public var description: String {
+    package var description: String {
         let shown = diagnostics.prefix(30).map(\.description).joined(separator: "\n")
         let rest = diagnostics.count - 30
         return rest > 0 ? "\(shown)\n... and \(rest) more" : shown

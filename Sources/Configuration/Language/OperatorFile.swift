@@ -4,9 +4,9 @@
 import Glibc
 
 /// What can be said of a file without reading it.
-public enum OperatorFile {
+package enum OperatorFile {
     /// When a file is read.
-    public enum Occasion: Sendable {
+    package enum Occasion: Sendable {
         /// Before anything else is done: a pipe is waited for, as in `--config <(…)`.
         case start
         /// While the proxy serves: it must not wait, and a pipe that was read once is empty.
@@ -19,7 +19,7 @@ public enum OperatorFile {
 
     /// Why a file cannot be read by those who read it to its end, whatever it is; nil where it can, or where opening it will tell. They
     /// would wait for a pipe without end, also at the start, when no signal is heard yet.
-    public static func objection(to path: String) -> String? {
+    package static func objection(to path: String) -> String? {
         var status = stat()
         guard stat(path, &status) == 0 else { return nil }
         if let objection = objection(to: status.st_mode, on: .reload) { return objection }

@@ -6,12 +6,12 @@
 import Glibc
 
 /// A range of addresses: `10.0.0.0/8`, `2001:db8::/32`, or a single address.
-public struct AddressRange: Sendable, Equatable {
+package struct AddressRange: Sendable, Equatable {
     private let network: UInt128
     private let mask: UInt128
 
     /// Reads `ADDRESS` or `ADDRESS/BITS`; nil for anything else, and where bits beyond the prefix are set.
-    public init?(_ text: String) {
+    package init?(_ text: String) {
         let parts = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
         guard let address = parts.first, let (value, width) = AddressRange.read(String(address)) else { return nil }
         var bits = width
@@ -29,7 +29,7 @@ public struct AddressRange: Sendable, Equatable {
     }
 
     /// Whether an address, four or sixteen bytes in network order, lies in the range. Another count never does.
-    public func contains(_ address: Span<UInt8>) -> Bool {
+    package func contains(_ address: Span<UInt8>) -> Bool {
         guard address.count == 4 || address.count == 16 else { return false }
         var value: UInt128 = address.count == 4 ? 0xffff : 0
         for index in address.indices { value = value << 8 | UInt128(address[index]) }

@@ -4,7 +4,7 @@
 
 extension Configuration {
     /// What has changed since `old`, each in a few words: `route /b added`, `limits connections 500 (was 100)`.
-    public func changes(since old: Configuration) -> [String] {
+    package func changes(since old: Configuration) -> [String] {
         let listens = Configuration.changes("listen", old.listeners, listeners, name: \.description) { $0 == $1 }
         let groups = Configuration.changes("upstream", old.upstreams, upstreams, name: \.name) { $0 == $1 }
         let rules = Configuration.changes("route", old.routes, routes, name: \.name) { before, after in

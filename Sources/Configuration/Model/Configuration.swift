@@ -6,38 +6,38 @@
 // an upstream, every number lies in its documented range, and there is a listener, an upstream and a route.
 
 /// The whole configuration of one running proxy.
-public struct Configuration: Sendable, Equatable {
+package struct Configuration: Sendable, Equatable {
     /// How many worker threads run; 0 means one for each processor core.
-    public var workerCount: Int
+    package var workerCount: Int
     /// The addresses on which clients are accepted.
-    public var listeners: [Listener]
+    package var listeners: [Listener]
     /// The groups of servers that routes lead to.
-    public var upstreams: [Upstream]
+    package var upstreams: [Upstream]
     /// Which requests go where, in the order of the file; `RouteTable` finds the most specific one.
-    public var routes: [Route]
+    package var routes: [Route]
     /// Sizes and counts that nothing may pass.
-    public var limits: Limits
+    package var limits: Limits
     /// How long the proxy waits for a client.
-    public var timeouts: Timeouts
+    package var timeouts: Timeouts
     /// Where the opening and the end of every event stream are written.
-    public var streamLog: LogDestination
+    package var streamLog: LogDestination
     /// Where all other exchanges are written.
-    public var accessLog: LogDestination
+    package var accessLog: LogDestination
     /// Where each event that is passed on is written, and each heartbeat.
-    public var eventLog: LogDestination
+    package var eventLog: LogDestination
     /// The key of the token fingerprints in the logs; nil means that a random one is made at the start.
-    public var fingerprintKey: [UInt8]?
+    package var fingerprintKey: [UInt8]?
     /// The peers whose `X-Forwarded-*` fields are believed.
-    public var trustedProxies: [AddressRange]
+    package var trustedProxies: [AddressRange]
     /// How long exchanges may go on after the signal to stop, in milliseconds.
-    public var graceMilliseconds: Int
+    package var graceMilliseconds: Int
     /// Over how long event streams are ended after the signal to stop, each at its own moment, in milliseconds.
-    public var drainMilliseconds: Int
+    package var drainMilliseconds: Int
     /// How often the names of servers are looked up again, in milliseconds.
-    public var resolveIntervalMilliseconds: Int
+    package var resolveIntervalMilliseconds: Int
 
     /// Makes a configuration; whatever is left out has its documented default (conf/README.md).
-    public init(
+    package init(
         workerCount: Int = 0,
         listeners: [Listener] = [],
         upstreams: [Upstream] = [],
@@ -71,34 +71,34 @@ public struct Configuration: Sendable, Equatable {
 }
 
 /// An address on which clients are accepted.
-public struct Listener: Sendable, Hashable, CustomStringConvertible {
+package struct Listener: Sendable, Hashable, CustomStringConvertible {
     /// A name, an IPv4 address, an IPv6 address without brackets, or `*` for every address of the machine.
     /// The empty text means the same as `*`.
-    public var host: String
+    package var host: String
     /// The TCP port.
-    public var port: UInt16
+    package var port: UInt16
     /// How TLS is spoken; nil for plain HTTP.
-    public var tls: ListenerTLS?
+    package var tls: ListenerTLS?
     /// Whether the proxy in front names its client before the first byte (the PROXY protocol).
-    public var takesProxyProtocol = false
+    package var takesProxyProtocol = false
     /// Where every request is sent on to, instead of being served: this port, over HTTPS; nil where requests are served.
-    public var redirectPort: UInt16?
+    package var redirectPort: UInt16?
     /// How long browsers shall come over HTTPS only, in seconds (RFC 6797); nil for saying nothing.
-    public var strictTransportSecuritySeconds: Int?
+    package var strictTransportSecuritySeconds: Int?
 
     /// Makes an address from its parts.
-    public init(host: String, port: UInt16, tls: ListenerTLS? = nil) {
+    package init(host: String, port: UInt16, tls: ListenerTLS? = nil) {
         self.host = host
         self.port = port
         self.tls = tls
     }
 
     /// The address as it is written in a configuration: `127.0.0.1:8080`, `[::1]:8080`, `*:8080`.
-    public var description: String { describeEndpoint(host: host.isEmpty ? "*" : host, port: port) }
+    package var description: String { describeEndpoint(host: host.isEmpty ? "*" : host, port: port) }
 }
 
 /// Where the lines of a log go.
-public enum LogDestination: Sendable, Equatable {
+package enum LogDestination: Sendable, Equatable {
     /// Nothing is written.
     case off
     /// Standard output.

@@ -4,32 +4,32 @@
 // Invariant: every default lies in the range that the table of directives allows.
 
 /// Sizes and counts that nothing may pass.
-public struct Limits: Sendable, Equatable {
+package struct Limits: Sendable, Equatable {
     /// The bytes of a request head, first line included; more is answered 431.
-    public var requestHeadBytes: Int
+    package var requestHeadBytes: Int
     /// The fields of a request head; more is answered 431.
-    public var requestFields: Int
+    package var requestFields: Int
     /// The bytes of a request target; more is answered 414.
-    public var requestTargetBytes: Int
+    package var requestTargetBytes: Int
     /// The bytes of a response head; more is answered 502.
-    public var responseHeadBytes: Int
+    package var responseHeadBytes: Int
     /// The fields of a response head; more is answered 502.
-    public var responseFields: Int
+    package var responseFields: Int
     /// Client connections in all; 0 means half of the descriptors that the process may open.
-    public var connections: Int
+    package var connections: Int
     /// Client connections from one address; 0 means no limit, because behind a load balancer all clients share
     /// one. Trusted proxies are exempt.
-    public var connectionsPerClient: Int
+    package var connectionsPerClient: Int
     /// The bytes of one response that may wait for a client who reads too slowly; past it the upstream is no
     /// longer read.
-    public var pendingBytesPerStream: Int
+    package var pendingBytesPerStream: Int
     /// The bytes that may wait in all, for clients and servers that read too slowly; past it whoever needs more is closed.
-    public var pendingBytes: Int
+    package var pendingBytes: Int
     /// The bytes of log lines that may wait to be written; past it lines are dropped and counted.
-    public var logQueueBytes: Int
+    package var logQueueBytes: Int
 
     /// Makes limits; whatever is left out has its documented default (conf/README.md).
-    public init(
+    package init(
         requestHeadBytes: Int = 16_384,
         requestFields: Int = 100,
         requestTargetBytes: Int = 8_192,
@@ -55,20 +55,20 @@ public struct Limits: Sendable, Equatable {
 }
 
 /// How long the proxy waits for a client.
-public struct Timeouts: Sendable, Equatable {
+package struct Timeouts: Sendable, Equatable {
     /// From the first byte of a request head, or from the connection, to the head's end, in milliseconds; then 408.
-    public var requestHeadMilliseconds: Int
+    package var requestHeadMilliseconds: Int
     /// How long a TLS handshake may take, on either side, in milliseconds.
-    public var handshakeMilliseconds: Int
+    package var handshakeMilliseconds: Int
     /// How long a connection may be idle between two requests, in milliseconds.
-    public var keepAliveMilliseconds: Int
+    package var keepAliveMilliseconds: Int
     /// How long a request body may go without a byte, in milliseconds; then 408.
-    public var requestBodyMilliseconds: Int
+    package var requestBodyMilliseconds: Int
     /// How long a client may take nothing while bytes wait for it, in milliseconds; then it is closed.
-    public var clientStallMilliseconds: Int
+    package var clientStallMilliseconds: Int
 
     /// Makes timeouts; whatever is left out has its documented default (conf/README.md).
-    public init(
+    package init(
         requestHeadMilliseconds: Int = 10_000,
         handshakeMilliseconds: Int = 10_000,
         keepAliveMilliseconds: Int = 75_000,

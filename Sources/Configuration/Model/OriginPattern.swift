@@ -3,7 +3,7 @@
 // Invariant: a pattern is kept in the one spelling that browsers send: lower case, no default port, no path.
 
 /// An origin, or all origins below a domain.
-public struct OriginPattern: Sendable, Hashable {
+package struct OriginPattern: Sendable, Hashable {
     /// What an origin is, or, of a wildcard, begins with: the scheme and `://`.
     private let start: [UInt8]
     /// What comes behind one or more labels: a dot, the domain and the port. Empty for a single origin.
@@ -15,13 +15,13 @@ public struct OriginPattern: Sendable, Hashable {
     }
 
     /// The pattern that a text such as `https://*.example.com` is; nil where it is none.
-    public init?(_ text: String) {
+    package init?(_ text: String) {
         guard let pattern = try? OriginPattern.read(text) else { return nil }
         self = pattern
     }
 
     /// Whether the value of an `Origin` field is such an origin; `null` never is.
-    public func matches(_ origin: Span<UInt8>) -> Bool {
+    package func matches(_ origin: Span<UInt8>) -> Bool {
         guard !end.isEmpty else { return origin.count == start.count && OriginPattern.holds(origin, start, at: 0) }
         guard origin.count > start.count + end.count, OriginPattern.holds(origin, start, at: 0),
             OriginPattern.holds(origin, end, at: origin.count - end.count)

@@ -2,18 +2,18 @@
 // Invariant: no status below 400 is ever among them.
 
 /// The statuses with which a server says that it cannot serve for the moment, so that an EventSource waits and asks again.
-public struct OutageAnswers: Sendable, Equatable {
+package struct OutageAnswers: Sendable, Equatable {
     /// What may be said.
     static let allowed = 400...999
 
     /// The ranges of statuses, as they were written.
-    public var ranges: [ClosedRange<Int>]
+    package var ranges: [ClosedRange<Int>]
 
     /// These ranges; by default 502, 503 and 504 (RFC 9110 sections 15.6.3 to 15.6.5).
-    public init(_ ranges: [ClosedRange<Int>] = [502...502, 503...503, 504...504]) { self.ranges = ranges }
+    package init(_ ranges: [ClosedRange<Int>] = [502...502, 503...503, 504...504]) { self.ranges = ranges }
 
     /// Whether this status is among them.
-    public func contains(_ status: Int) -> Bool { ranges.contains { $0.contains(status) } }
+    package func contains(_ status: Int) -> Bool { ranges.contains { $0.contains(status) } }
 
     /// Reads one status, `503`, or one range, `520-527`.
     static func read(_ text: String) throws(Malformed) -> ClosedRange<Int> {

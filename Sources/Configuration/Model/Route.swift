@@ -4,41 +4,41 @@
 // Invariant: patterns are kept in the one spelling that matching uses (hosts in lower case without a port,
 // paths beginning with a slash, a prefix ending with one).
 
-public import Credentials
+import Credentials
 
 /// One rule: the requests that it is for, the upstream that they go to, and how they are treated.
-public struct Route: Sendable, Equatable {
+package struct Route: Sendable, Equatable {
     /// The pattern as it was written; logs show it.
-    public var name: String
+    package var name: String
     /// The hosts that it is for.
-    public var host: HostPattern
+    package var host: HostPattern
     /// The paths that it is for.
-    public var path: PathPattern
+    package var path: PathPattern
     /// The place of its upstream in `Configuration.upstreams`.
-    public var upstreamIndex: Int
+    package var upstreamIndex: Int
     /// How event streams are kept from being silent.
-    public var heartbeat: HeartbeatPolicy
+    package var heartbeat: HeartbeatPolicy
     /// How a token becomes an `Authorization` field; nil: requests pass as they are.
-    public var bearer: BearerPolicy?
+    package var bearer: BearerPolicy?
     /// Pages of other origins that are trusted with the cookies that are tokens here.
-    public var allowedOrigins: [OriginPattern]
+    package var allowedOrigins: [OriginPattern]
     /// What the upstream is told in the `Host` field.
-    public var hostField: HostField
+    package var hostField: HostField
     /// What becomes of an EventSource whose servers are gone, or for which the proxy has no room.
-    public var outage: OutagePolicy
+    package var outage: OutagePolicy
     /// Which answers of a server count as an outage.
-    public var outageAnswers: OutageAnswers
+    package var outageAnswers: OutageAnswers
     /// Whether an EventSource is answered before its server has; nil: never.
-    public var early: EarlyPolicy?
+    package var early: EarlyPolicy?
     /// Whether its events and heartbeats have lines in the event log, where there is one.
-    public var logsEvents: Bool
+    package var logsEvents: Bool
     /// Whether the upstream is asked for `identity` by every request, and not only by those for event streams.
-    public var asksForIdentity: Bool
+    package var asksForIdentity: Bool
     /// Whether the proxy writes a `Via` of its own, in requests and responses.
-    public var writesVia: Bool
+    package var writesVia: Bool
 
     /// What the upstream is told in the `Host` field.
-    public enum HostField: Sendable, Equatable {
+    package enum HostField: Sendable, Equatable {
         /// What the client said.
         case preserve
         /// The host and port of the server that was chosen.
@@ -46,7 +46,7 @@ public struct Route: Sendable, Equatable {
     }
 
     /// Makes a route; whatever is left out has its documented default (conf/README.md).
-    public init(
+    package init(
         name: String = "/*",
         host: HostPattern = .any,
         path: PathPattern = .any,
@@ -80,7 +80,7 @@ public struct Route: Sendable, Equatable {
 }
 
 /// The hosts that a route is for.
-public enum HostPattern: Sendable, Hashable {
+package enum HostPattern: Sendable, Hashable {
     /// Every host, and requests without one.
     case any
     /// One host, in lower case, without a port, an IPv6 address in brackets.
@@ -90,7 +90,7 @@ public enum HostPattern: Sendable, Hashable {
 }
 
 /// The paths that a route is for.
-public enum PathPattern: Sendable, Hashable {
+package enum PathPattern: Sendable, Hashable {
     /// Every path, and the `*` of OPTIONS; written `/*`.
     case any
     /// One path.
@@ -101,21 +101,21 @@ public enum PathPattern: Sendable, Hashable {
 }
 
 /// How the event streams of a route are kept from being silent.
-public struct HeartbeatPolicy: Sendable, Equatable {
+package struct HeartbeatPolicy: Sendable, Equatable {
     /// After how long without a byte to the client a heartbeat goes out, in milliseconds (100 ... 3,600,000);
     /// nil: never.
-    public var intervalMilliseconds: Int?
+    package var intervalMilliseconds: Int?
     /// What goes out.
-    public var kind: Kind
+    package var kind: Kind
     /// The text of a comment, after its colon; without CR and LF. Empty by default: the smallest sign of life.
-    public var commentText: String
+    package var commentText: String
     /// Whether a comment follows the response head at once, so that `onopen` and intermediaries wake.
-    public var opening: Bool
+    package var opening: Bool
     /// Whether a blank line follows a comment or a `retry` of the proxy's own between events.
-    public var form: Form
+    package var form: Form
 
     /// What a heartbeat is made of.
-    public enum Kind: Sendable, Equatable {
+    package enum Kind: Sendable, Equatable {
         /// A comment, which page scripts do not see; it may stand between any two lines.
         case comment
         /// An event with this name, which page scripts can listen for; it may only stand between events.
@@ -125,7 +125,7 @@ public struct HeartbeatPolicy: Sendable, Equatable {
     }
 
     /// Whether a blank line follows a comment or a `retry` of the proxy's own between events.
-    public enum Form: Sendable, Equatable {
+    package enum Form: Sendable, Equatable {
         /// Behind a comment until the stream has shown an id or the request brought one; never behind a `retry`.
         case automatic
         /// Never.
@@ -135,12 +135,12 @@ public struct HeartbeatPolicy: Sendable, Equatable {
     }
 
     /// The interval where none is named, in milliseconds.
-    public static let defaultIntervalMilliseconds = 15_000
+    package static let defaultIntervalMilliseconds = 15_000
     /// The name of heartbeat events where none is given.
-    public static let defaultEventName = "heartbeat"
+    package static let defaultEventName = "heartbeat"
 
     /// Makes a policy; by default a comment after 15 seconds of silence, and one at the opening.
-    public init(
+    package init(
         intervalMilliseconds: Int? = HeartbeatPolicy.defaultIntervalMilliseconds,
         kind: Kind = .comment,
         commentText: String = "",
@@ -157,7 +157,7 @@ public struct HeartbeatPolicy: Sendable, Equatable {
 
 /// What becomes of a request for an event stream whose servers are gone (refused, silent, or answering one of `OutageAnswers`), or
 /// for which the proxy has no room. Any status but 200 ends an `EventSource` for good.
-public enum OutagePolicy: Sendable, Equatable {
+package enum OutagePolicy: Sendable, Equatable {
     /// It is answered 200 and held with heartbeats for at most so many milliseconds (0 ... 3,600,000) while the servers are tried
     /// again; then it is told when to come back.
     case retry(holdMilliseconds: Int)
@@ -165,18 +165,18 @@ public enum OutagePolicy: Sendable, Equatable {
     case refuse
 
     /// For how long it is held where nothing is said, in milliseconds.
-    public static let defaultHoldMilliseconds = 30_000
+    package static let defaultHoldMilliseconds = 30_000
 }
 
 /// When a request for an event stream is answered before its server has answered.
-public struct EarlyPolicy: Sendable, Equatable {
+package struct EarlyPolicy: Sendable, Equatable {
     /// After how long a wait, in milliseconds (100 ... 3,600,000).
-    public var afterMilliseconds: Int
+    package var afterMilliseconds: Int
     /// What a failure that comes later becomes.
-    public var onFailure: OnFailure
+    package var onFailure: OnFailure
 
     /// What the client is told of a failure when its status has been sent already.
-    public enum OnFailure: Sendable, Equatable {
+    package enum OnFailure: Sendable, Equatable {
         /// When to come back.
         case retry
         /// An event of this name, and when to come back.
@@ -184,10 +184,10 @@ public struct EarlyPolicy: Sendable, Equatable {
     }
 
     /// The name of the event where none is given. Not `error`, which scripts would take for a lost connection.
-    public static let defaultEventName = "upstream_error"
+    package static let defaultEventName = "upstream_error"
 
     /// Makes a policy.
-    public init(afterMilliseconds: Int, onFailure: OnFailure = .retry) {
+    package init(afterMilliseconds: Int, onFailure: OnFailure = .retry) {
         self.afterMilliseconds = afterMilliseconds
         self.onFailure = onFailure
     }

@@ -9,7 +9,7 @@
 // that cannot be wrong. With a single `/*` route nothing is ever refused. The bytes that are forwarded stay the client's.
 
 /// The routes of a configuration, in the order in which they are tried. A class, because every request asks it and nothing changes it.
-public final class RouteTable: Sendable {
+package final class RouteTable: Sendable {
     private struct Entry {
         var routeIndex: Int
         var hostRank: Int
@@ -30,7 +30,7 @@ public final class RouteTable: Sendable {
     private let patterns: [UInt8]
 
     /// Orders the routes; the indices that `match` returns are those of this array.
-    public init(_ routes: [Route]) {
+    package init(_ routes: [Route]) {
         var entries: [Entry] = []
         var patterns: [UInt8] = []
         for (index, route) in routes.enumerated() {
@@ -64,7 +64,7 @@ public final class RouteTable: Sendable {
     ///   - path: The path as the client sent it; from a `?` on it is ignored.
     /// - Returns: nil where no route matches, and where servers could read the path in ways that belong to
     ///   routes with different upstreams or different rules about tokens.
-    public func match(host: Span<UInt8>, path: Span<UInt8>) -> Int? {
+    package func match(host: Span<UInt8>, path: Span<UInt8>) -> Int? {
         let hostRange = RouteTable.nameRange(host)
         let name = host.extracting(hostRange)
         var end = 0
@@ -85,7 +85,7 @@ public final class RouteTable: Sendable {
     }
 
     /// Whether a route matches the path as it is: where `match` finds none, other readings belong to other routes.
-    public func isAmbiguous(host: Span<UInt8>, path: Span<UInt8>) -> Bool {
+    package func isAmbiguous(host: Span<UInt8>, path: Span<UInt8>) -> Bool {
         let name = host.extracting(RouteTable.nameRange(host))
         var end = 0
         while end < path.count, path[end] != UInt8(ascii: "?") { end += 1 }

@@ -3,7 +3,7 @@
 // Invariant: a policy is a plain value, equal policies behave alike.
 
 /// A place in a request, other than the `Authorization` field, where a bearer token may be found.
-public enum TokenSource: Sendable, Equatable {
+package enum TokenSource: Sendable, Equatable {
     /// The query parameter of that name (RFC 6750 section 2.3). The name is compared case-sensitively with the
     /// percent-decoded name in the URL, so every encoded spelling of it is the same parameter.
     case query(name: String)
@@ -12,9 +12,9 @@ public enum TokenSource: Sendable, Equatable {
 }
 
 /// How one route turns what a browser can send into the `Authorization: Bearer` that its server wants.
-public struct BearerPolicy: Sendable, Equatable {
+package struct BearerPolicy: Sendable, Equatable {
     /// What is done with a request that carries no credentials at all.
-    public enum WhenMissing: Sendable, Equatable {
+    package enum WhenMissing: Sendable, Equatable {
         /// The request goes on as it came.
         case pass
         /// The request is answered 401 with a bare `WWW-Authenticate: Bearer` (RFC 6750 section 3.1).
@@ -22,7 +22,7 @@ public struct BearerPolicy: Sendable, Equatable {
     }
 
     /// What is done with a request that carries an `Authorization` field as well as a token elsewhere.
-    public enum Conflict: Sendable, Equatable {
+    package enum Conflict: Sendable, Equatable {
         /// A token in the URL is answered 400 (RFC 6750 section 2: never more than one method). A cookie gives way to the field and is
         /// removed unread, because browsers send cookies by themselves.
         case refuseQuery
@@ -35,20 +35,20 @@ public struct BearerPolicy: Sendable, Equatable {
     }
 
     /// The places searched. Their order has no meaning: a token in two of them is refused.
-    public var sources: [TokenSource]
+    package var sources: [TokenSource]
     /// What happens without any credentials.
-    public var whenMissing: WhenMissing
+    package var whenMissing: WhenMissing
     /// What happens with an `Authorization` field and a token elsewhere.
-    public var onConflict: Conflict
+    package var onConflict: Conflict
     /// Which bytes a token may have.
-    public var characters: TokenCharacters
+    package var characters: TokenCharacters
     /// The realm named in `WWW-Authenticate` (RFC 9110 section 11.5).
-    public var realm: String
+    package var realm: String
     /// The longest token accepted, in bytes after percent-decoding. A longer one is answered 400.
-    public var maximumTokenBytes: Int
+    package var maximumTokenBytes: Int
 
     /// A policy. The defaults let requests without a token pass and refuse a token in the URL beside `Authorization`.
-    public init(
+    package init(
         sources: [TokenSource],
         whenMissing: WhenMissing = .pass,
         onConflict: Conflict = .refuseQuery,

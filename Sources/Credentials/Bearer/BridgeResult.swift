@@ -2,7 +2,7 @@
 // Invariant: no case, and no description of one, holds a byte of a token outside its `Token`.
 
 /// What a request is for, as far as it decides which credentials go along.
-public enum RequestKind: Sendable, Equatable {
+package enum RequestKind: Sendable, Equatable {
     /// It carries what it has.
     case ordinary
     /// A browser's question whether a page may ask. It has no credentials and must not be asked for any (Fetch section 3.3.5); what a
@@ -13,7 +13,7 @@ public enum RequestKind: Sendable, Equatable {
 }
 
 /// What becomes of a request on a route that bridges tokens.
-public enum BridgeResult: Sendable {
+package enum BridgeResult: Sendable {
     /// No token was found where the policy looks, and none was asked for: the request goes on unchanged.
     case untouched
     /// The request goes on with what this says.
@@ -23,41 +23,41 @@ public enum BridgeResult: Sendable {
 }
 
 /// How a request goes on once its token was taken out of the URL and the cookies.
-public struct BridgedRequest: Sendable {
+package struct BridgedRequest: Sendable {
     /// The token for `Authorization: Bearer`; nil when the request's own `Authorization` won and stays, when only empty places for a
     /// token were removed, and when the request may not carry one (`RequestKind`).
-    public var token: Token?
+    package var token: Token?
     /// Where the token was found; nil together with `token`.
-    public var origin: TokenOrigin?
+    package var origin: TokenOrigin?
     /// The request target without the token; nil when it is unchanged.
-    public var target: [UInt8]?
+    package var target: [UInt8]?
     /// The query parameter that held the token; nil when it came otherwise.
-    public var parameter: TakenParameter?
+    package var parameter: TakenParameter?
     /// One Cookie value that replaces all Cookie fields; nil when they are unchanged, empty when the field is to
     /// be left out.
-    public var cookies: [UInt8]?
+    package var cookies: [UInt8]?
     /// Whether every `Authorization` field of the request is to be left out.
-    public var dropAuthorization: Bool
+    package var dropAuthorization: Bool
     /// Whether the URL held a token, and so is not to be told to others.
-    public var urlHeldToken: Bool
+    package var urlHeldToken: Bool
     /// Whether a cookie held a token.
-    public var cookieHeldToken: Bool
+    package var cookieHeldToken: Bool
 }
 
 /// The answer to a request whose credentials were refused.
-public struct BridgeRefusal: Sendable {
+package struct BridgeRefusal: Sendable {
     /// What was wrong.
-    public var error: BridgeError
+    package var error: BridgeError
     /// The value of the `WWW-Authenticate` field of the answer (RFC 6750 section 3).
-    public var wwwAuthenticate: [UInt8]
+    package var wwwAuthenticate: [UInt8]
     /// Whether the URL held a token, and so is not to be told to others.
-    public var urlHeldToken: Bool
+    package var urlHeldToken: Bool
     /// The status of the answer: 400 or 401.
-    public var status: Int { error.status }
+    package var status: Int { error.status }
 }
 
 /// Where the token in use was found, as the log's `token_from` says it.
-public enum TokenOrigin: String, Sendable, Equatable {
+package enum TokenOrigin: String, Sendable, Equatable {
     /// A query parameter.
     case query
     /// A cookie.
@@ -68,7 +68,7 @@ public enum TokenOrigin: String, Sendable, Equatable {
 
 /// Why a request's credentials were refused. All of these are the client's doing; repeating the same
 /// request gives the same answer.
-public enum BridgeError: Error, Sendable, Equatable, CaseIterable {
+package enum BridgeError: Error, Sendable, Equatable, CaseIterable {
     /// No credentials, and the policy demands them (401).
     case missing
     /// An `Authorization` field that holds no credentials (RFC 9110 section 11.4), and the policy demands some (401).
@@ -89,13 +89,13 @@ public enum BridgeError: Error, Sendable, Equatable, CaseIterable {
     case severalAuthorizationFields
 
     /// Whether it says that there were no credentials, and not that there was something wrong with them.
-    public var isMissing: Bool { self == .missing || self == .unusableAuthorization }
+    package var isMissing: Bool { self == .missing || self == .unusableAuthorization }
 
     /// The status of the answer: 401 where credentials are missing, else 400.
-    public var status: Int { isMissing ? 401 : 400 }
+    package var status: Int { isMissing ? 401 : 400 }
 
     /// One plain phrase for the log and for `error_description`; it never holds a byte of the request.
-    public var reason: StaticString {
+    package var reason: StaticString {
         switch self {
         case .missing: "no credentials"
         case .unusableAuthorization: "the Authorization field holds no credentials"

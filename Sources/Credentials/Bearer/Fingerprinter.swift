@@ -5,47 +5,47 @@
 import COpenSSL
 
 /// The first 64 bits of a token's HMAC-SHA256 (RFC 2104, FIPS 180-4).
-public struct Fingerprint: Sendable, Hashable, CustomStringConvertible {
+package struct Fingerprint: Sendable, Hashable, CustomStringConvertible {
     /// The bits, the hash's first byte being the most significant.
-    public let value: UInt64
+    package let value: UInt64
 
     /// A fingerprint from its bits.
-    public init(value: UInt64) { self.value = value }
+    package init(value: UInt64) { self.value = value }
 
     /// 16 lower-case hexadecimal digits.
-    public var description: String {
+    package var description: String {
         let digits = String(value, radix: 16)
         return String(repeating: "0", count: 16 - digits.utf8.count) + digits
     }
 }
 
 /// Makes fingerprints of tokens under one key.
-public struct Fingerprinter: Sendable, CustomStringConvertible, CustomReflectable {
+package struct Fingerprinter: Sendable, CustomStringConvertible, CustomReflectable {
     private let key: [UInt8]
 
     /// The length of a key made by `randomKey`, in bytes: that of the hash, more adds nothing (RFC 2104 section 3).
-    public static let keyBytes = 32
+    package static let keyBytes = 32
 
     /// A fingerprinter. The key must not be empty; the configuration sees to that.
-    public init(key: [UInt8]) {
+    package init(key: [UInt8]) {
         precondition(!key.isEmpty, "a fingerprint without a key could be reversed by trying tokens")
         precondition(key.count <= Int(Int32.max), "libcrypto counts a key's bytes in 32 bits")
         self.key = key
     }
 
     /// A key of `keyBytes` bytes out of a source of randomness, which fills the buffer and says whether it could.
-    public static func randomKey(from source: (UnsafeMutableRawBufferPointer) -> Bool) -> [UInt8]? {
+    package static func randomKey(from source: (UnsafeMutableRawBufferPointer) -> Bool) -> [UInt8]? {
         var key = [UInt8](repeating: 0, count: keyBytes)
         return key.withUnsafeMutableBytes(source) ? key : nil
     }
 
     /// The token's fingerprint; nil when libcrypto fails, which it does for want of memory only.
-    public func fingerprint(of token: Token) -> Fingerprint? {
+    package func fingerprint(of token: Token) -> Fingerprint? {
         token.withBytes { fingerprint(ofBytes: $0) }
     }
 
     /// The fingerprint of any bytes; nil when libcrypto fails.
-    public func fingerprint(ofBytes bytes: Span<UInt8>) -> Fingerprint? {
+    package func fingerprint(ofBytes bytes: Span<UInt8>) -> Fingerprint? {
         guard let digest = Fingerprinter.digest(key: key, of: bytes) else { return nil }
         return Fingerprint(value: digest.prefix(8).reduce(0) { $0 << 8 | UInt64($1) })
     }
@@ -63,7 +63,7 @@ public struct Fingerprinter: Sendable, CustomStringConvertible, CustomReflectabl
     }
 
     /// Always `<fingerprinter>`.
-    public var description: String { "<fingerprinter>" }
+    package var description: String { "<fingerprinter>" }
     /// A mirror without children.
-    public var customMirror: Mirror { Mirror(self, children: EmptyCollection<Mirror.Child>()) }
+    package var customMirror: Mirror { Mirror(self, children: EmptyCollection<Mirror.Child>()) }
 }

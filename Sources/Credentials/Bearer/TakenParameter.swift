@@ -3,7 +3,7 @@
 // Invariant: the bytes are only lent to be written into such a URL, and are wiped when the last copy is released.
 
 /// A query parameter with its name and value, byte for byte as it came.
-public struct TakenParameter: Sendable, CustomStringConvertible, CustomReflectable {
+package struct TakenParameter: Sendable, CustomStringConvertible, CustomReflectable {
     private let piece: Token
     private let name: [UInt8]
 
@@ -16,10 +16,10 @@ public struct TakenParameter: Sendable, CustomStringConvertible, CustomReflectab
     }
 
     /// Whether this route would take the parameter out of a URL again.
-    public func isTaken(by bridge: TokenBridge) -> Bool { bridge.queryNames.contains(name) }
+    package func isTaken(by bridge: TokenBridge) -> Bool { bridge.queryNames.contains(name) }
 
     /// The URL or relative reference with the parameter behind its query (RFC 3986 section 3.4); nil where it has one of that name.
-    public func added(to reference: [UInt8]) -> [UInt8]? {
+    package func added(to reference: [UInt8]) -> [UInt8]? {
         let bytes = reference.span
         let end = firstIndex(of: UInt8(ascii: "#"), in: bytes, bytes.indices)
         let queryStart = firstIndex(of: UInt8(ascii: "?"), in: bytes, 0..<end) + 1
@@ -38,7 +38,7 @@ public struct TakenParameter: Sendable, CustomStringConvertible, CustomReflectab
     }
 
     /// Always `<parameter>`.
-    public var description: String { "<parameter>" }
+    package var description: String { "<parameter>" }
     /// A mirror without children.
-    public var customMirror: Mirror { Mirror(self, children: EmptyCollection<Mirror.Child>()) }
+    package var customMirror: Mirror { Mirror(self, children: EmptyCollection<Mirror.Child>()) }
 }

@@ -5,16 +5,16 @@
 import COpenSSL
 
 /// A checked bearer token. Its description, debug description and mirror do not reveal it.
-public struct Token: Sendable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+package struct Token: Sendable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
     private let storage: TokenStorage
 
     fileprivate init(storage: TokenStorage) { self.storage = storage }
 
     /// The token's length in bytes.
-    public var count: Int { storage.count }
+    package var count: Int { storage.count }
 
     /// Lends the token's bytes.
-    public func withBytes<Result>(_ body: (Span<UInt8>) throws -> Result) rethrows -> Result {
+    package func withBytes<Result>(_ body: (Span<UInt8>) throws -> Result) rethrows -> Result {
         try body(UnsafeBufferPointer(rebasing: storage.bytes[..<storage.count]).span)
     }
 
@@ -32,14 +32,14 @@ public struct Token: Sendable, CustomStringConvertible, CustomDebugStringConvert
     }
 
     /// Appends `Bearer`, a blank and the token: the value of an `Authorization` field (RFC 6750 section 2.1).
-    public func appendAuthorizationValue(to bytes: inout [UInt8]) {
+    package func appendAuthorizationValue(to bytes: inout [UInt8]) {
         bytes.append(contentsOf: "Bearer ".utf8)
         bytes.append(contentsOf: storage.bytes[..<storage.count])
     }
 
     /// The token in the value of an `Authorization` field of the Bearer scheme, in any case of letters; nil when it
     /// is of another scheme or no token of any kind. It serves the log's fingerprint and refuses nothing.
-    public static func inAuthorization(_ value: Span<UInt8>) -> Token? {
+    package static func inAuthorization(_ value: Span<UInt8>) -> Token? {
         let scheme: StaticString = "bearer"
         guard value.count > scheme.utf8CodeUnitCount else { return nil }
         for offset in 0..<scheme.utf8CodeUnitCount where value[offset] | 0x20 != scheme.utf8Start[offset] { return nil }
@@ -96,15 +96,15 @@ public struct Token: Sendable, CustomStringConvertible, CustomDebugStringConvert
     }
 
     /// Always `<token>`.
-    public var description: String { "<token>" }
+    package var description: String { "<token>" }
     /// Always `<token>`.
-    public var debugDescription: String { "<token>" }
+    package var debugDescription: String { "<token>" }
     /// A mirror without children.
-    public var customMirror: Mirror { Mirror(self, children: EmptyCollection<Mirror.Child>()) }
+    package var customMirror: Mirror { Mirror(self, children: EmptyCollection<Mirror.Child>()) }
 }
 
 /// Which bytes a token may have.
-public enum TokenCharacters: Sendable, Equatable {
+package enum TokenCharacters: Sendable, Equatable {
     /// Those of b64token (RFC 6750 section 2.1), which is token68 of RFC 9110 section 11.2.
     case b64token
     /// Every visible ASCII character but `,` and `"`. RFC 9110 section 11.4 splits credentials into parameters at a comma, and after a

@@ -4,14 +4,14 @@
 // Invariant: whatever the outcome, the token's bytes are in `Token`, `TokenEcho` and `TakenParameter` and in nothing else that is returned.
 
 /// Applies one route's `BearerPolicy` to requests.
-public struct TokenBridge: Sendable {
+package struct TokenBridge: Sendable {
     /// The policy that is applied.
-    public let policy: BearerPolicy
+    package let policy: BearerPolicy
     let queryNames: [[UInt8]]
     let cookieNames: [[UInt8]]
 
     /// A bridge for one policy.
-    public init(policy: BearerPolicy) {
+    package init(policy: BearerPolicy) {
         self.policy = policy
         var queryNames: [[UInt8]] = []
         var cookieNames: [[UInt8]] = []
@@ -32,7 +32,7 @@ public struct TokenBridge: Sendable {
     ///   - cookies: the values of the Cookie fields, in order. Several count as one (RFC 9113 section 8.2.3).
     ///   - authorizations: the values of the `Authorization` fields, of any scheme.
     ///   - kind: what the request is for.
-    public func examine(
+    package func examine(
         _ head: Span<UInt8>, target: Range<Int>, cookies: [Range<Int>], authorizations: [Range<Int>], kind: RequestKind = .ordinary
     ) -> BridgeResult {
         var finding = Finding()
@@ -89,7 +89,7 @@ public struct TokenBridge: Sendable {
     ///   - head: the bytes that the ranges point into.
     ///   - target: the request target.
     ///   - cookies: the values of the Cookie fields, in order.
-    public func echo(in head: Span<UInt8>, target: Range<Int>, cookies: [Range<Int>]) -> TokenEcho? {
+    package func echo(in head: Span<UInt8>, target: Range<Int>, cookies: [Range<Int>]) -> TokenEcho? {
         var finding = Finding()
         _ = scanQuery(of: head, target: target, into: &finding)
         _ = scanCookies(of: head, cookies, into: &finding)
@@ -105,13 +105,13 @@ public struct TokenBridge: Sendable {
 
     /// The URL without the policy's query parameters, for values such as `Referer`; nil when it has none of them.
     /// Parameters are also found behind a `#`, and behind a `?` within either.
-    public func redact(url: Span<UInt8>) -> [UInt8]? {
+    package func redact(url: Span<UInt8>) -> [UInt8]? {
         redactParameters(url, names: queryNames)
     }
 
     /// The part of a request target that may be logged: its path, without scheme, authority, query and fragment.
     /// It depends on no policy. The range points into `target`.
-    public static func loggablePath(of target: Span<UInt8>) -> Range<Int> {
+    package static func loggablePath(of target: Span<UInt8>) -> Range<Int> {
         var end = 0
         while end < target.count, target[end] != UInt8(ascii: "?"), target[end] != UInt8(ascii: "#") { end += 1 }
         var start = 0

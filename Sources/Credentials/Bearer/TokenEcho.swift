@@ -4,16 +4,16 @@
 // token is kept than is needed to find it, and that is wiped like the token itself.
 
 /// Knows how a token begins, and hears it in a text.
-public struct TokenEcho: Sendable {
+package struct TokenEcho: Sendable {
     /// So many bytes of a token are looked for; all of a shorter one.
-    public static let beginningBytes = 16
+    package static let beginningBytes = 16
     /// Where a text was cut, so few bytes of a token's beginning tell nobody anything.
     private static let harmlessBytes = 3
 
     private let beginning: Token
 
     /// What is needed to find this token.
-    public init(of token: Token) { beginning = token.beginning(bytes: TokenEcho.beginningBytes) }
+    package init(of token: Token) { beginning = token.beginning(bytes: TokenEcho.beginningBytes) }
 
     /// What is needed to find the token that is written like this in a URL or a cookie. It may be malformed.
     init(ofEncoded value: Span<UInt8>) {
@@ -44,7 +44,7 @@ public struct TokenEcho: Sendable {
     }
 
     /// Whether the text holds the beginning of the token. Where the text `isCut`, it is enough that it ends within that. Allocates nothing.
-    public func isHeard(in text: Span<UInt8>, isCut: Bool) -> Bool {
+    package func isHeard(in text: Span<UInt8>, isCut: Bool) -> Bool {
         // Most ids are shorter than any token.
         guard text.count >= beginning.count || isCut else { return false }
         return beginning.withBytes { beginning in

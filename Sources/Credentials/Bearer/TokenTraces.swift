@@ -24,13 +24,13 @@ func peeledByte(_ bytes: Span<UInt8>, at index: Int, next: inout Int) -> UInt8 {
 }
 
 /// Looks for a whole token in texts, in any encoding that URLs give it.
-public struct TokenTraces: Sendable {
+package struct TokenTraces: Sendable {
     private let token: Token
     /// For each place of the token: how long a beginning of it ends there. Made when a text is first long enough to hold the token.
     private var overlaps: [Int32] = []
 
     /// Nil for a token that is too short to be told from other texts.
-    public init?(of token: Token) {
+    package init?(of token: Token) {
         let peeled = token.withBytes { bytes in
             // A token may have a percent sign, and texts are compared without their escapes.
             guard firstIndex(of: UInt8(ascii: "%"), in: bytes, bytes.indices) < bytes.count else { return token }
@@ -44,11 +44,11 @@ public struct TokenTraces: Sendable {
     }
 
     /// Whether the token stands in the text (Knuth, Morris and Pratt's search).
-    public mutating func isLeft(in text: Span<UInt8>) -> Bool { isFound(in: text, passingWords: false) }
+    package mutating func isLeft(in text: Span<UInt8>) -> Bool { isFound(in: text, passingWords: false) }
 
     /// Whether the token stands within a longer word of a field's value that looks like a URL, JSON or the like. As a whole word or list
     /// element it is a credential of its own, which the client put there on purpose.
-    public mutating func isRepeated(in value: Span<UInt8>) -> Bool {
+    package mutating func isRepeated(in value: Span<UInt8>) -> Bool {
         guard value.count > token.count, value.indices.contains(where: { Self.isMark(value[$0]) }) else { return false }
         return isFound(in: value, passingWords: true)
     }
@@ -101,7 +101,7 @@ public struct TokenTraces: Sendable {
 
     /// The target without the parameters of its query in which the token stands; nil where there are none. What the path says stays:
     /// without it the request would be another one.
-    public mutating func removed(fromQueryOf target: [UInt8]) -> [UInt8]? {
+    package mutating func removed(fromQueryOf target: [UInt8]) -> [UInt8]? {
         guard target.count > token.count, isLeft(in: target.span) else { return nil }
         let bytes = target.span
         let pathEnd = firstIndex(of: UInt8(ascii: "?"), in: bytes, bytes.indices)
@@ -126,7 +126,7 @@ public struct TokenTraces: Sendable {
 
 extension TokenBridge {
     /// Whether a text of so many bytes is long enough to hold a parameter for tokens.
-    public func canHoldParameter(_ count: Int) -> Bool {
+    package func canHoldParameter(_ count: Int) -> Bool {
         for name in queryNames where name.count < count { return true }
         return false
     }
@@ -136,18 +136,18 @@ extension TokenBridge {
 
 /// Takes out of paths what may not be logged: parameters that have the name of a query parameter for tokens, wherever clients put
 /// them instead of into the query (`/events;access_token=…`, `/events%3Faccess_token=…`).
-public struct PathRedaction: Sendable {
+package struct PathRedaction: Sendable {
     private let names: [[UInt8]]
 
     /// For the query parameters of all these policies.
-    public init(_ policies: [BearerPolicy]) {
+    package init(_ policies: [BearerPolicy]) {
         names = policies.flatMap(\.sources).compactMap { source in
             if case .query(let name) = source { Array(name.utf8) } else { nil }
         }
     }
 
     /// The path as it may be logged.
-    public func redacted(_ path: [UInt8]) -> [UInt8] {
+    package func redacted(_ path: [UInt8]) -> [UInt8] {
         guard !names.isEmpty, path.contains(UInt8(ascii: "=")) || path.contains(UInt8(ascii: "%")) else { return path }
         let bytes = path.span
         var result: [UInt8] = []
@@ -203,7 +203,7 @@ extension TokenEcho {
 
     /// The text up to the token, in any encoding, and `...` in the place of the rest. Where the text `isCut`, also where it ends within
     /// the token.
-    public func masked(_ text: [UInt8], isCut: Bool) -> [UInt8] {
+    package func masked(_ text: [UInt8], isCut: Bool) -> [UInt8] {
         guard beginningCount >= shortestTraceBytes, let place = firstPlace(in: text.span, isCut: isCut) else { return text }
         return text[..<place] + Self.mask
     }

@@ -3,7 +3,7 @@
 // Invariant: raw values are part of the log's format and never change their meaning.
 
 /// Why a stream ended. Every stream ends with exactly one cause.
-public enum Cause: String, CaseIterable, Sendable {
+package enum Cause: String, CaseIterable, Sendable {
     /// Client: it closed its side in good order (FIN). A tab was closed, `EventSource.close()` was called, or a hop
     /// in front of the proxy gave up politely. Look at the duration: many equal ones point at a timeout on the way.
     case clientClosed = "client_closed"
@@ -74,7 +74,7 @@ public enum Cause: String, CaseIterable, Sendable {
     case proxyError = "proxy_error"
 
     /// Whose doing the ending was.
-    public enum Side: String, Sendable {
+    package enum Side: String, Sendable {
         /// The browser, or a hop in front of the proxy.
         case client
         /// The event-stream server, or the way to it.
@@ -84,7 +84,7 @@ public enum Cause: String, CaseIterable, Sendable {
     }
 
     /// Whose doing it was.
-    public var side: Side {
+    package var side: Side {
         switch self {
         case .clientClosed, .clientReset, .clientStalled, .clientVanished, .clientProtocolError, .clientTLSError,
             .handshakeTimeout, .requestTimeout:
@@ -99,7 +99,7 @@ public enum Cause: String, CaseIterable, Sendable {
     }
 
     /// The same as the raw value, as a constant that can be written to the log without making a `String`.
-    public var name: StaticString {
+    package var name: StaticString {
         switch self {
         case .clientClosed: "client_closed"
         case .clientReset: "client_reset"
@@ -134,7 +134,7 @@ public enum Cause: String, CaseIterable, Sendable {
     }
 
     /// One plain sentence for the person who reads the log.
-    public var explanation: String {
+    package var explanation: String {
         switch self {
         case .clientClosed: "The client closed the connection in good order."
         case .clientReset: "The client's side reset the connection."

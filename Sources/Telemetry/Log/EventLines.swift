@@ -3,20 +3,20 @@
 // Invariant: a line holds nothing of an event's data, and of type and id at most `textLimit` bytes; making one allocates nothing.
 
 /// One event that was passed on (`"event":"stream_event"`).
-public struct EventRecord: Sendable {
+package struct EventRecord: Sendable {
     /// What stream.
-    public var stream: StreamIdentifier
+    package var stream: StreamIdentifier
     /// Which of its events, counted from 1.
-    public var number: UInt64
+    package var number: UInt64
     /// Its bytes as they came from the server, without the blank line that ends it (`bytes`).
-    public var byteCount: UInt64
+    package var byteCount: UInt64
     /// Since the event before (`since_previous_ms`); nil for the first.
-    public var sincePreviousMilliseconds: Int64?
+    package var sincePreviousMilliseconds: Int64?
     /// What of the stream waits in the proxy for its client, now that the event was passed on (`pending_bytes`).
-    public var pendingBytes: Int
+    package var pendingBytes: Int
 
     /// A record.
-    public init(stream: StreamIdentifier, number: UInt64, byteCount: UInt64, sincePreviousMilliseconds: Int64?, pendingBytes: Int) {
+    package init(stream: StreamIdentifier, number: UInt64, byteCount: UInt64, sincePreviousMilliseconds: Int64?, pendingBytes: Int) {
         self.stream = stream
         self.number = number
         self.byteCount = byteCount
@@ -26,20 +26,20 @@ public struct EventRecord: Sendable {
 }
 
 /// One heartbeat that was woven in (`"event":"stream_heartbeat"`).
-public struct HeartbeatRecord: Sendable {
+package struct HeartbeatRecord: Sendable {
     /// What stream.
-    public var stream: StreamIdentifier
+    package var stream: StreamIdentifier
     /// Which of its heartbeats, counted from 1.
-    public var number: UInt64
+    package var number: UInt64
     /// Its bytes (`bytes`).
-    public var byteCount: Int
+    package var byteCount: Int
     /// For how long the client had been sent nothing (`silence_ms`).
-    public var silenceMilliseconds: Int64
+    package var silenceMilliseconds: Int64
     /// What of the stream waits in the proxy for its client (`pending_bytes`).
-    public var pendingBytes: Int
+    package var pendingBytes: Int
 
     /// A record.
-    public init(stream: StreamIdentifier, number: UInt64, byteCount: Int, silenceMilliseconds: Int64, pendingBytes: Int) {
+    package init(stream: StreamIdentifier, number: UInt64, byteCount: Int, silenceMilliseconds: Int64, pendingBytes: Int) {
         self.stream = stream
         self.number = number
         self.byteCount = byteCount
@@ -49,7 +49,7 @@ public struct HeartbeatRecord: Sendable {
 }
 
 /// What is known of a text that the server chose.
-public enum ServerText: Sendable, Equatable {
+package enum ServerText: Sendable, Equatable {
     /// There is none.
     case absent
     /// It is whole.
@@ -61,23 +61,23 @@ public enum ServerText: Sendable, Equatable {
 }
 
 /// Makes lines and hands them to a writer. To be used by one thread.
-public final class EventLines {
+package final class EventLines {
     /// How many bytes of a type or an id are written.
-    public static let textLimit = 128
+    package static let textLimit = 128
 
     private static let capacityBytes = 16_384
     /// Two texts of which each byte becomes six, and less than four hundred bytes around them.
     private static let longestLineBytes = 2_048
 
     /// Where the lines go.
-    public let writer: LogWriter
+    package let writer: LogWriter
     private let memory: UnsafeMutableBufferPointer<UInt8>
     private var lines: FixedBytes
     private var count = 0
     private var timestamps = TimestampCache()
 
     /// Takes the memory for its lines.
-    public init(writer: LogWriter) {
+    package init(writer: LogWriter) {
         self.writer = writer
         memory = .allocate(capacity: EventLines.capacityBytes)
         lines = FixedBytes(memory)
@@ -87,7 +87,7 @@ public final class EventLines {
 
     /// Adds a line for an event. Keys in order: time, event (`stream_event`), stream, number, type, type_truncated and type_withheld (only
     /// when true), id, id_truncated and id_withheld (only when true), bytes, since_previous_ms, pending_bytes.
-    public func add(
+    package func add(
         _ event: EventRecord, timeMilliseconds: Int64, type: Span<UInt8>, _ typeIs: ServerText, identifier: Span<UInt8>,
         _ identifierIs: ServerText
     ) {
@@ -101,7 +101,7 @@ public final class EventLines {
     }
 
     /// Adds a line for a heartbeat. Keys in order: time, event (`stream_heartbeat`), stream, number, bytes, silence_ms, pending_bytes.
-    public func add(_ heartbeat: HeartbeatRecord, timeMilliseconds: Int64) {
+    package func add(_ heartbeat: HeartbeatRecord, timeMilliseconds: Int64) {
         var line = begin("stream_heartbeat", heartbeat.stream, heartbeat.number, timeMilliseconds)
         line.number("bytes", Int64(heartbeat.byteCount))
         line.number("silence_ms", heartbeat.silenceMilliseconds)
@@ -110,7 +110,7 @@ public final class EventLines {
     }
 
     /// Hands what there is to the writer.
-    public func flush() {
+    package func flush() {
         guard count > 0 else { return }
         writer.submit(lines.bytes, count: count)
         lines.removeAll()

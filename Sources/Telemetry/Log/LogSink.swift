@@ -1,7 +1,7 @@
 // Where log lines go in the end. The writer knows only this; files and descriptors belong to whoever implements it.
 
 /// The end of the log: a file, a pipe, or a test's memory. Called from the writer's own thread only.
-public protocol LogSink: Sendable {
+package protocol LogSink: Sendable {
     /// Writes all of the bytes, which are whole lines, and may block. False says that they were not written; the
     /// writer keeps them and offers them again. A sink that wrote a part of them must remember how much, because it
     /// is offered the same bytes again, followed by newer ones at most after these have been taken.

@@ -10,7 +10,7 @@ import Glibc
 ///
 /// There are two buffers of `capacityBytes`: one collects lines while the other is written, then they swap. Both are
 /// taken once, at the start; afterwards nothing is allocated but the rare line about dropped lines.
-public final class LogWriter: Sendable {
+package final class LogWriter: Sendable {
     private let sink: any LogSink
     private let clock: @Sendable () -> Int64
     private let queue: LogQueue
@@ -19,7 +19,7 @@ public final class LogWriter: Sendable {
     /// - Parameters:
     ///   - capacityBytes: how much may wait, and as much again may be on its way to the sink.
     ///   - clock: milliseconds since 1970-01-01 UTC, for the line about dropped lines; called on the writer's thread.
-    public init(sink: any LogSink, capacityBytes: Int = 4 << 20, clock: @escaping @Sendable () -> Int64) {
+    package init(sink: any LogSink, capacityBytes: Int = 4 << 20, clock: @escaping @Sendable () -> Int64) {
         precondition(capacityBytes > 0, "a log queue needs room")
         self.sink = sink
         self.clock = clock
@@ -27,26 +27,26 @@ public final class LogWriter: Sendable {
     }
 
     /// Lines that found no room, over the life of the writer.
-    public var droppedLineCount: UInt64 { queue.withLock { $0.droppedTotal } }
+    package var droppedLineCount: UInt64 { queue.withLock { $0.droppedTotal } }
 
     /// Writes that the sink refused, over the life of the writer.
-    public var failedWriteCount: UInt64 { queue.withLock { $0.failedWrites } }
+    package var failedWriteCount: UInt64 { queue.withLock { $0.failedWrites } }
 
     /// Lines that were lost because the sink took none at the end, those included of whose loss the log could not tell. Nil while `run`
     /// has not ended: a sink that blocks may still take them.
-    public var lostLineCount: UInt64? { queue.withLock { $0.hasEnded ? $0.lostLines : nil } }
+    package var lostLineCount: UInt64? { queue.withLock { $0.hasEnded ? $0.lostLines : nil } }
 
     /// Copies one line, its LF included, into the queue. It never waits for the sink.
     /// - Returns: false when there was no room, or the writer is finishing; the line is then counted as dropped.
     @discardableResult
-    public func submit(_ line: Span<UInt8>) -> Bool {
+    package func submit(_ line: Span<UInt8>) -> Bool {
         line.withUnsafeBytes { queue.append($0, count: 1) }
     }
 
     /// Copies one line, its LF included, into the queue. It never waits for the sink.
     /// - Returns: false when there was no room, or the writer is finishing; the line is then counted as dropped.
     @discardableResult
-    public func submit(_ line: borrowing [UInt8]) -> Bool {
+    package func submit(_ line: borrowing [UInt8]) -> Bool {
         line.withUnsafeBytes { queue.append($0, count: 1) }
     }
 
@@ -56,7 +56,7 @@ public final class LogWriter: Sendable {
 
     /// Asks for the sink to be opened anew: lines submitted before this call go to the old destination, unless it does
     /// not take them, and later ones to the new. It is done on the writer's thread. Not to be called inside a signal handler.
-    public func requestReopen() {
+    package func requestReopen() {
         queue.withLock { state in
             if state.reopenOffset == nil { state.reopenOffset = state.count }
             state.sequence &+= 1
@@ -68,7 +68,7 @@ public final class LogWriter: Sendable {
     /// - Parameter deadlineMilliseconds: how long this waits at most; a sink that blocks for longer keeps its thread.
     /// - Returns: whether `run` came to its end with all lines written.
     @discardableResult
-    public func finish(deadlineMilliseconds: Int) -> Bool {
+    package func finish(deadlineMilliseconds: Int) -> Bool {
         queue.withLock { state in
             state.isFinishing = true
             state.sequence &+= 1
@@ -87,7 +87,7 @@ public final class LogWriter: Sendable {
     }
 
     /// The body of the writer's own thread: writes lines as they come, until `finish`. To be called once.
-    public func run() {
+    package func run() {
         let second = LogBuffer(capacityBytes: queue.capacityBytes)
         var pass = WriterPass(buffer: second, line: [])
         pass.line.reserveCapacity(128)

@@ -40,7 +40,7 @@ extension LoggedTokenOrigin {
 
 extension NotWovenReason {
     /// The word for it in the log.
-    public var name: StaticString {
+    package var name: StaticString {
         switch self {
         case .compressed: "compressed"
         case .heartbeatOff: "heartbeat_off"
@@ -88,7 +88,7 @@ private func appendLine(
 extension StreamOpening {
     /// Appends the record as one line. Keys in order: time, event (`stream_open`), the shared ones, woven,
     /// not_woven_because, held_because, held_evidence, last_event_id_dropped (only when true).
-    public func encode(into bytes: inout [UInt8]) {
+    package func encode(into bytes: inout [UInt8]) {
         appendLine(to: &bytes, timeMilliseconds: timeMilliseconds, event: "stream_open") { line in
             exchange.encode(into: &line)
             NotWovenReason.encode(notWovenBecause, into: &line)
@@ -114,7 +114,7 @@ extension StreamEnding {
     /// bytes_from_upstream, bytes_to_client, heartbeats, longest_upstream_silence_ms, longest_client_silence_ms,
     /// last_event_id, last_event_id_truncated and last_event_id_withheld (only when true), held_ms, woven, not_woven_because,
     /// mid_line, unheartbeatable_ms, tcp, upstream_tcp.
-    public func encode(into bytes: inout [UInt8]) {
+    package func encode(into bytes: inout [UInt8]) {
         appendLine(to: &bytes, timeMilliseconds: timeMilliseconds, event: "stream_end") { line in
             exchange.encode(into: &line)
             line.constant("cause", cause.name)
@@ -150,7 +150,7 @@ extension AccessRecord {
     /// Appends the record as one line. Keys in order: time, event (`access`), the shared ones, duration_ms,
     /// connect_ms (or null), response_ms (or null), request_bytes, response_bytes, reused_connection, attempts, cause,
     /// side, evidence, errno, refused_by, tcp, upstream_tcp.
-    public func encode(into bytes: inout [UInt8]) {
+    package func encode(into bytes: inout [UInt8]) {
         appendLine(to: &bytes, timeMilliseconds: timeMilliseconds, event: "access") { line in
             exchange.encode(into: &line)
             line.number("duration_ms", durationMilliseconds)

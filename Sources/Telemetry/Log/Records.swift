@@ -3,21 +3,21 @@
 // Invariant: a record holds no query, no cookie and no token, only the token's fingerprint.
 
 /// The identity of one exchange within one run of the proxy, written as `w1-000042`.
-public struct StreamIdentifier: Sendable, Hashable {
+package struct StreamIdentifier: Sendable, Hashable {
     /// The number of the worker that carries the exchange.
-    public var worker: Int
+    package var worker: Int
     /// The number of the exchange on that worker, counted from 1.
-    public var number: UInt64
+    package var number: UInt64
 
     /// An identity.
-    public init(worker: Int, number: UInt64) {
+    package init(worker: Int, number: UInt64) {
         self.worker = worker
         self.number = number
     }
 }
 
 /// Where the token behind a fingerprint came from, as `token_from` says it.
-public enum LoggedTokenOrigin: Sendable, Equatable {
+package enum LoggedTokenOrigin: Sendable, Equatable {
     /// A query parameter.
     case query
     /// A cookie.
@@ -28,59 +28,59 @@ public enum LoggedTokenOrigin: Sendable, Equatable {
 
 /// What all records say about an exchange. Bytes that came from the network stay bytes: they are escaped when they
 /// are written, never before.
-public struct ExchangeDescription: Sendable {
+package struct ExchangeDescription: Sendable {
     /// The exchange's identity (`stream`).
-    public var stream: StreamIdentifier
+    package var stream: StreamIdentifier
     /// The route's name as configured; nil when none matched.
-    public var route: String?
+    package var route: String?
     /// The upstream's name as configured; nil when none was chosen.
-    public var upstream: String?
+    package var upstream: String?
     /// The address of the server in use, such as `10.0.0.7:9000`; nil when none was chosen.
-    public var server: String?
+    package var server: String?
     /// The peer's address and port, such as `192.0.2.1:51234`.
-    public var client: String
+    package var client: String
     /// The version of TLS that the client speaks, such as `TLSv1.3` (`tls`); nil for none.
-    public var tlsVersion: String?
+    package var tlsVersion: String?
     /// Whether the client resumed an earlier TLS session (`tls_resumed`).
-    public var isTLSResumed = false
+    package var isTLSResumed = false
     /// The address that a trusted proxy said it forwards for (`client_forwarded`); nil without one.
-    public var clientForwarded: [UInt8]?
+    package var clientForwarded: [UInt8]?
     /// The request's host; nil when it had none.
-    public var host: [UInt8]?
+    package var host: [UInt8]?
     /// The target's path, never with its query; nil when the request could not be read.
-    public var path: [UInt8]?
+    package var path: [UInt8]?
     /// The request's method; nil when the request could not be read.
-    public var method: [UInt8]?
+    package var method: [UInt8]?
     /// The status that the client was given; nil when it was given none.
-    public var status: Int?
+    package var status: Int?
     /// The keyed fingerprint of the token in use (`token`, 16 hexadecimal digits); nil without a token.
-    public var tokenFingerprint: UInt64?
+    package var tokenFingerprint: UInt64?
     /// Where that token came from; nil without a token.
-    public var tokenOrigin: LoggedTokenOrigin?
+    package var tokenOrigin: LoggedTokenOrigin?
 
     /// A description that knows only who asks; the rest is filled in as it becomes known.
-    public init(stream: StreamIdentifier, client: String) {
+    package init(stream: StreamIdentifier, client: String) {
         self.stream = stream
         self.client = client
     }
 }
 
 /// One line for a stream whose response head went to the client (`"event":"stream_open"`).
-public struct StreamOpening: Sendable {
+package struct StreamOpening: Sendable {
     /// When, in milliseconds since 1970-01-01 UTC.
-    public var timeMilliseconds: Int64
+    package var timeMilliseconds: Int64
     /// What stream.
-    public var exchange: ExchangeDescription
+    package var exchange: ExchangeDescription
     /// Whether heartbeats are woven into it; nil when they are, otherwise why they are not.
-    public var notWovenBecause: NotWovenReason?
+    package var notWovenBecause: NotWovenReason?
     /// Why the proxy answered in the server's place (`held_because`, `held_evidence`); nil when it did not.
-    public var heldBecause: HeldReason?
+    package var heldBecause: HeldReason?
     /// Whether the server was not told the client's `Last-Event-ID`, because it holds control characters
     /// (`last_event_id_dropped`).
-    public var lastEventIdentifierIsDropped = false
+    package var lastEventIdentifierIsDropped = false
 
     /// A record.
-    public init(
+    package init(
         timeMilliseconds: Int64, exchange: ExchangeDescription, notWovenBecause: NotWovenReason? = nil, heldBecause: HeldReason? = nil
     ) {
         self.timeMilliseconds = timeMilliseconds
@@ -91,7 +91,7 @@ public struct StreamOpening: Sendable {
 }
 
 /// Why an event stream was begun by the proxy before a server answered (`held_because`).
-public enum HeldReason: Sendable, Equatable {
+package enum HeldReason: Sendable, Equatable {
     /// The server took longer than the route's `early`.
     case early
     /// No server answered well; the evidence is what was seen of it, in our own words.
@@ -99,7 +99,7 @@ public enum HeldReason: Sendable, Equatable {
 }
 
 /// Why an event stream is passed on without heartbeats (`not_woven_because`).
-public enum NotWovenReason: Sendable, Equatable, CaseIterable {
+package enum NotWovenReason: Sendable, Equatable, CaseIterable {
     /// The response has a Content-Encoding; a comment cannot be placed into compressed bytes.
     case compressed
     /// The route's heartbeat is off.
@@ -107,58 +107,58 @@ public enum NotWovenReason: Sendable, Equatable, CaseIterable {
 }
 
 /// One line for a stream that is over (`"event":"stream_end"`).
-public struct StreamEnding: Sendable {
+package struct StreamEnding: Sendable {
     /// When it ended, in milliseconds since 1970-01-01 UTC.
-    public var timeMilliseconds: Int64
+    package var timeMilliseconds: Int64
     /// What stream.
-    public var exchange: ExchangeDescription
+    package var exchange: ExchangeDescription
     /// Why it ended.
-    public var cause: Cause
+    package var cause: Cause
     /// What was seen that shows the cause, such as `FIN received`: our own words, not the peer's.
-    public var evidence: String
+    package var evidence: String
     /// The name of the system error, such as `ECONNRESET`; nil without one.
-    public var errnoName: String?
+    package var errnoName: String?
     /// From the request's arrival to the end, in milliseconds (`duration_ms`).
-    public var durationMilliseconds: Int64 = 0
+    package var durationMilliseconds: Int64 = 0
     /// From the request's arrival to the first event passed on (`first_event_ms`); null when there was none.
-    public var firstEventMilliseconds: Int64?
+    package var firstEventMilliseconds: Int64?
     /// How long connecting upstream took (`connect_ms`); null on a reused connection.
-    public var connectMilliseconds: Int64?
+    package var connectMilliseconds: Int64?
     /// From the request sent upstream to its response head (`response_ms`); null when there was none.
-    public var responseMilliseconds: Int64?
+    package var responseMilliseconds: Int64?
     /// Events passed on.
-    public var events: UInt64 = 0
+    package var events: UInt64 = 0
     /// Bytes of the response body read from the upstream, framing taken off (`bytes_from_upstream`).
-    public var bytesFromUpstream: UInt64 = 0
+    package var bytesFromUpstream: UInt64 = 0
     /// Bytes of the response body written to the client, heartbeats included (`bytes_to_client`).
-    public var bytesToClient: UInt64 = 0
+    package var bytesToClient: UInt64 = 0
     /// Heartbeats woven in.
-    public var heartbeats: UInt64 = 0
+    package var heartbeats: UInt64 = 0
     /// The longest time without a byte from the upstream (`longest_upstream_silence_ms`).
-    public var longestUpstreamSilenceMilliseconds: Int64 = 0
+    package var longestUpstreamSilenceMilliseconds: Int64 = 0
     /// The longest time without a byte to the client (`longest_client_silence_ms`).
-    public var longestClientSilenceMilliseconds: Int64 = 0
+    package var longestClientSilenceMilliseconds: Int64 = 0
     /// The last event id that a browser would send back; nil when there was none (`last_event_id`).
-    public var lastEventIdentifier: [UInt8]?
+    package var lastEventIdentifier: [UInt8]?
     /// Whether `lastEventIdentifier` is only the beginning of a longer one (`last_event_id_truncated`).
-    public var lastEventIdentifierIsTruncated: Bool = false
+    package var lastEventIdentifierIsTruncated: Bool = false
     /// Whether the id is not said because it holds the request's token (`last_event_id_withheld`).
-    public var lastEventIdentifierIsWithheld: Bool = false
+    package var lastEventIdentifierIsWithheld: Bool = false
     /// For how long the proxy stood in for the server (`held_ms`); left out when nil.
-    public var heldMilliseconds: Int64?
+    package var heldMilliseconds: Int64?
     /// Why no heartbeats could be woven in; nil when they could (`woven`, `not_woven_because`).
-    public var notWovenBecause: NotWovenReason?
+    package var notWovenBecause: NotWovenReason?
     /// Whether the upstream stopped inside a line, where no heartbeat can be placed (`mid_line`).
-    public var endedMidLine: Bool = false
+    package var endedMidLine: Bool = false
     /// How long in all a heartbeat was due but could not be placed (`unheartbeatable_ms`); left out when nil.
-    public var unheartbeatableMilliseconds: Int64?
+    package var unheartbeatableMilliseconds: Int64?
     /// The kernel's view of the client's connection at the end (`tcp`).
-    public var clientTransport: TransportView?
+    package var clientTransport: TransportView?
     /// The kernel's view of the upstream's connection at the end (`upstream_tcp`).
-    public var upstreamTransport: TransportView?
+    package var upstreamTransport: TransportView?
 
     /// A record with its cause; the counts begin at zero.
-    public init(timeMilliseconds: Int64, exchange: ExchangeDescription, cause: Cause, evidence: String) {
+    package init(timeMilliseconds: Int64, exchange: ExchangeDescription, cause: Cause, evidence: String) {
         self.timeMilliseconds = timeMilliseconds
         self.exchange = exchange
         self.cause = cause
@@ -167,40 +167,40 @@ public struct StreamEnding: Sendable {
 }
 
 /// One line for an exchange that was no event stream (`"event":"access"`).
-public struct AccessRecord: Sendable {
+package struct AccessRecord: Sendable {
     /// When it ended, in milliseconds since 1970-01-01 UTC.
-    public var timeMilliseconds: Int64
+    package var timeMilliseconds: Int64
     /// What exchange.
-    public var exchange: ExchangeDescription
+    package var exchange: ExchangeDescription
     /// From the request's arrival to the end, in milliseconds (`duration_ms`).
-    public var durationMilliseconds: Int64 = 0
+    package var durationMilliseconds: Int64 = 0
     /// How long connecting upstream took (`connect_ms`); null on a reused connection.
-    public var connectMilliseconds: Int64?
+    package var connectMilliseconds: Int64?
     /// From the request sent upstream to its response head (`response_ms`); null when there was none.
-    public var responseMilliseconds: Int64?
+    package var responseMilliseconds: Int64?
     /// Bytes of the request's body (`request_bytes`).
-    public var requestBytes: UInt64 = 0
+    package var requestBytes: UInt64 = 0
     /// Bytes of the response's body that were written to the client (`response_bytes`).
-    public var responseBytes: UInt64 = 0
+    package var responseBytes: UInt64 = 0
     /// Whether the upstream connection had served before (`reused_connection`).
-    public var reusedConnection: Bool = false
+    package var reusedConnection: Bool = false
     /// How many servers or connections were tried (`attempts`).
-    public var attempts: Int = 0
+    package var attempts: Int = 0
     /// Why it did not end well; nil when it did.
-    public var cause: Cause?
+    package var cause: Cause?
     /// What was seen that shows the cause; nil without one.
-    public var evidence: String?
+    package var evidence: String?
     /// The name of the system error; nil without one.
-    public var errnoName: String?
+    package var errnoName: String?
     /// The name of the limit that refused it (`refused_by`); nil otherwise.
-    public var refusedBy: String?
+    package var refusedBy: String?
     /// The kernel's view of the client's connection at the end (`tcp`); left out when nil.
-    public var clientTransport: TransportView?
+    package var clientTransport: TransportView?
     /// The kernel's view of the upstream's connection at the end (`upstream_tcp`); left out when nil.
-    public var upstreamTransport: TransportView?
+    package var upstreamTransport: TransportView?
 
     /// A record; the counts begin at zero.
-    public init(timeMilliseconds: Int64, exchange: ExchangeDescription) {
+    package init(timeMilliseconds: Int64, exchange: ExchangeDescription) {
         self.timeMilliseconds = timeMilliseconds
         self.exchange = exchange
     }

@@ -3,28 +3,28 @@
 // Invariant: a plain value, all counts as the kernel gave them.
 
 /// What the kernel knew about a connection (Linux `TCP_INFO`), as evidence beside a cause.
-public struct TransportView: Sendable, Equatable {
+package struct TransportView: Sendable, Equatable {
     /// The smoothed round-trip time, in microseconds.
-    public var roundTripMicroseconds: UInt32
+    package var roundTripMicroseconds: UInt32
     /// The mean deviation of the round-trip time, in microseconds.
-    public var roundTripVarianceMicroseconds: UInt32
+    package var roundTripVarianceMicroseconds: UInt32
     /// Retransmissions in a row of what is unacknowledged now; above zero the peer is not answering.
-    public var retransmits: UInt32
+    package var retransmits: UInt32
     /// Retransmitted segments over the life of the connection.
-    public var totalRetransmits: UInt32
+    package var totalRetransmits: UInt32
     /// Bytes handed to the kernel that the peer has not acknowledged.
-    public var unacknowledgedBytes: UInt32
+    package var unacknowledgedBytes: UInt32
     /// Milliseconds since the last acknowledgement from the peer.
-    public var sinceLastAcknowledgementMilliseconds: UInt32
+    package var sinceLastAcknowledgementMilliseconds: UInt32
     /// Milliseconds since data was last sent.
-    public var sinceLastSentMilliseconds: UInt32
+    package var sinceLastSentMilliseconds: UInt32
     /// Milliseconds since data was last received.
-    public var sinceLastReceivedMilliseconds: UInt32
+    package var sinceLastReceivedMilliseconds: UInt32
     /// The TCP state, in the kernel's numbering (1 is ESTABLISHED, 7 is CLOSE).
-    public var state: UInt8
+    package var state: UInt8
 
     /// A view from the kernel's numbers.
-    public init(
+    package init(
         roundTripMicroseconds: UInt32, roundTripVarianceMicroseconds: UInt32, retransmits: UInt32,
         totalRetransmits: UInt32, unacknowledgedBytes: UInt32, sinceLastAcknowledgementMilliseconds: UInt32,
         sinceLastSentMilliseconds: UInt32, sinceLastReceivedMilliseconds: UInt32, state: UInt8
@@ -41,7 +41,7 @@ public struct TransportView: Sendable, Equatable {
     }
 
     /// The name of `state` as RFC 9293 section 3.3.2 has it, in lower case with underscores.
-    public var stateName: StaticString {
+    package var stateName: StaticString {
         switch state {
         case 1: "established"
         case 2: "syn_sent"
