@@ -79,9 +79,13 @@ class Client:
         if source:
             self.socket.bind((source, 0))
         self.socket.settimeout(timeout)
-        self.socket.connect((host, port))
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.end = None  # 'fin' or 'reset' once the proxy has closed.
+        try:
+            self.socket.connect((host, port))
+        except ConnectionResetError:
+            # The handshake was complete, and the proxy reset the connection before this process looked. (A refused one is another error.)
+            self.end = "reset"
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.received = bytearray()
         self.keep_bytes = True
         self._pending = bytearray()
