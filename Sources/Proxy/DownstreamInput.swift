@@ -56,9 +56,7 @@ extension DownstreamConnection {
     func takeHead(_ bytes: UnsafeRawBufferPointer, limits: HeadLimits) throws(HTTPError) -> ReceivedHead<RequestHead>? {
         let before = partialHead?.byteCount ?? 0
         defer { worker.countHeld((partialHead?.byteCount ?? 0) - before) }
-        return try partialHead.receive(bytes, kind: .request, limits: limits) {
-            span throws(HTTPError) in try RequestHead.parse(span, limits: limits)
-        }
+        return try partialHead.receiveRequest(bytes, limits: limits)
     }
 
     /// What a client is answered whose head has come in part and for the rest of which there is no room.

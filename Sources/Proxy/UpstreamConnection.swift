@@ -217,9 +217,7 @@ final class UpstreamConnection: Link {
             do {
                 let rest = UnsafeRawBufferPointer(rebasing: bytes[offset...])
                 let limits = exchange.settings.responseLimits
-                let received = try partialHead.receive(rest, kind: .response, limits: limits) {
-                    span throws(HTTPError) in try ResponseHead.parse(span, limits: limits)
-                }
+                let received = try partialHead.receiveResponse(rest, limits: limits)
                 guard let received else { return }
                 offset += received.consumed
                 if received.head.isInterim {

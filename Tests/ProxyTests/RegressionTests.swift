@@ -74,20 +74,6 @@ import Testing
             try cc("HTTP/1.1 200 OK\nContent-Type: text/event-stream\nCache-Control: no-cache=\"set-cookie\"", bridged: false).contains(
                 "no-cache"))
     }
-    @Test("data before a malformed chunk is the same at every split") func malformed() {
-        let input = Array("5\r\nhello\r\nx".utf8)
-        for cut in 0...input.count {
-            var relay = BodyRelay(framing: .chunked)
-            var out: [UInt8] = []
-            for piece in [Array(input[..<cut]), Array(input[cut...])] {
-                var copy = [UInt8](repeating: 0, count: 64) + piece + [UInt8](repeating: 0, count: 64)
-                copy.withUnsafeMutableBytes { b in
-                    out += relay.take(UnsafeMutableRawBufferPointer(rebasing: b[64..<(64 + piece.count)])).payload
-                }
-            }
-            #expect(out == Array("hello".utf8), "cut \(cut)")
-        }
-    }
     @Test("Max-Forwards is counted down, and at zero a request goes no further") func maxForwards() throws {
         #expect(try Way().sent("OPTIONS / HTTP/1.1\nHost: h\nMax-Forwards: 5").values("max-forwards") == ["4"])
         if case .forward = try Way().outcome("TRACE / HTTP/1.1\nHost: h\nMax-Forwards: 0") { Issue.record("forwarded") }

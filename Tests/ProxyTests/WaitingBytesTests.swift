@@ -203,4 +203,9 @@ struct WaitingBytesTests {
         world.pass(milliseconds: 6_000)
         #expect(try ReadHead(world.answers(client)).firstLine == "HTTP/1.1 504 Gateway Timeout")
     }
+
+    // MARK: Framing
+
+    @Test("around what a link reads there is room for a body's framing")
+    func framingRoom() { #expect(Worker.headroomBytes >= OutgoingFraming.roomBytes) }
 }

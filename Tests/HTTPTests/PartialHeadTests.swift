@@ -3,8 +3,6 @@
 import HTTP
 import Testing
 
-@testable import Proxy
-
 /// A head that the pieces came to.
 private struct Received: Equatable {
     var head: [UInt8]
@@ -21,16 +19,15 @@ private func receive(
     for end in cuts + [input.count] {
         let piece = Array(input[start..<end])
         let whole = try piece.span.bytes.withUnsafeBytes { bytes throws(HTTPError) in
-            try partial.receive(bytes, kind: kind, limits: limits) { span throws(HTTPError) in
-                switch kind {
-                case .request: try RequestHead.parse(span, limits: limits).bytes
-                case .response: try ResponseHead.parse(span, limits: limits).bytes
-                }
+            switch kind {
+            case .request: try partial.receiveRequest(bytes, limits: limits).map { Received(head: $0.head.bytes, end: start + $0.consumed) }
+            case .response:
+                try partial.receiveResponse(bytes, limits: limits).map { Received(head: $0.head.bytes, end: start + $0.consumed) }
             }
         }
         if let whole {
             #expect(partial == nil, "nothing is held once the head is whole")
-            return Received(head: whole.head, end: start + whole.consumed)
+            return whole
         }
         start = end
     }
@@ -71,7 +68,7 @@ struct PartialHeadTests {
         func feed(_ text: String) throws(HTTPError) -> Bool {
             let bytes = Array(text.utf8)
             return try bytes.span.bytes.withUnsafeBytes { buffer throws(HTTPError) in
-                try partial.receive(buffer, kind: .request, limits: HeadLimits()) { _ throws(HTTPError) in true }
+                try partial.receiveRequest(buffer, limits: HeadLimits())
             } != nil
         }
         #expect(try !feed("\r\n\r"))

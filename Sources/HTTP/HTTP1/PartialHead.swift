@@ -1,10 +1,8 @@
 // A head that has not come whole. Most heads come in one piece and never need it, so a connection holds one of
 // these only while it waits for the rest. Invariant: it never holds more than the head limit and one read.
 
-import HTTP
-
 /// Collects the bytes of a head that comes in pieces.
-final class PartialHead {
+public final class PartialHead {
     fileprivate var scanner: HeadScanner
     fileprivate var bytes: [UInt8] = []
 
@@ -20,22 +18,41 @@ final class PartialHead {
     }
 
     /// How many bytes of the head have come.
-    var byteCount: Int { bytes.count }
+    public var byteCount: Int { bytes.count }
 
     /// Whether a byte of the first line has come; empty lines before it do not count.
-    var hasBegun: Bool { scanner.hasBegun }
+    public var hasBegun: Bool { scanner.hasBegun }
 }
 
 /// A head that has come whole.
-struct ReceivedHead<Head> {
-    var head: Head
+public struct ReceivedHead<Head> {
+    /// The parsed head.
+    public var head: Head
     /// How many of the bytes that were given last belong to it.
-    var consumed: Int
+    public var consumed: Int
 }
 
 extension PartialHead? {
-    /// Takes received bytes as (the next part of) a head; nil when more is needed, and all of them were taken.
-    mutating func receive<Head>(
+    /// Takes received bytes as (the next part of) a request's head. Nil when more is needed; all bytes were taken then.
+    ///
+    /// - Throws: what the head breaks, the same for every split.
+    public mutating func receiveRequest(
+        _ bytes: UnsafeRawBufferPointer, limits: HeadLimits
+    ) throws(HTTPError) -> ReceivedHead<RequestHead>? {
+        try receive(bytes, kind: .request, limits: limits) { span throws(HTTPError) in try RequestHead.parse(span, limits: limits) }
+    }
+
+    /// Takes received bytes as (the next part of) a response's head. Nil when more is needed; all bytes were taken then.
+    ///
+    /// - Throws: what the head breaks, the same for every split.
+    public mutating func receiveResponse(
+        _ bytes: UnsafeRawBufferPointer, limits: HeadLimits
+    ) throws(HTTPError) -> ReceivedHead<ResponseHead>? {
+        try receive(bytes, kind: .response, limits: limits) { span throws(HTTPError) in try ResponseHead.parse(span, limits: limits) }
+    }
+
+    @inline(__always)
+    private mutating func receive<Head>(
         _ bytes: UnsafeRawBufferPointer, kind: HeadKind, limits: HeadLimits,
         parse: (Span<UInt8>) throws(HTTPError) -> Head
     ) throws(HTTPError) -> ReceivedHead<Head>? {
