@@ -28,9 +28,10 @@ let package = Package(
         .target(name: "Credentials", dependencies: ["COpenSSL"], swiftSettings: house),
         .target(name: "Telemetry", swiftSettings: dataPath),
         .target(name: "Configuration", dependencies: ["HTTP", "Credentials"], swiftSettings: house),
+        .target(name: "Downstreams", dependencies: ["HTTP", "Reactor", "Configuration"], swiftSettings: dataPath),
         .target(
             name: "Proxy",
-            dependencies: ["EventStream", "HTTP", "Reactor", "Credentials", "Telemetry", "Configuration"],
+            dependencies: ["EventStream", "HTTP", "Reactor", "Credentials", "Telemetry", "Configuration", "Downstreams"],
             swiftSettings: dataPath),
         .target(name: "Demo", dependencies: ["EventStream", "HTTP", "Reactor", "Configuration", "Proxy"], swiftSettings: house),
         .executableTarget(
@@ -43,12 +44,15 @@ let package = Package(
         .testTarget(name: "TelemetryTests", dependencies: ["Telemetry"], swiftSettings: house),
         .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "Credentials"], swiftSettings: house),
         .testTarget(
-            name: "ProxyTests", dependencies: ["Proxy", "EventStream", "HTTP", "Reactor", "Credentials", "Telemetry", "Configuration"],
+            name: "ProxyTests",
+            dependencies: ["Proxy", "EventStream", "HTTP", "Reactor", "Credentials", "Telemetry", "Configuration", "Downstreams"],
             swiftSettings: house),
         .testTarget(name: "DemoTests", dependencies: ["Demo", "Reactor", "Configuration", "Proxy"], swiftSettings: house),
         .testTarget(
             name: "SimulationTests",
-            dependencies: ["Proxy", "Reactor", "Telemetry", "Configuration", "Credentials", "ReferenceEventSource", "COpenSSL"],
+            dependencies: [
+                "Proxy", "Downstreams", "HTTP", "Reactor", "Telemetry", "Configuration", "Credentials", "ReferenceEventSource", "COpenSSL",
+            ],
             swiftSettings: optimised),
         .testTarget(name: "TidyTests", swiftSettings: house),
     ],

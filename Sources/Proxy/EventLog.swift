@@ -4,6 +4,7 @@
 
 import Configuration
 import Credentials
+import Downstreams
 import EventStream
 import Reactor
 import Telemetry
@@ -70,13 +71,13 @@ extension Exchange {
         }
         follower.followedBytes = account.bytesFromUpstream
         // Bytes that could not be written any more were not passed on.
-        guard let downstream, downstream.isConnected else { return }
+        guard let sink, sink.isConnected else { return }
         var offset = 0
         while follower.trace.next(in: bytes, from: &offset) {
             let event = EventRecord(
                 stream: identity, number: follower.trace.number, byteCount: follower.trace.byteCount,
                 sincePreviousMilliseconds: follower.lastEventAt == 0 ? nil : now - follower.lastEventAt,
-                pendingBytes: downstream.pendingCount)
+                pendingBytes: sink.waitingCount)
             follower.lastEventAt = now
             let (type, identifier) = (follower.trace.type.span, follower.trace.identifier.span)
             log.lines.add(
@@ -90,11 +91,11 @@ extension Exchange {
 
     /// Writes the line of a heartbeat that was woven in just now.
     func logHeartbeat(byteCount: Int, now: Int64, in log: EventLog) {
-        guard route?.route.logsEvents == true, let downstream, downstream.isConnected else { return }
+        guard route?.route.logsEvents == true, let sink, sink.isConnected else { return }
         log.lines.add(
             HeartbeatRecord(
                 stream: identity, number: account.heartbeats, byteCount: byteCount, silenceMilliseconds: now - account.lastClientByteAt,
-                pendingBytes: downstream.pendingCount),
+                pendingBytes: sink.waitingCount),
             timeMilliseconds: log.timeMilliseconds)
         log.lines.flush()
     }

@@ -4,6 +4,7 @@
 // Invariant: an exchange finishes exactly once, with one cause; afterwards it holds neither side.
 
 import Configuration
+import Downstreams
 import EventStream
 import HTTP
 import Reactor
@@ -49,14 +50,14 @@ final class Exchange {
         static let urlHeldToken = Flags(rawValue: 1 << 15)
     }
 
-    let proxy: ProxyWorker
+    let proxy: ExchangeWorker
     /// What was in force when it began, and is for it to its end.
     let generation: Generation
     let number: UInt64
     let summary: RequestSummary
     let method: Method
     var flags: Flags
-    private(set) var downstream: DownstreamConnection?
+    private(set) var sink: Sink?
     var upstream: UpstreamConnection?
     /// Tells the stream's events apart for the log of events; nil where they are not logged.
     var follower: EventFollower?
@@ -73,12 +74,12 @@ final class Exchange {
     /// Why the stream is not woven; nil when it is. Matters for streams only.
     var notWovenBecause: NotWovenReason?
 
-    init(proxy: ProxyWorker, downstream: DownstreamConnection, head: RequestHead?) {
+    init(proxy: ExchangeWorker, sink: Sink, head: RequestHead?) {
         self.proxy = proxy
         generation = proxy.generation
-        self.downstream = downstream
+        self.sink = sink
         number = proxy.takeExchangeNumber()
-        summary = RequestSummary(head)
+        summary = RequestSummary(head, isTrusted: head != nil && sink.client.isTrusted)
         method = head?.method ?? .other
         flags = []
         account = ExchangeAccount(now: proxy.worker.now)
@@ -95,10 +96,11 @@ final class Exchange {
     // MARK: The request
 
     /// Finds the route, applies its rules and begins to look for a server. Called once.
-    func start(_ head: RequestHead) {
-        guard let downstream else { return }
-        if let port = downstream.listener.redirectPort { return redirect(head, toPort: port) }
-        if downstream.clientCertificateIsOver {
+    func begin(_ head: RequestHead) {
+        guard let sink else { return }
+        let client = sink.client
+        if let port = client.redirectPort { return redirect(head, toPort: port) }
+        if client.certificateIsOver {
             return refuse(Refusal(status: 403, cause: .clientTLSError, evidence: "the client's certificate has ended since the handshake"))
         }
         let bytes = head.bytes.span
@@ -116,17 +118,16 @@ final class Exchange {
         self.route = route
         if head.method.isIdempotent, head.framing == .none, head.upgradeProtocol == nil { flags.insert(.isRepeatable) }
         let forwarding = RequestForwarding(
-            head: head, route: route, peer: downstream.peer, isTrusted: downstream.isTrusted,
-            isSecured: downstream.isSecured, clientSubject: downstream.clientSubject,
-            withheld: settings.withheldNames(and: downstream.clientSubjectField, isTrusted: downstream.isTrusted))
-        if let overload = downstream.refusalOfOverload() {
+            head: head, route: route, peer: sink.peer, client: client,
+            withheld: settings.withheldNames(and: client.subjectField, isTrusted: client.isTrusted))
+        if let limit = sink.exceededLimit {
             // Tokens were not looked for yet, so the answer is kept from referrers wherever there could be one.
             if route.holdsToken(url: target) { flags.insert(.urlHeldToken) }
             let request = PendingRequest(head: [], hostOffset: nil)
             request.allowedOrigin = route.allowedOrigin(of: head)
             self.request = request
             expectToWait(forwarding, in: request)
-            return refuse(head, on: route, overload)
+            return refuse(head, on: route, proxy.refusal(of: .tooMany(limit)))
         }
         if head.hasUnknownExpectation {
             return refuse(
@@ -165,19 +166,20 @@ final class Exchange {
         connect()
     }
 
-    /// Whether the request's body can be taken now.
+    /// Whether (more of) the request's body, or of a tunnel's bytes, can be taken now.
     var takesRequestBody: Bool {
-        flags.contains(.requestHeadSent) && upstream.map { $0.pendingCount == 0 } == true
+        (isTunnel || flags.contains(.requestHeadSent)) && upstream.map { $0.pendingCount == 0 } == true
     }
 
     /// Whether all of the request has been received and passed on.
-    var isRequestComplete: Bool { downstream?.isRequestComplete ?? true }
+    var isRequestComplete: Bool { sink?.isRequestComplete ?? true }
 
-    /// A piece of the request's body came.
-    func sendRequestBody(_ payload: UnsafeMutableRawBufferPointer, isLast: Bool) {
+    /// A piece of the request's body came. Returns whether more can be taken.
+    func received(body payload: UnsafeMutableRawBufferPointer, isLast: Bool) -> Bool {
         account.requestBytes += UInt64(payload.count)
         request?.continueDeadline = .max
         upstream?.sendBody(requestFraming.frame(payload, isLast: isLast))
+        return upstream.map { $0.pendingCount > 0 } != true || !mayWait()
     }
 
     // MARK: The response's head
@@ -185,29 +187,26 @@ final class Exchange {
     /// A 1xx came: it is passed on to clients that know such (RFC 9110 section 15.2).
     func receiveInterim(_ head: ResponseHead) {
         // In a response that has begun in the server's place it would stand in the middle of the body.
-        guard let downstream, let request, downstream.takesInterimResponses, !flags.contains(.responseHeadSent) else { return }
+        guard let sink, let request, !flags.contains(.responseHeadSent) else { return }
         if head.status == 100 {
             guard request.continueDeadline < .max else { return }
             request.continueDeadline = .max
         }
-        var writer = HeadWriter(reservingCapacity: 256)
-        writer.statusLine(of: head)
-        writer.copyForwardableFields(of: head, edits: edits(of: head, by: request.redirects))
-        writer.end()
-        downstream.sendInterimHead(writer.take())
+        var response = OutgoingResponse(statusOf: head)
+        response.fields.copyForwardableFields(of: head, edits: edits(of: head, by: request.redirects))
+        sink.sendInterim(response)
     }
 
     /// The upstream did not say whether it wants the body; the client shall not wait for ever (RFC 9110 section 10.1.1).
     func continueByItself() {
         guard let request, request.continueDeadline < .max else { return }
         request.continueDeadline = .max
-        guard let downstream, downstream.takesInterimResponses else { return }
-        downstream.sendInterimHead(Array("HTTP/1.1 100 Continue\r\n\r\n".utf8))
+        sink?.sendInterim(OutgoingResponse(status: 100))
     }
 
     /// The response's head came.
     func receive(_ head: ResponseHead) throws(HTTPError) {
-        guard let downstream, let upstream, let route else { return }
+        guard let sink, let upstream, let route else { return }
         if head.status == 101 { return startTunnel(head) }
         let framing = try head.framing(requestMethod: method)
         if waitsPast(status: head.status) {
@@ -226,36 +225,33 @@ final class Exchange {
         responseBody = BodyRelay(framing: framing)
         upstream.readLimitBytes = UInt32(clamping: settings.configuration.limits.pendingBytesPerStream)
         // Of a client that was held a response has begun already.
-        if !flags.contains(.responseHeadSent) { begin(head, framing, redirects, to: downstream, of: route) }
+        if !flags.contains(.responseHeadSent) { begin(head, framing, redirects, to: sink, of: route) }
     }
 
-    private func begin(
-        _ head: ResponseHead, _ framing: BodyFraming, _ redirects: RedirectTerms?, to downstream: DownstreamConnection,
-        of route: CompiledRoute
-    ) {
+    private func begin(_ head: ResponseHead, _ framing: BodyFraming, _ redirects: RedirectTerms?, to sink: Sink, of route: CompiledRoute) {
         account.status = UInt16(clamping: head.status)
         let isStream = head.isEventStream && head.status == 200 && framing != .none
         if isStream {
             flags.insert(.isStream)
             notWovenBecause = !head.contentEncodingIsIdentity ? .compressed : route.heartbeat == nil ? .heartbeatOff : nil
         }
-        let plan = ResponseForwarding(
+        let forwarding = ResponseForwarding(
             head: head, framing: framing, isWoven: isStream && notWovenBecause == nil, isStream: isStream,
             wouldBeWoven: head.isEventStream && head.status == 200 && head.contentEncodingIsIdentity && route.heartbeat != nil,
             isBridged: flags.contains(.isBridged), urlHeldToken: flags.contains(.urlHeldToken), writesVia: route.route.writesVia,
-            client: downstream.responseTerms(asksForUpgrade: flags.contains(.asksForUpgrade)),
-            strictTransportSecuritySeconds: downstream.strictTransportSecuritySeconds, date: date, edits: edits(of: head, by: redirects))
-        var response = plan.build(method: method)
-        if isStream, notWovenBecause == nil, let comment = route.openingComment(in: weaver) {
-            plan.outgoingFraming.append(comment, to: &response)
-            weaver.didWeave()
-            account.bytesToClient += UInt64(comment.count)
-        }
+            strictTransportSecuritySeconds: sink.strictTransportSecuritySeconds, date: date, edits: edits(of: head, by: redirects))
         flags.insert(.responseHeadSent)
         // Most often the body's beginning came along, and `receive(_:from:)` follows.
-        downstream.beginResponse(
-            response, framing: plan.outgoingFraming, keepsAlive: plan.keepsAlive, endsByClosing: plan.endsByClosing, isWithheld: true)
+        sink.begin(forwarding.response(to: method), opening: isStream ? takeOpeningComment(of: route) : nil, awaitsBody: true)
         if isStream { streamBegan(heldBecause: nil) } else { account.clientWasSent(now: now) }
+    }
+
+    /// The comment that opens the stream; nil where none does.
+    func takeOpeningComment(of route: CompiledRoute) -> [UInt8]? {
+        guard notWovenBecause == nil, let comment = route.openingComment(in: weaver) else { return nil }
+        weaver.didWeave()
+        account.bytesToClient += UInt64(comment.count)
+        return comment
     }
 
     /// The head of an event stream went to the client.
@@ -264,7 +260,7 @@ final class Exchange {
         writeOpening(heldBecause: reason)
         if proxy.eventLog != nil { followEvents() }
         // Otherwise the first heartbeat is the moment at which the server's silence begins to matter.
-        if notWovenBecause == nil { downstream?.wake(atMilliseconds: nextHeartbeatAt) } else { upstream?.beginProbing() }
+        if notWovenBecause == nil { sink?.wake(atMilliseconds: nextHeartbeatAt) } else { upstream?.beginProbing() }
         if let moment = proxy.takeDrainMoment() { endAtBoundary(from: moment) }
     }
 
@@ -280,20 +276,20 @@ final class Exchange {
     /// Bytes came behind the response's head.
     func receive(_ bytes: UnsafeMutableRawBufferPointer, from start: Int) {
         if isTunnel { return receiveFromTunnel(UnsafeRawBufferPointer(rebasing: bytes[start...])) }
-        guard let downstream, let upstream else { return }
+        guard let sink, let upstream else { return }
         let piece = responseBody.take(bytes, from: start)
         if piece.consumed < bytes.count { flags.remove(.upstreamKeepsAlive) }
-        if !piece.payload.isEmpty || piece.isLast { pass(piece.payload, isLast: piece.isLast, to: downstream) }
-        downstream.sendWithheldHead()
+        if !piece.payload.isEmpty || piece.isLast { pass(piece.payload, isLast: piece.isLast, to: sink) }
+        sink.flush()
         if let error = piece.error {
             upstreamBrokeRules("\(error.reason)")
         } else if piece.isLast {
             // The rest of a whole response waits like any other.
-            if downstream.pendingCount > 0, proxy.isPendingFarExceeded, !mayWait() { return }
+            if sink.waitingCount > 0, proxy.clients.isFarTooFull, !mayWait() { return }
             finishResponse(evidence: "the response's end was received")
         } else if now >= endsAt, isAtBoundary {
             endStream()
-        } else if downstream.pendingCount > 0, mayWait() {
+        } else if sink.waitingCount > 0, mayWait() {
             upstream.pauseReading()
         }
     }
@@ -301,20 +297,21 @@ final class Exchange {
     /// Whether the proxy has room for one more who reads slowly; where it has none the exchange is over.
     func mayWait() -> Bool {
         guard let full = proxy.refusalOfPending() else { return true }
-        if proxy.isPendingFarExceeded, let downstream, downstream.pendingCount > 0 {
+        if proxy.clients.isFarTooFull, let sink, sink.waitingCount > 0 {
             // What waits already would go on to wait, for as long as its client may stall.
-            finish(Ending(full), upstreamIsClean: false) { $0.abandon() }
+            finish(Ending(full), .abandoned)
         } else {
             refuse(full)
         }
         return false
     }
 
-    private func pass(_ payload: UnsafeMutableRawBufferPointer, isLast: Bool, to downstream: DownstreamConnection) {
+    private func pass(_ payload: UnsafeMutableRawBufferPointer, isLast: Bool, to sink: Sink) {
         account.upstreamSent(payload.count, now: now)
         guard isStream, notWovenBecause != .compressed else {
             account.sentToClient(payload.count, now: now)
-            return downstream.sendBody(payload, isLast: isLast)
+            sink.send(payload, isLast: isLast)
+            return
         }
         let events = weaver.scanner.eventCount
         let received = UnsafeMutableRawBufferPointer(payload).bindMemory(to: UInt8.self)
@@ -330,7 +327,7 @@ final class Exchange {
             out = UnsafeMutableRawBufferPointer(start: start, count: out.count + forward.withheldCount)
         }
         account.sentToClient(out.count, now: now)
-        if !out.isEmpty || isLast { downstream.sendBody(out, isLast: isLast) }
+        if !out.isEmpty || isLast { sink.send(out, isLast: isLast) }
         // Only now: what is written down of an event must not make it late. Where a byte order mark was dropped, the end of the chunk's
         // size line lies over it by now. That reads as a line of one hexadecimal digit, a field that nobody knows.
         if let log = proxy.eventLog { logEvents(of: UnsafeBufferPointer(received).span, in: log) }
@@ -338,18 +335,14 @@ final class Exchange {
 
     private func finishResponse(evidence: String) {
         // A client that could not take the end is told of at the turn's end, and is the cause then.
-        guard downstream?.isConnected == true else { return }
+        guard sink?.isConnected == true else { return }
         let isClean = flags.contains(.upstreamKeepsAlive) && isRequestComplete
-        if isStream {
-            finish(Ending(cause: .upstreamFinished, evidence: evidence), upstreamIsClean: isClean) { $0.endResponse() }
-        } else {
-            finish(nil, upstreamIsClean: isClean) { $0.endResponse() }
-        }
+        finish(isStream ? Ending(cause: .upstreamFinished, evidence: evidence) : nil, .complete, upstreamIsClean: isClean)
     }
 
     /// The server has ended its sending.
     func upstreamReachedEnd(wasInHead: Bool) {
-        guard let downstream, let upstream else { return }
+        guard let sink, let upstream else { return }
         if wasInHead {
             if repeats(upstream, wasInHead: true) { return }
             return refuse(
@@ -369,19 +362,19 @@ final class Exchange {
         }
         if isStream, notWovenBecause != .compressed {
             let withheld = weaver.finish()
-            if withheld > 0 { downstream.sendOwn(withheld == 1 ? [0xEF] : [0xEF, 0xBB]) }
+            if withheld > 0 { sink.send(own: withheld == 1 ? [0xEF] : [0xEF, 0xBB]) }
         }
-        downstream.sendOwn([], isLast: true)
+        sink.send(own: [], isLast: true)
         finishResponse(evidence: "the server closed a body that ends with its connection")
     }
 
     // MARK: Flow control
 
     /// The server has taken all that was sent to it.
-    func upstreamDrained() { downstream?.requestCanGoOn() }
+    func upstreamDrained() { sink?.readOn() }
 
     /// The client has taken all that was sent to it.
-    func downstreamDrained() {
+    func clientDrained() {
         // What drains before this exchange has answered is an earlier one's.
         if flags.contains(.responseHeadSent) { account.clientWasSent(now: now) }
         upstream?.readOn()
@@ -389,16 +382,37 @@ final class Exchange {
 
     // MARK: The end
 
-    /// Ends the exchange, once: writes its record, gives both sides up, and lets `close` end the client's.
-    func finish(_ ending: Ending?, upstreamIsClean: Bool, _ close: (DownstreamConnection) -> Void) {
-        guard !flags.contains(.isFinished), let downstream else { return }
+    /// Ends the exchange, once: writes its record, gives its server up, and ends the client's side, with an answer where there is one.
+    func finish(_ ending: Ending?, _ end: ResponseEnd, upstreamIsClean: Bool = false, answer: OutgoingResponse? = nil) {
+        guard !flags.contains(.isFinished), let sink else { return }
         flags.insert(.isFinished)
         writeRecord(ending)
         endProbe()
         leaveUpstream(isClean: upstreamIsClean)
         request = nil
-        self.downstream = nil
-        downstream.exchangeFinished()
-        close(downstream)
+        self.sink = nil
+        if let answer { sink.begin(answer) }
+        sink.end(end)
+    }
+}
+
+extension Exchange: RequestReceiver {
+    /// Answers a request that cannot be read or not be served.
+    func refuse(_ failure: RequestFailure) { refuse(proxy.refusal(of: failure)) }
+
+    /// The client is gone, or is no longer waited for. The upstream's side ends at once.
+    func clientLeft(_ departure: ClientDeparture) { finish(Ending(departure), .abandoned) }
+
+    /// Does what is due; returns when to look again.
+    func deadlineReached(now: Int64) -> Int64 {
+        endIfDue()
+        let next = min(beat(now: now), attend())
+        // Past its moment a stream waits for its server to end the event; nothing can be done about that at any time.
+        return endsAt > now ? min(next, endsAt) : next
+    }
+
+    /// The proxy ends: a stream ends at its moment, and any other exchange when it is done.
+    func drain() {
+        if let moment = proxy.takeDrainMoment() { endAtBoundary(from: moment) }
     }
 }

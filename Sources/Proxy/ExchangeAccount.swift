@@ -2,6 +2,7 @@
 // acts on the numbers; ExchangeLog.swift writes them.
 
 import Credentials
+import Downstreams
 import Telemetry
 
 /// What the log may know of a request's token. An object of its own, since most requests have no token.

@@ -3,6 +3,7 @@
 // Invariant: nothing here happens once a byte of a response has come.
 
 import Configuration
+import Downstreams
 import HTTP
 import Reactor
 import Telemetry
@@ -171,7 +172,7 @@ extension Exchange {
         upstream.sendRequest(request.head(for: upstream.server))
         if flags.contains(.expectsContinue), !isRequestComplete { request.continueDeadline = now + 1000 }
         if request.continueDeadline < .max { upstream.wake(atMilliseconds: request.continueDeadline) }
-        downstream?.requestCanGoOn()
+        sink?.readOn()
     }
 
     /// Repeats the request on a new connection when the present one was dead before it answered, and repeating is safe.

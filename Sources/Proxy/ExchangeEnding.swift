@@ -2,6 +2,7 @@
 // proxy's own end. Invariant: as Exchange.swift's; whatever is met, `finish` is where it leads.
 
 import Configuration
+import Downstreams
 import EventStream
 import HTTP
 import Reactor
@@ -44,31 +45,24 @@ extension Exchange {
                 evidence: "no byte from the server for \(upstreamSilenceLimitMilliseconds ?? 0) ms"))
     }
 
-    /// The client is gone, or is no longer waited for. The upstream's side ends at once.
-    func clientLeft(_ ending: Ending) { finish(ending, upstreamIsClean: false) { $0.abandon() } }
-
     /// Answers in the upstream's place; where an answer has begun already, it is cut.
     func refuse(_ refusal: Refusal) {
         if spare(refusal) { return }
         let ending = Ending(refusal)
         guard !flags.contains(.responseHeadSent) else { return cut(ending) }
         account.status = UInt16(clamping: refusal.status)
-        let isHead = method == .head
         var refusal = refusal
         refusal.vary = route?.refusalVary
         if refusal.allowedOrigin == nil { refusal.allowedOrigin = request?.allowedOrigin }
-        let answer = refusal
-        let urlHeldToken = flags.contains(.urlHeldToken)
-        let date = self.date
-        finish(ending, upstreamIsClean: false) { downstream in
-            let closes = answer.closes || !downstream.canKeepAlive
-            let response = answer.response(
-                isHead: isHead, closes: closes, isHTTP10: !downstream.takesInterimResponses, urlHeldToken: urlHeldToken,
-                strictTransportSecuritySeconds: downstream.strictTransportSecuritySeconds, date: date)
-            downstream.beginResponse(response, framing: .none, keepsAlive: !closes)
-            downstream.endResponse()
-        }
+        guard let sink else { return }
+        let response = refusal.response(
+            isHead: method == .head, urlHeldToken: flags.contains(.urlHeldToken),
+            strictTransportSecuritySeconds: sink.strictTransportSecuritySeconds, date: date)
+        answer(response, ending)
     }
+
+    /// Ends the exchange with an answer of the proxy's own. The record is written, and the server given up, before anything is sent.
+    func answer(_ response: OutgoingResponse, _ ending: Ending?) { finish(ending, .complete, answer: response) }
 
     /// Refuses a request whose token has not gone on. The log has to know the token all the same.
     func refuse(_ head: RequestHead, on route: CompiledRoute, _ refusal: Refusal) {
@@ -86,25 +80,17 @@ extension Exchange {
         if port != 443 { location += Array(":\(port)".utf8) }
         location += target.first == UInt8(ascii: "/") ? target : [UInt8(ascii: "/")]
         account.status = 308
-        let date = self.date
-        finish(nil, upstreamIsClean: false) { downstream in
-            let closes = !downstream.canKeepAlive
-            var writer = HeadWriter(reservingCapacity: 128 + location.count)
-            writer.statusLine(308)
-            // A parsed target and host hold nothing that a field may not.
-            try? writer.field("Location", location)
-            writer.field("Content-Length", UInt64(0))
-            writer.field("Cache-Control", "no-store")
-            writer.date(date)
-            writer.connection(closes: closes, isHTTP10: !downstream.takesInterimResponses)
-            writer.end()
-            downstream.beginResponse(writer.take(), framing: .none, keepsAlive: !closes)
-            downstream.endResponse()
-        }
+        var response = OutgoingResponse(status: 308, capacityBytes: 256 + location.count)
+        response.body = .whole([])
+        // A parsed target and host hold nothing that a field may not.
+        try? response.fields.field("Location", location)
+        response.fields.field("Cache-Control", "no-store")
+        response.fields.date(date)
+        answer(response, nil)
     }
 
     /// Ends a response that has begun so that the client sees that it is incomplete.
-    func cut(_ ending: Ending) { finish(ending, upstreamIsClean: false) { $0.cutResponse() } }
+    func cut(_ ending: Ending) { finish(ending, .truncated) }
 
     // MARK: The proxy ends
 
@@ -112,7 +98,7 @@ extension Exchange {
     func endAtBoundary(from moment: Int64) {
         guard isStream else { return }
         endsAt = min(endsAt, moment)
-        downstream?.wake(atMilliseconds: endsAt)
+        sink?.wake(atMilliseconds: endsAt)
     }
 
     /// Ends the stream if its moment has come and no event is open.
@@ -125,17 +111,15 @@ extension Exchange {
     /// Ends the stream in order. Where something of the proxy's own may stand, its client is told when to come back: each at
     /// another moment around the time that its server wants, or that browsers take by themselves.
     func endStream() {
-        guard let downstream else { return }
-        if notWovenBecause == nil, weaver.placement != .nowhere, downstream.pendingCount == 0 {
+        guard let sink else { return }
+        if notWovenBecause == nil, weaver.placement != .nowhere, sink.waitingCount == 0 {
             var bytes: [UInt8] = []
             writeRetry(around: min(weaver.scanner.retryMilliseconds ?? 3_000, 60_000), to: &bytes)
-            downstream.sendOwn(bytes)
+            sink.send(own: bytes)
         }
-        downstream.sendOwn([], isLast: true)
+        sink.send(own: [], isLast: true)
         let place = notWovenBecause == .compressed ? "where compressed bytes had come to" : "between two events"
-        finish(Ending(cause: .drained, evidence: "ended \(place) because the proxy shuts down"), upstreamIsClean: false) {
-            $0.endResponse()
-        }
+        finish(Ending(cause: .drained, evidence: "ended \(place) because the proxy shuts down"), .complete)
     }
 
     /// The grace period is over.
@@ -143,12 +127,8 @@ extension Exchange {
         // One whose moment is the last of all may come to it only now.
         if isStream, isAtBoundary { return endStream() }
         if isStream {
-            downstream?.sendOwn([], isLast: true)
-            finish(
-                Ending(cause: .drained, evidence: "ended inside an event: no boundary came within the grace period"), upstreamIsClean: false
-            ) {
-                $0.endResponse()
-            }
+            sink?.send(own: [], isLast: true)
+            finish(Ending(cause: .drained, evidence: "ended inside an event: no boundary came within the grace period"), .complete)
         } else {
             cut(Ending(cause: .graceExpired, evidence: "the proxy shuts down and its grace period is over"))
         }

@@ -4,6 +4,7 @@
 // Invariant: nothing of a server's goes into a response that a page of another origin may read only because the proxy said so.
 
 import Configuration
+import Downstreams
 import EventStream
 import HTTP
 import Reactor
@@ -68,7 +69,7 @@ extension Exchange {
         // A page of another origin needs the fields of its server's answer, so nothing can be said before it.
         guard let early = route.route.early, !request.waiting.isForeign else { return }
         request.waiting.earlyAt = now + Int64(early.afterMilliseconds)
-        downstream?.wake(atMilliseconds: request.waiting.earlyAt)
+        sink?.wake(atMilliseconds: request.waiting.earlyAt)
     }
 
     // MARK: While it waits
@@ -160,7 +161,7 @@ extension Exchange {
 
     /// Waits for the next attempt, or sends the client away where that would be too late for it.
     private func wait(until next: Int64, _ request: PendingRequest) {
-        guard let downstream, let refusal = request.waiting.refusal, let since = request.waiting.failingSince else { return }
+        guard let sink, let refusal = request.waiting.refusal, let since = request.waiting.failingSince else { return }
         guard next < since + (holdLimitMilliseconds ?? 0), !proxy.isDraining else {
             var ending = Ending(refusal)
             ending.evidence += "; the client was told to come back"
@@ -168,33 +169,25 @@ extension Exchange {
         }
         request.waiting.nextAttemptAt = next
         if !flags.contains(.isHeld) { beginHolding(.outage(refusal.cause, evidence: refusal.evidence)) }
-        downstream.wake(atMilliseconds: next)
+        sink.wake(atMilliseconds: next)
     }
 
     /// Answers in the server's place, and keeps the client from then on.
     private func beginHolding(_ reason: HeldReason) {
-        guard let downstream, let route else { return }
+        guard let sink, let route else { return }
         flags.formUnion([.isStream, .isHeld, .responseHeadSent])
         account.status = 200
         account.heldSince(now)
         notWovenBecause = route.heartbeat == nil ? .heartbeatOff : nil
-        let answer = ownResponse(to: downstream)
-        var response = answer.head()
-        if notWovenBecause == nil, let comment = route.openingComment(in: weaver) {
-            answer.append(comment, to: &response)
-            weaver.didWeave()
-            account.bytesToClient += UInt64(comment.count)
-        }
-        downstream.beginResponse(response, framing: answer.framing, keepsAlive: answer.keepsAlive, endsByClosing: answer.endsByClosing)
+        sink.begin(ownResponse(to: sink).response(), opening: takeOpeningComment(of: route))
         streamBegan(heldBecause: reason)
     }
 
-    private func ownResponse(to downstream: DownstreamConnection) -> OwnStreamResponse {
+    private func ownResponse(to sink: Sink) -> OwnStreamResponse {
         OwnStreamResponse(
-            client: downstream.responseTerms(asksForUpgrade: false), urlHeldToken: flags.contains(.urlHeldToken),
-            isForeign: request?.waiting.isForeign ?? false, writesVia: route?.route.writesVia ?? true,
-            allowedOrigin: request?.allowedOrigin,
-            strictTransportSecuritySeconds: downstream.strictTransportSecuritySeconds, date: date)
+            urlHeldToken: flags.contains(.urlHeldToken), isForeign: request?.waiting.isForeign ?? false,
+            writesVia: route?.route.writesVia ?? true, allowedOrigin: request?.allowedOrigin,
+            strictTransportSecuritySeconds: sink.strictTransportSecuritySeconds, date: date)
     }
 
     // MARK: When its server is there
@@ -236,20 +229,17 @@ extension Exchange {
 
     /// Ends the response in order and tells the client when to come back: each at another moment around the usual one.
     private func sendBack(_ ending: Ending, around usual: UInt64, after event: [UInt8] = []) {
-        guard let downstream else { return }
+        guard let sink else { return }
         var bytes = event
         writeRetry(around: usual, to: &bytes)
-        if flags.contains(.responseHeadSent) {
-            account.sentToClient(bytes.count, now: now)
-            downstream.sendOwn(bytes, isLast: true)
-        } else {
+        guard flags.contains(.responseHeadSent) else {
             account.status = 200
             account.bytesToClient += UInt64(bytes.count)
-            let answer = ownResponse(to: downstream)
-            // In one piece, and not by way of the scratch buffer: the next request may lie there.
-            downstream.beginResponse(answer.head(whole: bytes), framing: .none, keepsAlive: answer.client.canKeepAlive)
+            return answer(ownResponse(to: sink).response(whole: bytes), ending)
         }
-        finish(ending, upstreamIsClean: false) { $0.endResponse() }
+        account.sentToClient(bytes.count, now: now)
+        sink.send(own: bytes, isLast: true)
+        finish(ending, .complete)
     }
 
     /// The line that says when to come back. It counts when it ends (WHATWG HTML 9.2.6), and clients that keep its value dispatch an

@@ -3,6 +3,7 @@
 
 import Configuration
 import Credentials
+import Downstreams
 import EventStream
 import Reactor
 import Telemetry
@@ -11,15 +12,15 @@ extension Exchange {
     private var description: ExchangeDescription {
         var description = ExchangeDescription(
             stream: StreamIdentifier(worker: proxy.worker.number, number: number),
-            client: downstream?.peer.description ?? "")
+            client: sink?.peer.description ?? "")
         description.route = route?.route.name
         if let route { description.upstream = settings.configuration.upstreams[route.route.upstreamIndex].name }
         description.server = upstream?.server.name ?? request?.failedServer
-        if let security = downstream?.security {
+        if let security = sink?.security {
             description.tlsVersion = security.version
             description.isTLSResumed = security.isResumed
         }
-        description.clientForwarded = masked(downstream?.forwardedClient)
+        description.clientForwarded = masked(summary.forwardedClient)
         description.host = masked(summary.host)
         description.path = masked(summary.path.map(settings.loggedPaths.redacted), isCut: summary.isPathCut)
         description.method = summary.method
@@ -79,8 +80,8 @@ extension Exchange {
         record.notWovenBecause = notWovenBecause
         record.endedMidLine = notWovenBecause != .compressed && weaver.placement == .nowhere
         if account.unplaceableMilliseconds > 0 { record.unheartbeatableMilliseconds = Int64(account.unplaceableMilliseconds) }
-        record.clientTransport = downstream.flatMap(transport)
-        record.upstreamTransport = upstream.flatMap(transport)
+        record.clientTransport = (sink?.transportInformation).map(TransportView.init)
+        record.upstreamTransport = (upstream?.transportInformation).map(TransportView.init)
         proxy.log(record)
     }
 
@@ -99,8 +100,8 @@ extension Exchange {
             record.evidence = ending.evidence
             record.errnoName = ending.errnoName
             record.refusedBy = ending.limit
-            record.clientTransport = downstream.flatMap(transport)
-            record.upstreamTransport = upstream.flatMap(transport)
+            record.clientTransport = (sink?.transportInformation).map(TransportView.init)
+            record.upstreamTransport = (upstream?.transportInformation).map(TransportView.init)
         }
         proxy.log(record)
     }
@@ -108,28 +109,17 @@ extension Exchange {
     private func present(_ milliseconds: UInt32) -> Int64? {
         milliseconds == ExchangeAccount.missing ? nil : Int64(milliseconds)
     }
+}
 
-    private func transport(of link: Link) -> TransportView? {
-        guard link.isOpen, let view = proxy.worker.kernel.transportInformation(of: link.descriptor) else { return nil }
-        return TransportView(
+extension TransportView {
+    /// The kernel's facts as the log shows them.
+    init(_ view: TransportInformation) {
+        self.init(
             roundTripMicroseconds: view.roundTripMicroseconds,
             roundTripVarianceMicroseconds: view.roundTripVarianceMicroseconds, retransmits: view.retransmits,
             totalRetransmits: view.totalRetransmits, unacknowledgedBytes: view.unacknowledgedBytes,
             sinceLastAcknowledgementMilliseconds: view.sinceLastAcknowledgementMilliseconds,
             sinceLastSentMilliseconds: view.sinceLastSentMilliseconds,
             sinceLastReceivedMilliseconds: view.sinceLastReceivedMilliseconds, state: view.state)
-    }
-}
-
-extension ProxyWorker {
-    /// Writes the record of a connection that never got as far as a request.
-    func logFailedConnection(from client: SocketAddress, _ ending: Ending) {
-        guard shared.accessLog != nil else { return }
-        let description = ExchangeDescription(
-            stream: StreamIdentifier(worker: worker.number, number: takeExchangeNumber()), client: client.description)
-        var record = AccessRecord(timeMilliseconds: worker.kernel.unixMilliseconds(), exchange: description)
-        record.cause = ending.cause
-        record.evidence = ending.evidence
-        log(record)
     }
 }

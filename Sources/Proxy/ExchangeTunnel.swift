@@ -2,6 +2,7 @@
 // proxy understands nothing of it; it passes bytes on, slows the faster side down and sees to it that both say goodbye.
 
 import Configuration
+import Downstreams
 import HTTP
 import Reactor
 import Telemetry
@@ -9,7 +10,7 @@ import Telemetry
 extension Exchange {
     /// The upstream agreed to another protocol: from now on bytes pass in both directions as they are.
     func startTunnel(_ head: ResponseHead) {
-        guard let downstream, let upstream else { return }
+        guard let sink, let upstream else { return }
         guard flags.contains(.asksForUpgrade), let request else { return upstreamBrokeRules("a 101 that nobody asked for") }
         guard head.switches(toOneOf: request.offeredProtocols) else {
             return upstreamBrokeRules("a 101 to a protocol that was not asked for")
@@ -18,36 +19,37 @@ extension Exchange {
         self.request = nil
         account.status = 101
         flags.formUnion([.isTunnel, .responseHeadSent])
-        downstream.beginTunnel(ResponseForwarding.switchingProtocols(head, writesVia: route?.route.writesVia ?? true))
+        sink.beginTunnel(ResponseForwarding.switchingProtocols(head, writesVia: route?.route.writesVia ?? true))
         upstream.beginProbing()
         upstream.readLimitBytes = UInt32(clamping: settings.configuration.limits.pendingBytesPerStream)
     }
 
     /// The server's bytes in a tunnel.
     func receiveFromTunnel(_ bytes: UnsafeRawBufferPointer) {
-        guard let downstream, let upstream, !bytes.isEmpty else { return }
+        guard let sink, let upstream, !bytes.isEmpty else { return }
         account.sentToClient(bytes.count, now: now)
-        downstream.send(bytes)
-        guard downstream.pendingCount > 0, mayWait() else { return }
+        guard !sink.sendThroughTunnel(bytes), mayWait() else { return }
         upstream.pauseReading()
     }
 
-    /// The client's bytes in a tunnel.
-    func sendThroughTunnel(_ bytes: UnsafeRawBufferPointer) {
+    /// The client's bytes in a tunnel. Returns whether more can be taken.
+    func received(tunnelled bytes: UnsafeRawBufferPointer) -> Bool {
         account.requestBytes += UInt64(bytes.count)
         upstream?.send(bytes)
-        if upstream.map({ $0.pendingCount > 0 }) == true { _ = mayWait() }
+        guard let upstream, upstream.pendingCount > 0 else { return true }
+        return !mayWait()
     }
+
+    /// The client has ended its side of a tunnel.
+    func clientEndedTunnel() { tunnelEnded(.clientEnded) }
 
     /// One side of a tunnel has ended its sending; the other is told, and when both have the tunnel is over.
     func tunnelEnded(_ side: Flags) {
         flags.insert(side)
-        if flags.isSuperset(of: [.clientEnded, .upstreamEnded]) {
-            return finish(nil, upstreamIsClean: false) { $0.endTunnel() }
-        }
-        if side == .clientEnded { upstream?.shutdownWhenDrained() } else { downstream?.shutdownWhenDrained() }
+        if flags.isSuperset(of: [.clientEnded, .upstreamEnded]) { return finish(nil, .complete) }
+        if side == .clientEnded { upstream?.shutdownWhenDrained() } else { sink?.endTunnelSending() }
         // The other side may say goodbye, but not stay for ever.
-        downstream?.expectTunnelEnd()
+        sink?.expectTunnelEnd()
     }
 
     /// One side said goodbye and the other did not.
@@ -56,6 +58,6 @@ extension Exchange {
             flags.contains(.clientEnded)
             ? Ending(cause: .upstreamSilent, evidence: "did not end a tunnel within \(limit) ms of its client")
             : Ending(cause: .clientStalled, evidence: "did not end a tunnel within \(limit) ms of its server")
-        finish(ending, upstreamIsClean: false) { $0.endTunnel() }
+        finish(ending, .complete)
     }
 }

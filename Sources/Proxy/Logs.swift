@@ -2,6 +2,7 @@
 // destination stays. Invariant: logs that go to the same place have one writer, so that lines do not run into each other.
 
 import Configuration
+import Downstreams
 import Reactor
 import Telemetry
 

@@ -5,7 +5,6 @@ import HTTP
 
 /// An event stream of the proxy's own.
 struct OwnStreamResponse {
-    let client: ResponseTerms
     /// Whether the request's URL held a token.
     let urlHeldToken: Bool
     /// Whether the page is of another origin than the request goes to: without leave to read it a browser takes 200 for an error.
@@ -17,36 +16,23 @@ struct OwnStreamResponse {
     let strictTransportSecuritySeconds: Int?
     let date: [UInt8]
 
-    /// How the body is framed for the client.
-    var framing: OutgoingFraming { client.isHTTP10 ? .plain : .chunked }
-
-    /// Whether nothing but the connection's end ends the body.
-    var endsByClosing: Bool { client.isHTTP10 }
-
-    /// Whether the connection can serve another request afterwards.
-    var keepsAlive: Bool { client.canKeepAlive && !endsByClosing }
-
-    /// The head of a response whose body follows piece by piece.
-    func head() -> [UInt8] {
-        var writer = begin()
-        if framing == .chunked { writer.field("Transfer-Encoding", "chunked") }
-        writer.connection(closes: !keepsAlive, isHTTP10: client.isHTTP10)
-        writer.end()
-        return writer.take()
+    /// A response whose body follows piece by piece.
+    func response() -> OutgoingResponse {
+        var response = OutgoingResponse(status: 200)
+        response.body = .untilEnd
+        write(to: &response.fields)
+        return response
     }
 
-    /// A whole response with this body.
-    func head(whole body: [UInt8]) -> [UInt8] {
-        var writer = begin()
-        writer.field("Content-Length", body.count)
-        writer.connection(closes: !client.canKeepAlive, isHTTP10: client.isHTTP10)
-        writer.end()
-        return writer.take() + body
+    /// A response with this body and no more.
+    func response(whole body: [UInt8]) -> OutgoingResponse {
+        var response = OutgoingResponse(status: 200)
+        response.body = .whole(body)
+        write(to: &response.fields)
+        return response
     }
 
-    private func begin() -> HeadWriter {
-        var writer = HeadWriter(reservingCapacity: 384)
-        writer.statusLine(200)
+    private func write(to writer: inout HeadWriter) {
         writer.field("Content-Type", "text/event-stream")
         writer.field("Cache-Control", "no-store, no-transform")
         writer.field("X-Accel-Buffering", "no")
@@ -61,25 +47,5 @@ struct OwnStreamResponse {
         writer.date(date)
         if let strictTransportSecuritySeconds { writer.strictTransportSecurity(strictTransportSecuritySeconds) }
         if writesVia { writer.field("Via", "1.1 heartwire") }
-        return writer
-    }
-
-    /// Adds bytes of the body behind a head.
-    func append(_ body: [UInt8], to head: inout [UInt8]) { framing.append(body, to: &head) }
-}
-
-extension OutgoingFraming {
-    /// Adds bytes of the proxy's own behind a head, framed as the body will be.
-    func append(_ body: [UInt8], to head: inout [UInt8]) {
-        guard self == .chunked else {
-            head += body
-            return
-        }
-        withUnsafeTemporaryAllocation(byteCount: ChunkedCoding.maximumSizeLineBytes, alignment: 1) { room in
-            let count = ChunkedCoding.writeSizeLine(body.count, endingAt: room.count, in: room)
-            head.append(contentsOf: room.suffix(count))
-        }
-        head.append(contentsOf: body)
-        head.append(contentsOf: UnsafeBufferPointer(start: ChunkedCoding.lineEnd.utf8Start, count: ChunkedCoding.lineEnd.utf8CodeUnitCount))
     }
 }

@@ -4,6 +4,7 @@
 
 import Configuration
 import Credentials
+import Downstreams
 import Reactor
 import Telemetry
 import Synchronization
@@ -146,7 +147,7 @@ package final class ProxyServer: Sendable {
     private static func connectionLimit(_ limits: Limits, descriptors: Int) -> Int {
         if limits.connections > 0 { return limits.connections }
         let half = max(16, (descriptors - 64) / 2)
-        return max(16, half - SharedState.roomAbove(limit: half))
+        return max(16, half - ConnectionCounts.roomAbove(limit: half))
     }
 
     /// Hands a value to the one thread that will use it from then on.
@@ -255,7 +256,7 @@ package final class ProxyServer: Sendable {
     }
 
     /// How many TLS handshakes of clients failed or were not finished in time.
-    package var failedHandshakeCount: Int { inForce.shared.failedHandshakeCount }
+    package var failedHandshakeCount: Int { inForce.shared.counts.failedHandshakeCount }
 
     /// How many log lines were dropped because their queue was full, of the logs that are written now.
     package var droppedLogLineCount: UInt64 { inForce.logs.outputs.reduce(0) { $0 + $1.writer.droppedLineCount } }

@@ -4,6 +4,7 @@
 
 import Configuration
 import Credentials
+import Downstreams
 import HTTP
 
 /// What a redirect has to say to the client and its server cannot know. It lives no longer than the request waits for its response.
@@ -184,17 +185,17 @@ extension RequestForwarding {
 
     /// What a trusted proxy says of the client's side: the first element is that of the first proxy.
     func claim(_ name: FieldName) -> Range<Int>? {
-        guard isTrusted, let value = head.firstValue(of: name) else { return nil }
+        guard client.isTrusted, let value = head.firstValue(of: name) else { return nil }
         var elements = ListElements(value)
         return elements.next(in: head.bytes.span)
     }
 
     /// Whether the client itself uses TLS, as far as it is known.
     var isClientSecured: Bool {
-        guard let scheme = claim(.xForwardedProto) else { return isSecured }
+        guard let scheme = claim(.xForwardedProto) else { return client.isSecured }
         let bytes = head.bytes.span
         if equalsIgnoringCase(bytes, scheme, "https") { return true }
-        return equalsIgnoringCase(bytes, scheme, "http") ? false : isSecured
+        return equalsIgnoringCase(bytes, scheme, "http") ? false : client.isSecured
     }
 
     /// Whether the client uses TLS, or may: anybody says so, or its browser sends what it sends to secured places only (Fetch Metadata

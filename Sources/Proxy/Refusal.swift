@@ -79,28 +79,24 @@ struct Refusal {
     }
 
     /// The whole answer. `isHead` leaves the body out; `urlHeldToken` says that the request carried a token in its URL.
-    func response(
-        isHead: Bool, closes: Bool, isHTTP10: Bool, urlHeldToken: Bool, strictTransportSecuritySeconds: Int?, date: [UInt8]
-    ) -> [UInt8] {
+    func response(isHead: Bool, urlHeldToken: Bool, strictTransportSecuritySeconds: Int?, date: [UInt8]) -> OutgoingResponse {
         let body = Array("\(status) \(reasonPhrase(for: status)): \(evidence)\n".utf8)
-        var writer = HeadWriter(reservingCapacity: 256 + body.count)
-        writer.statusLine(status)
-        writer.field("Content-Type", "text/plain; charset=utf-8")
-        writer.field("Content-Length", UInt64(body.count))
-        writer.field("Cache-Control", "no-store")
-        writer.date(date)
-        if let strictTransportSecuritySeconds { writer.strictTransportSecurity(strictTransportSecuritySeconds) }
-        if urlHeldToken { writer.keepURLSecret() }
+        var response = OutgoingResponse(status: status, capacityBytes: 384 + body.count)
+        response.body = isHead ? .none(announcedLength: UInt64(body.count)) : .whole(body)
+        response.allowsReuse = !closes
+        response.fields.field("Content-Type", "text/plain; charset=utf-8")
+        response.fields.field("Cache-Control", "no-store")
+        response.fields.date(date)
+        if let strictTransportSecuritySeconds { response.fields.strictTransportSecurity(strictTransportSecuritySeconds) }
+        if urlHeldToken { response.fields.keepURLSecret() }
         if let challenge {
             // The challenge is made of the configuration's realm and constants; a realm that cannot stand in a field is left out.
-            try? writer.field("WWW-Authenticate", challenge)
+            try? response.fields.field("WWW-Authenticate", challenge)
         }
-        if let vary { writer.field("Vary", vary) }
-        if let allowedOrigin { writer.allow(origin: allowedOrigin) }
-        if status == 503 { writer.field("Retry-After", UInt64(1)) }
-        writer.connection(closes: closes, isHTTP10: isHTTP10)
-        writer.end()
-        return isHead ? writer.take() : writer.take() + body
+        if let vary { response.fields.field("Vary", vary) }
+        if let allowedOrigin { response.fields.allow(origin: allowedOrigin) }
+        if status == 503 { response.fields.field("Retry-After", UInt64(1)) }
+        return response
     }
 }
 

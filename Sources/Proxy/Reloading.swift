@@ -4,6 +4,7 @@
 
 import Configuration
 import Credentials
+import Downstreams
 import Reactor
 import Telemetry
 

@@ -4,6 +4,7 @@
 
 import Configuration
 import Credentials
+import Downstreams
 import HTTP
 import Reactor
 import Telemetry
@@ -33,10 +34,7 @@ struct RequestForwarding {
     let head: RequestHead
     let route: CompiledRoute
     let peer: SocketAddress
-    let isTrusted: Bool
-    let isSecured: Bool
-    /// The field in which the server is told the subject of the client's certificate, and that subject.
-    let clientSubject: (field: String, subject: [UInt8])?
+    let client: ClientFacts
     /// What this client may not say.
     let withheld: WithheldNames
 
@@ -86,7 +84,7 @@ struct RequestForwarding {
         }
         let hops = remainingHops
         var replaced = Self.writtenAnew
-        if !isTrusted { replaced.formUnion(Self.believedOfTheTrusted) }
+        if !client.isTrusted { replaced.formUnion(Self.believedOfTheTrusted) }
         if hops != nil { replaced.insert(.maxForwards) }
         if bridged?.token != nil || bridged?.dropAuthorization == true { replaced.insert(.authorization) }
         if bridged?.cookies != nil { replaced.insert(.cookie) }
@@ -95,7 +93,7 @@ struct RequestForwarding {
         if wantsPlain { replaced.insert(.acceptEncoding) }
         writer.copyForwardableFields(
             of: head, except: replaced, withheld: withheld, edits: leftoverEdits(bridged, except: replaced))
-        if let (field, subject) = clientSubject { try writer.field(named: Array(field.utf8), subject) }
+        if let field = client.subjectField, let subject = client.subject { try writer.field(named: Array(field.utf8), subject) }
         if let token = bridged?.token {
             var value: [UInt8] = []
             token.appendAuthorizationValue(to: &value)
@@ -124,7 +122,7 @@ struct RequestForwarding {
     private static let believedOfTheTrusted: FieldNameSet = [.forwarded, .xForwardedPort, .xRealIP]
 
     private func writeForwarded(_ writer: inout HeadWriter) throws(HTTPError) {
-        if isTrusted, head.contains(.xForwardedFor) {
+        if client.isTrusted, head.contains(.xForwardedFor) {
             var forwardedFor: [UInt8] = []
             for field in head.fields where field.known == .xForwardedFor && !field.value.isEmpty {
                 forwardedFor += head.bytes[field.value]
@@ -136,12 +134,12 @@ struct RequestForwarding {
             // Digits, letters and colons cannot be refused.
             peer.withHost { host in try? writer.field("X-Forwarded-For", host.span) }
         }
-        if isTrusted, let value = head.firstValue(of: .xForwardedProto), !value.isEmpty {
+        if client.isTrusted, let value = head.firstValue(of: .xForwardedProto), !value.isEmpty {
             writer.field("X-Forwarded-Proto", value, of: head)
         } else {
-            writer.field("X-Forwarded-Proto", isSecured ? "https" : "http")
+            writer.field("X-Forwarded-Proto", client.isSecured ? "https" : "http")
         }
-        if isTrusted, let value = head.firstValue(of: .xForwardedHost), !value.isEmpty {
+        if client.isTrusted, let value = head.firstValue(of: .xForwardedHost), !value.isEmpty {
             writer.field("X-Forwarded-Host", value, of: head)
         } else if !head.authority.isEmpty {
             writer.field("X-Forwarded-Host", head.authority, of: head)

@@ -3,6 +3,7 @@
 // against forgery across sites, so the proxy has to look.
 
 import Configuration
+import Downstreams
 import HTTP
 
 extension RequestForwarding {
@@ -31,7 +32,7 @@ extension RequestForwarding {
     }
 
     /// Whether the scheme that the client used is known, and not only that of the last hop.
-    private var isSchemeCertain: Bool { isSecured || isTrusted && head.contains(.xForwardedProto) }
+    private var isSchemeCertain: Bool { client.isSecured || client.isTrusted && head.contains(.xForwardedProto) }
 
     private func isOwn(_ origin: ArraySlice<UInt8>, anyScheme: Bool) -> Bool {
         let text = origin.map { $0 >= 0x41 && $0 <= 0x5A ? $0 | 0x20 : $0 }

@@ -12,14 +12,17 @@ struct RequestSummary {
     private let bytes: [UInt8]
     private let methodEnd: UInt16
     private let hostEnd: UInt16
+    private let pathEnd: UInt16
     /// Whether its Last-Event-ID was not passed on, because no field may hold it.
     let lacksLastEventID: Bool
 
-    init(_ head: RequestHead?) {
+    /// `isTrusted` says whether the client may name whom it forwards.
+    init(_ head: RequestHead?, isTrusted: Bool = false) {
         guard let head else {
             bytes = []
             methodEnd = 0
             hostEnd = 0
+            pathEnd = 0
             lacksLastEventID = false
             return
         }
@@ -29,10 +32,13 @@ struct RequestSummary {
         let host = head.bytes[head.authority].prefix(255)
         var kept: [UInt8] = []
         let pathCount = min(path.count, RequestSummary.pathLimit)
-        kept.reserveCapacity(method.count + host.count + pathCount)
+        let forwarded = isTrusted ? RequestForwarding.lastForwardedClient(head) : nil
+        kept.reserveCapacity(method.count + host.count + pathCount + (forwarded?.count ?? 0))
         kept += method
         kept += host
         kept += head.bytes[start..<(start + pathCount)]
+        pathEnd = UInt16(kept.count)
+        if let forwarded { kept += forwarded }
         bytes = kept
         lacksLastEventID = head.hasUnfitLastEventID
         methodEnd = UInt16(method.count)
@@ -48,11 +54,14 @@ struct RequestSummary {
     var host: [UInt8]? { hostEnd == methodEnd ? nil : Array(bytes[Int(methodEnd)..<Int(hostEnd)]) }
 
     /// Whether the path was longer than what is kept.
-    var isPathCut: Bool { bytes.count - Int(hostEnd) == RequestSummary.pathLimit }
+    var isPathCut: Bool { pathEnd - hostEnd == RequestSummary.pathLimit }
 
     /// Tells paths apart within this process.
-    var pathHash: Int { bytes.isEmpty ? 0 : bytes[Int(hostEnd)...].hashValue }
+    var pathHash: Int { bytes.isEmpty ? 0 : bytes[Int(hostEnd)..<Int(pathEnd)].hashValue }
 
     /// The path without query; nil when no request could be read.
-    var path: [UInt8]? { bytes.isEmpty ? nil : Array(bytes[Int(hostEnd)...]) }
+    var path: [UInt8]? { bytes.isEmpty ? nil : Array(bytes[Int(hostEnd)..<Int(pathEnd)]) }
+
+    /// The address that a trusted proxy named last in `X-Forwarded-For`; nil where none did.
+    var forwardedClient: [UInt8]? { Int(pathEnd) == bytes.count ? nil : Array(bytes[Int(pathEnd)...]) }
 }

@@ -1,6 +1,7 @@
 // What of a response's head goes to the client, and what is put in its place: the framing for this hop, and for event
 // streams the fields that keep the next hop from buffering or storing them. It makes bytes and sends none.
 
+import Downstreams
 import HTTP
 
 /// A response's head on its way to the client.
@@ -18,7 +19,6 @@ struct ResponseForwarding {
     let urlHeldToken: Bool
     /// Whether a `Via` of the proxy's own is written.
     var writesVia = true
-    let client: ResponseTerms
     /// What `Strict-Transport-Security` says, in place of what the server may say; nil for leaving that as it is.
     let strictTransportSecuritySeconds: Int?
     /// What a response that says nothing of its date is given as such.
@@ -26,31 +26,15 @@ struct ResponseForwarding {
     /// What takes the place of fields that name URLs.
     var edits = FieldEdits()
 
-    /// How the body is framed for the client.
-    var outgoingFraming: OutgoingFraming {
-        switch framing {
-        case .none: .none
-        case .length where !isWoven: .plain
-        case .length, .chunked, .untilClose: client.isHTTP10 ? .plain : .chunked
-        }
+    /// The response for a request of that method.
+    func response(to method: Method) -> OutgoingResponse {
+        var response = OutgoingResponse(statusOf: head)
+        write(to: &response.fields)
+        response.body = body(method: method)
+        return response
     }
 
-    /// Whether the connection can serve another request after the response.
-    var keepsAlive: Bool {
-        client.canKeepAlive && !endsByClosing
-    }
-
-    /// Whether nothing but the connection's end tells the client that the body is whole.
-    var endsByClosing: Bool {
-        guard outgoingFraming == .plain else { return false }
-        if case .length = framing { return isWoven }
-        return true
-    }
-
-    /// The head's bytes.
-    func build(method: Method) -> [UInt8] {
-        var writer = HeadWriter(reservingCapacity: head.bytes.count + 256)
-        writer.statusLine(of: head)
+    private func write(to writer: inout HeadWriter) {
         var replaced = FieldNameSet()
         var outdated: ReplacedFields = []
         if wouldBeWoven {
@@ -76,24 +60,16 @@ struct ResponseForwarding {
         if !head.contains(.date) { writer.date(date) }
         if let seconds = strictTransportSecuritySeconds { writer.strictTransportSecurity(seconds) }
         if writesVia { writer.field("Via", head.minorVersion == 0 ? "1.0 heartwire" : "1.1 heartwire") }
-        writeFraming(&writer, method: method)
-        writer.connection(closes: !keepsAlive, isHTTP10: client.isHTTP10)
-        writer.end()
-        return writer.take()
     }
 
-    private func writeFraming(_ writer: inout HeadWriter, method: Method) {
-        switch outgoingFraming {
-        case .chunked: writer.field("Transfer-Encoding", "chunked")
-        case .plain:
-            if case .length(let count) = framing, !isWoven { writer.field("Content-Length", count) }
+    private func body(method: Method) -> OutgoingResponse.Body {
+        switch framing {
+        case .length(let count) where !isWoven: return .length(count)
+        case .length, .chunked, .untilClose: return .untilEnd
         case .none:
-            // What GET would be answered is woven, and so of no known length.
-            if method == .head, wouldBeWoven { return }
-            // To HEAD, and in 304, a length tells of a body that is not sent; 204 and 1xx must have none (RFC 9110 section 8.6).
-            if let count = head.contentLength, head.status != 204, method == .head || head.status == 304 || count == 0 {
-                writer.field("Content-Length", count)
-            }
+            // What GET would be answered is woven, and so of no known length. 204 may have none (RFC 9110 section 8.6).
+            if method == .head ? wouldBeWoven : head.status != 304 { return .none(announcedLength: nil) }
+            return .none(announcedLength: head.status == 204 ? nil : head.contentLength)
         }
     }
 
@@ -126,15 +102,13 @@ struct ResponseForwarding {
     }
 
     /// The head of a 101 that was asked for (RFC 9110 section 7.8).
-    static func switchingProtocols(_ head: ResponseHead, writesVia: Bool) -> [UInt8] {
-        var writer = HeadWriter(reservingCapacity: head.bytes.count + 128)
-        writer.statusLine(of: head)
-        writer.copyForwardableFields(of: head)
-        if writesVia { writer.field("Via", "1.1 heartwire") }
-        writer.field("Connection", "upgrade")
-        if let upgrade = head.firstValue(of: .upgrade) { writer.field("Upgrade", upgrade, of: head) }
-        writer.end()
-        return writer.take()
+    static func switchingProtocols(_ head: ResponseHead, writesVia: Bool) -> OutgoingResponse {
+        var response = OutgoingResponse(statusOf: head)
+        response.fields.copyForwardableFields(of: head)
+        if writesVia { response.fields.field("Via", "1.1 heartwire") }
+        response.fields.field("Connection", "upgrade")
+        if let upgrade = head.firstValue(of: .upgrade) { response.fields.field("Upgrade", upgrade, of: head) }
+        return response
     }
 }
 
@@ -169,11 +143,6 @@ extension HeadWriter {
     mutating func date(_ text: [UInt8]) {
         // Letters and digits cannot be refused.
         try? field("Date", text)
-    }
-
-    /// Says what becomes of the connection: HTTP/1.1 keeps it unless told otherwise, HTTP/1.0 does not (RFC 9112 section 9.3).
-    mutating func connection(closes: Bool, isHTTP10: Bool) {
-        if closes { field("Connection", "close") } else if isHTTP10 { field("Connection", "keep-alive") }
     }
 
     /// Asks browsers to come over HTTPS only (RFC 6797 section 6.1).

@@ -3,40 +3,8 @@
 // together when it was read.
 
 import Configuration
+import Downstreams
 import Reactor
-
-/// The TLS of one listener, as all workers share it.
-final class ListenerSecurity: Sendable {
-    let listener: Listener
-    /// What the next connection is secured by; nil for plain HTTP.
-    let context: TLSServerContext?
-    /// Outlives every reload, so that clients can resume their sessions.
-    private let ticketKeys: TLSTicketKeys?
-
-    /// Reads the certificates. Where those of `previous` are of the same description and the files cannot be used now, they stay, and
-    /// `complain` is told.
-    init(_ listener: Listener, succeeding previous: ListenerSecurity? = nil, complain: (String) -> Void = { _ in }) throws(TLSError) {
-        self.listener = listener
-        guard let tls = listener.tls else {
-            context = nil
-            ticketKeys = nil
-            return
-        }
-        let keys = TLSTicketKeys(lifetimeSeconds: tls.ticketLifetimeSeconds, succeeding: previous?.ticketKeys)
-        do {
-            try Security.examine(tls.certificates.flatMap(\.files) + [tls.clientAuthorityFile].compactMap { $0 })
-            context = try TLSServerContext(TLSServerSettings(tls), ticketKeys: keys) { path in
-                try? ConfigurationFile.load(path: path, on: .reload)
-            }
-            ticketKeys = keys
-        } catch {
-            guard let previous, previous.listener.tls == tls else { throw error }
-            complain("\(listener): \(error.message)")
-            context = previous.context
-            ticketKeys = previous.ticketKeys
-        }
-    }
-}
 
 /// The TLS of one upstream, as all workers share it.
 final class UpstreamSecurity: Sendable {
@@ -128,23 +96,6 @@ extension Certificate {
 extension TLSIdentityFiles {
     fileprivate init(_ certificate: Certificate) {
         self.init(certificateFile: certificate.certificateFile, keyFile: certificate.keyFile, stapleFile: certificate.stapleFile)
-    }
-}
-
-extension TLSServerSettings {
-    fileprivate init(_ tls: ListenerTLS) {
-        self.init(identities: tls.certificates.map(TLSIdentityFiles.init))
-        requiresTLS13 = tls.minimumVersion == .tls13
-        ciphers = tls.ciphers
-        ciphersuites = tls.ciphersuites
-        groups = tls.groups
-        clientAuthorityFile = tls.clientAuthorityFile
-        clientCertificates =
-            switch tls.clientCertificates {
-            case .off: .off
-            case .optional: .optional
-            case .required: .required
-            }
     }
 }
 

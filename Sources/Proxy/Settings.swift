@@ -3,6 +3,7 @@
 
 import Configuration
 import Credentials
+import Downstreams
 import EventStream
 import HTTP
 
@@ -55,10 +56,9 @@ final class Settings: Sendable {
     private let withheldOfStrangers: WithheldNames
     /// What may be logged of a request's path.
     let loggedPaths: PathRedaction
-    let requestLimits: HeadLimits
     let responseLimits: HeadLimits
-    /// One worker's share of what may wait in all.
-    let pendingBytesPerWorker: Int
+    /// What holds for clients' connections.
+    let downstreamTerms: DownstreamTerms
 
     init(_ configuration: Configuration, _ security: Security, workerCount: Int = 1) {
         self.configuration = configuration
@@ -70,9 +70,7 @@ final class Settings: Sendable {
         table = RouteTable(configuration.routes)
         loggedPaths = PathRedaction(configuration.routes.compactMap(\.bearer))
         let limits = configuration.limits
-        pendingBytesPerWorker = limits.pendingBytes / max(workerCount, 1)
-        requestLimits = HeadLimits(
-            headBytes: limits.requestHeadBytes, fieldCount: limits.requestFields, targetBytes: limits.requestTargetBytes)
+        downstreamTerms = DownstreamTerms(configuration, workerCount: workerCount)
         responseLimits = HeadLimits(
             headBytes: limits.responseHeadBytes, fieldCount: limits.responseFields, targetBytes: limits.responseHeadBytes)
     }

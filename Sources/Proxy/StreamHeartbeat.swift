@@ -2,6 +2,7 @@
 // the clock. A heartbeat says nothing of the upstream, so none of the upstream's times are touched.
 
 import Configuration
+import Downstreams
 import EventStream
 import Reactor
 
@@ -15,17 +16,17 @@ extension Exchange {
     /// Sends a heartbeat if one is due and may be placed; returns when to look again.
     func beat(now: Int64) -> Int64 {
         let due = nextHeartbeatAt
-        guard due < .max, let downstream, let route, let heartbeat = route.heartbeat else { return .max }
+        guard due < .max, let sink, let route, let heartbeat = route.heartbeat else { return .max }
         guard now >= due else { return due }
         if account.heartbeats == 0 { upstream?.beginProbing() }
         let placement = weaver.placement
         // Bytes that the client does not take are not helped by more of them.
-        guard placement != .nowhere, downstream.pendingCount == 0 else {
+        guard placement != .nowhere, sink.waitingCount == 0 else {
             if placement == .nowhere { account.noteUnplaceable(now: now) }
             return now + route.heartbeatMilliseconds
         }
         let bytes = heartbeat.bytes(at: placement, hasIdentifier: weaver.hasIdentifier)
-        downstream.sendOwn(bytes)
+        sink.send(own: bytes)
         weaver.didWeave()
         account.heartbeats &+= 1
         if let log = proxy.eventLog { logHeartbeat(byteCount: bytes.count, now: now, in: log) }

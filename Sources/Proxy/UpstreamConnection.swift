@@ -3,6 +3,7 @@
 // Invariant: it serves one exchange at a time, and nothing that came outside of one is ever used.
 
 import Configuration
+import Downstreams
 import HTTP
 import Reactor
 import Telemetry

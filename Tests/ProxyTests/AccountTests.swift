@@ -5,6 +5,7 @@ import Reactor
 import Telemetry
 import Testing
 
+@testable import Downstreams
 @testable import Proxy
 
 @Suite("The account of an exchange")
@@ -86,11 +87,8 @@ struct ExchangeAccountTests {
 }
 
 @Suite("The limits on connections")
-struct SharedStateTests {
-    private func state(total: Int, perClient: Int) -> SharedState {
-        SharedState(
-            connectionLimit: total, connectionsPerClientLimit: perClient, streamLog: nil, accessLog: nil, fingerprinter: Way.fingerprinter)
-    }
+struct ConnectionCountTests {
+    private func state(total: Int, perClient: Int) -> ConnectionCounts { ConnectionCounts(limit: total, limitPerClient: perClient) }
 
     private func client(_ last: UInt8, port: UInt16 = 1) -> SocketAddress { SocketAddress(bytes: [192, 0, 2, last], port: port) }
 

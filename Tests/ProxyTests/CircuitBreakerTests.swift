@@ -4,6 +4,7 @@ import Configuration
 import Reactor
 import Testing
 
+@testable import Downstreams
 @testable import Proxy
 
 @Suite("A circuit breaker")
@@ -172,7 +173,7 @@ struct WaitingCrowdTests {
             self.answer = answer
         }
 
-        func ask(_ path: String) throws -> DownstreamConnection {
+        func ask(_ path: String) throws -> HTTP1Connection {
             let client = try scripted.connectClient()
             scripted.send(client, "GET \(path) HTTP/1.1\nHost: h\nAccept: text/event-stream")
             return client
@@ -201,7 +202,7 @@ struct WaitingCrowdTests {
             }
         }
 
-        func isServed(_ client: DownstreamConnection) -> Bool { contains(scripted.answers(client), "data: a") }
+        func isServed(_ client: HTTP1Connection) -> Bool { contains(scripted.answers(client), "data: a") }
     }
 
     @Test("ask it in turn also while one attempt hangs, and are all served when it is well")
@@ -232,7 +233,7 @@ struct WaitingCrowdTests {
         let clients = try (0..<count).map { _ in try world.ask("/e") }
         world.pass(milliseconds: 100)
         world.answer = { $0 == "/e" ? Self.stream : Self.refusal }
-        var strangers: [DownstreamConnection] = []
+        var strangers: [HTTP1Connection] = []
         var number = 0
         let began = world.scripted.kernel.now
         world.pass(milliseconds: 10_000) {

@@ -7,6 +7,7 @@ import Telemetry
 import Synchronization
 import Testing
 
+@testable import Downstreams
 @testable import Proxy
 
 /// A stream through a proxy that logs each event.
@@ -23,7 +24,7 @@ private final class LoggedStream {
     private let sink = Sink()
     private let writer: LogWriter
     let world: ScriptedProxy
-    let client: DownstreamConnection
+    let client: HTTP1Connection
     let server: Int32
 
     init(_ fields: String = "", logsEvents: Bool = true) throws {

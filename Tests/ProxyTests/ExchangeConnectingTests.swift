@@ -4,6 +4,7 @@ import Configuration
 import Reactor
 import Testing
 
+@testable import Downstreams
 @testable import Proxy
 
 @Suite("An exchange's way to a server")
@@ -45,7 +46,7 @@ struct ExchangeConnectingTests {
             }
             #expect(world.kernel.attempts.count == expected)
             #expect(try ReadHead(world.answers(client)).firstLine.hasPrefix("HTTP/1.1 502 "))
-            #expect(world.proxy.groups[0].servers.allSatisfy { $0.activeCount == 0 })
+            #expect(world.proxy.exchanges.groups[0].servers.allSatisfy { $0.activeCount == 0 })
         }
     }
 
@@ -70,7 +71,7 @@ struct ExchangeConnectingTests {
         world.send(client, ExchangeConnectingTests.get)
         #expect(world.kernel.attempts.count == 1)
         #expect(try ReadHead(world.answers(client)).firstLine.hasPrefix("HTTP/1.1 503 "))
-        #expect(world.proxy.groups[0].servers.allSatisfy { $0.failedUntil == 0 })
+        #expect(world.proxy.exchanges.groups[0].servers.allSatisfy { $0.failedUntil == 0 })
     }
 
     @Test(
@@ -93,13 +94,13 @@ struct ExchangeConnectingTests {
     private func turn(_ world: ScriptedProxy) { for _ in 0..<3 { world.worker.turn() } }
 
     /// A world in which a connection to the server waits in the pool; returns its descriptor.
-    private func pooled(_ world: ScriptedProxy, _ client: DownstreamConnection) throws -> Int32 {
+    private func pooled(_ world: ScriptedProxy, _ client: HTTP1Connection) throws -> Int32 {
         world.send(client, ExchangeConnectingTests.get)
         try world.attemptEnds()
         let descriptor = world.kernel.attempts[0].descriptor
         world.kernel.receive(descriptor, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
         turn(world)
-        #expect(world.proxy.groups[0].servers[0].idle.count == 1 && !world.kernel.closed.contains(descriptor))
+        #expect(world.proxy.exchanges.groups[0].servers[0].idle.count == 1 && !world.kernel.closed.contains(descriptor))
         return descriptor
     }
 
@@ -155,7 +156,7 @@ struct ExchangeConnectingTests {
         world.kernel.receive(descriptor, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\n\r\n")
         turn(world)
         #expect(try ReadHead(world.answers(client)).rest == Array("ok".utf8))
-        #expect(world.kernel.closed.contains(descriptor) && world.proxy.groups[0].servers[0].idle.isEmpty)
+        #expect(world.kernel.closed.contains(descriptor) && world.proxy.exchanges.groups[0].servers[0].idle.isEmpty)
     }
 
     @Test("a client that goes away ends its exchange with the server at once")
@@ -170,6 +171,6 @@ struct ExchangeConnectingTests {
         world.kernel.receive(client.descriptor, "")
         turn(world)
         #expect(world.kernel.closed.contains(world.kernel.attempts[0].descriptor) && !client.isOpen)
-        #expect(world.proxy.groups[0].servers[0].activeCount == 0)
+        #expect(world.proxy.exchanges.groups[0].servers[0].activeCount == 0)
     }
 }

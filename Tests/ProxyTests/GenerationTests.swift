@@ -6,6 +6,7 @@ import Reactor
 import Telemetry
 import Testing
 
+@testable import Downstreams
 @testable import Proxy
 
 @Suite("A new generation of the configuration")
@@ -41,25 +42,27 @@ struct GenerationTests {
     @Test("keeps no idle connection for servers that are described otherwise or no longer")
     func retires() throws {
         let proxy = try ScriptedProxy(upstream("a"), addresses: [[GenerationTests.address]])
-        let group = proxy.proxy.groups[0]
+        let group = proxy.proxy.exchanges.groups[0]
         let idle = UpstreamConnection(worker: proxy.worker, group: group, server: group.servers[0])
         #expect(group.keepIdle(idle, server: group.servers[0]))
         let configuration = Configuration(upstreams: [upstream("a", cooldown: 7)], routes: [Route(upstreamIndex: 0)])
         let changed = Settings(configuration, try Security(configuration))
-        proxy.proxy.adopt(changed, shared: proxy.proxy.shared, addresses: [[[GenerationTests.address]]], listeners: [:], newSockets: [])
+        proxy.proxy.adopt(
+            changed, shared: proxy.proxy.exchanges.shared, addresses: [[[GenerationTests.address]]], listeners: [:], newSockets: [])
         #expect(group.servers[0].idle.isEmpty)
         #expect(!group.keepIdle(idle, server: group.servers[0]))
-        #expect(proxy.proxy.groups[0] !== group && proxy.proxy.groups[0].upstream.failureCooldownMilliseconds == 7)
+        #expect(proxy.proxy.exchanges.groups[0] !== group && proxy.proxy.exchanges.groups[0].upstream.failureCooldownMilliseconds == 7)
     }
 
     @Test("is freed when the last exchange of it has ended")
     func freed() throws {
         let proxy = try ScriptedProxy(upstream("a"), addresses: [[GenerationTests.address]])
-        weak let old = proxy.proxy.generation
+        weak let old = proxy.proxy.exchanges.generation
         let client = try proxy.connectClient()
         proxy.send(client, "GET / HTTP/1.1\nHost: a")
         let next = try settings([upstream("b")])
-        proxy.proxy.adopt(next, shared: proxy.proxy.shared, addresses: [[[GenerationTests.address]]], listeners: [:], newSockets: [])
+        proxy.proxy.adopt(
+            next, shared: proxy.proxy.exchanges.shared, addresses: [[[GenerationTests.address]]], listeners: [:], newSockets: [])
         #expect(old != nil && client.exchange?.generation === old && client.exchange?.group.upstream.name == "a")
         try proxy.attemptEnds(.connectionRefused)
         #expect(client.exchange == nil && contains(proxy.answers(client), "502"))
@@ -71,10 +74,8 @@ struct GenerationTests {
 
     @Test("goes on with the counts of connections, and does not count off by client whom it had not counted")
     func counts() throws {
-        func state(_ perClient: Int, after previous: SharedState? = nil) -> SharedState {
-            SharedState(
-                connectionLimit: 3, connectionsPerClientLimit: perClient, streamLog: nil, accessLog: nil, fingerprinter: Way.fingerprinter,
-                succeeding: previous)
+        func state(_ perClient: Int, after previous: ConnectionCounts? = nil) -> ConnectionCounts {
+            ConnectionCounts(limit: 3, limitPerClient: perClient, succeeding: previous)
         }
         let first = state(0)
         #expect(first.admit(GenerationTests.address, isTrusted: false) == .admitted)

@@ -5,6 +5,7 @@ import Configuration
 import Reactor
 import Testing
 
+@testable import Downstreams
 @testable import Proxy
 
 @Suite("An EventSource whose servers are gone")
@@ -22,7 +23,7 @@ struct HoldingTests {
         return try ScriptedProxy(upstream, addresses: addresses, route: Route(upstreamIndex: 0, outage: outage, early: early))
     }
 
-    private func body(_ world: ScriptedProxy, _ client: DownstreamConnection) throws -> String {
+    private func body(_ world: ScriptedProxy, _ client: HTTP1Connection) throws -> String {
         let head = try ReadHead(world.answers(client))
         guard head.elements("transfer-encoding") == ["chunked"] else { return latin1(head.rest) }
         var rest = head.rest[...]
@@ -75,7 +76,7 @@ struct HoldingTests {
         world.kernel.receive(descriptor, "0\r\n\r\n")
         world.worker.turn()
         #expect(try body(world, client).hasSuffix("data: 1\n\n<end>"), "nothing of the proxy's own behind a stream that went well")
-        #expect(world.proxy.groups[0].servers[0].activeCount == 0)
+        #expect(world.proxy.exchanges.groups[0].servers[0].activeCount == 0)
     }
 
     @Test("a byte order mark of a server that comes late is not passed on, for it is not at the start any more")

@@ -4,6 +4,7 @@ import Configuration
 import Reactor
 import Testing
 
+@testable import Downstreams
 @testable import Proxy
 
 @Suite("Interim responses")
@@ -15,14 +16,14 @@ struct InterimResponseTests {
         return try ScriptedProxy(upstream, addresses: [[SocketAddress(bytes: [10, 0, 0, 1], port: 80)]])
     }
 
-    private func asked(_ world: ScriptedProxy) throws -> (client: DownstreamConnection, server: Int32) {
+    private func asked(_ world: ScriptedProxy) throws -> (client: HTTP1Connection, server: Int32) {
         let client = try world.connectClient()
         world.send(client, "GET /work HTTP/1.1\nHost: h")
         try world.attemptEnds()
         return (client, try #require(world.kernel.attempts.last).descriptor)
     }
 
-    private func lastStatus(_ world: ScriptedProxy, _ client: DownstreamConnection) -> String {
+    private func lastStatus(_ world: ScriptedProxy, _ client: HTTP1Connection) -> String {
         latin1(world.answers(client)).split(separator: "\r\n").last { $0.hasPrefix("HTTP/1.1 ") }.map { String($0.dropFirst(9).prefix(3)) }
             ?? ""
     }

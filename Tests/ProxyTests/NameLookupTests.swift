@@ -5,6 +5,7 @@ import Reactor
 import Synchronization
 import Testing
 
+@testable import Downstreams
 @testable import Proxy
 
 /// A resolver in which each name takes as long as the test says.
@@ -142,7 +143,7 @@ struct NameAnswerTests {
             for mailbox in server.mailboxes {
                 mailbox.post { [listeners] worker in
                     guard let proxy = ProxyWorker.on(worker) else { return }
-                    proxy.groups[0].update(addresses: [[SocketAddress(numeric: "192.0.2.1", port: 9)!]])
+                    proxy.exchanges.groups[0].update(addresses: [[SocketAddress(numeric: "192.0.2.1", port: 9)!]])
                     proxy.adopt(next.settings, shared: next.shared, addresses: next.addresses, listeners: listeners, newSockets: [])
                 }
             }
@@ -150,7 +151,7 @@ struct NameAnswerTests {
         while !isDone.load(ordering: .acquiring) { SystemProcess.sleep(milliseconds: 1) }
         let known = Mutex<[[SocketAddress]]>([])
         for mailbox in server.mailboxes {
-            mailbox.post { worker in known.withLock { $0.append(ProxyWorker.on(worker)?.groups[0].servers[0].addresses ?? []) } }
+            mailbox.post { worker in known.withLock { $0.append(ProxyWorker.on(worker)?.exchanges.groups[0].servers[0].addresses ?? []) } }
         }
         while known.withLock({ $0.count }) < server.mailboxes.count { SystemProcess.sleep(milliseconds: 1) }
         #expect(known.withLock { $0.allSatisfy { $0 == old.addresses[0][0] } })

@@ -5,12 +5,13 @@ import Configuration
 import Reactor
 import Testing
 
+@testable import Downstreams
 @testable import Proxy
 
 @Suite("A proxy that ends")
 struct ProxyEndTests {
     /// A client that waits for its server.
-    private func waiting() throws -> (ScriptedProxy, DownstreamConnection) {
+    private func waiting() throws -> (ScriptedProxy, HTTP1Connection) {
         let upstream = Upstream(name: "u", servers: [Upstream.Server(host: "s", port: 80)])
         let world = try ScriptedProxy(upstream, addresses: [[SocketAddress(bytes: [10, 0, 0, 1], port: 80)]])
         let socket = world.kernel.makeDescriptor()

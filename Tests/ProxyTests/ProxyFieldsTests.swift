@@ -7,6 +7,7 @@ import HTTP
 import Reactor
 import Testing
 
+@testable import Downstreams
 @testable import Proxy
 
 @Suite("What only a proxy may say")
@@ -90,7 +91,9 @@ struct FieldCostTests {
             let start = threadNanoseconds()
             let head = try RequestHead.parse(bytes.span, limits: FieldCostTests.limits)
             let forwarding = RequestForwarding(
-                head: head, route: settings.routes[0], peer: peer, isTrusted: isTrusted, isSecured: false, clientSubject: nil,
+                head: head, route: settings.routes[0], peer: peer,
+                client: ClientFacts(
+                    redirectPort: nil, certificateIsOver: false, isTrusted: isTrusted, isSecured: false, subjectField: nil, subject: nil),
                 withheld: settings.withheldNames(and: nil, isTrusted: isTrusted))
             guard case .forward = try forwarding.build(fingerprinter: Way.fingerprinter) else { throw ReadHead.Malformed(what: "refused") }
             best = min(best, threadNanoseconds() - start)

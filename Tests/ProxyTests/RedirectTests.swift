@@ -31,9 +31,9 @@ struct RedirectTests {
         }
         let plan = ResponseForwarding(
             head: head, framing: .length(0), isWoven: false, isStream: false, wouldBeWoven: false, isBridged: false, urlHeldToken: false,
-            client: ResponseTerms(isHTTP10: false, canKeepAlive: true), strictTransportSecuritySeconds: nil,
+            strictTransportSecuritySeconds: nil,
             date: HTTPDate.text(unixSeconds: 0), edits: edits ?? FieldEdits())
-        return try ReadHead(plan.build(method: .get))
+        return try ReadHead(plan.response(to: .get).rendered())
     }
 
     private func location(_ value: String, claims: String = "", way: Way = Way(bearer: bearer)) throws -> String? {

@@ -20,9 +20,11 @@ struct RefusalTests {
         ]
 
     private func answer(_ refusal: Refusal, isHead: Bool = false, closes: Bool = true, isBridged: Bool = false) -> [UInt8] {
-        refusal.response(
-            isHead: isHead, closes: closes, isHTTP10: false, urlHeldToken: isBridged, strictTransportSecuritySeconds: nil,
-            date: HTTPDate.text(unixSeconds: 0))
+        var refusal = refusal
+        refusal.closes = closes
+        return refusal.response(
+            isHead: isHead, urlHeldToken: isBridged, strictTransportSecuritySeconds: nil, date: HTTPDate.text(unixSeconds: 0)
+        ).rendered()
     }
 
     @Test("each is one whole response with a length that holds; to HEAD it is the same without the body")
@@ -69,8 +71,8 @@ struct RefusalTests {
         let refusal = RefusalTests.all[0]
         let head = try ReadHead(
             refusal.response(
-                isHead: false, closes: true, isHTTP10: false, urlHeldToken: false, strictTransportSecuritySeconds: 60,
-                date: HTTPDate.text(unixSeconds: 0)))
+                isHead: false, urlHeldToken: false, strictTransportSecuritySeconds: 60, date: HTTPDate.text(unixSeconds: 0)
+            ).rendered())
         #expect(head.values("strict-transport-security") == ["max-age=60"])
     }
 

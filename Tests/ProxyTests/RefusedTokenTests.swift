@@ -8,6 +8,7 @@ import Telemetry
 import Synchronization
 import Testing
 
+@testable import Downstreams
 @testable import Proxy
 
 @Suite("The log of a refused request")

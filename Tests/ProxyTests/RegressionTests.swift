@@ -7,6 +7,7 @@ import Reactor
 import Telemetry
 import Testing
 
+@testable import Downstreams
 @testable import Proxy
 
 @Suite("What was broken once") struct RegressionTests {
@@ -64,9 +65,9 @@ import Testing
             return try ReadHead(
                 ResponseForwarding(
                     head: h, framing: f, isWoven: s, isStream: s, wouldBeWoven: s, isBridged: bridged, urlHeldToken: bridged,
-                    client: .init(isHTTP10: false, canKeepAlive: true), strictTransportSecuritySeconds: nil,
+                    strictTransportSecuritySeconds: nil,
                     date: HTTPDate.text(unixSeconds: 0)
-                ).build(method: .get)
+                ).response(to: .get).rendered()
             ).elements("cache-control")
         }
         #expect(try cc("HTTP/1.1 200 OK\nCache-Control: private=\"set-cookie\", max-age=60", bridged: true).contains("private"))
@@ -93,9 +94,9 @@ import Testing
         let d = try ReadHead(
             ResponseForwarding(
                 head: h, framing: .length(0), isWoven: false, isStream: false, wouldBeWoven: h.isEventStream, isBridged: false,
-                urlHeldToken: false, client: .init(isHTTP10: false, canKeepAlive: true), strictTransportSecuritySeconds: nil,
+                urlHeldToken: false, strictTransportSecuritySeconds: nil,
                 date: HTTPDate.text(unixSeconds: 0)
-            ).build(method: .get))
+            ).response(to: .get).rendered())
         #expect(d.values("date").count == 1)
     }
     @Test("HEAD announces no length that the woven stream would not have") func headLength() throws {
@@ -103,9 +104,9 @@ import Testing
         let d = try ReadHead(
             ResponseForwarding(
                 head: h, framing: .none, isWoven: false, isStream: false, wouldBeWoven: h.isEventStream, isBridged: false,
-                urlHeldToken: false, client: .init(isHTTP10: false, canKeepAlive: true), strictTransportSecuritySeconds: nil,
+                urlHeldToken: false, strictTransportSecuritySeconds: nil,
                 date: HTTPDate.text(unixSeconds: 0)
-            ).build(method: .head))
+            ).response(to: .head).rendered())
         #expect(d.values("content-length").isEmpty)
     }
     @Test("all fields of the X-Forwarded family are taken from trusted proxies only") func others() throws {

@@ -29,8 +29,12 @@ private struct Case {
         return ResponseForwarding(
             head: head, framing: framing, isWoven: isStream && weaves, isStream: isStream,
             wouldBeWoven: head.isEventStream && head.status == 200 && weaves, isBridged: isBridged, urlHeldToken: urlHeldToken,
-            writesVia: writesVia, client: client, strictTransportSecuritySeconds: strictTransportSecuritySeconds,
+            writesVia: writesVia, strictTransportSecuritySeconds: strictTransportSecuritySeconds,
             date: HTTPDate.text(unixSeconds: 784_111_777))
+    }
+
+    func rendered(opening: [UInt8]? = nil) throws -> RenderedResponse {
+        RenderedResponse(try plan().response(to: method), for: client, opening: opening)
     }
 }
 
@@ -57,7 +61,8 @@ struct ResponseFramingTests {
 
     private func check(_ one: Case, _ description: String) throws {
         let plan = try one.plan()
-        let head = try ReadHead(plan.build(method: one.method))
+        let rendered = try one.rendered()
+        let head = try ReadHead(rendered.bytes)
         #expect(head.rest.isEmpty && head.firstLine.hasPrefix("HTTP/1.1 \(one.head.status) "), "\(description)")
         let lengths = head.values("content-length")
         let codings = head.values("transfer-encoding")
@@ -66,7 +71,7 @@ struct ResponseFramingTests {
         #expect(one.head.status != 204 || lengths.isEmpty, "RFC 9110 section 8.6: \(description)")
 
         let reading = reading(head, status: one.head.status, method: one.method)
-        switch plan.outgoingFraming {
+        switch rendered.framing {
         case .none: #expect(reading == .none, "\(description)")
         case .chunked: #expect(reading == .chunked, "\(description)")
         case .plain:
@@ -76,15 +81,15 @@ struct ResponseFramingTests {
                 #expect(reading == .untilClose, "\(description)")
             }
         }
-        #expect((plan.framing == .none) == (plan.outgoingFraming == .none), "a body is neither lost nor made up: \(description)")
+        #expect((plan.framing == .none) == (rendered.framing == .none), "a body is neither lost nor made up: \(description)")
         if reading == .none, let announced = lengths.first {
             #expect(one.head.contentLength == UInt64(announced), "a length that nobody announced: \(description)")
         }
-        #expect(plan.endsByClosing == (reading == .untilClose), "\(description)")
+        #expect(rendered.endsByClosing == (reading == .untilClose), "\(description)")
         let persists = persists(head, isHTTP10: one.client.isHTTP10)
-        #expect(persists == plan.keepsAlive, "\(description)")
+        #expect(persists == rendered.keepsAlive, "\(description)")
         #expect(!persists || (one.client.canKeepAlive && reading != .untilClose), "\(description)")
-        #expect(plan.keepsAlive || !one.client.canKeepAlive || reading == .untilClose, "closed for nothing: \(description)")
+        #expect(rendered.keepsAlive || !one.client.canKeepAlive || reading == .untilClose, "closed for nothing: \(description)")
     }
 
     @Test("whatever the server said, the client can tell where the body ends and whether the connection goes on")
@@ -114,9 +119,9 @@ struct ResponseFramingTests {
     func wovenLength() throws {
         let head = try response("HTTP/1.1 200 OK\nContent-Type: text/event-stream\nContent-Length: 5")
         let terms = ResponseTerms(isHTTP10: false, canKeepAlive: true)
-        let woven = try ReadHead(Case(head: head, method: .get, client: terms).plan().build(method: .get))
+        let woven = try ReadHead(Case(head: head, method: .get, client: terms).plan().response(to: .get).rendered())
         #expect(woven.values("content-length").isEmpty && woven.values("transfer-encoding") == ["chunked"])
-        let plain = try ReadHead(Case(head: head, method: .get, client: terms, weaves: false).plan().build(method: .get))
+        let plain = try ReadHead(Case(head: head, method: .get, client: terms, weaves: false).plan().response(to: .get).rendered())
         #expect(plain.values("content-length") == ["5"] && plain.values("transfer-encoding").isEmpty)
     }
 
@@ -124,10 +129,10 @@ struct ResponseFramingTests {
     func lengthWithoutBody() throws {
         let terms = ResponseTerms(isHTTP10: false, canKeepAlive: true)
         let head = try response("HTTP/1.1 200 OK\nContent-Length: 512")
-        let answer = try ReadHead(Case(head: head, method: .head, client: terms).plan().build(method: .head))
+        let answer = try ReadHead(Case(head: head, method: .head, client: terms).plan().response(to: .head).rendered())
         #expect(answer.values("content-length") == ["512"])
         let unchanged = try response("HTTP/1.1 304 Not Modified\nContent-Length: 512")
-        let revalidation = try ReadHead(Case(head: unchanged, method: .get, client: terms).plan().build(method: .get))
+        let revalidation = try ReadHead(Case(head: unchanged, method: .get, client: terms).plan().response(to: .get).rendered())
         #expect(revalidation.values("content-length") == ["512"])
     }
 
@@ -135,9 +140,8 @@ struct ResponseFramingTests {
     func append() throws {
         let head = try response("HTTP/1.1 200 OK\nContent-Type: text/event-stream")
         for isHTTP10 in [false, true] {
-            let plan = try Case(head: head, method: .get, client: ResponseTerms(isHTTP10: isHTTP10, canKeepAlive: true)).plan()
-            var bytes = plan.build(method: .get)
-            plan.outgoingFraming.append(Array(":0123456789abcdef\n\n".utf8), to: &bytes)
+            let one = Case(head: head, method: .get, client: ResponseTerms(isHTTP10: isHTTP10, canKeepAlive: true))
+            let bytes = try one.rendered(opening: Array(":0123456789abcdef\n\n".utf8)).bytes
             let expected = isHTTP10 ? ":0123456789abcdef\n\n" : "13\r\n:0123456789abcdef\n\n\r\n"
             #expect(try ReadHead(bytes).rest == Array(expected.utf8))
         }
@@ -158,7 +162,7 @@ struct ResponseFieldTests {
             head: try response(text), method: method, client: terms, isBridged: isBridged, urlHeldToken: urlHeldToken, weaves: weaves,
             writesVia: writesVia
         ).plan()
-        return try ReadHead(plan.build(method: method))
+        return try ReadHead(plan.response(to: method).rendered())
     }
 
     @Test("status, reason and ordinary fields pass byte for byte and in their order")
@@ -351,7 +355,7 @@ struct ResponseFieldTests {
         let terms = ResponseTerms(isHTTP10: false, canKeepAlive: true)
         func values(_ seconds: Int?) throws -> [String] {
             let plan = try Case(head: head, method: .get, client: terms, strictTransportSecuritySeconds: seconds).plan()
-            return try ReadHead(plan.build(method: .get)).values("strict-transport-security")
+            return try ReadHead(plan.response(to: .get).rendered()).values("strict-transport-security")
         }
         #expect(try values(nil) == ["max-age=0"])
         #expect(try values(600) == ["max-age=600"])
@@ -369,28 +373,28 @@ struct ResponseFieldTests {
         #expect(try written("HTTP/1.1 200 OK", writesVia: false).values("via").isEmpty)
         let upgrade = ResponseForwarding.switchingProtocols(
             try response("HTTP/1.1 101 X\nConnection: upgrade\nUpgrade: a"), writesVia: false)
-        #expect(try ReadHead(upgrade).values("via").isEmpty)
+        #expect(try ReadHead(RenderedResponse.headOnly(upgrade)).values("via").isEmpty)
         let own = OwnStreamResponse(
-            client: ResponseTerms(isHTTP10: false, canKeepAlive: true), urlHeldToken: false, isForeign: false, writesVia: false,
+            urlHeldToken: false, isForeign: false, writesVia: false,
             allowedOrigin: nil,
             strictTransportSecuritySeconds: nil, date: HTTPDate.text(unixSeconds: 0))
-        #expect(try ReadHead(own.head()).values("via").isEmpty)
+        #expect(try ReadHead(own.response().rendered()).values("via").isEmpty)
     }
 
     @Test("the head of an upgrade holds the proxy's own Connection, the protocol, and no field of the hop")
     func switchingProtocols() throws {
-        let head = try ReadHead(
-            ResponseForwarding.switchingProtocols(
-                response(
-                    """
-                    HTTP/1.1 101 Switching Protocols
-                    Connection: Upgrade, x-hop
-                    Upgrade: websocket
-                    X-Hop: 1
-                    Keep-Alive: timeout=5
-                    Content-Length: 5
-                    Sec-WebSocket-Accept: abc=
-                    """), writesVia: true))
+        let upgrade = ResponseForwarding.switchingProtocols(
+            try response(
+                """
+                HTTP/1.1 101 Switching Protocols
+                Connection: Upgrade, x-hop
+                Upgrade: websocket
+                X-Hop: 1
+                Keep-Alive: timeout=5
+                Content-Length: 5
+                Sec-WebSocket-Accept: abc=
+                """), writesVia: true)
+        let head = try ReadHead(RenderedResponse.headOnly(upgrade))
         #expect(head.firstLine == "HTTP/1.1 101 Switching Protocols" && head.rest.isEmpty)
         #expect(head.elements("connection") == ["upgrade"] && head.values("upgrade") == ["websocket"])
         #expect(head.lines(except: ["via", "connection", "upgrade"]) == ["Sec-WebSocket-Accept: abc="])

@@ -4,6 +4,7 @@ import Configuration
 import Reactor
 import Testing
 
+@testable import Downstreams
 @testable import Proxy
 
 @Suite("What the second review found")
@@ -99,16 +100,5 @@ struct ReviewedTests {
             world.worker.turn()
         }
         #expect(world.worker.pendingBytes < 5 << 18)
-    }
-
-    @Test("what goes wrong again and again is told with how often it was, and in which time")
-    func complaints() {
-        var complaint = Complaint()
-        #expect(complaint.occurred(now: 5_000) == "")
-        #expect(complaint.occurred(now: 6_000) == nil && complaint.occurred(now: 7_000) == nil)
-        #expect(complaint.occurred(now: 15_000) == " (3 times in 10 s)")
-        #expect(complaint.occurred(now: 16_000) == nil)
-        #expect(complaint.occurred(now: 3_615_000) == " (2 times in 3600 s)")
-        #expect(complaint.occurred(now: 7_215_000) == "")
     }
 }

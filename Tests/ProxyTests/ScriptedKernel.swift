@@ -6,6 +6,7 @@ import Reactor
 import Telemetry
 import Testing
 
+@testable import Downstreams
 @testable import Proxy
 
 /// A kernel without a kernel. Time stands still unless the test moves it.
@@ -137,44 +138,45 @@ final class ScriptedProxy {
     }
 
     /// A client that is connected.
-    func connectClient(redirectPort: UInt16? = nil, admission: SharedState.Admission = .admitted) throws -> DownstreamConnection {
+    func connectClient(redirectPort: UInt16? = nil, admission: Admission = .admitted) throws -> HTTP1Connection {
         var address = Listener(host: "127.0.0.1", port: 8080)
         address.redirectPort = redirectPort
         let listener = try ListenerSecurity(address)
         let peer = try #require(SocketAddress(numeric: "192.0.2.1", port: 5))
-        let client = DownstreamConnection(
-            proxy: proxy, place: ListeningPlace(listener), security: listener, peer: peer, isTrusted: false, isCounted: false)
+        var arrival = Arrival(AcceptedConnection(descriptor: -1, peer: peer), at: ListeningPlace(listener), listener, isTrusted: false)
+        arrival.admission = admission
+        let client = HTTP1Connection(arrival, clients: proxy.exchanges.clients)
         let descriptor = kernel.makeDescriptor()
         try client.adopt(descriptor)
         clientDescriptors[ObjectIdentifier(client)] = descriptor
-        client.begin(admission: admission)
+        client.begin()
         return client
     }
 
     /// A client that came by a listening socket.
-    func acceptClient(by socket: Int32) throws -> DownstreamConnection {
+    func acceptClient(by socket: Int32) throws -> HTTP1Connection {
         let known = Set(worker.openEndpoints.map(ObjectIdentifier.init))
         let descriptor = kernel.makeDescriptor()
         kernel.backlog.append(descriptor)
         kernel.report(socket, .readable)
         worker.turn()
-        let client = try #require(worker.openEndpoints.first { !known.contains(ObjectIdentifier($0)) } as? DownstreamConnection)
+        let client = try #require(worker.openEndpoints.first { !known.contains(ObjectIdentifier($0)) } as? HTTP1Connection)
         clientDescriptors[ObjectIdentifier(client)] = descriptor
         return client
     }
 
     /// The client sends these lines as a request, and a body behind it.
-    func send(_ client: DownstreamConnection, _ text: String, body: String = "") {
+    func send(_ client: HTTP1Connection, _ text: String, body: String = "") {
         client.redeliver(wire(text) + Array(body.utf8))
     }
 
     /// What was sent to a client so far.
-    func answers(_ client: DownstreamConnection) -> [UInt8] {
+    func answers(_ client: HTTP1Connection) -> [UInt8] {
         clientDescriptors[ObjectIdentifier(client)].flatMap { kernel.written[$0] } ?? []
     }
 
     /// The descriptor of a client that has not closed.
-    func descriptor(of client: DownstreamConnection) -> Int32 { clientDescriptors[ObjectIdentifier(client)] ?? -1 }
+    func descriptor(of client: HTTP1Connection) -> Int32 { clientDescriptors[ObjectIdentifier(client)] ?? -1 }
 
     /// Lets time pass in steps of 50 ms; `each` is called after each of them.
     func pass(milliseconds: Int64, each: () -> Void = {}) {
@@ -193,4 +195,9 @@ final class ScriptedProxy {
         kernel.report(descriptor, .writable)
         worker.turn()
     }
+}
+
+extension HTTP1Connection {
+    /// The exchange that is under way.
+    var exchange: Exchange? { receiver as? Exchange }
 }

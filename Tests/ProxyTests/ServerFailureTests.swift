@@ -5,6 +5,7 @@ import Reactor
 import Telemetry
 import Testing
 
+@testable import Downstreams
 @testable import Proxy
 
 @Suite("A server that fails")
@@ -54,7 +55,7 @@ struct ServerFailureTests {
         }
     }
 
-    private func status(_ world: ScriptedProxy, _ client: DownstreamConnection) throws -> String {
+    private func status(_ world: ScriptedProxy, _ client: HTTP1Connection) throws -> String {
         String(try ReadHead(world.answers(client)).firstLine.dropFirst(9).prefix(3))
     }
 
@@ -82,7 +83,7 @@ struct ServerFailureTests {
         try answer(world, "garbage\r\n\r\n")
         try answer(world, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n")
         #expect(contains(world.answers(client), "data: 1\n\n"))
-        #expect(world.proxy.groups[0].servers[0].activeCount == 1)
+        #expect(world.proxy.exchanges.groups[0].servers[0].activeCount == 1)
     }
 
     @Test("by breaking HTTP's rules leaves its client to the other server, and that one's outage is waited for")

@@ -8,6 +8,7 @@ import HTTP
 import Reactor
 import Testing
 
+@testable import Downstreams
 @testable import Proxy
 
 /// A head as a strict reader finds it. Bytes from 0x80 on are read as Latin-1, so that none is lost.
@@ -126,11 +127,13 @@ struct Way {
         tls.clientSubjectField = subjectField
         let configuration = Configuration(listeners: [Listener(host: "*", port: 443, tls: tls)], routes: [route])
         let settings = Settings(configuration, try Security(Configuration()))
-        let clientSubject = subject.flatMap { subject in subjectField.map { (field: $0, subject: Array(subject.utf8)) } }
+        let client = ClientFacts(
+            redirectPort: nil, certificateIsOver: false, isTrusted: isTrusted, isSecured: isSecured, subjectField: subjectField,
+            subject: subject.map { Array($0.utf8) })
         return try RequestForwarding(
             head: try request(text), route: settings.routes[0],
-            peer: try #require(SocketAddress(numeric: peer, port: 40_000)), isTrusted: isTrusted, isSecured: isSecured,
-            clientSubject: clientSubject, withheld: settings.withheldNames(and: subjectField, isTrusted: isTrusted)
+            peer: try #require(SocketAddress(numeric: peer, port: 40_000)), client: client,
+            withheld: settings.withheldNames(and: subjectField, isTrusted: isTrusted)
         ).build(fingerprinter: Way.fingerprinter)
     }
 
@@ -177,5 +180,12 @@ struct SeededGenerator: RandomNumberGenerator {
         mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
         mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
         return mixed ^ (mixed >> 31)
+    }
+}
+
+extension OutgoingResponse {
+    /// The bytes that a client of HTTP/1 gets.
+    func rendered(isHTTP10: Bool = false, canKeepAlive: Bool = true) -> [UInt8] {
+        RenderedResponse(self, for: ResponseTerms(isHTTP10: isHTTP10, canKeepAlive: canKeepAlive)).bytes
     }
 }

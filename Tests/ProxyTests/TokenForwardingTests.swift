@@ -106,8 +106,9 @@ struct TokenForwardingTests {
         let refusal = try #require(try way(missing: .refuse).refusal("GET \(target) HTTP/1.1\nHost: h"))
         #expect(refusal.status == status && !refusal.closes)
         let answer = refusal.response(
-            isHead: false, closes: false, isHTTP10: false, urlHeldToken: true, strictTransportSecuritySeconds: nil,
-            date: HTTPDate.text(unixSeconds: 0))
+            isHead: false, urlHeldToken: true, strictTransportSecuritySeconds: nil,
+            date: HTTPDate.text(unixSeconds: 0)
+        ).rendered()
         #expect(!contains(answer, "s3cr"))
         let challenge = try #require(try ReadHead(answer).values("www-authenticate").first)
         #expect(challenge.hasPrefix("Bearer realm=\"tests\""))

@@ -6,6 +6,7 @@ import HTTP
 import Reactor
 import Testing
 
+@testable import Downstreams
 @testable import Proxy
 
 @Suite("What waits on a client's connection")
@@ -26,7 +27,7 @@ struct WaitingBytesTests {
     /// A client whose request has reached its server, and the descriptors of both.
     private func exchange(
         _ world: ScriptedProxy, _ request: String = WaitingBytesTests.stream, body: String = ""
-    ) throws -> (client: DownstreamConnection, ours: Int32, server: Int32) {
+    ) throws -> (client: HTTP1Connection, ours: Int32, server: Int32) {
         let client = try world.connectClient()
         let ours = world.descriptor(of: client)
         world.kernel.receive(ours, bytes: wire(request) + Array(body.utf8))

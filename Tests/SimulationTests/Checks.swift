@@ -6,6 +6,7 @@ import Configuration
 import Foundation
 import ReferenceEventSource
 
+@testable import Downstreams
 @testable import Proxy
 @testable import Reactor
 
@@ -40,7 +41,7 @@ extension Scenario {
             expect(server.activeCount == 0, "\(server.name) has \(server.activeCount) exchanges after the end")
             expect(server.idle.isEmpty, "\(server.name) has idle connections after the end")
         }
-        expect(shared.connectionCount == 0, "\(shared.connectionCount) connections are counted after the end")
+        expect(shared.counts.connectionCount == 0, "\(shared.counts.connectionCount) connections are counted after the end")
     }
 
     /// What waits in all passes its limit by no more than one read and its framing.
@@ -280,9 +281,9 @@ extension Scenario {
     func isTurnedAwayUnheard(_ crowding: Crowding?) -> Bool {
         guard let crowding else { return false }
         let limits = plan.configuration.limits
-        if crowding.total > limits.connections + SharedState.roomAbove(limit: limits.connections) { return true }
+        if crowding.total > limits.connections + ConnectionCounts.roomAbove(limit: limits.connections) { return true }
         guard limits.connectionsPerClient > 0 else { return false }
-        return crowding.ofPeer > limits.connectionsPerClient + SharedState.roomAbove(limit: limits.connectionsPerClient)
+        return crowding.ofPeer > limits.connectionsPerClient + ConnectionCounts.roomAbove(limit: limits.connectionsPerClient)
     }
 
     /// Whether a connection was one too many.

@@ -7,8 +7,10 @@
 import Configuration
 import Credentials
 import Foundation
+import HTTP
 import Synchronization
 
+@testable import Downstreams
 @testable import Proxy
 @testable import Reactor
 @testable import Telemetry
@@ -181,11 +183,11 @@ final class Scenario {
                 nonisolated(unsafe) let scenario = self
                 for mailbox in mailboxes {
                     mailbox.post { worker in
-                        guard let proxy = ProxyWorker.on(worker), !proxy.isDraining else { return }
+                        guard let proxy = ProxyWorker.on(worker), !proxy.exchanges.isDraining else { return }
                         proxy.adopt(
                             settings, shared: next, addresses: addresses,
                             listeners: [Scenario.listenAddress: settings.security.listeners[0]], newSockets: [])
-                        scenario.groups += proxy.groups
+                        scenario.groups += proxy.exchanges.groups
                         scenario.noteVerification()
                     }
                 }
@@ -272,7 +274,7 @@ final class Scenario {
             let proxy = ProxyWorker(worker: worker, settings: settings, shared: shared, addresses: addresses)
             try proxy.listen(on: try kernel.listen(Scenario.listenAddress, sharingPort: true), as: security.listeners[0])
             proxies.append(proxy)
-            groups += proxy.groups
+            groups += proxy.exchanges.groups
             remains.references += [Remains.Reference(worker), Remains.Reference(proxy)]
         }
         for number in 0..<plan.clientCount { addClient(number: number) }
@@ -340,7 +342,7 @@ final class Scenario {
         for case let link as Link in worker.openEndpoints {
             greatestPendingOfLink = max(greatestPendingOfLink, link.pendingCount)
             waiting += link.pendingCount
-            guard let client = link as? DownstreamConnection else { continue }
+            guard let client = link as? HTTP1Connection else { continue }
             waiting += client.putAside.count + (client.partialHead?.byteCount ?? 0)
         }
         greatestPendingBytes = max(greatestPendingBytes, waiting)

@@ -120,6 +120,26 @@ open class Link: Endpoint {
         return surrenderDescriptor()
     }
 
+    /// Hands the open connection over to another link, which takes this one's place: with its TLS, with what waits to be sent, and with
+    /// what comes behind the bytes that were reported. So a protocol's own object takes a connection over behind the handshake.
+    public final func handOver(to successor: Link) {
+        precondition(phase == .open && successor.phase == .new)
+        handOverSlot(to: successor)
+        (successor.session, successor.hasReadEnd, successor.endIsAuthentic) = (session, hasReadEnd, endIsAuthentic)
+        (successor.ownPendingBytes, successor.writeFailure) = (ownPendingBytes, writeFailure)
+        swap(&successor.pending, &pending)
+        successor.phase = .open
+        // What a write met is reported at the end of the turn.
+        if writeFailure != nil { worker.atEndOfTurn(successor) }
+        phase = .closed
+        session = nil
+    }
+
+    /// What the kernel knows about the connection; nil where the connection is closed or the kernel knows nothing.
+    public final var transportInformation: TransportInformation? {
+        isOpen ? worker.kernel.transportInformation(of: descriptor) : nil
+    }
+
     private func end(abortively: Bool) {
         guard phase != .closed else { return }
         if !abortively, phase == .open { sayGoodbye() }

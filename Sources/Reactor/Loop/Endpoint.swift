@@ -77,6 +77,16 @@ open class Endpoint {
         return surrendered
     }
 
+    /// Hands the descriptor, its slot and its deadline over to an endpoint that is not open. Nothing is reported to this one any more, and
+    /// the kernel is not asked.
+    final func handOverSlot(to successor: Endpoint) {
+        precondition(isOpen && descriptor >= 0 && !successor.isOpen)
+        (successor.descriptor, successor.slot, successor.interest) = (descriptor, slot, interest)
+        worker.replaceEndpoint(in: slot, by: successor)
+        descriptor = -1
+        slot = -1
+    }
+
     /// Closes the descriptor and forgets the deadline. Nothing is reported to the endpoint any more.
     final func release(abortively: Bool) {
         guard isOpen else { return }

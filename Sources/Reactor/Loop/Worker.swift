@@ -28,6 +28,8 @@ public final class Worker {
     /// Counts bytes that the owner of a link keeps until they can be used; a negative number gives them back.
     public func countHeld(_ bytes: Int) { pendingBytes += bytes }
 
+    /// What the operator was warned of, and when.
+    var warnings: [String: RepeatedWarning] = [:]
     let poller: Int32
     var wheel: TimerWheel
     let scratch: UnsafeMutableRawBufferPointer
@@ -141,9 +143,12 @@ public final class Worker {
         freeSlots.append(slot)
     }
 
+    /// Another endpoint takes the place of the one in a slot: reports and deadlines go to it from now on.
+    func replaceEndpoint(in slot: Int32, by successor: Endpoint) { endpoints[Int(slot)] = successor }
+
     func token(of slot: Int32) -> UInt64 { UInt64(generations[Int(slot)]) << 32 | UInt64(UInt32(bitPattern: slot)) }
 
-    private func endpoint(of token: UInt64) -> Endpoint? {
+    func endpoint(of token: UInt64) -> Endpoint? {
         let slot = Int(UInt32(truncatingIfNeeded: token))
         guard slot < endpoints.count, generations[slot] == UInt32(truncatingIfNeeded: token >> 32) else { return nil }
         return endpoints[slot]

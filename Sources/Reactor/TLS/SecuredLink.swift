@@ -54,10 +54,17 @@ extension Link {
             }
             phase = .open
             updateInterest()
+            let token = worker.token(of: slot)
             linkConnected()
-            // The subclass may close the link here; otherwise it gets what came behind the handshake.
-            guard phase == .open else { return }
+            // The subclass may have closed the link, or handed it over: whoever has it now gets what came behind the handshake.
+            (worker.endpoint(of: token) as? Link)?.takeRecords(session)
+            return
         }
+        takeRecords(session)
+    }
+
+    private func takeRecords(_ session: TLSSession) {
+        guard phase == .open else { return }
         let (count, progress) = session.take(into: worker.scratch)
         guard sendAnswersOfTLS() else {
             return linkSecurityFailed(TLSFailure(.record, "the peer asks for changes of keys and does not read the answers"))

@@ -4,7 +4,7 @@
 import HTTP
 import Reactor
 
-extension DownstreamConnection {
+extension HTTP1Connection {
     /// A head of up to this many bytes is kept also where the limit `pending` is reached: an honest client needs no more than a moment.
     private static let alwaysKeptHeadBytes = 4_096
 
@@ -23,16 +23,16 @@ extension DownstreamConnection {
 
     /// Whether more may be kept in this state; where it may not, what follows from that is done.
     private func hasRoom(in state: State) -> Bool {
-        guard proxy.refusalOfPending() != nil else { return true }
+        guard clients.isFull else { return true }
         switch state {
         case .exchanging:
-            guard let exchange else { return false }
+            guard let receiver else { return false }
             // Bytes behind a request for an upgrade may belong to the tunnel, so none of them may get lost.
-            guard isRequestComplete, !exchange.isTunnel, !exchange.flags.contains(.asksForUpgrade) else { return exchange.mayWait() }
+            guard isRequestComplete, flags.isDisjoint(with: [.isTunnel, .asksForUpgrade]) else { return receiver.mayWait() }
             flags.insert(.discardsInput)
         case .flushing: flags.insert(.discardsInput)
         case .idle: closeGracefully(lingers: true)
-        case .securing, .readingHead, .closing, .lingering, .closed: break
+        case .readingHead, .closing, .lingering, .closed: break
         }
         return false
     }
@@ -59,9 +59,9 @@ extension DownstreamConnection {
         return try partialHead.receiveRequest(bytes, limits: limits)
     }
 
-    /// What a client is answered whose head has come in part and for the rest of which there is no room.
-    var refusalOfPartialHead: Refusal? {
-        guard let partialHead, partialHead.byteCount > DownstreamConnection.alwaysKeptHeadBytes else { return nil }
-        return proxy.refusalOfPending()
+    /// Whether a head that has come in part is kept no longer, because there is no room for it.
+    var lacksRoomForPartialHead: Bool {
+        guard let partialHead, partialHead.byteCount > Self.alwaysKeptHeadBytes else { return false }
+        return clients.isFull
     }
 }

@@ -4,16 +4,15 @@
 import Configuration
 import HTTP
 import Reactor
-import Telemetry
 
-extension DownstreamConnection {
+extension HTTP1Connection {
     /// Whether all of the present request has been received.
     var isRequestComplete: Bool { requestBody.isEnded }
 
     /// The exchange can take (more of) the request's body.
     func requestCanGoOn() {
-        guard state == .exchanging, let exchange else { return }
-        if exchange.isTunnel || !isRequestComplete { continueAtTurnEnd() }
+        guard state == .exchanging, receiver != nil else { return }
+        if flags.contains(.isTunnel) || !isRequestComplete { continueAtTurnEnd() }
     }
 
     /// What was put aside is looked at again when nothing else is under way, so that no call nests in itself.
@@ -22,16 +21,15 @@ extension DownstreamConnection {
         worker.atEndOfTurn(self)
     }
 
-    func takesBytes(of exchange: Exchange) -> Bool {
-        if exchange.isTunnel { return exchange.upstream?.pendingCount == 0 }
-        return isRequestComplete || exchange.takesRequestBody
+    func takesBytes(of receiver: any RequestReceiver) -> Bool {
+        (isRequestComplete && !flags.contains(.isTunnel)) || receiver.takesRequestBody
     }
 
     func receiveHead(_ bytes: UnsafeMutableRawBufferPointer) {
-        let limits = proxy.settings.requestLimits
+        let limits = clients.terms.requestLimits
         do {
             guard let received = try takeHead(UnsafeRawBufferPointer(bytes), limits: limits) else {
-                if let full = refusalOfPartialHead { return answer(full, to: nil) }
+                if lacksRoomForPartialHead { return answer(.noRoom(waitingBytes: worker.pendingBytes)) }
                 if state == .idle, partialHead?.hasBegun == true {
                     state = .readingHead
                     waitingSince = worker.now
@@ -42,11 +40,11 @@ extension DownstreamConnection {
             beginExchange(received.head)
             receiveBody(bytes, from: received.consumed)
         } catch {
-            answer(Refusal(error), to: nil)
+            answer(.brokeRules(error))
         }
     }
 
-    func beginExchange(_ head: RequestHead) {
+    private func beginExchange(_ head: RequestHead) {
         takeNoticeOfReload()
         state = .exchanging
         waitingSince = worker.now
@@ -54,54 +52,53 @@ extension DownstreamConnection {
         flags.insert(.hasServed)
         if head.minorVersion == 0 { flags.insert(.isHTTP10) }
         if head.keepsAlive { flags.insert(.requestKeepsAlive) }
+        if head.upgradeProtocol != nil { flags.insert(.asksForUpgrade) }
         requestBody = BodyRelay(framing: head.framing)
         if head.framing == .none {
             // A request without a body is whole already; the decoder is told by being asked.
             _ = requestBody.take(UnsafeMutableRawBufferPointer(start: nil, count: 0))
         }
-        if isTrusted { forwardedClient = RequestForwarding.lastForwardedClient(head) }
-        let exchange = Exchange(proxy: proxy, downstream: self, head: head)
-        self.exchange = exchange
-        exchange.start(head)
+        let receiver = clients.handler.makeReceiver(for: head, from: .http1(self))
+        self.receiver = receiver
+        receiver.begin(head)
     }
 
     func receiveBody(_ bytes: UnsafeMutableRawBufferPointer, from start: Int) {
         guard start < bytes.count else { return }
         let rest = UnsafeRawBufferPointer(rebasing: bytes[start...])
-        guard state == .exchanging, let exchange else {
+        guard state == .exchanging, let receiver else {
             // The exchange ended within its first call: what follows is the next request, or nothing.
             if state == .idle || state == .flushing { putAside(rest) }
             if state == .idle { continueAtTurnEnd() }
             return
         }
-        if exchange.isTunnel {
-            guard takesBytes(of: exchange) else { return putAside(rest) }
-            exchange.sendThroughTunnel(rest)
-            if exchange.upstream.map({ $0.pendingCount > 0 }) == true { pauseReading() }
+        if flags.contains(.isTunnel) {
+            guard receiver.takesRequestBody else { return putAside(rest) }
+            if !receiver.received(tunnelled: rest) { pauseReading() }
             return
         }
-        guard !isRequestComplete, exchange.takesRequestBody else { return putAside(rest) }
+        guard !isRequestComplete, receiver.takesRequestBody else { return putAside(rest) }
         waitingSince = worker.now
         let piece = requestBody.take(bytes, from: start)
-        if let error = piece.error { return exchange.refuse(Refusal(error)) }
+        if let error = piece.error { return receiver.refuse(.brokeRules(error)) }
         let remainder = bytes.count - piece.consumed
         if remainder > 0 {
             // Copied before the piece is framed, because its end may be written over what follows it.
             putAside(UnsafeRawBufferPointer(rebasing: bytes[piece.consumed...]))
         }
-        if !piece.payload.isEmpty || piece.isLast { exchange.sendRequestBody(piece.payload, isLast: piece.isLast) }
-        if exchange.upstream.map({ $0.pendingCount > 0 }) == true, exchange.mayWait(), !piece.isLast { pauseReading() }
+        guard !piece.payload.isEmpty || piece.isLast else { return }
+        if !receiver.received(body: piece.payload, isLast: piece.isLast), !piece.isLast { pauseReading() }
     }
 
-    /// Answers a request that could not be read, or a connection that may not have one.
-    func answer(_ refusal: Refusal, to head: RequestHead?) {
+    /// Has a request answered that could not be read, or a connection that may not have one.
+    func answer(_ failure: RequestFailure) {
         forgetHeldBytes()
         state = .exchanging
         flags.formIntersection(.hasUnknownClient)
-        let exchange = Exchange(proxy: proxy, downstream: self, head: head)
-        self.exchange = exchange
         // Nothing that came is trusted to be the end of the request, so the connection lingers and closes.
         requestBody = BodyRelay(framing: .untilClose)
-        exchange.refuse(refusal)
+        let receiver = clients.handler.makeReceiver(for: nil, from: .http1(self))
+        self.receiver = receiver
+        receiver.refuse(failure)
     }
 }

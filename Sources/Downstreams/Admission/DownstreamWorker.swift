@@ -1,0 +1,192 @@
+// The clients' side of one worker: it lets connections in, counts them, and knows what holds for them. It serves no request; what a
+// request means is its handler's. Invariant: each connection that was counted is counted off once.
+
+import Configuration
+import HTTP
+import Reactor
+
+/// What of one configuration holds for clients' connections.
+package final class DownstreamTerms: Sendable {
+    let timeouts: Timeouts
+    let requestLimits: HeadLimits
+    private let trustedProxies: [AddressRange]
+    /// How many bytes may wait on one worker in all.
+    package let pendingBytesPerWorker: Int
+
+    /// The terms of a configuration, for one of so many workers.
+    package init(_ configuration: Configuration, workerCount: Int) {
+        let limits = configuration.limits
+        timeouts = configuration.timeouts
+        trustedProxies = configuration.trustedProxies
+        pendingBytesPerWorker = limits.pendingBytes / max(workerCount, 1)
+        requestLimits = HeadLimits(
+            headBytes: limits.requestHeadBytes, fieldCount: limits.requestFields, targetBytes: limits.requestTargetBytes)
+    }
+
+    /// Whether a peer's `X-Forwarded-*` fields are believed.
+    func trusts(_ peer: SocketAddress) -> Bool {
+        guard !trustedProxies.isEmpty else { return false }
+        let bytes = peer.bytes
+        return trustedProxies.contains { $0.contains(bytes.span) }
+    }
+}
+
+/// The clients' side of one worker.
+package final class DownstreamWorker {
+    /// The worker that the connections live on.
+    package let worker: Worker
+    /// What holds for requests that begin now.
+    package private(set) var terms: DownstreamTerms
+    /// The counts that all workers share.
+    package private(set) var counts: ConnectionCounts
+    /// Makes the receivers of requests. It holds this object, not the other way round.
+    package unowned let handler: any RequestHandler
+    /// Set when the proxy is to end: no connection is kept for another request.
+    package private(set) var isDraining = false
+    /// While the proxy ends: until when clients without a request may begin one; `.max` before.
+    package private(set) var newcomersUntil = Int64.max
+    private var connectionCount = 0
+
+    /// The clients' side of a worker.
+    package init(worker: Worker, terms: DownstreamTerms, counts: ConnectionCounts, handler: any RequestHandler) {
+        self.worker = worker
+        self.terms = terms
+        self.counts = counts
+        self.handler = handler
+    }
+
+    /// Takes other terms and limits for requests and connections that begin from now on.
+    package func adopt(_ terms: DownstreamTerms, counts: ConnectionCounts) {
+        self.terms = terms
+        self.counts = counts
+    }
+
+    // MARK: Letting in
+
+    /// Takes a connection from a listening socket.
+    package func accept(_ accepted: AcceptedConnection, at place: ListeningPlace) {
+        // As if nobody listened here any more: whoever else holds the socket would have nobody to accept.
+        guard let security = place.security else { return worker.kernel.close(accepted.descriptor, abortively: true) }
+        var arrival = Arrival(accepted, at: place, security, isTrusted: terms.trusts(accepted.peer))
+        if security.listener.takesProxyProtocol { return awaitHeader(accepted, arrival) }
+        arrival.isCounted = counts.countsClients && !arrival.isTrusted
+        guard admit(&arrival, accepted.descriptor) else { return }
+        serve(arrival, accepted.descriptor)
+    }
+
+    /// Counts a connection, also by its client's address where the arrival says so; false where it was closed, because far too many came.
+    private func admit(_ arrival: inout Arrival, _ descriptor: Int32) -> Bool {
+        arrival.admission = counts.admit(arrival.client, isTrusted: !arrival.isCounted)
+        connectionCount += 1
+        guard case .shed(let limit) = arrival.admission else { return true }
+        shed(descriptor, arrival, limit)
+        return false
+    }
+
+    private func shed(_ descriptor: Int32, _ arrival: Arrival, _ limit: ConnectionLimit) {
+        worker.warn("the limit \(limit.rawValue) is far exceeded; connections are closed without an answer")
+        worker.kernel.close(descriptor, abortively: true)
+        connectionClosed(arrival.client, isCounted: arrival.isCounted)
+    }
+
+    /// Serves a connection that was counted: at once, or behind its TLS handshake.
+    private func serve(_ arrival: Arrival, _ descriptor: Int32) {
+        if case .shed(let limit) = arrival.admission { return shed(descriptor, arrival, limit) }
+        do {
+            if let context = arrival.security.context {
+                let secured = SecuredArrival(arrival, clients: self)
+                try secured.adopt(descriptor, securedBy: context)
+                secured.begin()
+            } else {
+                let connection = HTTP1Connection(arrival, clients: self)
+                try connection.adopt(descriptor)
+                connection.begin()
+            }
+        } catch {
+            connectionClosed(arrival.client, isCounted: arrival.isCounted)
+        }
+    }
+
+    /// Takes a connection on a listener that takes the PROXY protocol. Who may not name a client is not listened to: a peer without a
+    /// header would be a second way in, and one with a header a way to be anybody.
+    private func awaitHeader(_ accepted: AcceptedConnection, _ arrival: Arrival) {
+        guard arrival.isTrusted else {
+            worker.warn(
+                "connections to \(arrival.security.listener) that come from none of trusted_proxies are closed, "
+                    + "because it takes the PROXY protocol")
+            handler.connectionFailed(from: accepted.peer, .untrustedProxy)
+            return worker.kernel.close(accepted.descriptor, abortively: true)
+        }
+        var arrival = arrival
+        guard admit(&arrival, accepted.descriptor) else { return }
+        let proxied = ProxiedArrival(arrival, clients: self)
+        do { try proxied.begin(accepted.descriptor) } catch { connectionClosed(accepted.peer, isCounted: false) }
+    }
+
+    /// The PROXY header of a connection is read: the connection is its client's from now on. What the client says in X-Forwarded fields
+    /// is believed where the client is a trusted proxy itself; that another one has passed its bytes on makes it none.
+    func serve(_ descriptor: Int32, of arrival: Arrival, as client: ProxiedClient) {
+        var arrival = arrival
+        if case .client(let named) = client { arrival.client = named }
+        arrival.isKnown = client != .unknown
+        arrival.isTrusted = arrival.isKnown && terms.trusts(arrival.client)
+        arrival.isCounted = counts.countsClients && !arrival.isTrusted && arrival.isKnown
+        if arrival.isCounted {
+            let ofClient = counts.count(arrival.client)
+            if arrival.admission == .admitted { arrival.admission = ofClient }
+        }
+        serve(arrival, descriptor)
+    }
+
+    /// A connection is closed, however it came to that.
+    func connectionClosed(_ client: SocketAddress, isCounted: Bool) {
+        counts.leave(client, isCounted: isCounted)
+        connectionCount -= 1
+        if isDraining, connectionCount == 0 { handler.clientsDrained() }
+    }
+
+    // MARK: What waits
+
+    /// Whether as much waits on this worker as may: one more who reads slowly has no room.
+    package var isFull: Bool { worker.pendingBytes > terms.pendingBytesPerWorker }
+
+    /// Whether so much waits, that of clients included who were refused for it already, that nobody is given time for it any more.
+    package var isFarTooFull: Bool {
+        worker.pendingBytes > terms.pendingBytesPerWorker + terms.pendingBytesPerWorker / 8 + Worker.scratchBytes
+    }
+
+    // MARK: The end
+
+    /// From now on no connection is kept for another request, and who has not begun one may do so until that moment.
+    package func beginDraining(newcomersUntil moment: Int64) {
+        isDraining = true
+        newcomersUntil = min(newcomersUntil, moment)
+    }
+
+    /// Has every connection end when what is under way on it is done. The handler is called when no connection is left.
+    package func drainConnections() {
+        forEachConnection { $0.drain() }
+        if connectionCount == 0 { handler.clientsDrained() }
+    }
+
+    /// The grace period is over.
+    package func endGrace() { forEachConnection { $0.endGrace() } }
+
+    private func forEachConnection(_ body: (any Drainable) -> Void) {
+        for endpoint in worker.openEndpoints {
+            if let connection = endpoint as? any Drainable { body(connection) }
+        }
+    }
+}
+
+/// A client's connection, in whatever stage, when the proxy ends.
+protocol Drainable {
+    /// Takes no further request; what is under way may finish.
+    func drain()
+    /// Ends at once: the grace period is over.
+    func endGrace()
+}
+
+extension HTTP1Connection: Drainable {}
+extension ProxiedArrival: Drainable {}
+extension SecuredArrival: Drainable {}

@@ -1,0 +1,69 @@
+// TLS as one listener's configuration wants it, made of files. A reload makes another value; connections keep what they began with.
+// Invariant: what is in use was whole and fitted together when it was read.
+
+import Configuration
+import Reactor
+
+/// The TLS of one listener, as all workers share it.
+package final class ListenerSecurity: Sendable {
+    /// The listener as the configuration describes it.
+    package let listener: Listener
+    /// What the next connection is secured by; nil for plain HTTP.
+    package let context: TLSServerContext?
+    /// Outlives every reload, so that clients can resume their sessions.
+    private let ticketKeys: TLSTicketKeys?
+
+    /// Reads the certificates. Where those of `previous` are of the same description and the files cannot be used now, they stay, and
+    /// `complain` is told.
+    package init(_ listener: Listener, succeeding previous: ListenerSecurity? = nil, complain: (String) -> Void = { _ in }) throws(TLSError)
+    {
+        self.listener = listener
+        guard let tls = listener.tls else {
+            context = nil
+            ticketKeys = nil
+            return
+        }
+        let keys = TLSTicketKeys(lifetimeSeconds: tls.ticketLifetimeSeconds, succeeding: previous?.ticketKeys)
+        do throws(TLSError) {
+            for file in tls.certificates.flatMap(\.files) + [tls.clientAuthorityFile].compactMap({ $0 }) {
+                if let objection = OperatorFile.objection(to: file) { throw TLSError("\(file): it cannot be read: \(objection)") }
+            }
+            context = try TLSServerContext(TLSServerSettings(tls), ticketKeys: keys) { path in
+                try? ConfigurationFile.load(path: path, on: .reload)
+            }
+            ticketKeys = keys
+        } catch {
+            guard let previous, previous.listener.tls == tls else { throw error }
+            complain("\(listener): \(error.message)")
+            context = previous.context
+            ticketKeys = previous.ticketKeys
+        }
+    }
+}
+
+extension TLSServerSettings {
+    fileprivate init(_ tls: ListenerTLS) {
+        self.init(identities: tls.certificates.map(TLSIdentityFiles.init))
+        requiresTLS13 = tls.minimumVersion == .tls13
+        ciphers = tls.ciphers
+        ciphersuites = tls.ciphersuites
+        groups = tls.groups
+        clientAuthorityFile = tls.clientAuthorityFile
+        clientCertificates =
+            switch tls.clientCertificates {
+            case .off: .off
+            case .optional: .optional
+            case .required: .required
+            }
+    }
+}
+
+extension Certificate {
+    fileprivate var files: [String] { [certificateFile, keyFile] + [stapleFile].compactMap { $0 } }
+}
+
+extension TLSIdentityFiles {
+    fileprivate init(_ certificate: Certificate) {
+        self.init(certificateFile: certificate.certificateFile, keyFile: certificate.keyFile, stapleFile: certificate.stapleFile)
+    }
+}

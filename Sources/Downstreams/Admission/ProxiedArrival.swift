@@ -1,0 +1,77 @@
+// The beginning of a connection on a listener that takes the PROXY protocol: the proxy in front names its client, before TLS and before
+// HTTP. When the header is whole the connection goes to a `HTTP1Connection`, as that client's; so one that is served carries nothing
+// of this. Invariant: not a byte behind the header is read here.
+
+import Configuration
+import Reactor
+
+/// A connection whose client is not known yet.
+final class ProxiedArrival: Link {
+    private let clients: DownstreamWorker
+    private let arrival: Arrival
+    private let cameAt: Int64
+    private var parser = ProxyHeaderParser()
+
+    init(_ arrival: Arrival, clients: DownstreamWorker) {
+        self.clients = clients
+        self.arrival = arrival
+        cameAt = clients.worker.now
+        super.init(worker: clients.worker)
+        readLimitBytes = UInt32(parser.missingCount)
+    }
+
+    /// Waits for the header.
+    func begin(_ descriptor: Int32) throws(SystemError) {
+        try adopt(descriptor)
+        wake(atMilliseconds: deadline)
+    }
+
+    private var headerMilliseconds: Int64 { arrival.patience(usual: clients.terms.timeouts.requestHeadMilliseconds) }
+
+    private var deadline: Int64 { min(cameAt + headerMilliseconds, clients.newcomersUntil) }
+
+    override func deadlineReached() {
+        guard worker.now >= deadline else { return wake(atMilliseconds: deadline) }
+        if worker.now >= clients.newcomersUntil { return end() }
+        fail(.proxyHeaderTimeout(milliseconds: headerMilliseconds))
+    }
+
+    override func linkReceived(_ bytes: UnsafeMutableRawBufferPointer) {
+        do throws(ProxyHeaderError) {
+            guard let client = try parser.receive(bytes.withMemoryRebound(to: UInt8.self) { $0 }.span) else {
+                return readLimitBytes = UInt32(parser.missingCount)
+            }
+            clients.serve(surrender(), of: arrival, as: client)
+        } catch {
+            worker.warn("a trusted proxy sends no usable PROXY header: \(error.reason)")
+            fail(.proxyHeaderBroken(error))
+        }
+    }
+
+    override func linkReachedEnd() {
+        // A peer that says nothing at all only looked whether somebody is there.
+        guard parser.hasBegun else { return end() }
+        fail(.proxyHeaderCutOff)
+    }
+
+    override func linkFailed(_ error: SystemError, while operation: LinkOperation) { end() }
+
+    private func fail(_ departure: ClientDeparture) {
+        clients.handler.connectionFailed(from: arrival.client, departure)
+        end()
+    }
+
+    /// Closes; nothing can be answered to a client that is not known.
+    private func end() {
+        abort()
+        clients.connectionClosed(arrival.client, isCounted: false)
+    }
+
+    // MARK: The proxy ends
+
+    /// The header may still come for as long as those who have just connected may ask.
+    func drain() { wake(atMilliseconds: deadline) }
+
+    /// The grace period is over.
+    func endGrace() { end() }
+}

@@ -1,0 +1,73 @@
+// The beginning of a connection on a listener that speaks TLS: the handshake. When it is done, an object of the protocol that was agreed
+// upon takes the connection over, so a connection that is served carries nothing of this.
+
+import Configuration
+import Reactor
+
+/// A connection whose TLS handshake is under way.
+final class SecuredArrival: Link {
+    private let clients: DownstreamWorker
+    private let arrival: Arrival
+    private let cameAt: Int64
+
+    init(_ arrival: Arrival, clients: DownstreamWorker) {
+        self.clients = clients
+        self.arrival = arrival
+        cameAt = clients.worker.now
+        super.init(worker: clients.worker)
+    }
+
+    /// Waits for the handshake.
+    func begin() { wake(atMilliseconds: deadline) }
+
+    private var handshakeMilliseconds: Int64 { arrival.patience(usual: clients.terms.timeouts.handshakeMilliseconds) }
+
+    private var deadline: Int64 { min(cameAt + handshakeMilliseconds, clients.newcomersUntil) }
+
+    override func deadlineReached() {
+        guard worker.now >= deadline else { return wake(atMilliseconds: deadline) }
+        if worker.now >= clients.newcomersUntil { return end() }
+        fail(.handshakeTimeout(milliseconds: handshakeMilliseconds))
+    }
+
+    override func linkConnected() { becomeConnection().begin() }
+
+    override func linkFoundPlainText() {
+        clients.counts.noteFailedHandshake()
+        becomeConnection().answer(.plainText)
+    }
+
+    private func becomeConnection() -> HTTP1Connection {
+        let connection = HTTP1Connection(arrival, clients: clients)
+        handOver(to: connection)
+        return connection
+    }
+
+    override func linkSecurityFailed(_ failure: TLSFailure) { fail(.tlsFailed(failure)) }
+
+    override func linkReachedEnd() { end() }
+
+    override func linkPeerLeft(isBroken: Bool) { end() }
+
+    override func linkFailed(_ error: SystemError, while operation: LinkOperation) { end(abortively: true) }
+
+    /// Nobody can be answered without a handshake; the failure is counted and written down.
+    private func fail(_ departure: ClientDeparture) {
+        clients.counts.noteFailedHandshake()
+        clients.handler.connectionFailed(from: arrival.client, departure)
+        end()
+    }
+
+    private func end(abortively: Bool = false) {
+        if abortively { abort() } else { close() }
+        clients.connectionClosed(arrival.client, isCounted: arrival.isCounted)
+    }
+
+    // MARK: The proxy ends
+
+    /// The handshake may still be made for as long as those who have just connected may ask.
+    func drain() { wake(atMilliseconds: deadline) }
+
+    /// The grace period is over.
+    func endGrace() { end() }
+}

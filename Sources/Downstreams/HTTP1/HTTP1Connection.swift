@@ -1,0 +1,305 @@
+// One connection from a client, as HTTP/1.1's server sees it. The connection is in one state at a time, which decides what becomes of
+// whatever the link and the worker report. Requests are read in HTTP1Requests.swift, responses written in HTTP1Responses.swift; what a
+// request means is its receiver's. Invariant: at most one request at a time; bytes that cannot be used yet are put aside, never more than
+// one read, and then nothing more is read.
+
+import Configuration
+import HTTP
+import Reactor
+
+/// A connection from a client that speaks HTTP/1.
+package final class HTTP1Connection: Link {
+    //            a byte of a head        a whole head           the response is whole, and bytes of it wait
+    //   idle ───────────────────▶ readingHead ─────▶ exchanging ─────────────────────────▶ flushing ──┐
+    //    ▲                                              │  │                                          │
+    //    └──────────── kept alive ──────────────────────┘  └─ not kept alive ─▶ closing, lingering ◀──┤
+    //    └────────────────────────────── all is taken ────────────────────────────────────────────────┘
+
+    enum State: UInt8 {
+        /// No byte of a request has come.
+        case idle
+        case readingHead
+        case exchanging
+        /// The response is whole, and its last bytes are on their way to the kernel; the next request waits for that.
+        case flushing
+        /// All is said; the last bytes are on their way to the kernel.
+        case closing
+        /// Our side is shut; what still comes is thrown away, so that no reset overtakes the last answer.
+        case lingering
+        case closed
+    }
+
+    struct Flags: OptionSet {
+        let rawValue: UInt16
+        static let isHTTP10 = Flags(rawValue: 1)
+        static let requestKeepsAlive = Flags(rawValue: 2)
+        static let responseKeepsAlive = Flags(rawValue: 4)
+        static let expectsTunnelEnd = Flags(rawValue: 8)
+        static let endsByClosing = Flags(rawValue: 16)
+        static let awaitsTurnEnd = Flags(rawValue: 32)
+        /// A request has been read on this connection.
+        static let hasServed = Flags(rawValue: 64)
+        /// The connection is one too many, in all or for its address.
+        static let exceedsConnections = Flags(rawValue: 128)
+        static let exceedsConnectionsPerClient = Flags(rawValue: 256)
+        static let exceeds: Flags = [.exceedsConnections, .exceedsConnectionsPerClient]
+        /// It is asked what it wants all the same.
+        static let isHeard = Flags(rawValue: 512)
+        /// What came behind the present request was thrown away, so that no further request can be read.
+        static let discardsInput = Flags(rawValue: 1024)
+        /// No request is served behind the present one.
+        static let isLast: Flags = [.exceeds, .discardsInput]
+        /// A trusted proxy passes on the bytes of a client that it could not name: they are not that proxy's own words.
+        static let hasUnknownClient = Flags(rawValue: 2048)
+        /// Bytes pass in both directions as they are.
+        static let isTunnel = Flags(rawValue: 4096)
+        /// The present request asked for another protocol.
+        static let asksForUpgrade = Flags(rawValue: 8192)
+        /// What holds for the connection, and not for one exchange.
+        static let lasting: Flags = [.exceedsConnections, .exceedsConnectionsPerClient, .hasUnknownClient]
+    }
+
+    static let lingerMilliseconds: Int64 = 2000
+    private static let lingerBytes: UInt32 = 1 << 20
+
+    let clients: DownstreamWorker
+    private let place: ListeningPlace
+    private var listenerState: ListenerSecurity
+    /// What holds for the connection: of the configuration that its present or last request began with.
+    private(set) var terms: DownstreamTerms
+    let peer: SocketAddress
+    private(set) var isTrusted: Bool
+    /// Whether it stands in the count of its client's address.
+    private let isCounted: Bool
+    var state = State.idle
+    var outgoingFraming = OutgoingFraming.none
+    var flags: Flags = []
+    private var lingeredBytes: UInt32 = 0
+    /// A response's head that has not been sent yet, because the body's beginning lies beside it.
+    var withheldHead: [UInt8] = []
+    var partialHead: PartialHead?
+    var receiver: (any RequestReceiver)?
+    var requestBody = BodyRelay(framing: .none)
+    var putAside: [UInt8] = []
+    /// Monotonic milliseconds: when the present state, or the wait for bytes in it, began.
+    var waitingSince: Int64
+    /// Monotonic milliseconds: when the client last took bytes that were pending, or bytes began to be.
+    var lastProgressAt: Int64 = 0
+
+    init(_ arrival: Arrival, clients: DownstreamWorker) {
+        self.clients = clients
+        place = arrival.place
+        listenerState = arrival.security
+        terms = clients.terms
+        peer = arrival.client
+        isTrusted = arrival.isTrusted
+        isCounted = arrival.isCounted
+        if !arrival.isKnown { flags = .hasUnknownClient }
+        switch arrival.admission {
+        case .admitted: break
+        case .heard(let limit): flags.formUnion([Self.flag(of: limit), .isHeard])
+        case .refused(let limit), .shed(let limit): flags.insert(Self.flag(of: limit))
+        }
+        waitingSince = clients.worker.now
+        super.init(worker: clients.worker)
+    }
+
+    private static func flag(of limit: ConnectionLimit) -> Flags {
+        switch limit {
+        case .connections: .exceedsConnections
+        case .connectionsPerClient: .exceedsConnectionsPerClient
+        }
+    }
+
+    /// Begins to serve, or tells the client which limit stands against it.
+    func begin() {
+        if !flags.contains(.isHeard), let limit = exceededLimit { return answer(.tooMany(limit)) }
+        wake(atMilliseconds: nextDeadline)
+    }
+
+    /// The limit that the connection exceeds; nil where it exceeds none.
+    var exceededLimit: ConnectionLimit? {
+        guard !flags.isDisjoint(with: .exceeds) else { return nil }
+        return flags.contains(.exceedsConnections) ? .connections : .connectionsPerClient
+    }
+
+    /// Between two requests, what a reload has changed takes effect.
+    func takeNoticeOfReload() {
+        guard terms !== clients.terms else { return }
+        terms = clients.terms
+        listenerState = place.security ?? listenerState
+        isTrusted = !flags.contains(.hasUnknownClient) && terms.trusts(peer)
+    }
+
+    // MARK: Facts
+
+    /// For `Strict-Transport-Security`; nil where nothing is said of it.
+    var strictTransportSecuritySeconds: Int? { isSecured ? listenerState.listener.strictTransportSecuritySeconds : nil }
+
+    var facts: ClientFacts {
+        let listener = listenerState.listener
+        let asksForCertificates = (listener.tls?.clientCertificates ?? .off) != .off
+        let subjectField = listener.tls?.clientSubjectField
+        return ClientFacts(
+            redirectPort: listener.redirectPort, certificateIsOver: asksForCertificates && peerCertificateIsOver, isTrusted: isTrusted,
+            isSecured: isSecured, subjectField: subjectField, subject: subjectField == nil ? nil : peerSubject)
+    }
+
+    // MARK: Closing
+
+    func closeNow(abortively: Bool = false) {
+        guard state != .closed else { return }
+        state = .closed
+        forgetHeldBytes()
+        // Where only the connection's end tells that a response is whole, one whose rest is given up must not end in order.
+        if abortively || (pendingCount > 0 && flags.contains(.endsByClosing)) { abort() } else { close() }
+        clients.connectionClosed(peer, isCounted: isCounted)
+    }
+
+    /// Says the last bytes and closes. Where the client may still be sending, the rest of that is read and thrown away first:
+    /// closing with unread bytes would reset the connection and could destroy the answer.
+    func closeGracefully(lingers: Bool) {
+        state = lingers ? .lingering : .closing
+        waitingSince = worker.now
+        forgetHeldBytes()
+        shutdownWhenDrained()
+        if lingers { resumeReading() } else if pendingCount == 0 { return closeNow() }
+        wake(atMilliseconds: nextDeadline)
+    }
+
+    // MARK: Deadlines
+
+    override package func deadlineReached() {
+        let now = worker.now
+        var next = Int64.max
+        if state == .exchanging, let receiver { next = receiver.deadlineReached(now: now) }
+        // The timer may have been set for something else, or be put off since.
+        let deadline = nextDeadline
+        guard now >= deadline else { return wake(atMilliseconds: min(next, deadline)) }
+        switch state {
+        case .idle, .lingering: closeNow()
+        case .readingHead where now >= clients.newcomersUntil: closeNow()
+        case .readingHead: answer(.headTimeout(milliseconds: requestHeadMilliseconds))
+        case .exchanging: exchangeDeadlineReached(now: now)
+        case .flushing, .closing: closeNow(abortively: true)
+        case .closed: return
+        }
+    }
+
+    // MARK: What the link and the worker report
+
+    override package func turnEnded() {
+        super.turnEnded()
+        guard isOpen, flags.contains(.awaitsTurnEnd) else { return }
+        flags.remove(.awaitsTurnEnd)
+        let bytes = takePutAside()
+        waitingSince = worker.now
+        redeliver(bytes)
+        guard isOpen, state == .idle || state == .readingHead || state == .exchanging, putAside.isEmpty else { return }
+        if receiver.map({ takesBytes(of: $0) }) ?? true { resumeReading() }
+        wake(atMilliseconds: nextDeadline)
+    }
+
+    override package func linkSecurityFailed(_ failure: TLSFailure) {
+        guard let receiver, state == .exchanging else { return closeNow(abortively: true) }
+        receiver.clientLeft(.tlsFailed(failure))
+    }
+
+    override package func linkReceived(_ bytes: UnsafeMutableRawBufferPointer) {
+        switch state {
+        case .idle, .readingHead:
+            receiveHead(bytes)
+        case .exchanging:
+            receiveBody(bytes, from: 0)
+        case .flushing: putAside(UnsafeRawBufferPointer(bytes))
+        case .lingering:
+            lingeredBytes += UInt32(bytes.count)
+            if lingeredBytes > Self.lingerBytes { closeNow() }
+        case .closing, .closed:
+            return
+        }
+    }
+
+    override package func linkReachedEnd() {
+        switch state {
+        case .lingering where pendingCount > 0: state = .closing
+        case .idle, .lingering: closeNow()
+        case .flushing: state = .closing
+        case .readingHead: answer(.brokeRules(.truncatedHead))
+        case .exchanging:
+            guard let receiver else { return closeNow() }
+            if flags.contains(.isTunnel) { return receiver.clientEndedTunnel() }
+            let goodbye: ClientDeparture.Goodbye = !isSecured ? .plain : endIsAuthentic ? .authentic : .unauthenticated
+            receiver.clientLeft(
+                .ended(goodbye, isInsideRecord ? .insideRecord : isRequestComplete ? .betweenMessages : .insideRequestBody))
+        case .closing, .closed:
+            return
+        }
+    }
+
+    override package func linkPeerLeft(isBroken: Bool) {
+        guard let receiver, state == .exchanging else {
+            if state == .flushing, !isBroken { return state = .closing }
+            if state != .closing || isBroken { closeNow() }
+            return
+        }
+        if isBroken, let error = worker.kernel.connectionError(of: descriptor) {
+            return linkFailed(error, while: .reading)
+        }
+        // While unread bytes of its request wait, the client may be one that only ended its sending.
+        guard isRequestComplete, !flags.contains(.isTunnel) else { return }
+        receiver.clientLeft(.ended(.plain, .betweenMessages))
+    }
+
+    override package func linkFailed(_ error: SystemError, while operation: LinkOperation) {
+        guard let receiver, state == .exchanging else { return closeNow(abortively: true) }
+        if error.meansUnreachable, acknowledgedLately {
+            return receiver.clientLeft(.brokeWhileStalled(error, operation, isInsideRecord: isInsideRecord))
+        }
+        receiver.clientLeft(.broke(error, operation, isInsideRecord: isInsideRecord))
+    }
+
+    override package func linkBeganToWait() {
+        lastProgressAt = worker.now
+        wake(atMilliseconds: nextDeadline)
+    }
+
+    override package func linkProgressed(_ count: Int) { lastProgressAt = worker.now }
+
+    override package func linkDrained() {
+        switch state {
+        case .exchanging: receiver?.clientDrained()
+        case .flushing:
+            if flags.contains(.discardsInput) {
+                closeGracefully(lingers: true)
+            } else if clients.isDraining {
+                closeGracefully(lingers: false)
+            } else {
+                awaitRequest()
+            }
+        case .closing: closeNow()
+        case .lingering:
+            waitingSince = worker.now
+            wake(atMilliseconds: nextDeadline)
+        case .idle, .readingHead, .closed: return
+        }
+    }
+
+    // MARK: The proxy ends
+
+    /// No further request is taken; an exchange may finish.
+    func drain() {
+        switch state {
+        case .idle where flags.contains(.hasServed): closeNow()
+        case .idle, .readingHead: wake(atMilliseconds: nextDeadline)
+        case .exchanging: receiver?.drain()
+        case .flushing, .closing, .lingering, .closed: return
+        }
+    }
+
+    /// The grace period is over.
+    func endGrace() {
+        receiver?.endGrace()
+        closeNow()
+    }
+}

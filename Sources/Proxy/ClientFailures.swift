@@ -1,0 +1,86 @@
+// What the log calls a client's departure, and what a request is answered that cannot be served: one table of what is met on the client's
+// side. The server's side is ServerFailure's.
+
+import Downstreams
+import HTTP
+import Reactor
+import Telemetry
+
+extension Ending {
+    /// What the log is told of a client that is gone, or is no longer waited for.
+    init(_ departure: ClientDeparture) {
+        switch departure {
+        case .ended(let goodbye, let place): self.init(cause: .clientClosed, evidence: goodbye.evidence + place.evidence)
+        case .broke(let error, let operation, let isInsideRecord):
+            self.init(
+                cause: error.meansUnreachable ? .clientVanished : .clientReset,
+                evidence: Ending.evidence(of: error, operation, isInsideRecord: isInsideRecord), errnoName: error.name)
+        case .brokeWhileStalled(let error, let operation, let isInsideRecord):
+            self.init(
+                cause: .clientStalled, evidence: Ending.evidence(of: error, operation, isInsideRecord: isInsideRecord),
+                errnoName: error.name)
+        case .stalled(let count, let milliseconds):
+            self.init(cause: .clientStalled, evidence: "took none of \(count) pending bytes for \(milliseconds) ms")
+        case .vanished(let milliseconds, let retransmits):
+            self.init(cause: .clientVanished, evidence: "nothing acknowledged for \(milliseconds) ms, \(retransmits) retransmissions")
+        case .tlsFailed(let failure): self.init(cause: .clientTLSError, evidence: failure.reason)
+        case .handshakeTimeout(let milliseconds):
+            self.init(cause: .handshakeTimeout, evidence: "no TLS handshake within \(milliseconds) ms")
+        case .proxyHeaderTimeout(let milliseconds):
+            self.init(cause: .requestTimeout, evidence: "no whole PROXY header within \(milliseconds) ms")
+        case .proxyHeaderBroken(let error): self.init(cause: .clientProtocolError, evidence: error.reason)
+        case .proxyHeaderCutOff:
+            self.init(cause: .clientProtocolError, evidence: "the connection ended in the middle of the PROXY header")
+        case .untrustedProxy:
+            self.init(cause: .clientProtocolError, evidence: "the listener takes the PROXY protocol, from trusted_proxies only")
+        }
+    }
+
+    private static func evidence(of error: SystemError, _ operation: LinkOperation, isInsideRecord: Bool) -> String {
+        "\(operation == .writing ? "write" : "read"): \(error.message)"
+            + (isInsideRecord ? ClientDeparture.Place.insideRecord.evidence : "")
+    }
+}
+
+extension ClientDeparture.Goodbye {
+    fileprivate var evidence: String {
+        switch self {
+        case .plain: "FIN received"
+        case .authentic: "close_notify received"
+        case .unauthenticated: "FIN received without close_notify"
+        }
+    }
+}
+
+extension ClientDeparture.Place {
+    fileprivate var evidence: String {
+        switch self {
+        case .betweenMessages: ""
+        case .insideRecord: " in the middle of a TLS record"
+        case .insideRequestBody: " in the middle of the request's body"
+        }
+    }
+}
+
+extension ExchangeWorker {
+    /// What a client is answered whose request cannot be served. The operator hears of limits that are reached.
+    func refusal(of failure: RequestFailure) -> Refusal {
+        switch failure {
+        case .brokeRules(let error): return Refusal(error)
+        case .headTimeout(let milliseconds):
+            return Refusal(status: 408, cause: .requestTimeout, evidence: "no whole request head within \(milliseconds) ms")
+        case .bodyTimeout(let milliseconds):
+            return Refusal(status: 408, cause: .requestTimeout, evidence: "no byte of the request's body within \(milliseconds) ms")
+        case .plainText: return Refusal(status: 400, cause: .clientTLSError, evidence: "this port speaks TLS; use https://")
+        case .tooMany(let limit):
+            worker.warn("the limit \(limit.rawValue) is reached; clients are refused or told to come back")
+            return Refusal(
+                status: 503, cause: .refusedByLimit, evidence: "the limit \(limit.rawValue) is reached", limit: limit.rawValue)
+        case .noRoom(let count):
+            worker.warn("the limit pending is reached; whoever reads too slowly now is closed")
+            return Refusal(
+                status: 503, cause: .refusedByLimit, evidence: "the limit pending is reached: \(count) bytes wait on this worker",
+                limit: "pending")
+        }
+    }
+}

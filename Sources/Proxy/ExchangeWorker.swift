@@ -1,0 +1,118 @@
+// The exchanges of one worker and what they share: what is in force, the ways into the logs, numbers, and the clients' side. Only
+// `SharedState` is shared with other workers.
+
+import Configuration
+import Downstreams
+import HTTP
+import Reactor
+import Telemetry
+
+/// What all exchanges of one worker share.
+final class ExchangeWorker {
+    let worker: Worker
+    /// What is in force here.
+    private(set) var generation: Generation
+    private(set) var shared: SharedState
+    /// Nil while no events are logged, as mostly.
+    private(set) var eventLog: EventLog?
+    /// The clients' side.
+    private(set) lazy var clients = DownstreamWorker(
+        worker: worker, terms: settings.downstreamTerms, counts: shared.counts, handler: self)
+    /// Called when the proxy ends and the last client's connection is closed.
+    var whenDrained: () -> Void = {}
+    /// The span over which streams are ended, one by one, so that their clients do not all come back at once.
+    private var drainSpan: Range<Int64>?
+    private var nextExchangeNumber: UInt64 = 0
+    /// Reused for every log line.
+    private var line: [UInt8] = []
+    private var lastDate = HTTPDate()
+
+    init(worker: Worker, settings: Settings, shared: SharedState, addresses: [[[SocketAddress]]]) {
+        self.worker = worker
+        self.shared = shared
+        generation = Generation(settings, addresses: addresses, workerNumber: worker.number)
+        eventLog = EventLog.replacing(nil, by: shared.eventLog, worker)
+    }
+
+    var settings: Settings { generation.settings }
+    var groups: [ServerGroup] { generation.groups }
+
+    /// The value of a `Date` field.
+    func date() -> [UInt8] { lastDate.text(at: worker.kernel.unixMilliseconds() / 1000) }
+
+    /// The number of the next exchange on this worker.
+    func takeExchangeNumber() -> UInt64 {
+        nextExchangeNumber += 1
+        return nextExchangeNumber
+    }
+
+    /// A number of chance below the limit.
+    func chance(below limit: UInt64) -> UInt64 {
+        var number: UInt64 = 0
+        withUnsafeMutableBytes(of: &number) { worker.kernel.fillRandom($0) }
+        return number % limit
+    }
+
+    /// Puts other settings in force. What runs goes on under its own.
+    func adopt(_ settings: Settings, shared: SharedState, addresses: [[[SocketAddress]]]) {
+        self.shared = shared
+        eventLog = EventLog.replacing(eventLog, by: shared.eventLog, worker)
+        generation = Generation(settings, addresses: addresses, workerNumber: worker.number, succeeding: generation)
+        clients.adopt(settings.downstreamTerms, counts: shared.counts)
+    }
+
+    // MARK: What waits
+
+    /// What one more who reads slowly is answered, when too much waits already; nil while there is room.
+    func refusalOfPending() -> Refusal? { clients.isFull ? refusal(of: .noRoom(waitingBytes: worker.pendingBytes)) : nil }
+
+    // MARK: Logs
+
+    func log(_ opening: StreamOpening) { write(to: shared.streamLog) { opening.encode(into: &$0) } }
+
+    func log(_ ending: StreamEnding) { write(to: shared.streamLog) { ending.encode(into: &$0) } }
+
+    func log(_ record: AccessRecord) { write(to: shared.accessLog) { record.encode(into: &$0) } }
+
+    private func write(to log: LogWriter?, _ encode: (inout [UInt8]) -> Void) {
+        guard let log else { return }
+        line.removeAll(keepingCapacity: true)
+        encode(&line)
+        _ = log.submit(line)
+    }
+
+    // MARK: The end
+
+    /// Streams are ended at moments spread over that span.
+    func endStreams(within span: Range<Int64>) {
+        drainSpan = span
+        for group in groups { group.closeIdle() }
+    }
+
+    /// Whether the proxy is to end.
+    var isDraining: Bool { drainSpan != nil }
+
+    /// When the next stream is to be ended; nil while the proxy goes on.
+    func takeDrainMoment() -> Int64? {
+        guard let drainSpan else { return nil }
+        return drainSpan.lowerBound + Int64(chance(below: UInt64(drainSpan.count)))
+    }
+}
+
+extension ExchangeWorker: RequestHandler {
+    func makeReceiver(for head: RequestHead?, from sink: Sink) -> any RequestReceiver { Exchange(proxy: self, sink: sink, head: head) }
+
+    /// Writes the record of a connection that never got as far as a request.
+    func connectionFailed(from client: SocketAddress, _ departure: ClientDeparture) {
+        guard shared.accessLog != nil else { return }
+        let description = ExchangeDescription(
+            stream: StreamIdentifier(worker: worker.number, number: takeExchangeNumber()), client: client.description)
+        var record = AccessRecord(timeMilliseconds: worker.kernel.unixMilliseconds(), exchange: description)
+        let ending = Ending(departure)
+        record.cause = ending.cause
+        record.evidence = ending.evidence
+        log(record)
+    }
+
+    func clientsDrained() { whenDrained() }
+}
