@@ -105,4 +105,13 @@ struct RedactionTests {
             #expect(error?.description.contains("S3CRET") == false, "\(error?.description ?? "")")
         }
     }
+
+    @Test("looks at each line once, however many mistakes stand behind however many comments", .timeLimit(.minutes(1)))
+    func manyMistakesBehindManyComments() {
+        // Where each mistake goes through all lines above it once more, this takes a quarter of an hour.
+        let comments = String(repeating: "#xxxxxxxxxxxxxxxxxx\n", count: 300)
+        let mistakes = String(repeating: "\u{1}\n", count: 1_000)
+        #expect(diagnostics(comments + mistakes).count == 1_000)
+        #expect(!shown(comments + "fingerprint_key\n" + mistakes + "S3CRET").contains("S3"))
+    }
 }

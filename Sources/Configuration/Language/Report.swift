@@ -60,10 +60,19 @@ struct Report {
         return line
     }
 
-    /// Whether a line is what the secret directive in front of it was, by mistake, to be set to.
-    func isSecret(_ number: Int) -> Bool {
-        guard number > 1, sourceLines.indices.contains(number - 1) else { return false }
-        let previous = sourceLines[..<(number - 1)].last { !Redaction.isPassedOver($0) }
-        return previous.map(Redaction.continuesOnNextLine) ?? false
+    /// For each line from the first on, as far as it was asked for: whether it is secret.
+    private var secrecy: [Bool] = []
+    /// Whether the line behind those is secret.
+    private var nextIsSecret = false
+
+    /// Whether a line is what the secret directive in front of it was, by mistake, to be set to. Each line is looked at once, because a
+    /// file may hold many mistakes behind many comments.
+    mutating func isSecret(_ number: Int) -> Bool {
+        guard sourceLines.indices.contains(number - 1) else { return false }
+        for text in sourceLines[min(secrecy.count, number)..<number] {
+            secrecy.append(nextIsSecret)
+            if !Redaction.isPassedOver(text) { nextIsSecret = Redaction.continuesOnNextLine(text) }
+        }
+        return secrecy[number - 1]
     }
 }
