@@ -6,15 +6,15 @@ public func fuzz(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
     do throws(ConfigurationErrors) {
         let parsed = try ConfigurationFile.parse(input, fileName: "f") { $0 == "SET" ? "value" : nil }
         let configuration = parsed.configuration
-        precondition(!configuration.listeners.isEmpty && !configuration.routes.isEmpty, "a configuration that serves nobody")
-        for route in configuration.routes { precondition(configuration.upstreams.indices.contains(route.upstreamIndex)) }
+        require(!configuration.listeners.isEmpty && !configuration.routes.isEmpty, "a configuration that serves nobody")
+        for route in configuration.routes { require(configuration.upstreams.indices.contains(route.upstreamIndex), "a route to an upstream that is none") }
         let table = RouteTable(configuration.routes)
         for path in ["/", "/events", "/a/../b;c//%2f", "*"] {
             _ = table.match(host: Array("example.com".utf8).span, path: Array(path.utf8).span)
         }
     } catch {
-        precondition(!error.diagnostics.isEmpty)
-        for diagnostic in error.diagnostics { precondition(diagnostic.line >= 1 && diagnostic.column >= 1) }
+        require(!error.diagnostics.isEmpty, "refused without a reason")
+        for diagnostic in error.diagnostics { require(diagnostic.line >= 1 && diagnostic.column >= 1, "a place that is none") }
         _ = "\(error)"
     }
     return 0

@@ -20,7 +20,7 @@ public func fuzz(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
         // Shorter ones stand anywhere by chance.
         if secret.count >= 6, case .query = request.origin, let forwarded = request.target {
             let query = forwarded.drop { $0 != 0x3F }
-            precondition(!names(query).contains("access_token"), "the parameter went on")
+            require(!names(query).contains("access_token"), "the parameter went on")
         }
     }
     if parts.count > 2 { _ = bridge.redact(url: Array(parts[2]).span) }

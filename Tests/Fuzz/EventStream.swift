@@ -10,15 +10,15 @@ public func fuzz(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
     let stream = Array(input[8...])
     let direct = ReferenceEventSource(reading: stream)
     let woven = ReferenceEventSource(reading: weave(stream, plan))
-    precondition(woven.events == direct.events, "other events")
-    precondition(woven.lastEventID == direct.lastEventID, "another last event id")
-    precondition(woven.reconnectionTimeMilliseconds == direct.reconnectionTimeMilliseconds, "another retry")
+    require(woven.events == direct.events, "other events")
+    require(woven.lastEventID == direct.lastEventID, "another last event id")
+    require(woven.reconnectionTimeMilliseconds == direct.reconnectionTimeMilliseconds, "another retry")
     let traced = trace(stream, plan)
-    precondition(traced.count == direct.events.count, "other events in the trace")
+    require(traced.count == direct.events.count, "other events in the trace")
     for (found, event) in zip(traced, direct.events) {
         let type = found.type.isEmpty ? Array("message".utf8) : found.type
-        precondition(event.type.starts(with: type), "another type in the trace")
-        precondition(found.identifier.map { event.lastEventID.starts(with: $0) } ?? true, "another id in the trace")
+        require(event.type.starts(with: type), "another type in the trace")
+        require(found.identifier.map { event.lastEventID.starts(with: $0) } ?? true, "another id in the trace")
     }
     return 0
 }

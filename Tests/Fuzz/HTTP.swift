@@ -38,26 +38,26 @@ private func scan(_ pieces: [[UInt8]], _ kind: HeadKind) -> Answer {
 private func head(_ bytes: [UInt8], _ kind: HeadKind, cut: Int) {
     let whole = scan([bytes], kind)
     let first = min(cut, bytes.count)
-    precondition(scan([Array(bytes[..<first]), Array(bytes[first...])], kind) == whole, "another answer for another split")
+    require(scan([Array(bytes[..<first]), Array(bytes[first...])], kind) == whole, "another answer for another split")
     if let quick = HeadScanner.endOfWholeHead(bytes.span, limits: limits) {
         let head = Array(bytes[..<quick])
         let isGood =
             kind == .request
             ? (try? RequestHead.parse(head.span, limits: limits)) != nil : (try? ResponseHead.parse(head.span, limits: limits)) != nil
-        precondition(!isGood || whole == .end(quick), "a head is taken that the scanner refuses")
+        require(!isGood || whole == .end(quick), "a head is taken that the scanner refuses")
     }
     guard case .end(let end) = whole else { return }
-    precondition(end <= limits.headBytes + 4, "a head beyond its limit")
+    require(end <= limits.headBytes + 4, "a head beyond its limit")
     let head = Array(bytes[..<end])
     if kind == .request {
         guard let request = try? RequestHead.parse(head.span, limits: limits) else { return }
-        precondition(request.fields.count <= limits.fieldCount)
+        require(request.fields.count <= limits.fieldCount, "more fields than the limit")
         var writer = HeadWriter(reservingCapacity: head.count)
         writer.requestLine(of: request)
         writer.field("Host", request.authority, of: request)
         writer.copyForwardableFields(of: request, except: [.host])
         writer.end()
-        precondition(
+        require(
             (try? RequestHead.parse(writer.bytes.span, limits: HeadLimits(headBytes: 8_192, fieldCount: 60, targetBytes: 1_024))) != nil
                 || request.minorVersion == 0, "what is written cannot be read again")
     } else {
@@ -67,7 +67,7 @@ private func head(_ bytes: [UInt8], _ kind: HeadKind, cut: Int) {
         writer.statusLine(of: response)
         writer.copyForwardableFields(of: response)
         writer.end()
-        precondition(
+        require(
             (try? ResponseHead.parse(writer.bytes.span, limits: HeadLimits(headBytes: 8_192, fieldCount: 60, targetBytes: 1_024))) != nil,
             "what is written cannot be read again")
     }
@@ -99,5 +99,5 @@ private func body(_ bytes: [UInt8], _ framing: BodyFraming, cut: Int) {
     let whole = decode([bytes], framing)
     let first = min(cut, bytes.count)
     let split = decode([Array(bytes[..<first]), Array(bytes[first...])], framing)
-    precondition(whole.data == split.data && whole.end == split.end && whole.error == split.error, "another answer for another split")
+    require(whole.data == split.data && whole.end == split.end && whole.error == split.error, "another answer for another split")
 }

@@ -13,16 +13,16 @@ public func fuzz(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
         pace = (pace &* 31 &+ 7) & 0xFF
         return 1 + pace % missing
     }
-    precondition(whole.client == bytewise.client && whole.client == split.client, "another answer for another split")
-    precondition(
+    require(whole.client == bytewise.client && whole.client == split.client, "another answer for another split")
+    require(
         (whole.error == nil) == (bytewise.error == nil) && (whole.error == nil) == (split.error == nil), "refused in one split only")
     guard whole.client != nil else { return 0 }
-    precondition(whole.consumed == bytewise.consumed && whole.consumed == split.consumed, "another end for another split")
-    precondition(whole.consumed <= ProxyHeaderParser.maximumBytes, "a header beyond its limit")
+    require(whole.consumed == bytewise.consumed && whole.consumed == split.consumed, "another end for another split")
+    require(whole.consumed <= ProxyHeaderParser.maximumBytes, "a header beyond its limit")
     if header[0] == UInt8(ascii: "P") {
-        precondition(header[..<whole.consumed].suffix(2).elementsEqual([0x0D, 0x0A]) && whole.consumed <= 107, "a line that is none")
+        require(header[..<whole.consumed].suffix(2).elementsEqual([0x0D, 0x0A]) && whole.consumed <= 107, "a line that is none")
     } else {
-        precondition(whole.consumed == 16 + Int(header[14]) << 8 + Int(header[15]), "another length than is said")
+        require(whole.consumed == 16 + Int(header[14]) << 8 + Int(header[15]), "another length than is said")
     }
     return 0
 }
@@ -31,7 +31,7 @@ private func read(_ bytes: [UInt8], _ take: (Int) -> Int) -> (client: ProxiedCli
     var parser = ProxyHeaderParser()
     var offset = 0
     while offset < bytes.count {
-        precondition(parser.missingCount > 0, "nothing is missing, and it is not whole")
+        require(parser.missingCount > 0, "nothing is missing, and it is not whole")
         let count = min(max(1, take(parser.missingCount)), parser.missingCount, bytes.count - offset)
         let piece = Array(bytes[offset..<(offset + count)])
         offset += count
