@@ -1,7 +1,6 @@
 """Hostile and slow clients, limits that are reached: everybody else is served as before, and when it is over all is as it was."""
 
 import itertools
-import socket
 import threading
 import time
 
@@ -165,12 +164,7 @@ def test_a_flood_of_connections_above_the_limit(stage):
                 answers["closed"] += 1
     threads = [threading.Thread(target=flood) for _ in range(8)]
     before = [len(client.received) for client in held]
-    silent = []
-    for _ in range(200):
-        try:
-            silent.append(Client(proxy.port))
-        except ConnectionResetError:
-            pass  # Closed before the connecting was done.
+    silent = [Client(proxy.port) for _ in range(200)]
     for thread in threads:
         thread.start()
     time.sleep(3)
@@ -201,11 +195,11 @@ def test_no_descriptor_is_left(stage):
     streams = [Client(proxy.port) for _ in range(30)]
     for client in streams:
         client.open_stream("/tick")[1].wait_for(b"tick")
-    crowd = [socket.create_connection(("127.0.0.1", proxy.port)) for _ in range(150)]
+    crowd = [Client(proxy.port) for _ in range(150)]
     time.sleep(1)
     for client in streams:
         mark = len(client.received)
-        deadline = time.monotonic() + 2
+        deadline = time.monotonic() + 10
         while len(client.received) < mark + 50:
             client.receive_once(0.1)
             assert client.end is None and time.monotonic() < deadline

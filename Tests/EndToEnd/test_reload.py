@@ -80,6 +80,9 @@ def connects(port) -> bool:
     try:
         socket.create_connection(("127.0.0.1", port), timeout=2).close()
         return True
+    except ConnectionResetError:
+        # The connection stood in the backlog when the listener was closed.
+        return True
     except ConnectionRefusedError:
         return False
 

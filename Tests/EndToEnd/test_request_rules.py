@@ -294,8 +294,8 @@ def test_many_fields_cost_no_quadratic_time(stage):
     proxy = stage.heartwire(origin, limits=["request_fields 1000", "request_head 256KiB"])
     raw = (b"GET / HTTP/1.1\r\nHost: a\r\nConnection: " + b",".join(b"y%d" % n for n in range(20000)) + b"\r\n"
            + b"".join(b"x%d: a\r\n" % n for n in range(990)) + b"\r\n")
-    started = time.monotonic()
+    before = proxy.processor_seconds()
     with Client(proxy.port) as client:
         client.send(raw)
         assert client.read_response().status in (200, 431)
-    assert time.monotonic() - started < 1.5
+    assert proxy.processor_seconds() - before < 1

@@ -12,7 +12,6 @@ import pytest
 
 from support import eventsource, streams
 from support.client import Client
-from support.origin import Left
 
 STREAMS = 48
 
@@ -92,22 +91,25 @@ def test_a_stream_without_heartbeats_passes_byte_for_byte(stage):
 
 def test_each_piece_is_passed_on_as_it_comes(stage):
     latencies = []
+    has_come = threading.Semaphore(0)
 
     def handler(connection, request):
         connection.start_stream()
-        try:
-            for _ in range(30):
-                connection.chunk(b"data: %.6f\n\n" % time.monotonic())
-                time.sleep(0.02)
-        except Left:
-            return
+        for _ in range(30):
+            connection.chunk(b"data: %.6f\n\n" % time.monotonic())
+            # The next one is sent when this one has come, so that none can wait for another.
+            assert has_come.acquire(timeout=10), "a piece was held back until the next one"
+            time.sleep(0.02)
         connection.last_chunk()
-    proxy = stage.heartwire(stage.origin(handler), heartbeat="1s")
+    proxy = stage.heartwire(stage.origin(handler), heartbeat="10s")
     with Client(proxy.port) as client:
         _, body = client.open_stream()
+        for number in range(1, 31):
+            body.wait_for(lambda data: data.count(b"\n\n") == number)
+            moment, piece = body.pieces[-1]
+            latencies += [moment - float(event.data) for event in eventsource.read(piece).events]
+            has_come.release()
         body.read_to_end()
-        for moment, piece in body.pieces:
-            for event in eventsource.read(piece).events:
-                latencies.append(moment - float(event.data))
     assert len(latencies) == 30
-    assert sorted(latencies)[15] < 0.01, f"median latency {sorted(latencies)[15]:.4f} s"
+    # A third of them at least come at once, on a busy machine too: whatever waits for a timer or for an acknowledgement is always late.
+    assert sorted(latencies)[10] < 0.01, f"latencies {sorted(latencies)}"
