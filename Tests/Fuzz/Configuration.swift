@@ -7,7 +7,9 @@ public func fuzz(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
         let parsed = try ConfigurationFile.parse(input, fileName: "f") { $0 == "SET" ? "value" : nil }
         let configuration = parsed.configuration
         require(!configuration.listeners.isEmpty && !configuration.routes.isEmpty, "a configuration that serves nobody")
-        for route in configuration.routes { require(configuration.upstreams.indices.contains(route.upstreamIndex), "a route to an upstream that is none") }
+        for route in configuration.routes {
+            require(configuration.upstreams.indices.contains(route.upstreamIndex), "a route to an upstream that is none")
+        }
         let table = RouteTable(configuration.routes)
         for path in ["/", "/events", "/a/../b;c//%2f", "*"] {
             _ = table.match(host: Array("example.com".utf8).span, path: Array(path.utf8).span)
