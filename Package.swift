@@ -29,13 +29,15 @@ let package = Package(
         .target(name: "Telemetry", swiftSettings: dataPath),
         .target(name: "Configuration", dependencies: ["HTTP", "Credentials"], swiftSettings: house),
         .target(name: "Downstreams", dependencies: ["HTTP", "Reactor", "Configuration"], swiftSettings: dataPath),
+        .target(name: "Upstreams", dependencies: ["HTTP", "Reactor", "Configuration"], swiftSettings: dataPath),
         .target(
             name: "Proxy",
-            dependencies: ["EventStream", "HTTP", "Reactor", "Credentials", "Telemetry", "Configuration", "Downstreams"],
+            dependencies: ["EventStream", "HTTP", "Reactor", "Credentials", "Telemetry", "Configuration", "Downstreams", "Upstreams"],
             swiftSettings: dataPath),
         .target(name: "Demo", dependencies: ["EventStream", "HTTP", "Reactor", "Configuration", "Proxy"], swiftSettings: house),
         .executableTarget(
             name: "heartwire", dependencies: ["Configuration", "Proxy", "Telemetry", "Reactor", "Demo"], swiftSettings: house),
+        .target(name: "TestSupport", dependencies: ["Reactor"], path: "Tests/TestSupport", swiftSettings: house),
         .target(name: "ReferenceEventSource", path: "Tests/ReferenceEventSource", swiftSettings: optimised),
         .testTarget(name: "EventStreamTests", dependencies: ["EventStream", "ReferenceEventSource"], swiftSettings: house),
         .testTarget(name: "HTTPTests", dependencies: ["HTTP"], swiftSettings: house),
@@ -44,14 +46,20 @@ let package = Package(
         .testTarget(name: "TelemetryTests", dependencies: ["Telemetry"], swiftSettings: house),
         .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "Credentials"], swiftSettings: house),
         .testTarget(
+            name: "UpstreamsTests", dependencies: ["Upstreams", "HTTP", "Reactor", "Configuration", "TestSupport"], swiftSettings: house),
+        .testTarget(
             name: "ProxyTests",
-            dependencies: ["Proxy", "EventStream", "HTTP", "Reactor", "Credentials", "Telemetry", "Configuration", "Downstreams"],
+            dependencies: [
+                "Proxy", "EventStream", "HTTP", "Reactor", "Credentials", "Telemetry", "Configuration", "Downstreams", "Upstreams",
+                "TestSupport",
+            ],
             swiftSettings: house),
         .testTarget(name: "DemoTests", dependencies: ["Demo", "Reactor", "Configuration", "Proxy"], swiftSettings: house),
         .testTarget(
             name: "SimulationTests",
             dependencies: [
-                "Proxy", "Downstreams", "HTTP", "Reactor", "Telemetry", "Configuration", "Credentials", "ReferenceEventSource", "COpenSSL",
+                "Proxy", "Downstreams", "Upstreams", "HTTP", "Reactor", "Telemetry", "Configuration", "Credentials", "ReferenceEventSource",
+                "COpenSSL",
             ],
             swiftSettings: optimised),
         .testTarget(name: "TidyTests", swiftSettings: house),

@@ -9,6 +9,7 @@ import EventStream
 import HTTP
 import Reactor
 import Telemetry
+import Upstreams
 
 /// Why an exchange is over, for the log.
 struct Ending {
@@ -38,7 +39,6 @@ final class Exchange {
         /// The client is an EventSource, or what behaves like one: it would rather wait than be refused.
         static let awaitsStream = Flags(rawValue: 1 << 7)
         static let isFinished = Flags(rawValue: 1 << 8)
-        static let upstreamKeepsAlive = Flags(rawValue: 1 << 9)
         static let clientEnded = Flags(rawValue: 1 << 10)
         static let upstreamEnded = Flags(rawValue: 1 << 11)
         static let usedReusedConnection = Flags(rawValue: 1 << 12)
@@ -68,7 +68,6 @@ final class Exchange {
     /// From when on a stream is ended between two events, because the proxy shuts down; `.max` while it does not.
     var endsAt = Int64.max
     private var requestFraming = OutgoingFraming.none
-    private var responseBody = BodyRelay(framing: .none)
     var account: ExchangeAccount
     var weaver: Weaver
     /// Why the stream is not woven; nil when it is. Matters for streams only.
@@ -178,7 +177,7 @@ final class Exchange {
     func received(body payload: UnsafeMutableRawBufferPointer, isLast: Bool) -> Bool {
         account.requestBytes += UInt64(payload.count)
         request?.continueDeadline = .max
-        upstream?.sendBody(requestFraming.frame(payload, isLast: isLast))
+        upstream?.sendBody(requestFraming.frame(payload, isLast: isLast), isLast: isLast)
         return upstream.map { $0.pendingCount > 0 } != true || !mayWait()
     }
 
@@ -205,15 +204,14 @@ final class Exchange {
     }
 
     /// The response's head came.
-    func receive(_ head: ResponseHead) throws(HTTPError) {
+    func receiveHead(_ head: ResponseHead, framing: BodyFraming) {
         guard let sink, let upstream, let route else { return }
         if head.status == 101 { return startTunnel(head) }
-        let framing = try head.framing(requestMethod: method)
         if waitsPast(status: head.status) {
             return refuse(.outageAnswer(head.status))
         }
         if request?.search.isWaiting == true {
-            upstream.server.breaker.served(now: now)
+            upstream.server.served(now: now)
             endProbe()
         }
         if flags.contains(.isHeld), !joins(head, framing) { return }
@@ -221,8 +219,6 @@ final class Exchange {
         let redirects = request?.redirects
         request = nil
         account.upstreamBegan(now: now)
-        if head.keepsAlive, framing != .untilClose { flags.insert(.upstreamKeepsAlive) }
-        responseBody = BodyRelay(framing: framing)
         upstream.readLimitBytes = UInt32(clamping: settings.configuration.limits.pendingBytesPerStream)
         // Of a client that was held a response has begun already.
         if !flags.contains(.responseHeadSent) { begin(head, framing, redirects, to: sink, of: route) }
@@ -241,7 +237,7 @@ final class Exchange {
             isBridged: flags.contains(.isBridged), urlHeldToken: flags.contains(.urlHeldToken), writesVia: route.route.writesVia,
             strictTransportSecuritySeconds: sink.strictTransportSecuritySeconds, date: date, edits: edits(of: head, by: redirects))
         flags.insert(.responseHeadSent)
-        // Most often the body's beginning came along, and `receive(_:from:)` follows.
+        // Most often the body's beginning came along, and `receiveBody` follows.
         sink.begin(forwarding.response(to: method), opening: isStream ? takeOpeningComment(of: route) : nil, awaitsBody: true)
         if isStream { streamBegan(heldBecause: nil) } else { account.clientWasSent(now: now) }
     }
@@ -260,37 +256,32 @@ final class Exchange {
         writeOpening(heldBecause: reason)
         if proxy.eventLog != nil { followEvents() }
         // Otherwise the first heartbeat is the moment at which the server's silence begins to matter.
-        if notWovenBecause == nil { sink?.wake(atMilliseconds: nextHeartbeatAt) } else { upstream?.beginProbing() }
+        if notWovenBecause == nil { sink?.wake(atMilliseconds: nextHeartbeatAt) } else { probeServer() }
         if let moment = proxy.takeDrainMoment() { endAtBoundary(from: moment) }
     }
 
     // MARK: The response's body
 
-    /// How long the upstream may be silent now, in milliseconds; nil for as long as it likes.
-    var upstreamSilenceLimitMilliseconds: Int64? {
-        if isTunnel { return nil }
+    /// How long the server may send nothing of its response, in milliseconds; nil for as long as it likes.
+    var silenceLimitMilliseconds: Int64? {
         let upstream = group.upstream
         return isStream ? upstream.streamSilenceTimeoutMilliseconds.map(Int64.init) : Int64(upstream.idleTimeoutMilliseconds)
     }
 
-    /// Bytes came behind the response's head.
-    func receive(_ bytes: UnsafeMutableRawBufferPointer, from start: Int) {
-        if isTunnel { return receiveFromTunnel(UnsafeRawBufferPointer(rebasing: bytes[start...])) }
+    /// A piece of the response's body came; behind the head it may be empty.
+    func receiveBody(_ payload: UnsafeMutableRawBufferPointer, isLast: Bool) {
         guard let sink, let upstream else { return }
-        let piece = responseBody.take(bytes, from: start)
-        if piece.consumed < bytes.count { flags.remove(.upstreamKeepsAlive) }
-        if !piece.payload.isEmpty || piece.isLast { pass(piece.payload, isLast: piece.isLast, to: sink) }
+        if isLast, upstream.isCloseDelimited { return finishCloseDelimited(sink) }
+        if !payload.isEmpty || isLast { pass(payload, isLast: isLast, to: sink) }
         sink.flush()
-        if let error = piece.error {
-            upstreamBrokeRules("\(error.reason)")
-        } else if piece.isLast {
+        if isLast {
             // The rest of a whole response waits like any other.
             if sink.waitingCount > 0, proxy.clients.isFarTooFull, !mayWait() { return }
             finishResponse(evidence: "the response's end was received")
         } else if now >= endsAt, isAtBoundary {
             endStream()
         } else if sink.waitingCount > 0, mayWait() {
-            upstream.pauseReading()
+            upstream.pause(for: .slowClient)
         }
     }
 
@@ -336,30 +327,11 @@ final class Exchange {
     private func finishResponse(evidence: String) {
         // A client that could not take the end is told of at the turn's end, and is the cause then.
         guard sink?.isConnected == true else { return }
-        let isClean = flags.contains(.upstreamKeepsAlive) && isRequestComplete
-        finish(isStream ? Ending(cause: .upstreamFinished, evidence: evidence) : nil, .complete, upstreamIsClean: isClean)
+        finish(isStream ? Ending(cause: .upstreamFinished, evidence: evidence) : nil, .complete)
     }
 
-    /// The server has ended its sending.
-    func upstreamReachedEnd(wasInHead: Bool) {
-        guard let sink, let upstream else { return }
-        if wasInHead {
-            if repeats(upstream, wasInHead: true) { return }
-            return refuse(
-                upstream.hasBegunResponse
-                    ? Refusal(.headCutOff, evidence: "the response's head was cut off")
-                    : Refusal(.noResponse, evidence: "closed without a response"))
-        }
-        if isTunnel { return tunnelEnded(.upstreamEnded) }
-        do {
-            try responseBody.finish()
-            // Anybody on the way can forge a FIN, but not TLS's goodbye (RFC 9112 section 9.8).
-            guard upstream.endIsAuthentic else {
-                return cut(Ending(cause: .upstreamCutOff, evidence: "closed without close_notify a body that ends with its connection"))
-            }
-        } catch {
-            return cut(Ending(cause: .upstreamCutOff, evidence: "closed in the middle of the body: \(error.reason)"))
-        }
+    /// The server's end was the end of the body.
+    private func finishCloseDelimited(_ sink: Sink) {
         if isStream, notWovenBecause != .compressed {
             let withheld = weaver.finish()
             if withheld > 0 { sink.send(own: withheld == 1 ? [0xEF] : [0xEF, 0xBB]) }
@@ -371,24 +343,24 @@ final class Exchange {
     // MARK: Flow control
 
     /// The server has taken all that was sent to it.
-    func upstreamDrained() { sink?.readOn() }
+    func serverDrained() { sink?.readOn() }
 
     /// The client has taken all that was sent to it.
     func clientDrained() {
         // What drains before this exchange has answered is an earlier one's.
         if flags.contains(.responseHeadSent) { account.clientWasSent(now: now) }
-        upstream?.readOn()
+        upstream?.resume(for: .slowClient)
     }
 
     // MARK: The end
 
     /// Ends the exchange, once: writes its record, gives its server up, and ends the client's side, with an answer where there is one.
-    func finish(_ ending: Ending?, _ end: ResponseEnd, upstreamIsClean: Bool = false, answer: OutgoingResponse? = nil) {
+    func finish(_ ending: Ending?, _ end: ResponseEnd, answer: OutgoingResponse? = nil) {
         guard !flags.contains(.isFinished), let sink else { return }
         flags.insert(.isFinished)
         writeRecord(ending)
         endProbe()
-        leaveUpstream(isClean: upstreamIsClean)
+        leaveUpstream()
         request = nil
         self.sink = nil
         if let answer { sink.begin(answer) }

@@ -7,6 +7,7 @@ import Downstreams
 import HTTP
 import Reactor
 import Telemetry
+import Upstreams
 
 /// What an exchange needs only until its response begins, so that an idle stream does not carry it.
 final class PendingRequest {
@@ -24,14 +25,10 @@ final class PendingRequest {
     var sentAt: Int64 = 0
     /// When the proxy answers `Expect: 100-continue` in the upstream's place; `.max` when it does not.
     var continueDeadline = Int64.max
-    /// What was seen when the last attempt failed, where the cause alone does not say it.
-    var failureEvidence: String?
     /// The server that could not be reached last, for the log.
     var failedServer: String?
     /// Whether it was sent once more because a server could not be understood.
     var wasSentOnceMore = false
-    /// The interim responses to the present attempt.
-    var interim = InterimAllowance()
     /// What URLs in the response's head have to be told.
     var redirects: RedirectTerms?
     /// The value of the Upgrade field; empty where no upgrade is asked for.
@@ -64,43 +61,35 @@ extension Exchange {
             guard let candidate = request.search.next(in: group, now: now) else { break }
             account.attempts += 1
             let server = group.servers[candidate.server]
-            if flags.contains(.isRepeatable), !request.search.wantsFresh, let idle = takeQuietIdle(candidate.server) {
+            if flags.contains(.isRepeatable), !request.search.wantsFresh, let idle = group.takeIdle(candidate.server) {
                 account.attempts -= 1
                 flags.insert(.usedReusedConnection)
-                take(idle)
+                upstream = idle
                 idle.reuse(for: self)
                 reachedServer()
                 return sendRequest()
             }
             flags.remove(.usedReusedConnection)
             guard let address = candidate.address else {
-                request.search.failed(.nameNotResolved, nil, server: candidate.server, in: group, now: now)
+                request.search.failed(.nameNotResolved, server: candidate.server, in: group, now: now)
                 continue
             }
             let connection = UpstreamConnection(worker: proxy.worker, group: group, server: server)
             do {
                 request.connectStartedAt = now
                 try connection.connect(to: address, for: self)
-                return take(connection)
+                upstream = connection
+                return
             } catch {
                 // Without a descriptor left no server is to blame, and none can be reached.
                 if error.meansExhausted { return refuse(.exhausted(error)) }
                 // A UNIX socket tells at once.
-                request.failureEvidence = nil
                 request.failedServer = server.name
-                request.search.failed(ServerFailure(connecting: error), error, server: candidate.server, in: group, now: now)
+                let seen = SeenFailure(connecting: error, withinMilliseconds: group.upstream.connectTimeoutMilliseconds)
+                request.search.failed(seen, server: candidate.server, in: group, now: now)
             }
         }
-        giveUp(request.search, evidence: request.failureEvidence)
-    }
-
-    /// An idle connection on which nothing has come that nobody asked for: it would be taken for this exchange's response.
-    private func takeQuietIdle(_ server: Int) -> UpstreamConnection? {
-        while let idle = group.takeIdle(server) {
-            if idle.isQuiet() { return idle }
-            idle.discardIdle()
-        }
-        return nil
+        refuse(Refusal(request.search.lastFailure, closes: false))
     }
 
     /// The attempt that this exchange made for others is over: they need not wait for it any longer.
@@ -116,23 +105,16 @@ extension Exchange {
             upstream.server, now: now, patienceMilliseconds: Int64(group.upstream.connectTimeoutMilliseconds))
     }
 
-    private func take(_ connection: UpstreamConnection) {
-        upstream = connection
-        connection.server.activeCount += 1
-    }
-
-    /// Gives the connection back to its server's pool, or closes it.
-    func leaveUpstream(isClean: Bool) {
+    /// Wants nothing more of the server that was asked.
+    func leaveUpstream() {
         guard let upstream else { return }
         self.upstream = nil
         flags.remove(.requestHeadSent)
-        upstream.server.activeCount -= 1
-        // While the proxy ends, nobody will come for a connection that rests.
-        upstream.exchangeEnded(isClean: isClean && !proxy.isDraining)
+        upstream.detach()
     }
 
     /// The connection stands.
-    func connected() {
+    func serverConnected() {
         guard let request else { return }
         account.connectMilliseconds = UInt32(clamping: now - request.connectStartedAt)
         request.search.succeeded(in: group)
@@ -141,48 +123,43 @@ extension Exchange {
     }
 
     /// The connection could not be made; it has closed itself. Nothing was sent, so any request may go elsewhere.
-    func connectFailed(_ failure: ServerFailure, _ error: SystemError?, evidence: String? = nil) {
+    func serverNotReached(_ seen: SeenFailure) {
         guard let request else { return }
-        request.failureEvidence = evidence
-        let server = request.search.server
         request.failedServer = upstream?.server.name
-        upstream?.server.activeCount -= 1
         upstream = nil
-        request.search.failed(failure, error, server: server, in: group, now: now)
+        request.search.failed(seen, server: request.search.server, in: group, now: now)
         connect()
-    }
-
-    private func giveUp(_ search: ServerSearch, evidence seen: String?) {
-        let evidence =
-            switch search.lastFailure {
-            case _ where seen != nil: seen!
-            case .connectTimeout: "no answer to a connection attempt within \(group.upstream.connectTimeoutMilliseconds) ms"
-            case .nameNotResolved: "the server's name has no address"
-            case .backlogFull: "connect: the backlog of the server's socket is full (EAGAIN)"
-            default: search.lastError.map { "connect: \($0.message)" } ?? "no server could be reached"
-            }
-        refuse(Refusal(search.lastFailure, evidence: evidence, errnoName: search.lastError?.name, closes: false))
     }
 
     private func sendRequest() {
         guard let upstream, let request else { return }
         flags.insert(.requestHeadSent)
         request.sentAt = now
-        request.interim = InterimAllowance()
-        upstream.sendRequest(request.head(for: upstream.server))
-        if flags.contains(.expectsContinue), !isRequestComplete { request.continueDeadline = now + 1000 }
-        if request.continueDeadline < .max { upstream.wake(atMilliseconds: request.continueDeadline) }
+        upstream.sendRequest(
+            request.head(for: upstream.server), method: method, asksForUpgrade: flags.contains(.asksForUpgrade), isWhole: isRequestComplete)
+        if flags.contains(.expectsContinue), !isRequestComplete {
+            request.continueDeadline = now + 1000
+            sink?.wake(atMilliseconds: request.continueDeadline)
+        }
         sink?.readOn()
     }
 
     /// Repeats the request on a new connection when the present one was dead before it answered, and repeating is safe.
-    func repeats(_ upstream: UpstreamConnection, wasInHead: Bool) -> Bool {
-        guard let request, wasInHead, upstream.isReused, !upstream.hasBegunResponse, flags.contains(.isRepeatable) else {
+    func repeats(after failure: ServerFailure) -> Bool {
+        guard let request, let upstream, failure.isEndOfConnection, upstream.mayHaveBeenDead, flags.contains(.isRepeatable) else {
             return false
         }
-        leaveUpstream(isClean: false)
+        leaveUpstream()
         request.search.retryFresh()
         connect()
         return true
     }
+
+    /// Has the kernel ask the server now and then whether it is still there.
+    func probeServer() { upstream?.beginProbing(afterSeconds: ProxyWorker.probeAfterSeconds) }
+}
+
+extension Exchange: ResponseReceiver {
+    var responseLimits: HeadLimits { settings.responseLimits }
+    var handshakeMilliseconds: Int64 { Int64(settings.configuration.timeouts.handshakeMilliseconds) }
 }

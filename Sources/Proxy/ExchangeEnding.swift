@@ -7,6 +7,7 @@ import EventStream
 import HTTP
 import Reactor
 import Telemetry
+import Upstreams
 
 extension Exchange {
     // MARK: Failures
@@ -14,35 +15,10 @@ extension Exchange {
     /// Whether the client has a server's response. One that is held has only the proxy's own, and waits on when its server fails.
     private var hasServersResponse: Bool { flags.contains(.responseHeadSent) && !flags.contains(.isHeld) }
 
-    /// The server's bytes are not HTTP.
-    func upstreamBrokeRules(_ evidence: String) {
-        refuseOrCut(Refusal(.brokeRules, evidence: evidence))
-    }
-
-    /// The server's bytes are no TLS, or a handshake failed.
-    func upstreamSecurityFailed(_ failure: TLSFailure) {
-        refuseOrCut(Refusal(ServerFailure(failure), evidence: failure.reason))
-    }
-
-    /// A server failed: where its response has begun that is cut, and where it has not the client may be answered something else.
-    private func refuseOrCut(_ refusal: Refusal) {
-        if hasServersResponse { cut(Ending(refusal)) } else { refuse(refusal) }
-    }
-
-    /// The connection to the server is broken.
-    func upstreamFailed(_ error: SystemError, wasInHead: Bool) {
-        guard let upstream else { return }
-        if repeats(upstream, wasInHead: wasInHead) { return }
-        let place = hasServersResponse && upstream.isInsideRecord ? " in the middle of a TLS record" : ""
-        refuseOrCut(Refusal(ServerFailure(waiting: error), evidence: error.message + place, errnoName: error.name))
-    }
-
-    /// The server has sent nothing for as long as it may.
-    func upstreamSilent() {
-        cut(
-            Ending(
-                cause: .upstreamSilent,
-                evidence: "no byte from the server for \(upstreamSilenceLimitMilliseconds ?? 0) ms"))
+    /// The server failed. Where its response has begun that is cut; where it has not, the client may be answered something else.
+    func serverFailed(_ seen: SeenFailure) {
+        if repeats(after: seen.failure) { return }
+        if hasServersResponse { cut(Ending(Refusal(seen))) } else { refuse(Refusal(seen)) }
     }
 
     /// Answers in the upstream's place; where an answer has begun already, it is cut.

@@ -9,6 +9,7 @@ import EventStream
 import HTTP
 import Reactor
 import Telemetry
+import Upstreams
 
 /// How long a client waits for its server, and between what.
 struct Waiting {
@@ -76,13 +77,14 @@ extension Exchange {
 
     /// Does what is due for a client that waits; returns when to look again.
     func attend() -> Int64 {
+        if let request, now >= request.continueDeadline { continueByItself() }
         if let request, now >= request.waiting.earlyAt {
             request.waiting.earlyAt = .max
             if !flags.contains(.responseHeadSent) { beginHolding(.early) }
         }
         if let request, now >= request.waiting.nextAttemptAt { tryAgain(request) }
         guard let request else { return .max }
-        return min(request.waiting.earlyAt, request.waiting.nextAttemptAt)
+        return min(request.continueDeadline, request.waiting.earlyAt, request.waiting.nextAttemptAt)
     }
 
     private func tryAgain(_ request: PendingRequest) {
@@ -106,9 +108,7 @@ extension Exchange {
     /// Says that the server in use did not serve a client that waits.
     private func noteUnserved() {
         guard let request, let upstream else { return }
-        upstream.server.breaker.failed(
-            isProbe: request.probe != nil, path: summary.pathHash, now: now,
-            longestCooldownMilliseconds: Int64(group.upstream.failureCooldownMilliseconds))
+        group.noteUnserved(upstream.server, isProbe: request.probe != nil, path: summary.pathHash, now: now)
     }
 
     /// Does better by a client than to refuse it; false where there is nothing better.
@@ -124,11 +124,11 @@ extension Exchange {
             switch refusal.failure?.remedy {
             // Of several servers one may be gone for a moment and another broken: it is worth while to wait for the one.
             case .wait,
-                .tryOnceMore where request?.search.hasMetOutage == true:
+                .tryOnceMore where request?.search.failures.contains { $0.remedy == .wait } == true:
                 hold(because: refusal)
                 return true
             case .tryOnceMore where sendsOnceMore(): return true
-            case .tryOnceMore, nil: break
+            case .tryOnceMore, .tooLate, nil: break
             }
         }
         guard flags.contains(.isHeld) else { return false }
@@ -144,7 +144,7 @@ extension Exchange {
             return false
         }
         request.wasSentOnceMore = true
-        leaveUpstream(isClean: false)
+        leaveUpstream()
         request.search = ServerSearch(avoiding: request.search.server, in: group)
         connect()
         return true
@@ -155,7 +155,7 @@ extension Exchange {
         request.failedServer = upstream?.server.name ?? request.failedServer
         noteUnserved()
         endProbe()
-        leaveUpstream(isClean: false)
+        leaveUpstream()
         wait(until: now + request.waiting.failed(refusal, now: now) { proxy.chance(below: $0) }, request)
     }
 
@@ -206,7 +206,7 @@ extension Exchange {
         }
         flags.remove(.isHeld)
         account.holdingEnds(now: now)
-        upstream?.beginProbing()
+        probeServer()
         return true
     }
 

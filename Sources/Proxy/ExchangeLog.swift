@@ -7,6 +7,7 @@ import Downstreams
 import EventStream
 import Reactor
 import Telemetry
+import Upstreams
 
 extension Exchange {
     private var description: ExchangeDescription {

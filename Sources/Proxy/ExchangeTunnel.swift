@@ -6,30 +6,30 @@ import Downstreams
 import HTTP
 import Reactor
 import Telemetry
+import Upstreams
 
 extension Exchange {
     /// The upstream agreed to another protocol: from now on bytes pass in both directions as they are.
     func startTunnel(_ head: ResponseHead) {
         guard let sink, let upstream else { return }
-        guard flags.contains(.asksForUpgrade), let request else { return upstreamBrokeRules("a 101 that nobody asked for") }
-        guard head.switches(toOneOf: request.offeredProtocols) else {
-            return upstreamBrokeRules("a 101 to a protocol that was not asked for")
+        guard let request, head.switches(toOneOf: request.offeredProtocols) else {
+            return serverFailed(SeenFailure(.brokeRules, evidence: "a 101 to a protocol that was not asked for"))
         }
         account.responseMilliseconds = UInt32(clamping: now - request.sentAt)
         self.request = nil
         account.status = 101
         flags.formUnion([.isTunnel, .responseHeadSent])
         sink.beginTunnel(ResponseForwarding.switchingProtocols(head, writesVia: route?.route.writesVia ?? true))
-        upstream.beginProbing()
+        probeServer()
         upstream.readLimitBytes = UInt32(clamping: settings.configuration.limits.pendingBytesPerStream)
     }
 
     /// The server's bytes in a tunnel.
     func receiveFromTunnel(_ bytes: UnsafeRawBufferPointer) {
-        guard let sink, let upstream, !bytes.isEmpty else { return }
+        guard let sink, let upstream else { return }
         account.sentToClient(bytes.count, now: now)
         guard !sink.sendThroughTunnel(bytes), mayWait() else { return }
-        upstream.pauseReading()
+        upstream.pause(for: .slowClient)
     }
 
     /// The client's bytes in a tunnel. Returns whether more can be taken.
@@ -42,6 +42,9 @@ extension Exchange {
 
     /// The client has ended its side of a tunnel.
     func clientEndedTunnel() { tunnelEnded(.clientEnded) }
+
+    /// The server has ended its sending in a tunnel.
+    func serverEndedTunnel() { tunnelEnded(.upstreamEnded) }
 
     /// One side of a tunnel has ended its sending; the other is told, and when both have the tunnel is over.
     func tunnelEnded(_ side: Flags) {

@@ -6,6 +6,7 @@ import Downstreams
 import HTTP
 import Reactor
 import Telemetry
+import Upstreams
 
 /// What all exchanges of one worker share.
 final class ExchangeWorker {
@@ -86,7 +87,7 @@ final class ExchangeWorker {
     /// Streams are ended at moments spread over that span.
     func endStreams(within span: Range<Int64>) {
         drainSpan = span
-        for group in groups { group.closeIdle() }
+        for group in groups { group.retire() }
     }
 
     /// Whether the proxy is to end.

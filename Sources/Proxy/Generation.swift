@@ -4,6 +4,7 @@
 
 import Configuration
 import Reactor
+import Upstreams
 
 /// The settings that are in force on one worker, or were.
 final class Generation {

@@ -5,6 +5,7 @@
 
 import Configuration
 import Reactor
+import Upstreams
 
 /// The sockets of one address.
 struct AddressSockets {

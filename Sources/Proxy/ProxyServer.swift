@@ -8,6 +8,7 @@ import Downstreams
 import Reactor
 import Telemetry
 import Synchronization
+import Upstreams
 
 /// Why the proxy could not start.
 package enum StartError: Error, Sendable {

@@ -6,6 +6,7 @@ import Configuration
 import Credentials
 import Downstreams
 import HTTP
+import Upstreams
 
 /// What a redirect has to say to the client and its server cannot know. It lives no longer than the request waits for its response.
 final class RedirectTerms {

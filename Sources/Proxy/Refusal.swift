@@ -4,6 +4,7 @@
 import HTTP
 import Reactor
 import Telemetry
+import Upstreams
 
 /// An answer of the proxy's own in place of the upstream's.
 struct Refusal {
@@ -44,14 +45,16 @@ struct Refusal {
     }
 
     /// What a client is told of a server's failure.
-    init(_ failure: ServerFailure, evidence: String, errnoName: String? = nil, closes: Bool = true) {
-        self.init(status: failure.status, cause: failure.cause, evidence: evidence, errnoName: errnoName, closes: closes)
+    init(_ seen: SeenFailure, closes: Bool = true) {
+        let failure = seen.failure
+        self.init(
+            status: failure.status, cause: failure.cause, evidence: seen.evidence, errnoName: seen.error?.name, closes: closes)
         self.failure = failure
     }
 
     /// What a client is told that cannot wait until its server answers something else.
     static func outageAnswer(_ status: Int) -> Refusal {
-        var refusal = Refusal(.outageAnswer, evidence: "the server answered \(status)")
+        var refusal = Refusal(SeenFailure(.outageAnswer, evidence: "the server answered \(status)"))
         refusal.status = status
         return refusal
     }

@@ -7,6 +7,7 @@ import Credentials
 import Downstreams
 import Reactor
 import Telemetry
+import Upstreams
 
 /// How a reload came out.
 package struct Reload: Sendable {

@@ -1,36 +1,10 @@
-// TLS as the configuration wants it, made of files: one context for each listener and each upstream that has any. A reload
-// makes another value of it; connections keep what they began with. Invariant: what is in use was whole and fitted
-// together when it was read.
+// The TLS of a whole configuration: that of each listener and of each upstream. A reload makes another value of it.
+// Invariant: what is in use was whole and fitted together when it was read.
 
 import Configuration
 import Downstreams
 import Reactor
-
-/// The TLS of one upstream, as all workers share it.
-final class UpstreamSecurity: Sendable {
-    let tls: UpstreamTLS?
-    fileprivate let name: String
-    /// What the next connection is secured by; nil for plain HTTP.
-    let context: TLSClientContext?
-
-    /// Reads the files; as for a listener, those that are in use stay where the same cannot be used now.
-    init(_ upstream: Upstream, succeeding previous: UpstreamSecurity? = nil, complain: (String) -> Void = { _ in }) throws(TLSError) {
-        tls = upstream.tls
-        name = upstream.name
-        guard let tls else {
-            context = nil
-            return
-        }
-        do {
-            try Security.examine((tls.certificate?.files ?? []) + [tls.authorityFile].compactMap { $0 })
-            context = try TLSClientContext(TLSClientSettings(tls))
-        } catch {
-            guard let previous, previous.tls == tls else { throw error }
-            complain(error.message)
-            context = previous.context
-        }
-    }
-}
+import Upstreams
 
 /// All TLS of a configuration.
 package final class Security: Sendable {
@@ -61,13 +35,6 @@ package final class Security: Sendable {
         self.complaints = complaints
     }
 
-    /// OpenSSL reads a file to its end, however long that takes.
-    fileprivate static func examine(_ files: [String]) throws(TLSError) {
-        for file in files {
-            if let objection = OperatorFile.objection(to: file) { throw TLSError("\(file): it cannot be read: \(objection)") }
-        }
-    }
-
     /// Whether there is any TLS at all.
     var isEmpty: Bool { listeners.allSatisfy { $0.listener.tls == nil } && upstreams.allSatisfy { $0.tls == nil } }
 
@@ -86,24 +53,5 @@ package final class Security: Sendable {
             if left <= 0 { return "\(file): the certificate has ended \(-left / 86_400) days ago" }
             return left < Security.warningSeconds ? "\(file): the certificate ends in \(left / 86_400) days" : nil
         }
-    }
-}
-
-extension Certificate {
-    fileprivate var files: [String] { [certificateFile, keyFile] + [stapleFile].compactMap { $0 } }
-}
-
-extension TLSIdentityFiles {
-    fileprivate init(_ certificate: Certificate) {
-        self.init(certificateFile: certificate.certificateFile, keyFile: certificate.keyFile, stapleFile: certificate.stapleFile)
-    }
-}
-
-extension TLSClientSettings {
-    fileprivate init(_ tls: UpstreamTLS) {
-        self.init()
-        authorityFile = tls.authorityFile
-        identity = tls.certificate.map(TLSIdentityFiles.init)
-        isVerified = tls.isVerified
     }
 }

@@ -18,7 +18,7 @@ extension Exchange {
         let due = nextHeartbeatAt
         guard due < .max, let sink, let route, let heartbeat = route.heartbeat else { return .max }
         guard now >= due else { return due }
-        if account.heartbeats == 0 { upstream?.beginProbing() }
+        if account.heartbeats == 0 { probeServer() }
         let placement = weaver.placement
         // Bytes that the client does not take are not helped by more of them.
         guard placement != .nowhere, sink.waitingCount == 0 else {

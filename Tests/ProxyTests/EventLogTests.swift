@@ -5,6 +5,7 @@ import Foundation
 import Reactor
 import Telemetry
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Downstreams

@@ -2,10 +2,12 @@
 
 import Configuration
 import Reactor
+import TestSupport
 import Testing
 
 @testable import Downstreams
 @testable import Proxy
+@testable import Upstreams
 
 @Suite("An exchange's way to a server")
 struct ExchangeConnectingTests {
@@ -71,7 +73,7 @@ struct ExchangeConnectingTests {
         world.send(client, ExchangeConnectingTests.get)
         #expect(world.kernel.attempts.count == 1)
         #expect(try ReadHead(world.answers(client)).firstLine.hasPrefix("HTTP/1.1 503 "))
-        #expect(world.proxy.exchanges.groups[0].servers.allSatisfy { $0.failedUntil == 0 })
+        #expect(world.proxy.exchanges.groups[0].servers.allSatisfy { $0.health.ejectedUntil == 0 })
     }
 
     @Test(
@@ -100,7 +102,7 @@ struct ExchangeConnectingTests {
         let descriptor = world.kernel.attempts[0].descriptor
         world.kernel.receive(descriptor, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
         turn(world)
-        #expect(world.proxy.exchanges.groups[0].servers[0].idle.count == 1 && !world.kernel.closed.contains(descriptor))
+        #expect(world.proxy.exchanges.groups[0].servers[0].idleCount == 1 && !world.kernel.closed.contains(descriptor))
         return descriptor
     }
 
@@ -156,7 +158,7 @@ struct ExchangeConnectingTests {
         world.kernel.receive(descriptor, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\n\r\n")
         turn(world)
         #expect(try ReadHead(world.answers(client)).rest == Array("ok".utf8))
-        #expect(world.kernel.closed.contains(descriptor) && world.proxy.exchanges.groups[0].servers[0].idle.isEmpty)
+        #expect(world.kernel.closed.contains(descriptor) && world.proxy.exchanges.groups[0].servers[0].idleCount == 0)
     }
 
     @Test("a client that goes away ends its exchange with the server at once")

@@ -4,10 +4,12 @@ import Configuration
 import HTTP
 import Reactor
 import Telemetry
+import TestSupport
 import Testing
 
 @testable import Downstreams
 @testable import Proxy
+@testable import Upstreams
 
 @Suite("A new generation of the configuration")
 struct GenerationTests {
@@ -32,10 +34,10 @@ struct GenerationTests {
     @Test("keeps servers that are described as before, with what is known of them, wherever they stand")
     func keeps() throws {
         let first = try generation([upstream("a"), upstream("b")])
-        first.groups[0].noteFailure(first.groups[0].servers[0], now: 5)
+        first.groups[0].eject(first.groups[0].servers[0], now: 5)
         let second = try generation([upstream("b"), upstream("a")], after: first)
         #expect(second.groups[1] === first.groups[0] && second.groups[0] === first.groups[1])
-        #expect(second.groups[1].servers[0].failedUntil == 1_005)
+        #expect(second.groups[1].servers[0].health.ejectedUntil == 1_005)
         #expect(second.number == first.number + 1)
     }
 
@@ -43,14 +45,25 @@ struct GenerationTests {
     func retires() throws {
         let proxy = try ScriptedProxy(upstream("a"), addresses: [[GenerationTests.address]])
         let group = proxy.proxy.exchanges.groups[0]
-        let idle = UpstreamConnection(worker: proxy.worker, group: group, server: group.servers[0])
-        #expect(group.keepIdle(idle, server: group.servers[0]))
+        let clients = try (0..<2).map { _ in
+            let client = try proxy.connectClient()
+            proxy.send(client, "GET / HTTP/1.1\nHost: a")
+            try proxy.attemptEnds()
+            return client
+        }
+        func answer(_ number: Int) {
+            proxy.kernel.receive(proxy.kernel.attempts[number].descriptor, "HTTP/1.1 204 No Content\r\n\r\n")
+            proxy.worker.turn()
+        }
+        answer(0)
+        #expect(group.servers[0].idleCount == 1)
         let configuration = Configuration(upstreams: [upstream("a", cooldown: 7)], routes: [Route(upstreamIndex: 0)])
         let changed = Settings(configuration, try Security(configuration))
         proxy.proxy.adopt(
             changed, shared: proxy.proxy.exchanges.shared, addresses: [[[GenerationTests.address]]], listeners: [:], newSockets: [])
-        #expect(group.servers[0].idle.isEmpty)
-        #expect(!group.keepIdle(idle, server: group.servers[0]))
+        #expect(group.servers[0].idleCount == 0 && proxy.kernel.closed.contains(proxy.kernel.attempts[0].descriptor))
+        answer(1)
+        #expect(group.servers[0].idleCount == 0 && contains(proxy.answers(clients[1]), "HTTP/1.1 204"))
         #expect(proxy.proxy.exchanges.groups[0] !== group && proxy.proxy.exchanges.groups[0].upstream.failureCooldownMilliseconds == 7)
     }
 

@@ -3,10 +3,12 @@
 
 import Configuration
 import Reactor
+import TestSupport
 import Testing
 
 @testable import Downstreams
 @testable import Proxy
+@testable import Upstreams
 
 @Suite("An EventSource whose servers are gone")
 struct HoldingTests {

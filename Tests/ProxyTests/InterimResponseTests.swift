@@ -2,6 +2,7 @@
 
 import Configuration
 import Reactor
+import TestSupport
 import Testing
 
 @testable import Downstreams
@@ -64,17 +65,6 @@ struct InterimResponseTests {
             world.pass(milliseconds: 2_000)
         }
         #expect(lastStatus(world, client) == "504")
-    }
-
-    @Test("bytes of interim responses are bounded in all, and their number by its rate")
-    func allowance() {
-        var slow = InterimAllowance()
-        for number in 0..<10_000 { #expect(slow.take(bytes: 30, now: Int64(number) * 1_000) == nil) }
-        var large = InterimAllowance()
-        let seen = (0..<100).map { large.take(bytes: 16_384, now: Int64($0) * 10_000) }
-        #expect(seen.firstIndex { $0 != nil } == 64 && seen[64]?.contains("1048576 bytes") == true)
-        var fast = InterimAllowance()
-        #expect((0..<17).map { _ in fast.take(bytes: 30, now: 5) }.firstIndex { $0 != nil } == 16)
     }
 
     @Test(

@@ -3,6 +3,7 @@
 
 import Configuration
 import Reactor
+import TestSupport
 import Testing
 
 @testable import Downstreams

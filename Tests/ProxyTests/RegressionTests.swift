@@ -5,6 +5,7 @@ import Credentials
 import HTTP
 import Reactor
 import Telemetry
+import TestSupport
 import Testing
 
 @testable import Downstreams
@@ -12,45 +13,6 @@ import Testing
 
 @Suite("What was broken once") struct RegressionTests {
     func a(_ n: UInt8) -> SocketAddress { SocketAddress(bytes: [10, 0, 0, n], port: 80) }
-    func group() -> ServerGroup {
-        let u = Upstream(name: "u", servers: [.init(host: "s", port: 80)])
-        return ServerGroup(u, security: try! UpstreamSecurity(u), addresses: [[a(0), a(1)]], workerNumber: 0)
-    }
-    @Test("two exchanges that both found the second address leave it preferred")
-    func concurrentSuccess() {
-        let g = group()
-        var one = ServerSearch(), two = ServerSearch()
-        _ = one.next(in: g, now: 0); _ = two.next(in: g, now: 0)
-        one.failed(.connectionRefused, nil, server: 0, in: g, now: 0)
-        two.failed(.connectionRefused, nil, server: 0, in: g, now: 0)
-        _ = one.next(in: g, now: 0); _ = two.next(in: g, now: 0)
-        one.succeeded(in: g); two.succeeded(in: g)
-        #expect(g.servers[0].preferredAddress == a(1))
-    }
-    @Test("an exchange tries no address twice when another one's success changes the order")
-    func twice() {
-        let g = group()
-        var one = ServerSearch(), two = ServerSearch()
-        let first = one.next(in: g, now: 0)
-        _ = two.next(in: g, now: 0)
-        two.failed(.connectTimeout, nil, server: 0, in: g, now: 0)
-        _ = two.next(in: g, now: 0)
-        two.succeeded(in: g)
-        one.failed(.connectTimeout, nil, server: 0, in: g, now: 0)
-        let second = one.next(in: g, now: 0)
-        #expect(first?.address != second?.address)
-    }
-    @Test("an exchange that asked and whose first attempt succeeded")
-    func preferredMovesUnderSuccess() {
-        let g = group()
-        var slow = ServerSearch(), quick = ServerSearch()
-        _ = quick.next(in: g, now: 0)
-        quick.failed(.connectTimeout, nil, server: 0, in: g, now: 0)
-        _ = quick.next(in: g, now: 0)
-        quick.succeeded(in: g)
-        _ = slow.next(in: g, now: 0)
-        #expect(g.servers[0].preferredAddress == a(1))
-    }
     @Test("a token in a second Referer does not reach the server")
     func referer() throws {
         let way = Way(bearer: BearerPolicy(sources: [.query(name: "access_token")]))
@@ -112,26 +74,6 @@ import Testing
     @Test("all fields of the X-Forwarded family are taken from trusted proxies only") func others() throws {
         let s = try Way().sent("GET / HTTP/1.1\nHost: h\nX-Forwarded-Ssl: on\nX-Forwarded-Server: evil\nX-Forwarded-Prefix: /x")
         #expect(s.fields.filter { $0.name.lowercased().hasPrefix("x-forwarded-") }.count == 3, "\(s.lines())")
-    }
-    @Test("after a dead idle connection no address is tried that failed before") func retryAgain() throws {
-        let g = group()
-        var s = ServerSearch()
-        let f = s.next(in: g, now: 0)
-        s.failed(.connectionRefused, nil, server: 0, in: g, now: 0)
-        // the idle connection of the same server is taken for the second attempt, and is dead
-        _ = s.next(in: g, now: 0)
-        s.retryFresh()
-        #expect(s.next(in: g, now: 0)?.address != f?.address)
-    }
-    @Test("a look-up that comes during an attempt makes no address be tried twice") func lookup() throws {
-        let g = group()
-        var s = ServerSearch()
-        var tried: [SocketAddress] = []
-        tried.append(s.next(in: g, now: 0)!.address!)
-        g.update(addresses: [[a(1), a(0)]])
-        s.failed(.connectionRefused, nil, server: 0, in: g, now: 0)
-        tried.append(s.next(in: g, now: 0)!.address!)
-        #expect(Set(tried).count == 2)
     }
     @Test("an empty X-Forwarded field of a trusted proxy is as good as none") func emptyProto() throws {
         let s = try Way(isTrusted: true).sent("GET / HTTP/1.1\nHost: h\nX-Forwarded-Proto:\nX-Forwarded-Host:")

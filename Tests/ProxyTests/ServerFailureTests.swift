@@ -3,16 +3,18 @@
 import Configuration
 import Reactor
 import Telemetry
+import TestSupport
 import Testing
 
 @testable import Downstreams
 @testable import Proxy
+@testable import Upstreams
 
 @Suite("A server that fails")
 struct ServerFailureTests {
     private static let request = "GET /e HTTP/1.1\nHost: h\nAccept: text/event-stream"
 
-    @Test("before its response has begun is an outage or is not, and has one cause and one status")
+    @Test("has one cause and one status, and is an outage, may be chance, or comes too late for another try")
     func table() {
         let waits: [ServerFailure: (Cause, Int)] = [
             .nameNotResolved: (.nameNotResolved, 502), .connectionRefused: (.connectionRefused, 502),
@@ -26,11 +28,13 @@ struct ServerFailureTests {
             .handshakeRefused: (.upstreamTLSError, 502), .recordRefused: (.upstreamTLSError, 502),
             .brokeRules: (.upstreamProtocolError, 502),
         ]
+        let late: [ServerFailure: (Cause, Int)] = [.bodyCutOff: (.upstreamCutOff, 502), .silent: (.upstreamSilent, 504)]
         for failure in ServerFailure.allCases {
-            let expected = waits[failure] ?? broken[failure]
+            let expected = waits[failure] ?? broken[failure] ?? late[failure]
             #expect(failure.cause == expected?.0 && failure.status == expected?.1, "\(failure)")
             #expect(failure.cause.side == .upstream)
-            #expect((failure.remedy == .wait) == (waits[failure] != nil), "\(failure)")
+            let remedy: ServerFailure.Remedy = waits[failure] != nil ? .wait : broken[failure] != nil ? .tryOnceMore : .tooLate
+            #expect(failure.remedy == remedy, "\(failure)")
         }
     }
 

@@ -2,6 +2,7 @@
 
 import Configuration
 import Reactor
+import TestSupport
 import Testing
 
 @testable import Downstreams

@@ -10,6 +10,7 @@ import Testing
 
 @testable import Downstreams
 @testable import Proxy
+@testable import Upstreams
 
 /// A head as a strict reader finds it. Bytes from 0x80 on are read as Latin-1, so that none is lost.
 struct ReadHead {
@@ -153,7 +154,7 @@ struct Way {
     /// The head as the server `backend:9000` receives it. Whatever came in, it has to be one valid head and nothing more.
     func sent(_ text: String, sourceLocation: SourceLocation = #_sourceLocation) throws -> ReadHead {
         let request = try forwarded(text, sourceLocation: sourceLocation)
-        let server = ServerState(Upstream.Server(host: "backend", port: 9000), addresses: [])
+        let server = ServerState(Upstream.Server(host: "backend", port: 9000), addresses: [], idleConnections: 0)
         let bytes = PendingRequest(head: request.head, hostOffset: request.hostOffset).head(for: server)
         let head = try ReadHead(bytes)
         #expect(head.rest.isEmpty, sourceLocation: sourceLocation)

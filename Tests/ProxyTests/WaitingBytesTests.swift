@@ -4,6 +4,7 @@
 import Configuration
 import HTTP
 import Reactor
+import TestSupport
 import Testing
 
 @testable import Downstreams

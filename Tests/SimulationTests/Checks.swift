@@ -9,6 +9,7 @@ import ReferenceEventSource
 @testable import Downstreams
 @testable import Proxy
 @testable import Reactor
+@testable import Upstreams
 
 extension Scenario {
     func expect(_ condition: Bool, _ what: @autoclosure () -> String) {
@@ -39,7 +40,7 @@ extension Scenario {
     func check(_ shared: SharedState) {
         for server in groups.flatMap(\.servers) {
             expect(server.activeCount == 0, "\(server.name) has \(server.activeCount) exchanges after the end")
-            expect(server.idle.isEmpty, "\(server.name) has idle connections after the end")
+            expect(server.idleCount == 0, "\(server.name) has idle connections after the end")
         }
         expect(shared.counts.connectionCount == 0, "\(shared.counts.connectionCount) connections are counted after the end")
     }

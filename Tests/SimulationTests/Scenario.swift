@@ -14,6 +14,7 @@ import Synchronization
 @testable import Proxy
 @testable import Reactor
 @testable import Telemetry
+@testable import Upstreams
 
 /// What one run came to.
 struct Outcome {

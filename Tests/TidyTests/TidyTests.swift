@@ -31,7 +31,9 @@ struct TidyTests {
     @Test("files have no tabs, no white space at a line's end, no overlong lines and one line end at their end")
     func form() {
         // The demo's page is HTML and script inside of Swift.
-        let isCode = { (file: SourceFile) in file.target != nil && file.path.hasSuffix(".swift") && !file.path.hasPrefix("Sources/Demo/Page") }
+        let isCode = { (file: SourceFile) in
+            file.target != nil && file.path.hasSuffix(".swift") && !file.path.hasPrefix("Sources/Demo/Page")
+        }
         expectNone(Repository.textFiles.flatMap { Checks.form($0, widest: isCode($0) ? 140 : .max) })
     }
 

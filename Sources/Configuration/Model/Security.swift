@@ -18,6 +18,9 @@ package struct Certificate: Sendable, Hashable {
         self.keyFile = keyFile
         self.stapleFile = stapleFile
     }
+
+    /// The files that are there.
+    package var files: [String] { [certificateFile, keyFile] + [stapleFile].compactMap { $0 } }
 }
 
 /// How a listener speaks TLS.

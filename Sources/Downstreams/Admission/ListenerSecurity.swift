@@ -58,10 +58,6 @@ extension TLSServerSettings {
     }
 }
 
-extension Certificate {
-    fileprivate var files: [String] { [certificateFile, keyFile] + [stapleFile].compactMap { $0 } }
-}
-
 extension TLSIdentityFiles {
     fileprivate init(_ certificate: Certificate) {
         self.init(certificateFile: certificate.certificateFile, keyFile: certificate.keyFile, stapleFile: certificate.stapleFile)

@@ -1,12 +1,12 @@
-// Names looked up side by side, each on a thread that may block for as long as the system's resolver does; whoever asks says how
-// long he waits. What is asked for, and when, is decided elsewhere. Invariant: a name is looked up once at a time, on one of a
+// Names looked up side by side, each on a thread that may block for as long as the system's resolver does; the caller says how
+// long it waits. What is asked for, and when, is decided elsewhere. Invariant: a name is looked up once at a time, on one of a
 // bounded number of threads, and what was found stands until something else is.
 
 import Reactor
 import Synchronization
 
 /// The names that are being looked up, and what they stood for last.
-final class NameLookups: Sendable {
+package final class NameLookups: Sendable {
     /// One DNS server that answers nothing holds a thread for half a minute, and names that it does not know wait behind it.
     static let threadLimit = 32
     private static let lookMilliseconds = 2
@@ -28,11 +28,12 @@ final class NameLookups: Sendable {
     private let kernel: Kernel
     private let state = Mutex(State())
 
-    init(_ kernel: Kernel) { self.kernel = kernel }
+    /// Look-ups of which none has begun.
+    package init(_ kernel: Kernel) { self.kernel = kernel }
 
     /// Has the names looked up and waits for that, but not for longer; returns those that have not been answered, which are looked up
     /// further. A look-up that was under way already is as good as a new one.
-    func lookUp(_ names: Set<String>, atMostMilliseconds patience: Int) -> Set<String> {
+    package func lookUp(_ names: Set<String>, atMostMilliseconds patience: Int) -> Set<String> {
         let before = state.withLock { state in names.map { (name: $0, count: state.answers[$0]?.count ?? 0) } }
         begin(names)
         var waited = 0
@@ -45,10 +46,10 @@ final class NameLookups: Sendable {
     }
 
     /// Has the names looked up, and does not wait.
-    func begin(_ names: Set<String>) {
+    package func begin(_ names: Set<String>) {
         let threads = state.withLock { state in
             state.waiting += names.filter { !state.underWay.contains($0) && !state.waiting.contains($0) }
-            // Whoever has a name may be kept by it for long; only those count that are still to take one.
+            // A thread that has a name may be kept by it for long; only threads count that are still to take one.
             let freeCount = state.threadCount - state.underWay.count
             let count = max(0, min(state.waiting.count - freeCount, NameLookups.threadLimit - state.threadCount))
             state.threadCount += count
@@ -63,7 +64,7 @@ final class NameLookups: Sendable {
     }
 
     /// What a host stands for, a numeric address or the path of a UNIX socket for itself; empty where nothing was ever found.
-    func addresses(of host: String, port: UInt16) -> [SocketAddress] {
+    package func addresses(of host: String, port: UInt16) -> [SocketAddress] {
         if let known = SocketAddress(literal: host, port: port) { return [known] }
         return state.withLock { $0.answers[host]?.addresses ?? [] }.map { address in
             var address = address
@@ -73,7 +74,7 @@ final class NameLookups: Sendable {
     }
 
     /// Forgets what other names than these stood for.
-    func forget(except names: Set<String>) {
+    package func forget(except names: Set<String>) {
         state.withLock { state in state.answers = state.answers.filter { names.contains($0.key) || state.underWay.contains($0.key) } }
     }
 

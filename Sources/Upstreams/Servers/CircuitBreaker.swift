@@ -4,7 +4,7 @@
 // follow slowly, never all at once.
 
 /// A circuit breaker for the clients that wait for one server. Moments are monotonic milliseconds.
-struct CircuitBreaker {
+package struct CircuitBreaker {
     //            a client is not served              the cooldown is over; a probe begins
     //   closed ─────────────────────────▶ cooldown ──────────────────────────────────────▶ half-open ─┐ no answer in time:
     //     ▲                                  ▲                                               │   │  ▲  │ twice as many may
@@ -41,18 +41,18 @@ struct CircuitBreaker {
     private var isAsked = false
 
     /// Whether the server did not serve one who waits, and has served none since.
-    var isOpen: Bool { failureCount > 0 }
+    package var isOpen: Bool { failureCount > 0 }
 
     /// Whether probes are under way that are still waited for.
     func isBeingProbed(now: Int64) -> Bool { probeCount > 0 && periodEndsAt > now }
 
     /// Until when no probe may begin.
-    var blockedUntil: Int64 { max(cooldownUntil, probeCount >= width ? periodEndsAt : 0) }
+    package var blockedUntil: Int64 { max(cooldownUntil, probeCount >= width ? periodEndsAt : 0) }
 
     /// When a client looks again that failed at that moment, on a path with that hash. Not later than now if it may ask now.
     func nextLook(now: Int64, failedAt: Int64, path: Int) -> Int64 {
         if failedAt < lastServedAt { return now }
-        // Who has come or failed since the last probe did, strangers above all, goes behind those who have waited for longer.
+        // A client that came or failed after the last probe began its cooldown goes behind those that have waited for longer.
         let isLate = failureCount > 1 && (failedAt >= cooldownBeganAt || failedPaths.contains(path))
         let turn = isLate ? cooldownUntil + CircuitBreaker.lookMilliseconds : cooldownUntil
         return max(turn, probeCount >= width ? min(periodEndsAt, now + CircuitBreaker.lookMilliseconds) : 0)
@@ -114,34 +114,4 @@ struct CircuitBreaker {
         periodEndsAt = 0
         isAsked = false
     }
-}
-
-/// One client's attempt, for all who wait, with servers that failed: which they are, and what ends it at each of them.
-struct HalfOpenProbe {
-    private(set) var servers: [(server: ServerState, period: Int)]
-
-    /// Begins a probe of the servers that may be probed now; nil where none of them has failed.
-    init?(of servers: [ServerState], now: Int64, patienceMilliseconds: Int64) {
-        let failed = servers.filter { ($0.failedUntil > 0 || $0.breaker.isOpen) && $0.restsUntil <= now }
-        guard !failed.isEmpty else { return nil }
-        self.servers = failed.map { ($0, $0.breaker.beginProbe(now: now, patienceMilliseconds: patienceMilliseconds)) }
-    }
-
-    /// Whether this server is probed by it.
-    func includes(_ server: ServerState) -> Bool { servers.contains { $0.server === server } }
-
-    /// A server was reached; the others are not asked any more. Returns what is left of the probe: if the server could be reached all
-    /// the time and did not serve, its answer is waited for, else that was the question, and nothing is left.
-    func reached(_ reached: ServerState, now: Int64, patienceMilliseconds: Int64) -> HalfOpenProbe? {
-        var rest = self
-        rest.servers = servers.filter { $0.server === reached && reached.breaker.isOpen }
-        for (server, period) in servers where !rest.includes(server) { server.breaker.probeEnded(period) }
-        for (server, period) in rest.servers {
-            server.breaker.probeReached(period, now: now, patienceMilliseconds: patienceMilliseconds)
-        }
-        return rest.servers.isEmpty ? nil : rest
-    }
-
-    /// It is over, however it came out.
-    func end() { for (server, period) in servers { server.breaker.probeEnded(period) } }
 }

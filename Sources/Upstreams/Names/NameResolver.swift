@@ -4,26 +4,27 @@ import Configuration
 import Reactor
 
 /// The servers of all upstreams by their names.
-struct NameResolver: Sendable {
+package struct NameResolver: Sendable {
     private let upstreams: [Upstream]
     /// The hosts that are names.
-    let names: Set<String>
+    package let names: Set<String>
 
-    init(_ upstreams: [Upstream]) {
+    /// The servers of these upstreams.
+    package init(_ upstreams: [Upstream]) {
         self.upstreams = upstreams
         names = NameResolver.names(among: upstreams.flatMap { $0.servers.map(\.host) })
     }
 
     /// Those hosts that are names, and not addresses or paths.
-    static func names(among hosts: [String]) -> Set<String> { Set(hosts.filter { SocketAddress(literal: $0, port: 0) == nil }) }
+    package static func names(among hosts: [String]) -> Set<String> { Set(hosts.filter { SocketAddress(literal: $0, port: 0) == nil }) }
 
     /// The addresses of each server of each upstream, as they are known now.
-    func addresses(from lookups: NameLookups) -> [[[SocketAddress]]] {
+    package func addresses(from lookups: NameLookups) -> [[[SocketAddress]]] {
         upstreams.map { $0.servers.map { lookups.addresses(of: $0.host, port: $0.port) } }
     }
 
     /// What is to be said of the names that have no address; `unanswered` are those whose look-up has not ended within that time.
-    func complaints(of addresses: [[[SocketAddress]]], unanswered: Set<String>, withinMilliseconds patience: Int) -> [String] {
+    package func complaints(of addresses: [[[SocketAddress]]], unanswered: Set<String>, withinMilliseconds patience: Int) -> [String] {
         var hosts = Set<String>()
         return zip(upstreams, addresses).flatMap { zip($0.servers, $1) }.compactMap { server, addresses in
             guard addresses.isEmpty, hosts.insert(server.host).inserted else { return nil }

@@ -1,0 +1,52 @@
+// TLS with the servers of one upstream as its configuration wants it, made of files. A reload makes another value; connections keep what
+// they began with. Invariant: what is in use was whole and fitted together when it was read.
+
+import Configuration
+import Reactor
+
+/// The TLS of one upstream, as all workers share it.
+package final class UpstreamSecurity: Sendable {
+    /// As it was configured; nil for plain HTTP.
+    package let tls: UpstreamTLS?
+    /// The upstream's name.
+    package let name: String
+    /// What the next connection is secured by; nil for plain HTTP.
+    package let context: TLSClientContext?
+
+    /// Reads the files. Where those of `previous` are of the same description and the files cannot be used now, they stay, and `complain`
+    /// is told.
+    ///
+    /// - Throws: what is wrong with a file that replaces none.
+    package init(
+        _ upstream: Upstream, succeeding previous: UpstreamSecurity? = nil, complain: (String) -> Void = { _ in }
+    ) throws(TLSError) {
+        tls = upstream.tls
+        name = upstream.name
+        guard let tls else {
+            context = nil
+            return
+        }
+        do throws(TLSError) {
+            // OpenSSL reads a file to its end, however long that takes.
+            for file in (tls.certificate?.files ?? []) + [tls.authorityFile].compactMap({ $0 }) {
+                if let objection = OperatorFile.objection(to: file) { throw TLSError("\(file): it cannot be read: \(objection)") }
+            }
+            context = try TLSClientContext(TLSClientSettings(tls))
+        } catch {
+            guard let previous, previous.tls == tls else { throw error }
+            complain(error.message)
+            context = previous.context
+        }
+    }
+}
+
+extension TLSClientSettings {
+    fileprivate init(_ tls: UpstreamTLS) {
+        self.init()
+        authorityFile = tls.authorityFile
+        identity = tls.certificate.map {
+            TLSIdentityFiles(certificateFile: $0.certificateFile, keyFile: $0.keyFile, stapleFile: $0.stapleFile)
+        }
+        isVerified = tls.isVerified
+    }
+}

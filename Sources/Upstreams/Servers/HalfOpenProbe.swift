@@ -1,0 +1,32 @@
+// A half-open probe: one client's attempt, for all that wait, with servers that failed.
+// Invariant: each server's breaker is told of its end.
+
+/// One client's attempt, for all who wait, with servers that failed: which they are, and what ends it at each of them.
+package struct HalfOpenProbe {
+    private(set) var servers: [(server: ServerState, period: Int)]
+
+    /// Begins a probe of the servers that may be probed now; nil where none of them has failed.
+    package init?(of servers: [ServerState], now: Int64, patienceMilliseconds: Int64) {
+        let failed = servers.filter { $0.health.mayBeProbed(now: now) }
+        guard !failed.isEmpty else { return nil }
+        self.servers = failed.map { ($0, $0.health.breaker.beginProbe(now: now, patienceMilliseconds: patienceMilliseconds)) }
+    }
+
+    /// Whether this server is probed by it.
+    func includes(_ server: ServerState) -> Bool { servers.contains { $0.server === server } }
+
+    /// A server was reached; the others are not asked any more. Returns what is left of the probe: if the server could be reached all
+    /// the time and did not serve, its answer is waited for, else that was the question, and nothing is left.
+    package func reached(_ reached: ServerState, now: Int64, patienceMilliseconds: Int64) -> HalfOpenProbe? {
+        var rest = self
+        rest.servers = servers.filter { $0.server === reached && reached.health.breaker.isOpen }
+        for (server, period) in servers where !rest.includes(server) { server.health.breaker.probeEnded(period) }
+        for (server, period) in rest.servers {
+            server.health.breaker.probeReached(period, now: now, patienceMilliseconds: patienceMilliseconds)
+        }
+        return rest.servers.isEmpty ? nil : rest
+    }
+
+    /// It is over, however it came out.
+    package func end() { for (server, period) in servers { server.health.breaker.probeEnded(period) } }
+}

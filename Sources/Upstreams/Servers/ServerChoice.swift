@@ -1,0 +1,41 @@
+// Which server of an upstream a request goes to: the next in turn, or the one with the fewest exchanges, of those that are healthy as long
+// as one is. It knows nothing of addresses and connections.
+
+import Configuration
+
+/// The choice among the servers of one upstream, on one worker.
+struct ServerChoice {
+    private let balance: Upstream.Balance
+    private var turn: Int
+
+    /// Workers begin at different servers, so that few requests on many workers are spread too.
+    init(_ balance: Upstream.Balance, beginningAt turn: Int) {
+        self.balance = balance
+        self.turn = turn
+    }
+
+    /// Chooses a server that is not among those tried, a healthy one before one that failed lately; nil when all have been tried.
+    /// `isWaiting` says that the request waits because servers could not serve it before, `probe` which of them it probes.
+    mutating func choose(
+        among servers: [ServerState], excluding tried: Set<Int>, isWaiting: Bool, probe: HalfOpenProbe?, now: Int64
+    ) -> Int? {
+        var best: (index: Int, isPassedOver: Bool)?
+        for offset in servers.indices {
+            let index = (turn + offset) % servers.count
+            guard !tried.contains(index) else { continue }
+            let isPassedOver = servers[index].isPassedOver(byWaiting: isWaiting, probe, now: now)
+            guard let current = best else {
+                best = (index, isPassedOver)
+                continue
+            }
+            let isBetter =
+                isPassedOver != current.isPassedOver
+                ? current.isPassedOver
+                : balance == .leastConnections && servers[index].activeCount < servers[current.index].activeCount
+            if isBetter { best = (index, isPassedOver) }
+        }
+        guard let best else { return nil }
+        turn = (best.index + 1) % servers.count
+        return best.index
+    }
+}

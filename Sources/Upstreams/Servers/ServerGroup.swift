@@ -1,0 +1,83 @@
+// The servers of one upstream as one worker sees them. Which server is next is ServerChoice's decision, which of them are well is in
+// ServerHealth, which connections wait in ConnectionPool. Making connections and talking over them is UpstreamConnection's part.
+
+import Configuration
+import Reactor
+
+/// The servers of one upstream, on one worker.
+package final class ServerGroup {
+    /// As it was configured.
+    package let upstream: Upstream
+    /// How further connections are secured.
+    package private(set) var security: UpstreamSecurity
+    /// The servers in the order of the configuration.
+    package let servers: [ServerState]
+    private var choice: ServerChoice
+
+    /// Servers of which nothing is known yet; `addresses` are those of each server.
+    package init(_ upstream: Upstream, security: UpstreamSecurity, addresses: [[SocketAddress]], workerNumber: Int) {
+        self.upstream = upstream
+        self.security = security
+        servers = zip(upstream.servers, addresses).map {
+            ServerState($0, addresses: $1, idleConnections: upstream.idleConnections)
+        }
+        choice = ServerChoice(upstream.balance, beginningAt: workerNumber)
+    }
+
+    // MARK: Choice and health
+
+    /// Chooses a server that is not among those tried, as `ServerChoice` does.
+    func choose(excluding tried: Set<Int>, isWaiting: Bool = false, probe: HalfOpenProbe? = nil, now: Int64) -> Int? {
+        choice.choose(among: servers, excluding: tried, isWaiting: isWaiting, probe: probe, now: now)
+    }
+
+    /// A server refused a connection or did not answer in time.
+    package func eject(_ server: ServerState, now: Int64) {
+        server.health.eject(now: now, cooldownMilliseconds: upstream.failureCooldownMilliseconds)
+    }
+
+    /// A server did not serve a client that waits, which asked on a path with that hash. `isProbe` says that it asked for all.
+    package func noteUnserved(_ server: ServerState, isProbe: Bool, path: Int, now: Int64) {
+        server.health.breaker.failed(
+            isProbe: isProbe, path: path, now: now, longestCooldownMilliseconds: Int64(upstream.failureCooldownMilliseconds))
+    }
+
+    /// When a client that waits looks again whether a server is to be tried, where all of them failed lately or are being probed; nil
+    /// where one may be tried now. The client failed at that moment, on a path with that hash.
+    package func nextLook(now: Int64, failedAt: Int64, path: Int) -> Int64? {
+        let looks = servers.map { $0.health.nextLook(now: now, failedAt: failedAt, path: path) }
+        guard let earliest = looks.min(), earliest > now else { return nil }
+        return earliest
+    }
+
+    // MARK: Idle connections
+
+    /// Takes an idle connection to the server. One on which something came that nobody asked for is closed: it would be taken for the
+    /// next request's response.
+    package func takeIdle(_ index: Int) -> UpstreamConnection? {
+        while let idle = servers[index].pool.take() {
+            if idle.isQuiet() { return idle }
+            idle.discardUnused()
+        }
+        return nil
+    }
+
+    // MARK: Reloads and the end
+
+    /// Takes what names stand for now.
+    package func update(addresses: [[SocketAddress]]) {
+        for (server, addresses) in zip(servers, addresses) where !addresses.isEmpty && addresses != server.addresses {
+            server.addresses = addresses
+        }
+    }
+
+    /// Secures further connections by certificates and authorities that were read again.
+    package func secure(by security: UpstreamSecurity) { self.security = security }
+
+    /// No new request will come for these servers: idle connections are closed, and none is kept any more. What runs goes on.
+    package func retire() {
+        for server in servers {
+            for connection in server.pool.shut() { connection.discardUnused() }
+        }
+    }
+}
