@@ -31,8 +31,12 @@ let package = Package(
         .target(name: "Downstreams", dependencies: ["HTTP", "Reactor", "Configuration"], swiftSettings: dataPath),
         .target(name: "Upstreams", dependencies: ["HTTP", "Reactor", "Configuration"], swiftSettings: dataPath),
         .target(
-            name: "Proxy",
+            name: "Exchanges",
             dependencies: ["EventStream", "HTTP", "Reactor", "Credentials", "Telemetry", "Configuration", "Downstreams", "Upstreams"],
+            swiftSettings: dataPath),
+        .target(
+            name: "Proxy",
+            dependencies: ["HTTP", "Reactor", "Credentials", "Telemetry", "Configuration", "Downstreams", "Upstreams", "Exchanges"],
             swiftSettings: dataPath),
         .target(name: "Demo", dependencies: ["EventStream", "HTTP", "Reactor", "Configuration", "Proxy"], swiftSettings: house),
         .executableTarget(
@@ -50,15 +54,16 @@ let package = Package(
         .testTarget(
             name: "ProxyTests",
             dependencies: [
-                "Proxy", "EventStream", "HTTP", "Reactor", "Credentials", "Telemetry", "Configuration", "Downstreams", "Upstreams",
-                "TestSupport",
+                "Proxy", "Exchanges", "EventStream", "HTTP", "Reactor", "Credentials", "Telemetry", "Configuration", "Downstreams",
+                "Upstreams", "TestSupport",
             ],
             swiftSettings: house),
         .testTarget(name: "DemoTests", dependencies: ["Demo", "Reactor", "Configuration", "Proxy"], swiftSettings: house),
         .testTarget(
             name: "SimulationTests",
             dependencies: [
-                "Proxy", "Downstreams", "Upstreams", "HTTP", "Reactor", "Telemetry", "Configuration", "Credentials", "ReferenceEventSource",
+                "Proxy", "Exchanges", "Downstreams", "Upstreams", "HTTP", "Reactor", "Telemetry", "Configuration", "Credentials",
+                "ReferenceEventSource",
                 "COpenSSL",
             ],
             swiftSettings: optimised),

@@ -89,3 +89,5 @@ struct Logs: Sendable {
         return writer
     }
 }
+
+extension LogFile: LogSink {}

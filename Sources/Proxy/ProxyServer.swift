@@ -5,9 +5,10 @@
 import Configuration
 import Credentials
 import Downstreams
+import Exchanges
 import Reactor
-import Telemetry
 import Synchronization
+import Telemetry
 import Upstreams
 
 /// Why the proxy could not start.
@@ -54,6 +55,8 @@ package final class ProxyServer: Sendable {
     }
 
     private let running: Mutex<Running>
+    /// What workers have counted that have ended.
+    private let countedByEnded = CounterSum()
     private let threads: Mutex<[SystemThread.Handle]> = Mutex([])
     private let descriptorLimit: Int
     /// How long a start waits for the names of servers, which have no address before.
@@ -159,8 +162,10 @@ package final class ProxyServer: Sendable {
 
     private func start(_ worker: ProxyWorker) {
         let box = Unchecked(worker)
+        let counted = countedByEnded
         let thread = SystemThread.start(name: "worker-\(worker.worker.number)") {
             box.value.worker.run()
+            counted.add(box.value.exchanges.counters)
             // The worker and what lives on it hold each other.
             box.value.worker.resident = nil
         }
@@ -256,8 +261,21 @@ package final class ProxyServer: Sendable {
         }
     }
 
-    /// How many TLS handshakes of clients failed or were not finished in time.
-    package var failedHandshakeCount: Int { inForce.shared.counts.failedHandshakeCount }
+    /// What all workers have counted, those included that have ended. A worker that does not answer within that time is left out.
+    package func counters(atMostMilliseconds patience: Int) -> WorkerCounters {
+        let answers = CounterSum()
+        let pulse = Pulse(expected: mailboxes.count)
+        for mailbox in mailboxes {
+            mailbox.post { worker in
+                if let proxy = ProxyWorker.on(worker) { answers.add(proxy.exchanges.counters) }
+                pulse.answer()
+            }
+        }
+        _ = pulse.wait(atMostMilliseconds: isEnding ? 0 : patience)
+        var sum = countedByEnded.sum
+        sum.add(answers.sum)
+        return sum
+    }
 
     /// How many log lines were dropped because their queue was full, of the logs that are written now.
     package var droppedLogLineCount: UInt64 { inForce.logs.outputs.reduce(0) { $0 + $1.writer.droppedLineCount } }
@@ -327,4 +345,13 @@ package final class Pulse: Sendable {
         }
         return isComplete
     }
+}
+
+/// Counters of several workers, added up.
+private final class CounterSum: Sendable {
+    private let counters = Mutex(WorkerCounters())
+
+    func add(_ others: WorkerCounters) { counters.withLock { $0.add(others) } }
+
+    var sum: WorkerCounters { counters.withLock { $0 } }
 }

@@ -2,6 +2,7 @@
 
 import Configuration
 import Downstreams
+import Exchanges
 import HTTP
 import Reactor
 
@@ -29,9 +30,6 @@ final class ProxyWorker {
 
     private var clients: DownstreamWorker { exchanges.clients }
 
-    /// After how many seconds of silence the kernel asks a peer whether it is still there.
-    static let probeAfterSeconds: Int32 = 60
-
     /// How long clients that have only just connected may still ask when the proxy ends.
     private static let newcomerMilliseconds = 1_000
 
@@ -54,7 +52,7 @@ final class ProxyWorker {
     private func setPatience(ofListener descriptor: Int32) {
         let stall = exchanges.settings.configuration.timeouts.clientStallMilliseconds
         worker.kernel.setPatience(
-            Patience(keepAliveSeconds: ProxyWorker.probeAfterSeconds, unacknowledgedMilliseconds: Int32(clamping: stall)),
+            Patience(keepAliveSeconds: ExchangeWorker.probeAfterSeconds, unacknowledgedMilliseconds: Int32(clamping: stall)),
             of: descriptor)
     }
 

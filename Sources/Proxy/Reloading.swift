@@ -5,6 +5,7 @@
 import Configuration
 import Credentials
 import Downstreams
+import Exchanges
 import Reactor
 import Telemetry
 import Upstreams

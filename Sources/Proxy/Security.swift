@@ -3,6 +3,7 @@
 
 import Configuration
 import Downstreams
+import Exchanges
 import Reactor
 import Upstreams
 
@@ -53,5 +54,12 @@ package final class Security: Sendable {
             if left <= 0 { return "\(file): the certificate has ended \(-left / 86_400) days ago" }
             return left < Security.warningSeconds ? "\(file): the certificate ends in \(left / 86_400) days" : nil
         }
+    }
+}
+
+extension Settings {
+    /// A configuration with its TLS, compiled for so many workers.
+    convenience init(_ configuration: Configuration, _ security: Security, workerCount: Int = 1) {
+        self.init(configuration, security.upstreams, workerCount: workerCount)
     }
 }

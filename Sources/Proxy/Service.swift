@@ -4,6 +4,7 @@
 
 import Configuration
 import Reactor
+import Telemetry
 
 /// A running proxy and what is asked of it until it ends.
 package final class Service {
@@ -217,7 +218,7 @@ package final class Service {
             server.stop(isSucceeded: isSucceeded)
             let dropped = server.droppedLogLineCount
             if dropped > 0 { SystemProcess.complain("heartwire: \(dropped) log lines were dropped because their queue was full") }
-            let failed = server.failedHandshakeCount
+            let failed = server.counters(atMostMilliseconds: 0)[.failedHandshakes]
             if failed > 0 { SystemProcess.complain("heartwire: \(failed) TLS handshakes failed or were not finished in time") }
             SystemProcess.exit(ExitStatus.success)
         }

@@ -6,6 +6,7 @@ import Telemetry
 import Testing
 
 @testable import Downstreams
+@testable import Exchanges
 @testable import Proxy
 
 @Suite("The account of an exchange")

@@ -9,6 +9,7 @@ import TestSupport
 import Testing
 
 @testable import Downstreams
+@testable import Exchanges
 @testable import Proxy
 
 /// A stream through a proxy that logs each event.

@@ -4,6 +4,7 @@ import Configuration
 import Credentials
 import Testing
 
+@testable import Exchanges
 @testable import Proxy
 
 @Suite("A token in a cookie, sent by a page")

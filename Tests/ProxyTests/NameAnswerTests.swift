@@ -6,6 +6,7 @@ import Synchronization
 import Testing
 
 @testable import Downstreams
+@testable import Exchanges
 @testable import Proxy
 @testable import Upstreams
 

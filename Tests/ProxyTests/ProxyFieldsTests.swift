@@ -8,6 +8,7 @@ import Reactor
 import Testing
 
 @testable import Downstreams
+@testable import Exchanges
 @testable import Proxy
 
 @Suite("What only a proxy may say")
@@ -95,7 +96,8 @@ struct FieldCostTests {
                 client: ClientFacts(
                     redirectPort: nil, certificateIsOver: false, isTrusted: isTrusted, isSecured: false, subjectField: nil, subject: nil),
                 withheld: settings.withheldNames(and: nil, isTrusted: isTrusted))
-            guard case .forward = try forwarding.build(fingerprinter: Way.fingerprinter) else { throw ReadHead.Malformed(what: "refused") }
+            guard case .forward(let bridged) = forwarding.examineCredentials() else { throw ReadHead.Malformed(what: "refused") }
+            _ = try forwarding.build(bridged, fingerprinter: Way.fingerprinter)
             best = min(best, threadNanoseconds() - start)
         }
         return best

@@ -6,6 +6,7 @@ import HTTP
 import Reactor
 import Testing
 
+@testable import Exchanges
 @testable import Proxy
 
 @Suite("A redirect of the server's")

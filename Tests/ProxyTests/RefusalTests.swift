@@ -5,6 +5,7 @@ import Reactor
 import Telemetry
 import Testing
 
+@testable import Exchanges
 @testable import Proxy
 
 @Suite("The proxy's own answers")

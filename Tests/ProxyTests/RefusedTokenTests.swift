@@ -9,6 +9,7 @@ import Synchronization
 import Testing
 
 @testable import Downstreams
+@testable import Exchanges
 @testable import Proxy
 
 @Suite("The log of a refused request")

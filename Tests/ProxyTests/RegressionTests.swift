@@ -9,6 +9,7 @@ import TestSupport
 import Testing
 
 @testable import Downstreams
+@testable import Exchanges
 @testable import Proxy
 
 @Suite("What was broken once") struct RegressionTests {

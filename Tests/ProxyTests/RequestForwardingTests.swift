@@ -4,6 +4,7 @@ import Configuration
 import HTTP
 import Testing
 
+@testable import Exchanges
 @testable import Proxy
 
 @Suite("A request on its way to the server")

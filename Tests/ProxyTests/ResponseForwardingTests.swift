@@ -4,6 +4,7 @@
 import HTTP
 import Testing
 
+@testable import Exchanges
 @testable import Proxy
 
 /// How a client that follows RFC 9112 section 6.3 delimits a response's body.

@@ -7,6 +7,7 @@ import TestSupport
 import Testing
 
 @testable import Downstreams
+@testable import Exchanges
 @testable import Proxy
 @testable import Upstreams
 

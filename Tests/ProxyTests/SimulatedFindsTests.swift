@@ -6,6 +6,7 @@ import TestSupport
 import Testing
 
 @testable import Downstreams
+@testable import Exchanges
 @testable import Proxy
 
 @Suite("What the simulation found")

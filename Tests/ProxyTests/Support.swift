@@ -9,6 +9,7 @@ import Reactor
 import Testing
 
 @testable import Downstreams
+@testable import Exchanges
 @testable import Proxy
 @testable import Upstreams
 
@@ -120,7 +121,13 @@ struct Way {
 
     static let fingerprinter = Fingerprinter(key: Array("a key that tests use".utf8))
 
-    func outcome(_ text: String) throws -> RequestForwarding.Outcome {
+    /// What becomes of a request.
+    enum Outcome {
+        case forward(RequestForwarding.Request)
+        case refused(Refusal)
+    }
+
+    func outcome(_ text: String) throws -> Outcome {
         let route = Route(
             upstreamIndex: 0, bearer: bearer, allowedOrigins: allowedOrigins, hostField: hostField, asksForIdentity: asksForIdentity,
             writesVia: writesVia)
@@ -131,11 +138,16 @@ struct Way {
         let client = ClientFacts(
             redirectPort: nil, certificateIsOver: false, isTrusted: isTrusted, isSecured: isSecured, subjectField: subjectField,
             subject: subject.map { Array($0.utf8) })
-        return try RequestForwarding(
+        let forwarding = RequestForwarding(
             head: try request(text), route: settings.routes[0],
             peer: try #require(SocketAddress(numeric: peer, port: 40_000)), client: client,
             withheld: settings.withheldNames(and: subjectField, isTrusted: isTrusted)
-        ).build(fingerprinter: Way.fingerprinter)
+        )
+        if let refusal = forwarding.refusalOfHops { return .refused(refusal) }
+        switch forwarding.examineCredentials() {
+        case .refused(let refusal): return .refused(refusal)
+        case .forward(let bridged): return .forward(try forwarding.build(bridged, fingerprinter: Way.fingerprinter))
+        }
     }
 
     func forwarded(_ text: String, sourceLocation: SourceLocation = #_sourceLocation) throws -> RequestForwarding.Request {

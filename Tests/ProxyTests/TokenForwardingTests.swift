@@ -6,6 +6,7 @@ import HTTP
 import Telemetry
 import Testing
 
+@testable import Exchanges
 @testable import Proxy
 
 @Suite("A token on its way to the server")

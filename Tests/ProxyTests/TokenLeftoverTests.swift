@@ -5,6 +5,7 @@ import Credentials
 import HTTP
 import Testing
 
+@testable import Exchanges
 @testable import Proxy
 
 @Suite("A token that also stands elsewhere")

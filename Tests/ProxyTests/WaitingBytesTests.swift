@@ -8,6 +8,7 @@ import TestSupport
 import Testing
 
 @testable import Downstreams
+@testable import Exchanges
 @testable import Proxy
 
 @Suite("What waits on a client's connection")

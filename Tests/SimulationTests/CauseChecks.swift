@@ -4,6 +4,7 @@
 import Configuration
 import Foundation
 
+@testable import Exchanges
 @testable import Proxy
 @testable import Reactor
 

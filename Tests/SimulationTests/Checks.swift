@@ -7,6 +7,7 @@ import Foundation
 import ReferenceEventSource
 
 @testable import Downstreams
+@testable import Exchanges
 @testable import Proxy
 @testable import Reactor
 @testable import Upstreams

@@ -3,6 +3,7 @@
 import Configuration
 import Credentials
 
+@testable import Exchanges
 @testable import Proxy
 @testable import Reactor
 

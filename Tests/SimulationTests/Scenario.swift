@@ -11,6 +11,7 @@ import HTTP
 import Synchronization
 
 @testable import Downstreams
+@testable import Exchanges
 @testable import Proxy
 @testable import Reactor
 @testable import Telemetry
@@ -187,7 +188,7 @@ final class Scenario {
                         guard let proxy = ProxyWorker.on(worker), !proxy.exchanges.isDraining else { return }
                         proxy.adopt(
                             settings, shared: next, addresses: addresses,
-                            listeners: [Scenario.listenAddress: settings.security.listeners[0]], newSockets: [])
+                            listeners: [Scenario.listenAddress: security.listeners[0]], newSockets: [])
                         scenario.groups += proxy.exchanges.groups
                         scenario.noteVerification()
                     }

@@ -28,7 +28,6 @@ package enum Admission: Equatable, Sendable {
 package final class ConnectionCounts: Sendable {
     private final class Counts: Sendable {
         let connections: Mutex<(total: Int, byClient: [SocketAddress: Int])> = Mutex((0, [:]))
-        let failedHandshakes = Atomic(0)
     }
 
     private let counts: Counts
@@ -83,12 +82,6 @@ package final class ConnectionCounts: Sendable {
 
     /// Client connections that are open now.
     package var connectionCount: Int { counts.connections.withLock { $0.total } }
-
-    /// How many TLS handshakes of clients failed or were not finished in time.
-    package var failedHandshakeCount: Int { counts.failedHandshakes.load(ordering: .relaxed) }
-
-    /// Counts a failed TLS handshake.
-    func noteFailedHandshake() { counts.failedHandshakes.wrappingAdd(1, ordering: .relaxed) }
 
     /// Counts a connection off. `isCounted` says whether it was counted by its client's address when it came.
     package func leave(_ client: SocketAddress, isCounted: Bool) {

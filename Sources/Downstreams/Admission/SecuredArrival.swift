@@ -32,10 +32,7 @@ final class SecuredArrival: Link {
 
     override func linkConnected() { becomeConnection().begin() }
 
-    override func linkFoundPlainText() {
-        clients.counts.noteFailedHandshake()
-        becomeConnection().answer(.plainText)
-    }
+    override func linkFoundPlainText() { becomeConnection().answer(.plainText) }
 
     private func becomeConnection() -> HTTP1Connection {
         let connection = HTTP1Connection(arrival, clients: clients)
@@ -51,9 +48,8 @@ final class SecuredArrival: Link {
 
     override func linkFailed(_ error: SystemError, while operation: LinkOperation) { end(abortively: true) }
 
-    /// Nobody can be answered without a handshake; the failure is counted and written down.
+    /// Nobody can be answered without a handshake; the handler hears of the failure.
     private func fail(_ departure: ClientDeparture) {
-        clients.counts.noteFailedHandshake()
         clients.handler.connectionFailed(from: arrival.client, departure)
         end()
     }

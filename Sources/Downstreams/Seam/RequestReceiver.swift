@@ -11,8 +11,6 @@ package protocol RequestReceiver: AnyObject {
     func refuse(_ failure: RequestFailure)
     /// Whether (more of) the request's body, or of a tunnel's bytes, can be taken now.
     var takesRequestBody: Bool { get }
-    /// Whether bytes pass in both directions as they are.
-    var isTunnel: Bool { get }
     /// A piece of the request's body, which lies in the worker's scratch buffer with room around it. Returns whether more can be taken.
     func received(body: UnsafeMutableRawBufferPointer, isLast: Bool) -> Bool
     /// Bytes of a tunnel. Returns whether more can be taken.
@@ -27,8 +25,6 @@ package protocol RequestReceiver: AnyObject {
     func clientLeft(_ departure: ClientDeparture)
     /// Does what is due; returns when to look again, `.max` for never.
     func deadlineReached(now: Int64) -> Int64
-    /// When `deadlineReached` has something to do next that it did not ask for before; `.max` for never.
-    var endsAt: Int64 { get }
     /// Whether there is room for one more who waits; where there is none the exchange ends itself.
     func mayWait() -> Bool
     /// The proxy ends: what is under way may finish.

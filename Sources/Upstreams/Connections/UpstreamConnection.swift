@@ -122,6 +122,21 @@ package final class UpstreamConnection: Link {
         send(bytes)
     }
 
+    /// How many bytes wait for the server to take them.
+    package var waitingCount: Int { pendingCount }
+
+    /// At most so many bytes of the server's are read in one turn, so that what a slow client cannot take stays bounded.
+    package func readAtMost(bytes: Int) { readLimitBytes = UInt32(clamping: bytes) }
+
+    /// Sends a client's bytes in a tunnel. Returns whether all that was sent has been taken.
+    package func sendThroughTunnel(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        send(bytes)
+        return pendingCount == 0
+    }
+
+    /// Ends the sending to the server as soon as all is sent. The server may still send.
+    package func endTunnelSending() { shutdownWhenDrained() }
+
     /// Leaves what the server sends to the kernel's buffer, for that reason.
     package func pause(for reason: PauseReasons) {
         pauses.formUnion(reason)

@@ -7,40 +7,8 @@ import Configuration
 import Downstreams
 import EventStream
 import HTTP
-import Reactor
 import Telemetry
 import Upstreams
-
-/// How long a client waits for its server, and between what.
-struct Waiting {
-    private static let firstPauseMilliseconds: UInt64 = 250
-    private static let longestPauseMilliseconds: UInt64 = 5_000
-
-    /// Whether the request came from a page of another origin than it went to.
-    var isForeign = false
-    /// When the client is answered although its server has not; `.max` for never.
-    var earlyAt = Int64.max
-    /// When the servers are tried again; `.max` while they are being tried.
-    var nextAttemptAt = Int64.max
-    /// When the servers failed first.
-    private(set) var failingSince: Int64?
-    /// When they failed last.
-    private(set) var failedAt = Int64.min
-    /// What the client would have been told last.
-    private(set) var refusal: Refusal?
-    private var failureCount: UInt64 = 0
-
-    /// The servers failed (again): how long to wait before the next attempt, longer each time. `chance` gives a number below
-    /// its argument: clients that fail together do not come back together.
-    mutating func failed(_ refusal: Refusal, now: Int64, chance: (UInt64) -> UInt64) -> Int64 {
-        if failingSince == nil { failingSince = now }
-        failedAt = now
-        self.refusal = refusal
-        let usual = min(Waiting.firstPauseMilliseconds << min(failureCount, 8), Waiting.longestPauseMilliseconds)
-        failureCount += 1
-        return Int64(usual / 2 + chance(usual))
-    }
-}
 
 extension Exchange {
     /// About when a client comes back that is told to, in milliseconds.
@@ -75,16 +43,24 @@ extension Exchange {
 
     // MARK: While it waits
 
-    /// Does what is due for a client that waits; returns when to look again.
-    func attend() -> Int64 {
-        if let request, now >= request.continueDeadline { continueByItself() }
-        if let request, now >= request.waiting.earlyAt {
-            request.waiting.earlyAt = .max
-            if !flags.contains(.responseHeadSent) { beginHolding(.early) }
-        }
-        if let request, now >= request.waiting.nextAttemptAt { tryAgain(request) }
+    /// Does what is due for a request without a response; returns when to look again.
+    func attend(now: Int64) -> Int64 {
         guard let request else { return .max }
+        if now >= request.continueDeadline { continueByItself(request) }
+        if now >= request.waiting.earlyAt {
+            request.waiting.earlyAt = .max
+            if !request.isHeld { beginHolding(request, .early) }
+        }
+        if now >= request.waiting.nextAttemptAt { tryAgain(request) }
+        // It may have been answered, and may be over, by now.
+        guard let request = self.request else { return .max }
         return min(request.continueDeadline, request.waiting.earlyAt, request.waiting.nextAttemptAt)
+    }
+
+    /// The server did not say whether it wants the body; the client shall not wait for ever (RFC 9110 section 10.1.1).
+    private func continueByItself(_ request: PendingRequest) {
+        request.continueDeadline = .max
+        sink?.sendInterim(OutgoingResponse(status: 100))
     }
 
     private func tryAgain(_ request: PendingRequest) {
@@ -96,6 +72,7 @@ extension Exchange {
         request.probe = HalfOpenProbe(of: group.servers, now: now, patienceMilliseconds: connectingPatienceMilliseconds)
         request.search = ServerSearch(isWaiting: true, probe: request.probe)
         account.attempts = 0
+        enter(.connecting(request))
         connect()
     }
 
@@ -116,7 +93,7 @@ extension Exchange {
         if holdLimitMilliseconds != nil {
             if refusal.isOverload {
                 // Into what is a server's and no stream, or not to be touched, nothing of the proxy's may be written.
-                let isOwn = !flags.contains(.responseHeadSent) || flags.contains(.isHeld)
+                let isOwn = !hasBegunResponse || isHeld
                 guard isOwn || (isStream && notWovenBecause == nil) else { return false }
                 sendBack(Ending(refusal), around: Exchange.overloadRetryMilliseconds)
                 return true
@@ -131,7 +108,7 @@ extension Exchange {
             case .tryOnceMore, .tooLate, nil: break
             }
         }
-        guard flags.contains(.isHeld) else { return false }
+        guard isHeld else { return false }
         if refusal.failure != nil { noteUnserved() }
         endHolding(Ending(refusal), status: refusal.status)
         return true
@@ -140,12 +117,13 @@ extension Exchange {
     /// Sends the request once more after a server could not be understood, before the client was told anything; false where that
     /// was done, or where it was told something.
     private func sendsOnceMore() -> Bool {
-        guard let request, !request.wasSentOnceMore, !flags.contains(.isHeld), account.attempts < ServerSearch.attemptLimit else {
+        guard let request, !request.wasSentOnceMore, !request.isHeld, account.attempts < ServerSearch.attemptLimit else {
             return false
         }
         request.wasSentOnceMore = true
         leaveUpstream()
         request.search = ServerSearch(avoiding: request.search.server, in: group)
+        enter(.connecting(request))
         connect()
         return true
     }
@@ -168,14 +146,15 @@ extension Exchange {
             return endHolding(ending, status: refusal.status)
         }
         request.waiting.nextAttemptAt = next
-        if !flags.contains(.isHeld) { beginHolding(.outage(refusal.cause, evidence: refusal.evidence)) }
+        enter(.waiting(request))
+        if !request.isHeld { beginHolding(request, .outage(refusal.cause, evidence: refusal.evidence)) }
         sink.wake(atMilliseconds: next)
     }
 
     /// Answers in the server's place, and keeps the client from then on.
-    private func beginHolding(_ reason: HeldReason) {
-        guard let sink, let route else { return }
-        flags.formUnion([.isStream, .isHeld, .responseHeadSent])
+    private func beginHolding(_ request: PendingRequest, _ reason: HeldReason) {
+        guard let sink, let route else { preconditionFailure("a client is held on a route") }
+        request.isHeld = true
         account.status = 200
         account.heldSince(now)
         notWovenBecause = route.heartbeat == nil ? .heartbeatOff : nil
@@ -193,18 +172,16 @@ extension Exchange {
     // MARK: When its server is there
 
     /// A server answers at last. True if its stream goes on in the response that the client has; otherwise the exchange is over.
-    func joins(_ head: ResponseHead, _ framing: BodyFraming) -> Bool {
+    func joins(_ head: ResponseHead, _ framing: BodyFraming, _ request: PendingRequest) -> Bool {
         let isEarly = route?.route.early != nil
         let isStream = head.isEventStream && head.status == 200 && framing != .none && head.contentEncodingIsIdentity
-        // A cookie would be lost; whoever asks for early answers has chosen that.
-        let isWhole = request?.waiting.isForeign == false && (isEarly || !head.contains(.setCookie))
-        guard isStream, isWhole else {
+        // A cookie would be lost; a route that asks for early answers has chosen that.
+        guard isStream, !request.waiting.isForeign, isEarly || !head.contains(.setCookie) else {
             endHolding(
                 Ending(cause: .sentBack, evidence: "the server answered \(head.status); the client was told to come back for it"),
                 status: head.status)
             return false
         }
-        flags.remove(.isHeld)
         account.holdingEnds(now: now)
         probeServer()
         return true
@@ -217,7 +194,7 @@ extension Exchange {
         var event: [UInt8] = []
         // Behind an event of the proxy's own a browser's last event id is the stream's, so there is none where one was brought along.
         // And a page of another origin does not learn what its server answered.
-        if flags.contains(.isHeld), request?.waiting.isForeign == false, case .event(let name)? = route?.route.early?.onFailure,
+        if isHeld, request?.waiting.isForeign == false, case .event(let name)? = route?.route.early?.onFailure,
             weaver.placement == .betweenEvents
         {
             // A name that cannot stand in a line is not sent; the configuration has checked it.
@@ -229,13 +206,13 @@ extension Exchange {
 
     /// Ends the response in order and tells the client when to come back: each at another moment around the usual one.
     private func sendBack(_ ending: Ending, around usual: UInt64, after event: [UInt8] = []) {
-        guard let sink else { return }
+        guard let sink else { preconditionFailure("a client is sent back once") }
         var bytes = event
         writeRetry(around: usual, to: &bytes)
-        guard flags.contains(.responseHeadSent) else {
+        guard hasBegunResponse else {
             account.status = 200
             account.bytesToClient += UInt64(bytes.count)
-            return answer(ownResponse(to: sink).response(whole: bytes), ending)
+            return finish(ending, .complete, answer: ownResponse(to: sink).response(whole: bytes))
         }
         account.sentToClient(bytes.count, now: now)
         sink.send(own: bytes, isLast: true)

@@ -4,19 +4,23 @@
 
 import Credentials
 import Downstreams
-import Reactor
 import Telemetry
 
 /// Counts and logs that all workers share.
-final class SharedState: Sendable {
-    let counts: ConnectionCounts
-    let streamLog: LogWriter?
-    let accessLog: LogWriter?
-    let eventLog: LogWriter?
-    let fingerprinter: Fingerprinter
+package final class SharedState: Sendable {
+    /// The counts of connections.
+    package let counts: ConnectionCounts
+    /// The log of streams; nil for none.
+    package let streamLog: LogWriter?
+    /// The log of other exchanges; nil for none.
+    package let accessLog: LogWriter?
+    /// The log of events; nil for none.
+    package let eventLog: LogWriter?
+    /// Makes what logs show of tokens.
+    package let fingerprinter: Fingerprinter
 
     /// Goes on with the counts of `previous`, where there is one.
-    init(
+    package init(
         connectionLimit: Int, connectionsPerClientLimit: Int, streamLog: LogWriter?, accessLog: LogWriter?,
         eventLog: LogWriter? = nil, fingerprinter: Fingerprinter, succeeding previous: SharedState? = nil
     ) {
@@ -27,5 +31,3 @@ final class SharedState: Sendable {
         self.fingerprinter = fingerprinter
     }
 }
-
-extension LogFile: LogSink {}

@@ -26,11 +26,6 @@ struct RequestForwarding {
         var redirects: RedirectTerms?
     }
 
-    enum Outcome {
-        case forward(Request)
-        case refused(Refusal)
-    }
-
     let head: RequestHead
     let route: CompiledRoute
     let peer: SocketAddress
@@ -38,17 +33,14 @@ struct RequestForwarding {
     /// What this client may not say.
     let withheld: WithheldNames
 
-    /// Applies the route's bridge and writes the head.
-    func build(fingerprinter: Fingerprinter) throws(HTTPError) -> Outcome {
-        if remainingHops == 0 {
-            return .refused(
-                Refusal(status: 501, cause: .clientProtocolError, evidence: "Max-Forwards ends here, where nothing answers", closes: false))
-        }
-        let bridged: BridgedRequest?
-        switch examineCredentials() {
-        case .forward(let request): bridged = request
-        case .refused(let refusal): return .refused(refusal)
-        }
+    /// What a request is answered that may not pass another proxy; nil for one that may.
+    var refusalOfHops: Refusal? {
+        guard remainingHops == 0 else { return nil }
+        return Refusal(status: 501, cause: .clientProtocolError, evidence: "Max-Forwards ends here, where nothing answers", closes: false)
+    }
+
+    /// Writes the head with what the route's bridge has made of the credentials; nil where it changed nothing.
+    func build(_ bridged: BridgedRequest?, fingerprinter: Fingerprinter) throws(HTTPError) -> Request {
         var request = Request(
             head: [], isBridged: bridged?.urlHeldToken == true || bridged?.cookieHeldToken == true,
             urlHeldToken: bridged?.urlHeldToken == true)
@@ -65,7 +57,7 @@ struct RequestForwarding {
             request.token = KnownToken(
                 fingerprint: fingerprinter.fingerprint(of: token)?.value, origin: origin, echo: TokenEcho(of: token))
         }
-        return .forward(request)
+        return request
     }
 
     private func tokenInAuthorization() -> Token? {

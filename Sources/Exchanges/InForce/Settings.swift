@@ -6,6 +6,7 @@ import Credentials
 import Downstreams
 import EventStream
 import HTTP
+import Upstreams
 
 /// One route, with everything made beforehand that its exchanges need.
 final class CompiledRoute: Sendable {
@@ -45,11 +46,13 @@ final class CompiledRoute: Sendable {
 }
 
 /// The whole configuration, compiled.
-final class Settings: Sendable {
-    let configuration: Configuration
+package final class Settings: Sendable {
+    /// As it was written.
+    package let configuration: Configuration
     let routes: [CompiledRoute]
     let table: RouteTable
-    let security: Security
+    /// TLS with the servers of each upstream.
+    let upstreamSecurity: [UpstreamSecurity]
     /// The fields in which servers are told of clients' certificates: they are never taken from a client.
     private let subjectFields: [String]
     private let withheldOfTrusted: WithheldNames
@@ -60,9 +63,10 @@ final class Settings: Sendable {
     /// What holds for clients' connections.
     let downstreamTerms: DownstreamTerms
 
-    init(_ configuration: Configuration, _ security: Security, workerCount: Int = 1) {
+    /// A configuration, compiled for so many workers.
+    package init(_ configuration: Configuration, _ upstreamSecurity: [UpstreamSecurity], workerCount: Int) {
         self.configuration = configuration
-        self.security = security
+        self.upstreamSecurity = upstreamSecurity
         subjectFields = configuration.listeners.compactMap { $0.tls?.clientSubjectField }
         withheldOfTrusted = WithheldNames(guarded: subjectFields, believesProxyFields: true)
         withheldOfStrangers = WithheldNames(guarded: subjectFields, believesProxyFields: false)

@@ -7,11 +7,12 @@ import Reactor
 import Upstreams
 
 /// The settings that are in force on one worker, or were.
-final class Generation {
+package final class Generation {
     /// Counts the reloads; a number is never used again.
     let number: Int
     let settings: Settings
-    let groups: [ServerGroup]
+    /// The servers of each upstream.
+    package let groups: [ServerGroup]
 
     /// Groups that the previous generation describes in the same words are taken over, with their connections and with what is
     /// known of their servers; its others are retired.
@@ -20,7 +21,7 @@ final class Generation {
         number = (previous?.number ?? 0) + 1
         let known = previous?.groups ?? []
         let groups = settings.configuration.upstreams.indices.map { index in
-            let (upstream, security) = (settings.configuration.upstreams[index], settings.security.upstreams[index])
+            let (upstream, security) = (settings.configuration.upstreams[index], settings.upstreamSecurity[index])
             guard let group = known.first(where: { $0.upstream == upstream }) else {
                 return ServerGroup(upstream, security: security, addresses: addresses[index], workerNumber: workerNumber)
             }
@@ -32,7 +33,7 @@ final class Generation {
     }
 
     /// Takes what the upstreams' names stand for now.
-    func update(addresses: [[[SocketAddress]]]) {
+    package func update(addresses: [[[SocketAddress]]]) {
         for (group, addresses) in zip(groups, addresses) { group.update(addresses: addresses) }
     }
 }

@@ -39,7 +39,6 @@ extension Exchange {
 
     /// Writes the record of a stream whose head goes to the client now.
     func writeOpening(heldBecause: HeldReason?) {
-        guard proxy.shared.streamLog != nil else { return }
         var record = StreamOpening(
             timeMilliseconds: proxy.worker.kernel.unixMilliseconds(), exchange: description, notWovenBecause: notWovenBecause,
             heldBecause: heldBecause)
@@ -47,14 +46,8 @@ extension Exchange {
         proxy.log(record)
     }
 
-    /// Writes the one record of the exchange's end.
-    func writeRecord(_ ending: Ending?) {
-        account.close(now: proxy.worker.now)
-        if isStream, let ending { writeStreamEnding(ending) } else { writeAccess(ending) }
-    }
-
-    private func writeStreamEnding(_ ending: Ending) {
-        guard proxy.shared.streamLog != nil else { return }
+    /// Writes the record of a stream's end.
+    func writeStreamEnding(_ ending: Ending) {
         var record = StreamEnding(
             timeMilliseconds: proxy.worker.kernel.unixMilliseconds(), exchange: description, cause: ending.cause,
             evidence: ending.evidence)
@@ -86,8 +79,8 @@ extension Exchange {
         proxy.log(record)
     }
 
-    private func writeAccess(_ ending: Ending?) {
-        guard proxy.shared.accessLog != nil else { return }
+    /// Writes the record of an exchange that was no stream.
+    func writeAccess(_ ending: Ending?) {
         var record = AccessRecord(timeMilliseconds: proxy.worker.kernel.unixMilliseconds(), exchange: description)
         record.durationMilliseconds = proxy.worker.now - account.startedAt
         record.connectMilliseconds = present(account.connectMilliseconds)

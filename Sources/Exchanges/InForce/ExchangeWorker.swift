@@ -9,18 +9,26 @@ import Telemetry
 import Upstreams
 
 /// What all exchanges of one worker share.
-final class ExchangeWorker {
+package final class ExchangeWorker {
+    /// After how many seconds of silence the kernel asks a peer whether it is still there.
+    package static let probeAfterSeconds: Int32 = 60
+
     let worker: Worker
     /// What is in force here.
-    private(set) var generation: Generation
-    private(set) var shared: SharedState
+    package private(set) var generation: Generation
+    /// What all workers share.
+    package private(set) var shared: SharedState
     /// Nil while no events are logged, as mostly.
     private(set) var eventLog: EventLog?
+    /// Who watches the exchanges.
+    private(set) var observers: Observers
+    /// What is counted.
+    package var counters = WorkerCounters()
     /// The clients' side.
-    private(set) lazy var clients = DownstreamWorker(
+    package private(set) lazy var clients = DownstreamWorker(
         worker: worker, terms: settings.downstreamTerms, counts: shared.counts, handler: self)
     /// Called when the proxy ends and the last client's connection is closed.
-    var whenDrained: () -> Void = {}
+    package var whenDrained: () -> Void = {}
     /// The span over which streams are ended, one by one, so that their clients do not all come back at once.
     private var drainSpan: Range<Int64>?
     private var nextExchangeNumber: UInt64 = 0
@@ -28,15 +36,19 @@ final class ExchangeWorker {
     private var line: [UInt8] = []
     private var lastDate = HTTPDate()
 
-    init(worker: Worker, settings: Settings, shared: SharedState, addresses: [[[SocketAddress]]]) {
+    /// The exchanges of a worker, under those settings.
+    package init(worker: Worker, settings: Settings, shared: SharedState, addresses: [[[SocketAddress]]]) {
         self.worker = worker
         self.shared = shared
         generation = Generation(settings, addresses: addresses, workerNumber: worker.number)
         eventLog = EventLog.replacing(nil, by: shared.eventLog, worker)
+        observers = Observers(streamLog: shared.streamLog, accessLog: shared.accessLog, eventLog: eventLog)
     }
 
-    var settings: Settings { generation.settings }
-    var groups: [ServerGroup] { generation.groups }
+    /// The settings in force.
+    package var settings: Settings { generation.settings }
+    /// The servers of each upstream in force.
+    package var groups: [ServerGroup] { generation.groups }
 
     /// The value of a `Date` field.
     func date() -> [UInt8] { lastDate.text(at: worker.kernel.unixMilliseconds() / 1000) }
@@ -55,9 +67,10 @@ final class ExchangeWorker {
     }
 
     /// Puts other settings in force. What runs goes on under its own.
-    func adopt(_ settings: Settings, shared: SharedState, addresses: [[[SocketAddress]]]) {
+    package func adopt(_ settings: Settings, shared: SharedState, addresses: [[[SocketAddress]]]) {
         self.shared = shared
         eventLog = EventLog.replacing(eventLog, by: shared.eventLog, worker)
+        observers = Observers(streamLog: shared.streamLog, accessLog: shared.accessLog, eventLog: eventLog)
         generation = Generation(settings, addresses: addresses, workerNumber: worker.number, succeeding: generation)
         clients.adopt(settings.downstreamTerms, counts: shared.counts)
     }
@@ -85,13 +98,13 @@ final class ExchangeWorker {
     // MARK: The end
 
     /// Streams are ended at moments spread over that span.
-    func endStreams(within span: Range<Int64>) {
+    package func endStreams(within span: Range<Int64>) {
         drainSpan = span
         for group in groups { group.retire() }
     }
 
     /// Whether the proxy is to end.
-    var isDraining: Bool { drainSpan != nil }
+    package var isDraining: Bool { drainSpan != nil }
 
     /// When the next stream is to be ended; nil while the proxy goes on.
     func takeDrainMoment() -> Int64? {
@@ -101,11 +114,15 @@ final class ExchangeWorker {
 }
 
 extension ExchangeWorker: RequestHandler {
-    func makeReceiver(for head: RequestHead?, from sink: Sink) -> any RequestReceiver { Exchange(proxy: self, sink: sink, head: head) }
+    /// An exchange for a request.
+    package func makeReceiver(for head: RequestHead?, from sink: Sink) -> any RequestReceiver {
+        Exchange(proxy: self, sink: sink, head: head)
+    }
 
     /// Writes the record of a connection that never got as far as a request.
-    func connectionFailed(from client: SocketAddress, _ departure: ClientDeparture) {
-        guard shared.accessLog != nil else { return }
+    package func connectionFailed(from client: SocketAddress, _ departure: ClientDeparture) {
+        if departure.isFailedHandshake { counters.add(.failedHandshakes) }
+        guard observers.contains(.accessLog) else { return }
         let description = ExchangeDescription(
             stream: StreamIdentifier(worker: worker.number, number: takeExchangeNumber()), client: client.description)
         var record = AccessRecord(timeMilliseconds: worker.kernel.unixMilliseconds(), exchange: description)
@@ -115,5 +132,6 @@ extension ExchangeWorker: RequestHandler {
         log(record)
     }
 
-    func clientsDrained() { whenDrained() }
+    /// The last connection is closed.
+    package func clientsDrained() { whenDrained() }
 }

@@ -42,6 +42,16 @@ extension Ending {
     }
 }
 
+extension ClientDeparture {
+    /// Whether a TLS handshake failed or was not finished in time. It is told of connections that never had a request.
+    var isFailedHandshake: Bool {
+        switch self {
+        case .tlsFailed, .handshakeTimeout: true
+        default: false
+        }
+    }
+}
+
 extension ClientDeparture.Goodbye {
     fileprivate var evidence: String {
         switch self {
@@ -71,7 +81,9 @@ extension ExchangeWorker {
             return Refusal(status: 408, cause: .requestTimeout, evidence: "no whole request head within \(milliseconds) ms")
         case .bodyTimeout(let milliseconds):
             return Refusal(status: 408, cause: .requestTimeout, evidence: "no byte of the request's body within \(milliseconds) ms")
-        case .plainText: return Refusal(status: 400, cause: .clientTLSError, evidence: "this port speaks TLS; use https://")
+        case .plainText:
+            counters.add(.failedHandshakes)
+            return Refusal(status: 400, cause: .clientTLSError, evidence: "this port speaks TLS; use https://")
         case .tooMany(let limit):
             worker.warn("the limit \(limit.rawValue) is reached; clients are refused or told to come back")
             return Refusal(

@@ -1,0 +1,149 @@
+// The way to a server: which connection is taken or opened, what happens when that fails, and when the request is sent again. The search
+// itself is ServerSearch's. Invariant: nothing here happens once a byte of a response has come.
+
+import Configuration
+import Downstreams
+import HTTP
+import Reactor
+import Upstreams
+
+extension Exchange {
+    /// The servers that the route leads to.
+    var group: ServerGroup { generation.groups[route!.route.upstreamIndex] }
+
+    /// Takes or opens a connection to the next server that may be tried; without one the request is refused.
+    func connect() {
+        guard case .connecting(let request) = phase else { preconditionFailure("a server is searched while connecting") }
+        while account.attempts < ServerSearch.attemptLimit {
+            guard let candidate = request.search.next(in: group, now: now) else { break }
+            account.attempts += 1
+            let server = group.servers[candidate.server]
+            if flags.contains(.isRepeatable), !request.search.wantsFresh, let idle = group.takeIdle(candidate.server) {
+                account.attempts -= 1
+                flags.insert(.usedReusedConnection)
+                upstream = idle
+                idle.reuse(for: self)
+                reachedServer(request)
+                return sendRequest(request)
+            }
+            flags.remove(.usedReusedConnection)
+            guard let address = candidate.address else {
+                request.search.failed(.nameNotResolved, server: candidate.server, in: group, now: now)
+                continue
+            }
+            let connection = UpstreamConnection(worker: proxy.worker, group: group, server: server)
+            do {
+                request.connectStartedAt = now
+                try connection.connect(to: address, for: self)
+                upstream = connection
+                return
+            } catch {
+                // Without a descriptor left no server is to blame, and none can be reached.
+                if error.meansExhausted { return refuse(.exhausted(error)) }
+                // A UNIX socket tells at once.
+                request.failedServer = server.name
+                let seen = SeenFailure(connecting: error, withinMilliseconds: group.upstream.connectTimeoutMilliseconds)
+                request.search.failed(seen, server: candidate.server, in: group, now: now)
+            }
+        }
+        refuse(Refusal(request.search.lastFailure, closes: false))
+    }
+
+    /// The connection stands.
+    func serverConnected() {
+        guard case .connecting(let request) = phase else { preconditionFailure("a connection is awaited while connecting") }
+        account.connectMilliseconds = UInt32(clamping: now - request.connectStartedAt)
+        request.search.succeeded(in: group)
+        reachedServer(request)
+        sendRequest(request)
+    }
+
+    /// The connection could not be made; it has closed itself. Nothing was sent, so any request may go elsewhere.
+    func serverNotReached(_ seen: SeenFailure) {
+        guard case .connecting(let request) = phase else { preconditionFailure("a connection is awaited while connecting") }
+        request.failedServer = upstream?.server.name
+        upstream = nil
+        request.search.failed(seen, server: request.search.server, in: group, now: now)
+        connect()
+    }
+
+    private func sendRequest(_ request: PendingRequest) {
+        guard let upstream, let sink else { preconditionFailure("a request goes from a client to a server") }
+        enter(.awaitingHead(request))
+        request.sentAt = now
+        upstream.sendRequest(
+            request.head(for: upstream.server), method: method, asksForUpgrade: flags.contains(.asksForUpgrade),
+            isWhole: sink.isRequestComplete)
+        if flags.contains(.expectsContinue), !sink.isRequestComplete {
+            request.continueDeadline = now + 1000
+            sink.wake(atMilliseconds: request.continueDeadline)
+        }
+        sink.readOn()
+    }
+
+    /// Repeats the request on a new connection when the present one was dead before it answered, and repeating is safe.
+    func repeats(after failure: ServerFailure) -> Bool {
+        guard case .awaitingHead(let request) = phase, let upstream, failure.isEndOfConnection, upstream.mayHaveBeenDead,
+            flags.contains(.isRepeatable)
+        else { return false }
+        leaveUpstream()
+        request.search.retryFresh()
+        enter(.connecting(request))
+        connect()
+        return true
+    }
+
+    /// Wants nothing more of the server that was asked.
+    func leaveUpstream() {
+        guard let upstream else { return }
+        self.upstream = nil
+        upstream.detach()
+    }
+
+    /// Has the kernel ask the server now and then whether it is still there.
+    func probeServer() { upstream?.beginProbing(afterSeconds: ExchangeWorker.probeAfterSeconds) }
+
+    // MARK: The half-open probe
+
+    /// The attempt that this exchange made for others is over: they need not wait for it any longer.
+    func endProbe() {
+        guard let request else { return }
+        request.probe?.end()
+        request.probe = nil
+    }
+
+    /// The server is there; whether it serves is another question.
+    private func reachedServer(_ request: PendingRequest) {
+        guard let probe = request.probe, let upstream else { return }
+        request.probe = probe.reached(
+            upstream.server, now: now, patienceMilliseconds: Int64(group.upstream.connectTimeoutMilliseconds))
+    }
+
+    // MARK: The request's body
+
+    /// Whether (more of) the request's body, or of a tunnel's bytes, can be taken now.
+    var takesRequestBody: Bool {
+        switch phase {
+        case .awaitingHead, .relaying, .streaming, .tunnelling: upstream?.waitingCount == 0
+        case .deciding, .connecting, .waiting, .finished: false
+        }
+    }
+
+    /// A piece of the request's body came. Returns whether more can be taken.
+    func received(body payload: UnsafeMutableRawBufferPointer, isLast: Bool) -> Bool {
+        guard let upstream else { preconditionFailure("a body is sent to the server that takes it") }
+        account.requestBytes += UInt64(payload.count)
+        request?.continueDeadline = .max
+        upstream.sendBody(requestFraming.frame(payload, isLast: isLast), isLast: isLast)
+        guard upstream.waitingCount > 0 else { return true }
+        return !mayWait()
+    }
+
+    /// The server has taken all that was sent to it.
+    func serverDrained() { sink?.readOn() }
+}
+
+extension Exchange: ResponseReceiver {
+    var responseLimits: HeadLimits { settings.responseLimits }
+    var handshakeMilliseconds: Int64 { Int64(settings.configuration.timeouts.handshakeMilliseconds) }
+}

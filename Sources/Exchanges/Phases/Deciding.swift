@@ -1,0 +1,119 @@
+// The first phase: which route a request follows, whether its credentials are good, and what is sent to its server. Nothing is sent here;
+// what is decided either becomes a request that looks for a server, or an answer.
+
+import Configuration
+import Credentials
+import Downstreams
+import HTTP
+import Telemetry
+
+extension Exchange {
+    /// Finds the route, decides about the credentials, and begins to look for a server. Called once.
+    func begin(_ head: RequestHead) {
+        guard let sink else { preconditionFailure("a request begins once") }
+        let client = sink.client
+        if let port = client.redirectPort { return redirect(head, toPort: port) }
+        if client.certificateIsOver {
+            return refuse(Refusal(status: 403, cause: .clientTLSError, evidence: "the client's certificate has ended since the handshake"))
+        }
+        guard let route = findRoute(head) else { return }
+        follow(route)
+        if head.method.isIdempotent, head.framing == .none, head.upgradeProtocol == nil { flags.insert(.isRepeatable) }
+        let forwarding = RequestForwarding(
+            head: head, route: route, peer: sink.peer, client: client,
+            withheld: settings.withheldNames(and: client.subjectField, isTrusted: client.isTrusted))
+        if let limit = sink.exceededLimit { return refuseOverload(forwarding, limit) }
+        if head.hasUnknownExpectation {
+            let evidence = "an expectation other than 100-continue"
+            return refuse(head, on: route, Refusal(status: 417, cause: .clientProtocolError, evidence: evidence))
+        }
+        if let refusal = forwarding.refusalOfHops { return refuseReadably(head, on: route, refusal) }
+        switch forwarding.examineCredentials() {
+        case .refused(let refusal): refuseReadably(head, on: route, refusal)
+        case .forward(let bridged): forward(forwarding, bridged)
+        }
+    }
+
+    /// The route of a request; nil where there is none, and the client was told.
+    private func findRoute(_ head: RequestHead) -> CompiledRoute? {
+        let bytes = head.bytes.span
+        let target = bytes.extracting(head.target)
+        let path = RequestSummary.path(of: target)
+        if let index = settings.table.match(host: bytes.extracting(head.authority), path: target.extracting(path)) {
+            return settings.routes[index]
+        }
+        let isAmbiguous = settings.table.isAmbiguous(host: bytes.extracting(head.authority), path: target.extracting(path))
+        let reason = isAmbiguous ? "servers could read this path as one of another route" : "no route for this host and path"
+        refuse(Refusal(status: 404, cause: .noRoute, evidence: reason, closes: false))
+        return nil
+    }
+
+    /// The credentials are good, or nobody asks for any: the request goes on to a server.
+    private func forward(_ forwarding: RequestForwarding, _ bridged: BridgedRequest?) {
+        let (head, route) = (forwarding.head, forwarding.route)
+        let written: RequestForwarding.Request
+        do { written = try forwarding.build(bridged, fingerprinter: proxy.shared.fingerprinter) } catch {
+            return refuse(head, on: route, Refusal(error))
+        }
+        let request = PendingRequest(head: written.head, hostOffset: written.hostOffset)
+        request.allowedOrigin = route.allowedOrigin(of: head)
+        request.redirects = written.redirects
+        account.token = written.token
+        if written.isBridged { flags.insert(.isBridged) }
+        if written.urlHeldToken { flags.insert(.urlHeldToken) }
+        frameRequest(as: head.framing)
+        if head.expectsContinue { flags.insert(.expectsContinue) }
+        if let offered = head.upgradeProtocol {
+            flags.insert(.asksForUpgrade)
+            request.offeredProtocols = Array(head.bytes[offered])
+        }
+        expectToWait(forwarding, in: request)
+        enter(.connecting(request))
+        connect()
+    }
+
+    /// The proxy has no room for the client's connection. Its tokens are not looked for, so the answer is kept from referrers wherever
+    /// there could be one.
+    private func refuseOverload(_ forwarding: RequestForwarding, _ limit: ConnectionLimit) {
+        let (head, route) = (forwarding.head, forwarding.route)
+        if route.holdsToken(url: head.bytes.span.extracting(head.target)) { flags.insert(.urlHeldToken) }
+        let request = PendingRequest(head: [], hostOffset: nil)
+        request.allowedOrigin = route.allowedOrigin(of: head)
+        expectToWait(forwarding, in: request)
+        enter(.connecting(request))
+        refuse(head, on: route, proxy.refusal(of: .tooMany(limit)))
+    }
+
+    /// Refuses a request so that a page of an origin that the route allows can read why.
+    private func refuseReadably(_ head: RequestHead, on route: CompiledRoute, _ refusal: Refusal) {
+        var refusal = refusal
+        if refusal.urlHeldToken { flags.insert(.urlHeldToken) }
+        refusal.allowedOrigin = route.allowedOrigin(of: head)
+        refuse(head, on: route, refusal)
+    }
+
+    /// Refuses a request whose token has not gone on. The log has to know the token all the same.
+    private func refuse(_ head: RequestHead, on route: CompiledRoute, _ refusal: Refusal) {
+        account.token = route.knownToken(ofRefused: head)
+        refuse(refusal)
+    }
+
+    /// Sends the client to the same place over HTTPS. Like the request, the answer holds what the request's query holds.
+    private func redirect(_ head: RequestHead, toPort port: UInt16) {
+        guard !head.authority.isEmpty else {
+            return refuse(Refusal(status: 400, cause: .clientProtocolError, evidence: "a request without a host cannot be sent to https"))
+        }
+        let target = Array(head.bytes[head.target])
+        var location = Array("https://".utf8) + RequestForwarding.hostWithoutPort(head)
+        if port != 443 { location += Array(":\(port)".utf8) }
+        location += target.first == UInt8(ascii: "/") ? target : [UInt8(ascii: "/")]
+        account.status = 308
+        var response = OutgoingResponse(status: 308, capacityBytes: 256 + location.count)
+        response.body = .whole([])
+        // A parsed target and host hold nothing that a field may not.
+        try? response.fields.field("Location", location)
+        response.fields.field("Cache-Control", "no-store")
+        response.fields.date(date)
+        finish(nil, .complete, answer: response)
+    }
+}

@@ -1,0 +1,69 @@
+// The phases of an exchange and what may follow what. All changes go through `enter`; a change that is not in this table is a mistake of
+// ours, whatever the network sends.
+//
+//                  ┌───────────────────────┐ the connection was dead, or the request is sent once more
+//                  ▼                       │
+//   deciding ─▶ connecting ─▶ awaitingHead ┴─▶ relaying, streaming, tunnelling ─▶ finished
+//                  ▲   │           │
+//                  │   ▼           ▼                              every phase may go to finished
+//                  └─ waiting ◀────┘ an outage: nobody is asked until the next attempt
+//
+// Beside the three phases with a request stands one fact: whether its client is held, with a response of the proxy's own.
+
+/// Where an exchange stands.
+enum Phase {
+    /// The request's head is looked at: its route, its credentials. Nothing was sent to anybody.
+    case deciding
+    /// A server is searched, or connected to.
+    case connecting(PendingRequest)
+    /// A server has the request's head, and its answer is awaited.
+    case awaitingHead(PendingRequest)
+    /// No server could serve; the next attempt has its moment.
+    case waiting(PendingRequest)
+    /// The body of a response goes on to the client.
+    case relaying
+    /// The body is an event stream.
+    case streaming
+    /// Bytes pass in both directions as they are.
+    case tunnelling(Tunnel)
+    /// The record is written, and neither side is held any more.
+    case finished
+
+    /// How far a tunnel is.
+    enum Tunnel {
+        case open
+        /// The client has ended its sending, and its server has not.
+        case clientEnded
+        /// The server has ended its sending, and its client has not.
+        case serverEnded
+    }
+
+    /// What matters only until a response begins; nil in phases without it.
+    @inline(__always)
+    var request: PendingRequest? {
+        switch self {
+        case .connecting(let request), .awaitingHead(let request), .waiting(let request): request
+        case .deciding, .relaying, .streaming, .tunnelling, .finished: nil
+        }
+    }
+
+    private func allows(_ next: Phase) -> Bool {
+        switch (self, next) {
+        case (.finished, _): false
+        case (_, .finished): true
+        case (.deciding, .connecting): true
+        case (.connecting, .connecting), (.connecting, .awaitingHead), (.connecting, .waiting): true
+        case (.awaitingHead, .connecting), (.awaitingHead, .waiting): true
+        case (.awaitingHead, .relaying), (.awaitingHead, .streaming), (.awaitingHead, .tunnelling): true
+        case (.waiting, .connecting), (.waiting, .waiting): true
+        case (.tunnelling(.open), .tunnelling(.clientEnded)), (.tunnelling(.open), .tunnelling(.serverEnded)): true
+        case (.deciding, _), (.connecting, _), (.awaitingHead, _), (.waiting, _), (.relaying, _), (.streaming, _), (.tunnelling, _): false
+        }
+    }
+
+    /// Goes on to another phase.
+    mutating func enter(_ next: Phase) {
+        precondition(allows(next), "an exchange goes from \(self) to \(next)")
+        self = next
+    }
+}

@@ -1,0 +1,187 @@
+// A response on its way: its head, its body piece by piece, an event stream's comments woven in. The head goes out with what came
+// behind it.
+
+import Configuration
+import Downstreams
+import EventStream
+import HTTP
+import Telemetry
+import Upstreams
+
+extension Exchange {
+    // MARK: The response's head
+
+    /// A 1xx came: it is passed on to clients that know such (RFC 9110 section 15.2).
+    func receiveInterim(_ head: ResponseHead) {
+        guard case .awaitingHead(let request) = phase, let sink else { preconditionFailure("an interim response comes before a head") }
+        // In a response that has begun in the server's place it would stand in the middle of the body.
+        if request.isHeld { return }
+        if head.status == 100 {
+            guard request.continueDeadline < .max else { return }
+            request.continueDeadline = .max
+        }
+        var response = OutgoingResponse(statusOf: head)
+        response.fields.copyForwardableFields(of: head, edits: edits(of: head, by: request.redirects))
+        sink.sendInterim(response)
+    }
+
+    /// The response's head came.
+    func receiveHead(_ head: ResponseHead, framing: BodyFraming) {
+        guard case .awaitingHead(let request) = phase, let upstream else { preconditionFailure("a head comes where it is awaited") }
+        if head.status == 101 { return startTunnel(head, request) }
+        if waitsPast(status: head.status) { return refuse(.outageAnswer(head.status)) }
+        if request.search.isWaiting {
+            upstream.server.served(now: now)
+            endProbe()
+        }
+        if request.isHeld, !joins(head, framing, request) { return }
+        account.responseMilliseconds = UInt32(clamping: now - request.sentAt)
+        account.upstreamBegan(now: now)
+        upstream.readAtMost(bytes: settings.configuration.limits.pendingBytesPerStream)
+        // Of a client that was held a response has begun already.
+        if request.isHeld { enter(.streaming) } else { begin(head, framing, request.redirects) }
+    }
+
+    private func begin(_ head: ResponseHead, _ framing: BodyFraming, _ redirects: RedirectTerms?) {
+        guard let sink, let route else { preconditionFailure("a response begins once, on a route") }
+        account.status = UInt16(clamping: head.status)
+        let isStream = head.isEventStream && head.status == 200 && framing != .none
+        if isStream { notWovenBecause = !head.contentEncodingIsIdentity ? .compressed : route.heartbeat == nil ? .heartbeatOff : nil }
+        let forwarding = ResponseForwarding(
+            head: head, framing: framing, isWoven: isStream && notWovenBecause == nil, isStream: isStream,
+            wouldBeWoven: head.isEventStream && head.status == 200 && head.contentEncodingIsIdentity && route.heartbeat != nil,
+            isBridged: flags.contains(.isBridged), urlHeldToken: flags.contains(.urlHeldToken), writesVia: route.route.writesVia,
+            strictTransportSecuritySeconds: sink.strictTransportSecuritySeconds, date: date, edits: edits(of: head, by: redirects))
+        enter(isStream ? .streaming : .relaying)
+        // Most often the body's beginning came along, and `receiveBody` follows.
+        sink.begin(forwarding.response(to: method), opening: isStream ? takeOpeningComment(of: route) : nil, awaitsBody: true)
+        if isStream { streamBegan(heldBecause: nil) } else { account.clientWasSent(now: now) }
+    }
+
+    /// The comment that opens the stream; nil where none does.
+    func takeOpeningComment(of route: CompiledRoute) -> [UInt8]? {
+        guard notWovenBecause == nil, let comment = route.openingComment(in: weaver) else { return nil }
+        weaver.didWeave()
+        account.bytesToClient += UInt64(comment.count)
+        return comment
+    }
+
+    /// The head of an event stream went to the client.
+    func streamBegan(heldBecause reason: HeldReason?) {
+        account.clientWasSent(now: now)
+        observeOpening(heldBecause: reason)
+        // Otherwise the first heartbeat is the moment at which the server's silence begins to matter.
+        if notWovenBecause == nil { sink?.wake(atMilliseconds: nextHeartbeatAt) } else { probeServer() }
+        if let moment = proxy.takeDrainMoment() { endAtBoundary(from: moment) }
+    }
+
+    // MARK: The response's body
+
+    /// How long the server may send nothing of its response, in milliseconds; nil for as long as it likes.
+    var silenceLimitMilliseconds: Int64? {
+        let upstream = group.upstream
+        return isStream ? upstream.streamSilenceTimeoutMilliseconds.map(Int64.init) : Int64(upstream.idleTimeoutMilliseconds)
+    }
+
+    /// A piece of the response's body came; behind the head it may be empty.
+    func receiveBody(_ payload: UnsafeMutableRawBufferPointer, isLast: Bool) {
+        guard let sink, let upstream else { preconditionFailure("a body goes from a server to a client") }
+        if isLast, upstream.isCloseDelimited { return finishCloseDelimited(sink) }
+        if !payload.isEmpty || isLast { pass(payload, isLast: isLast, to: sink) }
+        sink.flush()
+        if isLast {
+            // The rest of a whole response waits like any other.
+            if sink.waitingCount > 0, proxy.clients.isFarTooFull, !mayWait() { return }
+            finishResponse(evidence: "the response's end was received")
+        } else if now >= endsAt, isAtBoundary {
+            endStream()
+        } else if sink.waitingCount > 0, mayWait() {
+            upstream.pause(for: .slowClient)
+        }
+    }
+
+    /// Whether the proxy has room for one more who reads slowly; where it has none the exchange is over.
+    func mayWait() -> Bool {
+        guard let full = proxy.refusalOfPending() else { return true }
+        if proxy.clients.isFarTooFull, let sink, sink.waitingCount > 0 {
+            // What waits already would go on to wait, for as long as its client may stall.
+            finish(Ending(full), .abandoned)
+        } else {
+            refuse(full)
+        }
+        return false
+    }
+
+    private func pass(_ payload: UnsafeMutableRawBufferPointer, isLast: Bool, to sink: Sink) {
+        account.upstreamSent(payload.count, now: now)
+        guard isStream, notWovenBecause != .compressed else {
+            account.sentToClient(payload.count, now: now)
+            sink.send(payload, isLast: isLast)
+            return
+        }
+        let events = weaver.scanner.eventCount
+        let received = UnsafeMutableRawBufferPointer(payload).bindMemory(to: UInt8.self)
+        let forward = weaver.receive(UnsafeBufferPointer(received).span)
+        if events == 0, weaver.scanner.eventCount > 0 { account.noteFirstEvent(now: now) }
+        var out = UnsafeMutableRawBufferPointer(rebasing: payload[forward.range])
+        if forward.withheldCount > 0 {
+            // They lie before the range, in room that is free: bytes already taken, or the buffer's headroom.
+            let start = out.baseAddress! - forward.withheldCount
+            let mark = Weaver.byteOrderMark
+            start.storeBytes(of: mark.0, as: UInt8.self)
+            if forward.withheldCount > 1 { start.storeBytes(of: mark.1, toByteOffset: 1, as: UInt8.self) }
+            out = UnsafeMutableRawBufferPointer(start: start, count: out.count + forward.withheldCount)
+        }
+        account.sentToClient(out.count, now: now)
+        if !out.isEmpty || isLast { sink.send(out, isLast: isLast) }
+        // Only now: what is written down of an event must not make it late. Where a byte order mark was dropped, the end of the chunk's
+        // size line lies over it by now. That reads as a line of one hexadecimal digit, a field that nobody knows.
+        if !proxy.observers.isDisjoint(with: .ofEvents) { observeEvents(in: UnsafeBufferPointer(received).span) }
+    }
+
+    private func finishResponse(evidence: String) {
+        // A client that could not take the end is told of at the turn's end, and is the cause then.
+        guard sink?.isConnected == true else { return }
+        finish(isStream ? Ending(cause: .upstreamFinished, evidence: evidence) : nil, .complete)
+    }
+
+    /// The server's end was the end of the body.
+    private func finishCloseDelimited(_ sink: Sink) {
+        if isStream, notWovenBecause != .compressed {
+            let withheld = weaver.finish()
+            if withheld > 0 { sink.send(own: withheld == 1 ? [0xEF] : [0xEF, 0xBB]) }
+        }
+        sink.send(own: [], isLast: true)
+        finishResponse(evidence: "the server closed a body that ends with its connection")
+    }
+
+    // MARK: Heartbeats
+
+    /// When the client will have heard nothing for the route's interval; `.max` where no heartbeat is ever due.
+    private var nextHeartbeatAt: Int64 {
+        guard isStream, notWovenBecause == nil, let route else { return .max }
+        return account.lastClientByteAt + route.heartbeatMilliseconds
+    }
+
+    /// Sends a heartbeat if one is due and may be placed; returns when to look again. A heartbeat says nothing of the server, so none of
+    /// the server's times are touched.
+    func beat(now: Int64) -> Int64 {
+        let due = nextHeartbeatAt
+        guard due < .max, let sink, let route, let heartbeat = route.heartbeat else { return .max }
+        guard now >= due else { return due }
+        if account.heartbeats == 0 { probeServer() }
+        let placement = weaver.placement
+        // Bytes that the client does not take are not helped by more of them.
+        guard placement != .nowhere, sink.waitingCount == 0 else {
+            if placement == .nowhere { account.noteUnplaceable(now: now) }
+            return now + route.heartbeatMilliseconds
+        }
+        let bytes = heartbeat.bytes(at: placement, hasIdentifier: weaver.hasIdentifier)
+        sink.send(own: bytes)
+        weaver.didWeave()
+        account.heartbeats &+= 1
+        if !proxy.observers.isDisjoint(with: .ofEvents) { observeHeartbeat(byteCount: bytes.count, now: now) }
+        account.sentToClient(bytes.count, now: now)
+        return nextHeartbeatAt
+    }
+}

@@ -1,0 +1,56 @@
+// Who watches exchanges: at most one of each kind, and all of them behind one mask, which the path of an event tests once. What happens is
+// told at four moments; who is told what is in this file. Another observer is a bit of the mask, and a line at the moments that it watches.
+
+import EventStream
+import Telemetry
+
+/// Who watches the exchanges of a worker.
+struct Observers: OptionSet {
+    let rawValue: UInt8
+    /// Lines about streams: when they open and how they end.
+    static let streamLog = Observers(rawValue: 1)
+    /// A line about each other exchange.
+    static let accessLog = Observers(rawValue: 2)
+    /// Lines about events and heartbeats.
+    static let eventLog = Observers(rawValue: 4)
+    /// Those who are told of events.
+    static let ofEvents: Observers = [.eventLog]
+
+    /// Those whom a worker's logs make.
+    init(streamLog: LogWriter?, accessLog: LogWriter?, eventLog: EventLog?) {
+        rawValue = (streamLog == nil ? 0 : 1) | (accessLog == nil ? 0 : 2) | (eventLog == nil ? 0 : 4)
+    }
+
+    init(rawValue: UInt8) { self.rawValue = rawValue }
+}
+
+extension Exchange {
+    /// A stream has begun.
+    func observeOpening(heldBecause reason: HeldReason?) {
+        proxy.counters.add(.streams)
+        if proxy.observers.contains(.streamLog) { writeOpening(heldBecause: reason) }
+        if proxy.observers.contains(.eventLog) { followEvents() }
+    }
+
+    /// These bytes of the server's have been passed on.
+    func observeEvents(in bytes: Span<UInt8>) {
+        if let log = proxy.eventLog { logEvents(of: bytes, in: log) }
+    }
+
+    /// A heartbeat of so many bytes has been woven in.
+    func observeHeartbeat(byteCount: Int, now: Int64) {
+        if let log = proxy.eventLog { logHeartbeat(byteCount: byteCount, now: now, in: log) }
+    }
+
+    /// The exchange ends. A nil ending is a response that was passed on whole.
+    func observeEnd(_ ending: Ending?) {
+        account.close(now: now)
+        proxy.counters.add(.exchanges)
+        proxy.counters.add(.heartbeats, account.heartbeats)
+        if isStream, let ending {
+            if proxy.observers.contains(.streamLog) { writeStreamEnding(ending) }
+        } else if proxy.observers.contains(.accessLog) {
+            writeAccess(ending)
+        }
+    }
+}

@@ -1,0 +1,36 @@
+// What a worker counts: plain integers of one thread, and nothing atomic on the path. Others ask for a copy by the worker's mailbox.
+// A counter is one case with its row, and one `add` where it is counted.
+
+/// One thing that is counted, from the start of its worker on.
+package enum Counter: Int, CaseIterable, Sendable {
+    case exchanges, streams, heartbeats, failedHandshakes
+
+    /// What is counted, for whoever reads the numbers.
+    package var meaning: String {
+        switch self {
+        case .exchanges: "exchanges that have ended, refused ones included"
+        case .streams: "event streams that were opened"
+        case .heartbeats: "heartbeats that were woven into streams that have ended"
+        case .failedHandshakes: "TLS handshakes of clients that failed or were not finished in time"
+        }
+    }
+}
+
+/// The counters of one worker, or of several together.
+package struct WorkerCounters: Sendable, Equatable {
+    private var values = [UInt64](repeating: 0, count: Counter.allCases.count)
+
+    /// Counters at zero.
+    package init() {}
+
+    /// The number of what was counted.
+    package subscript(counter: Counter) -> UInt64 { values[counter.rawValue] }
+
+    /// Counts something, once or several times.
+    package mutating func add(_ counter: Counter, _ count: UInt64 = 1) { values[counter.rawValue] &+= count }
+
+    /// Adds what another worker has counted.
+    package mutating func add(_ others: WorkerCounters) {
+        for counter in Counter.allCases { add(counter, others[counter]) }
+    }
+}
