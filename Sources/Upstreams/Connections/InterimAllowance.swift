@@ -1,5 +1,5 @@
-// How many interim responses one request may get. A server that works for an hour says so every few seconds (102, 103) and is
-// right to; one that sends nothing else would keep the proxy busy for ever. So their rate and their bytes are bounded, not their number.
+// How many interim responses one request may get. A server that works for an hour may say so every few seconds (102, 103). A server that
+// sends nothing else would keep the proxy busy for ever. So their rate and their bytes are limited, and not their number.
 
 /// What a server may still send of interim responses (1xx, RFC 9110 section 15.2) to one request.
 struct InterimAllowance {
@@ -15,7 +15,7 @@ struct InterimAllowance {
     private var lastAt: Int64 = .max
     private var byteCount = 0
 
-    /// Takes one of so many bytes into account. Returns what is too much, in words for the log; nil where nothing is.
+    /// Counts one of so many bytes. Returns which limit it exceeds, in words; nil where it exceeds none.
     mutating func take(bytes count: Int, now: Int64) -> String? {
         credit = min(credit + max(now - lastAt, 0), Self.burst * Self.intervalMilliseconds) - Self.intervalMilliseconds
         lastAt = now

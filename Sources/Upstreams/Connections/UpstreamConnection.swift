@@ -57,10 +57,10 @@ package final class UpstreamConnection: Link {
     package let server: ServerState
     private var receiver: (any ResponseReceiver)?
     private var headInParts: HeadInParts?
-    /// Monotonic milliseconds of the last byte read, or taken, or of the beginning of the wait for it. Of a response's head only
-    /// what is whole counts, interim responses included: a head that comes byte by byte has one time limit in all.
+    /// Monotonic milliseconds: when the server last sent or took a byte, or the wait for that began. Of heads, interim ones included, only
+    /// whole ones count: a head that comes byte by byte has one time limit in all.
     private var lastActivityAt: Int64
-    // Sixteen bytes together.
+    // These four take up sixteen bytes together.
     private var body = BodyRelay(framing: .none)
     private var state = State.connecting
     private var flags: Flags = []
@@ -76,7 +76,7 @@ package final class UpstreamConnection: Link {
 
     // MARK: What its receiver asks of it
 
-    /// Begins to connect for a receiver, which is told how it comes out.
+    /// Begins to connect. The receiver is told whether the connection stands.
     ///
     /// - Throws: what made it impossible at once; the receiver is told nothing then.
     package func connect(to address: SocketAddress, for receiver: any ResponseReceiver) throws(SystemError) {
@@ -115,7 +115,7 @@ package final class UpstreamConnection: Link {
         wake(atMilliseconds: nextDeadline)
     }
 
-    /// Sends (a piece of) the request's body, framed. From then on it is the server's turn.
+    /// Sends (a piece of) the request's body, framed. The time that the server has to answer begins again.
     package func sendBody(_ bytes: UnsafeRawBufferPointer, isLast: Bool) {
         if isLast { flags.insert(.isRequestSent) }
         lastActivityAt = worker.now
@@ -151,9 +151,8 @@ package final class UpstreamConnection: Link {
         resumeReading()
     }
 
-    /// Has the kernel ask the server after so many seconds of silence whether it is still there. A stream's request is sent once and
-    /// acknowledged; only probes can tell that its server has vanished since. Most responses are over before that matters, and are spared
-    /// the calls.
+    /// Has the kernel ask the server, after so many seconds of silence, whether it is still there. A stream's request is sent once and
+    /// acknowledged; only probes can tell that its server has vanished since. Most responses are over before that and save the calls.
     package func beginProbing(afterSeconds seconds: Int32) {
         // The process at the other end of a UNIX socket cannot vanish without closing it.
         guard isOpen, !server.server.isUnix else { return }
@@ -217,7 +216,7 @@ package final class UpstreamConnection: Link {
         let now = worker.now
         // What the client is too slow to take is not the server's silence.
         if state == .receivingBody, isReadingPaused { lastActivityAt = now }
-        // While the client is still sending, the server need not answer; one that does not take what was sent has no such excuse.
+        // While the request is still coming, the server need not answer. A server that does not take what was sent has no such excuse.
         if state == .awaitingHead, !flags.contains(.isRequestSent), pendingCount == 0 { lastActivityAt = now }
         let deadline = nextDeadline
         guard now >= deadline else { return wake(atMilliseconds: deadline) }

@@ -1,18 +1,18 @@
-// Names looked up side by side, each on a thread that may block for as long as the system's resolver does; the caller says how
-// long it waits. What is asked for, and when, is decided elsewhere. Invariant: a name is looked up once at a time, on one of a
-// bounded number of threads, and what was found stands until something else is.
+// Look-ups of names, side by side. Each holds a thread for as long as the system's resolver blocks; the caller says how long it waits
+// itself. Which names are looked up, and when, is decided elsewhere. Invariant: a name is looked up once at a time, on one of a bounded
+// number of threads. Addresses that were found stay until others are found.
 
 import Reactor
 import Synchronization
 
 /// The names that are being looked up, and what they stood for last.
 package final class NameLookups: Sendable {
-    /// One DNS server that answers nothing holds a thread for half a minute, and names that it does not know wait behind it.
+    /// A DNS server that does not answer holds a thread for half a minute. Other names wait once all threads are held.
     static let threadLimit = 32
     private static let lookMilliseconds = 2
 
     private struct Answers {
-        /// What was found last; a look-up that finds nothing changes nothing.
+        /// The addresses that were found last. A look-up that finds none changes nothing.
         var addresses: [SocketAddress] = []
         /// How many look-ups have come to an end.
         var count = 0
@@ -31,8 +31,8 @@ package final class NameLookups: Sendable {
     /// Look-ups of which none has begun.
     package init(_ kernel: Kernel) { self.kernel = kernel }
 
-    /// Has the names looked up and waits for that, but not for longer; returns those that have not been answered, which are looked up
-    /// further. A look-up that was under way already is as good as a new one.
+    /// Begins to look up the names and waits for the answers, at most so long. Returns the names without an answer; their look-ups go on.
+    /// A look-up that was under way already is as good as a new one.
     package func lookUp(_ names: Set<String>, atMostMilliseconds patience: Int) -> Set<String> {
         let before = state.withLock { state in names.map { (name: $0, count: state.answers[$0]?.count ?? 0) } }
         begin(names)
@@ -45,11 +45,11 @@ package final class NameLookups: Sendable {
         }
     }
 
-    /// Has the names looked up, and does not wait.
+    /// Begins to look up the names, and does not wait.
     package func begin(_ names: Set<String>) {
         let threads = state.withLock { state in
             state.waiting += names.filter { !state.underWay.contains($0) && !state.waiting.contains($0) }
-            // A thread that has a name may be kept by it for long; only threads count that are still to take one.
+            // A thread that looks a name up may be held for long. Only threads that are still to take a name count as free.
             let freeCount = state.threadCount - state.underWay.count
             let count = max(0, min(state.waiting.count - freeCount, NameLookups.threadLimit - state.threadCount))
             state.threadCount += count
@@ -57,13 +57,13 @@ package final class NameLookups: Sendable {
         }
         for _ in 0..<threads {
             do { try SystemThread.tryStart(name: "lookup") { [self] in work() } } catch {
-                // What waits is begun when there is a thread again.
+                // The names that wait are looked up as soon as a thread can be started.
                 state.withLock { $0.threadCount -= 1 }
             }
         }
     }
 
-    /// What a host stands for, a numeric address or the path of a UNIX socket for itself; empty where nothing was ever found.
+    /// The addresses of a host. A numeric address or the path of a UNIX socket stands for itself. Empty where none was ever found.
     package func addresses(of host: String, port: UInt16) -> [SocketAddress] {
         if let known = SocketAddress(literal: host, port: port) { return [known] }
         return state.withLock { $0.answers[host]?.addresses ?? [] }.map { address in
@@ -73,7 +73,7 @@ package final class NameLookups: Sendable {
         }
     }
 
-    /// Forgets what other names than these stood for.
+    /// Forgets the addresses of all other names than these.
     package func forget(except names: Set<String>) {
         state.withLock { state in state.answers = state.answers.filter { names.contains($0.key) || state.underWay.contains($0.key) } }
     }

@@ -1,4 +1,4 @@
-// What the names of servers stand for. Addresses written as numbers need no look-up and never change.
+// The addresses of all servers by their names. Addresses written as numbers need no look-up and never change.
 
 import Configuration
 import Reactor
@@ -15,7 +15,7 @@ package struct NameResolver: Sendable {
         names = NameResolver.names(among: upstreams.flatMap { $0.servers.map(\.host) })
     }
 
-    /// Those hosts that are names, and not addresses or paths.
+    /// The hosts among these that are names, and not addresses or paths.
     package static func names(among hosts: [String]) -> Set<String> { Set(hosts.filter { SocketAddress(literal: $0, port: 0) == nil }) }
 
     /// The addresses of each server of each upstream, as they are known now.
@@ -23,7 +23,7 @@ package struct NameResolver: Sendable {
         upstreams.map { $0.servers.map { lookups.addresses(of: $0.host, port: $0.port) } }
     }
 
-    /// What is to be said of the names that have no address; `unanswered` are those whose look-up has not ended within that time.
+    /// What the operator is told of the names that have no address. `unanswered` are the names whose look-up did not end in that time.
     package func complaints(of addresses: [[[SocketAddress]]], unanswered: Set<String>, withinMilliseconds patience: Int) -> [String] {
         var hosts = Set<String>()
         return zip(upstreams, addresses).flatMap { zip($0.servers, $1) }.compactMap { server, addresses in

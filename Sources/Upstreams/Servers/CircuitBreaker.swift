@@ -1,7 +1,7 @@
-// What those who wait for a stream have learnt of one server, and when one of them may ask it again: a circuit breaker. It is
-// told what the clients that wait have seen, and nothing by others: another client's 503, on another path, tells nothing about them.
-// Invariant: while it is open, the next probe begins after the cooldown, and probes that stay without an answer let others
-// follow slowly, never all at once.
+// A circuit breaker: what the clients that wait for a stream have learnt of one server, and when one of them may ask it again. Only these
+// clients tell it anything: another client's 503, on another path, says nothing about their streams.
+// Invariant: while it is open, the next probe begins after the cooldown. Where probes get no answer, more of them follow slowly, and never
+// all at once.
 
 /// A circuit breaker for the clients that wait for one server. Moments are monotonic milliseconds.
 package struct CircuitBreaker {
@@ -12,44 +12,45 @@ package struct CircuitBreaker {
     //                                        └───────────── a probe is not served: longer ───┘
 
     private static let firstCooldownMilliseconds: Int64 = 250
-    /// How soon the others look whether a probe is over: mostly that is long before it has to be.
+    /// How soon the other clients look whether a probe is over. Most probes are over long before they time out.
     private static let lookMilliseconds: Int64 = 500
-    /// So many probes may begin at most while none of an earlier time has been answered.
+    /// At most so many probes may be under way while none has been answered.
     private static let widthLimit = 64
-    /// So many paths that probes failed on are remembered.
+    /// How many paths on which probes failed are remembered.
     private static let pathLimit = 8
 
     /// When the present cooldown began.
     private var cooldownBeganAt: Int64 = 0
     /// Until then no probe begins.
-    private(set) var cooldownUntil: Int64 = 0
+    private var cooldownUntil: Int64 = 0
     /// How many probes failed one after another; 0 while it is closed.
     private var failureCount: Int64 = 0
-    /// When a client that had waited was served last. A client whose attempt failed before that may ask without being a probe.
-    private(set) var lastServedAt = Int64.min
-    /// The paths of the last probes that failed: others go first, because the fault may be the path's.
+    /// When a client that had waited was last served. A client whose attempt failed before that may ask without being a probe.
+    private var lastServedAt = Int64.min
+    /// The paths of the last probes that failed. Clients on other paths go first, because the fault may be the path's.
     private var failedPaths: [Int] = []
 
-    /// Counts the times for which probes are waited for.
+    /// The number of the present period: the time for which the probes under way are waited for.
     private var period = 0
     /// How many probes may begin in the present period.
     private var width = 1
-    /// How many have begun and are not over.
+    /// How many probes of the present period have begun and are not over.
     private var probeCount = 0
     private var periodEndsAt: Int64 = 0
-    /// Whether one of them has reached the server, so that only an answer is still to come.
+    /// Whether one of these probes has reached the server, so that only its answer is missing.
     private var isAsked = false
 
-    /// Whether the server did not serve one who waits, and has served none since.
+    /// Whether the server failed to serve a client that waits, and has served none since.
     package var isOpen: Bool { failureCount > 0 }
 
-    /// Whether probes are under way that are still waited for.
+    /// Whether a probe is under way that has not timed out.
     func isBeingProbed(now: Int64) -> Bool { probeCount > 0 && periodEndsAt > now }
 
     /// Until when no probe may begin.
     package var blockedUntil: Int64 { max(cooldownUntil, probeCount >= width ? periodEndsAt : 0) }
 
-    /// When a client looks again that failed at that moment, on a path with that hash. Not later than now if it may ask now.
+    /// When a client looks again whether it may ask. Its own attempt failed at `failedAt`, on a path with that hash. Not later than now if
+    /// it may ask now.
     func nextLook(now: Int64, failedAt: Int64, path: Int) -> Int64 {
         if failedAt < lastServedAt { return now }
         // A client that came or failed after the last probe began its cooldown goes behind those that have waited for longer.
@@ -58,10 +59,10 @@ package struct CircuitBreaker {
         return max(turn, probeCount >= width ? min(periodEndsAt, now + CircuitBreaker.lookMilliseconds) : 0)
     }
 
-    /// Begins a probe that is waited for so long; returns what ends it.
+    /// Begins a probe, which times out after `patienceMilliseconds`. Returns its period, which `probeReached` and `probeEnded` take.
     mutating func beginProbe(now: Int64, patienceMilliseconds: Int64) -> Int {
         if probeCount == 0 || now >= periodEndsAt {
-            // One that has not reached the server may be on its way to another one, and says nothing about this.
+            // A probe that has not reached this server may be on its way to another one, and says nothing about this one.
             width = probeCount > 0 && isAsked ? min(2 * width, CircuitBreaker.widthLimit) : 1
             period += 1
             probeCount = 0
@@ -72,7 +73,7 @@ package struct CircuitBreaker {
         return period
     }
 
-    /// The server was reached by a probe of that period, and its answer is waited for so long.
+    /// A probe of that period reached the server. Its answer is waited for so long from now on.
     mutating func probeReached(_ period: Int, now: Int64, patienceMilliseconds: Int64) {
         guard period == self.period else { return }
         periodEndsAt = now + patienceMilliseconds
@@ -84,7 +85,7 @@ package struct CircuitBreaker {
         if period == self.period, probeCount > 0 { probeCount -= 1 }
     }
 
-    /// A client was not served. Only a probe prolongs what is known already; so does one at a time.
+    /// A client was not served. While the breaker is open only a probe lengthens the cooldown, and only one for each cooldown.
     mutating func failed(isProbe: Bool, path: Int, now: Int64, longestCooldownMilliseconds: Int64) {
         guard isProbe || !isOpen else { return }
         if isProbe, !failedPaths.contains(path) {

@@ -1,8 +1,9 @@
-// A half-open probe: one client's attempt, for all that wait, with servers that failed.
+// A half-open probe: one client's attempt, on behalf of all that wait, to use servers that failed.
 // Invariant: each server's breaker is told of its end.
 
-/// One client's attempt, for all who wait, with servers that failed: which they are, and what ends it at each of them.
+/// One client's attempt, on behalf of all that wait, to use servers that failed.
 package struct HalfOpenProbe {
+    /// The servers that it probes, each with the period that the server's breaker gave it.
     private(set) var servers: [(server: ServerState, period: Int)]
 
     /// Begins a probe of the servers that may be probed now; nil where none of them has failed.
@@ -15,8 +16,8 @@ package struct HalfOpenProbe {
     /// Whether this server is probed by it.
     func includes(_ server: ServerState) -> Bool { servers.contains { $0.server === server } }
 
-    /// A server was reached; the others are not asked any more. Returns what is left of the probe: if the server could be reached all
-    /// the time and did not serve, its answer is waited for, else that was the question, and nothing is left.
+    /// A connection to a server stands; the other servers are not asked any more. Returns what is left of the probe. Where the server could
+    /// be reached before but did not serve, its answer still has to come. Where it could not be reached, the question is answered: nil.
     package func reached(_ reached: ServerState, now: Int64, patienceMilliseconds: Int64) -> HalfOpenProbe? {
         var rest = self
         rest.servers = servers.filter { $0.server === reached && reached.health.breaker.isOpen }
@@ -27,6 +28,6 @@ package struct HalfOpenProbe {
         return rest.servers.isEmpty ? nil : rest
     }
 
-    /// It is over, however it came out.
+    /// The attempt is over, with or without success.
     package func end() { for (server, period) in servers { server.health.breaker.probeEnded(period) } }
 }

@@ -7,13 +7,13 @@ package enum ServerFailure: CaseIterable {
     /// Its name has no address.
     case nameNotResolved
     case connectionRefused, connectTimeout, connectFailed
-    /// As many connections wait at its UNIX socket as it wants, which the kernel says at once. Over TCP it would be silent.
+    /// The backlog of its UNIX socket is full, which the kernel says at once. Over TCP the attempt would time out.
     case backlogFull
     /// No TLS handshake in time.
     case handshakeTimeout
     /// The connection ended or broke during the TLS handshake.
     case handshakeBroken
-    /// The handshake failed by what one side said: a certificate that does not hold, bytes that are no TLS, an alert.
+    /// One side refused the handshake: a certificate that cannot be verified, bytes that are no TLS, an alert.
     case handshakeRefused
     /// What came after the handshake cannot be decrypted, or is an alert, such as one about our own certificate.
     case recordRefused
@@ -22,7 +22,7 @@ package enum ServerFailure: CaseIterable {
     /// It closed in the middle of the response's head.
     case headCutOff
     case reset, vanished, responseTimeout
-    /// It answered a status that stands for an outage. Which statuses do is not known in this room.
+    /// It answered a status that stands for an outage. The user of this room decides which statuses do.
     case outageAnswer
     /// What it sent is no HTTP, or contradicts itself, or is beyond a limit.
     case brokeRules
@@ -52,7 +52,7 @@ package enum ServerFailure: CaseIterable {
         }
     }
 
-    /// Whether it is the end of a connection that may have ended before the request reached the server.
+    /// Whether the connection ended or broke. On a reused connection that may have happened before the request reached the server.
     package var isEndOfConnection: Bool { self == .noResponse || self == .reset || self == .vanished }
 }
 

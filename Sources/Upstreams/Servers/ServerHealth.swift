@@ -3,7 +3,7 @@
 
 /// What one worker knows of one server's health.
 package struct ServerHealth {
-    /// Until then other servers are preferred. It stays in the past until the server is reached again; 0 then.
+    /// Until then other servers are preferred. It keeps its value, in the past, until the server is reached; then it is 0.
     package private(set) var ejectedUntil: Int64 = 0
     /// What clients that wait have learnt of the server.
     package internal(set) var breaker = CircuitBreaker()

@@ -1,32 +1,32 @@
-// The search of one exchange for a server that takes it: which servers and addresses were tried, and how the last
-// attempt came out. Invariant: each address is tried at most once; the exchange counts its attempts up to `attemptLimit`.
+// One request's search for a server: which servers and addresses were tried, and how the last attempt failed.
+// Invariant: each address is tried at most once. The caller counts the attempts, up to `attemptLimit`.
 
 import Reactor
 
-/// How far an exchange's search for a server has come.
+/// How far one request's search for a server has come.
 package struct ServerSearch {
-    /// Attempts for one exchange, over all servers and addresses.
+    /// Attempts for one request, over all servers and addresses.
     package static let attemptLimit: UInt8 = 8
 
-    /// Whether it is another try, after servers could not serve.
+    /// Whether the request waits, because servers could not serve it before.
     package let isWaiting: Bool
-    /// What it probes for all who wait, where it is.
+    /// The half-open probe that the search makes; nil where it makes none.
     let probe: HalfOpenProbe?
-    /// Whether no idle connection is taken any more, because one turned out dead.
+    /// Whether only new connections are used, because an idle one turned out dead.
     package private(set) var wantsFresh = false
     /// The server of the present attempt.
     package private(set) var server = 0
     /// The address of the present attempt.
     private var address: SocketAddress?
-    /// The addresses of the present server, as they were when it was chosen: a look-up or another exchange may reorder the server's
-    /// own list meanwhile.
+    /// The addresses of the present server, as they were when it was chosen. A look-up or another request may reorder the server's own
+    /// list meanwhile.
     private var addresses: [SocketAddress] = []
     /// How many of them have been tried, the present attempt's included.
     private var addressesTried = 0
     private var tried: Set<Int> = []
     /// How the last attempt failed.
     package private(set) var lastFailure = SeenFailure(.connectFailed, evidence: "no server could be reached")
-    /// Every kind of failure that was met.
+    /// Every kind of failure that the search has met.
     package private(set) var failures: Set<ServerFailure> = []
 
     /// A search from the beginning.
@@ -59,7 +59,7 @@ package struct ServerSearch {
         return (server, address)
     }
 
-    /// The present attempt, at that server, failed: the server's next address comes next, or another server.
+    /// The present attempt, at that server, failed. The server's next address is tried next, or another server.
     package mutating func failed(_ failure: SeenFailure, server index: Int, in group: ServerGroup, now: Int64) {
         lastFailure = failure
         failures.insert(failure.failure)
@@ -68,14 +68,14 @@ package struct ServerSearch {
         group.eject(group.servers[index], now: now)
     }
 
-    /// The present attempt came through: its address is the one to begin with from now on.
+    /// The present attempt succeeded. From now on its address is the first that is tried.
     package mutating func succeeded(in group: ServerGroup) {
         let state = group.servers[server]
         state.health.reached()
         state.preferredAddress = address
     }
 
-    /// Goes on at the same server, over a new connection, with the address that an idle connection spared.
+    /// Tries the same server again over a new connection. The present address was not tried, because an idle connection was used.
     package mutating func retryFresh() {
         wantsFresh = true
         if address != nil { addressesTried -= 1 }
