@@ -67,7 +67,7 @@ final class DemoFeed {
     static let maximumReaders = 64
     private var readers: [(page: PageName, reader: any FeedReader)] = []
 
-    /// How many pages look on.
+    /// How many pages look on. For tests.
     var readerCount: Int { readers.count }
 
     /// Lets a page look on; false when there are too many.

@@ -132,7 +132,10 @@ package final class Service {
         guard successor == nil else { return say("SIGUSR2: a new process is being started already") }
         guard !SystemProcess.isFirst else {
             return say(
-                "SIGUSR2: as process 1 of a container this one cannot be succeeded, its end would be that of the container; this one goes on"
+                """
+                SIGUSR2: as process 1 of a container this one cannot be succeeded, its end would be that of the container; \
+                this one goes on
+                """
             )
         }
         do {
@@ -153,7 +156,10 @@ package final class Service {
             process.end()
             successor = nil
             say(
-                "SIGUSR2: process \(process.processID) did not begin to serve within \(Service.successorPatienceMilliseconds / 1000) s; it was ended, this one goes on"
+                """
+                SIGUSR2: process \(process.processID) did not begin to serve within \(Service.successorPatienceMilliseconds / 1000) s; \
+                it was ended, this one goes on
+                """
             )
         case .failed(let how):
             successor = nil
@@ -185,7 +191,10 @@ package final class Service {
         guard !isOrderly else { return say("process \(heir.processID), which had taken over, has ended in order") }
         guard manager.isPresent else { return say("process \(heir.processID), which had taken over, \(how); nobody serves now") }
         say(
-            "process \(heir.processID), which had taken over, \(how); nobody serves now, so this one ends at once what it has, and the service manager can start another"
+            """
+            process \(heir.processID), which had taken over, \(how); nobody serves now, so this one ends at once what it has, and \
+            the service manager can start another
+            """
         )
         server.hasten(milliseconds: Service.hasteMilliseconds)
     }

@@ -39,7 +39,10 @@ enum ConfigurationCommand {
         }
         let listeners = configuration.listeners.map(\.description).joined(separator: ", ")
         SystemProcess.say(
-            "\(path): good. Listens on \(listeners); \(configuration.routes.count) route(s), \(configuration.upstreams.count) upstream(s).\n"
+            """
+            \(path): good. Listens on \(listeners); \(configuration.routes.count) route(s), \(configuration.upstreams.count) \
+            upstream(s).\n
+            """
         )
     }
 }

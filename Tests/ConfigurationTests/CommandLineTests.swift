@@ -25,10 +25,16 @@ struct CommandLineTests {
             ],
             streamLog: .file("s.log"), accessLog: .standardOutput, eventLog: .file("e.log"))
         let spaced =
-            "proxy --upstream http://[::1]:9000/ --listen *:80 --heartbeat 500ms --bearer-from query:access_token --bearer-from cookie:sid --bearer-from query:a:b --workers 2 --stream-log s.log --access-log - --event-log e.log"
+            """
+            proxy --upstream http://[::1]:9000/ --listen *:80 --heartbeat 500ms --bearer-from query:access_token \
+            --bearer-from cookie:sid --bearer-from query:a:b --workers 2 --stream-log s.log --access-log - --event-log e.log
+            """
         #expect(try command(spaced) == .proxy(expected))
         let joined =
-            "proxy --event-log=e.log --access-log=- --stream-log=s.log --workers=2 --bearer-from=query:access_token --bearer-from=cookie:sid --bearer-from query:a:b --heartbeat=500ms --listen=*:80 --upstream=[::1]:9000"
+            """
+            proxy --event-log=e.log --access-log=- --stream-log=s.log --workers=2 --bearer-from=query:access_token \
+            --bearer-from=cookie:sid --bearer-from query:a:b --heartbeat=500ms --listen=*:80 --upstream=[::1]:9000
+            """
         #expect(try command(joined) == .proxy(expected))
     }
 

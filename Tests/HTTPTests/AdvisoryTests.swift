@@ -123,7 +123,10 @@ import Testing
     @Test("Caddy CVE-2026-55458: fields of one connection are not passed on with a 101 either")
     func switchingProtocols() throws {
         let head = try response(
-            "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade, X-Internal\r\nUpgrade: websocket\r\nKeep-Alive: 5\r\nX-Internal: 1\r\nSec-WebSocket-Accept: x\r\n\r\n"
+            """
+            HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade, X-Internal\r\nUpgrade: websocket\r\nKeep-Alive: 5\r\n\
+            X-Internal: 1\r\nSec-WebSocket-Accept: x\r\n\r\n
+            """
         )
         #expect(head.forwardedNames == ["Sec-WebSocket-Accept"])
     }

@@ -9,7 +9,10 @@ import Testing
     @Test("a request is forwarded with its target and fields byte for byte, as HTTP/1.1")
     func requests() throws {
         let head = try request(
-            "\r\nquery http://b.example:8080/p?%41 HTTP/1.0\r\nHost: a\r\nConnection: x-a\r\nX-A: 1\r\nx-B:\t2 \r\nVia: 1.0 c\r\nCookie: d\r\n\r\n"
+            """
+            \r\nquery http://b.example:8080/p?%41 HTTP/1.0\r\nHost: a\r\nConnection: x-a\r\nX-A: 1\r\nx-B:\t2 \r\nVia: 1.0 c\r\n\
+            Cookie: d\r\n\r\n
+            """
         )
         var writer = HeadWriter()
         writer.requestLine(of: head)

@@ -41,7 +41,10 @@ import Testing
     @Test("fields that Connection names are not passed on, in any case of letters")
     func nominatedFields() throws {
         let head = try head(
-            "Connection: X-Secret, x-other\r\nx-secret: 1\r\nX-SECRET: 2\r\nX-Third: 3\r\nConnection: \"q,x-third\", , X-FOURTH,user-agent\r\n"
+            """
+            Connection: X-Secret, x-other\r\nx-secret: 1\r\nX-SECRET: 2\r\nX-Third: 3\r\nConnection: \"q,x-third\", , \
+            X-FOURTH,user-agent\r\n
+            """
                 + "x-fourth: 4\r\nUser-Agent: z\r\nX-Other_: 5\r\nX-Secrets: 6\r\n")
         #expect(head.forwardedNames == ["X-Third", "X-Other_", "X-Secrets"])
     }

@@ -299,7 +299,7 @@ struct ResponseFieldTests {
     }
 
     @Test(
-        "where something is woven, what was computed over the server's bytes is left out and a strong validator becomes weak; elsewhere both stay"
+        "a woven response loses digests of the server's bytes, and its strong validator becomes weak; elsewhere both stay"
     )
     func digests() throws {
         let digests = [

@@ -67,7 +67,7 @@ struct ReviewedTests {
     }
 
     @Test(
-        "a stream at a boundary when the grace period ends, as where that and the drain are of one length, is told to come back like all others",
+        "a stream that is between two events when the grace period ends is told when to come back",
         arguments: [true, false])
     func boundaryAtTheEnd(isAtBoundary: Bool) throws {
         let world = try world()

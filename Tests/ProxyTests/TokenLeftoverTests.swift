@@ -124,7 +124,10 @@ struct TokenLeftoverTests {
     @Test("is cut out of URLs by its name too where no token is bridged")
     func unbridged() throws {
         let sent = try TokenLeftoverTests.way.sent(
-            "GET /e HTTP/1.1\nHost: h\nAuthorization: Bearer own\nHX-Current-URL: http://h/p?access_token=old\nReferer: http://h/p#access_token=old"
+            """
+            GET /e HTTP/1.1\nHost: h\nAuthorization: Bearer own\nHX-Current-URL: http://h/p?access_token=old\n\
+            Referer: http://h/p#access_token=old
+            """
         )
         #expect(sent.values("hx-current-url") == ["http://h/p"] && sent.values("referer") == ["http://h/p"])
         #expect(sent.values("authorization") == ["Bearer own"])

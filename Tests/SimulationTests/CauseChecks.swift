@@ -139,7 +139,11 @@ extension Scenario {
         expect(record["side"] as? String != "upstream" || record["server"] != nil, "\(truth.path): \(cause), and no server is named")
         expect(
             holds,
-            "\(truth.path): \(cause) (\(record["evidence"] ?? "") after \(record["duration_ms"] ?? 0) ms, server \(record["server"] ?? "none")), but the client \(truth.clientDeed?.rawValue ?? "did nothing") and the server \(arrival?.deeds ?? []) (\(truth.arrivals.count) arrivals, answered \(arrival?.answer?.status ?? 0))"
+            """
+            \(truth.path): \(cause) (\(record["evidence"] ?? "") after \(record["duration_ms"] ?? 0) ms, server \
+            \(record["server"] ?? "none")), but the client \(truth.clientDeed?.rawValue ?? "did nothing") and the server \
+            \(arrival?.deeds ?? []) (\(truth.arrivals.count) arrivals, answered \(arrival?.answer?.status ?? 0))
+            """
         )
     }
 

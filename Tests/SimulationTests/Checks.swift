@@ -64,7 +64,10 @@ extension Scenario {
         let mayBe = plan.configuration.upstreams[0].tls?.isVerified == false && truth.askedAt ?? .max <= verifiedSince ?? .max
         expect(
             mayBe,
-            "\(truth.path): came to a server that could not prove who it is, asked at \(truth.askedAt ?? 0), verified since \(verifiedSince ?? 0)"
+            """
+            \(truth.path): came to a server that could not prove who it is, asked at \(truth.askedAt ?? 0), verified since \
+            \(verifiedSince ?? 0)
+            """
         )
     }
 
@@ -130,14 +133,17 @@ extension Scenario {
         if response.isComplete, response["content-length"] == nil, cause == nil {
             expect(false, "\(truth.path): a whole stream has no end in the log")
         }
-        // A slow reader may still be reading when the world ends, or be too slow for the rest. Whom only a reset can tell that something is missing, it costs what was
-        // still on its way.
+        // A slow reader may still be reading when the world ends, or be too slow for the rest. Where only a reset tells a client that
+        // something is missing, the reset costs it what was still on its way.
         let isCut = cause == "upstream_cut_off" && !truth.isSlow && response["transfer-encoding"] == "chunked"
         let isWhole = cause == "upstream_finished" && (response.isComplete || !truth.isSlow)
         guard truth.clientDeed == nil, isDone, truth.present?.isTruncated == false, isWhole || isCut else { return }
         expect(
             got.events.count == sent.events.count,
-            "\(truth.path): \(cause!), and \(sent.events.count - got.events.count) events were lost; sent …\(tail(truth.body)), got …\(tail(response.body))"
+            """
+            \(truth.path): \(cause!), and \(sent.events.count - got.events.count) events were lost; sent …\(tail(truth.body)), got \
+            …\(tail(response.body))
+            """
         )
         expect(got.lastEventID == sent.lastEventID, "\(truth.path): \(cause!), and the last event id is another one")
         expect(
@@ -160,7 +166,7 @@ extension Scenario {
             return ""
         }
         func text(_ event: ReferenceEventSource.Event) -> String {
-            "\(String(decoding: event.type, as: UTF8.self))/\(String(decoding: event.data.prefix(60), as: UTF8.self))/\(String(decoding: event.lastEventID, as: UTF8.self))"
+            [event.type, Array(event.data.prefix(60)), event.lastEventID].map { String(decoding: $0, as: UTF8.self) }.joined(separator: "/")
         }
         return "; number \(index) is \(text(got.events[index])), not \(text(sent.events[index]))"
     }
@@ -198,7 +204,10 @@ extension Scenario {
         let isOwn = (502...504).contains(response.status) && (!isSpared || isOfBrokenServers(attempt, response, cause))
         expect(
             isServers && !(isOutage && isSpared) || isOwn,
-            "\(attempt.truth.path): an EventSource was killed by \(response.status) (\(cause ?? "passed on")); its server \(answer.map { "answered \($0.status)" } ?? "answered nothing")"
+            """
+            \(attempt.truth.path): an EventSource was killed by \(response.status) (\(cause ?? "passed on")); its server \
+            \(answer.map { "answered \($0.status)" } ?? "answered nothing")
+            """
         )
     }
 
@@ -272,7 +281,10 @@ extension Scenario {
         for source in eventSources where !source.isContent(since: calmSince) {
             let last = source.attempts.last
             outcome.problems.append(
-                "\(last?.truth.path ?? ""): no server \(world.now - calmSince) ms after the trouble; \(source.attempts.count) attempts, the last \(world.now - (last?.beganAt ?? 0)) ms ago, \(last?.response?.status ?? 0)"
+                """
+                \(last?.truth.path ?? ""): no server \(world.now - calmSince) ms after the trouble; \(source.attempts.count) \
+                attempts, the last \(world.now - (last?.beganAt ?? 0)) ms ago, \(last?.response?.status ?? 0)
+                """
             )
         }
     }

@@ -97,7 +97,10 @@ final class Scenario {
             separator: "\n")
         let tried = kernel.attempts.map { "\($0.address) at \($0.beganAt): \($0.outcome)" }.joined(separator: "\n")
         return
-            "\(plan)\n\(tried)\nbegan at \(SimulatedWorld.beginning), calm since \(calmSince), drained since \(drainsSince)\n\(asked)\n\(log)"
+            """
+            \(plan)\n\(tried)\nbegan at \(SimulatedWorld.beginning), calm since \(calmSince), drained since \(drainsSince)\n\
+            \(asked)\n\(log)
+            """
     }
 
     // MARK: What happens

@@ -97,10 +97,16 @@ final class Truth {
         let came = arrivals.map { arrival in
             let answer = arrival.answer.map { "\($0.status) at \(arrival.answeredAt ?? 0)" } ?? "nothing"
             return
-                "came at \(arrival.cameAt), answered \(answer), \(arrival.body.count) bytes until \(arrival.lastSentAt), \(arrival.deeds.map(\.rawValue))"
+                """
+                came at \(arrival.cameAt), answered \(answer), \(arrival.body.count) bytes until \(arrival.lastSentAt), \
+                \(arrival.deeds.map(\.rawValue))
+                """
         }
         return
-            "\(path) asked at \(askedAt.map(String.init) ?? "no time")\(isSlow ? ", slow" : ""), client \(clientDeed?.rawValue ?? "did nothing"); \(came)"
+            """
+            \(path) asked at \(askedAt.map(String.init) ?? "no time")\(isSlow ? ", slow" : ""), client \
+            \(clientDeed?.rawValue ?? "did nothing"); \(came)
+            """
     }
 
     func begin(at server: SocketAddress, _ moment: Int64) -> Arrival {

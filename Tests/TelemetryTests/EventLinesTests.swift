@@ -52,11 +52,17 @@ struct EventLinesTests {
         let start = #"{"time":"1970-01-01T00:00:00.000Z","event":"stream_event","stream":"w1-000042","number":1,"#
         #expect(
             collected.finish() == [
-                #"{"time":"1970-01-01T00:16:40.123Z","event":"stream_event","stream":"w1-000042","number":17,"type":"tick","id":"k 9","bytes":210,"since_previous_ms":1000,"pending_bytes":0}"#,
+                #"""
+                {"time":"1970-01-01T00:16:40.123Z","event":"stream_event","stream":"w1-000042","number":17,"type":"tick","id":"k 9",\#
+                "bytes":210,"since_previous_ms":1000,"pending_bytes":0}
+                """#,
                 start + #""bytes":210,"pending_bytes":0}"#,
                 start + #""type_withheld":true,"id_withheld":true,"bytes":210,"pending_bytes":0}"#,
                 start + #""type":"be","type_truncated":true,"id":"","bytes":210,"pending_bytes":0}"#,
-                #"{"time":"1970-01-01T00:00:00.999Z","event":"stream_heartbeat","stream":"w0-000001","number":3,"bytes":3,"silence_ms":15000,"pending_bytes":7}"#,
+                #"""
+                {"time":"1970-01-01T00:00:00.999Z","event":"stream_heartbeat","stream":"w0-000001","number":3,"bytes":3,\#
+                "silence_ms":15000,"pending_bytes":7}
+                """#,
             ])
     }
 

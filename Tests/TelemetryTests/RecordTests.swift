@@ -44,7 +44,12 @@ struct RecordTests {
         #expect(keys(line) == shared + ["woven", "not_woven_because"])
         #expect(
             String(decoding: line, as: UTF8.self)
-                == #"{"time":"2009-02-13T23:31:30.123Z","event":"stream_open","stream":"w1-000042","route":"example.com/events/*","upstream":"legacy","server":"10.0.0.7:9000","client":"[2001:db8::1]:5000","client_forwarded":"203.0.113.9","host":"example.com","path":"/events/a","method":"GET","status":200,"token":"00000000000000ab","token_from":"query","woven":false,"not_woven_because":"compressed"}"#
+                == #"""
+                {"time":"2009-02-13T23:31:30.123Z","event":"stream_open","stream":"w1-000042","route":"example.com/events/*",\#
+                "upstream":"legacy","server":"10.0.0.7:9000","client":"[2001:db8::1]:5000","client_forwarded":"203.0.113.9",\#
+                "host":"example.com","path":"/events/a","method":"GET","status":200,"token":"00000000000000ab",\#
+                "token_from":"query","woven":false,"not_woven_because":"compressed"}
+                """#
                 + "\n")
     }
 
@@ -95,7 +100,10 @@ struct RecordTests {
         for (key, value) in expected { #expect(isSame(object[key], value), "\(key)") }
         #expect((object["bytes_from_upstream"] as? NSNumber)?.uint64Value == .max)
         let transport =
-            #"{"state":"established","rtt_us":1,"rtt_variance_us":2,"retransmits":3,"total_retransmits":4,"unacknowledged_bytes":5,"since_last_ack_ms":6,"since_last_sent_ms":7,"since_last_received_ms":4294967295}"#
+            #"""
+            {"state":"established","rtt_us":1,"rtt_variance_us":2,"retransmits":3,"total_retransmits":4,"unacknowledged_bytes":5,\#
+            "since_last_ack_ms":6,"since_last_sent_ms":7,"since_last_received_ms":4294967295}
+            """#
         let text = String(decoding: line, as: UTF8.self)
         #expect(text.hasSuffix(#","tcp":\#(transport),"upstream_tcp":\#(transport)}"# + "\n"))
         #expect(text.contains(#""last_event_id_truncated":true,"held_ms":22,"woven":true,"mid_line":true"#))

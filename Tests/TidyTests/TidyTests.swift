@@ -30,12 +30,17 @@ struct TidyTests {
 
     @Test("files have no tabs, no white space at a line's end, no overlong lines and one line end at their end")
     func form() {
-        // The demo's page is HTML and script inside of Swift.
-        let isCode = { (file: SourceFile) in
-            file.target != nil && file.path.hasSuffix(".swift") && !file.path.hasPrefix("Sources/Demo/Page")
+        let mayBeWide = { (file: SourceFile) in
+            !file.path.hasSuffix(".swift") || Checks.wideFiles.keys.contains(where: file.path.hasPrefix)
         }
-        expectNone(Repository.textFiles.flatMap { Checks.form($0, widest: isCode($0) ? 140 : .max) })
+        expectNone(Repository.textFiles.flatMap { Checks.form($0, widest: mayBeWide($0) ? .max : 140) })
     }
+
+    @Test("everything that Sources declares is used in Sources, or says that it is for tests")
+    func unused() { expectNone(Checks.unused(Repository.swiftSources)) }
+
+    @Test("each room's code keeps to what the room is about")
+    func walls() { expectNone(Repository.swiftSources.flatMap(Checks.walls)) }
 
     @Test("nothing is left lying, and nothing ships that has no place in a server")
     func leftovers() {
@@ -111,6 +116,7 @@ struct CheckTests {
         #expect(Checks.form(file("a"), widest: 140).count == 1)
         #expect(Checks.form(file("a\n\n"), widest: 140).count == 1)
         #expect(Checks.form(file("a\n"), widest: 140).isEmpty)
+        #expect(Checks.form(file("\"" + String(repeating: "c", count: 140) + "\n"), widest: 140).count == 1)
         #expect(Checks.leftovers(file("// TO" + "DO: more\n")).count == 1)
         #expect(Checks.banned(file("import Foundation\n    print(1)\n// print(2)\n")).count == 2)
     }
@@ -156,6 +162,47 @@ struct CheckTests {
             """
         let lines = Checks.documentation(file(text)).compactMap { $0.split(separator: ":").dropFirst().first.flatMap { Int($0) } }
         #expect(lines == [4, 7, 15, 19, 21, 26, 27])
+    }
+
+    @Test("see what is declared and not used, and nothing else")
+    func unused() {
+        let text = """
+            enum Planted: Int { case one }
+            enum Letter {
+                case alpha, beta(Int, of: String)
+                case gamma
+            }
+            // dead and alive
+            func alive(_ letter: Letter, for planted: Planted) {
+                switch letter {
+                case .alpha: print("dead \\(alive)")
+                case other: break
+                }
+            }
+            func dead() {}
+            struct Tested {
+                /// For tests.
+                @discardableResult
+                var seen: Tested? { nil }
+                var description: String { "gamma seen" }
+            }
+            """
+        let found = Checks.unused([file(text)]).compactMap { $0.components(separatedBy: "uses ").last?.prefix { $0 != ";" } }
+        #expect(found == ["beta", "gamma", "dead"])
+        #expect(Checks.unused([file(text), file("dead(.gamma, .beta)\n", path: "Sources/HTTP/B.swift")]).isEmpty)
+        let literals = "let a = #\"x \\(b) \\#(c) \"y\" \"# + \"\"\"\n d \\(e(\"f\")) \n\"\"\" // g\n"
+        let words = Code.lines(of: file(literals)).map { Code.words($0).filter { $0.first?.isLetter == true } }
+        #expect(words == [["let", "a", "c"], ["e"], [], []])
+    }
+
+    @Test("see words and texts behind a room's walls")
+    func walls() {
+        func found(_ text: String, in room: String) -> Int { Checks.walls(file(text, path: "Sources/\(room)/A.swift")).count }
+        #expect(found("let link: Link\nsend(\"HTTP/1.1 200\\r\\n\")\n// Link, \"HTTP/1.\n", in: "Exchanges") == 3)
+        #expect(found("let links: [Linked] = []\nlet descriptor: Int32\n", in: "Exchanges") == 2)
+        #expect(found("let a: Exchange, b: Telemetry\nlet nextHeartbeatAt = 0\n", in: "Upstreams") == 3)
+        #expect(found("let a: Route\nlet cause = Cause.drained\n", in: "Downstreams") == 2)
+        #expect(found("let link: Link, exchange: Exchange\n", in: "Proxy") == 0)
     }
 
     @Test("see links that lead nowhere")

@@ -306,9 +306,11 @@ enum DirectiveTable {
             "handshake", \.handshakeMilliseconds, .milliseconds(100...hour), "How long a TLS handshake may take, with a client or a server."
         ),
         timeout(
-            "keep_alive", \.keepAliveMilliseconds, .milliseconds(100...day), "How long a client's connection may be idle between requests."),
+            "keep_alive", \.keepAliveMilliseconds, .milliseconds(100...day),
+            "How long a client's connection may be idle between requests."),
         timeout(
-            "request_body", \.requestBodyMilliseconds, .milliseconds(100...day), "How long a request body may go without a byte; then 408."),
+            "request_body", \.requestBodyMilliseconds, .milliseconds(100...day),
+            "How long a request body may go without a byte; then 408."),
         timeout(
             "client_stall", \.clientStallMilliseconds, .milliseconds(100...day),
             "How long a client may take nothing while bytes wait for it; then it is closed."),

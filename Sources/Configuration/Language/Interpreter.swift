@@ -206,7 +206,10 @@ struct Interpreter {
         guard let range = AddressRange(word.text) else {
             report.error(
                 word,
-                "\(quoted(word.text)) is not a range of addresses; write ADDRESS or ADDRESS/BITS with no bit set behind the prefix, such as 10.0.0.0/8"
+                """
+                \(quoted(word.text)) is not a range of addresses; write ADDRESS or ADDRESS/BITS with no bit set behind the prefix, \
+                such as 10.0.0.0/8
+                """
             )
             return
         }

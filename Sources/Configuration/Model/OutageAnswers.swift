@@ -25,7 +25,10 @@ package struct OutageAnswers: Sendable, Equatable {
         guard first <= last, allowed.contains(first), allowed.contains(last) else {
             throw Malformed(
                 message:
-                    "\(quoted(text)) cannot be an outage: statuses are from \(allowed.lowerBound) to \(allowed.upperBound), the lower one first"
+                    """
+                    \(quoted(text)) cannot be an outage: statuses are from \(allowed.lowerBound) to \(allowed.upperBound), the \
+                    lower one first
+                    """
             )
         }
         return first...last

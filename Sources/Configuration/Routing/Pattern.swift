@@ -83,7 +83,11 @@ struct Pattern: Equatable {
         else {
             throw Malformed(
                 message:
-                    "\(quoted(text)): dot segments, doubled slashes, dots and blanks at the end of a segment, control characters, %2F, %5C, %3B, %3F, %23, %25 before two hexadecimal digits and bytes that are no UTF-8 cannot stand in the path of a route; servers do not agree on what they mean"
+                    """
+                    \(quoted(text)): dot segments, doubled slashes, dots and blanks at the end of a segment, control characters, \
+                    %2F, %5C, %3B, %3F, %23, %25 before two hexadecimal digits and bytes that are no UTF-8 cannot stand in the path \
+                    of a route; servers do not agree on what they mean
+                    """
             )
         }
         if path == text { return .exact(path) }

@@ -71,7 +71,7 @@ public struct Weaver: Sendable {
         guardsIdentifier = resumes
     }
 
-    /// How many bytes of a byte order mark were dropped because something was woven before it: 0 or 3.
+    /// How many bytes of a byte order mark were dropped because something was woven before it: 0 or 3. For tests.
     public var droppedByteOrderMarkByteCount: Int { hasDroppedMark ? 3 : 0 }
 
     /// Where something may be placed now, behind everything that went on so far.

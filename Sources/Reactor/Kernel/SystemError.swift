@@ -16,7 +16,7 @@ public struct SystemError: Error, Equatable, Sendable {
 
     /// The peer sent a reset.
     public static let connectionReset = SystemError(ECONNRESET)
-    /// Written to after the peer's reset or our own shutdown.
+    /// Written to after the peer's reset or our own shutdown. For tests' kernels.
     public static let brokenPipe = SystemError(EPIPE)
     /// Nothing listens at that address.
     public static let connectionRefused = SystemError(ECONNREFUSED)
@@ -32,7 +32,7 @@ public struct SystemError: Error, Equatable, Sendable {
     public static let outOfMemory = SystemError(ENOMEM)
     /// It cannot be done now without waiting.
     public static let wouldBlock = SystemError(EAGAIN)
-    /// No descriptor was left.
+    /// No descriptor was left. For tests' kernels.
     public static let tooManyFiles = SystemError(EMFILE)
 
     /// Whether this is how a peer's host that is gone, or the way to it, makes itself known.

@@ -67,7 +67,7 @@ public final class Worker {
         kernel.close(poller, abortively: false)
     }
 
-    /// How many descriptors are watched.
+    /// How many descriptors are watched. For tests.
     public var endpointCount: Int { endpoints.count - freeSlots.count }
 
     /// Turns until `stop` is called.

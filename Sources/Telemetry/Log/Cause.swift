@@ -133,7 +133,7 @@ package enum Cause: String, CaseIterable, Sendable {
         }
     }
 
-    /// One plain sentence for the person who reads the log.
+    /// One plain sentence for the person who reads the log. For tests: the manual must say the same.
     package var explanation: String {
         switch self {
         case .clientClosed: "The client closed the connection in good order."

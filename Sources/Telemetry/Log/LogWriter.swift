@@ -29,7 +29,7 @@ package final class LogWriter: Sendable {
     /// Lines that found no room, over the life of the writer.
     package var droppedLineCount: UInt64 { queue.withLock { $0.droppedTotal } }
 
-    /// Writes that the sink refused, over the life of the writer.
+    /// Writes that the sink refused, over the life of the writer. For tests.
     package var failedWriteCount: UInt64 { queue.withLock { $0.failedWrites } }
 
     /// Lines that were lost because the sink took none at the end, those included of whose loss the log could not tell. Nil while `run`
