@@ -41,14 +41,14 @@ let package = Package(
         .target(name: "Demo", dependencies: ["EventStream", "HTTP", "Reactor", "Configuration", "Proxy"], swiftSettings: house),
         .executableTarget(
             name: "heartwire", dependencies: ["Configuration", "Proxy", "Telemetry", "Reactor", "Demo"], swiftSettings: house),
-        .target(name: "TestSupport", dependencies: ["Reactor"], path: "Tests/TestSupport", swiftSettings: house),
         .target(name: "ReferenceEventSource", path: "Tests/ReferenceEventSource", swiftSettings: optimised),
-        .testTarget(name: "EventStreamTests", dependencies: ["EventStream", "ReferenceEventSource"], swiftSettings: house),
-        .testTarget(name: "HTTPTests", dependencies: ["HTTP"], swiftSettings: house),
-        .testTarget(name: "ReactorTests", dependencies: ["Reactor", "COpenSSL"], swiftSettings: house),
-        .testTarget(name: "CredentialsTests", dependencies: ["Credentials"], swiftSettings: house),
-        .testTarget(name: "TelemetryTests", dependencies: ["Telemetry"], swiftSettings: house),
-        .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "Credentials"], swiftSettings: house),
+        .target(name: "TestSupport", dependencies: ["Reactor", "Telemetry"], path: "Tests/TestSupport", swiftSettings: optimised),
+        .testTarget(name: "EventStreamTests", dependencies: ["EventStream", "ReferenceEventSource", "TestSupport"], swiftSettings: house),
+        .testTarget(name: "HTTPTests", dependencies: ["HTTP", "TestSupport"], swiftSettings: house),
+        .testTarget(name: "ReactorTests", dependencies: ["Reactor", "COpenSSL", "TestSupport"], swiftSettings: house),
+        .testTarget(name: "CredentialsTests", dependencies: ["Credentials", "TestSupport"], swiftSettings: house),
+        .testTarget(name: "TelemetryTests", dependencies: ["Telemetry", "TestSupport"], swiftSettings: house),
+        .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "Credentials", "TestSupport"], swiftSettings: house),
         .testTarget(
             name: "UpstreamsTests", dependencies: ["Upstreams", "HTTP", "Reactor", "Configuration", "TestSupport"], swiftSettings: house),
         .testTarget(
@@ -58,13 +58,12 @@ let package = Package(
                 "Upstreams", "TestSupport",
             ],
             swiftSettings: house),
-        .testTarget(name: "DemoTests", dependencies: ["Demo", "Reactor", "Configuration", "Proxy"], swiftSettings: house),
+        .testTarget(name: "DemoTests", dependencies: ["Demo", "Reactor", "Configuration", "Proxy", "TestSupport"], swiftSettings: house),
         .testTarget(
             name: "SimulationTests",
             dependencies: [
                 "Proxy", "Exchanges", "Downstreams", "Upstreams", "HTTP", "Reactor", "Telemetry", "Configuration", "Credentials",
-                "ReferenceEventSource",
-                "COpenSSL",
+                "ReferenceEventSource", "COpenSSL", "TestSupport",
             ],
             swiftSettings: optimised),
         .testTarget(name: "TidyTests", swiftSettings: house),

@@ -2,12 +2,10 @@
 
 import Credentials
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Configuration
-
-private let seed: UInt64 =
-    ProcessInfo.processInfo.environment["HEARTWIRE_SEED"].flatMap { UInt64($0) } ?? UInt64.random(in: 0...UInt64.max)
 
 @Suite("Whatever the bytes")
 struct PropertyTests {
@@ -19,8 +17,7 @@ struct PropertyTests {
 
     @Test("the parser ends with a configuration or with errors inside the file")
     func randomTexts() {
-        print("HEARTWIRE_SEED=\(seed)")
-        var generator = SeededGenerator(seed: seed)
+        var generator = SeededGenerator("random texts")
         for _ in 0..<4_000 {
             var bytes: [UInt8] = []
             for _ in 0..<Int.random(in: 0...40, using: &generator) {
@@ -37,8 +34,7 @@ struct PropertyTests {
 
     @Test("a good file with one byte changed is read or refused at a place inside it")
     func mutatedFile() throws {
-        print("HEARTWIRE_SEED=\(seed)")
-        var generator = SeededGenerator(seed: seed)
+        var generator = SeededGenerator("a changed file")
         let good = Array(goodFile.utf8)
         #expect(throws: Never.self) { try ConfigurationFile.parse(good, fileName: "f") { _ in nil } }
         for place in good.indices {
@@ -122,8 +118,7 @@ struct SpellingTests {
 
     @Test("that a server may take for a guarded one never takes the unguarded route")
     func neverPastTheGuard() {
-        print("HEARTWIRE_SEED=\(seed)")
-        var generator = SeededGenerator(seed: seed)
+        var generator = SeededGenerator("paths past the guard")
         let fragments = [
             "/", "/", "/", "events", "events", "EVENTS", "%65vents", "ev%45nts", "..", ".", "%2e", "%2E%2e", "%2f", "%2F", "\\", "%5c",
             ";x=1", ";", "%3b",

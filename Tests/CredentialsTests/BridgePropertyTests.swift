@@ -3,18 +3,8 @@
 
 import Credentials
 import Foundation
+import TestSupport
 import Testing
-
-private struct Generator: RandomNumberGenerator {
-    var state: UInt64
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ mixed >> 30) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ mixed >> 27) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ mixed >> 31
-    }
-}
 
 @Suite("For random requests with a planted token")
 struct BridgePropertyTests {
@@ -25,7 +15,7 @@ struct BridgePropertyTests {
 
     private func joined(_ pieces: [String], _ separator: String) -> String { pieces.joined(separator: separator) }
 
-    private func spelled(_ text: String, _ generator: inout Generator) -> String {
+    private func spelled(_ text: String, _ generator: inout SeededGenerator) -> String {
         var result = ""
         for byte in text.utf8 {
             let hexadecimal = (byte < 16 ? "0" : "") + String(byte, radix: 16, uppercase: Bool.random(using: &generator))
@@ -36,9 +26,8 @@ struct BridgePropertyTests {
 
     @Test("nothing in the result but the Token holds it, and everything else is untouched")
     func plantedToken() {
-        let seed = ProcessInfo.processInfo.environment["HEARTWIRE_SEED"].flatMap { UInt64($0) } ?? UInt64.random(in: 0...UInt64.max)
-        print("HEARTWIRE_SEED=\(seed)")
-        var generator = Generator(state: seed)
+        let seed = SeededGenerator.seed(of: "planted tokens")
+        var generator = SeededGenerator(seed: seed)
         let alphabet = Array("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~+/")
         for _ in 0..<20_000 {
             let token =
@@ -100,9 +89,8 @@ struct BridgePropertyTests {
 
     @Test("random bytes never trap, and are forwarded whole or changed only where a token was")
     func randomBytes() {
-        let seed = ProcessInfo.processInfo.environment["HEARTWIRE_SEED"].flatMap { UInt64($0) } ?? UInt64.random(in: 0...UInt64.max)
-        print("HEARTWIRE_SEED=\(seed)")
-        var generator = Generator(state: seed)
+        let seed = SeededGenerator.seed(of: "random bytes")
+        var generator = SeededGenerator(seed: seed)
         let alphabet: [[UInt8]] =
             ["t=", "t=a", "%74=1", "t", "=", "&", "?", "#", ";", "; ", "%", " ", "\"", "%3D", "a", "1", "/", "//", ":"].map {
                 Array($0.utf8)

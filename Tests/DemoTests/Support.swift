@@ -1,6 +1,7 @@
 // What the demo's tests share: a worker with a client link, turned by hand over real loopback sockets.
 
 import Reactor
+import TestSupport
 import Testing
 
 @testable import Demo
@@ -41,8 +42,6 @@ final class Stage {
 
     init() throws { worker = try Worker(number: 0, kernel: LinuxKernel()) }
 
-    struct TookTooLong: Error {}
-
     func connect(to address: SocketAddress) throws -> Client {
         let client = Client(worker: worker)
         try client.connect(to: address)
@@ -58,15 +57,7 @@ final class Stage {
         return address
     }
 
-    /// Turns the worker until something is so, at most ten seconds.
-    func turn(until condition: () -> Bool) throws {
-        let end = worker.kernel.monotonicMilliseconds() + 10_000
-        while !condition() {
-            guard worker.kernel.monotonicMilliseconds() < end else { throw TookTooLong() }
-            worker.mailbox.post { _ in }
-            worker.turn()
-        }
-    }
+    func turn(until condition: () -> Bool) throws { try worker.turn(until: condition) }
 
     /// Turns the worker for so long.
     func turn(milliseconds: Int64) throws {

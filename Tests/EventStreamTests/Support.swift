@@ -1,37 +1,7 @@
-// What the tests of this target share: splits, seeds, a small deterministic random source, random streams.
+// What the tests of this target share: splits and random streams.
 
 import EventStream
-import Glibc
-
-/// SplitMix64: the same numbers from the same seed on every machine.
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
-    }
-
-    /// A number below `bound`; the slight bias does not matter here.
-    mutating func below(_ bound: Int) -> Int { Int(truncatingIfNeeded: next() % UInt64(bound)) }
-
-    mutating func oneIn(_ count: Int) -> Bool { below(count) == 0 }
-
-    mutating func pick<Element>(_ elements: [Element]) -> Element { elements[below(elements.count)] }
-}
-
-/// The seed from HEARTWIRE_SEED, or a new one.
-func testSeed() -> UInt64 {
-    if let text = getenv("HEARTWIRE_SEED"), let seed = UInt64(String(cString: text)) {
-        return seed
-    }
-    return UInt64.random(in: 0...UInt64(UInt32.max))
-}
+import TestSupport
 
 /// The bytes whole, one by one, and in two parts at every place.
 func splits(of bytes: [UInt8]) -> [[[UInt8]]] {

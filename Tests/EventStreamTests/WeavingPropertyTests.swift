@@ -6,6 +6,7 @@
 
 import EventStream
 import ReferenceEventSource
+import TestSupport
 import Testing
 
 @Suite struct WeavingPropertyTests {
@@ -14,8 +15,7 @@ import Testing
 
     @Test("an EventSource reads the same with and without the weaver, whatever the split and the heartbeats")
     func sameEvents() throws {
-        let seed = testSeed()
-        print("weaving property: HEARTWIRE_SEED=\(seed)")
+        let seed = SeededGenerator.seed(of: "weaving")
         let forms: [CommentForm] = [.automatic, .line, .block]
         let heartbeats = try forms.flatMap { form in
             [

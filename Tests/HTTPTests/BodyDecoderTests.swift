@@ -1,6 +1,7 @@
 // Bodies by length, by chunks and by the close, against vectors and against a naive decoder.
 
 import HTTP
+import TestSupport
 import Testing
 
 @Suite struct BodyDecoderTests {

@@ -1,6 +1,7 @@
 // Bodies through the scratch buffer: unframed in place, framed anew around the payload, in every split.
 
 import HTTP
+import TestSupport
 import Testing
 
 /// A stretch of memory as a link hands it over: the received bytes, room in front and behind, and beyond the room a

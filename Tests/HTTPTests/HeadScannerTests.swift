@@ -1,6 +1,7 @@
 // Where a head ends, the limits it has to keep, and that no bytes and no split trap anything.
 
 import HTTP
+import TestSupport
 import Testing
 
 @Suite struct HeadScannerTests {

@@ -169,22 +169,3 @@ func decodeInEverySplit(
     }
     return whole
 }
-
-/// SplitMix64: the same seed gives the same run. It is printed, and taken back from HEARTWIRE_SEED.
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(_ test: StaticString) {
-        let given = getenv("HEARTWIRE_SEED").flatMap { UInt64(String(cString: $0)) }
-        state = given ?? UInt64.random(in: 0...UInt64.max)
-        print("\(test): HEARTWIRE_SEED=\(state)")
-    }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
-    }
-}

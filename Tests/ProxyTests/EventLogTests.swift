@@ -4,7 +4,6 @@ import Configuration
 import Foundation
 import Reactor
 import Telemetry
-import Synchronization
 import TestSupport
 import Testing
 
@@ -14,16 +13,7 @@ import Testing
 
 /// A stream through a proxy that logs each event.
 private final class LoggedStream {
-    private final class Sink: LogSink {
-        let bytes = Mutex<[UInt8]>([])
-        func write(_ bytes: UnsafeRawBufferPointer) -> Bool {
-            self.bytes.withLock { $0 += bytes }
-            return true
-        }
-        func reopen() -> Bool { true }
-    }
-
-    private let sink = Sink()
+    private let sink = LogLines()
     private let writer: LogWriter
     let world: ScriptedProxy
     let client: HTTP1Connection
@@ -51,14 +41,11 @@ private final class LoggedStream {
     }
 
     /// All lines, each as its values in the order of these keys; "-" where there is none.
-    func lines(_ keys: String...) throws -> [String] {
+    func lines(_ keys: String...) -> [String] {
         let writer = self.writer
         Thread.detachNewThread { writer.run() }
         #expect(writer.finish(deadlineMilliseconds: 5_000))
-        return try sink.bytes.withLock { $0 }.split(separator: 10).map { line in
-            let record = try #require(try JSONSerialization.jsonObject(with: Data(line)) as? [String: Any])
-            return keys.map { key in record[key].map { "\($0)" } ?? "-" }.joined(separator: " ")
-        }
+        return sink.records.map { record in keys.map { key in record[key].map { "\($0)" } ?? "-" }.joined(separator: " ") }
     }
 }
 
@@ -72,11 +59,11 @@ struct EventLogTests {
             let stream = try LoggedStream()
             let bytes = Array(text.utf8)
             for piece in [bytes[..<cut], bytes[cut...]] where !piece.isEmpty { stream.receive(String(decoding: piece, as: UTF8.self)) }
-            #expect(try stream.lines("number", "type", "id", "bytes") == expected, "cut at \(cut)")
+            #expect(stream.lines("number", "type", "id", "bytes") == expected, "cut at \(cut)")
         }
         let single = try LoggedStream()
         for byte in text.utf8 { single.receive(String(decoding: [byte], as: UTF8.self)) }
-        #expect(try single.lines("number", "type", "id", "bytes") == expected)
+        #expect(single.lines("number", "type", "id", "bytes") == expected)
     }
 
     @Test("tells the time between events, and the silence that a heartbeat ended")
@@ -86,7 +73,7 @@ struct EventLogTests {
         stream.world.pass(milliseconds: 1_500)
         stream.receive("data: b\n\ndata: c\n\n")
         #expect(
-            try stream.lines("event", "number", "since_previous_ms", "silence_ms") == [
+            stream.lines("event", "number", "since_previous_ms", "silence_ms") == [
                 "stream_event 1 - -", "stream_heartbeat 1 - 1000", "stream_event 2 1500 -", "stream_event 3 0 -",
             ])
     }
@@ -105,14 +92,14 @@ struct EventLogTests {
         stream.world.kernel.writeFailures[client] = .connectionReset
         stream.receive("data: d\n\n")
         // In a chunk an event of 9 bytes has 14.
-        #expect(try stream.lines("number", "pending_bytes") == ["1 0", "2 9", "3 0"])
+        #expect(stream.lines("number", "pending_bytes") == ["1 0", "2 9", "3 0"])
     }
 
     @Test("shows no text that holds the request's token, and those of others")
     func token() throws {
         let stream = try LoggedStream("\nAuthorization: Bearer abcdefghijklmnopqrstuvwxyz")
         stream.receive("id: abcdefghijklmnopqrstuvwxyz\nevent: x\ndata: a\n\nid: zyxwvutsrqponmlkjihgfedcba\ndata: a\n\n")
-        #expect(try stream.lines("id", "id_withheld", "type") == ["- 1 x", "zyxwvutsrqponmlkjihgfedcba - -"])
+        #expect(stream.lines("id", "id_withheld", "type") == ["- 1 x", "zyxwvutsrqponmlkjihgfedcba - -"])
     }
 
     @Test("has no line of a route that keeps out of it")
@@ -120,6 +107,6 @@ struct EventLogTests {
         let stream = try LoggedStream(logsEvents: false)
         stream.receive("data: a\n\n")
         stream.world.pass(milliseconds: 1_500)
-        #expect(try stream.lines("event") == [])
+        #expect(stream.lines("event") == [])
     }
 }

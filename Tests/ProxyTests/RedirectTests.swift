@@ -4,6 +4,7 @@ import Configuration
 import Credentials
 import HTTP
 import Reactor
+import TestSupport
 import Testing
 
 @testable import Exchanges

@@ -3,6 +3,7 @@
 import HTTP
 import Reactor
 import Telemetry
+import TestSupport
 import Testing
 
 @testable import Exchanges

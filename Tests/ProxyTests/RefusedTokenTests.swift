@@ -5,7 +5,7 @@ import Credentials
 import Foundation
 import Reactor
 import Telemetry
-import Synchronization
+import TestSupport
 import Testing
 
 @testable import Downstreams
@@ -14,18 +14,9 @@ import Testing
 
 @Suite("The log of a refused request")
 struct RefusedTokenTests {
-    private final class Sink: LogSink {
-        let bytes = Mutex<[UInt8]>([])
-        func write(_ bytes: UnsafeRawBufferPointer) -> Bool {
-            self.bytes.withLock { $0 += bytes }
-            return true
-        }
-        func reopen() -> Bool { true }
-    }
-
     /// The only record of a proxy that gets this request.
     private func record(_ head: String) throws -> [String: Any] {
-        let sink = Sink()
+        let sink = LogLines()
         let writer = LogWriter(sink: sink, capacityBytes: 1 << 20, clock: { 0 })
         var route = Route(upstreamIndex: 0)
         route.bearer = BearerPolicy(sources: [.query(name: "access_token"), .cookie(name: "session")], whenMissing: .refuse)
@@ -38,8 +29,7 @@ struct RefusedTokenTests {
         world.worker.turn()
         Thread.detachNewThread { writer.run() }
         #expect(writer.finish(deadlineMilliseconds: 5_000))
-        let line = try #require(sink.bytes.withLock { $0 }.split(separator: 10).first)
-        return try #require(try JSONSerialization.jsonObject(with: Data(line)) as? [String: Any])
+        return try #require(sink.records.first)
     }
 
     @Test(

@@ -2,6 +2,7 @@
 
 import Configuration
 import HTTP
+import TestSupport
 import Testing
 
 @testable import Exchanges

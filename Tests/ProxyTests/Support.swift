@@ -6,6 +6,7 @@ import Credentials
 import Glibc
 import HTTP
 import Reactor
+import TestSupport
 import Testing
 
 @testable import Downstreams
@@ -75,17 +76,6 @@ extension Substring {
         while text.last == " " || text.last == "\t" { text = text.dropLast() }
         return text
     }
-}
-
-func latin1(_ bytes: some Sequence<UInt8>) -> String {
-    String(String.UnicodeScalarView(bytes.map { Unicode.Scalar($0) }))
-}
-
-/// Whether one array of bytes stands inside of another.
-func contains(_ bytes: [UInt8], _ text: String) -> Bool {
-    let wanted = Array(text.utf8)
-    guard !wanted.isEmpty, bytes.count >= wanted.count else { return false }
-    return (0...(bytes.count - wanted.count)).contains { bytes[$0..<($0 + wanted.count)].elementsEqual(wanted) }
 }
 
 // MARK: Requests and responses
@@ -172,27 +162,6 @@ struct Way {
         #expect(head.rest.isEmpty, sourceLocation: sourceLocation)
         #expect(head.values("host").count == 1, sourceLocation: sourceLocation)
         return head
-    }
-}
-
-// MARK: Randomness
-
-/// SplitMix64: the same seed gives the same run. It is printed, and taken back from HEARTWIRE_SEED.
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(_ test: StaticString) {
-        let given = getenv("HEARTWIRE_SEED").flatMap { UInt64(String(cString: $0)) }
-        state = given ?? UInt64.random(in: 0...UInt64.max)
-        print("\(test): HEARTWIRE_SEED=\(state)")
-    }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
     }
 }
 

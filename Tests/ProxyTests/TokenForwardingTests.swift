@@ -4,6 +4,7 @@ import Configuration
 import Credentials
 import HTTP
 import Telemetry
+import TestSupport
 import Testing
 
 @testable import Exchanges

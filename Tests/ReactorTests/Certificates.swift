@@ -2,6 +2,7 @@
 
 import Foundation
 import Reactor
+import TestSupport
 
 /// A small authority and what it has signed.
 struct Certificates {
@@ -10,8 +11,7 @@ struct Certificates {
     let folder: String
 
     private init() {
-        folder = NSTemporaryDirectory() + "heartwire-certificates-\(UUID().uuidString)"
-        try! FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        folder = OpenSSLProgram.makeFolder("certificates")
         makeAuthority("authority")
         makeAuthority("stranger")
         make("localhost", names: "DNS:localhost,IP:127.0.0.1")
@@ -21,7 +21,7 @@ struct Certificates {
         make("expired", names: "DNS:localhost", days: ["-not_before", "20200101000000Z", "-not_after", "20200201000000Z"])
         make("client", names: "DNS:client.test", subject: "/O=Ämter \\/CN=Klient, der \"erste\"")
         make("forged", names: "DNS:localhost", authority: "stranger")
-        run("pkey", "-in", path("localhost.key"), "-aes256", "-passout", "pass:secret", "-out", path("encrypted.key"))
+        OpenSSLProgram.run("pkey", "-in", path("localhost.key"), "-aes256", "-passout", "pass:secret", "-out", path("encrypted.key"))
     }
 
     func path(_ name: String) -> String { folder + "/" + name }
@@ -31,7 +31,7 @@ struct Certificates {
     }
 
     private func makeAuthority(_ name: String) {
-        run(
+        OpenSSLProgram.run(
             "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", path(name + ".key"), "-out",
             path(name + ".pem"), "-days", "30", "-subj", "/CN=\(name)")
     }
@@ -41,7 +41,8 @@ struct Certificates {
         authority: String = "authority", days: [String] = ["-days", "30"]
     ) {
         let request = path(name + ".csr")
-        run(["req", "-new", "-utf8", "-nodes", "-keyout", path(name + ".key"), "-out", request, "-subj", subject ?? "/CN=\(name)"] + key)
+        OpenSSLProgram.run(
+            ["req", "-new", "-utf8", "-nodes", "-keyout", path(name + ".key"), "-out", request, "-subj", subject ?? "/CN=\(name)"] + key)
         let extensions = path(name + ".ext")
         try! "subjectAltName=\(names)\n".write(toFile: extensions, atomically: true, encoding: .utf8)
         let arguments =
@@ -54,14 +55,14 @@ struct Certificates {
         if arguments.isEmpty {
             makeEnding("20200201000000Z", name, request: request, extensions: extensions, authority: authority)
         } else {
-            run(arguments)
+            OpenSSLProgram.run(arguments)
         }
     }
 
     /// A certificate for clients and servers on this machine that ends in so many seconds, and by when it has.
     func makeEnding(inSeconds seconds: Int, _ name: String) -> (TLSIdentityFiles, end: Date) {
         let (request, extensions) = (path(name + ".csr"), path(name + ".ext"))
-        run(
+        OpenSSLProgram.run(
             "req", "-new", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-keyout", path(name + ".key"), "-out",
             request, "-subj", "/CN=\(name)")
         try! "subjectAltName=DNS:localhost,IP:127.0.0.1\n".write(toFile: extensions, atomically: true, encoding: .utf8)
@@ -91,31 +92,9 @@ struct Certificates {
         """.write(toFile: configuration, atomically: true, encoding: .utf8)
         try! "".write(toFile: path(name + "-index.txt"), atomically: true, encoding: .utf8)
         try! "1000\n".write(toFile: path(name + "-serial.txt"), atomically: true, encoding: .utf8)
-        run(
+        OpenSSLProgram.run(
             "ca", "-batch", "-notext", "-config", configuration, "-in", request, "-cert", path(authority + ".pem"), "-keyfile",
             path(authority + ".key"), "-extfile", extensions, "-startdate", "20200101000000Z", "-enddate", end, "-out",
             path(name + ".pem"))
-    }
-
-    private func run(_ arguments: String...) { run(arguments) }
-
-    /// Not by Foundation's `Process`, which has been seen to crash while other tests run.
-    private func run(_ arguments: [String]) {
-        let words = ["/usr/bin/openssl"] + arguments
-        var pointers = words.map { strdup($0) } + [nil]
-        defer { for pointer in pointers { free(pointer) } }
-        let complaints = NSTemporaryDirectory() + "heartwire-openssl-\(UUID().uuidString)"
-        defer { unlink(complaints) }
-        var actions = posix_spawn_file_actions_t()
-        posix_spawn_file_actions_init(&actions)
-        defer { posix_spawn_file_actions_destroy(&actions) }
-        posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0)
-        posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, complaints, O_WRONLY | O_CREAT, 0o600)
-        var process = pid_t()
-        var status: Int32 = -1
-        precondition(posix_spawn(&process, words[0], &actions, nil, &pointers, environ) == 0, "openssl cannot be started")
-        while waitpid(process, &status, 0) < 0, errno == EINTR {}
-        let text = FileManager.default.contents(atPath: complaints).map { String(decoding: $0, as: UTF8.self) } ?? ""
-        precondition(status == 0, "openssl \(arguments.joined(separator: " ")): \(text)")
     }
 }

@@ -2,6 +2,7 @@
 
 import Glibc
 import Reactor
+import TestSupport
 import Testing
 
 /// A link that notes what it is told.
@@ -49,17 +50,7 @@ private final class World {
         return link
     }
 
-    struct TookTooLong: Error {}
-
-    /// Turns the worker until something is so, at most a few seconds.
-    func turn(until condition: () -> Bool) throws {
-        let end = worker.kernel.monotonicMilliseconds() + 5000
-        while !condition() {
-            guard worker.kernel.monotonicMilliseconds() < end else { throw TookTooLong() }
-            worker.mailbox.post { _ in }
-            worker.turn()
-        }
-    }
+    func turn(until condition: () -> Bool) throws { try worker.turn(until: condition) }
 }
 
 @Suite struct LinkTests {

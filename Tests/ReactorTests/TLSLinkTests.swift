@@ -3,6 +3,7 @@
 
 import Foundation
 import Reactor
+import TestSupport
 import Testing
 
 /// A link that notes what it is told.
@@ -82,16 +83,7 @@ private final class World {
         return link
     }
 
-    struct TookTooLong: Error {}
-
-    func turn(until condition: () -> Bool) throws {
-        let end = worker.kernel.monotonicMilliseconds() + 5000
-        while !condition() {
-            guard worker.kernel.monotonicMilliseconds() < end else { throw TookTooLong() }
-            worker.mailbox.post { _ in }
-            worker.turn()
-        }
-    }
+    func turn(until condition: () -> Bool) throws { try worker.turn(until: condition) }
 }
 
 @Suite struct TLSLinkTests {

@@ -1,4 +1,5 @@
 import Reactor
+import TestSupport
 import Testing
 
 @Suite struct TimerWheelTests {
@@ -82,10 +83,7 @@ import Testing
 
     @Test("the wait until the next slot is never too long and never ends in vain, for ten thousand slots at random deadlines")
     func waits() {
-        var random = SystemRandomNumberGenerator()
-        let seed = UInt64.random(in: 0...UInt64.max, using: &random)
-        print("timer wheel: seed \(seed)")
-        var generator = SplitMix(state: seed)
+        var generator = SeededGenerator("timer wheel")
         var wheel = TimerWheel(nowMilliseconds: 50)
         wheel.reserve(slot: 9_999)
         var deadlines: [Int: Int64] = [:]
@@ -105,17 +103,5 @@ import Testing
             if slots.isEmpty { break }
         }
         #expect(deadlines.isEmpty)
-    }
-}
-
-struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var word = state
-        word = (word ^ (word >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        word = (word ^ (word >> 27)) &* 0x94D0_49BB_1331_11EB
-        return word ^ (word >> 31)
     }
 }

@@ -5,6 +5,7 @@
 import Configuration
 import Foundation
 import ReferenceEventSource
+import TestSupport
 
 @testable import Downstreams
 @testable import Exchanges

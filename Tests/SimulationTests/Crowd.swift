@@ -2,6 +2,7 @@
 // and those who come to the wrong door.
 
 import Reactor
+import TestSupport
 
 /// One of the crowd.
 final class Hog {

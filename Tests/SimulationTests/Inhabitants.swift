@@ -1,6 +1,7 @@
 // Who lives in a simulated world: servers, clients, EventSources, a crowd and strangers, each with habits of chance.
 
 import Configuration
+import TestSupport
 
 @testable import Reactor
 

@@ -4,6 +4,7 @@
 import Configuration
 import Credentials
 import Reactor
+import TestSupport
 
 /// The kinds of trouble of one run; each seed has a random part of them (swarm testing).
 struct Troubles {

@@ -8,7 +8,7 @@ import Configuration
 import Credentials
 import Foundation
 import HTTP
-import Synchronization
+import TestSupport
 
 @testable import Downstreams
 @testable import Exchanges
@@ -27,22 +27,6 @@ struct Outcome {
     var causes: [String: Int] = [:]
     /// What did not hold; empty where all is well.
     var problems: [String] = []
-}
-
-/// A sink in memory.
-final class LogLines: LogSink {
-    let bytes = Mutex<[UInt8]>([])
-    func write(_ bytes: UnsafeRawBufferPointer) -> Bool {
-        self.bytes.withLock { $0 += bytes }
-        return true
-    }
-    func reopen() -> Bool { true }
-
-    var records: [[String: Any]] {
-        bytes.withLock { $0 }.split(separator: 10).compactMap { line in
-            (try? JSONSerialization.jsonObject(with: Data(line))) as? [String: Any]
-        }
-    }
 }
 
 final class Scenario {
@@ -92,7 +76,7 @@ final class Scenario {
 
     /// All that is known of a run, for whoever looks into one.
     var story: String {
-        let log = lines.bytes.withLock { String(decoding: $0, as: UTF8.self) }
+        let log = String(decoding: lines.bytes, as: UTF8.self)
         let asked = truths.values.sorted { ($0.askedAt ?? 0, $0.path) < ($1.askedAt ?? 0, $1.path) }.map(\.description).joined(
             separator: "\n")
         let tried = kernel.attempts.map { "\($0.address) at \($0.beganAt): \($0.outcome)" }.joined(separator: "\n")

@@ -1,6 +1,7 @@
 // A client that asks for one thing after the other on one connection, reads at its own pace, and may leave at any moment.
 
 import Reactor
+import TestSupport
 
 final class SimulatedClient {
     let truths: [Truth]

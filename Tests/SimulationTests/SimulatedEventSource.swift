@@ -4,6 +4,7 @@
 
 import Reactor
 import ReferenceEventSource
+import TestSupport
 
 final class SimulatedEventSource {
     /// One connection or reconnection.

@@ -3,6 +3,7 @@
 // Invariant: the proxy is never lied to about bytes; only their pace, their ends and what there is room for are chance.
 
 import Reactor
+import TestSupport
 
 final class SimulatedKernel: Kernel, @unchecked Sendable {
     /// What an address does with those who connect to it.

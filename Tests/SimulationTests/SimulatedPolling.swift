@@ -2,6 +2,7 @@
 // certainly nothing to tell is not looked at, so that ten thousand idle connections cost nothing.
 
 import Reactor
+import TestSupport
 
 /// What a poller was told to watch.
 struct Watch {

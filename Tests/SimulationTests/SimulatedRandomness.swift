@@ -4,6 +4,7 @@
 
 import COpenSSL
 import Glibc
+import TestSupport
 
 enum SimulatedRandomness {
     nonisolated(unsafe) private static var chance = Chance(seed: 0)

@@ -2,6 +2,7 @@
 // asked of it. What it did with each request it writes into that request's truth.
 
 import Reactor
+import TestSupport
 
 /// One server of the upstream.
 final class SimulatedServer {

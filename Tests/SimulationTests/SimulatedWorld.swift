@@ -3,31 +3,10 @@
 // SimulatedKernel.swift. Invariant: two runs from the same seed make the same calls in the same order, which `trace` shows.
 
 import Reactor
+import TestSupport
 
-/// A small generator whose whole course follows from its seed (splitmix64).
-struct Chance {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var value = state
-        value = (value ^ (value >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        value = (value ^ (value >> 27)) &* 0x94d0_49bb_1331_11eb
-        return value ^ (value >> 31)
-    }
-
-    /// A number in the range.
-    mutating func number(_ range: ClosedRange<Int>) -> Int {
-        range.lowerBound + Int(next() % UInt64(range.upperBound - range.lowerBound + 1))
-    }
-
-    /// True in so many of a thousand cases.
-    mutating func permille(_ share: Int) -> Bool { number(0...999) < share }
-
-    mutating func pick<Element>(_ elements: [Element]) -> Element { elements[number(0...(elements.count - 1))] }
-}
+/// A world draws thousands of times; all of it follows from its seed.
+typealias Chance = SeededGenerator
 
 /// How often things go wrong, in a thousandth of the calls. Each seed switches a random part of them on (swarm testing).
 struct Faults {

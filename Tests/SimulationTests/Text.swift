@@ -1,6 +1,7 @@
 // What the actors write and read: requests, chunks, event streams of chance.
 
 import Reactor
+import TestSupport
 
 enum Text {
     /// A request's head as a server received it.

@@ -2,6 +2,7 @@
 // arrive; with TLS or without. What they mean is the actor's.
 
 import Reactor
+import TestSupport
 
 /// An actor's way to talk over a socket.
 final class Wire {

@@ -1,6 +1,7 @@
 import Foundation
 import Telemetry
 import Synchronization
+import TestSupport
 import Testing
 
 @Suite("The log writer")

@@ -3,6 +3,7 @@
 import Foundation
 import Telemetry
 import Synchronization
+import TestSupport
 import Testing
 
 /// A sink that keeps what it is given, in one list per opened "file".
@@ -64,21 +65,11 @@ final class RunningWriter: Sendable {
     func submit(_ text: String) -> Bool { writer.submit(Array((text + "\n").utf8)) }
 }
 
-/// Waits until something holds, for ten seconds at most.
-func eventually(_ condition: () -> Bool) -> Bool {
-    for _ in 0..<5_000 {
-        if condition() { return true }
-        usleep(2_000)
-    }
-    return condition()
-}
-
 /// One encoded line as a dictionary, after checking that it is one line.
 func parsed(_ line: [UInt8]) throws -> [String: Any] {
     #expect(line.last == UInt8(ascii: "\n"))
     #expect(line.dropLast().allSatisfy { $0 >= 0x20 && $0 != 0x7F })
-    let value = try JSONSerialization.jsonObject(with: Data(line))
-    return try #require(value as? [String: Any])
+    return try jsonObject(line)
 }
 
 /// The keys of the outermost object in the order in which they stand. It relies on values without colons and commas.
