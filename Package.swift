@@ -13,7 +13,8 @@ let house: [SwiftSetting] = [
 /// looking was a third of the instructions that an event costs.
 let dataPath = house + [.unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))]
 
-/// The simulated world and its judge do most of the work in their tests; so they are optimised in debug builds too.
+/// What does most of the work in its tests is optimised in debug builds too: the simulated world and its judge, and the reader of the
+/// repository's text.
 let optimised = house + [.unsafeFlags(["-O"])]
 
 let package = Package(
@@ -66,7 +67,7 @@ let package = Package(
                 "ReferenceEventSource", "COpenSSL", "TestSupport",
             ],
             swiftSettings: optimised),
-        .testTarget(name: "TidyTests", swiftSettings: house),
+        .testTarget(name: "TidyTests", swiftSettings: optimised),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -17,6 +17,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from support import heartwire as heartwire_process
 from support import planted
+from support.certificates import Authority
 from support.origin import Origin
 from support.paths import NoBinary, binary, verified_binary
 
@@ -107,3 +108,15 @@ def orphans():
     for process in left:
         os.kill(process, signal.SIGKILL)
         os.waitpid(process, 0)
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    """An authority that signs certificates for the tests of one file."""
+    return Authority(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="module")
+def identity(authority):
+    """A certificate for localhost, and its key."""
+    return authority.issue("localhost")

@@ -6,14 +6,8 @@ import time
 
 import pytest
 
-from support.certificates import Authority
 from support.client import get
-from test_tls import ask, connect, tls_block, trusting
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    return Authority(tmp_path_factory.mktemp("certificates"))
+from support.tls import ask, connect, tls_block, trusting
 
 
 def issue_ending(authority, name, use):

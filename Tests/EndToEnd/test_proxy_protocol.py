@@ -12,7 +12,6 @@ import time
 import pytest
 
 from support import eventsource
-from support.certificates import Authority
 from support.client import Client, get
 from support.heartwire import Heartwire
 from support.paths import binary
@@ -204,11 +203,6 @@ def test_an_end_does_not_wait_for_a_header_that_does_not_come(stage):
         assert late.read_response().status == 200, "who has just connected may still ask"
         client.wait_for_end()
         assert proxy.wait() == 0 and time.monotonic() - began < 5
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    return Authority(tmp_path_factory.mktemp("certificates"))
 
 
 def tls(authority) -> str:

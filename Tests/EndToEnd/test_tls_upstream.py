@@ -10,15 +10,9 @@ import time
 
 import pytest
 
-from support.certificates import Authority
 from support.client import Client, get
 from support.logs import check_ending
 from support.ports import reserve_port
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    return Authority(tmp_path_factory.mktemp("certificates"))
 
 
 class Server:

@@ -80,6 +80,13 @@ enum Checks {
         return found
     }
 
+    /// A file of code that has grown too long holds more than one idea.
+    static func length(_ file: SourceFile, most: Int) -> [String] {
+        let isCode = [".swift", ".py", ".c", ".h", ".js", ".java"].contains(where: file.path.hasSuffix)
+        let count = file.lines.count - 1
+        return isCode && count > most ? ["\(file.path): \(count) lines"] : []
+    }
+
     /// Marks of work that was left lying.
     static let markers = ["TO" + "DO", "FIX" + "ME", "XX" + "X", "HA" + "CK", "not implemented", "stub"]
 

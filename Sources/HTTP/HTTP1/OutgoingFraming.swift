@@ -10,7 +10,7 @@ public enum OutgoingFraming: UInt8, Sendable {
     /// In chunks (RFC 9112 section 7.1), one for each piece that came.
     case chunked
 
-    /// So many bytes have to be free in front of a payload, and behind it.
+    /// So many bytes have to be free in front of a payload, and behind it. For tests: a link has that room.
     public static let roomBytes = ChunkedCoding.maximumSizeLineBytes
 
     /// The bytes to write for a payload with `roomBytes` of free memory on either side; with `isLast` the end of the body too.

@@ -24,15 +24,12 @@ public struct OutgoingResponse: Sendable {
     public var allowsReuse = true
     /// Writes the fields. The status line stands in front of them already, so that HTTP/1 sends these bytes as they are.
     public var fields: HeadWriter
-    /// Where the first field line begins.
-    let fieldsStart: Int
 
     /// A response of the proxy's own, without fields yet. `capacityBytes` is room for the head.
     public init(status: Int, capacityBytes: Int = 512) {
         self.status = status
         fields = HeadWriter(reservingCapacity: capacityBytes)
         fields.statusLine(status)
-        fieldsStart = fields.count
     }
 
     /// A response with the status and the reason phrase of a server's, without fields yet.
@@ -40,9 +37,5 @@ public struct OutgoingResponse: Sendable {
         status = head.status
         fields = HeadWriter(reservingCapacity: head.bytes.count + 256)
         fields.statusLine(of: head)
-        fieldsStart = fields.count
     }
-
-    /// The field lines, each `name: value` and CRLF.
-    public var fieldLines: ArraySlice<UInt8> { fields.bytes[fieldsStart...] }
 }

@@ -1,0 +1,93 @@
+// What the parts of the load generator share: a connection and how far its response has come, the options, what is counted.
+#ifndef HEARTWIRE_BENCH_LOAD_H
+#define HEARTWIRE_BENCH_LOAD_H
+
+#include <openssl/ssl.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
+
+enum { BUFFER = 1 << 18, HEAD = 4096, TURN = 512, IN_FLIGHT = 64, ROUNDS = 4096, PROCESSES = 16, STUCK_SECONDS = 60 };
+enum state { HANDSHAKE, WAITING, IN_HEAD, IN_BODY };
+enum framing { LENGTH, CHUNKED, UNTIL_CLOSE };
+enum chunk { SIZE, EXTENSION, SIZE_END, DATA, DATA_END_CR, DATA_END_LF, TRAILER, TRAILER_LINE };
+enum { SEEKING = 255, DIGITS = 24 };
+
+struct connection {
+    int fd;
+    uint8_t state, framing, chunk;
+    uint8_t digits;              // of an event's stamp and number that were read; SEEKING between events
+    bool opened, fresh;          // its first event came; no response yet on this connection
+    uint16_t head_length;
+    uint32_t events;             // of this response
+    uint32_t sequence, expected;
+    uint64_t stamp, left;        // left: of the chunk or the body
+    uint64_t heard_ns;           // the last comment
+    SSL *ssl;
+    char *head;                  // while the response's head comes
+};
+
+struct samples {
+    uint32_t *values;
+    size_t count, capacity;
+};
+
+struct round {
+    uint64_t stamp, last_ns;
+    long count;
+};
+
+struct options {
+    int port;
+    const char *path;
+    long streams, first, leave_after, most;
+    long warm_ms, window_ms;
+    bool repeat, heartbeats, rounds, tls;
+    uint32_t sequence_mask;
+};
+
+enum phase { FIRST, BASELINE, OPENING, WARMING, WINDOW, OVER };
+
+extern struct options options;
+extern enum phase phase;
+extern const char *const phase_names[];
+
+extern int poller;
+extern struct connection *connections;
+extern long started, in_flight, opened;
+extern SSL_CTX *tls;
+extern char request[1024];
+extern size_t request_length;
+extern char buffer[BUFFER];
+
+extern pid_t watched[PROCESSES], origin;
+extern int watched_count;
+
+// What happened in the window.
+extern uint64_t events, responses, heartbeats, body_bytes, reconnects;
+extern struct samples latencies, deviations, round_times;
+extern struct round rounds[ROUNDS];
+extern long rounds_count;
+
+// load_processes.c: clocks, what the kernel says of the watched processes, samples.
+
+// Ends the run with a message and status 1.
+void fail(const char *format, ...);
+uint64_t clock_ns(clockid_t id);
+uint64_t now_ns(void);
+uint64_t processor_ns(pid_t process);
+uint64_t watched_ns(void);
+uint64_t waited_ns(void);
+long watched_memory(void);
+void keep(struct samples *samples, uint64_t value);
+void print_samples(const char *name, struct samples *samples);
+
+// load_responses.c: connections, and every byte that comes over them.
+
+// Connects, and sends the first request.
+void start(struct connection *connection);
+// Takes what has come.
+void receive(struct connection *connection);
+
+#endif

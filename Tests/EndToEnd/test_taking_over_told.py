@@ -1,0 +1,158 @@
+"""SIGUSR2 under a service manager: what it hears of the new process and of the old one, and when nobody takes over."""
+
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+
+from support.client import Client, get
+from support.service_manager import ServiceManager
+from support.taking_over import children, end, handler, successor, wait_until_gone
+
+
+pytestmark = pytest.mark.usefixtures("orphans")
+
+
+def test_the_manager_hears_of_the_new_process_from_the_old_one(stage, orphans):
+    manager = ServiceManager()
+    proxy = stage.heartwire(
+        stage.origin(handler), environment={**manager.environment, "WATCHDOG_USEC": "400000"}, grace="2s")
+    old = proxy.process.pid
+    manager.wait_for("WATCHDOG", "1")
+    proxy.send_signal(signal.SIGUSR2)
+    new = successor(proxy, orphans)
+    _, sender, words = manager.wait_for("MAINPID")
+    assert sender == old and words == {"MAINPID": str(new)}
+    manager.wait_for("READY", "1", count=2)
+    assert proxy.wait() == 0
+    manager.wait_for("WATCHDOG", "1", count=len(manager.all("WATCHDOG")) + 4)
+    handed_over = next(place for place, message in enumerate(manager.messages) if "MAINPID" in message[2])
+    # Before that nobody would believe the new process, and after it the old one has nothing more to say.
+    assert {process for _, process, _ in manager.messages[:handed_over + 1]} == {old}
+    assert {process for _, process, _ in manager.messages[handed_over + 1:]} == {new}
+    end(new, orphans)
+    assert manager.wait_for("STOPPING", "1")[1] == new
+    manager.close()
+
+
+@pytest.mark.parametrize("is_late", [True, False])
+def test_nobody_takes_over_whom_the_manager_does_not_know_of(stage, tmp_path, orphans, is_late):
+    name = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as busy:
+        manager.bind(name)
+        proxy = stage.heartwire(stage.origin(handler), environment={"NOTIFY_SOCKET": name})
+        assert manager.recv(4096).startswith(b"READY=1")
+        # A manager with more to read than its socket holds.
+        busy.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            while True:
+                busy.sendto(b"X=1", name)
+        proxy.send_signal(signal.SIGUSR2)
+        proxy.wait_for_words("listening on", count=2)
+        if is_late:
+            time.sleep(1)
+            manager.settimeout(5)
+            while not (message := manager.recv(4096)).startswith(b"MAINPID="):
+                pass
+            process = successor(proxy, orphans)
+            assert message == b"MAINPID=%d" % process and manager.recv(4096).startswith(b"READY=1")
+            assert proxy.wait() == 0
+            end(process, orphans)
+        else:
+            proxy.wait_for_words("it was ended, this one goes on")
+            assert children(proxy.process.pid) == []
+            assert get(proxy.port).body == b"whole"
+
+
+def test_process_1_of_a_container_is_not_succeeded(stage):
+    if subprocess.run(["unshare", "--pid", "--fork", "--mount-proc", "true"], capture_output=True).returncode != 0:
+        pytest.skip("no process namespace can be made here")
+    proxy = stage.heartwire(
+        stage.origin(handler), prefix=["unshare", "--pid", "--fork", "--kill-child=SIGTERM", "--mount-proc"])
+    first = children(proxy.process.pid)[0]
+    os.kill(first, signal.SIGUSR2)
+    proxy.wait_for_words("as process 1 of a container this one cannot be succeeded")
+    assert children(first) == [] and get(proxy.port).body == b"whole"
+    os.kill(first, signal.SIGTERM)
+    assert proxy.wait() == 0
+
+
+@pytest.mark.parametrize("is_managed", [True, False])
+def test_a_manager_that_says_twice_that_all_ends_does_not_cut_the_drain_short(stage, orphans, is_managed):
+    """systemd tells all processes of a service, and once more those that are left when the one that serves has ended."""
+    manager = ServiceManager()
+    proxy = stage.heartwire(
+        stage.origin(handler), environment=manager.environment if is_managed else {}, drain="2s", grace="3s", heartbeat="15s")
+    clients = [Client(proxy.port) for _ in range(4)]
+    streams = [client.open_stream(f"/stream/{place}")[1] for place, client in enumerate(clients)]
+    proxy.send_signal(signal.SIGUSR2)
+    process = successor(proxy, orphans)
+    for each in (proxy.process.pid, process):
+        os.kill(each, signal.SIGTERM)
+    proxy.wait_for_words("ending already")
+    # The new process has nobody to wait for; it stays a child of the old one for as long as that lives.
+    while "State:\tZ" not in pathlib.Path(f"/proc/{process}/status").read_text():
+        time.sleep(0.01)
+    proxy.send_signal(signal.SIGTERM)
+    if is_managed:
+        for body in streams:
+            body.read_to_end(5)
+            assert body.complete and re.search(rb"\n\nretry: \d+\n\Z", bytes(body.data))
+    assert proxy.wait() == (0 if is_managed else 1)
+    wait_until_gone(process, orphans)
+    for client in clients:
+        client.close()
+    manager.close()
+
+
+@pytest.mark.parametrize("is_managed", [True, False])
+def test_the_end_of_the_new_process_is_told_while_the_old_one_drains(stage, orphans, is_managed):
+    manager = ServiceManager()
+    proxy = stage.heartwire(
+        stage.origin(handler), environment=manager.environment if is_managed else {}, drain="8s", grace="8s", heartbeat="15s")
+    # So many that one of their moments lies in the later half of the drain: of six, all were early once in a hundred runs.
+    clients = [Client(proxy.port) for _ in range(24)]
+    streams = [client.open_stream(f"/stream/{place}")[1] for place, client in enumerate(clients)]
+    proxy.send_signal(signal.SIGUSR2)
+    process = successor(proxy, orphans)
+    os.kill(process, signal.SIGKILL)
+    killed = time.monotonic()
+    said = proxy.wait_for_words(f"process {process}, which had taken over, was ended by signal 9; nobody serves now", timeout=2)
+    assert ("ends at once what it has" in said) == is_managed
+    # Who streams is told when to come back, in any case.
+    for body in streams:
+        body.read_to_end(12)
+        assert body.complete and re.search(rb"\n\nretry: \d+\n\Z", bytes(body.data))
+    assert proxy.wait() == 0
+    # A manager can start another one only then; without one there is nothing to make haste for.
+    assert (time.monotonic() - killed < 4) == is_managed
+    # It was left for whoever looks after both processes to hear of.
+    orphans.remove(process)
+    assert os.waitpid(process, 0)[1] == signal.SIGKILL
+    assert said.count("nobody serves now") == 1
+    for client in clients:
+        client.close()
+    manager.close()
+
+
+def test_a_new_process_that_is_ended_in_order_is_not_taken_for_a_crash(stage, orphans):
+    manager = ServiceManager()
+    proxy = stage.heartwire(stage.origin(handler), environment=manager.environment, drain="4s", grace="4s", heartbeat="15s")
+    with Client(proxy.port) as client:
+        _, body = client.open_stream("/stream")
+        proxy.send_signal(signal.SIGUSR2)
+        process = successor(proxy, orphans)
+        os.kill(process, signal.SIGTERM)
+        proxy.wait_for_words(f"process {process}, which had taken over, has ended in order", timeout=2)
+        body.read_to_end(8)
+        assert body.complete
+    assert proxy.wait() == 0
+    assert "nobody serves" not in proxy.stderr()
+    orphans.remove(process)
+    assert os.waitpid(process, 0)[1] == 0
+    manager.close()
