@@ -203,7 +203,7 @@ struct CheckTests {
     func walls() {
         func found(_ text: String, in room: String) -> Int { Checks.walls(file(text, path: "Sources/\(room)/A.swift")).count }
         #expect(found("let link: Link\nsend(\"HTTP/1.1 200\\r\\n\")\n// Link, \"HTTP/1.\n", in: "Exchanges") == 3)
-        #expect(found("let links: [Linked] = []\nlet descriptor: Int32\n", in: "Exchanges") == 2)
+        #expect(found("let links: [Linked] = []\nlet clientDescriptor: Int32\n", in: "Exchanges") == 1)
         #expect(found("let a: Exchange, b: Telemetry\nlet nextHeartbeatAt = 0\n", in: "Upstreams") == 3)
         #expect(found("let a: Route\nlet cause = Cause.drained\n", in: "Downstreams") == 2)
         #expect(found("let link: Link, exchange: Exchange\n", in: "Proxy") == 0)

@@ -17,7 +17,7 @@ extension Checks {
     /// Active for a room as soon as `Sources/ROOM` exists.
     static let walls = [
         Wall(
-            room: "Exchanges", names: ["Link", "ListeningSocket", "Kernel", "Int32", "descriptor"], parts: ["SSL_"],
+            room: "Exchanges", names: ["Link", "ListeningSocket", "Kernel"], parts: ["SSL_", "descriptor"],
             texts: ["\"HTTP/1.", "\\r\\n", "chunked\""]),
         Wall(room: "Upstreams", names: ["Exchange", "Exchanges", "Telemetry", "Route", "Cause", "Downstreams"], parts: ["heartbeat"]),
         Wall(

@@ -96,11 +96,7 @@ struct RequestForwarding {
         if let hops, hops > 0 { writer.field("Max-Forwards", UInt64(hops - 1)) }
         try writeForwarded(&writer)
         if head.expectsContinue { writer.field("Expect", "100-continue") }
-        switch head.framing {
-        case .none, .untilClose: break
-        case .length(let count): writer.field("Content-Length", count)
-        case .chunked: writer.field("Transfer-Encoding", "chunked")
-        }
+        writer.framing(ofRequest: head.framing)
         if let upgrade = head.upgradeProtocol {
             writer.field("Connection", "upgrade")
             writer.field("Upgrade", upgrade, of: head)

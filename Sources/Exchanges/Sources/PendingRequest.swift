@@ -1,6 +1,7 @@
 // What an exchange needs only until its response begins, so that an idle stream does not carry it.
 
 import Configuration
+import HTTP
 import Upstreams
 
 /// A request that has not got its response yet.
@@ -41,7 +42,7 @@ final class PendingRequest {
     func head(for server: ServerState) -> [UInt8] {
         guard let hostOffset else { return head }
         var head = self.head
-        head.insert(contentsOf: Array("Host: \(server.server.authority)\r\n".utf8), at: hostOffset)
+        head.insert(contentsOf: HeadWriter.fieldLine("Host", server.server.authority), at: hostOffset)
         return head
     }
 }

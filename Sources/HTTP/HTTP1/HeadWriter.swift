@@ -82,6 +82,18 @@ public struct HeadWriter: Sendable {
         appendLine(name, UnsafeBufferPointer(start: value.utf8Start, count: value.utf8CodeUnitCount))
     }
 
+    /// Writes how a request's body is delimited (RFC 9112 section 6.3): a length, chunks, or nothing where there is none.
+    public mutating func framing(ofRequest framing: BodyFraming) {
+        switch framing {
+        case .none, .untilClose: break
+        case .length(let count): field("Content-Length", count)
+        case .chunked: field("Transfer-Encoding", "chunked")
+        }
+    }
+
+    /// One field line by itself, with its CRLF. The value has to be one that a field may hold.
+    public static func fieldLine(_ name: StaticString, _ value: String) -> [UInt8] { Array("\(name): \(value)\r\n".utf8) }
+
     /// A field whose value is a number.
     public mutating func field(_ name: StaticString, _ value: UInt64) {
         HeadWriter.withDigits(of: value) { appendLine(name, $0) }

@@ -29,7 +29,7 @@ package final class ServerState {
         pool = ConnectionPool(limit: idleConnections)
     }
 
-    /// How many idle connections to it are kept now.
+    /// How many idle connections to it are kept now. For tests.
     package var idleCount: Int { pool.count }
 
     /// A client that had waited was served by it.
