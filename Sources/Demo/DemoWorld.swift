@@ -159,7 +159,7 @@ package final class DemoWorld {
         let descriptor = try worker.kernel.listen(wanted, sharingPort: false)
         let address = worker.kernel.localAddress(of: descriptor) ?? wanted
         let acceptor = try Acceptor(worker: worker, descriptor: descriptor, accepted: accepted) { error in
-            SystemProcess.complain("heartwire: no connection can be accepted for the moment: \(error.message)")
+            SystemProcess.warn("heartwire: no connection can be accepted for the moment: \(error.message)")
         }
         return (acceptor, address)
     }

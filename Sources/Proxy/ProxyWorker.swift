@@ -97,7 +97,7 @@ final class ProxyWorker {
     }
 
     /// Lets an end that has begun take no longer than that: streams are ended, one by one still, within half of it.
-    func hasten(milliseconds: Int) {
+    func endWithin(milliseconds: Int) {
         guard let span = drainSpan else { return drain(graceMilliseconds: milliseconds, streamMilliseconds: milliseconds / 2) }
         clients.beginDraining(newcomersUntil: worker.now)
         endStreams(within: worker.now..<max(worker.now + 1, min(span.upperBound, worker.now + Int64(milliseconds) / 2)))
@@ -109,15 +109,16 @@ final class ProxyWorker {
 
     /// Puts other settings in force. What runs goes on under its own; who comes from now on, also on a connection that stands, is
     /// served under these. Sockets whose address is not among the listeners are closed, or refuse whoever comes where they are held
-    /// elsewhere too (`unwanted`), after what waits in them was taken.
+    /// elsewhere too (`refused`), after what waits in them was taken. `listenFailed` is called for each new socket that cannot be watched.
     func adopt(
         _ settings: Settings, shared: SharedState, addresses: [[[SocketAddress]]], listeners: [SocketAddress: ListenerSecurity],
-        unwanted: Set<SocketAddress> = [], newSockets: [NewSocket]
+        refused: Set<SocketAddress> = [], newSockets: [SocketAddress: [Int32]] = [:],
+        listenFailed: (SocketAddress, SystemError) -> Void = { _, _ in }
     ) {
         exchanges.adopt(settings, shared: shared, addresses: addresses)
         for (address, old) in listening {
             guard let security = listeners[address] else {
-                if unwanted.contains(address) {
+                if refused.contains(address) {
                     for acceptor in old.acceptors { acceptor.takeAll() }
                     old.place.security = nil
                 } else {
@@ -129,10 +130,9 @@ final class ProxyWorker {
             old.place.security = security
             for acceptor in old.acceptors { setPatience(ofListener: acceptor.descriptor) }
         }
-        for socket in newSockets {
-            guard let security = listeners[socket.address] else { preconditionFailure("a new socket is a listener's") }
-            do { try listen(on: socket.descriptor, as: security) } catch {
-                worker.warn("one worker cannot listen on \(socket.address): \(error.message)")
+        for (address, descriptors) in newSockets {
+            for descriptor in descriptors {
+                do { try listen(on: descriptor, as: listeners[address]) } catch { listenFailed(address, error) }
             }
         }
     }
@@ -147,12 +147,6 @@ final class ProxyWorker {
 private struct Listening {
     let place: ListeningPlace
     var acceptors: [Acceptor] = []
-}
-
-/// A listening socket on its way to a worker.
-struct NewSocket: Sendable {
-    let address: SocketAddress
-    let descriptor: Int32
 }
 
 /// A deadline of the worker itself, without a connection.

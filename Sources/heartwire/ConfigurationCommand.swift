@@ -16,12 +16,12 @@ enum ConfigurationCommand {
         do {
             let parsed = try ConfigurationFile.parse(
                 try ConfigurationFile.load(path: path, on: occasion), fileName: path, environment: ConfigurationFile.processEnvironment)
-            for warning in parsed.warnings { SystemProcess.complain("\(warning)") }
+            for warning in parsed.warnings { SystemProcess.warn("\(warning)") }
             return parsed.configuration
         } catch let error as ConfigurationFile.Unreadable {
-            SystemProcess.complain("heartwire: \(error.description)")
+            SystemProcess.warn("heartwire: \(error.description)")
         } catch {
-            SystemProcess.complain("\(error)")
+            SystemProcess.warn("\(error)")
         }
         return nil
     }
@@ -31,8 +31,8 @@ enum ConfigurationCommand {
         let configuration = load(path)
         do {
             let security = try Security(configuration)
-            for warning in security.warnings(nowUnixMilliseconds: LinuxKernel().unixMilliseconds()) {
-                SystemProcess.complain("\(path): warning: \(warning)")
+            for warning in security.expiryWarnings(nowUnixMilliseconds: LinuxKernel().unixMilliseconds()) {
+                SystemProcess.warn("\(path): warning: \(warning)")
             }
         } catch {
             Main.fail(error.message, status: ExitStatus.configuration)

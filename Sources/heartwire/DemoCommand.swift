@@ -28,7 +28,7 @@ enum DemoCommand {
     private static func endOnSignal(_ proxy: ProxyServer, then world: Mailbox) {
         SystemThread.start(name: "signals") {
             while SystemProcess.nextSignal() != .terminate {}
-            SystemProcess.complain("heartwire: ending the demo")
+            SystemProcess.warn("heartwire: ending the demo")
             proxy.stop()
             world.post { $0.stop() }
         }

@@ -32,7 +32,7 @@ struct Main {
 
     /// Ends with one line on standard error.
     static func fail(_ line: String, status: Int32) -> Never {
-        SystemProcess.complain("heartwire: \(line)")
+        SystemProcess.warn("heartwire: \(line)")
         SystemProcess.exit(status)
     }
 }

@@ -16,7 +16,7 @@ enum ServeCommand {
         } catch {
             fail(error)
         }
-        SystemProcess.complain("heartwire \(Version.number): listening on \(server.listeningURLs.joined(separator: ", "))")
+        SystemProcess.warn("heartwire \(Version.number): listening on \(server.listeningURLs.joined(separator: ", "))")
         let service = Service(
             server, manager: manager, kernel: LinuxKernel(), reread: path.map { path in { ConfigurationCommand.read(path, on: .reload) } })
         service.run(after: inheritance.predecessor)

@@ -61,7 +61,7 @@ struct GenerationTests {
         let configuration = Configuration(upstreams: [upstream("a", cooldown: 7)], routes: [Route(upstreamIndex: 0)])
         let changed = Settings(configuration, try Security(configuration))
         proxy.proxy.adopt(
-            changed, shared: proxy.proxy.exchanges.shared, addresses: [[[GenerationTests.address]]], listeners: [:], newSockets: [])
+            changed, shared: proxy.proxy.exchanges.shared, addresses: [[[GenerationTests.address]]], listeners: [:])
         #expect(group.servers[0].idleCount == 0 && proxy.kernel.closed.contains(proxy.kernel.attempts[0].descriptor))
         answer(1)
         #expect(group.servers[0].idleCount == 0 && contains(proxy.answers(clients[1]), "HTTP/1.1 204"))
@@ -76,7 +76,7 @@ struct GenerationTests {
         proxy.send(client, "GET / HTTP/1.1\nHost: a")
         let next = try settings([upstream("b")])
         proxy.proxy.adopt(
-            next, shared: proxy.proxy.exchanges.shared, addresses: [[[GenerationTests.address]]], listeners: [:], newSockets: [])
+            next, shared: proxy.proxy.exchanges.shared, addresses: [[[GenerationTests.address]]], listeners: [:])
         #expect(old != nil && client.exchange?.generation === old && client.exchange?.group.upstream.name == "a")
         try proxy.attemptEnds(.connectionRefused)
         #expect(client.exchange == nil && contains(proxy.answers(client), "502"))
@@ -116,14 +116,14 @@ struct GenerationTests {
         let given = try (0..<sockets).map { _ in try kernel.listen(SocketAddress(numeric: "127.0.0.1", port: 0)!, sharingPort: true) }
         let address = try #require(kernel.localAddress(of: given[0]))
         let inherited = given.map { InheritedSocket(descriptor: $0, name: "", address: address, isHeldElsewhere: false) }
-        var listening = try ListeningSockets(
-            [Listener(host: "127.0.0.1", port: address.port)], inheriting: inherited, workerCount: workers, kernel: kernel,
-            lookups: NameLookups(kernel)
+        let listening = try ListeningSockets(
+            [Listener(host: "127.0.0.1", port: address.port)], after: ListeningSockets(), inheriting: inherited, workerCount: workers,
+            kernel: kernel, lookups: NameLookups(kernel)
         ) { Issue.record("\($0)") }
-        let entry = try #require(listening.entries.first)
-        let shares = (0..<workers).map { entry.sockets.descriptors(forWorker: $0, of: workers) }
+        let served = try #require(listening.served.first)
+        let shares = (0..<workers).map { served.descriptors(forWorker: $0, of: workers) }
         #expect(Set(shares.joined()) == Set(given) && shares.allSatisfy { !$0.isEmpty })
         if sockets >= workers { #expect(shares.joined().count == sockets, "no socket is watched twice without need") }
-        listening.close(kernel)
+        for descriptor in listening.descriptors { kernel.close(descriptor, abortively: false) }
     }
 }

@@ -19,15 +19,14 @@ struct NameAnswerTests {
             listeners: [Listener(host: "127.0.0.1", port: 0)], upstreams: [upstream], routes: [Route(upstreamIndex: 0)], streamLog: .off)
         let server = try ProxyServer(configuration) { LinuxKernel() }
         defer { server.stop() }
-        let old = server.inForce
+        let old = server.generation
         try #require(old.addresses[0][0].isEmpty == false)
-        let next = ProxyServer.InForce(
-            configuration: configuration, settings: Settings(configuration, old.security), security: old.security, shared: old.shared,
-            logs: old.logs, sockets: old.sockets, names: old.names, addresses: [[[]]])
-        var listeners: [SocketAddress: ListenerSecurity] = [:]
-        for entry in old.sockets.entries { listeners[entry.address] = old.security.listeners[entry.listenerIndex] }
+        let next = ProxyGeneration(
+            settings: Settings(configuration, old.security), security: old.security, shared: old.shared, logs: old.logs,
+            sockets: old.sockets, names: old.names, addresses: [[[]]])
+        let listeners = next.listeners
         let isDone = Atomic(false)
-        server.put(inForce: next) {
+        server.put(next) {
             SystemThread.start(name: "resolver") {
                 server.takeAnswers()
                 isDone.store(true, ordering: .releasing)
@@ -37,7 +36,7 @@ struct NameAnswerTests {
                 mailbox.post { [listeners] worker in
                     guard let proxy = ProxyWorker.on(worker) else { return }
                     proxy.exchanges.groups[0].update(addresses: [[SocketAddress(numeric: "192.0.2.1", port: 9)!]])
-                    proxy.adopt(next.settings, shared: next.shared, addresses: next.addresses, listeners: listeners, newSockets: [])
+                    proxy.adopt(next.settings, shared: next.shared, addresses: next.addresses, listeners: listeners)
                 }
             }
         }

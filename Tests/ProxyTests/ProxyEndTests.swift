@@ -37,10 +37,10 @@ struct ProxyEndTests {
     }
 
     @Test("ends sooner when it is told to hurry, whether it ends already or not", arguments: [true, false])
-    func hastened(_ endsAlready: Bool) throws {
+    func sooner(_ endsAlready: Bool) throws {
         let (world, client) = try waiting()
         if endsAlready { world.proxy.drain(graceMilliseconds: 60_000, streamMilliseconds: 60_000) }
-        world.proxy.hasten(milliseconds: 2_000)
+        world.proxy.endWithin(milliseconds: 2_000)
         world.pass(milliseconds: 1_900)
         #expect(client.isOpen)
         world.pass(milliseconds: 300)

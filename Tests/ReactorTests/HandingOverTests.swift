@@ -61,8 +61,8 @@ struct HandingOverTests {
         }
         #expect(manager(["WATCHDOG_USEC": "5", "WATCHDOG_PID": "1"]).watchdogMicroseconds == nil)
         #expect(manager(["WATCHDOG_USEC": "0"]).watchdogMicroseconds == nil)
-        #expect(manager(["NOTIFY_SOCKET": "/nobody/there"]).notify("READY=1") != nil)
-        #expect(ServiceManager().notify("READY=1") == nil)
+        #expect(manager(["NOTIFY_SOCKET": "/nobody/there"]).notify(["READY=1"]) != nil)
+        #expect(ServiceManager().notify(["READY=1"]) == nil)
     }
 
     @Test("how a process ended is told in words")

@@ -175,7 +175,7 @@ final class Scenario {
                         guard let proxy = ProxyWorker.on(worker), !proxy.exchanges.isDraining else { return }
                         proxy.adopt(
                             settings, shared: next, addresses: addresses,
-                            listeners: [Scenario.listenAddress: security.listeners[0]], newSockets: [])
+                            listeners: [Scenario.listenAddress: security.listeners[0]])
                         scenario.groups += proxy.exchanges.groups
                         scenario.noteVerification()
                     }

@@ -62,6 +62,7 @@ package final class ScriptedKernel: Kernel, @unchecked Sendable {
 
     package override func monotonicMilliseconds() -> Int64 { now }
     package override func unixMilliseconds() -> Int64 { now }
+    package override func sleep(milliseconds: Int) { now += Int64(milliseconds) }
     package override func fillRandom(_ buffer: UnsafeMutableRawBufferPointer) {
         for index in buffer.indices { buffer[index] = UInt8.random(in: 0...255) }
     }

@@ -20,6 +20,11 @@ private final class SlowKernel: Kernel, @unchecked Sendable {
     var most: Int { counts.withLock { $0.most } }
     var all: Int { counts.withLock { $0.all } }
 
+    // Look-ups run on threads of their own, in real time.
+    private let clock = LinuxKernel()
+    override func monotonicMilliseconds() -> Int64 { clock.monotonicMilliseconds() }
+    override func sleep(milliseconds: Int) { clock.sleep(milliseconds: milliseconds) }
+
     override func resolve(_ host: String, port: UInt16) -> [SocketAddress] {
         counts.withLock { counts in
             counts.now += 1
@@ -102,14 +107,14 @@ struct NameLookupTests {
     }
 
     @Test("what is said of names without an address tells those that were not answered from those that are unknown")
-    func complaints() {
+    func warnings() {
         let lookups = NameLookups(SlowKernel { _ in 0 })
         let servers = ["a.test", "a.test", "b.test", "10.0.0.2"].enumerated().map { Upstream.Server(host: $1, port: UInt16(80 + $0)) }
         let names = NameResolver([Upstream(name: "x", servers: servers)])
         #expect(names.names == ["a.test", "b.test"])
-        let complaints = names.complaints(of: names.addresses(from: lookups), unanswered: ["b.test"], withinMilliseconds: 5_000)
+        let warnings = names.warnings(about: names.addresses(from: lookups), unanswered: ["b.test"], withinMilliseconds: 5_000)
         #expect(
-            complaints == [
+            warnings == [
                 "the server's name a.test has no address yet; it will be looked up again",
                 "the server's name b.test could not be looked up within 5 s; it will be looked up again",
             ])

@@ -14,9 +14,8 @@ package final class ListenerSecurity: Sendable {
     private let ticketKeys: TLSTicketKeys?
 
     /// Reads the certificates. Where those of `previous` are of the same description and the files cannot be used now, they stay, and
-    /// `complain` is told.
-    package init(_ listener: Listener, succeeding previous: ListenerSecurity? = nil, complain: (String) -> Void = { _ in }) throws(TLSError)
-    {
+    /// `warn` is told.
+    package init(_ listener: Listener, succeeding previous: ListenerSecurity? = nil, warn: (String) -> Void = { _ in }) throws(TLSError) {
         self.listener = listener
         guard let tls = listener.tls else {
             context = nil
@@ -34,7 +33,7 @@ package final class ListenerSecurity: Sendable {
             ticketKeys = keys
         } catch {
             guard let previous, previous.listener.tls == tls else { throw error }
-            complain("\(listener): \(error.message)")
+            warn("\(listener): \(error.message)")
             context = previous.context
             ticketKeys = previous.ticketKeys
         }

@@ -117,7 +117,7 @@ public struct Patience: Sendable {
 
 /// The world that a worker lives in. The methods of this base class must all be overridden.
 ///
-/// A kernel is used by one thread only, except `resolve` and `wake`, which any thread may call.
+/// A kernel is used by one thread only, except `resolve`, `wake`, `sleep` and the clocks, which any thread may call.
 open class Kernel: @unchecked Sendable {
     /// Nothing to set up in the base.
     public init() {}
@@ -126,6 +126,8 @@ open class Kernel: @unchecked Sendable {
     open func monotonicMilliseconds() -> Int64 { unimplemented() }
     /// The time of day in milliseconds since 1970, UTC.
     open func unixMilliseconds() -> Int64 { unimplemented() }
+    /// Keeps the calling thread asleep for that long; for threads that have no poller to wait in.
+    open func sleep(milliseconds: Int) { unimplemented() }
     /// Unpredictable bytes.
     open func fillRandom(_ buffer: UnsafeMutableRawBufferPointer) { unimplemented() }
 

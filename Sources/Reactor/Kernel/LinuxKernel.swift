@@ -23,6 +23,7 @@ public final class LinuxKernel: Kernel, @unchecked Sendable {
     }
 
     public override func monotonicMilliseconds() -> Int64 { milliseconds(CLOCK_MONOTONIC) }
+    public override func sleep(milliseconds: Int) { SystemProcess.sleep(milliseconds: milliseconds) }
 
     public override func unixMilliseconds() -> Int64 { milliseconds(CLOCK_REALTIME) }
 

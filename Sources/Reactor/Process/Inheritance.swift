@@ -47,7 +47,7 @@ public struct Inheritance: Sendable {
         // The number of one that is not open will be that of a file or connection of ours.
         let open = announced.filter { fcntl($0.descriptor, F_GETFD) >= 0 }
         if open.count < announced.count {
-            SystemProcess.complain("heartwire: LISTEN_FDS announces \(announced.count) descriptors, of which only \(open.count) are open")
+            SystemProcess.warn("heartwire: LISTEN_FDS announces \(announced.count) descriptors, of which only \(open.count) are open")
         }
         let sockets = open.map { socket($0.descriptor, named: $0.name, isHeldElsewhere: $0.isHeld) }
         return Inheritance(sockets: sockets, predecessor: words.predecessorLine.map(Predecessor.init))

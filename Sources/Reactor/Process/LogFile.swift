@@ -87,7 +87,7 @@ public final class LogFile: Sendable {
         clock_gettime(CLOCK_MONOTONIC, &time)
         if let told = state.refusalToldAt, time.tv_sec - told < 60 { return }
         state.refusalToldAt = time.tv_sec
-        SystemProcess.complain("heartwire: \(name) takes no lines: \(error.message); they wait while there is room for them (log_queue)")
+        SystemProcess.warn("heartwire: \(name) takes no lines: \(error.message); they wait while there is room for them (log_queue)")
     }
 
     private static func isPlainFile(_ descriptor: Int32) -> Bool {
@@ -108,7 +108,7 @@ public final class LogFile: Sendable {
         guard let path else { return true }
         let descriptor: Int32
         do { descriptor = try LogFile.open(path) } catch {
-            SystemProcess.complain(
+            SystemProcess.warn(
                 "heartwire: the log file \(path) cannot be opened anew: \(error.message); the one that is open stays in use")
             return false
         }

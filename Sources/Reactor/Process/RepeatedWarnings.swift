@@ -24,6 +24,6 @@ extension Worker {
     /// Warns the operator of something that may go on and on; the same is told at most every ten seconds, with how often it was.
     public func warn(_ what: String) {
         guard let times = warnings[what, default: RepeatedWarning()].occurred(now: now) else { return }
-        SystemProcess.complain("heartwire: \(what)\(times)")
+        SystemProcess.warn("heartwire: \(what)\(times)")
     }
 }

@@ -49,7 +49,7 @@ public struct ServiceManager: Sendable {
     /// Tells the manager; each line is `NAME=value`. Returns why it could not be told; nil also where there is no manager. One that has
     /// much to read is waited for so long, and no longer.
     @discardableResult
-    public func notify(_ lines: String..., patienceMilliseconds: Int = 0) -> SystemError? {
+    public func notify(_ lines: [String], patienceMilliseconds: Int = 0) -> SystemError? {
         guard let socketName else { return nil }
         let descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { return .last }

@@ -76,17 +76,17 @@ public enum SystemProcess {
 
     /// How much a pipe or a terminal that can be written to takes without blocking, and in one piece (PIPE_BUF).
     static let pieceBytes = 4_096
-    private static let complaintPatienceMilliseconds: Int32 = 50
+    private static let warningPatienceMilliseconds: Int32 = 50
 
     /// Writes a line to standard error. Workers and the thread that hears the signals call it: where nobody takes the line (a pipe whose
     /// reader stands still), the rest of it is lost, because none of them may be held up by that.
-    public static func complain(_ line: String) {
+    public static func warn(_ line: String) {
         var line = line + "\n"
         line.withUTF8 { bytes in
             var rest = UnsafeBufferPointer(rebasing: bytes[...])
             while !rest.isEmpty {
                 var reader = pollfd(fd: STDERR_FILENO, events: Int16(POLLOUT), revents: 0)
-                guard poll(&reader, 1, complaintPatienceMilliseconds) > 0 else { return }
+                guard poll(&reader, 1, warningPatienceMilliseconds) > 0 else { return }
                 let written = Glibc.write(STDERR_FILENO, rest.baseAddress, min(rest.count, pieceBytes))
                 if written < 0, errno == EINTR { continue }
                 guard written > 0 else { return }

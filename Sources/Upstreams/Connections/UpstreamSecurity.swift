@@ -13,12 +13,12 @@ package final class UpstreamSecurity: Sendable {
     /// What the next connection is secured by; nil for plain HTTP.
     package let context: TLSClientContext?
 
-    /// Reads the files. Where those of `previous` are of the same description and the files cannot be used now, they stay, and `complain`
+    /// Reads the files. Where those of `previous` are of the same description and the files cannot be used now, they stay, and `warn`
     /// is told.
     ///
     /// - Throws: what is wrong with a file that replaces none.
     package init(
-        _ upstream: Upstream, succeeding previous: UpstreamSecurity? = nil, complain: (String) -> Void = { _ in }
+        _ upstream: Upstream, succeeding previous: UpstreamSecurity? = nil, warn: (String) -> Void = { _ in }
     ) throws(TLSError) {
         tls = upstream.tls
         name = upstream.name
@@ -34,7 +34,7 @@ package final class UpstreamSecurity: Sendable {
             context = try TLSClientContext(TLSClientSettings(tls))
         } catch {
             guard let previous, previous.tls == tls else { throw error }
-            complain(error.message)
+            warn(error.message)
             context = previous.context
         }
     }

@@ -36,13 +36,12 @@ package final class NameLookups: Sendable {
     package func lookUp(_ names: Set<String>, atMostMilliseconds patience: Int) -> Set<String> {
         let before = state.withLock { state in names.map { (name: $0, count: state.answers[$0]?.count ?? 0) } }
         begin(names)
-        var waited = 0
-        while true {
-            let missing = state.withLock { state in before.filter { state.answers[$0.name]?.count ?? 0 == $0.count } }
-            if missing.isEmpty || waited >= patience { return Set(missing.map(\.name)) }
-            SystemProcess.sleep(milliseconds: NameLookups.lookMilliseconds)
-            waited += NameLookups.lookMilliseconds
+        var missing = names
+        kernel.poll(everyMilliseconds: NameLookups.lookMilliseconds, atMostMilliseconds: patience) {
+            missing = state.withLock { state in Set(before.filter { state.answers[$0.name]?.count ?? 0 == $0.count }.map(\.name)) }
+            return missing.isEmpty
         }
+        return missing
     }
 
     /// Begins to look up the names, and does not wait.

@@ -24,7 +24,7 @@ package struct NameResolver: Sendable {
     }
 
     /// What the operator is told of the names that have no address. `unanswered` are the names whose look-up did not end in that time.
-    package func complaints(of addresses: [[[SocketAddress]]], unanswered: Set<String>, withinMilliseconds patience: Int) -> [String] {
+    package func warnings(about addresses: [[[SocketAddress]]], unanswered: Set<String>, withinMilliseconds patience: Int) -> [String] {
         var hosts = Set<String>()
         return zip(upstreams, addresses).flatMap { zip($0.servers, $1) }.compactMap { server, addresses in
             guard addresses.isEmpty, hosts.insert(server.host).inserted else { return nil }

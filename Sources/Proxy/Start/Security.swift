@@ -13,34 +13,34 @@ package final class Security: Sendable {
 
     let listeners: [ListenerSecurity]
     let upstreams: [UpstreamSecurity]
-    /// One line for each file that could not be used and whose predecessor therefore stays.
-    let complaints: [String]
+    /// One line for each file that could not be used, so that what was read of it before stays.
+    let readingWarnings: [String]
 
     /// Reads all files that the configuration names. Throws for the first one that cannot be used and replaces none.
     package convenience init(_ configuration: Configuration) throws(TLSError) { try self.init(configuration, succeeding: nil) }
 
     init(_ configuration: Configuration, succeeding previous: Security?) throws(TLSError) {
-        var complaints: [String] = []
+        var warnings: [String] = []
         var listeners: [ListenerSecurity] = []
         for listener in configuration.listeners {
             let known = previous?.listeners.first { $0.listener.description == listener.description }
-            listeners.append(try ListenerSecurity(listener, succeeding: known) { complaints.append($0) })
+            listeners.append(try ListenerSecurity(listener, succeeding: known) { warnings.append($0) })
         }
         var upstreams: [UpstreamSecurity] = []
         for upstream in configuration.upstreams {
             let known = previous?.upstreams.first { $0.name == upstream.name }
-            upstreams.append(try UpstreamSecurity(upstream, succeeding: known) { complaints.append($0) })
+            upstreams.append(try UpstreamSecurity(upstream, succeeding: known) { warnings.append($0) })
         }
         self.listeners = listeners
         self.upstreams = upstreams
-        self.complaints = complaints
+        readingWarnings = warnings
     }
 
     /// Whether there is any TLS at all.
     var isEmpty: Bool { listeners.allSatisfy { $0.listener.tls == nil } && upstreams.allSatisfy { $0.tls == nil } }
 
     /// One line for each certificate that has ended or soon will.
-    package func warnings(nowUnixMilliseconds now: Int64) -> [String] {
+    package func expiryWarnings(nowUnixMilliseconds now: Int64) -> [String] {
         let ends =
             listeners.flatMap { $0.context?.certificateEnds ?? [] }
             + upstreams.compactMap { upstream in

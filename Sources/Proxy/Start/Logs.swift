@@ -8,6 +8,12 @@ import Telemetry
 
 /// Where the lines of a proxy go.
 struct Logs: Sendable {
+    /// Where the lines of a log end, and what a message calls it.
+    struct File {
+        let sink: any LogSink
+        let name: String
+    }
+
     /// One destination.
     struct Output: Sendable {
         let destination: LogDestination
@@ -25,31 +31,31 @@ struct Logs: Sendable {
     private(set) var access: LogWriter?
     private(set) var event: LogWriter?
 
-    /// Opens what the configuration names and was not open before.
-    init(_ configuration: Configuration, keeping previous: Logs? = nil, clock: @escaping @Sendable () -> Int64) throws(StartError) {
+    /// Opens what the configuration names and `previous` does not have open.
+    init(_ configuration: Configuration, keeping previous: Logs?, by means: StartMeans) throws(StartError) {
         let (capacity, known) = (configuration.limits.logQueueBytes, previous?.outputs ?? [])
-        stream = try open(configuration.streamLog, capacity, known, clock)
-        access = try open(configuration.accessLog, capacity, known, clock)
-        event = try open(configuration.eventLog, capacity, known, clock)
+        stream = try open(configuration.streamLog, capacity, known, means)
+        access = try open(configuration.accessLog, capacity, known, means)
+        event = try open(configuration.eventLog, capacity, known, means)
     }
 
     /// Starts the threads of those that have none.
-    mutating func start() throws(StartError) {
+    mutating func start(by means: StartMeans) throws(StartError) {
         for index in outputs.indices where outputs[index].thread == nil {
             let writer = outputs[index].writer
-            do { outputs[index].thread = try SystemThread.tryStart(name: "log") { writer.run() } } catch { throw .system(error) }
+            do { outputs[index].thread = try means.startThread("log") { writer.run() } } catch { throw .system(error) }
         }
     }
 
-    /// Ends the outputs that are none of another's, when all that they hold is written. One whose reader takes nothing must
-    /// not hold anybody up: its thread is left where it waits.
-    func end(except others: Logs? = nil) {
+    /// Ends the outputs that `others` does not have, when all that they hold is written. An output whose reader takes nothing is given up
+    /// after a while, and its thread is left where it waits.
+    func end(except others: Logs? = nil, by means: StartMeans) {
         for output in outputs where others?.outputs.contains(where: { $0.writer === output.writer }) != true {
             guard let thread = output.thread else { continue }
             if output.writer.finish(deadlineMilliseconds: Logs.endMilliseconds) {
                 thread.join()
             } else {
-                complainOfLoss(output)
+                means.warn(lossWarning(of: output))
             }
         }
     }
@@ -58,17 +64,16 @@ struct Logs: Sendable {
     private static let endMilliseconds = 5_000
 
     /// The operator hears of lines that nobody will ever read.
-    private func complainOfLoss(_ output: Output) {
+    private func lossWarning(of output: Output) -> String {
         guard let lost = output.writer.lostLineCount else {
-            return SystemProcess.complain(
-                "heartwire: \(output.name) took nothing for \(Logs.endMilliseconds) ms at the end; what it was to hold is lost")
+            return "\(output.name) took nothing for \(Logs.endMilliseconds) ms at the end; what it was to hold is lost"
         }
-        SystemProcess.complain("heartwire: \(lost) \(lost == 1 ? "line is" : "lines are") lost: \(output.name) took none at the end")
+        return "\(lost) \(lost == 1 ? "line is" : "lines are") lost: \(output.name) took none at the end"
     }
 
     /// The writer to a destination; nil for none.
     private mutating func open(
-        _ destination: LogDestination, _ capacity: Int, _ known: [Output], _ clock: @escaping @Sendable () -> Int64
+        _ destination: LogDestination, _ capacity: Int, _ known: [Output], _ means: StartMeans
     ) throws(StartError) -> LogWriter? {
         func isIt(_ output: Output) -> Bool { output.destination == destination && output.capacityBytes == capacity }
         if let output = outputs.first(where: isIt) { return output.writer }
@@ -76,18 +81,19 @@ struct Logs: Sendable {
             outputs.append(output)
             return output.writer
         }
-        let file: LogFile
-        switch destination {
-        case .off: return nil
-        case .standardOutput: file = LogFile(standardError: false)
-        case .standardError: file = LogFile(standardError: true)
-        case .file(let path):
-            do { file = try LogFile(appendingTo: path) } catch { throw .cannotOpenLog(path: path, error) }
-        }
-        let writer = LogWriter(sink: file, capacityBytes: capacity, clock: clock)
+        let opened: File?
+        do { opened = try means.openLog(destination) } catch { throw .cannotOpenLog(path: destination.path, error) }
+        guard let file = opened else { return nil }
+        let kernel = means.kernel
+        let writer = LogWriter(sink: file.sink, capacityBytes: capacity) { kernel.unixMilliseconds() }
         outputs.append(Output(destination: destination, name: file.name, capacityBytes: capacity, writer: writer))
         return writer
     }
 }
 
 extension LogFile: LogSink {}
+
+extension LogDestination {
+    /// The file's path; empty for all but files, which are there already.
+    fileprivate var path: String { if case .file(let path) = self { path } else { "" } }
+}

@@ -1,0 +1,300 @@
+// The proxy as a whole: its workers, and the generation that is in force on them. A start is a reload with nothing in force: both
+// prepare a generation and put it in force. It serves no request itself.
+// Invariant: when the initializer has thrown, nothing of the proxy is left running (only look-ups of names, which end by themselves),
+// and no address is listened on. When `reload` has thrown, all is as it was.
+
+import Configuration
+import Downstreams
+import Exchanges
+import Reactor
+import Synchronization
+import Telemetry
+import Upstreams
+
+/// How a reload came out.
+package struct Reload: Sendable {
+    /// What has changed, each in a few words.
+    package let changes: [String]
+    /// One line for each thing that stays as it was, or soon needs the operator.
+    package let warnings: [String]
+    /// Whether there are certificates, which were read anew.
+    package let hasCertificates: Bool
+}
+
+/// A running proxy.
+package final class ProxyServer: Sendable {
+    private struct State {
+        /// Nil until the first generation is in force.
+        var generation: ProxyGeneration?
+        /// Threads of the workers that run.
+        var threads: [SystemThread.Handle] = []
+        var hasResolver = false
+        var isEnding = false
+    }
+
+    private let state = Mutex(State())
+    private let means: StartMeans
+    /// How long a reload waits for busy workers.
+    private static let takingMilliseconds = 10_000
+    /// How often the resolver looks for answers.
+    private static let answersMilliseconds = 500
+    /// The way to each worker, by its number.
+    let mailboxes: [Mailbox]
+
+    var kernel: Kernel { means.kernel }
+
+    /// Opens everything and starts to serve. Inherited sockets are used where a listener has their address, and closed otherwise.
+    /// `makeKernel` makes the way to the world of each thread.
+    package convenience init(
+        _ configuration: Configuration, inheriting inherited: [InheritedSocket] = [], kernel makeKernel: @escaping @Sendable () -> Kernel
+    ) throws(StartError) {
+        var means = StartMeans(
+            kernel: makeKernel(), lookupKernel: makeKernel(), workerCount: StartMeans.workerCount(configuration))
+        means.descriptorLimit = SystemProcess.raiseDescriptorLimit()
+        try self.init(configuration, inheriting: inherited, by: means, kernel: makeKernel)
+    }
+
+    init(
+        _ configuration: Configuration, inheriting inherited: [InheritedSocket] = [], by means: StartMeans, kernel makeKernel: () -> Kernel
+    ) throws(StartError) {
+        self.means = means
+        let prepared = try PreparedGeneration(configuration, after: nil, inheriting: inherited, by: means)
+        for warning in prepared.warnings(by: means) { means.warn(warning) }
+        var workers: [Worker] = []
+        do {
+            for number in 0..<means.workerCount { workers.append(try Worker(number: number, kernel: makeKernel())) }
+        } catch {
+            prepared.undo(by: means)
+            throw .system(error)
+        }
+        mailboxes = workers.map(\.mailbox)
+        let threads = workers.compactMap { means.startWorker($0, means.countedByEnded) }
+        state.withLock { $0.threads = threads }
+        let (pulse, warnings) = put(prepared)
+        if let error = pulse.failure {
+            abandon(prepared.generation)
+            throw .system(error)
+        }
+        for warning in warnings { means.warn(warning) }
+    }
+
+    /// Puts another configuration in force; the same one reads the certificates anew. What runs goes on under the generation that it
+    /// began with.
+    /// - Throws: why it cannot be; nothing has changed then.
+    package func reload(_ wanted: Configuration) throws(StartError) -> Reload {
+        let old = generation
+        let prepared = try PreparedGeneration(wanted, after: old, by: means)
+        let warnings = prepared.warnings(by: means) + put(prepared).warnings
+        return Reload(
+            changes: wanted.changes(since: old.configuration), warnings: warnings,
+            hasCertificates: !prepared.generation.security.isEmpty)
+    }
+
+    // MARK: What is in force
+
+    /// The generation that is in force.
+    var generation: ProxyGeneration {
+        guard let generation = state.withLock({ $0.generation }) else { preconditionFailure("a generation is in force since the start") }
+        return generation
+    }
+
+    /// Puts a generation in force, which cannot fail, and waits until the workers have taken it. Returns what came up meanwhile.
+    private func put(_ prepared: PreparedGeneration) -> (pulse: Pulse, warnings: [String]) {
+        let pulse = Pulse(expected: mailboxes.count)
+        put(prepared.generation) {
+            // The workers' copies keep these sockets open until what waits in them is taken. They are closed here before the workers hear
+            // of it: whoever closes last resets what has come since he looked.
+            for descriptor in prepared.unneededSockets.flatMap(\.descriptors) { kernel.close(descriptor, abortively: false) }
+            tellWorkers(prepared, pulse)
+        }
+        var warnings: [String] = []
+        if pulse.wait(atMostMilliseconds: ProxyServer.takingMilliseconds, kernel) {
+            prepared.predecessor?.logs.end(except: prepared.generation.logs, by: means)
+        } else {
+            warnings.append("not every worker has taken the new configuration yet; they are busy")
+        }
+        if let error = startResolver() { warnings.append("names of servers are not looked up again: \(error.message)") }
+        return (pulse, warnings)
+    }
+
+    /// Puts another in its place. `tell` posts to the workers what they need to know of it. What is found out about it later reaches
+    /// them after that, because it waits for the same lock.
+    func put(_ next: ProxyGeneration, telling tell: () -> Void) {
+        state.withLock { state in
+            state.generation = next
+            tell()
+        }
+    }
+
+    /// Hands the generation to all workers, each of which says when it has taken it.
+    private func tellWorkers(_ prepared: PreparedGeneration, _ pulse: Pulse) {
+        let next = prepared.generation
+        let isFirst = prepared.predecessor == nil
+        let listeners = next.listeners
+        let refused = Set(next.sockets.refused.map(\.address))
+        for (mailbox, sockets) in zip(mailboxes, prepared.workerSockets) {
+            mailbox.post { worker in
+                let proxy =
+                    ProxyWorker.on(worker)
+                    ?? ProxyWorker(worker: worker, settings: next.settings, shared: next.shared, addresses: next.addresses)
+                var failure: SystemError?
+                proxy.adopt(
+                    next.settings, shared: next.shared, addresses: next.addresses, listeners: listeners, refused: refused,
+                    newSockets: sockets
+                ) { address, error in
+                    // At the start nothing is served by less than all workers; later the others go on.
+                    if isFirst { failure = error } else { worker.warn("one worker cannot listen on \(address): \(error.message)") }
+                }
+                pulse.answer(failure)
+            }
+        }
+    }
+
+    /// Takes back a first generation that was put in force, because a worker cannot serve it.
+    private func abandon(_ generation: ProxyGeneration) {
+        for mailbox in mailboxes {
+            mailbox.post { worker in
+                ProxyWorker.on(worker)?.abandonListening()
+                worker.stop()
+            }
+        }
+        for thread in state.withLock({ $0.threads }) { thread.join() }
+        for descriptor in generation.sockets.descriptors { kernel.close(descriptor, abortively: false) }
+        generation.logs.end(by: means)
+        state.withLock { $0.isEnding = true }
+    }
+
+    // MARK: Names
+
+    /// Has the servers' names looked up again and again, on a thread of its own. Does nothing where there are no names, or where the thread
+    /// runs already. Returns why it could not be started.
+    private func startResolver() -> SystemError? {
+        let isNeeded = state.withLock { state in
+            guard !state.hasResolver, state.generation?.names.names.isEmpty == false else { return false }
+            state.hasResolver = true
+            return true
+        }
+        guard isNeeded else { return nil }
+        do {
+            _ = try means.startThread("resolver") { [self] in lookUpAgainAndAgain() }
+        } catch {
+            state.withLock { $0.hasResolver = false }
+            return error
+        }
+        return nil
+    }
+
+    private func lookUpAgainAndAgain() {
+        var askedAt = kernel.monotonicMilliseconds()
+        // In small steps, because a reload may shorten the interval, and each name is answered at a moment of its own.
+        kernel.poll(everyMilliseconds: ProxyServer.answersMilliseconds) {
+            if isEnding { return true }
+            let current = generation
+            let now = kernel.monotonicMilliseconds()
+            if now - askedAt >= Int64(current.configuration.resolveIntervalMilliseconds) {
+                askedAt = now
+                means.lookups.begin(current.names.names)
+            }
+            takeAnswers()
+            return false
+        }
+    }
+
+    /// Tells the workers what has been found since. They know the generation that it belongs to already, or would not take it.
+    func takeAnswers() {
+        state.withLock { state in
+            guard let current = state.generation else { return }
+            let found = current.names.addresses(from: means.lookups)
+            guard found != current.addresses else { return }
+            state.generation?.addresses = found
+            let settings = current.settings
+            for mailbox in mailboxes {
+                mailbox.post { worker in ProxyWorker.on(worker)?.update(addresses: found, of: settings) }
+            }
+        }
+    }
+
+    // MARK: Operating it
+
+    /// Opens the log files anew, after they were moved away.
+    package func reopenLogs() {
+        for output in generation.logs.outputs { output.writer.requestReopen() }
+    }
+
+    /// The configuration in force.
+    package var configuration: Configuration { generation.configuration }
+
+    /// The addresses that are listened on, with the ports that the system chose where port 0 was asked for.
+    package var listeningAddresses: [SocketAddress] { generation.sockets.served.map(\.address) }
+
+    /// The addresses that are listened on, each as a URL.
+    package var listeningURLs: [String] {
+        let current = generation
+        return current.sockets.served.map { sockets in
+            let isSecured = sockets.owner.map { current.configuration.listeners[$0.index].tls != nil } ?? false
+            return "\(isSecured ? "https" : "http")://\(sockets.address)"
+        }
+    }
+
+    /// What all workers have counted, those included that have ended. A worker that does not answer within that time is left out.
+    package func counters(atMostMilliseconds limit: Int) -> WorkerCounters {
+        let answers = CounterSum()
+        let pulse = Pulse(expected: mailboxes.count)
+        for mailbox in mailboxes {
+            mailbox.post { worker in
+                if let proxy = ProxyWorker.on(worker) { answers.add(proxy.exchanges.counters) }
+                pulse.answer()
+            }
+        }
+        _ = pulse.wait(atMostMilliseconds: isEnding ? 0 : limit, kernel)
+        var sum = means.countedByEnded.sum
+        sum.add(answers.sum)
+        return sum
+    }
+
+    /// How many log lines were dropped because their queue was full, of the logs that are written now.
+    package var droppedLogLineCount: UInt64 { generation.logs.outputs.reduce(0) { $0 + $1.writer.droppedLineCount } }
+
+    /// The listening sockets, each once, to be handed to a process that takes over. They stay this proxy's own.
+    package var handedSockets: [Successor.HandedSocket] {
+        generation.sockets.all.flatMap { sockets in
+            sockets.descriptors.map { Successor.HandedSocket(descriptor: $0, isHeldElsewhere: sockets.isHeldElsewhere) }
+        }
+    }
+
+    /// Whether it has been told to end.
+    package var isEnding: Bool { state.withLock { $0.isEnding } }
+
+    /// Asks each worker for a sign of life.
+    package func askWorkers() -> Pulse {
+        let pulse = Pulse(expected: mailboxes.count)
+        for mailbox in mailboxes { mailbox.post { _ in pulse.answer() } }
+        return pulse
+    }
+
+    /// Ends the proxy: nothing new is accepted, what runs has the configured grace period. Clients that have only just connected may still
+    /// ask: for a moment, or, where another process serves already and nobody waits for this one, for the grace period. Returns when
+    /// all is done and the logs are written.
+    package func stop(isSucceeded: Bool = false) {
+        state.withLock { $0.isEnding = true }
+        let last = generation
+        // The workers' copies keep the sockets open until all that waits in them is taken.
+        for descriptor in last.sockets.descriptors { kernel.close(descriptor, abortively: false) }
+        let (grace, drain) = (last.configuration.graceMilliseconds, last.configuration.drainMilliseconds)
+        for mailbox in mailboxes {
+            mailbox.post { worker in
+                ProxyWorker.on(worker)?.drain(
+                    graceMilliseconds: grace, streamMilliseconds: drain, newcomerMilliseconds: isSucceeded ? grace : nil)
+            }
+        }
+        for thread in state.withLock({ $0.threads }) { thread.join() }
+        last.logs.end(by: means)
+    }
+
+    /// Lets an end that `stop` began take no longer than that.
+    package func endWithin(milliseconds: Int) {
+        for mailbox in mailboxes {
+            mailbox.post { worker in ProxyWorker.on(worker)?.endWithin(milliseconds: milliseconds) }
+        }
+    }
+}

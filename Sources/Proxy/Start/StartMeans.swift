@@ -1,0 +1,85 @@
+// What all generations of a process are made with. A test puts its own kernel, log files and threads in their place.
+
+import Configuration
+import Credentials
+import Downstreams
+import Exchanges
+import Reactor
+import Telemetry
+import Upstreams
+
+/// The way to the world of those who prepare a generation.
+struct StartMeans: Sendable {
+    /// The kernel of the thread that prepares and puts in force.
+    let kernel: Kernel
+    let lookups: NameLookups
+    /// How many workers the process has; that does not change while it runs.
+    let workerCount: Int
+    /// For fingerprints, where the configuration has no key.
+    let randomKey: [UInt8]
+    /// How many descriptors the process may have.
+    var descriptorLimit = 65_536
+    /// Opens the file of a log; nil for a log that is off.
+    var openLog: @Sendable (LogDestination) throws(SystemError) -> Logs.File? = StartMeans.openLog
+    var startThread: @Sendable (_ name: String, _ body: @escaping @Sendable () -> Void) throws(SystemError) -> SystemThread.Handle =
+        StartMeans.startThread
+    /// Lets a worker turn until it stops, and adds up what it has counted then; nil where its owner turns it.
+    var startWorker: @Sendable (Worker, CounterSum) -> SystemThread.Handle? = StartMeans.startWorker
+    /// What workers have counted that have ended.
+    let countedByEnded = CounterSum()
+    /// Tells the operator something at once.
+    var warn: @Sendable (String) -> Void = { SystemProcess.warn("heartwire: \($0)") }
+
+    /// The means of a process that will have so many workers.
+    init(kernel: Kernel, lookupKernel: Kernel, workerCount: Int) {
+        self.kernel = kernel
+        self.workerCount = workerCount
+        lookups = NameLookups(lookupKernel)
+        var key = [UInt8](repeating: 0, count: Fingerprinter.keyBytes)
+        key.withUnsafeMutableBytes { kernel.fillRandom($0) }
+        randomKey = key
+    }
+
+    /// How many workers a configuration asks for.
+    static func workerCount(_ configuration: Configuration) -> Int {
+        configuration.workerCount > 0 ? configuration.workerCount : SystemProcess.processorCount
+    }
+
+    /// How many clients the descriptors are enough for. Each stream needs one on both sides; a few remain for logs, listeners and
+    /// pollers, and some for those who are told that they are too many.
+    func connectionLimit(_ limits: Limits) -> Int {
+        if limits.connections > 0 { return limits.connections }
+        let half = max(16, (descriptorLimit - 64) / 2)
+        return max(16, half - ConnectionCounts.roomAbove(limit: half))
+    }
+
+    private static func openLog(_ destination: LogDestination) throws(SystemError) -> Logs.File? {
+        let file: LogFile
+        switch destination {
+        case .off: return nil
+        case .standardOutput: file = LogFile(standardError: false)
+        case .standardError: file = LogFile(standardError: true)
+        case .file(let path): file = try LogFile(appendingTo: path)
+        }
+        return Logs.File(sink: file, name: file.name)
+    }
+
+    private static func startThread(_ name: String, _ body: @escaping @Sendable () -> Void) throws(SystemError) -> SystemThread.Handle {
+        try SystemThread.tryStart(name: name, body)
+    }
+
+    /// Hands a worker to the one thread that will use it from then on.
+    private struct Handed: @unchecked Sendable {
+        let worker: Worker
+    }
+
+    private static func startWorker(_ worker: Worker, _ ended: CounterSum) -> SystemThread.Handle? {
+        let handed = Handed(worker: worker)
+        return SystemThread.start(name: "worker-\(worker.number)") {
+            handed.worker.run()
+            if let proxy = ProxyWorker.on(handed.worker) { ended.add(proxy.exchanges.counters) }
+            // The worker and what lives on it hold each other.
+            handed.worker.resident = nil
+        }
+    }
+}
