@@ -51,7 +51,7 @@ struct PathRedactionTests {
         BearerPolicy(sources: [.query(name: "access_token"), .cookie(name: "session")]), BearerPolicy(sources: [.query(name: "jwt")]),
     ])
 
-    private func redacted(_ path: String) -> String { String(decoding: Self.redaction.redacted(Array(path.utf8)), as: UTF8.self) }
+    private func redacted(_ path: String) -> String { String(decoding: Self.redaction.redacted(Array(path.utf8)[...]), as: UTF8.self) }
 
     @Test(
         "has no parameter for tokens, wherever it stands and however it is spelled",

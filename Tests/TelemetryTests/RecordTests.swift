@@ -11,10 +11,10 @@ struct RecordTests {
         exchange.route = "example.com/events/*"
         exchange.upstream = "legacy"
         exchange.server = "10.0.0.7:9000"
-        exchange.clientForwarded = Array("203.0.113.9".utf8)
-        exchange.host = Array("example.com".utf8)
-        exchange.path = Array("/events/a".utf8)
-        exchange.method = Array("GET".utf8)
+        exchange.clientForwarded = Array("203.0.113.9".utf8)[...]
+        exchange.host = Array("example.com".utf8)[...]
+        exchange.path = Array("/events/a".utf8)[...]
+        exchange.method = Array("GET".utf8)[...]
         exchange.status = 200
         exchange.tokenFingerprint = 0xAB
         exchange.tokenOrigin = .query
@@ -169,10 +169,10 @@ struct RecordTests {
     @Test("survives nasty bytes in every field that comes from the network, and never has a query")
     func nastyFields() throws {
         var exchange = exchange()
-        exchange.path = nasty + Array("?access_token=s3cr3t".utf8)
-        exchange.host = nasty
-        exchange.method = nasty
-        exchange.clientForwarded = nasty
+        exchange.path = (nasty + Array("?access_token=s3cr3t".utf8))[...]
+        exchange.host = nasty[...]
+        exchange.method = nasty[...]
+        exchange.clientForwarded = nasty[...]
         exchange.route = "\"\n"
         var lines: [[UInt8]] = [[], []]
         StreamOpening(timeMilliseconds: 0, exchange: exchange).encode(into: &lines[0])

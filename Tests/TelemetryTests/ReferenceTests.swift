@@ -87,10 +87,10 @@ private enum RecordSamples {
         exchange.upstream = "backend"
         exchange.server = "192.0.2.2:80"
         exchange.tlsVersion = "TLSv1.3"
-        exchange.clientForwarded = [0x31]
-        exchange.host = [0x31]
-        exchange.path = [0x2F]
-        exchange.method = [0x47]
+        exchange.clientForwarded = [0x31][...]
+        exchange.host = [0x31][...]
+        exchange.path = [0x2F][...]
+        exchange.method = [0x47][...]
         exchange.status = 200
         exchange.tokenFingerprint = 1
         exchange.tokenOrigin = .cookie

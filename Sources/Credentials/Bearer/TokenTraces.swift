@@ -146,9 +146,13 @@ package struct PathRedaction: Sendable {
         }
     }
 
-    /// The path as it may be logged.
-    package func redacted(_ path: [UInt8]) -> [UInt8] {
+    /// The path as it may be logged. Most paths are logged as they are, and cost no copy.
+    package func redacted(_ path: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
         guard !names.isEmpty, path.contains(UInt8(ascii: "=")) || path.contains(UInt8(ascii: "%")) else { return path }
+        return redacted(Array(path))[...]
+    }
+
+    private func redacted(_ path: [UInt8]) -> [UInt8] {
         let bytes = path.span
         var result: [UInt8] = []
         var start = 0

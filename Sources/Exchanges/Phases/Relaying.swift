@@ -182,6 +182,6 @@ extension Exchange {
         account.heartbeats &+= 1
         if !proxy.observers.isDisjoint(with: .ofEvents) { observeHeartbeat(byteCount: bytes.count, now: now) }
         account.sentToClient(bytes.count, now: now)
-        return nextHeartbeatAt
+        return now + route.heartbeatMilliseconds
     }
 }

@@ -32,9 +32,9 @@ extension Exchange {
     }
 
     /// What the client said, without the request's token.
-    private func masked(_ text: [UInt8]?, isCut: Bool = false) -> [UInt8]? {
+    private func masked(_ text: ArraySlice<UInt8>?, isCut: Bool = false) -> ArraySlice<UInt8>? {
         guard let text, let echo = account.token?.echo else { return text }
-        return echo.masked(text, isCut: isCut)
+        return echo.masked(Array(text), isCut: isCut)[...]
     }
 
     /// Writes the record of a stream whose head goes to the client now.

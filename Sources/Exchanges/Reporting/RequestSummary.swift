@@ -48,10 +48,10 @@ struct RequestSummary {
     static func path(of target: Span<UInt8>) -> Range<Int> { TokenBridge.loggablePath(of: target) }
 
     /// The method; nil when no request could be read.
-    var method: [UInt8]? { bytes.isEmpty ? nil : Array(bytes[..<Int(methodEnd)]) }
+    var method: ArraySlice<UInt8>? { bytes.isEmpty ? nil : bytes[..<Int(methodEnd)] }
 
     /// The host that was asked for; nil when there was none.
-    var host: [UInt8]? { hostEnd == methodEnd ? nil : Array(bytes[Int(methodEnd)..<Int(hostEnd)]) }
+    var host: ArraySlice<UInt8>? { hostEnd == methodEnd ? nil : bytes[Int(methodEnd)..<Int(hostEnd)] }
 
     /// Whether the path was longer than what is kept.
     var isPathCut: Bool { pathEnd - hostEnd == RequestSummary.pathLimit }
@@ -60,8 +60,8 @@ struct RequestSummary {
     var pathHash: Int { bytes.isEmpty ? 0 : bytes[Int(hostEnd)..<Int(pathEnd)].hashValue }
 
     /// The path without query; nil when no request could be read.
-    var path: [UInt8]? { bytes.isEmpty ? nil : Array(bytes[Int(hostEnd)..<Int(pathEnd)]) }
+    var path: ArraySlice<UInt8>? { bytes.isEmpty ? nil : bytes[Int(hostEnd)..<Int(pathEnd)] }
 
     /// The address that a trusted proxy named last in `X-Forwarded-For`; nil where none did.
-    var forwardedClient: [UInt8]? { Int(pathEnd) == bytes.count ? nil : Array(bytes[Int(pathEnd)...]) }
+    var forwardedClient: ArraySlice<UInt8>? { Int(pathEnd) == bytes.count ? nil : bytes[Int(pathEnd)...] }
 }

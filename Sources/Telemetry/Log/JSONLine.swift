@@ -3,7 +3,7 @@
 // break a line or reach a terminal as an escape sequence.
 
 /// A line of a record, of which none is like the other.
-typealias RecordLine = JSONLine<[UInt8]>
+typealias RecordLine = JSONLine<GrowingBytes>
 
 /// A JSON object under construction at the end of some bytes.
 struct JSONLine<Bytes: LineBytes>: ~Copyable {
@@ -131,14 +131,14 @@ func appendDecimal(_ value: UInt64, minimumDigits: Int, to bytes: inout some Lin
         rest /= 10
     }
     let count = max(digits, minimumDigits)
-    let start = bytes.count
-    for _ in 0..<count { bytes.append(UInt8(ascii: "0")) }
-    var remaining = value
-    var index = start + count - 1
-    while remaining > 0 {
-        bytes[index] = UInt8(ascii: "0") + UInt8(remaining % 10)
-        remaining /= 10
-        index -= 1
+    precondition(count <= 20, "no number of 64 bits is longer")
+    withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 20) { text in
+        var remaining = value
+        for index in (0..<count).reversed() {
+            text[index] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: remaining % 10)
+            remaining /= 10
+        }
+        bytes.append(contentsOf: UnsafeBufferPointer(rebasing: text[..<count]))
     }
 }
 

@@ -18,8 +18,8 @@ extension ExchangeDescription {
         if let clientForwarded { line.string("client_forwarded", clientForwarded.span) }
         if let host { line.string("host", host.span) }
         if let path {
-            let end = path.firstIndex { $0 == UInt8(ascii: "?") || $0 == UInt8(ascii: "#") } ?? path.count
-            line.string("path", path.span.extracting(0..<end))
+            let shown = path.prefix { $0 != UInt8(ascii: "?") && $0 != UInt8(ascii: "#") }
+            line.string("path", shown.span)
         }
         if let method { line.string("method", method.span) }
         if let status { line.number("status", Int64(status)) }
@@ -72,17 +72,22 @@ extension TransportView {
     }
 }
 
-/// Lends the array to a `JSONLine` without a copy, and takes it back.
+/// Most lines are shorter, and so much lies on the stack.
+private let usualLineBytes = 1_000
+
+/// Appends a line that is written beside the array first.
 private func appendLine(
     to bytes: inout [UInt8], timeMilliseconds: Int64, event: StaticString, _ body: (inout RecordLine) -> Void
 ) {
-    var taken: [UInt8] = []
-    swap(&taken, &bytes)
-    var line = JSONLine(appendingTo: taken)
-    line.timestamp("time", timeMilliseconds)
-    line.constant("event", event)
-    body(&line)
-    bytes = line.finish()
+    withUnsafeTemporaryAllocation(of: UInt8.self, capacity: usualLineBytes) { memory in
+        var line = JSONLine(appendingTo: GrowingBytes(memory))
+        line.timestamp("time", timeMilliseconds)
+        line.constant("event", event)
+        body(&line)
+        let written = line.finish()
+        bytes.append(contentsOf: written.bytes)
+        written.deallocate()
+    }
 }
 
 extension StreamOpening {

@@ -44,13 +44,13 @@ package struct ExchangeDescription: Sendable {
     /// Whether the client resumed an earlier TLS session (`tls_resumed`).
     package var isTLSResumed = false
     /// The address that a trusted proxy said it forwards for (`client_forwarded`); nil without one.
-    package var clientForwarded: [UInt8]?
+    package var clientForwarded: ArraySlice<UInt8>?
     /// The request's host; nil when it had none.
-    package var host: [UInt8]?
+    package var host: ArraySlice<UInt8>?
     /// The target's path, never with its query; nil when the request could not be read.
-    package var path: [UInt8]?
+    package var path: ArraySlice<UInt8>?
     /// The request's method; nil when the request could not be read.
-    package var method: [UInt8]?
+    package var method: ArraySlice<UInt8>?
     /// The status that the client was given; nil when it was given none.
     package var status: Int?
     /// The keyed fingerprint of the token in use (`token`, 16 hexadecimal digits); nil without a token.

@@ -7,6 +7,12 @@
 func appendEscaped(_ text: Span<UInt8>, to bytes: inout some LineBytes) {
     var index = 0
     while index < text.count {
+        let plainEnd = endOfPlainText(text, from: index)
+        if plainEnd > index {
+            text.extracting(index..<plainEnd).withUnsafeBufferPointer { bytes.append(contentsOf: $0) }
+            index = plainEnd
+            continue
+        }
         let byte = text[index]
         if byte < 0x80 {
             appendEscapedASCII(byte, to: &bytes)
@@ -27,6 +33,17 @@ func appendEscaped(_ text: Span<UInt8>, to bytes: inout some LineBytes) {
         }
         index += length
     }
+}
+
+/// Where the text that begins there ends to be letters that stand for themselves. Most texts have no others.
+private func endOfPlainText(_ text: Span<UInt8>, from start: Int) -> Int {
+    var end = start
+    while end < text.count {
+        let byte = text[end]
+        guard byte >= 0x20, byte < 0x7F, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "\\") else { break }
+        end += 1
+    }
+    return end
 }
 
 private func appendEscapedASCII(_ byte: UInt8, to bytes: inout some LineBytes) {
