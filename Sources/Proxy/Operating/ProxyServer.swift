@@ -216,7 +216,7 @@ package final class ProxyServer: Sendable {
 
     // MARK: Operating it
 
-    /// Opens the log files anew, after they were moved away.
+    /// Opens the log files again, after they were moved away.
     package func reopenLogs() {
         for output in generation.logs.outputs { output.writer.requestReopen() }
     }

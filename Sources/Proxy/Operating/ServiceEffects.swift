@@ -32,7 +32,7 @@ protocol ServiceEffects: AnyObject {
     var configuration: Configuration { get }
     /// The addresses that are listened on, each as a URL.
     var listeningURLs: [String] { get }
-    /// Opens the log files anew.
+    /// Opens the log files again.
     func reopenLogs()
     /// Puts another configuration in force.
     func reload(_ wanted: Configuration) throws(StartError) -> Reload

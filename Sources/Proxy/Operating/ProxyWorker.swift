@@ -10,7 +10,7 @@ import Reactor
 final class ProxyWorker {
     let worker: Worker
     let exchanges: ExchangeWorker
-    private var listening: [SocketAddress: Listening] = [:]
+    private var listening: [SocketAddress: WatchedListener] = [:]
     private var drainDeadline: DrainDeadline?
     /// The span over which streams are ended; nil while the proxy goes on.
     private var drainSpan: Range<Int64>?
@@ -44,7 +44,7 @@ final class ProxyWorker {
             worker: worker, descriptor: descriptor,
             accepted: { [unowned self] in clients.accept($0, at: place) },
             exhausted: { [unowned self] in noteExhaustion($0) })
-        listening[address, default: Listening(place: place)].acceptors.append(acceptor)
+        listening[address, default: WatchedListener(place: place)].acceptors.append(acceptor)
     }
 
     /// Accepted connections inherit it: so a client that vanished is noticed by the heartbeat that it does not acknowledge, and
@@ -105,11 +105,12 @@ final class ProxyWorker {
         clients.drainConnections()
     }
 
-    // MARK: Reading anew
+    // MARK: A generation comes into force
 
-    /// Puts other settings in force. What runs goes on under its own; who comes from now on, also on a connection that stands, is
-    /// served under these. Sockets whose address is not among the listeners are closed, or refuse whoever comes where they are held
-    /// elsewhere too (`refused`), after what waits in them was taken. `listenFailed` is called for each new socket that cannot be watched.
+    /// Puts other settings in force. What runs goes on under its own settings. Requests that come from now on, also on a connection that
+    /// stands, are served under these. Sockets whose address has no listener are closed after what waits in them was taken; where a
+    /// manager has them open too (`refused`), their connections are refused. `listenFailed` is called for each new socket that cannot
+    /// be watched.
     func adopt(
         _ settings: Settings, shared: SharedState, addresses: [[[SocketAddress]]], listeners: [SocketAddress: ListenerSecurity],
         refused: Set<SocketAddress> = [], newSockets: [SocketAddress: [Int32]] = [:],
@@ -143,8 +144,8 @@ final class ProxyWorker {
     }
 }
 
-/// One address of one worker with its sockets.
-private struct Listening {
+/// The sockets of one address that this worker watches, and what holds for connections that come by them.
+private struct WatchedListener {
     let place: ListeningPlace
     var acceptors: [Acceptor] = []
 }
