@@ -23,17 +23,20 @@ let package = Package(
     targets: [
         .systemLibrary(name: "CLinux"),
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
-        .target(name: "EventStream", swiftSettings: dataPath),
+        .target(name: "Marks", swiftSettings: dataPath),
+        .target(name: "EventStream", dependencies: ["Marks"], swiftSettings: dataPath),
         .target(name: "HTTP", swiftSettings: dataPath),
-        .target(name: "Reactor", dependencies: ["CLinux", "COpenSSL"], swiftSettings: dataPath),
+        .target(name: "Reactor", dependencies: ["Marks", "CLinux", "COpenSSL"], swiftSettings: dataPath),
         .target(name: "Credentials", dependencies: ["COpenSSL"], swiftSettings: house),
         .target(name: "Telemetry", swiftSettings: dataPath),
         .target(name: "Configuration", dependencies: ["HTTP", "Credentials"], swiftSettings: house),
-        .target(name: "Downstreams", dependencies: ["HTTP", "Reactor", "Configuration"], swiftSettings: dataPath),
-        .target(name: "Upstreams", dependencies: ["HTTP", "Reactor", "Configuration"], swiftSettings: dataPath),
+        .target(name: "Downstreams", dependencies: ["Marks", "HTTP", "Reactor", "Configuration"], swiftSettings: dataPath),
+        .target(name: "Upstreams", dependencies: ["Marks", "HTTP", "Reactor", "Configuration"], swiftSettings: dataPath),
         .target(
             name: "Exchanges",
-            dependencies: ["EventStream", "HTTP", "Reactor", "Credentials", "Telemetry", "Configuration", "Downstreams", "Upstreams"],
+            dependencies: [
+                "Marks", "EventStream", "HTTP", "Reactor", "Credentials", "Telemetry", "Configuration", "Downstreams", "Upstreams",
+            ],
             swiftSettings: dataPath),
         .target(
             name: "Proxy",
@@ -43,18 +46,21 @@ let package = Package(
         .executableTarget(
             name: "heartwire", dependencies: ["Configuration", "Proxy", "Telemetry", "Reactor", "Demo"], swiftSettings: house),
         .target(name: "ReferenceEventSource", path: "Tests/ReferenceEventSource", swiftSettings: optimised),
-        .target(name: "TestSupport", dependencies: ["Reactor", "Telemetry"], path: "Tests/TestSupport", swiftSettings: optimised),
-        .testTarget(name: "EventStreamTests", dependencies: ["EventStream", "ReferenceEventSource", "TestSupport"], swiftSettings: house),
+        .target(name: "TestSupport", dependencies: ["Marks", "Reactor", "Telemetry"], path: "Tests/TestSupport", swiftSettings: house),
+        .testTarget(
+            name: "EventStreamTests", dependencies: ["Marks", "EventStream", "ReferenceEventSource", "TestSupport"], swiftSettings: house),
         .testTarget(name: "HTTPTests", dependencies: ["HTTP", "TestSupport"], swiftSettings: house),
-        .testTarget(name: "ReactorTests", dependencies: ["Reactor", "COpenSSL", "TestSupport"], swiftSettings: house),
+        .testTarget(name: "ReactorTests", dependencies: ["Marks", "Reactor", "COpenSSL", "TestSupport"], swiftSettings: house),
         .testTarget(name: "CredentialsTests", dependencies: ["Credentials", "TestSupport"], swiftSettings: house),
         .testTarget(name: "TelemetryTests", dependencies: ["Telemetry", "TestSupport"], swiftSettings: house),
         .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "Credentials", "TestSupport"], swiftSettings: house),
         .testTarget(
-            name: "UpstreamsTests", dependencies: ["Upstreams", "HTTP", "Reactor", "Configuration", "TestSupport"], swiftSettings: house),
+            name: "UpstreamsTests", dependencies: ["Marks", "Upstreams", "HTTP", "Reactor", "Configuration", "TestSupport"],
+            swiftSettings: house),
         .testTarget(
             name: "ProxyTests",
             dependencies: [
+                "Marks",
                 "Proxy", "Exchanges", "EventStream", "HTTP", "Reactor", "Credentials", "Telemetry", "Configuration", "Downstreams",
                 "Upstreams", "TestSupport",
             ],
@@ -63,6 +69,7 @@ let package = Package(
         .testTarget(
             name: "SimulationTests",
             dependencies: [
+                "Marks",
                 "Proxy", "Exchanges", "Downstreams", "Upstreams", "HTTP", "Reactor", "Telemetry", "Configuration", "Credentials",
                 "ReferenceEventSource", "COpenSSL", "TestSupport",
             ],

@@ -1,7 +1,9 @@
 // Vectors for the weaver, and the rules of each place where something may stand.
 
 import EventStream
+import Marks
 import ReferenceEventSource
+import TestSupport
 import Testing
 
 /// A downstream: what went on, what was woven, and what was left out.
@@ -65,7 +67,7 @@ private let markBytes: [UInt8] = [0xEF, 0xBB, 0xBF]
         }
     }
 
-    @Test("a byte order mark is dropped, split or not, once anything was woven before it")
+    @Test("a byte order mark is dropped, split or not, once anything was woven before it", .reaches(.byteOrderMarkDropped))
     func markAfterWoven() throws {
         for parts in splits(of: markBytes + Array("data: a\n\n".utf8)) {
             var weaving = Weaving()
@@ -77,7 +79,9 @@ private let markBytes: [UInt8] = [0xEF, 0xBB, 0xBF]
         }
     }
 
-    @Test("between the parts of a mark a heartbeat may stand, and then the mark is dropped whole")
+    @Test(
+        "between the parts of a mark a heartbeat may stand, and then the mark is dropped whole",
+        .reaches(.byteOrderMarkWithheld, .byteOrderMarkDropped))
     func wovenIntoMark() {
         for cut in 1...2 {
             var weaving = Weaving()
@@ -91,7 +95,7 @@ private let markBytes: [UInt8] = [0xEF, 0xBB, 0xBF]
         }
     }
 
-    @Test("what only began like a mark goes on, behind what was woven")
+    @Test("what only began like a mark goes on, behind what was woven", .reaches(.byteOrderMarkWithheld, .withheldBytesSent))
     func noMarkAfterAll() {
         var weaving = Weaving()
         weaving.receive([0xEF, 0xBB])
@@ -119,7 +123,7 @@ private let markBytes: [UInt8] = [0xEF, 0xBB, 0xBF]
         #expect(weaving.downstream == markBytes + bareComment + markBytes + [10])
     }
 
-    @Test("the LF of a CRLF is swallowed when a comment was woven behind its CR, however late it comes")
+    @Test("the LF of a CRLF is swallowed when a comment was woven behind its CR, however late it comes", .reaches(.lineFeedSwallowed))
     func swallowedLineFeed() {
         var weaving = Weaving()
         weaving.receive("data: a\r")
@@ -163,7 +167,9 @@ private let markBytes: [UInt8] = [0xEF, 0xBB, 0xBF]
         }
     }
 
-    @Test("an id that the browser brought along survives every heartbeat before the upstream's first blank line")
+    @Test(
+        "an id that the browser brought along survives every heartbeat before the upstream's first blank line", .reaches(.identifierGuarded)
+    )
     func carriedIdentifier() throws {
         let heartbeat = try Heartbeat(.comment, form: .block)
         let earlier = Array("41".utf8)

@@ -1,6 +1,7 @@
 // Many clients that wait for one server, in a proxy whose time is the test's.
 
 import Configuration
+import Marks
 import Reactor
 import TestSupport
 import Testing
@@ -105,7 +106,9 @@ struct WaitingCrowdTests {
         #expect(served.count == count && served.allSatisfy { $0 < began + 6_000 }, "\(served.map { $0 - began })")
     }
 
-    @Test("are let through more and more where none of their attempts is answered, for the server may serve and say nothing yet")
+    @Test(
+        "are let through more and more where none of their attempts is answered, for the server may serve and say nothing yet",
+        .reaches(.probePeriodUnanswered))
     func allHang() throws {
         let world = try World { _ in Self.refusal }
         let clients = try (0..<60).map { _ in try world.ask("/e") }

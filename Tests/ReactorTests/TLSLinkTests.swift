@@ -2,6 +2,7 @@
 // can go wrong is told as what it is.
 
 import Foundation
+import Marks
 import Reactor
 import TestSupport
 import Testing
@@ -116,7 +117,9 @@ private final class World {
         try world.turn { world.accepted.first?.received == Array("question".utf8) }
     }
 
-    @Test("a peer that asks for changes of keys and does not read the answers is given up, with few of them waiting")
+    @Test(
+        "a peer that asks for changes of keys and does not read the answers is given up, with few of them waiting",
+        .reaches(.answersOfTLSUnread))
     func unreadAnswers() throws {
         let world = try World("localhost")
         let client = try RawTLSClient(to: world.address)

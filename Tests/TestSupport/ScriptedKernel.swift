@@ -78,8 +78,10 @@ package final class ScriptedKernel: Kernel, @unchecked Sendable {
     package override func read(_ descriptor: Int32, into buffer: UnsafeMutableRawBufferPointer) -> Transfer {
         if let failure = failures.removeValue(forKey: descriptor) { return .failed(failure) }
         guard let bytes = contents.removeValue(forKey: descriptor) else { return .wouldBlock }
-        buffer.copyBytes(from: bytes)
-        return .bytes(bytes.count)
+        let taken = min(bytes.count, buffer.count)
+        buffer.copyBytes(from: bytes.prefix(taken))
+        if taken < bytes.count { receive(descriptor, bytes: Array(bytes.dropFirst(taken))) }
+        return .bytes(taken)
     }
     package override func write(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) -> Transfer {
         if let failure = writeFailures[descriptor] { return .failed(failure) }

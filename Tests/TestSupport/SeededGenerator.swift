@@ -2,12 +2,12 @@
 
 import Glibc
 
-/// SplitMix64: the same numbers from the same seed on every machine.
+/// SplitMix64: the same numbers from the same seed on every machine. It is inlined into the simulated world, which is optimised.
 package struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
+    @usableFromInline package var state: UInt64
 
     /// A generator whose whole course follows from `seed`.
-    package init(seed: UInt64) { state = seed }
+    @inlinable package init(seed: UInt64) { state = seed }
 
     /// A generator for a property test; its seed is printed.
     package init(_ test: StaticString) { self.init(seed: SeededGenerator.seed(of: test)) }
@@ -20,7 +20,7 @@ package struct SeededGenerator: RandomNumberGenerator {
         return seed
     }
 
-    package mutating func next() -> UInt64 {
+    @inlinable package mutating func next() -> UInt64 {
         state &+= 0x9E37_79B9_7F4A_7C15
         var mixed = state
         mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
@@ -29,17 +29,19 @@ package struct SeededGenerator: RandomNumberGenerator {
     }
 
     /// A number below `bound`; the slight bias does not matter here.
-    package mutating func below(_ bound: Int) -> Int { Int(truncatingIfNeeded: next() % UInt64(bound)) }
+    @inlinable package mutating func below(_ bound: Int) -> Int { Int(truncatingIfNeeded: next() % UInt64(bound)) }
 
     /// A number in the range.
-    package mutating func number(_ range: ClosedRange<Int>) -> Int { range.lowerBound + below(range.upperBound - range.lowerBound + 1) }
+    @inlinable package mutating func number(_ range: ClosedRange<Int>) -> Int {
+        range.lowerBound + below(range.upperBound - range.lowerBound + 1)
+    }
 
     /// True in one of so many cases.
-    package mutating func oneIn(_ count: Int) -> Bool { below(count) == 0 }
+    @inlinable package mutating func oneIn(_ count: Int) -> Bool { below(count) == 0 }
 
     /// True in so many of a thousand cases.
-    package mutating func permille(_ share: Int) -> Bool { below(1000) < share }
+    @inlinable package mutating func permille(_ share: Int) -> Bool { below(1000) < share }
 
     /// One of the elements, of which there has to be one.
-    package mutating func pick<Element>(_ elements: [Element]) -> Element { elements[below(elements.count)] }
+    @inlinable package mutating func pick<Element>(_ elements: [Element]) -> Element { elements[below(elements.count)] }
 }

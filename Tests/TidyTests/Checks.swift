@@ -80,6 +80,19 @@ enum Checks {
         return found
     }
 
+    /// Marks that production code does not reach, and those that no test asserts.
+    static func marks(_ declared: SourceFile, in files: [SourceFile]) -> [String] {
+        let marks = declared.lines.map { $0.trimmingCharacters(in: .whitespaces) }.filter { $0.hasPrefix("case ") }.map {
+            String($0.dropFirst(5))
+        }
+        let lines = files.flatMap { file in file.lines.map { (isTest: file.path.hasPrefix("Tests/"), line: $0) } }
+        func found(_ start: String, _ name: String, isTest: Bool) -> Bool {
+            lines.contains { $0.isTest == isTest && $0.line.contains(start) && Code.words($0.line).contains(Substring(name)) }
+        }
+        return marks.filter { !found("Mark.reached(", $0, isTest: false) }.map { "\($0): Sources does not reach it" }
+            + marks.filter { !found(".reaches(", $0, isTest: true) }.map { "\($0): no test asserts that it is reached" }
+    }
+
     /// A file of code that has grown too long holds more than one idea.
     static func length(_ file: SourceFile, most: Int) -> [String] {
         let isCode = [".swift", ".py", ".c", ".h", ".js", ".java"].contains(where: file.path.hasSuffix)

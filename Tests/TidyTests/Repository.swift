@@ -64,7 +64,8 @@ struct Target: Equatable {
             let name = String(piece[..<end])
             let rest = piece[end...].prefix { $0 != ")" }
             let list = rest.components(separatedBy: "dependencies: [").dropFirst().first?.prefix { $0 != "]" } ?? ""
-            return Target(name: name, dependencies: list.split(separator: ",").map { $0.filter { $0.isLetter || $0.isNumber } })
+            let dependencies = list.split(separator: ",").map { $0.filter { $0.isLetter || $0.isNumber } }
+            return Target(name: name, dependencies: dependencies.filter { !$0.isEmpty })
         }
     }
 }

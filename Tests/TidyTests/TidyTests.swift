@@ -21,11 +21,18 @@ struct TidyTests {
         #expect(folders.subtracting(targets.map(\.name)).isEmpty)
     }
 
-    @Test("the two cores import nothing at all")
+    @Test("the two cores import nothing but marks")
     func cores() {
         let cores = Repository.swiftSources.filter { $0.target == "HTTP" || $0.target == "EventStream" }
         #expect(cores.count > 15)
-        expectNone(cores.flatMap { file in Checks.imports(of: file).map { "\(file.path):\($0.line): imports \($0.module)" } })
+        let imports = cores.flatMap { file in Checks.imports(of: file).map { (file: file, line: $0.line, module: $0.module) } }
+        expectNone(imports.filter { $0.module != "Marks" }.map { "\($0.file.path):\($0.line): imports \($0.module)" })
+    }
+
+    @Test("each mark is reached in Sources, and a test asserts it")
+    func marks() throws {
+        let marks = try #require(Repository.file("Sources/Marks/Mark.swift"))
+        expectNone(Checks.marks(marks, in: Repository.textFiles.filter { $0.path.hasSuffix(".swift") && $0.path != marks.path }))
     }
 
     @Test("files have no tabs, no white space at a line's end, no overlong lines and one line end at their end")
@@ -207,6 +214,15 @@ struct CheckTests {
         #expect(found("let a: Exchange, b: Telemetry\nlet nextHeartbeatAt = 0\n", in: "Upstreams") == 3)
         #expect(found("let a: Route\nlet cause = Cause.drained\n", in: "Downstreams") == 2)
         #expect(found("let link: Link, exchange: Exchange\n", in: "Proxy") == 0)
+    }
+
+    @Test("see marks that nothing reaches, and marks that no test asserts")
+    func marks() {
+        let marks = file("enum Mark {\n    case one\n    case two\n    case three\n}\n")
+        let source = file("Mark.reached(.one)\nMark.reached(.two)\n")
+        let test = file("@Test(\"x\", .reaches(.three, .one))\n", path: "Tests/HTTPTests/A.swift")
+        #expect(
+            Checks.marks(marks, in: [source, test]) == ["three: Sources does not reach it", "two: no test asserts that it is reached"])
     }
 
     @Test("see links that lead nowhere")

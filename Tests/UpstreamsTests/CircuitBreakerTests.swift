@@ -1,5 +1,7 @@
 // The circuit breaker for clients that wait, by itself.
 
+import Marks
+import TestSupport
 import Testing
 
 @testable import Upstreams
@@ -30,7 +32,7 @@ struct CircuitBreakerTests {
         #expect(!breaker.isOpen && breaker.blockedUntil == 0)
     }
 
-    @Test("learns nothing from failures of requests that are no probe while it is open, however many they are")
+    @Test("learns nothing from failures of requests that are no probe while it is open, however many they are", .reaches(.failureOfNoProbe))
     func strangers() {
         var breaker = CircuitBreaker()
         fail(&breaker, at: 1_000, isProbe: false)
@@ -39,7 +41,9 @@ struct CircuitBreakerTests {
         #expect(breaker.nextLook(now: 1_250, failedAt: 1_000, path: path) == 1_250)
     }
 
-    @Test("lets one probe begin at a time, and where none comes back twice as many in each time that one is waited for")
+    @Test(
+        "lets one probe begin at a time, and where none comes back twice as many in each time that one is waited for",
+        .reaches(.probePeriodUnanswered))
     func hungProbes() {
         var breaker = CircuitBreaker()
         fail(&breaker, at: 0, isProbe: false)

@@ -1,6 +1,8 @@
 // Where a search for a server goes next, at which of a server's addresses, and when it ends.
 
+import Marks
 import Reactor
+import TestSupport
 import Testing
 
 @testable import Upstreams
@@ -121,7 +123,7 @@ struct ServerSearchTests {
         #expect(group.servers[0].preferredAddress == address(0, 1))
     }
 
-    @Test("after a dead idle connection no address is tried that failed before")
+    @Test("after a dead idle connection no address is tried that failed before", .reaches(.deadIdleConnectionRetried))
     func retryAgain() throws {
         let group = try group([2])
         var search = ServerSearch()

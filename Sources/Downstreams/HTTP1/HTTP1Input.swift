@@ -2,6 +2,7 @@
 // Both are counted like everything that waits on the worker (`limits`, `pending`). Invariant: `heldByteCount` is counted exactly once.
 
 import HTTP
+import Marks
 import Reactor
 
 extension HTTP1Connection {
@@ -29,6 +30,7 @@ extension HTTP1Connection {
             guard let receiver else { return false }
             // Bytes behind a request for an upgrade may belong to the tunnel, so none of them may get lost.
             guard isRequestComplete, flags.isDisjoint(with: [.isTunnel, .asksForUpgrade]) else { return receiver.mayWait() }
+            Mark.reached(.pipelinedBytesDiscarded)
             flags.insert(.discardsInput)
         case .flushing: flags.insert(.discardsInput)
         case .idle: closeGracefully(lingers: true)

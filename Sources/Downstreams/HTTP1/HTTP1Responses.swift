@@ -3,6 +3,7 @@
 // Invariant: what is withheld goes out before anything else of the body does.
 
 import HTTP
+import Marks
 import Reactor
 
 extension HTTP1Connection {
@@ -68,7 +69,9 @@ extension HTTP1Connection {
         case .truncated:
             // The missing rest shows by itself where the length or the last chunk was promised; where only the connection's end
             // ends the body, a reset has to say it.
-            if flags.contains(.endsByClosing) { closeNow(abortively: true) } else { closeGracefully(lingers: false) }
+            guard flags.contains(.endsByClosing) else { return closeGracefully(lingers: false) }
+            Mark.reached(.closeDelimitedBodyReset)
+            closeNow(abortively: true)
         case .abandoned: closeNow(abortively: pendingCount > 0)
         }
     }
@@ -78,6 +81,7 @@ extension HTTP1Connection {
         if flags.contains(.responseKeepsAlive), isRequestComplete, !clients.isDraining, !flags.contains(.discardsInput) {
             guard pendingCount > 0 else { return awaitRequest() }
             // Otherwise a client that asks and does not read could make us keep any number of answers.
+            Mark.reached(.answerUnread)
             state = .flushing
             pauseReading()
             return wake(atMilliseconds: nextDeadline)

@@ -7,6 +7,8 @@
 // of bytes are not passed on as they come: a byte order mark that has lost its place at the start, the LF of a
 // CRLF that something was woven into, and, until it is decided, the first one or two bytes of a mark.
 
+import Marks
+
 /// Where the proxy may place something of its own in the downstream.
 public enum Placement: Sendable, Equatable {
     /// No event is open: a comment with its blank line or an event of the proxy's own may stand here.
@@ -113,6 +115,7 @@ public struct Weaver: Sendable {
         if swallowsLineFeed, count > 0 {
             swallowsLineFeed = false
             if bytes[0] == Byte.lineFeed {
+                Mark.reached(.lineFeedSwallowed)
                 swallowedLineFeedCount &+= 1
                 start = 1
             }
@@ -129,15 +132,18 @@ public struct Weaver: Sendable {
             index &+= 1
         }
         if withheldCount < 3, index == count {
+            if withheldCount > 0 { Mark.reached(.byteOrderMarkWithheld) }
             return Forward(withheldCount: 0, range: 0..<0)
         }
         let isMark = withheldCount == 3
         withheldCount = 0
         state = .following
         if isMark, startsWoven {
+            Mark.reached(.byteOrderMarkDropped)
             hasDroppedMark = true
             return Forward(withheldCount: 0, range: index..<count)
         }
+        if withheldBefore > 0 && !isMark { Mark.reached(.withheldBytesSent) }
         return Forward(withheldCount: withheldBefore, range: 0..<count)
     }
 
@@ -155,6 +161,7 @@ public struct Weaver: Sendable {
         if state == .undecided {
             startsWoven = true
         }
+        if guardsIdentifier { Mark.reached(.identifierGuarded) }
         swallowsLineFeed = scanner.endsWithCarriageReturn
     }
 

@@ -5,6 +5,7 @@ import Configuration
 import Downstreams
 import EventStream
 import HTTP
+import Marks
 import Telemetry
 import Upstreams
 
@@ -15,7 +16,7 @@ extension Exchange {
     func receiveInterim(_ head: ResponseHead) {
         guard case .awaitingHead(let request) = phase, let sink else { preconditionFailure("an interim response comes before a head") }
         // In a response that has begun in the server's place it would stand in the middle of the body.
-        if request.isHeld { return }
+        if request.isHeld { return Mark.reached(.interimResponseDropped) }
         if head.status == 100 {
             guard request.continueDeadline < .max else { return }
             request.continueDeadline = .max

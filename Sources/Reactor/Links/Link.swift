@@ -3,6 +3,8 @@
 // Invariants: no callback is made from within a command (failures met while sending are reported at the end of
 // the turn), and none after `close` or `abort`.
 
+import Marks
+
 /// What was being done when a link failed.
 public enum LinkOperation: Sendable {
     /// The connection was being made.
@@ -309,6 +311,7 @@ open class Link: Endpoint {
         while phase == .open {
             guard let session else {
                 guard let count = readSome(into: worker.scratch) else { return }
+                Mark.reached(.answerReadAfterFailedWrite)
                 linkReceived(UnsafeMutableRawBufferPointer(rebasing: worker.scratch[..<count]))
                 continue
             }

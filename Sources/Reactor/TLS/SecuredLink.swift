@@ -1,6 +1,8 @@
 // A link's TLS: the handshake before the connection counts as open, records on their way in, and what TLS says by itself. What OpenSSL
 // makes of the bytes is TLSSession's. Invariant: behind close_notify nothing is sent.
 
+import Marks
+
 extension Link {
     /// A client speaks first.
     func beginToSecure() {
@@ -67,6 +69,7 @@ extension Link {
         guard phase == .open else { return }
         let (count, progress) = session.take(into: worker.scratch)
         guard sendAnswersOfTLS() else {
+            Mark.reached(.answersOfTLSUnread)
             return linkSecurityFailed(TLSFailure(.record, "the peer asks for changes of keys and does not read the answers"))
         }
         if count > 0 { linkReceived(UnsafeMutableRawBufferPointer(rebasing: worker.scratch[..<count])) }

@@ -3,6 +3,8 @@
 // Invariant: while it is open, the next probe begins after the cooldown. Where probes get no answer, more of them follow slowly, and never
 // all at once.
 
+import Marks
+
 /// A circuit breaker for the clients that wait for one server. Moments are monotonic milliseconds.
 package struct CircuitBreaker {
     //            a client is not served              the cooldown is over; a probe begins
@@ -63,6 +65,7 @@ package struct CircuitBreaker {
     mutating func beginProbe(now: Int64, patienceMilliseconds: Int64) -> Int {
         if probeCount == 0 || now >= periodEndsAt {
             // A probe that has not reached this server may be on its way to another one, and says nothing about this one.
+            if probeCount > 0 && isAsked { Mark.reached(.probePeriodUnanswered) }
             width = probeCount > 0 && isAsked ? min(2 * width, CircuitBreaker.widthLimit) : 1
             period += 1
             probeCount = 0
@@ -87,7 +90,7 @@ package struct CircuitBreaker {
 
     /// A client was not served. While the breaker is open only a probe lengthens the cooldown, and only one for each cooldown.
     mutating func failed(isProbe: Bool, path: Int, now: Int64, longestCooldownMilliseconds: Int64) {
-        guard isProbe || !isOpen else { return }
+        guard isProbe || !isOpen else { return Mark.reached(.failureOfNoProbe) }
         if isProbe, !failedPaths.contains(path) {
             if failedPaths.count == CircuitBreaker.pathLimit { failedPaths.removeFirst() }
             failedPaths.append(path)

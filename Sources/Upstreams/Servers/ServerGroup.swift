@@ -2,6 +2,7 @@
 // ServerHealth, which connections wait in ConnectionPool. Making connections and talking over them is UpstreamConnection's part.
 
 import Configuration
+import Marks
 import Reactor
 
 /// The servers of one upstream, on one worker.
@@ -57,6 +58,7 @@ package final class ServerGroup {
     package func takeIdle(_ index: Int) -> UpstreamConnection? {
         while let idle = servers[index].pool.take() {
             if idle.isQuiet() { return idle }
+            Mark.reached(.idleConnectionNotQuiet)
             idle.discardUnused()
         }
         return nil

@@ -1,6 +1,7 @@
 // One request's search for a server: which servers and addresses were tried, and how the last attempt failed.
 // Invariant: each address is tried at most once. The caller counts the attempts, up to `attemptLimit`.
 
+import Marks
 import Reactor
 
 /// How far one request's search for a server has come.
@@ -77,6 +78,7 @@ package struct ServerSearch {
 
     /// Tries the same server again over a new connection. The present address was not tried, because an idle connection was used.
     package mutating func retryFresh() {
+        Mark.reached(.deadIdleConnectionRetried)
         wantsFresh = true
         if address != nil { addressesTried -= 1 }
     }
