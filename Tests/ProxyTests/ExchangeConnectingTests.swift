@@ -1,6 +1,7 @@
 // The way of one exchange to a server: how often it is tried, where, and when a request may be sent again.
 
 import Configuration
+import Marks
 import Reactor
 import TestSupport
 import Testing
@@ -120,7 +121,7 @@ struct ExchangeConnectingTests {
         #expect(second.firstLine == "HTTP/1.1 204 No Content" && second.rest.isEmpty)
     }
 
-    @Test("a request on an idle connection that turns out dead is sent again over a new one, once")
+    @Test("a request on an idle connection that turns out dead is sent again over a new one, once", .reaches(.deadIdleConnectionRetried))
     func repeated() throws {
         let world = try world(servers: 1, addresses: 1)
         let client = try world.connectClient()
@@ -134,6 +135,20 @@ struct ExchangeConnectingTests {
         turn(world)
         #expect(world.kernel.attempts.count == 2, "a new connection that dies is not repeated")
         #expect(contains(world.answers(client), "HTTP/1.1 502 "))
+    }
+
+    @Test("an idle connection on which something has come that nobody asked for is closed", .reaches(.idleConnectionNotQuiet))
+    func unasked() throws {
+        let world = try world(servers: 1, addresses: 1)
+        let client = try world.connectClient()
+        let descriptor = try pooled(world, client)
+        world.kernel.receive(descriptor, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwrong")
+        world.send(client, ExchangeConnectingTests.get)
+        #expect(world.kernel.closed.contains(descriptor) && world.kernel.attempts.count == 2)
+        try world.attemptEnds()
+        world.kernel.receive(world.kernel.attempts[1].descriptor, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nright")
+        turn(world)
+        #expect(contains(world.answers(client), "right") && !contains(world.answers(client), "wrong"))
     }
 
     @Test("a POST never takes an idle connection, which could be dead and could not be told from one that has acted")
@@ -175,5 +190,40 @@ struct ExchangeConnectingTests {
         turn(world)
         #expect(world.kernel.closed.contains(world.kernel.attempts[0].descriptor) && !client.isOpen)
         #expect(world.proxy.exchanges.groups[0].servers[0].activeCount == 0)
+    }
+
+    @Test("a refusal says keep-alive to a client of HTTP/1.0 exactly where it keeps the connection", arguments: [true, false])
+    func keepAliveOfHTTP10(asks: Bool) throws {
+        let world = try world(servers: 1, addresses: 1)
+        world.kernel.connectFailure = SystemError(113)
+        let client = try world.connectClient()
+        world.send(client, "GET / HTTP/1.0" + (asks ? "\nConnection: keep-alive" : ""))
+        turn(world)
+        let head = try ReadHead(world.answers(client))
+        #expect(head.firstLine.hasPrefix("HTTP/1.1 502 "))
+        #expect(client.isOpen == head.elements("connection").contains("keep-alive"), "\(head.lines())")
+    }
+
+    @Test("two clients at once both find the address that answers")
+    func twoClients() throws {
+        let world = try world(servers: 1, addresses: 2)
+        let one = try world.connectClient()
+        let other = try world.connectClient()
+        world.send(one, "GET /1 HTTP/1.1\nHost: h")
+        world.kernel.now += 1_000
+        world.worker.turn()
+        world.send(other, "GET /2 HTTP/1.1\nHost: h")
+        let answers = SocketAddress(bytes: [10, 0, 0, 1], port: 80)
+        for _ in 0..<100 {
+            world.kernel.now += 100
+            for attempt in world.kernel.attempts where attempt.address == answers && !world.kernel.closed.contains(attempt.descriptor) {
+                world.kernel.report(attempt.descriptor, .writable)
+            }
+            world.worker.turn()
+        }
+        for (path, client) in [("/1", one), ("/2", other)] {
+            #expect(world.kernel.written.values.contains { contains($0, "GET \(path) ") }, "\(world.kernel.attempts.map(\.address))")
+            #expect(!contains(world.answers(client), "504"))
+        }
     }
 }

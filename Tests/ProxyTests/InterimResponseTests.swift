@@ -1,6 +1,7 @@
 // Interim responses: how many a server may send, and what they do to the time that it has. Time is the test's.
 
 import Configuration
+import Marks
 import Reactor
 import TestSupport
 import Testing
@@ -81,5 +82,18 @@ struct InterimResponseTests {
             "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: \(protocolName)\r\n\r\n")
         world.worker.turn()
         #expect(lastStatus(world, client) == status)
+    }
+
+    @Test(
+        "one does not go into a response that has begun in the server's place", .reaches(.interimResponseDropped), arguments: [100, 103])
+    func afterBeginning(status: Int) throws {
+        let world = try ScriptedProxy.withOneServer(early: EarlyPolicy(afterMilliseconds: 300))
+        let client = try world.connectClient()
+        world.send(client, ScriptedProxy.streamRequest)
+        try world.attemptEnds()
+        world.pass(milliseconds: 500)
+        try world.serverSends("HTTP/1.1 \(status) Wait\r\n\r\n")
+        try world.serverSends("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: x\n\n")
+        #expect(latin1(world.answers(client)).hasSuffix("\r\n\r\n3\r\n:\n\n\r\n9\r\ndata: x\n\n\r\n"))
     }
 }

@@ -274,4 +274,22 @@ struct RequestForwardingTests {
         #expect(try Way().sent("GET / HTTP/1.1\nHost: h\nAccept: text/html\nAccept-Encoding: gzip").values("accept-encoding") == ["gzip"])
         #expect(try Way().sent("GET / HTTP/1.1\nHost: h\nAccept: text/html").values("accept-encoding").isEmpty)
     }
+
+    @Test("Max-Forwards is counted down, and at zero a request goes no further")
+    func maxForwards() throws {
+        #expect(try Way().sent("OPTIONS / HTTP/1.1\nHost: h\nMax-Forwards: 5").values("max-forwards") == ["4"])
+        if case .forward = try Way().outcome("TRACE / HTTP/1.1\nHost: h\nMax-Forwards: 0") { Issue.record("forwarded") }
+    }
+
+    @Test("all fields of the X-Forwarded family are taken from trusted proxies only")
+    func forwardedFamily() throws {
+        let sent = try Way().sent("GET / HTTP/1.1\nHost: h\nX-Forwarded-Ssl: on\nX-Forwarded-Server: evil\nX-Forwarded-Prefix: /x")
+        #expect(sent.fields.filter { $0.name.lowercased().hasPrefix("x-forwarded-") }.count == 3, "\(sent.lines())")
+    }
+
+    @Test("an empty X-Forwarded field of a trusted proxy is as good as none")
+    func emptyForwarded() throws {
+        let sent = try Way(isTrusted: true).sent("GET / HTTP/1.1\nHost: h\nX-Forwarded-Proto:\nX-Forwarded-Host:")
+        #expect(sent.values("x-forwarded-proto") == ["http"] && sent.values("x-forwarded-host") == ["h"])
+    }
 }

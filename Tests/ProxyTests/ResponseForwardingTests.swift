@@ -400,4 +400,23 @@ struct ResponseFieldTests {
         #expect(head.elements("connection") == ["upgrade"] && head.values("upgrade") == ["websocket"])
         #expect(head.lines(except: ["via", "connection", "upgrade"]) == ["Sec-WebSocket-Accept: abc="])
     }
+
+    @Test("private and no-cache that name fields do not stand for those that name none")
+    func qualifiedDirectives() throws {
+        let bridged = try written("HTTP/1.1 200 OK\nCache-Control: private=\"set-cookie\", max-age=60", isBridged: true, urlHeldToken: true)
+        #expect(bridged.elements("cache-control").contains("private"))
+        let woven = try written("HTTP/1.1 200 OK\nContent-Type: text/event-stream\nCache-Control: no-cache=\"set-cookie\"")
+        #expect(woven.elements("cache-control").contains("no-cache"))
+    }
+
+    @Test("a response without a date gets one")
+    func missingDate() throws {
+        #expect(try written("HTTP/1.1 200 OK\nContent-Length: 0").values("date").count == 1)
+    }
+
+    @Test("an answer to HEAD announces no length that the woven stream would not have")
+    func lengthForHead() throws {
+        let text = "HTTP/1.1 200 OK\nContent-Type: text/event-stream\nContent-Length: 9"
+        #expect(try written(text, method: .head).values("content-length").isEmpty)
+    }
 }

@@ -95,3 +95,34 @@ extension HTTP1Connection {
     /// The exchange that is under way.
     var exchange: Exchange? { receiver as? Exchange }
 }
+
+extension ScriptedProxy {
+    /// The request of an EventSource.
+    static let streamRequest = "GET /e HTTP/1.1\nHost: h\nAccept: text/event-stream"
+
+    /// A proxy with one route to one server of one address.
+    static func withOneServer(
+        outage: OutagePolicy = .retry(holdMilliseconds: 30_000), early: EarlyPolicy? = nil, limits: Limits = Limits()
+    ) throws -> ScriptedProxy {
+        let upstream = Upstream(name: "u", servers: [Upstream.Server(host: "s", port: 80)])
+        return try ScriptedProxy(
+            upstream, addresses: [[SocketAddress(bytes: [10, 0, 0, 1], port: 80)]],
+            route: Route(upstreamIndex: 0, outage: outage, early: early), limits: limits)
+    }
+
+    /// The newest connection to a server stands, and the server sends this.
+    func serverSends(_ text: String) throws {
+        let descriptor = try #require(kernel.attempts.last).descriptor
+        if kernel.written[descriptor] == nil { try attemptEnds() }
+        kernel.receive(descriptor, text)
+        worker.turn()
+    }
+
+    /// Lets time pass until a server is tried once more, and the connection stands. Returns its descriptor.
+    func nextAttempt() throws -> Int32 {
+        let before = kernel.attempts.count
+        for _ in 0..<200 where kernel.attempts.count == before { pass(milliseconds: 50) }
+        try attemptEnds()
+        return try #require(kernel.attempts.last).descriptor
+    }
+}

@@ -134,4 +134,11 @@ struct TokenLeftoverTests {
         let without = try Way(isTrusted: true).sent("GET /e HTTP/1.1\nHost: h\nX-Original-URI: /p?access_token=x")
         #expect(without.values("x-original-uri") == ["/p?access_token=x"])
     }
+
+    @Test("does not reach the server in a second Referer")
+    func secondReferer() throws {
+        let way = Way(bearer: BearerPolicy(sources: [.query(name: "access_token")]))
+        let sent = try way.sent("GET /e?access_token=tok HTTP/1.1\nHost: h\nReferer: http://h/\nReferer: http://h/?access_token=tok")
+        #expect(!sent.lines(except: ["authorization"]).contains { $0.contains("tok") })
+    }
 }

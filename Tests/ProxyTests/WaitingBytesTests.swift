@@ -3,6 +3,7 @@
 
 import Configuration
 import HTTP
+import Marks
 import Reactor
 import TestSupport
 import Testing
@@ -45,6 +46,22 @@ struct WaitingBytesTests {
 
     // MARK: Sent ahead of its turn
 
+    @Test("the next request waits until the client has read the answer to this one", .reaches(.answerUnread))
+    func readsFirst() throws {
+        let world = try world()
+        let (client, ours, server) = try exchange(world, "GET /1 HTTP/1.1\nHost: h")
+        world.kernel.rooms[ours] = 0
+        answer(world, server, WaitingBytesTests.shortAnswer)
+        world.kernel.receive(ours, bytes: wire("GET /2 HTTP/1.1\nHost: h"))
+        world.pass(milliseconds: 500)
+        #expect(world.answers(client).isEmpty && !contains(world.kernel.written[server] ?? [], "GET /2"))
+        world.kernel.rooms[ours] = nil
+        world.kernel.report(ours, .writable)
+        world.kernel.report(ours, .readable)
+        world.pass(milliseconds: 500)
+        #expect(contains(world.kernel.written[server] ?? [], "GET /2"))
+    }
+
     @Test("bytes behind a request that is being answered are counted, and given back when their turn comes")
     func countsWhatIsAhead() throws {
         let world = try world()
@@ -58,7 +75,9 @@ struct WaitingBytesTests {
         #expect(client.isOpen)
     }
 
-    @Test("where the limit is reached they are thrown away, the answer stays whole, and the connection ends behind it")
+    @Test(
+        "where the limit is reached they are thrown away, the answer stays whole, and the connection ends behind it",
+        .reaches(.pipelinedBytesDiscarded))
     func throwsAway() throws {
         let world = try world(pendingBytes: 1_000)
         world.worker.countHeld(2_000)
@@ -75,7 +94,7 @@ struct WaitingBytesTests {
         world.worker.countHeld(-2_000)
     }
 
-    @Test("a stream goes on undisturbed while what its client sends is thrown away")
+    @Test("a stream goes on undisturbed while what its client sends is thrown away", .reaches(.pipelinedBytesDiscarded))
     func streamGoesOn() throws {
         let world = try world(pendingBytes: 1_000)
         let (client, ours, server) = try exchange(world)
@@ -211,4 +230,18 @@ struct WaitingBytesTests {
 
     @Test("around what a link reads there is room for a body's framing")
     func framingRoom() { #expect(Worker.headroomBytes >= OutgoingFraming.roomBytes) }
+
+    @Test(
+        "what waits in all stays near its limit, however many read too slowly",
+        arguments: ["Content-Type: text/event-stream", "Content-Type: text/plain", "Content-Length: 60008"])
+    func boundInAll(field: String) throws {
+        let world = try world(pendingBytes: 1 << 20)
+        for _ in 0..<100 {
+            let (_, ours, server) = try exchange(world)
+            world.kernel.rooms[ours] = 0
+            answer(world, server, "HTTP/1.1 200 OK\r\n\(field)\r\n\r\ndata: " + String(repeating: "x", count: 60_000) + "\n\n")
+            world.worker.turn()
+        }
+        #expect(world.worker.pendingBytes < 5 << 18)
+    }
 }
