@@ -9,8 +9,8 @@ let house: [SwiftSetting] = [
     .enableUpcomingFeature("MemberImportVisibility"),
 ]
 
-/// Overlapping accesses are looked for in debug builds, in which all unit tests and the simulation run. In release builds the
-/// looking was a third of the instructions that an event costs.
+/// Overlapping accesses are checked in debug builds, in which all unit tests and the simulation run. In release builds the
+/// checks were a third of an event's instructions.
 let dataPath = house + [.unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))]
 
 /// What does most of the work in its tests is optimised in debug builds too: the simulated world and its judge, and the reader of the

@@ -7,7 +7,7 @@ as_root() {
     fi
 }
 
-# three_times COMMAND...: package servers have bad moments.
+# three_times COMMAND...: package servers fail from time to time.
 three_times() {
     local try
     for try in 1 2 3; do

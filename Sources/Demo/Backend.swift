@@ -1,21 +1,21 @@
-// The legacy server of the demo, which nobody may change: it wants `Authorization: Bearer`, speaks in bursts, knows no
-// heartbeats and no `Last-Event-ID`. The same server hands out the page and the feed, at other paths.
-// Invariant: connections are bounded in number, and a client that does not read is let go.
+// The demo's old server, which nobody may change: it wants `Authorization: Bearer`, sends in bursts, and knows no heartbeats and no
+// `Last-Event-ID`. The same server also serves the page and the feed, at other paths. Invariant: the number of connections is bounded,
+// and a client that does not read is disconnected.
 
 import HTTP
 import Reactor
 
 /// The demo's backend and page server.
 final class Backend {
-    /// How many connections are served at once; further ones are closed at once.
+    /// How many connections are served at once; further ones are closed.
     static let maximumConnections = 256
 
     let worker: Worker
     let timing: DemoTiming
     let feed: DemoFeed
-    /// What `Authorization: Bearer` has to carry.
+    /// The token that `Authorization: Bearer` must hold.
     let token: String
-    /// The page, whole; it is known once all ports are.
+    /// The whole page; it is set when all ports are known.
     var page: [UInt8] = []
 
     private var schedule: BurstSchedule
@@ -44,12 +44,12 @@ final class Backend {
             try connection.begin(accepted.descriptor)
             connectionCount += 1
         } catch {
-            // The descriptor is closed already, and the client sees that.
+            // The descriptor is closed already, so the client sees the failure.
             return
         }
     }
 
-    /// A connection has become one of the stream's: it gets every event from now on.
+    /// Adds a connection to the stream: it gets every event from now on.
     func listen(_ connection: BackendConnection) -> [UInt8] {
         listeners[ObjectIdentifier(connection)] = connection
         return DemoStream.greeting(nextNumber: schedule.nextNumber, retryMilliseconds: timing.reconnectMilliseconds)

@@ -1,6 +1,6 @@
-// One HTTP/1.1 connection of the demo's backend: reads requests, answers them, and becomes a stream when asked for one.
-// It reads no request bodies: nobody sends it any. Invariant: a head is bounded in bytes and in time, and what a client
-// does not read is bounded.
+// One HTTP/1.1 connection of the demo's backend: reads requests, answers them, and becomes a stream on request. It reads no request
+// bodies, because no client of the demo sends one. Invariant: a head is bounded in bytes and in time, and so is what a client leaves
+// unread.
 
 import HTTP
 import Reactor
@@ -47,7 +47,7 @@ final class BackendConnection: Link, FeedReader {
         return true
     }
 
-    // MARK: What the link reports
+    // MARK: Callbacks of the link
 
     override func linkReceived(_ bytes: UnsafeMutableRawBufferPointer) {
         var rest = UnsafeRawBufferPointer(bytes)
@@ -65,7 +65,7 @@ final class BackendConnection: Link, FeedReader {
             } catch {
                 answer(Answer(status: error.status, text: "\(error.reason)\n"), keepsAlive: false)
             }
-            // A client that asks on and on without reading what it is told.
+            // A client that sends request after request without reading the answers.
             if pendingCount > BackendConnection.pendingLimitBytes { return leave(abortively: true) }
         }
     }
@@ -140,7 +140,7 @@ final class BackendConnection: Link, FeedReader {
             && words[1].elementsEqual(backend.token.utf8)
     }
 
-    /// Sends the head of a stream; a public one may be read by pages of any origin, as legacy backends often allow.
+    /// Sends the head of a stream. Pages of any origin may read a public one, as old backends often allow.
     private func beginStream(_ head: RequestHead, isPublic: Bool) {
         let isChunked = head.minorVersion == 1
         var writer = HeadWriter()
@@ -165,7 +165,7 @@ final class BackendConnection: Link, FeedReader {
         writer.statusLine(answer.status)
         if answer.html != nil {
             writer.field("Content-Type", "text/html; charset=utf-8")
-            // The page holds a token, and everything that it needs.
+            // The page's URL holds a token, and the page needs no other resource.
             writer.field("Referrer-Policy", "no-referrer")
             writer.field("X-Content-Type-Options", "nosniff")
             writer.field("Content-Security-Policy", Page.securityPolicy)
@@ -188,7 +188,7 @@ final class BackendConnection: Link, FeedReader {
     private func finish(keepsAlive: Bool) {
         if keepsAlive { return }
         state = .closing
-        // Closed by the client, or by the deadline: closing first could reset what the client has not read yet.
+        // Then the client or the deadline closes: closing first could reset what the client has not read yet.
         shutdownWhenDrained()
     }
 }

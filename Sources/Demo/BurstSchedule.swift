@@ -1,5 +1,5 @@
-// When the backend speaks and when it is silent. It knows neither sockets nor a clock of its own.
-// Invariant: numbers go up by one, and two events are never closer than the interval, however late it is asked.
+// When the backend sends and when it is silent. It has neither sockets nor a clock. Invariant: numbers go up by one, and two events are
+// never closer than the interval, however late the call comes.
 
 /// The numbers and the moments of the demo's events: a burst, a silence, a burst.
 struct BurstSchedule {
@@ -15,8 +15,8 @@ struct BurstSchedule {
         nextMoment = moment
     }
 
-    /// The number of the event that is due now; `nil` when none is. One at a time: after a pause of the whole process
-    /// the missed moments are not made up for.
+    /// The number of the event that is due now; `nil` if none is. One event per call: after a pause of the whole process the missed
+    /// events are not made up for.
     mutating func takeDue(now: Int64) -> UInt64? {
         guard now >= nextMoment else { return nil }
         let number = nextNumber

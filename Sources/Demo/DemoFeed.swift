@@ -1,21 +1,21 @@
-// What the hop saw, told to the pages that look on. A page cannot see comments, status codes or resets of its own
-// streams; the hop can. Each page hears of its own streams only, by the name that it put into their URLs.
-// Invariant: nothing is kept for later; pages are bounded in number, and one that does not read is let go.
+// Sends what the hop sees to the pages that watch. A page cannot see comments, status codes or resets of its own streams, but the hop
+// can. Each page gets reports of its own streams only, by the name that it put into their URLs. Invariant: nothing is stored; the
+// number of pages is bounded, and a page that does not read is disconnected.
 
 /// The two ways that the page compares.
 enum DemoSide: String {
-    /// Browser, hop, backend: as it is today.
+    /// Browser, hop, backend: without Heartwire.
     case direct
     /// Browser, hop, Heartwire, backend.
     case through
 }
 
-/// The name under which a page looks on: up to 16 letters and digits, so that it can stand anywhere unescaped.
+/// The name of a watching page: up to 16 letters and digits, so that it needs no escaping anywhere.
 struct PageName: Hashable {
     static let maximumBytes = 16
     let bytes: [UInt8]
 
-    /// The value of the parameter `page` in a request target; `nil` where there is none, or none that is a name.
+    /// The value of the parameter `page` in a request target; `nil` if there is none, or no valid name.
     init?(inTarget target: ArraySlice<UInt8>) {
         guard let query = target.firstIndex(of: UInt8(ascii: "?")) else { return nil }
         let key = Array("page=".utf8)
@@ -42,7 +42,7 @@ enum HopSight: Equatable {
     case refused(status: Int)
     /// A comment line went by.
     case heartbeat
-    /// The hop cut the connection after that long without a byte.
+    /// The hop closed the connection after that long without a byte.
     case cut(idleMilliseconds: Int64)
 
     /// The sight as the data of an event.
@@ -55,38 +55,38 @@ enum HopSight: Equatable {
     }
 }
 
-/// Who can be told of something.
+/// A receiver of reports.
 protocol FeedReader: AnyObject {
-    /// Takes bytes of an event stream; false when the reader has left or lags too far behind and is gone now.
+    /// Takes bytes of an event stream; false if the reader has left, or is too far behind and was disconnected.
     func take(_ events: [UInt8]) -> Bool
 }
 
-/// Hands what the hop sees to the pages.
+/// Passes what the hop sees to the pages.
 final class DemoFeed {
-    /// How many pages may look on at once.
+    /// How many pages may watch at once.
     static let maximumReaders = 64
     private var readers: [(page: PageName, reader: any FeedReader)] = []
 
-    /// How many pages look on. For tests.
+    /// How many pages watch. For tests.
     var readerCount: Int { readers.count }
 
-    /// Lets a page look on; false when there are too many.
+    /// Adds a page; false when there are too many.
     func join(_ reader: any FeedReader, page: PageName) -> Bool {
         guard readers.count < DemoFeed.maximumReaders else { return false }
         readers.append((page, reader))
         return true
     }
 
-    /// A page looks on no more.
+    /// Removes a page.
     func leave(_ reader: any FeedReader) {
         readers.removeAll { $0.reader === reader }
     }
 
-    /// Tells a page what happened to one of its streams.
+    /// Reports to a page what happened to one of its streams.
     func report(_ sight: HopSight, side: DemoSide, page: PageName) {
         guard readers.contains(where: { $0.page == page }) else { return }
         let event = DemoStream.event(data: sight.json(side: side))
-        // A reader that is let go leaves the list while this runs, so it is a copy that is walked through.
+        // A disconnected reader leaves the list during this loop, so the loop uses a copy.
         for entry in readers where entry.page == page {
             if !entry.reader.take(event) { leave(entry.reader) }
         }

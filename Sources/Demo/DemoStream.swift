@@ -1,13 +1,13 @@
-// The bytes of the demo's event streams: what the backend writes, event by event, and the chunks around it.
-// Who gets them, and when, is left to others. Invariant: each piece is whole events.
+// The bytes of the demo's event streams: what the backend writes, event by event, and the chunks around it. Others decide who gets them
+// and when. Invariant: each piece holds whole events.
 
 import EventStream
 import HTTP
 
 /// Writes the pieces of the demo's event streams.
 enum DemoStream {
-    /// The event with which the backend greets a client: the number that comes next, and how long to wait before coming back.
-    /// It tells the page exactly what it has missed, and a person with curl that the stream is open.
+    /// The event with which the backend greets a client: the number of the next event, and how long to wait before coming back. It
+    /// tells the page exactly what it has missed, and a person with curl that the stream is open.
     static func greeting(nextNumber: UInt64, retryMilliseconds: UInt64) -> [UInt8] {
         write(name: "hello", id: nil, data: "{\"next\":\(nextNumber)}", retryMilliseconds: retryMilliseconds)
     }
@@ -17,7 +17,7 @@ enum DemoStream {
         write(name: nil, id: String(number), data: "{\"seq\":\(number),\"time\":\(unixMilliseconds)}", retryMilliseconds: nil)
     }
 
-    /// One event that is nothing but data.
+    /// One event with nothing but data.
     static func event(data: String) -> [UInt8] { write(name: nil, id: nil, data: data, retryMilliseconds: nil) }
 
     private static func write(name: String?, id: String?, data: String, retryMilliseconds: UInt64?) -> [UInt8] {

@@ -1,12 +1,10 @@
-// Puts the demo together: the backend, the two ways to it, and what Heartwire has to be told. The proxy itself is
-// started by whoever runs the demo. Invariant: when `init` returns, every address is bound, and when it has thrown,
-// none is.
+// Puts the demo together: the backend, the two ways to it, and Heartwire's configuration. The caller starts the proxy. Invariant: after
+// a successful `init` every address is bound; after a failed one, none is.
 
 import Configuration
 import Reactor
 
-/// The demo but for the proxy. It lives on one worker, and is made and used on that worker's thread (or before the
-/// thread runs).
+/// The demo without the proxy. It lives on one worker, and is made and used on that worker's thread (or before the thread runs).
 ///
 /// The order:
 ///
@@ -19,9 +17,9 @@ import Reactor
 ///
 /// A browser that comes earlier waits in the backlog, since nothing is accepted before the worker runs.
 package final class DemoWorld {
-    /// Where the page is served, by way of hop and Heartwire, with the port that was given.
+    /// Where the page is served, through hop and Heartwire, with the given port.
     package let pageAddress: SocketAddress
-    /// Where the hop leads straight to the backend: the page's port plus one where that is free.
+    /// Where the hop leads straight to the backend: the page's port plus one if that is free.
     package let directAddress: SocketAddress
     /// Where the backend listens, on the loopback interface.
     package let backendAddress: SocketAddress
@@ -35,7 +33,7 @@ package final class DemoWorld {
 
     /// Binds all addresses. `listen` is where the browser connects, port 0 for any.
     ///
-    /// Throws when an address cannot be had; the address that was asked for is tried first.
+    /// Throws when an address is not available; the requested address is tried first.
     package init(worker: Worker, listen: SocketAddress, timing: DemoTiming = DemoTiming()) throws(SystemError) {
         self.timing = timing
         let kernel = worker.kernel
@@ -67,11 +65,11 @@ package final class DemoWorld {
                 directPort: directAddress.port, token: token, timing: timing, configuration: shownConfiguration))
     }
 
-    /// Tells the hop where the proxy listens. Until then the page's port refuses everybody.
+    /// Sets where the proxy listens. Until then the hop refuses every client of the page.
     package func connect(proxyAddress: SocketAddress) { pageHop.target = proxyAddress }
 
-    /// What the proxy is to be told: one worker, any loopback port, the event stream with its token and heartbeat, and
-    /// the page. Logs are off.
+    /// The proxy's configuration: one worker, any loopback port, the event stream with its token and heartbeat, and the page. Logs are
+    /// off.
     package func configuration() -> Configuration {
         do {
             var configuration = try ConfigurationFile.parse(
@@ -84,7 +82,7 @@ package final class DemoWorld {
         }
     }
 
-    /// What to open and what to try, for the terminal: a few lines, one of them a `curl` line.
+    /// What to open and what to try, as text for the terminal: a few lines, one of them a `curl` command.
     package var introduction: String {
         """
         The demo runs. Open http://\(address(pageAddress))/ in a browser; Ctrl-C ends it.
@@ -108,7 +106,7 @@ package final class DemoWorld {
         """
     }
 
-    /// What the page shows: the route, and what would have to be added for TLS.
+    /// The configuration that the page shows: the route, and what TLS would need in addition.
     private var shownConfiguration: String {
         """
         \(eventsRoute)
@@ -143,7 +141,7 @@ package final class DemoWorld {
         milliseconds % 1000 == 0 ? "\(milliseconds / 1000)s" : "\(milliseconds)ms"
     }
 
-    /// An address that a browser on this machine can open, also where all interfaces are listened on.
+    /// An address that a browser on this machine can open, also if the demo listens on all interfaces.
     private func address(_ bound: SocketAddress) -> String {
         switch bound.host {
         case "0.0.0.0", "::": "localhost:\(bound.port)"
@@ -164,7 +162,7 @@ package final class DemoWorld {
         return (acceptor, address)
     }
 
-    /// The next port, so that it is easy to guess and to forward; any other where it is taken.
+    /// The next port, so that it is easy to guess and to forward; any other if the next one is taken.
     private static func openBeside(
         _ address: SocketAddress, worker: Worker, accepted: @escaping (AcceptedConnection) -> Void
     ) throws(SystemError) -> (acceptor: Acceptor, address: SocketAddress) {

@@ -1,6 +1,6 @@
-// A dumb middlebox, like a load balancer: it passes bytes between a client and one server and resets both connections
-// when none has gone by for too long. It reads nothing of what it passes on; the tap that looks on is the demo's.
-// Invariant: connections come in pairs; when one of a pair is closed, so is the other, and the hop counts them.
+// A simple middlebox, like a load balancer: it passes bytes between a client and one server, and resets both connections after too long
+// without a byte. It does not read the bytes; only the demo's tap looks at them. Invariant: connections come in pairs. When one of a
+// pair closes, so does the other, and the hop counts them.
 
 import Reactor
 
@@ -85,7 +85,7 @@ private final class HopPassage {
 
     func reachedEnd(_ link: HopLink) {
         if link === client { return server.shutdownWhenDrained() }
-        // The server has said all: what is on its way is still delivered.
+        // The server has ended its response; bytes on their way are still delivered.
         server.close()
         client.closeWhenDrained()
         client.wake(atMilliseconds: hop.worker.now + hop.idleLimitMilliseconds)
@@ -120,7 +120,7 @@ private final class HopPassage {
 
 /// One side of a passage.
 private final class HopLink: Link {
-    /// The link holds its passage until the passage is over, and may outlive it to deliver what is left.
+    /// The link holds its passage until the passage is over. The link may live longer, to deliver what is left.
     var passage: HopPassage?
     private var isLastChance = false
     private static let lastChanceMilliseconds: Int64 = 10_000
@@ -130,7 +130,7 @@ private final class HopLink: Link {
     override func linkReachedEnd() { passage?.reachedEnd(self) }
     override func linkDrained() { passage?.drained(self) }
     override func linkPeerLeft(isBroken: Bool) {
-        // An orderly end is read in its turn; one of a client that waits for its server costs at most the idle limit.
+        // A read will report an orderly end. A client that leaves while it waits for its server costs at most the idle limit.
         if isBroken { linkFailed(.connectionReset, while: .reading) }
     }
     override func linkFailed(_ error: SystemError, while operation: LinkOperation) {
@@ -138,7 +138,7 @@ private final class HopLink: Link {
     }
     override func deadlineReached() {
         if let passage { return passage.deadlineReached() }
-        // It only delivers what is left. The first deadline may be one from before.
+        // The link only delivers what is left. The first deadline may be one from before.
         if isLastChance { return abort() }
         isLastChance = true
         wake(atMilliseconds: worker.now + HopLink.lastChanceMilliseconds)

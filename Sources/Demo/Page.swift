@@ -1,7 +1,7 @@
-// The demo's page: one HTML document that holds all that it needs. Its style and its script are files of their own.
-// Invariant: the document refers to nothing outside of itself; what is put into it is escaped here.
+// The demo's page: one HTML document that needs no other file. Style and script have their own source files. Invariant: the document
+// refers to nothing outside itself, and inserted text is escaped here.
 
-/// What the page has to know of the world that it shows.
+/// What the page needs to know of the demo.
 struct PageFacts {
     var directPort: UInt16
     var token: String
@@ -84,7 +84,7 @@ enum Page {
             <section class="card log"><h3>What came, today</h3><ol id="log-direct"></ol></section>
             <section class="card log"><h3>What came, through Heartwire</h3><ol id="log-through"></ol></section>
             </div>
-            <details class="card"><summary>All that Heartwire was told about this stream</summary><pre>\(escaped(facts.configuration))</pre></details>
+            <details class="card"><summary>Heartwire's whole configuration for this stream</summary><pre>\(escaped(facts.configuration))</pre></details>
             </main>
             <script type="application/json" id="facts">\(facts.json)</script>
             <script>\(Page.timelineScript)\(Page.script)</script>
@@ -123,7 +123,7 @@ enum Page {
         "<span class=\"node \(kind)\"><b>\(name)</b><small>\(note)</small></span>"
     }
 
-    /// A span of time for people: `3 s`, `4.8 s`, which no line break tears apart.
+    /// A duration as text for people: `3 s`, `4.8 s`, which no line break splits.
     private static func seconds(_ milliseconds: Int64) -> String {
         let tenths = (milliseconds + 50) / 100
         return tenths % 10 == 0 ? "\(tenths / 10)\u{A0}s" : "\(tenths / 10).\(tenths % 10)\u{A0}s"

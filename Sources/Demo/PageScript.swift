@@ -9,7 +9,7 @@ extension Page {
         const page = Array.from(crypto.getRandomValues(new Uint8Array(8)), b => (b % 36).toString(36)).join("");
         const LISTS = 5000, LINES = 12;
 
-        // For the browser test, and for whoever opens the console. The silences are in milliseconds, as the browser saw them.
+        // For the browser test, and for people who open the console. The silences are in milliseconds, as the browser saw them.
         const demo = window.heartwireDemo = {
           direct: [], through: [], lostDirect: 0, lostThrough: 0, cutsDirect: 0, cutsThrough: 0, cuts: 0, heartbeats: 0,
           refused: false, refusedStatus: null, errorsThrough: 0, openedDirect: 0, openedThrough: 0,
@@ -69,7 +69,7 @@ extension Page {
           if (missed > 0) {
             lose(lane, missed);
             log(lane.side, "bad", "back again; " + missed + (missed === 1 ? " event was" : " events were") + " lost meanwhile");
-            if (lane.side === "direct") say("direct", "The browser is back by itself. What was sent meanwhile is lost, and nobody was told.");
+            if (lane.side === "direct") say("direct", "The browser is back by itself. Events that were sent in the meantime are lost, without an error.");
           }
         }
         function received(lane, event) {

@@ -1,5 +1,5 @@
-// How the page looks, by day and by night, on a desk and in a hand. Colours have one meaning each: green lives, red is
-// dead or lost, amber is silence, blue is an event. Shapes say the same without colour.
+// The page's style, for light and dark mode, for desktops and phones. Each colour has one meaning: green is alive, red is dead or lost,
+// amber is silence, blue is an event. Shapes say the same without colour.
 
 extension Page {
     /// The style sheet.

@@ -1,11 +1,11 @@
-// What can be learnt of an event stream by looking at the bytes that a hop passes on. It changes nothing and is asked
-// for nothing: what it does not understand it stops to look at. Invariant: it holds at most one head's bytes.
+// Learns about an event stream from the bytes that a hop passes on. The tap changes nothing, and stops looking at bytes that it does
+// not understand. Invariant: it holds at most one head's bytes.
 
 import HTTP
 
-/// Looks at one connection's bytes in both directions.
+/// Observes one connection's bytes in both directions.
 struct StreamTap {
-    /// An opening comment of the proxy follows the response head at once; it is no heartbeat.
+    /// The proxy's opening comment follows the response head at once and is no heartbeat.
     private static let openingMilliseconds: Int64 = 200
 
     private enum State {
@@ -16,11 +16,11 @@ struct StreamTap {
 
     private var state = State.idle
     private var isAtLineStart = true
-    /// The page whose stream is under way here; `nil` while there is none.
+    /// The page whose stream is open here; `nil` without one.
     private(set) var page: PageName?
 
-    /// Looks at bytes of the client. A request is recognised where it begins with a piece and its line is whole in it, as
-    /// a browser sends it.
+    /// Looks at bytes of the client. A request is recognised if it begins with a piece and its first line is whole in that piece, as
+    /// browsers send it.
     mutating func receiveRequest(_ bytes: UnsafeRawBufferPointer) {
         guard bytes.starts(with: "GET /".utf8) else { return }
         let target = bytes.dropFirst(4).prefix { $0 > 32 }
@@ -30,7 +30,7 @@ struct StreamTap {
         state = page == nil ? .idle : .head(HeadScanner(kind: .response, limits: HeadLimits()), bytes: [])
     }
 
-    /// Looks at bytes of the server, and says what it saw.
+    /// Looks at bytes of the server, and returns what it recognised.
     mutating func receiveResponse(_ bytes: UnsafeRawBufferPointer, now: Int64) -> [HopSight] {
         var sights: [HopSight] = []
         var offset = 0

@@ -36,7 +36,7 @@ package enum Mark: CaseIterable, Sendable {
 
     // MARK: Clients
 
-    /// Bytes of a later request are thrown away for want of room.
+    /// Bytes of a later request are dropped because there is no room.
     case pipelinedBytesDiscarded
     /// The next request waits until the client has read the answer to this one.
     case answerUnread

@@ -5,13 +5,13 @@ import Proxy
 import Reactor
 
 enum ConfigurationCommand {
-    /// Reads a file and checks it; ends the process with all that is wrong with it.
+    /// Reads a file and checks it. Ends the process after reporting all errors.
     static func load(_ path: String) -> Configuration {
         guard let configuration = read(path) else { SystemProcess.exit(ExitStatus.configuration) }
         return configuration
     }
 
-    /// Reads a file and checks it; nil, after all that is wrong with it was said.
+    /// Reads a file and checks it; nil after reporting all errors.
     static func read(_ path: String, on occasion: OperatorFile.Occasion = .start) -> Configuration? {
         do {
             let parsed = try ConfigurationFile.parse(

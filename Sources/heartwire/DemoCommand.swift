@@ -1,5 +1,5 @@
-// `heartwire demo`: the demo's world and the real proxy in one process, until it is told to end. What the world consists
-// of is `DemoWorld`'s; here it is only started and ended in the right order.
+// `heartwire demo`: the demo's world and the real proxy in one process, until a signal ends it. `DemoWorld` builds the world; here it
+// is only started and ended in the right order.
 
 import Configuration
 import Demo
@@ -23,8 +23,8 @@ enum DemoCommand {
         }
     }
 
-    /// Waits for the operator on a thread of its own. The proxy goes first, while the hop still passes on how it ends its
-    /// streams. There are no log files, so a call to open them anew means nothing here.
+    /// Waits for signals on a thread of its own. The proxy ends first, while the hop still passes on how its streams end. There are no
+    /// log files, so a signal to reopen them does nothing.
     private static func endOnSignal(_ proxy: ProxyServer, then world: Mailbox) {
         SystemThread.start(name: "signals") {
             while SystemProcess.nextSignal() != .terminate {}
@@ -52,12 +52,11 @@ enum DemoCommand {
         }
     }
 
-    /// The one address that is listened on. Of a name with several, an IPv4 one: `localhost` may stand for `::1` on machines
-    /// without IPv6.
+    /// The one address to listen on. If a name has several, an IPv4 address: `localhost` may mean `::1` on machines without IPv6.
     private static func address(of listener: Listener, _ kernel: Kernel) -> SocketAddress {
         if listener.host.isEmpty || listener.host == "*" { return kernel.everyAddress(port: listener.port) }
         let found = kernel.resolve(listener.host, port: listener.port)
-        // A name that stands for nothing is reported as the failure to listen on it.
+        // For a name without an address, listening on this one fails, and that failure is reported.
         return found.first { !$0.isIPv6 } ?? found.first ?? SocketAddress(bytes: [192, 0, 2, 0], port: listener.port)
     }
 }

@@ -1,5 +1,5 @@
-// The command line's entrance: reads the words, hands over to a subcommand, and turns what it says into an exit
-// status. What a test would want to look at is in `Configuration` and `Proxy`.
+// The entry point of the command line: reads the arguments, calls a subcommand, and turns its result into an exit status. Everything
+// that a test needs is in `Configuration` and `Proxy`.
 
 import Configuration
 import Reactor

@@ -1,12 +1,11 @@
-// `heartwire run` and `heartwire proxy`: serves until it is told to end.
+// `heartwire run` and `heartwire proxy`: serve until a signal ends them.
 
 import Configuration
 import Proxy
 import Reactor
 
 enum ServeCommand {
-    /// Serves until a signal ends the process, with what the process was given at its start. The file is read anew at SIGHUP; without
-    /// one the certificates are.
+    /// Serves until a signal ends the process. SIGHUP reads the configuration file again, or, without a file, only the certificates.
     static func run(
         _ configuration: Configuration, file path: String? = nil, _ inheritance: Inheritance, _ manager: ServiceManager
     ) -> Never {

@@ -1,4 +1,4 @@
-// Which Heartwire this is.
+// The program's version.
 
 /// The version of the program.
 enum Version {

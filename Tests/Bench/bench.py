@@ -1,4 +1,4 @@
-"""Runs the scenarios by turns and prints the table. Tests/bench prepares the ground (packages, programs) and calls this.
+"""Runs the scenarios in turns and prints the table. Tests/bench first installs packages and builds programs, and calls this.
 
 In each repetition of a scenario every contender has one turn, in an order that moves on by one each time: an origin, a proxy and a generator
 are started anew, pinned (the proxy on one core, the two others on another), measured and killed. So a change of the machine's mood
@@ -52,7 +52,7 @@ class Bench:
         return self._certificate
 
     def turn(self, part: Part, contender: peers.Contender | None) -> dict:
-        """One contender's turn; None is the way without a proxy."""
+        """One contender's turn; None means without a proxy."""
         with tempfile.TemporaryDirectory(dir=self.folder) as folder:
             started = []
             origin = subprocess.Popen([str(self.options.programs / "origin"), "--streams", str(part.streams), "--interval-us",
@@ -86,7 +86,7 @@ class Bench:
                 origin.wait()
 
     def shortened(self, load: list[str]) -> list[str]:
-        """The self-test does not wait for steadiness."""
+        """The self-test does not wait for steady figures."""
         if not self.options.self_test:
             return load
         short = list(load)
@@ -142,7 +142,7 @@ def contenders(options) -> list[peers.Contender]:
 
 
 def machine(bench: Bench) -> dict:
-    """What kind of a machine this is; no figure means anything without it."""
+    """The kind of machine; without it the figures mean nothing."""
     model = next((line.split(":", 1)[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), platform.machine())
     siblings = pathlib.Path(f"/sys/devices/system/cpu/cpu{bench.proxy_core}/topology/thread_siblings_list")
     shared = siblings.exists() and str(bench.load_core) in siblings.read_text().strip().replace("-", ",").split(",")
@@ -151,7 +151,7 @@ def machine(bench: Bench) -> dict:
 
 
 def check_self_test(bench: Bench, wanted: list[Scenario]):
-    """Every figure is there and possible, and the events that were due came."""
+    """Every figure is there and plausible, and all due events came."""
     problems = [f"{part}, {name}: {text}" for part, failed in bench.failures.items() for name, text in failed.items()]
     for part in (part for scenario in wanted for part in scenario.parts):
         for name, results in bench.results.get(part.name, {}).items():
@@ -196,7 +196,7 @@ def arguments():
 
 def main():
     options = arguments()
-    # So that nothing that was started is left behind.
+    # So that no started process is left behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="heartwire-bench-") as folder:

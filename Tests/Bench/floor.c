@@ -1,13 +1,13 @@
-// The floor of Tests/bench: the smallest honest byte pump over epoll. It parses nothing, keeps no account of anything and gives every
-// client a connection to the origin of its own; it does respect a peer that does not take its bytes.
+// The floor of Tests/bench: the smallest honest byte pump over epoll. It parses nothing, counts nothing and gives every
+// client its own connection to the origin. It does stop for a peer that does not take its bytes.
 //
 //   floor LISTENING-PORT ORIGIN-PORT [HEARTBEAT-MS]
 //
-// With HEARTBEAT-MS it writes a comment to each client that has been sent something, at that interval, whatever else passes: what a
-// heartbeat costs at the least. (As it knows no events and no chunks, that is right only for streams that are silent.)
+// With HEARTBEAT-MS it writes a comment to each client that has received something, at that interval, whatever else passes: the least
+// that a heartbeat costs. (As it knows no events and no chunks, that is right only for streams that are silent.)
 //
-// Left to others: everything that makes a proxy useful. Invariant: bytes arrive in order, and a side that does not take them
-// is not read for: at most one buffer waits for it.
+// It does nothing else that makes a proxy useful. Invariant: bytes arrive in order. When a side takes no bytes, the other side
+// is not read: at most one buffer waits.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <netinet/in.h>
@@ -25,7 +25,7 @@
 
 enum { BUFFER = 65536, TURN = 512 };
 
-// What waits for a side that would not take it.
+// Bytes that a side has not taken.
 struct pending {
     size_t length, sent;
     char bytes[];
@@ -62,20 +62,20 @@ static void watch(struct pair *pair, int side, int operation, uint32_t events) {
     if (epoll_ctl(poller, operation, pair->fd[side], &event)) die("epoll_ctl");
 }
 
-// A side is read unless what it sent last still waits for the other one.
+// A side is read unless its last bytes still wait for the other side.
 static void watch_again(struct pair *pair) {
     for (int side = 0; side < 2; side++) {
         watch(pair, side, EPOLL_CTL_MOD, (pair->pending[1 - side] ? 0 : EPOLLIN) | (pair->pending[side] ? EPOLLOUT : 0));
     }
 }
 
-// Both sides end together; the memory lives until the turn's end, because the turn's events may still name it.
+// Both sides end together. The memory lives until the end of the turn, because the turn's events may still point to it.
 static void end(struct pair *pair) {
     if (pair->closed) return;
     pair->closed = true;
     close(pair->fd[0]);
     close(pair->fd[1]);
-    if (pair->queued) return;   // the queue of heartbeats lets go of it when it comes by
+    if (pair->queued) return;   // the queue of heartbeats frees it later
     pair->next = graves;
     graves = pair;
 }

@@ -3,7 +3,7 @@
 //
 //   load --port P --path /fan --streams N [options]
 //     --repeat             a response that ended is followed by the next request; without it, streams are held
-//     --leave-after N      leaves after N events and connects anew (with --repeat)
+//     --leave-after N      leaves after N events and connects again (with --repeat)
 //     --first N            streams that are opened before the memory's base line is taken (held streams only)
 //     --warm-ms, --window-ms   how long before and in the window
 //     --most N             responses after which the window ends early
@@ -17,7 +17,7 @@
 // Here is the course of a run: its phases, its window, its options and the line that it prints. Every byte that comes is checked in
 // load_responses.c; anything amiss ends the run with a message and status 1. What the kernel says of the processes is in load_processes.c.
 //
-// Left to others: what is sent (origin.c), what is started when and what the figures are called (bench.py).
+// origin.c decides what is sent, bench.py what is started when and how the figures are named.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <getopt.h>
@@ -76,7 +76,7 @@ static void enter(enum phase next, long wait_ms) {
     deadline_ns = now_ns() + (uint64_t)wait_ms * 1000000;
 }
 
-// Moves on from phase to phase; says how many milliseconds the next step may take.
+// Moves from phase to phase; returns how many milliseconds the next step may take.
 static int advance(void) {
     const enum phase before = phase;
     const bool due = now_ns() >= deadline_ns;
@@ -217,7 +217,7 @@ int main(int count, char **arguments) {
         for (int index = 0; index < number; index++) receive(ready[index].data.ptr);
     }
     print();
-    // Ten thousand connections are closed faster by the kernel than one by one, and nobody waits for it.
+    // The kernel closes ten thousand connections faster at exit than one by one, and nothing waits for it.
     fflush(stdout);
     _exit(0);
 }

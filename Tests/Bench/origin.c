@@ -14,7 +14,7 @@
 // An event holds '@', the moment it was sent (CLOCK_MONOTONIC, 16 hexadecimal digits), its number in the stream (8 digits) and,
 // as its last visible byte, '~'. Neither byte occurs anywhere else in a response. Each event is a chunk of its own.
 //
-// Left to others: what is measured (load.c), and what is started when (bench.py).
+// load.c measures, bench.py decides what is started when.
 // Invariant: an event is written whole or not at all; a peer that takes half of one ends the whole run with a message.
 #define _GNU_SOURCE
 #include <errno.h>
@@ -125,7 +125,7 @@ static void watch(struct connection *connection, bool writable) {
     if (epoll_ctl(poller, EPOLL_CTL_MOD, connection->fd, &event)) die("epoll_ctl");
 }
 
-// Sends of a burst or a large body what the socket takes; a few pieces at a time, so that all streams have their turn.
+// Sends as much of a burst or a large body as the socket takes; a few pieces at a time, so that all streams get a turn.
 static bool send_on(struct connection *connection) {
     const bool burst = connection->kind == BURST;
     const char *bytes = burst ? ring : large;
@@ -148,7 +148,7 @@ static bool send_on(struct connection *connection) {
 }
 
 static void pace(struct connection *connection) {
-    if (paced_count == streams) return;   // bench.py's own look whether the proxy answers may have been one too many
+    if (paced_count == streams) return;   // bench.py's own check whether the proxy answers may be one stream too many
     connection->slot = (int)paced_count;
     paced[paced_count++] = connection;
     if (!pace_begin) pace_begin = now_ns() + interval_ns;
@@ -178,7 +178,7 @@ static bool answer(struct connection *connection) {
     return send_whole(connection, text, length);
 }
 
-// One request at a time: nobody here pipelines, and none has a body.
+// One request at a time: no client here pipelines or sends a body.
 static bool receive(struct connection *connection) {
     ssize_t count = recv(connection->fd, connection->head + connection->head_length, HEAD - 1 - connection->head_length, 0);
     if (count < 0 && errno == EAGAIN) return true;
@@ -230,7 +230,7 @@ static void send_paced(struct connection *connection, uint64_t stamp) {
     send_whole(connection, event, length);
 }
 
-// Sends what is due, and says how long until the next is.
+// Sends what is due, and returns the time until the next event.
 static int64_t send_due(void) {
     if (!pace_begin) return -1;
     for (;;) {
@@ -252,7 +252,7 @@ int main(int count, char **arguments) {
         if (!strcmp(arguments[index], "--streams")) streams = atol(arguments[index + 1]);
         else if (!strcmp(arguments[index], "--interval-us")) interval_ns = strtoull(arguments[index + 1], NULL, 10) * 1000;
     }
-    // Events shall leave when they are due, not within the kernel's usual 50 µs of slack.
+    // Events must leave when they are due, without the kernel's usual 50 µs of slack.
     prctl(PR_SET_TIMERSLACK, 1);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     struct rlimit limit;

@@ -1,4 +1,4 @@
-"""The proxies that are compared: how each is configured, as somebody would who knows it well, and its life as a process.
+"""The proxies that are compared: how an expert would configure each of them, and its process.
 
 All of them run one worker, write no log, keep connections to the origin open and add the usual forwarding fields, so that they do
 the same work; nothing of theirs may time out. What is measured with them is bench.py's.
@@ -16,11 +16,11 @@ import time
 
 
 class Failure(Exception):
-    """A contender could not be started, or did not do what was asked of it."""
+    """A contender could not be started, or did not do what it should."""
 
 
 def free_port() -> int:
-    """A port below those that the kernel gives to outgoing connections, so that none of them can be in the way."""
+    """A port below the kernel's ports for outgoing connections, so that none of these can occupy it."""
     while True:
         port = random.randrange(15000, 30000)
         with socket.socket() as probe:
@@ -51,11 +51,11 @@ def descendants(root: int) -> list[int]:
 
 
 class Contender:
-    """One column of the table. `command` writes what configuration it needs and says how the proxy is started."""
+    """One column of the table. `command` writes the configuration and returns how the proxy is started."""
 
-    is_peer = True          # one of those that Heartwire is held against
+    is_peer = True          # one of the proxies that Heartwire is compared with
     weaves = False          # makes heartbeats itself
-    children = 0            # processes that it forks and that have to be there before anything is measured
+    children = 0            # processes that it forks and that must exist before the measurement
 
     def __init__(self, name: str, binary: str | None):
         self.name, self.binary = name, binary
@@ -79,8 +79,8 @@ class Contender:
 
 
 class Setting:
-    """What a scenario asks of a proxy's configuration beyond the usual; `connections` is how many clients there may be, `logs` is off, streams, or
-    events: those of streams and each event. More workers than one are not held to one core."""
+    """What a scenario needs in a proxy's configuration beyond the usual; `connections` is how many clients there may be, `logs` is off, streams, or
+    events: those of streams and each event. Several workers are not pinned to one core."""
 
     def __init__(self, connections: int, tls=None, heartbeat_seconds=None, logs="off", workers=1):
         self.connections, self.tls, self.heartbeat_seconds, self.logs, self.workers = connections, tls, heartbeat_seconds, logs, workers
@@ -127,7 +127,7 @@ class Heartwire(Contender):
 
     def command(self, folder, port, origin, setting):
         tls = f" {{\n    tls {{\n        certificate {setting.tls[0]} {setting.tls[1]}\n    }}\n}}" if setting.tls else ""
-        # Not said where there is none: an older build is measured too, and may not know it.
+        # Left out if there is none: an older build may not know the directive.
         events = f"event_log {folder / 'events.jsonl'}\n" if setting.logs == "events" else ""
         heartbeat = f"    heartbeat {setting.heartbeat_seconds}s\n" if setting.heartbeat_seconds else ""
         (folder / "heartwire.conf").write_text(f"""\

@@ -17,7 +17,7 @@ class Figure:
     unit: str
     value: Callable[[dict], float]
     more_is_better: bool = False
-    less_direct: bool = False       # what the same measures without a proxy is taken off
+    less_direct: bool = False       # the same measurement without a proxy is subtracted
     compared: bool = True           # with the peers and the floor
 
 
@@ -30,11 +30,11 @@ class Part:
     interval_ms: int = 0            # at which the origin sends to each stream
     streams: int = 0
     window: float = 1.0             # in units of the bench's usual window
-    whole_seconds: bool = False     # the window holds as many of everybody's heartbeats
+    whole_seconds: bool = False     # so that the window holds the same number of every contender's heartbeats
     setting: Callable[[], dict] = dict
     contenders: Callable[[str], bool] = lambda name: True
-    weaving_path: str | None = None  # asked of those who make the heartbeats themselves
-    saturates: bool = False         # as fast as it goes, instead of by the clock
+    weaving_path: str | None = None  # the path for contenders that make heartbeats themselves
+    saturates: bool = False         # as fast as possible, instead of by the clock
 
 
 @dataclasses.dataclass
@@ -57,7 +57,7 @@ def events_cost(result: dict) -> float:
 
 
 def usual(name: str) -> bool:
-    """Those without another size of buffers, and not the origin itself."""
+    """Contenders with their usual buffers, without the origin itself."""
     return "64k" not in name and name != "direct"
 
 
@@ -93,7 +93,7 @@ def scenarios(streams: int, tls_streams: int, certificate: Callable[[], tuple[st
                  Figure("deviation", "off the interval, median", "ms", lambda result: result["deviation_us"]["median"] / 1000, compared=False),
                  Figure("deviation-99", "off the interval, 99 %", "ms", lambda result: result["deviation_us"]["99"] / 1000, compared=False)])
     churn = [
-        # h2o does not watch a client while it streams to it: one that leaves a silent stream stays open on both sides, until there is no room.
+        # h2o does not watch a client while it streams to it: a client that leaves a silent stream keeps it open on both sides, until there is no room.
         Part("churn, close", "/leave", ["--repeat", "--leave-after", "3", "--warm-ms", "200", "--most", "12000"], streams=32, saturates=True,
              contenders=lambda name: usual(name) and name != "h2o", figures=[Figure("close", "CPU, client leaves after three events", "µs/stream", per("proxy_ns", "responses", 1e-3))]),
         Part("churn, keep-alive", "/keep", ["--repeat", "--warm-ms", "200"], streams=32, saturates=True, contenders=usual,
@@ -103,11 +103,11 @@ def scenarios(streams: int, tls_streams: int, certificate: Callable[[], tuple[st
              figures=[Figure("small", "CPU, 200 bytes", "µs/request", per("proxy_ns", "responses", 1e-3))]),
         Part("plain, large", "/large", ["--repeat", "--warm-ms", "200"], streams=32, saturates=True, contenders=lambda name: name != "direct",
              figures=[Figure("large", "CPU, 1 MiB", "s/GB", per("proxy_ns", "body_bytes", 1))])]
-    # The thirds stand next to each other, so that their difference is the log's and not the hour's.
+    # The three parts run next to each other, so that the log and not the time of day makes the difference.
     log = [dataclasses.replace(fan, name=f"log, {logs}", setting=lambda logs=logs: {"logs": logs}, contenders=lambda name: name.startswith("Heartwire"),
                                figures=[Figure(logs, f"CPU, {what}", "s/1M events", events_cost)])
            for logs, what in (("off", "no log"), ("streams", "stream log"), ("events", "stream log and event log"))]
-    # The same 20,000 events a second, spread over fewer and more streams, and over two workers that take what cores there are.
+    # The same 20,000 events a second, spread over fewer and more streams, and over two workers that may use every core.
     scale = [dataclasses.replace(
         fan, name=f"scale, {label}", streams=count, interval_ms=count // 20, setting=lambda workers=workers: {"workers": workers},
         contenders=lambda name: name.startswith("Heartwire"), figures=[Figure(key, f"CPU, {label}", "s/1M events", events_cost)])

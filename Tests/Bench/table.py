@@ -1,10 +1,10 @@
-"""The table: medians, spreads, and what Heartwire is beside the best peer and the floor. Markdown out of what bench.py measured."""
+"""The table: medians, spreads, and Heartwire's ratio to the best peer and to the floor. Markdown from bench.py's measurements."""
 
 import statistics
 
-# A generator that is busier than this may be what sets the pace.
+# A generator that is busier than this may set the pace.
 BUSY = 0.93
-# A proxy that had to wait longer than this part of the time for its core was not alone.
+# A proxy that waited for its core for more than this share of the time was not alone.
 WAITED = 0.1
 
 
@@ -44,7 +44,7 @@ def ratio(one: list[float] | None, other: list[float] | None) -> str:
 
 
 def best(figure, names, found) -> list[float] | None:
-    """The figures of the one whose median is best."""
+    """The figures of the contender with the best median."""
     known = [found[name] for name in names if found[name]]
     return (max if figure.more_is_better else min)(known, key=statistics.median) if known else None
 
@@ -95,7 +95,7 @@ def notes(wanted, bench) -> list[str]:
 
 
 def log_note(bench) -> list[str]:
-    """What the log costs."""
+    """The cost of the log."""
     lines = []
     for name, with_log in bench.results.get("log, on", {}).items():
         without = bench.results.get("log, off", {}).get(name)
@@ -107,7 +107,7 @@ def log_note(bench) -> list[str]:
 
 def markdown(wanted, bench, about) -> str:
     columns = [contender.name for contender in bench.contenders]
-    # The floor stands first, ours last.
+    # The floor comes first, Heartwire last.
     ours = [name for name in columns if name.startswith("Heartwire")]
     peers = [contender.name for contender in bench.contenders if contender.is_peer]
     columns = [name for name in columns if name == "floor"] + peers + ours

@@ -1,4 +1,4 @@
-// What a reload says has changed.
+// The changes that a reload reports.
 
 import Testing
 
@@ -44,7 +44,7 @@ struct ChangesTests {
         #expect(try changes([(upstreams, swapped)]) == [])
     }
 
-    @Test("is told by name and kind")
+    @Test("is reported by name and kind")
     func names() throws {
         #expect(try changes([("127.0.0.1:80", "127.0.0.1:81")]) == ["listen 127.0.0.1:81 added", "listen 127.0.0.1:80 removed"])
         #expect(try changes([("10.0.0.1:80", "10.0.0.3:80")]) == ["upstream a changed"])
@@ -69,7 +69,7 @@ struct ChangesTests {
     @Test("leaves out the number of workers, which does not change")
     func workers() throws { #expect(try changes([], "workers 7\n") == []) }
 
-    @Test("is cut where there is much of it")
+    @Test("is shortened if there is much of it")
     func many() throws {
         let routes = (0..<40).map { "route /new\($0) {\n    upstream a\n}\n" }.joined()
         #expect(try changes([], routes) == ["route /new0, /new1, /new2, /new3, /new4 and 35 more added"])

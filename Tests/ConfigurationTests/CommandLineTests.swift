@@ -1,4 +1,4 @@
-// The command line: what it yields, and the one line that it says otherwise.
+// The command line: what it yields, or the one line that says what is wrong.
 
 import Credentials
 import Testing

@@ -42,7 +42,7 @@ struct ErrorTests {
         ] as [Case])
     func words(_ one: Case) { Self.check(one) }
 
-    @Test("that is no UTF-8 is told where it is")
+    @Test("that is not UTF-8 is reported at its place")
     func encoding() {
         let errors = #expect(throws: ConfigurationErrors.self) {
             try ConfigurationFile.parse(Array("listen a:1\nabc ".utf8) + [0xff, 0x0a], fileName: "f") { _ in nil }
@@ -50,7 +50,7 @@ struct ErrorTests {
         #expect(brief(errors?.diagnostics ?? []) == ["2:5 this is not UTF-8 text"])
     }
 
-    @Test("that the environment makes is told where the variable is")
+    @Test("that the environment makes is reported at the variable")
     func environment() {
         let text = "listen {$A}\nroute /* {\n upstream b:2\n}"
         #expect(brief(diagnostics(text, environment: ["A": "x"])) == ["1:8 'x' has no port; write HOST:PORT"])
@@ -73,7 +73,7 @@ struct ErrorTests {
         ] as [Case])
     func braces(_ one: Case) {
         if one.text.hasSuffix("e {") {
-            // What stands in the blocks is not looked at any more, but that there is no listener is not told either.
+            // The blocks are not read any more, and the missing listener is not reported either.
             #expect(brief(diagnostics(one.text)).contains { $0.hasPrefix(one.expected) })
         } else {
             Self.check(one)

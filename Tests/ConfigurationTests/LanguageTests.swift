@@ -181,7 +181,7 @@ struct LanguageTests {
                 && configuration.upstreams[1].servers == [Upstream.Server(unixPath: "/run/a.sock")])
     }
 
-    @Test("takes the PROXY protocol on the addresses of one line, and warns where nobody may send it")
+    @Test("accepts the PROXY protocol on the addresses of one line, and warns if no proxy may send it")
     func proxyProtocol() throws {
         let text = "listen a:1 a:2 {\nproxy_protocol on\n}\nlisten a:3 {\nproxy_protocol off\n}\nlisten a:4\nroute /* {\nupstream b:2\n}\n"
         let lonely = try parse(text)
@@ -190,7 +190,7 @@ struct LanguageTests {
         #expect(try parse(text + "trusted_proxies 10.0.0.0/8\n").warnings.isEmpty)
     }
 
-    @Test("that is far too bad is told about in a bounded way")
+    @Test("with very many errors gets a bounded report")
     func bounded() {
         let all = diagnostics(String(repeating: "nonsense\n", count: 5_000))
         #expect(all.count == Report.maximumDiagnostics)
@@ -204,7 +204,7 @@ struct LanguageTests {
         #expect(brief(diagnostics(String(repeating: "#", count: Lexer.maximumBytes + 1))) == ["1:1 the file is larger than 1MiB"])
     }
 
-    @Test("that is missing is told in one line")
+    @Test("that is missing is reported in one line")
     func missing() throws {
         #expect {
             try ConfigurationFile.load(path: "/nonexistent/heartwire.conf")
@@ -216,7 +216,7 @@ struct LanguageTests {
         } throws: { "\($0)" == "cannot read the configuration file '/': Is a directory" }
     }
 
-    @Test("that comes out of a pipe is read whole at a start, if something comes, and not again")
+    @Test("that comes from a pipe is read whole at a start, if data comes, and not again")
     func pipes() throws {
         var ends: [Int32] = [-1, -1]
         try #require(pipe(&ends) == 0)

@@ -1,4 +1,4 @@
-// What must hold for every input: nothing traps, and what is told is one of the file's own places.
+// What must hold for every input: nothing traps, and every reported place is in the file.
 
 import Credentials
 import Foundation
@@ -88,8 +88,8 @@ struct SpellingTests {
         Route(name: "guarded", path: .prefix("/events/"), upstreamIndex: 0, bearer: .init(sources: [.query(name: "t")])),
     ])
 
-    /// An independent idea of which paths some server takes for `/events` or something below it: any of the
-    /// kindnesses, in any order, each done or left out.
+    /// An independent list of the paths that some server takes for `/events` or something below it: any of the lenient steps, in any
+    /// order, each done or left out.
     private func mayBeEvents(_ path: String) -> Bool {
         typealias Step = (String) -> String
         let slashes: Step = { $0.replacingOccurrences(of: "\\", with: "/") }
@@ -103,7 +103,7 @@ struct SpellingTests {
             return "/" + segments.joined(separator: "/")
         }
         var readings: Set<String> = [path.lowercased()]
-        // Every order of the steps is a walk through this set, which soon stops growing.
+        // Every order of the steps is a path through this set, which soon stops growing.
         for _ in 0..<4 {
             for step in [slashes, stripped, resolved] { readings.formUnion(readings.map(step)) }
             if readings.contains(where: { $0 == "/events" || $0.hasPrefix("/events/") }) { return true }
@@ -136,7 +136,7 @@ struct SpellingTests {
                 #expect(!mayBeEvents(path), "\(path)")
             }
         }
-        // Neither refusing everything nor passing everything would prove anything.
+        // A parser that refuses everything, or passes everything, must not pass this test.
         #expect(ambiguous > 100 && past > 100)
     }
 }

@@ -1,10 +1,10 @@
-// Secrets stay out of everything that is said about a configuration.
+// No message about a configuration holds a secret.
 
 import Testing
 
 @testable import Configuration
 
-@Suite("What is said of a mistake")
+@Suite("The message about a mistake")
 struct RedactionTests {
     private func shown(_ text: String, environment: [String: String] = [:]) -> String {
         ConfigurationErrors(diagnostics: diagnostics(text, environment: environment)).description
@@ -89,7 +89,7 @@ struct RedactionTests {
         #expect(shown("grace 2h # fine").hasSuffix("\n    grace 2h # fine\n          ^"))
     }
 
-    @Test("holds nothing of it on the command line either")
+    @Test("holds no secret on the command line either")
     func commandLine() {
         for words in [
             ["proxy", "--listen", "a:1", "--upstream", "http://user:S3CRET@c"],

@@ -1,4 +1,4 @@
-// Holds conf/README.md and conf/heartwire.conf against what the parser knows.
+// Compares conf/README.md and conf/heartwire.conf with the parser.
 
 import Foundation
 import Testing
@@ -34,7 +34,7 @@ private func rows(of scope: Scope, in text: String) -> [[String]] {
     }
 }
 
-/// The row that the reference must hold for a directive; after its summary more may follow.
+/// The row that the manual must hold for a directive; more may follow its summary.
 func referenceRow(_ directive: Directive) -> [String] {
     let arguments = directive.syntax.isEmpty ? "" : " \(directive.syntax)"
     let fallback = directive.defaultText.hasPrefix("(") ? directive.defaultText : "`\(directive.defaultText)`"
@@ -78,7 +78,7 @@ struct ReferenceTests {
         }
     }
 
-    @Test("says truly that one line of options and one small file mean the same")
+    @Test("shows a line of options and a small file that mean the same")
     func commandLineExample() throws {
         let text = try reference()
         let line = try #require(text.components(separatedBy: "```sh\nheartwire ").last?.components(separatedBy: "\n").first)
@@ -112,7 +112,7 @@ struct ReferenceTests {
         }
     }
 
-    /// A small configuration with one line more in one of its blocks.
+    /// A small configuration with one more line in one of its blocks.
     private func fileWith(_ line: String, in scope: Scope) -> String {
         func block(_ name: Scope, _ rest: String) -> String { rest + (scope == name ? "\n\(line)" : "") }
         return """

@@ -11,7 +11,7 @@ extension RouteTable {
 
 private let token = BearerPolicy(sources: [.query(name: "t")])
 
-/// A table of routes that all lead to different upstreams, so that no two can stand in for one another.
+/// A table of routes that all lead to different upstreams, so that no two are equivalent.
 private func table(_ patterns: [String]) throws -> RouteTable {
     RouteTable(
         try patterns.enumerated().map { index, text in
@@ -165,7 +165,7 @@ struct RouteTableTests {
         #expect(routes.match(host: "h", path: "/x/../a/1") == nil)
     }
 
-    @Test("tells a slash at the end and upper case apart only where both were written")
+    @Test("tells a slash at the end and upper case apart only if both have routes")
     func lenientTwins() throws {
         let single = try table(["/*", "/stream"])
         #expect(single.match(host: "h", path: "/stream") == 1)
@@ -207,7 +207,7 @@ struct PathReadingTests {
         if PathReading.isPlain(bytes.span) { #expect(path == literal && path == lenient) }
     }
 
-    @Test("cannot be foreseen with dot segments or doubtful parameters, in every spelling, and only then")
+    @Test("is unpredictable with dot segments or doubtful parameters, in every spelling, and only then")
     func unforeseeable() {
         func isUnforeseeable(_ path: String) -> Bool { PathReading.isUnforeseeable(Array(path.utf8).span) }
         for path in [
@@ -286,7 +286,7 @@ struct AddressRangeTests {
         #expect(contains("0.0.0.0/0", [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]) == false)
     }
 
-    @Test("contains nothing that is no address", arguments: [0, 3, 5, 15, 17])
+    @Test("contains only addresses", arguments: [0, 3, 5, 15, 17])
     func otherLengths(count: Int) { #expect(contains("::/0", [UInt8](repeating: 0, count: count)) == false) }
 
     @Test(

@@ -1,4 +1,4 @@
-// What can be said about TLS, and every mistake in it.
+// The TLS part of a configuration, and every mistake in it.
 
 import Testing
 
@@ -10,7 +10,7 @@ private func upstream(_ lines: String) -> String { "listen a:1\nroute /* {\n ups
 
 @Suite("TLS in a configuration")
 struct SecurityTests {
-    @Test("is off unless a listener says otherwise, and a listener's block holds for all addresses of its line")
+    @Test("is off by default, and a listener's block holds for all addresses of its line")
     func listeners() throws {
         let text = """
             listen a:1 b:2 {
@@ -74,7 +74,7 @@ struct SecurityTests {
         #expect(unsafe.configuration.upstreams[0].tls?.isVerified == false)
         #expect(
             unsafe.warnings.map(\.message) == [
-                "servers need not prove who they are: whoever is on the way can read and change everything, tokens included"
+                "servers need not prove who they are: anybody on the network path can read and change everything, tokens included"
             ])
         let inline = try parse("listen a:1\nroute /a {\n upstream https://b:1\n}\nroute /b {\n upstream b:1\n}").configuration
         #expect(inline.upstreams.map(\.name) == ["https://b:1", "b:1"])
@@ -99,7 +99,7 @@ struct SecurityTests {
             (tls("certificat c k"), "3:1 unknown directive 'certificat' in the 'tls' block of a listener; did you mean 'certificate'?"),
             (listen("heartbeat 15s"), "2:1 'heartbeat' belongs in a 'route' block, not in a 'listen' block"),
             (listen("redirect_to_https 0"), "2:19 '0' is not a port"),
-            (listen("strict_transport_security 1h"), "2:1 browsers heed 'strict_transport_security' only over TLS"),
+            (listen("strict_transport_security 1h"), "2:1 browsers accept 'strict_transport_security' only over TLS"),
             (listen("redirect_to_https\ntls {\ncertificate c k\n}"), "2:1 a listener that speaks TLS cannot redirect to it"),
             (listen("tls"), "2:1 'tls' needs a block"),
             (upstream("server b:2\ntls {\n}"), "7:1 these servers are spoken to in plain HTTP; write https:// before their addresses"),

@@ -1,5 +1,5 @@
-// Random requests with a planted token. The expected result is made from the pieces that the request was put together
-// from, so no parser is compared with itself.
+// Random requests with a planted token. The expected result is made from the pieces of the request, so no parser is compared with
+// itself.
 
 import Credentials
 import Foundation
@@ -106,7 +106,7 @@ struct BridgePropertyTests {
             let cookies = (0..<Int.random(in: 0..<3, using: &generator)).map { _ in random() }
             if case .forward(let request) = examine(bridge, target: target, cookies: cookies) {
                 forwarded += 1
-                // What was cleaned holds nothing more to find.
+                // Cleaned text holds nothing more to find.
                 let again = examine(bridge, target: request.target ?? target, cookies: request.cookies.map { [$0] } ?? cookies)
                 #expect(summary(again) == "untouched", "seed \(seed): \(target) \(cookies)")
             }

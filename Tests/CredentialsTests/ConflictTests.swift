@@ -28,7 +28,7 @@ struct ConflictTests {
             summary(examine(bridge(.pass, .refuse), "/e", authorizations: ["Basic abc", "Basic abc"])) == "400 severalAuthorizationFields")
     }
 
-    @Test("By default a token in the URL beside Authorization is refused, and a cookie gives way to the field unread")
+    @Test("By default a token in the URL beside Authorization is refused, and a cookie beside it is dropped unread")
     func byDefault() {
         let bridge = TokenBridge(policy: BearerPolicy(sources: [.query(name: "access_token"), .cookie(name: "token")]))
         for field in ["Basic abc", "Bearer b", "Bearer a b", ",,"] {
@@ -80,11 +80,11 @@ struct ConflictTests {
         #expect(
             summary(examine(bridge(.pass, .preferBridged), "/?access_token=a", authorizations: [field]))
                 == "forward a from query to / without authorization")
-        // RFC 9110 section 11.4 wants a scheme, so a route that demands credentials has none of it.
+        // RFC 9110 section 11.4 requires a scheme, so for a route that requires credentials these are none.
         #expect(summary(examine(bridge(.refuse, .refuseQuery), "/", authorizations: [field])) == "401 unusableAuthorization")
     }
 
-    @Test("Where credentials are demanded, a field lets a request pass only if it holds some")
+    @Test("Where credentials are required, a field lets a request pass only if it holds some")
     func usableFields() {
         let strict = bridge(.refuse, .refuseQuery)
         let visible = TokenBridge(
@@ -133,7 +133,7 @@ struct ConflictTests {
                 == "400 conflictsWithAuthorization")
     }
 
-    @Test("When Authorization wins, the tokens are removed unread from URL and cookies")
+    @Test("When Authorization is preferred, the tokens are removed unread from URL and cookies")
     func authorizationWins() {
         let bridge = bridge(.refuse, .preferAuthorization)
         let result = examine(
@@ -144,7 +144,7 @@ struct ConflictTests {
         #expect(summary(examine(bridge, "/?access_token=%")) == "400 malformedEncoding")
     }
 
-    @Test("When the bridged token wins, every Authorization field is dropped, and a bad token is still refused")
+    @Test("When the bridged token is preferred, every Authorization field is dropped, and a bad token is still refused")
     func bridgedWins() {
         let bridge = bridge(.pass, .preferBridged)
         #expect(

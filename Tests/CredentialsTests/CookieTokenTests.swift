@@ -35,7 +35,7 @@ struct CookieTokenTests {
     private static let strictBridge = TokenBridge(policy: BearerPolicy(sources: [.cookie(name: "token")], whenMissing: .refuse))
     private static let visibleBridge = TokenBridge(policy: BearerPolicy(sources: [.cookie(name: "token")], characters: .visible))
 
-    @Test("is none when it is empty, and an empty one does not go on", arguments: ["token=", "token=\"\"", " token= ; token=\"\""])
+    @Test("does not count when it is empty, and is then removed", arguments: ["token=", "token=\"\"", " token= ; token=\"\""])
     func empty(field: String) {
         #expect(summary(examine(cookieBridge, "/e", cookies: [field])) == "forward - from - with ")
         #expect(summary(examine(cookieBridge, "/e", cookies: ["a=b; " + field])) == "forward - from - with a=b")
@@ -59,7 +59,7 @@ struct CookieTokenTests {
         #expect(summary(examine(Self.strictBridge, "/e", cookies: ["token=x; " + field])) == "400 repeatedToken")
     }
 
-    @Test("may have any visible character but comma and quote where the policy says so")
+    @Test("may have any visible character except comma and quote if the policy says so")
     func visible() {
         #expect(summary(examine(Self.visibleBridge, "/", cookies: ["token=12%7Cabc"])) == "forward 12|abc from cookie with ")
         for byte in UInt8.min...UInt8.max {

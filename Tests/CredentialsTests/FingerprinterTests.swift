@@ -78,7 +78,7 @@ struct FingerprinterTests {
         #expect(Fingerprinter.randomKey { _ in false } == nil)
     }
 
-    @Test("is made by something that does not show its key")
+    @Test("is made by a type that does not show its key")
     func hidesKey() {
         var dumped = ""
         dump(Fingerprinter(key: [201, 202, 203]), to: &dumped)

@@ -77,7 +77,7 @@ struct QueryTokenTests {
     }
 
     @Test(
-        "is none when it is empty, and an empty one does not go on",
+        "does not count when it is empty, and is then removed",
         arguments: ["access_token", "access_token=", "%61ccess_token=&access_token"])
     func empty(piece: String) {
         #expect(summary(examine(queryBridge, "/e?a=1&\(piece)")) == "forward - from - to /e?a=1")
@@ -89,7 +89,7 @@ struct QueryTokenTests {
         #expect(summary(examine(queryBridge, "/e?\(piece)", authorizations: ["Bearer own"])) == "forward - from - to /e")
     }
 
-    @Test("may have any visible character but comma and quote where the policy says so")
+    @Test("may have any visible character except comma and quote if the policy says so")
     func visible() {
         let bridge = TokenBridge(policy: BearerPolicy(sources: [.query(name: "t")], characters: .visible))
         #expect(summary(examine(bridge, "/?t=12|abc&b")) == "forward 12|abc from query to /?b")

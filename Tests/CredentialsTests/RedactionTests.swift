@@ -1,7 +1,7 @@
 import Credentials
 import Testing
 
-@Suite("What may be logged or told to others")
+@Suite("What may be logged or sent to third parties")
 struct RedactionTests {
     @Test(
         "A URL loses the token's parameters, in query and fragment",

@@ -7,7 +7,7 @@ import Testing
 func examine(
     _ bridge: TokenBridge, target: [UInt8], cookies: [[UInt8]] = [], authorizations: [String] = [], kind: RequestKind = .ordinary
 ) -> BridgeResult {
-    // Something stands before and between the parts, so that a range taken wrongly is seen.
+    // Other bytes stand before and between the parts, so that a wrong range is found.
     var head = Array("GET ".utf8)
     let targetRange = head.count..<head.count + target.count
     head += target
@@ -63,7 +63,7 @@ let cookieBridge = TokenBridge(policy: BearerPolicy(sources: [.cookie(name: "tok
 let eitherBridge = TokenBridge(
     policy: BearerPolicy(sources: [.query(name: "access_token"), .query(name: "jwt"), .cookie(name: "token")]))
 
-// Testing's macros cannot take a span apart, so these take arrays.
+// Testing's macros cannot print a span, so these take arrays.
 
 func fingerprint(key: [UInt8], of bytes: [UInt8]) -> Fingerprint? {
     Fingerprinter(key: key).fingerprint(ofBytes: bytes.span)

@@ -9,7 +9,7 @@ struct TokenEchoTests {
         TokenEcho(of: try #require(tokenInAuthorization("Bearer \(token)"))).isHeard(in: Array(text.utf8).span, isCut: isCut)
     }
 
-    @Test("is heard wherever the token begins in a text", arguments: ["", "x", "abc", "abcdefghijklmnoabcdefghijklmno"], ["", "x", "abc"])
+    @Test("is found wherever the token begins in a text", arguments: ["", "x", "abc", "abcdefghijklmnoabcdefghijklmno"], ["", "x", "abc"])
     func heard(before: String, after: String) throws {
         #expect(try isHeard(before + Self.whole + after))
         #expect(try isHeard(before + Self.whole.prefix(16) + after))
@@ -24,7 +24,7 @@ struct TokenEchoTests {
         #expect(try !isHeard("", of: "k9") && !isHeard("k", of: "k9"))
     }
 
-    @Test("is heard at the end of a text that was cut within it, where more than three bytes of it are left")
+    @Test("is found at the end of a text that was cut inside the token, if more than three bytes of it are left")
     func cut() throws {
         for count in 0...26 {
             let text = "id-" + Self.whole.prefix(count)
@@ -34,7 +34,7 @@ struct TokenEchoTests {
         #expect(try !isHeard("id-abcd-", isCut: true))
     }
 
-    @Test("shows nothing of the token to what prints values")
+    @Test("shows nothing of the token when it is printed")
     func hides() throws {
         let echo = TokenEcho(of: try #require(tokenInAuthorization("Bearer s3cr3t")))
         var dumped = ""

@@ -8,7 +8,7 @@ struct TokenTests {
         return request.token
     }
 
-    @Test("shows itself to nothing that prints values")
+    @Test("is not shown when it is printed")
     func hides() throws {
         let result = examine(eitherBridge, "/e?access_token=s3cr3t&a=1")
         guard case .forward(let request) = result, let token = request.token else {

@@ -31,7 +31,7 @@ struct TokenTracesTests {
         #expect(try !isLeft(token, in: String(text.dropLast())))
     }
 
-    @Test("are not looked for where the token is no secret")
+    @Test("are not searched for if the token is too short to be secret")
     func short() throws {
         let token = try #require(tokenInAuthorization("Bearer 1234567"))
         #expect(TokenTraces(of: token) == nil)
@@ -65,7 +65,7 @@ struct PathRedactionTests {
         ])
     func parameters(path: String, expected: String) { #expect(redacted(path) == expected) }
 
-    @Test("is only ever shorter, and never traps on bytes of any kind")
+    @Test("never grows, and no bytes make it trap")
     func random() {
         let pieces = ["%", "25", "3B", "access_token", "=", ";", "/", "%3", "jwt", "&", ",", "a", "%%", "%zz"]
         for _ in 0..<5_000 {

@@ -1,4 +1,4 @@
-// The backend: who is let in, what it says, and what it does not put up with.
+// The backend: which clients it accepts, what it sends, and which clients it disconnects.
 
 import Reactor
 import Testing
@@ -49,19 +49,19 @@ private final class BackendStage {
         #expect(answer.contains("Access-Control-Allow-Origin: *"))
     }
 
-    @Test("with the token, and on the open path without one, the stream is opened and speaks", arguments: ["/events", "/events-open"])
+    @Test("the stream opens and sends, with the token, or on the open path without one", arguments: ["/events", "/events-open"])
     func letsIn(path: String) throws {
         let fields = path == "/events" ? "Authorization: bearer sesame\r\n" : ""
         let answer = try BackendStage().get(path, fields) { numbers(in: $0).count >= 2 }
         #expect(answer.hasPrefix("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"), "\(answer)")
-        // On a busy machine the first events may have been before the client came.
+        // On a busy machine the first events may have come before the client.
         let first = try #require(numbers(in: answer).first)
         #expect(answer.contains("event: hello\ndata: {\"next\":\(first)}\n\n"))
         #expect(answer.contains("retry: 3000\n"))
         #expect(numbers(in: answer).prefix(2) == [first, first + 1])
     }
 
-    @Test("events are numbered without a gap, and a client that comes later reads on where the others are")
+    @Test("events are numbered without a gap, and a later client continues where the others are")
     func numbering() throws {
         let world = try BackendStage()
         let first = try world.stage.connect(to: world.address)
@@ -70,7 +70,7 @@ private final class BackendStage {
         let late = try world.stage.connect(to: world.address)
         late.say("GET /events-open HTTP/1.1\r\nHost: a\r\n\r\n")
         try world.stage.turn { numbers(in: late.text).count >= 2 && numbers(in: first.text).last == numbers(in: late.text).last }
-        // When events come is the schedule's (BurstScheduleTests); on a busy machine nobody here can tell.
+        // BurstScheduleTests checks when events come; on a busy machine this test cannot.
         let (all, read) = (numbers(in: first.text), numbers(in: late.text))
         let begin = try #require(all.first)
         #expect(all == Array(begin..<(begin + all.count)))
@@ -124,7 +124,7 @@ private final class BackendStage {
         #expect(client.text.components(separated: "<!doctype html>") == 1)
     }
 
-    @Test("a client that asks on and on without reading is let go")
+    @Test("a client that sends request after request without reading is disconnected")
     func flood() throws {
         let world = try BackendStage()
         world.backend.page = [UInt8](repeating: 65, count: 100_000)
@@ -136,7 +136,7 @@ private final class BackendStage {
         try world.stage.turn { world.backend.connectionCount == 0 }
     }
 
-    @Test("connections are bounded, and one that is given back can be had again")
+    @Test("the number of connections is bounded, and a closed one makes room for another")
     func bounds() throws {
         let world = try BackendStage()
         var clients: [Client] = []
@@ -149,7 +149,7 @@ private final class BackendStage {
         #expect(try world.get("/").hasPrefix("HTTP/1.1 200"))
     }
 
-    @Test("a page that joins the feed hears what is reported, and leaves it when it goes")
+    @Test("a page that joins the feed gets the reports, and leaves the feed when it disconnects")
     func feed() throws {
         let world = try BackendStage()
         let client = try world.stage.connect(to: world.address)

@@ -17,7 +17,7 @@ import Testing
         #expect(moments == [0, 800, 1600, 2400, 7200, 8000, 8800, 9600, 14400, 15200, 16000, 16800, 21600])
     }
 
-    @Test("after a pause of the whole process no number is missing and no flood follows")
+    @Test("after a pause of the whole process no number is missing, and missed events are not made up for")
     func late() {
         var schedule = BurstSchedule(timing: DemoTiming(), beginningAt: 0)
         #expect(schedule.takeDue(now: 1_000_000) == 1)

@@ -25,7 +25,7 @@ import Testing
         let first = try DemoWorld(worker: stage.worker, listen: anyPort)
         #expect(first.directAddress.port != first.pageAddress.port && first.directAddress.port != 0)
         guard first.directAddress.port == first.pageAddress.port &+ 1, first.pageAddress.port > 1024 else { return }
-        // A page right below the first page finds its next port taken, unless that port itself is somebody's.
+        // A page right below the first page finds its next port taken, unless another program has that port itself.
         var below = first.pageAddress
         below.port -= 1
         guard let second = try? DemoWorld(worker: stage.worker, listen: below) else { return }
@@ -53,7 +53,7 @@ import Testing
         #expect(try DemoWorld(worker: stage.worker, listen: anyPort).token != world.token)
     }
 
-    @Test("the silence that kills the direct stream is survived through Heartwire, without an event lost, and the page is told")
+    @Test("the silence that kills the direct stream is survived through Heartwire, without losing an event, and the page gets a report")
     func survives() throws {
         let stage = try Stage()
         let world = try DemoWorld(worker: stage.worker, listen: anyPort, timing: .hasty)
@@ -84,7 +84,7 @@ import Testing
         #expect(feed.text.contains("{\"side\":\"direct\",\"kind\":\"cut\",\"idleMilliseconds\":6"))
         #expect(!feed.text.contains("{\"side\":\"through\",\"kind\":\"cut\""))
         for client in [feed, through, refused] { client.close() }
-        // The proxy ends without its grace period once its clients are gone.
+        // Without clients the proxy ends before its grace period is over.
         try stage.turn(milliseconds: 100)
     }
 }

@@ -1,11 +1,11 @@
-// The feed and the tap: what is learnt from the bytes that pass, and who is told.
+// The feed and the tap: what they learn from passing bytes, and which pages get reports.
 
 import Testing
 
 @testable import Demo
 
 @Suite struct FeedTests {
-    @Test("the feed has a bounded number of readers, and a place that is given back can be had again")
+    @Test("the feed has a bounded number of readers, and a reader that leaves makes room for another")
     func bounded() {
         let feed = DemoFeed()
         let readers = (0..<DemoFeed.maximumReaders).map { _ in NotingReader() }
@@ -19,7 +19,7 @@ import Testing
         #expect(feed.join(late, page: pageName("p")))
     }
 
-    @Test("a reader that takes nothing more is forgotten, and the others are told all the same")
+    @Test("a reader that takes nothing is removed, and the others still get the report")
     func leaving() {
         let feed = DemoFeed()
         let readers = (0..<3).map { _ in NotingReader() }
@@ -54,7 +54,7 @@ import Testing
         response.withUnsafeBytes { tap.receiveResponse($0, now: now) }
     }
 
-    @Test("comment lines are counted as heartbeats, however their bytes are split, and nothing in an event is")
+    @Test("comment lines are counted as heartbeats, however their bytes are split, and lines of events are not")
     func splits() {
         let bytes = Array("3\r\n:\n\n\r\n13\r\nid: 1\ndata: a:b\n:\n\n\r\n1\r\n:\r\n1\r\n\n\r\n".utf8)
         for split in 0...bytes.count {
@@ -75,7 +75,7 @@ import Testing
         #expect(look(&tap, response: Array("3\r\n:\n\n\r\n".utf8), now: 1050) == [.heartbeat])
     }
 
-    @Test("a refusal is told once, and what follows on the connection is no stream any more")
+    @Test("a refusal is reported once, and what follows on the connection is not a stream")
     func refused() {
         var tap = StreamTap()
         look(&tap, request: Self.request)

@@ -5,7 +5,7 @@ import Testing
 
 @testable import Demo
 
-/// A hop between clients and a server whose connections are noted.
+/// A hop between clients and a server whose connections are recorded.
 private final class HopStage {
     let stage: Stage
     let feed = DemoFeed()
@@ -41,7 +41,7 @@ private final class HopStage {
         let world = try HopStage(idleLimitMilliseconds: 400)
         let (client, server) = try world.connect()
         client.say("hello")
-        // The last byte comes well after the connection was made, so that the limit is seen to count from the byte.
+        // The last byte comes well after the connection was made, which shows that the limit counts from the byte.
         try world.stage.turn(milliseconds: 250)
         client.say(" again")
         try world.stage.turn { server.text == "hello again" }
@@ -54,7 +54,7 @@ private final class HopStage {
         #expect(world.hop.connectionCount == 0)
     }
 
-    @Test("a byte in either direction puts the cut off", arguments: [true, false])
+    @Test("a byte in either direction postpones the cut", arguments: [true, false])
     func bytesKeepAlive(fromServer: Bool) throws {
         let world = try HopStage(idleLimitMilliseconds: 500)
         let (client, server) = try world.connect()
@@ -71,7 +71,7 @@ private final class HopStage {
     func order() throws {
         let world = try HopStage(idleLimitMilliseconds: 5000)
         let (client, server) = try world.connect()
-        // More than all the kernel's buffers on the way can hold.
+        // More than all kernel buffers between the two can hold.
         let block = (0..<999_983).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 9) }
         var bytes: [UInt8] = []
         for _ in 0..<40 { bytes += block }
@@ -81,12 +81,12 @@ private final class HopStage {
         #expect(server.pendingCount > 0, "the hop does not take in what the client does not read")
         client.resumeReading()
         try world.stage.turn { client.received.count >= bytes.count }
-        // Compared outside of the expectation, which would print both.
+        // Compared outside the expectation, which would print both values.
         let isSame = client.received == bytes
         #expect(isSame)
     }
 
-    @Test("a server's orderly end reaches the client behind all that it said")
+    @Test("a server's orderly end reaches the client after everything that the server sent")
     func end() throws {
         let world = try HopStage(idleLimitMilliseconds: 5000)
         let (client, server) = try world.connect()
@@ -140,7 +140,7 @@ private final class HopStage {
         #expect(world.hop.connectionCount == 0)
     }
 
-    @Test("the page whose stream was cut hears of it, no other page does, and a cut of anything else is not told")
+    @Test("only the page whose stream was cut gets a report, and other cuts are not reported")
     func reports() throws {
         let world = try HopStage(idleLimitMilliseconds: 300)
         let mine = NotingReader()
@@ -160,10 +160,10 @@ private final class HopStage {
     }
 }
 
-/// A page that looks on.
+/// A watching page.
 final class NotingReader: FeedReader {
     private(set) var texts: [String] = []
-    /// Whether it takes what it is given.
+    /// Whether it takes the bytes it gets.
     var isThere = true
 
     func take(_ events: [UInt8]) -> Bool {

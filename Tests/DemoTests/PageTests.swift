@@ -1,4 +1,4 @@
-// The page as a document; how it behaves in a browser is the browser test's matter.
+// The page as a document; the browser test checks how it behaves in a browser.
 
 import Testing
 
@@ -27,7 +27,7 @@ import Testing
         #expect(page.utf8.count < 65_536)
     }
 
-    @Test("what is put into the page cannot end the element that it stands in")
+    @Test("inserted text cannot end its element of the page")
     func escaping() {
         var facts = facts
         facts.token = "</script><b>\"\\\u{1}"

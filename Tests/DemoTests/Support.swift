@@ -1,4 +1,4 @@
-// What the demo's tests share: a worker with a client link, turned by hand over real loopback sockets.
+// What the demo's tests share: a worker with a client link over real loopback sockets; the test runs each turn.
 
 import Reactor
 import TestSupport
@@ -6,7 +6,7 @@ import Testing
 
 @testable import Demo
 
-/// A client that notes what it is told.
+/// A client that records its callbacks.
 final class Client: Link {
     private(set) var received: [UInt8] = []
     private(set) var lastReceivedAt: Int64 = 0
@@ -32,11 +32,11 @@ final class Client: Link {
 
     func say(_ text: String) { send(Array(text.utf8)) }
 
-    /// Forgets what came so far.
+    /// Drops what came so far.
     func forget() { received = [] }
 }
 
-/// A worker, turned by hand.
+/// A worker whose turns the test runs.
 final class Stage {
     let worker: Worker
 
@@ -49,7 +49,7 @@ final class Stage {
         return client
     }
 
-    /// Listens on the loopback interface; gives the address.
+    /// Listens on the loopback interface; returns the address.
     func listen(_ accepted: @escaping (AcceptedConnection) -> Void) throws -> SocketAddress {
         let descriptor = try worker.kernel.listen(SocketAddress(numeric: "127.0.0.1", port: 0)!, sharingPort: false)
         let address = try #require(worker.kernel.localAddress(of: descriptor))
@@ -59,7 +59,7 @@ final class Stage {
 
     func turn(until condition: () -> Bool) throws { try worker.turn(until: condition) }
 
-    /// Turns the worker for so long.
+    /// Runs turns for that long.
     func turn(milliseconds: Int64) throws {
         let end = worker.kernel.monotonicMilliseconds() + milliseconds
         try turn { self.worker.kernel.monotonicMilliseconds() >= end }
@@ -67,7 +67,7 @@ final class Stage {
 }
 
 extension DemoTiming {
-    /// A pace for tests: the order of the moments is that of the demo, in a tenth of the time.
+    /// The demo's timing for tests: the same order of moments in a tenth of the time.
     static var hasty: DemoTiming {
         var timing = DemoTiming()
         timing.hopIdleLimitMilliseconds = 600

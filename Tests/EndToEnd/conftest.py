@@ -1,6 +1,6 @@
 """Fixtures: the proxy's process and scripted origins, each test with its own ports and its own folder.
 
-After every test each proxy has to end well, each origin's script has to have run without error, and
+After every test each proxy must end with status 0, each origin's script must have run without error, and
 nothing that the proxy wrote may hold a planted token.
 """
 
@@ -34,7 +34,7 @@ def pytest_sessionstart(session):
 
 
 class Stage:
-    """Everything that one test (or one module) starts, and its end."""
+    """Everything that one test (or one module) starts. It also ends all of it."""
 
     def __init__(self, folder: pathlib.Path):
         self.folder, self.proxies, self.origins = folder, [], []
@@ -100,7 +100,7 @@ def shared_stage(tmp_path_factory):
 
 @pytest.fixture
 def orphans():
-    """New processes are children of old ones; when those end they become ours, so that their ends can be seen."""
+    """A successor is a child of the old process. When the old one ends, the successor becomes ours, so that its end can be seen."""
     ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
     left = []
     yield left

@@ -1,4 +1,4 @@
-"""An event costs no allocation: counted by a `malloc` of our own in front of the C library's, which serves Swift too."""
+"""An event costs no allocation: counted by our own `malloc`, which replaces the C library's for Swift too."""
 
 import os
 import pathlib
@@ -91,7 +91,7 @@ def test_an_event_allocates_nothing(stage, library, logs_events):
             proxy.event_log.events(proxy.stream_log.opening("/many"), EVENTS + 1)
         after = allocations(proxy)
     print(f"allocations for {EVENTS} events: {after - before}")
-    # A few are the process's own affairs; one for each event would be thousands.
+    # The process itself makes a few; one for each event would be thousands.
     assert after - before <= 10
 
 

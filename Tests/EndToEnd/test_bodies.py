@@ -1,4 +1,4 @@
-"""Bodies of any size, both ways, with flat memory; and backpressure: who does not read is not sent to."""
+"""Bodies of any size, both ways, with flat memory; and backpressure: the proxy sends nothing to a peer that does not read."""
 
 import threading
 import time
@@ -163,7 +163,7 @@ def test_a_client_that_does_not_read_holds_its_server_up_and_nothing_is_hoarded(
 
 
 def test_a_client_that_pipelines_and_does_not_read_is_slowed_down_and_loses_nothing(stage):
-    """Answers that wait for a client are bounded, whatever it asks for meanwhile."""
+    """Answers that wait for a client are bounded, however much the client asks for."""
     origin = stage.origin(lambda connection, request: connection.respond(200, b"x" * 60_000))
     proxy = stage.heartwire(origin)
     with Client(proxy.port) as client:

@@ -1,4 +1,4 @@
-"""Headless Chromium on the page of `heartwire demo`: the left stream dies of silence, the right one lives."""
+"""Headless Chromium on the page of `heartwire demo`: silence ends the left stream, and the right one lives."""
 
 import collections
 import contextlib
@@ -37,7 +37,7 @@ def test_the_demo_shows_a_stream_that_survives_the_silence_that_kills_the_other(
     with Browser(tmp_path) as browser:
         browser.open(f"http://127.0.0.1:{demo.port}/")
         browser.wait_for("!!window.heartwireDemo && window.heartwireDemo.through.length >= 1", 20)
-        # Through at least two silences that cut the direct stream, and events behind them on the right.
+        # Through at least two silences that cut the direct stream, and events after them on the right.
         browser.wait_for("window.heartwireDemo.cuts >= 2", 60)
         behind = browser.evaluate("window.heartwireDemo.through.length")
         browser.wait_for(f"window.heartwireDemo.through.length >= {behind + 3}", 60)
@@ -109,7 +109,7 @@ def test_an_eventsource_survives_an_outage_that_kills_one_without_the_proxys_hel
         assert browser.evaluate("sources.refused.readyState") == 2 and browser.evaluate("seen.refused.length") == 1
         errors = browser.page_errors()
     assert not errors, errors
-    # Having been held cost nobody the id that it had. (For the foreign one the server is asked again by the proxy and by the browser.)
+    # A held client keeps its id. (For the foreign one, the proxy and then the browser ask the server again.)
     for name, target in (("held", b"/held"), ("foreign", b"/held/foreign")):
         first, *later = comes_with[target]
         assert first is None and later and set(later) == {before[name][0].encode()}, f"{target}: {comes_with[target]}, seen {before}"

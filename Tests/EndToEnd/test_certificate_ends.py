@@ -1,4 +1,4 @@
-"""Certificates that end while the proxy runs: nobody is let in by a session, or a connection, that rests on one."""
+"""Certificates that expire while the proxy runs: a session or a connection with an expired certificate lets no client in."""
 
 import ssl
 import threading
@@ -11,7 +11,7 @@ from support.tls import ask, connect, tls_block, trusting
 
 
 def issue_ending(authority, name, use):
-    """Has `use` done with a certificate that has not ended; a busy machine gets one that lives longer. Returns its result after the end."""
+    """Calls `use` with a certificate that has not expired (a busy machine gets one that lives longer). Returns its result after the expiry."""
     for seconds in (4, 20, 90):
         certificate, key, end = authority.issue_ending_in(seconds, f"{name}-{seconds}")
         result = use(certificate, key)
@@ -39,7 +39,7 @@ def test_a_session_is_not_resumed_behind_the_end_of_the_clients_certificate(stag
         session, resumed = visit(context)
         assert not resumed
         session, resumed = visit(context, session)
-        # Each visit is given another ticket, which does not make the certificate any younger.
+        # Each visit gets another ticket, but the certificate's expiry stays.
         session, again = visit(context, session)
         return context, session, resumed and again
 

@@ -1,4 +1,4 @@
-"""Why streams end, seen from the client's side: each way of going is provoked and its cause looked up."""
+"""Why streams end, seen from the client's side: a client leaves in each way, and the log must have that cause."""
 
 import threading
 import time
@@ -109,7 +109,7 @@ def test_a_slow_but_living_client_is_not_stalled(stage):
 
 
 def test_bytes_after_the_request_do_not_disturb_a_stream(stage):
-    """A client may pipeline behind a stream: what it sent waits, and the stream lives on."""
+    """A client may pipeline behind a stream: its bytes wait, and the stream goes on."""
     def handler(connection, request):
         connection.start_stream()
         connection.chunk(b"data: a\n\n")
@@ -164,7 +164,7 @@ def test_three_hundred_leaving_clients_leak_nothing(stage):
     def endings_so_far():
         return [record for record in proxy.stream_log.records() if record["event"] == "stream_end"]
 
-    # Lines are written by a thread of the log's own.
+    # The log's own thread writes the lines.
     while len(endings_so_far()) < 300 and time.monotonic() < deadline:
         time.sleep(0.05)
     endings = endings_so_far()

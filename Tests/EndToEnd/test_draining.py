@@ -13,7 +13,7 @@ from support.logs import check_ending
 
 
 def without_farewell(data) -> bytes:
-    """What came before the proxy's last word, which tells the client when to come back."""
+    """What came before the proxy's final `retry:`, which tells the client when to come back."""
     return re.sub(rb"retry: \d+\n\Z", b"", bytes(data))
 
 

@@ -223,7 +223,7 @@ def test_the_option_of_proxy_writes_to_standard_output(stage):
 
 
 class Ticks:
-    """A stream of numbered events, one at a time, when the test says so."""
+    """A stream of numbered events, one at a time, each on the test's command."""
 
     def __init__(self):
         self.more, self.count = threading.Semaphore(0), 0
@@ -277,7 +277,7 @@ def test_a_reload_switches_the_log_on_and_off_under_a_running_stream(stage):
         assert f"event_log {first}" in reload(proxy, ("event_log off", f"event_log {first}"))
         for _ in range(3):
             ticks.tick(body)
-        # The first piece after the switch is where following begins.
+        # The log follows the stream from the first piece after the switch.
         assert identifiers(first, 2) == [3, 4]
         reload(proxy, (f"event_log {first}", f"event_log {second}"))
         ticks.tick(body)
@@ -289,7 +289,7 @@ def test_a_reload_switches_the_log_on_and_off_under_a_running_stream(stage):
             ticks.tick(body)
         assert identifiers(first, 4) == [3, 4, 8, 9], "what passed while nobody looked is not followed"
         assert identifiers(second, 1) == [5]
-        # A stream that begins now has its first event.
+        # A stream that begins now has a line for its first event.
         other = Ticks()
         stage.origins[0].handler = other
         with Client(proxy.port) as late:
@@ -377,7 +377,7 @@ def test_a_reader_of_the_log_that_does_not_read_holds_no_stream_up(stage, tmp_pa
     data, _ = read(proxy, "/deaf")
     assert data.count(b"\n\n") == count
     assert proxy.stream_log.ending("/deaf")["duration_ms"] < 4000
-    # Without a reader the pipe breaks, and the proxy ends in time.
+    # Without a reader the pipe breaks, and the proxy still ends in time.
     os.close(reader)
 
 

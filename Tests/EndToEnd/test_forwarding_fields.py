@@ -88,18 +88,18 @@ def test_a_proxys_word_is_taken_from_trusted_proxies_only(stage, name, top, pass
 
 
 def test_a_request_of_a_thousand_such_fields_holds_nobody_up(stage):
-    """The square of their number stopped a worker for most of a second."""
+    """Quadratic work for the names once stopped a worker for most of a second."""
     origin = stage.origin(echo)
     proxy = stage.heartwire(origin, limits="request_head 1MiB\nrequest_fields 1000")
     fields = "".join(f"X-Forwarded-{'a' * 900}{number}: 1\r\n" for number in range(990))
     before = proxy.processor_seconds()
     assert get(proxy.port, "/", fields, timeout=20).status == 200
-    # A debug build takes some 50 ms for the bytes; the square of the names took seconds.
+    # A debug build needs about 50 ms for the bytes; quadratic work took seconds.
     assert proxy.processor_seconds() - before < 0.7
 
 
 def test_a_loop_does_not_run_for_ever(stage):
-    """Two proxies that point at each other by mistake: the request ends, and both live on."""
+    """Two proxies that point at each other by mistake: the request ends, and both go on."""
     ports = reserve_port(), reserve_port()
     first = stage.heartwire(f"127.0.0.1:{ports[1]}", port=ports[0], limits="connections 64")
     stage.heartwire(f"127.0.0.1:{ports[0]}", port=ports[1], limits="connections 64")

@@ -1,4 +1,4 @@
-"""The harness itself: parsers that judge the proxy are held against vectors first."""
+"""The harness itself: the parsers that judge the proxy are checked with vectors first."""
 
 import random
 

@@ -14,7 +14,7 @@ LATEST = INTERVAL + 0.35
 
 
 def silent_stream(fields=(), content_type="text/event-stream", first=b""):
-    """A handler that opens an event stream, sends `first` and then holds its tongue."""
+    """A handler that opens an event stream, sends `first` and is then silent."""
     def handler(connection, request):
         connection.start_stream(fields, content_type)
         if first:

@@ -19,7 +19,7 @@ UNBUFFERED = UNTIL_CLOSED.replace(b"\r\n\r\n", b"\r\nX-Accel-Buffering: no\r\n\r
 
 
 def arrivals(port, server, accept="Accept: text/event-stream\r\n") -> tuple:
-    """Whether the first event came while the server was silent behind it, and the head; both events come in the end."""
+    """Whether the first event came while the server was still silent after it, and the head. Both events come in the end."""
     ended = threading.Event()
 
     def end():
@@ -67,7 +67,7 @@ def test_nginx_in_front_that_asks_in_http_1_0_and_buffers_lets_streams_flow_sinc
 
 @pytest.mark.parametrize("head, cause", [(UNTIL_CLOSED, "upstream_finished"), (None, "upstream_cut_off")])
 def test_a_server_that_breaks_off_is_known_behind_nginx_only_where_it_answers_in_chunks(behind, head, cause):
-    """A body that ends with its connection, as servers answer HTTP/1.0, has no other end: nginx takes it for a whole one."""
+    """A close-delimited body (the usual answer to HTTP/1.0) has no other end: nginx takes a truncated one for a complete one."""
     server = Server(head)
     proxy = behind("nginx", server)
     with Client(proxy.port) as client:
@@ -86,7 +86,7 @@ def test_a_server_that_breaks_off_is_known_behind_nginx_only_where_it_answers_in
     ("Caddy", {"reverse_proxy": "encode gzip\n    reverse_proxy"}, None),
 ])
 def test_compression_in_front_holds_no_event(in_front, program, change, coding):
-    """HAProxy and Caddy heed the no-transform that Heartwire sends; the others compress, and flush with each event."""
+    """HAProxy and Caddy respect the no-transform that Heartwire sends; the others compress, and flush with each event."""
     server = Server()
     _, hop = in_front(program, server, change, heartbeat="15s")
     flows, response = arrivals(hop.port, server, "Accept: text/event-stream\r\nAccept-Encoding: gzip\r\n")

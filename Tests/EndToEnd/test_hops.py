@@ -1,6 +1,6 @@
-"""Real programs before and behind Heartwire, with the configurations that conf/hops.md gives.
+"""Real programs in front of Heartwire and behind it, with the configurations of conf/hops.md.
 
-What the page says is what is proved here: the configurations and the log lines are read from it.
+The configurations and the log lines are read from the page, so these tests prove what it says.
 """
 
 import queue
@@ -17,7 +17,7 @@ from support.hops import PAGE, PROGRAMS, Hop, log_line
 from support.origin import Left
 from support.paths import binary
 
-# The hop's own timeout, cut down to 2 s: words of the page's configuration, and those in their place.
+# The hop's own timeout, shortened to 2 s: words of the page's configuration, and their replacements.
 SHORT_IN_FRONT = {
     "nginx": {"proxy_read_timeout 60s": "proxy_read_timeout 2s"},
     "HAProxy": {"timeout server 50s": "timeout server 2s"},
@@ -32,7 +32,7 @@ SHORT_BEHIND = {
     "Apache httpd": {"ProxyTimeout 3600": "ProxyTimeout 2"},
     "Varnish": {".between_bytes_timeout = 1h": ".between_bytes_timeout = 2s"},
 }
-# What the hop itself writes then.
+# What the hop's own log says then.
 WORDS_OF_THE_HOP = {
     "nginx": "upstream timed out (110: Connection timed out) while reading upstream",
     "Caddy": "aborting with incomplete response",
@@ -42,7 +42,7 @@ SHORT_PIPE = {"Varnish": ["-p", "pipe_timeout=2"]}
 
 
 class Server:
-    """An event-stream server that says one event and then what it is told to, and knows when its client left."""
+    """An event-stream server that sends one event and then what the test wants, and records when its client left."""
 
     def __init__(self, head=None):
         self.head, self.left, self._words = head, threading.Event(), queue.Queue()
@@ -52,11 +52,11 @@ class Server:
         self._words.put(words)
 
     def finish(self):
-        """Ends the response as its framing asks."""
+        """Ends the response in good order, by its framing."""
         self._words.put(None)
 
     def break_off(self):
-        """Closes the connection where it stands."""
+        """Closes the connection in the middle of the response."""
         self._words.put(False)
 
     def __call__(self, connection, request):
@@ -98,7 +98,7 @@ def hops(stage):
 
 @pytest.fixture
 def in_front(stage, hops):
-    """client → hop → Heartwire → server: the proxy, and the hop whom the client asks."""
+    """client → hop → Heartwire → server: the proxy, and the hop to which the client connects."""
     def start(program, server, change=None, heartbeat="off", **more):
         proxy = stage.heartwire(stage.origin(server), heartbeat=heartbeat, opening="off", top="trusted_proxies 127.0.0.1")
         return proxy, hops(program, "in front", proxy.port, change, **more)
@@ -107,7 +107,7 @@ def in_front(stage, hops):
 
 @pytest.fixture
 def behind(stage, hops):
-    """client → Heartwire → hop → server: the proxy whom the client asks."""
+    """client → Heartwire → hop → server: the proxy to which the client connects."""
     def start(program, server, change=None, heartbeat="500ms", **more):
         hop = hops(program, "behind", stage.origin(server).port, change, **more)
         return stage.heartwire(f"127.0.0.1:{hop.port}", heartbeat=heartbeat, opening="off", top="trusted_proxies 127.0.0.9")
@@ -115,13 +115,13 @@ def behind(stage, hops):
 
 
 def check_line(record: dict, program: str, place: str):
-    """A stream's end is what the page shows: each of its keys, and about the silence that it shows, times being 2 s here."""
+    """A stream's end has the keys and values that the page shows, and about the page's silence, scaled to 2 s."""
     shown = log_line(program, place)
     seconds = float(re.search(r"(?m)^\| %s \|[^|]*\|[^|]*?(\d+) s\b" % re.escape(program), PAGE.read_text())[1])
     for key, value in shown.items():
         if key.endswith("_ms"):
             assert value / 1000 == pytest.approx(seconds, rel=0.05), f"{key} of the page is no {seconds} s"
-            # nginx moves its timers by 0.3 s at least, and so is early by that much; Varnish is late by a second.
+            # nginx rounds its timers by up to 0.3 s and may be early by that much; Varnish is up to a second late.
             assert 1650 <= record[key] <= 6000, f"{key} is {record[key]}, not about 2,000"
         else:
             assert record.get(key) == value, f"{key} is {record.get(key)!r}, and the page says {value!r}: {record}"
@@ -139,7 +139,7 @@ def test_in_front_heartbeats_carry_an_idle_stream_past_the_hops_timeout(in_front
         assert not body.ended, f"{program} cut the stream in spite of heartbeats: {hop.said()}"
         server.say("two")
         body.wait_for(b"data: two\n\n")
-    # A client that leaves is missed by the second heartbeat at the latest, whatever the hop watches.
+    # The second heartbeat at the latest finds out that a client left, whatever the hop watches.
     record = proxy.stream_log.ending("/events")
     assert record["cause"] in ("client_closed", "client_reset") and record["heartbeats"] >= 3
     assert server.left.wait(5)
@@ -204,7 +204,7 @@ def test_behind_events_come_at_once_and_the_server_learns_that_its_client_left(b
 
 
 def say_until_left(server, most=4):
-    """Who writes to a client that is gone is told so by the second or third write."""
+    """A server that writes to a client that is gone learns so from the second or third write."""
     for _ in range(most):
         server.say("are you there")
         if server.left.wait(0.5):

@@ -17,7 +17,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding
 
 
 class SilentOrigin:
-    """One thread, one epoll: answers every request with one event and then falls silent for ever."""
+    """One thread, one epoll: answers every request with one event and is then silent."""
 
     def __init__(self):
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
@@ -79,7 +79,7 @@ class Watchers:
             number = client.fileno()
             self.clients[number], self.events[number], self.beats[number] = client, 0, 0
             self.poll.register(client, select.EPOLLIN)
-            # In batches: what requests on their way need for a moment is not what idle streams need.
+            # In batches: memory for requests in progress must not count as memory of idle streams.
             if len(self.clients) % 50 == 0:
                 self.read_until(lambda: min(self.events.values()) >= 1, 30)
         return self
@@ -108,12 +108,12 @@ def test_thousands_of_idle_streams_are_held_with_heartbeats_for_less_than_a_kibi
     streams = min(STREAMS, (soft - 500) // 2)
     assert streams >= 1000, f"only {soft} descriptors are allowed here"
     origin = SilentOrigin()
-    # A small log queue: lines that wait for a busy disk are bounded, and are not the streams' memory.
+    # A small log queue: lines that wait for a busy disk must not count as the streams' memory.
     proxy = stage.heartwire(origin.address, heartbeat="1s", opening="on", workers=2,
                             limits=f"connections {2 * streams + 100}\nlog_queue 64KiB")
     watchers = Watchers(proxy.port)
     try:
-        # Some streams first, so that what the proxy keeps once for all is there before it is measured.
+        # Some streams first, so that memory that is allocated only once exists before the measurement.
         watchers.open(20)
         watchers.read_until(lambda: min(watchers.beats.values()) >= 3, 10)
         before, threads_before = proxy.memory()["Pss_Anon"], len(os.listdir(f"/proc/{proxy.process.pid}/task"))
@@ -125,7 +125,7 @@ def test_thousands_of_idle_streams_are_held_with_heartbeats_for_less_than_a_kibi
         print(f"memory per idle stream: {each:.0f} bytes ({streams} streams, anonymous {before} before, {after} after)")
         assert len(os.listdir(f"/proc/{proxy.process.pid}/task")) == threads_before, "threads grow with streams"
 
-        # A steady second of heartbeats for all of them, and what it costs.
+        # One second of heartbeats for all streams, and its cost.
         beats, busy, started = sum(watchers.beats.values()), proxy.processor_seconds(), time.monotonic()
         while time.monotonic() - started < 3.0:
             watchers.read(0.1)
@@ -135,7 +135,7 @@ def test_thousands_of_idle_streams_are_held_with_heartbeats_for_less_than_a_kibi
         assert each < 1024, f"{each:.0f} bytes per idle stream"
     finally:
         watchers.close()
-    # All of them leave at once: the upstream is told about every one.
+    # All clients leave at once: the upstream learns of every one.
     deadline = time.monotonic() + 10
     while origin.left < streams + 20:
         assert time.monotonic() < deadline, f"only {origin.left} of {streams + 20} upstream connections were let go"

@@ -1,6 +1,6 @@
-"""What the steady path costs, in instructions of the proxy's own: times do not repeat on a shared machine, counts do.
+"""The cost of the steady path in the proxy's own instructions: on a shared machine counts repeat, times do not.
 
-Each figure is the difference of two runs under callgrind that differ in how often a thing is done, so start and end are in neither.
+Each figure is the difference of two runs under callgrind with different numbers of repetitions, so start and end cancel out.
 """
 
 import os
@@ -15,7 +15,7 @@ from support.client import Client
 
 pytestmark = [pytest.mark.heavy, pytest.mark.timeout(300)]
 
-# The committed figures. Whoever makes something cheaper lowers them; whoever makes it dearer by more than the margin has to say why.
+# The committed figures. Lower them when something gets cheaper; give a reason when something costs more than the margin allows.
 FIGURES = {"event": 2_000, "logged event": 5_000, "heartbeat": 1_850, "request": 45_000}
 MARGIN = 1.10
 FEW, MANY = 100, 600

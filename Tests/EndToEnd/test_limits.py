@@ -66,7 +66,7 @@ def test_a_body_that_stops_coming_is_408(stage):
 
 def test_one_address_gets_only_its_share_of_connections(stage):
     proxy = stage.heartwire(stage.origin(hold), limits="connections_per_client 3", heartbeat="5s")
-    time.sleep(0.2)  # The harness's own look at the port is counted until the proxy has seen it go.
+    time.sleep(0.2)  # The harness's own connection to the port counts until the proxy has seen its end.
     held = [Client(proxy.port) for _ in range(3)]
     for client in held:
         _, body = client.open_stream("/held")
@@ -111,7 +111,7 @@ def test_far_above_the_limit_connections_are_refused_unheard_and_then_closed(sta
     served = [Client(proxy.port) for _ in range(8)]
     for client in served:
         client.open_stream("/held")[1].wait_for(b"data: a\n\n")
-    # Four may say what they want, and do not; four are told without being asked, and do not leave.
+    # Four may send a request and do not; four are refused without a request and do not leave.
     heard = [Client(proxy.port) for _ in range(4)]
     refused = [Client(proxy.port) for _ in range(4)]
     for client in refused:
@@ -120,9 +120,9 @@ def test_far_above_the_limit_connections_are_refused_unheard_and_then_closed(sta
         with Client(proxy.port) as shed:
             assert shed.wait_for_end(2) == "reset"
     except ConnectionResetError:
-        pass  # Closed before the connecting was done.
+        pass  # Closed before connecting was finished.
     assert "far exceeded" in proxy.stderr()
-    # Whoever says nothing is not listened to for long, and then there is room again.
+    # A client that sends nothing is closed soon, and then there is room again.
     for client in [*heard, *refused]:
         client.wait_for_end(5)
     with Client(proxy.port) as client:
@@ -196,7 +196,7 @@ def test_what_waits_in_all_is_limited_and_the_limit_is_left_again(stage):
 
 
 def test_where_no_thread_can_be_had_a_reload_changes_nothing_and_the_end_comes_all_the_same(stage, tmp_path):
-    """A limit of processes that holds just those threads that the proxy has from the start."""
+    """A limit of processes that is just enough for the threads that the proxy has from the start."""
     nobody = 54_321
     program = tmp_path / "heartwire"
     shutil.copy2(binary(), program)
@@ -214,7 +214,7 @@ def test_where_no_thread_can_be_had_a_reload_changes_nothing_and_the_end_comes_a
         prefix=["prlimit", "--nproc=4", "setpriv", f"--reuid={nobody}", f"--regid={nobody}", "--clear-groups", "--bounding-set=-all",
                 "--inh-caps=-all"])
     stage.proxies.append(proxy)
-    # The last of them is started after it listens.
+    # The last thread is started after the proxy listens.
     deadline = time.monotonic() + 10
     while len(os.listdir(f"/proc/{proxy.process.pid}/task")) < 4 and time.monotonic() < deadline:
         time.sleep(0.01)

@@ -168,13 +168,13 @@ def test_a_standard_error_that_nobody_reads_holds_nobody_up(stage):
     proxy = subprocess.Popen([binary(), "run", "--config", folder / "heartwire.conf"], stdout=subprocess.DEVNULL, stderr=writing)
     try:
         assert b"listening" in os.read(reading, 4096)
-        # Full to the last byte; the process has the same description of the pipe, which blocks again.
+        # Full to the last byte; the process shares the pipe's description, which blocks again.
         for size in (4096, 1):
             with contextlib.suppress(BlockingIOError):
                 while True:
                     os.write(writing, b"x" * size)
         os.set_blocking(writing, True)
-        # A limit is reached, and the worker says so.
+        # A limit is reached, and the worker reports it.
         held = [Client(port) for _ in range(12)]
         time.sleep(0.2)
         for client in held:
@@ -213,7 +213,7 @@ def test_a_log_that_cannot_be_opened_anew_is_told(stage, tmp_path):
     get(proxy.port, "/before")
     logs.rename(tmp_path / "moved")
     proxy.send_signal(signal.SIGUSR1)
-    proxy.wait_for_words(f"the log file {logs}/access.log cannot be opened anew: No such file or directory")
+    proxy.wait_for_words(f"the log file {logs}/access.log cannot be reopened: No such file or directory")
     get(proxy.port, "/after")
     deadline = time.monotonic() + 5
     while "/after" not in (tmp_path / "moved" / "access.log").read_text():

@@ -1,4 +1,4 @@
-"""Which `Content-Type` makes an event stream, said once, several times or in a list: what the proxy takes for one, Chromium does."""
+"""Which `Content-Type` makes an event stream, once, several times or in a list: proxy and Chromium agree."""
 
 import time
 
@@ -33,7 +33,7 @@ SPELLINGS = [
 
 
 def typed(connection, request):
-    """A silent stream of the spelling that the target's number names, or a response of it that ends; `/page` is an empty page."""
+    """A silent stream with the `Content-Type` of the target's number, or a response with it that ends; `/page` is an empty page."""
     if request.target == b"/page":
         return connection.respond(200, b"<!doctype html><title>types</title>", [("Content-Type", "text/html")])
     if not request.target[1:].isdigit():
@@ -44,7 +44,7 @@ def typed(connection, request):
     connection.chunk(b"data: a\n\n")
     if is_stream:
         return connection.wait_until_left(60)
-    # A browser looks at what has no type until it ends.
+    # A browser sniffs a response without a type until its end.
     time.sleep(0.5)
     connection.last_chunk()
 

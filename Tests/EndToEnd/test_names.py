@@ -1,4 +1,4 @@
-"""Servers' names while the DNS server answers nothing: a start and a reload wait for all of them together, and not for long."""
+"""Servers' names while the DNS server does not answer: a start and a reload wait for all names together, and not for long."""
 
 import os
 import re
@@ -16,7 +16,7 @@ from support.heartwire import configuration
 
 
 class NameServer:
-    """Answers every name with 127.0.0.1, or nobody. Its own address is this process's, on port 53."""
+    """Answers every name with 127.0.0.1, or does not answer. It listens on this process's own address, port 53."""
 
     def __init__(self):
         self.address = f"127.53.{os.getpid() // 200 % 200}.{os.getpid() % 200 + 1}"
@@ -41,7 +41,7 @@ class NameServer:
             self.socket.sendto(head + query[12:end + 5] + found, client)
 
     def close(self):
-        # The address is free when nobody reads any more.
+        # The address is free when its thread has stopped reading.
         self.socket.sendto(b"", (self.address, 53))
         self.thread.join()
         self.socket.close()
@@ -97,7 +97,7 @@ def test_a_reload_waits_for_all_names_together_and_takes_late_answers_when_they_
     path.write_text(path.read_text() + routes(30, origin.port))
     begun = time.monotonic()
     proxy.send_signal(signal.SIGHUP)
-    # What comes meanwhile is served, and what the operator wants next has not to wait for long.
+    # New requests are served during that time, and the operator's next signal does not wait for long.
     while "SIGHUP: done" not in proxy.stderr():
         assert time.monotonic() - begun < 9, proxy.stderr()
         assert get(proxy.port, "/known-0").body == b"whole"

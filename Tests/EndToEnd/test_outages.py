@@ -1,4 +1,4 @@
-"""An EventSource is not killed by an outage or by a full proxy: it is held, joined to its server, or told to come back."""
+"""An outage or a limit does not stop an EventSource: it is held, then gets its server's stream or is told to come back."""
 
 import re
 import time

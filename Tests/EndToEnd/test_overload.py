@@ -1,4 +1,4 @@
-"""Hostile and slow clients, limits that are reached: everybody else is served as before, and when it is over all is as it was."""
+"""Hostile and slow clients, limits that are reached: all other clients are served as before, and afterwards everything is released."""
 
 import itertools
 import threading
@@ -26,7 +26,7 @@ def server(connection, request):
 
 
 def settles(proxy, descriptors, memory, allowance=2 << 20):
-    """The proxy gives back what the trouble took."""
+    """The proxy releases what the trouble took."""
     deadline = time.monotonic() + 10
     while proxy.descriptors() > descriptors and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -79,7 +79,7 @@ def test_slow_bodies(stage):
             for client in slow:
                 client.send(b"x")
             time.sleep(0.3)
-        # Each byte counts as a sign of life; none for a second does not.
+        # Each byte restarts the time; a second without a byte does not.
         for client in slow:
             assert client.read_head(10).status == 408
             client.close()
@@ -125,7 +125,7 @@ def test_clients_that_never_read(stage):
 
 
 def test_clients_that_send_far_ahead_of_their_turn(stage):
-    """What comes behind a request that is still being answered is counted like everything that waits."""
+    """Bytes behind a request that is still being answered count like all waiting bytes."""
     proxy, origin, descriptors, memory = start(stage, limits="pending 1MiB")
     with Bystander(proxy.port, origin) as bystander:
         ahead = [Client(proxy.port) for _ in range(400)]
@@ -190,7 +190,7 @@ def test_a_flood_of_connections_above_the_limit(stage):
 
 
 def test_no_descriptor_is_left(stage):
-    """The limit of connections is set higher than descriptors allow: who does not get one waits or is told, and others live on."""
+    """The limit of connections is higher than descriptors allow: a client without a descriptor waits or is refused, and others go on."""
     proxy = stage.heartwire(stage.origin(server), limits="connections 10000", outage="retry 5s", prefix=["prlimit", "--nofile=120:120"])
     streams = [Client(proxy.port) for _ in range(30)]
     for client in streams:

@@ -1,6 +1,6 @@
-"""No spelling of a path reaches what a token protects, through real frameworks that each decode, cut and fold in their own way.
+"""No spelling of a path reaches what a token protects, through real frameworks that decode, cut and fold paths in different ways.
 
-Each application has `/events` and a handler for everything else, and says which of them answered. In front of it `/events` demands
+Each application has `/events` and a handler for everything else, and says which of them answered. In front of it `/events` requires
 a token and `/*` does not.
 """
 

@@ -53,7 +53,7 @@ def test_the_client_of_the_header_is_the_client_everywhere(stage, header, pace):
             if pace == "apart":
                 time.sleep(0.1)
         assert client.read_response().body == b"hello"
-        # The connection is kept, and stays that client's.
+        # The connection is kept, and still belongs to that client.
         client.send(REQUEST % b"/y")
         assert client.read_response().status == 200
     assert forwarded_for(origin) == ["192.0.2.7", "192.0.2.7"]
@@ -304,7 +304,7 @@ def test_real_proxies_in_front(stage, authority, tmp_path, front, option, is_sec
             assert proxy.access_log.access(f"/{number}")["client"] == name
         assert forwarded_for(origin) == ["127.0.0.3", "127.0.0.4"]
         time.sleep(0.5)
-        # HAProxy's own checks are no mistakes.
+        # HAProxy's own health checks are no errors.
         assert not [r for r in proxy.access_log.records() if r.get("cause") == "client_protocol_error" and not r["client"].startswith("127.0.0.1:")]
         assert "PROXY header" not in proxy.stderr()
     finally:

@@ -1,4 +1,4 @@
-"""Real programs as clients: curl, httpx, requests and Node's fetch each read a woven stream."""
+"""Real programs as clients: curl, httpx, requests and Node's fetch each read a stream with heartbeats."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""Redirects: of a URL from which the token was taken, and by the address of a server that is told its own (`host server`)."""
+"""Redirects: for a URL from which the token was taken, and with a server's own address (`host server`)."""
 
 import httpx
 import pytest
@@ -12,7 +12,7 @@ QUERY = "bearer_from query access_token"
 
 
 def redirecting(location, status=307):
-    """A server that redirects everything but `/events/`, and shows there whose stream it is."""
+    """A server that redirects everything except `/events/`, where it shows the client's token."""
     def serve(connection, request):
         if request.target.split(b"?")[0] == b"/events/":
             return connection.respond(200, request.value("authorization") or b"nobody")

@@ -1,4 +1,4 @@
-"""SIGHUP: the file is read anew. What comes from then on goes by the new one, what runs goes on by the old one."""
+"""SIGHUP reads the file again. New requests use the new configuration, running ones keep the old one."""
 
 import re
 import time
@@ -94,7 +94,7 @@ def test_limits_change_at_once(stage):
         file.reload()
         with Client(proxy.port) as third:
             third.open_stream("/")[1].wait_for(b"first")
-    # Those who left while nobody counted are not counted off those who come later.
+    # Clients that left while nothing was counted are not subtracted later.
     file.edit(("connections_per_client 0", "connections_per_client 1"))
     file.reload()
     with Client(proxy.port) as only:
@@ -128,7 +128,7 @@ def test_idle_connections_stay_with_servers_whose_description_stays(stage):
         get(proxy.port, path)
     file.edit((f"server {changed.address}\nkeep_alive 1m", f"server {changed.address}\nkeep_alive 30s"))
     assert "upstream changed changed" in file.reload()
-    # The pool of the one that changed is closed at once.
+    # The pool of the changed upstream is closed at once.
     deadline = time.monotonic() + 5
     while not changed.connections[0].closed:
         assert time.monotonic() < deadline, "the idle connection to a server that is gone was kept"
@@ -196,7 +196,7 @@ def test_two_hundred_reloads_under_load_lose_nothing_and_leave_nothing(stage):
                 storm.wait_for(20)
                 file.put(text(0, proxy.folder))
                 file.reload()
-                # A connection of the storm may be on its way; the streams are held all the while.
+                # A connection of the storm may be in progress; the streams stay open all the time.
                 time.sleep(0.5)
                 figures.append((proxy.descriptors(), proxy.memory()["Pss_Anon"]))
             if number % 10 == 0:

@@ -37,7 +37,7 @@ def test_an_address_that_is_written_otherwise_keeps_its_socket(stage):
         file.edit((f"listen *:{extra}", f"listen [::]:{extra}"))
         file.reload()
         assert listening_sockets(proxy.process.pid, extra) == before
-        # From all addresses to one of them and back: nobody in between is refused.
+        # From all addresses to one of them and back: no client is refused in between.
         for old, new in [(f"[::]:{extra}", f"127.0.0.1:{extra}"), (f"127.0.0.1:{extra}", f"*:{extra}")]:
             storm.wait_for(50)
             file.edit((f"listen {old}", f"listen {new}"))
@@ -76,7 +76,7 @@ def test_a_listener_that_goes_serves_whoever_had_reached_it(stage, workers):
         for client in waiting:
             assert client.read_response().body == b"a"
             client.close()
-        # Connections that came by it are served to their end.
+        # Connections of the removed address are served to their end.
         kept.get()
         assert kept.read_response().body == b"a"
         seen = len(stream.data)

@@ -18,7 +18,7 @@ def test_what_cannot_be_used_changes_nothing_at_all(stage, tmp_path, harm):
     proxy = stage.heartwire(old, heartbeat="10s")
     file, second = File(proxy), reserve_port()
     good = file.path.read_text()
-    # Each file also says things that would be good by themselves.
+    # Each file also has changes that would be valid by themselves.
     changes = [(f"server {old.address}", f"server {new.address}"), ("workers 1\n", f"workers 1\nlisten 127.0.0.1:{second}\n")]
     with Client(proxy.port) as client:
         _, stream = client.open_stream("/stream")
@@ -50,7 +50,7 @@ def test_what_cannot_be_used_changes_nothing_at_all(stage, tmp_path, harm):
         stream.wait_for(lambda data: len(data) > seen + 100)
         if blocker:
             blocker.close()
-        # And the next good one is taken.
+        # The next good file is used.
         file.put(good)
         file.edit(*changes)
         file.reload()
@@ -67,7 +67,7 @@ def test_a_certificate_that_cannot_be_read_stays_while_the_rest_changes(stage, t
     certificate.write_text("nonsense")
     file.edit(("workers 1\n", f"workers 1\nlisten 127.0.0.1:{plain}\n"))
     said = file.reload()
-    assert str(certificate) in said and "certificates were read anew" in said
+    assert str(certificate) in said and "certificates were read again" in said
     assert get(plain).body == b"here"
 
 
@@ -86,7 +86,7 @@ def test_a_file_that_would_hold_up_the_proxy_is_refused(stage, harm, words):
     said = file.reload("SIGHUP: the configuration cannot be used; the one in force stays")
     assert words in said and "heartwire.conf" in said
     assert get(proxy.port).body == b"here"
-    # The next signal is heard.
+    # The next signal works.
     path.rmdir() if harm == "folder" else path.unlink()
     good.rename(path)
     file.reload("SIGHUP: done")
@@ -137,5 +137,5 @@ def test_without_a_file_certificates_are_read_anew_and_nothing_else(stage):
     origin, port = stage.origin(origin_named(b"a")), reserve_port()
     proxy = stage.command(["proxy", "--upstream", origin.address, "--listen", f"127.0.0.1:{port}", "--stream-log", "stream.log"], port)
     proxy.send_signal(signal.SIGHUP)
-    proxy.wait_for_words("SIGHUP: there are no certificates to read anew")
+    proxy.wait_for_words("SIGHUP: there are no certificates to read again")
     assert get(port).body == b"a"

@@ -1,4 +1,4 @@
-"""What a response says about its own bytes and about caches: where something is woven, where nothing is, and where a token was bridged."""
+"""What a response says about its own bytes and about caches: with heartbeats, without heartbeats, and with a bridged token."""
 
 import gzip
 import shutil
@@ -57,7 +57,7 @@ def test_what_was_bridged_is_private_and_nothing_else(proxy, target, directives)
 
 
 def compressing(connection, request):
-    """An application behind a middleware that compresses whatever it is let: a POST for JSON is answered with a silent stream."""
+    """An application behind a middleware that compresses whenever allowed: a POST for JSON is answered with a silent stream."""
     packs = b"gzip" in (request.value("accept-encoding") or b"")
     connection.start_stream([("Content-Encoding", "gzip")] if packs else [])
     event = b'data: {"word": "one"}\n\n'

@@ -1,6 +1,6 @@
-"""Client libraries that read event streams without an EventSource, each the real one: with heartbeats it reads what it reads without.
+"""Client libraries that read event streams without an EventSource, each the real one: heartbeats do not change what it reads.
 
-None of them follows the standard in everything. The libraries run in two virtual environments of their own (`Tests/run` makes them),
+None of them follows the standard completely. The libraries run in two separate virtual environments (`Tests/run` makes them),
 because some exclude each other.
 """
 
@@ -118,7 +118,7 @@ def test_it_reads_the_same_with_heartbeats_as_without(origin, proxy, library):
         library, f"{direct}/plain", f"{direct}/ids", f"{ours}/plain", f"{ours}/ids", f"{ours}/line/plain", f"{ours}/line/ids")
     assert is_whole(plain) and is_whole(with_ids) and len(plain) >= 3, "the library reads this server as it is"
     if library == "sseclient":
-        # It takes every blank line for an event. By itself the proxy writes such lines until it has seen an id; `line` is for this one.
+        # This library takes every blank line for an event. By default the proxy writes such lines until it has seen an id; `line` is for this library.
         empty = ["message", "", None]
         assert [event for event in through[0] if event != empty] == plain
         assert through[1] in (with_ids, [empty] + with_ids), "at most the opening comment stands before the first id"
@@ -130,7 +130,7 @@ def test_it_reads_the_same_with_heartbeats_as_without(origin, proxy, library):
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("library", ["openai", "httpx_sse", "sseclient", "old mcp_sse", "old mcp_http"])
 def test_blank_lines_behind_an_id_are_what_it_cannot_read(origin, proxy, library):
-    """What the form of comments is for; should a library mend this, the manual has to say so."""
+    """Why the form of comments exists. If a library repairs this, the manual must be changed."""
     direct, block = read(library, f"http://{origin.address}/ids", f"http://127.0.0.1:{proxy.port}/block/ids")
     assert is_whole(direct) and block != direct
 

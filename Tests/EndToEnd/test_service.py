@@ -31,7 +31,7 @@ def manager():
     manager.close()
 
 
-# What the manager is told
+# Reports to the manager
 
 
 @pytest.mark.parametrize("is_abstract", [True, False])
@@ -69,7 +69,7 @@ def test_a_reload_is_announced_with_its_moment_and_its_end(stage, manager):
 
 
 class Tracer:
-    """Stops one thread of a process, as a loop that hangs would; needs the right to trace it."""
+    """Stops one thread of a process, like a loop that hangs; needs permission to trace it."""
 
     SEIZE, INTERRUPT, DETACH = 0x4206, 0x4207, 17
 
@@ -89,7 +89,7 @@ def test_the_watchdog_is_fed_while_every_worker_turns_and_not_when_one_stands(st
     proxy = stage.heartwire(stage.origin(answer), workers=2, environment={**manager.environment, "WATCHDOG_USEC": "400000"})
     manager.wait_for("WATCHDOG", "1", count=8, timeout=5)
     times = [moment for moment, _, _ in manager.all("WATCHDOG")]
-    # A sign came when half of the manager's patience was over at the latest, busy machine or not.
+    # A report came after half of the watchdog time at the latest, even on a busy machine.
     assert max(later - earlier for earlier, later in zip(times, times[1:])) < 0.4
     tracer = Tracer()
     thread = threads_named(proxy.process.pid, "worker-1")[0]
@@ -98,7 +98,7 @@ def test_the_watchdog_is_fed_while_every_worker_turns_and_not_when_one_stands(st
     try:
         assert tracer.call(Tracer.INTERRUPT, thread)
         os.waitpid(thread, 0x40000000)
-        # One sign may have been on its way.
+        # One report may have been on its way.
         time.sleep(0.3)
         count = len(manager.all("WATCHDOG"))
         time.sleep(1.2)
@@ -116,7 +116,7 @@ def test_a_watchdog_that_is_meant_for_another_process_is_not_fed(stage, manager)
     assert not manager.all("WATCHDOG")
 
 
-# Sockets that it is given
+# Inherited sockets
 
 
 def listening(address, port, share=False):
@@ -169,7 +169,7 @@ def test_an_inherited_socket_is_accepted_from_and_its_backlog_answered(stage, wo
     workers_seen = {record["stream"].split("-")[0] for record in proxy.access_log.records()}
     print(f"{workers} workers, of which {len(workers_seen)} served from one socket")
     assert "inherited" not in proxy.stderr()
-    # Nobody else can have the address, and nothing was opened beside the inherited socket.
+    # No other program can have the address, and no socket was opened besides the inherited one.
     sockets = subprocess.run(["ss", "-Hltn", f"sport = :{port}"], capture_output=True, text=True).stdout.splitlines()
     assert len(sockets) == 1, sockets
 
@@ -184,13 +184,13 @@ def test_inherited_sockets_are_matched_by_address_and_the_others_are_named_and_c
     for made in sockets:
         made.close()
     assert get(port).body == b"hello"
-    assert f"no 'listen' fits the inherited socket ('stray') on 127.0.0.1:{foreign}; whoever connects to it is refused" in proxy.stderr()
+    assert f"no 'listen' fits the inherited socket ('stray') on 127.0.0.1:{foreign}; clients that connect to it are refused" in proxy.stderr()
     assert "inherited descriptor 4 ('talk') is no listening TCP socket; it was closed" in proxy.stderr()
     assert is_refused(foreign)
 
 
 def is_refused(port) -> bool:
-    """Whether a client is told at once that nobody listens, and not left to wait."""
+    """Whether a client is refused at once, and does not wait."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
             return client.recv(1) is None
@@ -215,15 +215,15 @@ def test_an_address_that_the_manager_holds_too_is_refused_when_it_goes_and_serve
             return proxy.wait_for_words("SIGHUP: done", count)
 
         said = reload(both.replace(f"listen 127.0.0.1:{second}\n", ""), 1, proxy.process.pid)
-        assert f"127.0.0.1:{second} is the service manager's too; whoever connects to it is refused" in said
+        assert f"127.0.0.1:{second} is the service manager's too; clients that connect to it are refused" in said
         assert is_refused(second) and get(port).body == b"hello"
-        # Who was there already is served.
+        # Clients that were connected already are served.
         kept.get("/kept")
         assert kept.read_response().body == b"hello"
         kept.close()
         reload(both, 2, proxy.process.pid)
         assert get(second).body == b"hello"
-        # Also by the next process, which is told whose the socket is.
+        # Also by the next process, which learns who holds the socket.
         reload(both.replace(f"listen 127.0.0.1:{second}\n", ""), 3, proxy.process.pid)
         proxy.send_signal(signal.SIGUSR2)
         said = proxy.wait_for_words("has taken over")
@@ -340,7 +340,7 @@ def test_every_address_means_ipv4_alone_on_a_system_without_ipv6(stage):
     origin, port = stage.origin(answer), reserve_port()
     prefix = [sys.executable, "-c", WITHOUT_IPV6]
     if subprocess.run([*prefix, "/bin/true"], capture_output=True).returncode == 77:
-        pytest.skip("no filter of system calls can be had here")
+        pytest.skip("system calls cannot be filtered here")
     probe = "import socket; socket.socket(socket.AF_INET6)"
     assert b"Address family not supported" in subprocess.run([*prefix, sys.executable, "-c", probe], capture_output=True).stderr
     proxy = stage.heartwire(
@@ -348,7 +348,7 @@ def test_every_address_means_ipv4_alone_on_a_system_without_ipv6(stage):
         text=lambda port, folder: configuration(port, folder, [origin.address]).replace(f"listen 127.0.0.1:{port}", f"listen *:{port}"))
     assert get(port).body == b"hello"
     assert f"listening on http://0.0.0.0:{port}" in proxy.stderr()
-    # It stays so at a reload, and an address that comes with it is such a one too.
+    # A reload changes nothing, and a new address is IPv4 only too.
     path, second = proxy.folder / "heartwire.conf", reserve_port()
     path.write_text(path.read_text().replace(f"listen *:{port}", f"listen *:{port} *:{second}"))
     proxy.send_signal(signal.SIGHUP)

@@ -1,4 +1,4 @@
-"""Spring MVC's SseEmitter on Tomcat 9, from Debian's packages: what many servers are, seen through Heartwire."""
+"""Spring MVC's SseEmitter on Tomcat 9, from Debian's packages, as an example of a common server behind Heartwire."""
 
 import time
 
@@ -51,7 +51,7 @@ def test_a_stream_flows_with_its_token_and_ends_as_tomcats_async_timeout_wants_i
     assert [(event.id, event.data) for event in reading.events] == [("1", "after null")]
     assert len(reading.comments) >= 3, "the opening comment and heartbeats are missing"
     record = proxy.stream_log.ending("/events")
-    # Tomcat looks once a second.
+    # Tomcat checks once a second.
     assert record["cause"] == "upstream_finished" and 1900 <= record["duration_ms"] <= 8000, record
 
 

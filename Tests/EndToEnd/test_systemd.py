@@ -43,7 +43,7 @@ def test_systemd_finds_the_unit_hardened(tmp_path):
     text = unit(tmp_path).read_text().replace("User=root", "User=heartwire")
     path = tmp_path / "heartwire.service"
     path.write_text(text)
-    # In tenths: 10 is nothing allowed, 100 everything.
+    # In tenths: 10 means nothing is allowed, 100 means everything.
     result = systemd_analyze("security", "--offline=true", "--no-pager", "--threshold=20", path)
     print(result.stdout.splitlines()[-1])
     assert result.returncode == 0, result.stdout
@@ -55,14 +55,14 @@ def stream(connection, request):
     connection.wait_until_left(30)
 
 
-# Each script is a service's life, as an operator leads it.
+# Each script is a service's life, as an operator would run it.
 UPGRADE = "systemctl --user start heartwire || exit 77; kill -USR2 $(main); sleep 1; "
 
 
 LIVES = {
-    # The old process has gone when the service is ended.
+    # The old process is gone when the service is stopped.
     "end after an upgrade": UPGRADE + "sleep 1; open; sleep 0.5; systemctl --user stop heartwire; wait $streams; status",
-    # It has a stream still.
+    # The old process still has a stream.
     "end in the middle of an upgrade": "systemctl --user start heartwire || exit 77; open; sleep 0.5; " + UPGRADE
     + "open; sleep 0.5; systemctl --user stop heartwire; wait $streams; status",
     "end without an upgrade": "systemctl --user start heartwire || exit 77; open; sleep 0.5; systemctl --user stop heartwire; wait $streams; status",
@@ -85,7 +85,7 @@ status() {{ systemctl --user show heartwire -p Result -p ActiveState; }}
 """
     result = systemd.run(folder, text, script)
     if result is None:
-        pytest.skip("no systemd of one's own can be had here")
+        pytest.skip("no private systemd can run here")
     assert "Result=success\n" in result.stdout and "ActiveState=inactive\n" in result.stdout, (result, (folder / "errors").read_text())
     streams = sorted(folder.glob("stream-*"))
     assert len(streams) == LIVES[life].count("open;")
@@ -120,11 +120,11 @@ wait $streams
 systemctl --user stop heartwire
 """)
     if result is None:
-        pytest.skip("no systemd of one's own can be had here")
+        pytest.skip("no private systemd can run here")
     errors = (folder / "errors").read_text()
     print(result.stdout)
     assert "NRestarts=1\n" in result.stdout and "ActiveState=active\n" in result.stdout, (result, errors)
-    assert "which had taken over, was ended by signal 9; nobody serves now" in errors
+    assert "which had taken over, was ended by signal 9; no process serves now" in errors
     for each in folder.glob("stream-*"):
         assert b"\n\nretry: " in each.read_bytes(), "a stream was cut"
 
@@ -156,7 +156,7 @@ until systemctl --user is-active heartwire; do sleep 0.05; done
 systemctl --user show heartwire -p ActiveState
 """)
     if result is None:
-        pytest.skip("no systemd of one's own can be had here")
+        pytest.skip("no private systemd can run here")
     assert "a good file was taken" in result.stdout and "a bad file was taken" not in result.stdout, result
     assert (folder / "errors").read_text().count("cannot listen") > 5
     assert "ActiveState=active\n" in result.stdout

@@ -1,4 +1,4 @@
-"""SIGUSR2: a new process takes over the listening sockets, and nobody is refused, reset or forgotten."""
+"""SIGUSR2: a new process takes over the listening sockets, and no client is refused, reset or lost."""
 
 import os
 import pathlib
@@ -36,7 +36,7 @@ def test_an_upgrade_refuses_nobody_and_running_streams_go_on(stage, tmp_path, or
         assert os.stat(f"/proc/{first}/exe").st_ino == inode, "not the binary that lies at the path now was started"
         taken_over = time.monotonic()
         storm.wait_for(300)
-        # Whoever streams has been served by the old process all the while, and is told when to come back.
+        # The old process has served the streams all the time, and tells their clients when to come back.
         for body in streams:
             body.read_to_end(10)
             assert body.complete and re.search(rb"\n\nretry: \d+\n\Z", bytes(body.data))
@@ -45,7 +45,7 @@ def test_an_upgrade_refuses_nobody_and_running_streams_go_on(stage, tmp_path, or
         last = max(body.pieces[-1][0] for body in streams) - taken_over
         assert last > 0.5, "the streams did not go on for a while"
         assert proxy.wait() == 0
-        # And again, the other way round: the successor is succeeded in its turn.
+        # And again, the other way round: the successor gets its own successor.
         os.kill(first, signal.SIGUSR2)
         second = successor(proxy, orphans, count=2)
         wait_until_gone(first, orphans)
@@ -172,7 +172,7 @@ def test_nothing_but_the_sockets_is_handed_on(stage, orphans):
         "socket:[N]": 4, "anon_inode:[eventpoll]": 2, "anon_inode:[eventfd]": 2}, kinds
     names = [entry.split(b"=")[0] for entry in pathlib.Path(f"/proc/{process}/environ").read_bytes().split(b"\0")]
     assert len(names) == len(set(names)) and b"LISTEN_PID" not in names and b"NOTIFY_SOCKET" not in names
-    # The mask of a worker: the main thread, which waits for the signals, shows none while it does.
+    # The signal mask of a worker: the main thread has an empty mask while it waits for signals.
     tasks = pathlib.Path(f"/proc/{process}/task").iterdir()
     worker = next(task for task in tasks if (task / "comm").read_text().startswith("worker-0"))
     blocked = int(re.search(r"SigBlk:\s+(\w+)", (worker / "status").read_text())[1], 16)
@@ -254,11 +254,11 @@ def test_a_reload_while_the_new_process_starts_is_not_lost(stage, orphans):
     proxy.send_signal(signal.SIGUSR2)
     said = proxy.wait_for_words("is to take over")
     child = int(re.search(r"process (\d+) is to take over", said)[1])
-    # Once it listens it has read its file.
+    # When it listens, it has read its file.
     while "listening on" not in proxy.stderr().split("is to take over")[1]:
         time.sleep(0.001)
     path.write_text(path.read_text().replace(before.address, after.address))
-    # Whether the old one hears it before or after it is succeeded, it is meant for whoever serves.
+    # The signal is meant for the process that serves, whether the old process gets it before or after the handover.
     proxy.send_signal(signal.SIGHUP)
     assert successor(proxy, orphans) == child
     assert proxy.wait() == 0

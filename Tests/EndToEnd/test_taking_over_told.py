@@ -32,7 +32,7 @@ def test_the_manager_hears_of_the_new_process_from_the_old_one(stage, orphans):
     assert proxy.wait() == 0
     manager.wait_for("WATCHDOG", "1", count=len(manager.all("WATCHDOG")) + 4)
     handed_over = next(place for place, message in enumerate(manager.messages) if "MAINPID" in message[2])
-    # Before that nobody would believe the new process, and after it the old one has nothing more to say.
+    # Before that the manager does not accept reports of the new process; after that the old process sends none.
     assert {process for _, process, _ in manager.messages[:handed_over + 1]} == {old}
     assert {process for _, process, _ in manager.messages[handed_over + 1:]} == {new}
     end(new, orphans)
@@ -84,7 +84,7 @@ def test_process_1_of_a_container_is_not_succeeded(stage):
 
 @pytest.mark.parametrize("is_managed", [True, False])
 def test_a_manager_that_says_twice_that_all_ends_does_not_cut_the_drain_short(stage, orphans, is_managed):
-    """systemd tells all processes of a service, and once more those that are left when the one that serves has ended."""
+    """systemd signals all processes of a service, and again those that are left when the main process has ended."""
     manager = ServiceManager()
     proxy = stage.heartwire(
         stage.origin(handler), environment=manager.environment if is_managed else {}, drain="2s", grace="3s", heartbeat="15s")
@@ -95,7 +95,7 @@ def test_a_manager_that_says_twice_that_all_ends_does_not_cut_the_drain_short(st
     for each in (proxy.process.pid, process):
         os.kill(each, signal.SIGTERM)
     proxy.wait_for_words("ending already")
-    # The new process has nobody to wait for; it stays a child of the old one for as long as that lives.
+    # The new process waits for nothing. It stays a child of the old one while the old one lives.
     while "State:\tZ" not in pathlib.Path(f"/proc/{process}/status").read_text():
         time.sleep(0.01)
     proxy.send_signal(signal.SIGTERM)
@@ -115,26 +115,26 @@ def test_the_end_of_the_new_process_is_told_while_the_old_one_drains(stage, orph
     manager = ServiceManager()
     proxy = stage.heartwire(
         stage.origin(handler), environment=manager.environment if is_managed else {}, drain="8s", grace="8s", heartbeat="15s")
-    # So many that one of their moments lies in the later half of the drain: of six, all were early once in a hundred runs.
+    # Enough streams that one ends in the later half of the drain: with six, all were early once in a hundred runs.
     clients = [Client(proxy.port) for _ in range(24)]
     streams = [client.open_stream(f"/stream/{place}")[1] for place, client in enumerate(clients)]
     proxy.send_signal(signal.SIGUSR2)
     process = successor(proxy, orphans)
     os.kill(process, signal.SIGKILL)
     killed = time.monotonic()
-    said = proxy.wait_for_words(f"process {process}, which had taken over, was ended by signal 9; nobody serves now", timeout=2)
-    assert ("ends at once what it has" in said) == is_managed
-    # Who streams is told when to come back, in any case.
+    said = proxy.wait_for_words(f"process {process}, which had taken over, was ended by signal 9; no process serves now", timeout=2)
+    assert ("ends its exchanges at once" in said) == is_managed
+    # In any case the streams' clients are told when to come back.
     for body in streams:
         body.read_to_end(12)
         assert body.complete and re.search(rb"\n\nretry: \d+\n\Z", bytes(body.data))
     assert proxy.wait() == 0
-    # A manager can start another one only then; without one there is nothing to make haste for.
+    # Only then can a manager start another process; without a manager there is no reason to hurry.
     assert (time.monotonic() - killed < 4) == is_managed
-    # It was left for whoever looks after both processes to hear of.
+    # The old process did not collect its status: the parent of both can still do so.
     orphans.remove(process)
     assert os.waitpid(process, 0)[1] == signal.SIGKILL
-    assert said.count("nobody serves now") == 1
+    assert said.count("no process serves now") == 1
     for client in clients:
         client.close()
     manager.close()
@@ -152,7 +152,7 @@ def test_a_new_process_that_is_ended_in_order_is_not_taken_for_a_crash(stage, or
         body.read_to_end(8)
         assert body.complete
     assert proxy.wait() == 0
-    assert "nobody serves" not in proxy.stderr()
+    assert "no process serves" not in proxy.stderr()
     orphans.remove(process)
     assert os.waitpid(process, 0)[1] == 0
     manager.close()

@@ -1,4 +1,4 @@
-"""TLS to clients: certificates and names, tickets, client certificates, reload, peers that do not keep to it."""
+"""TLS to clients: certificates and names, tickets, client certificates, reload, peers that break the protocol."""
 
 import json
 import re
@@ -120,13 +120,13 @@ def test_certificates_are_read_anew_under_load_and_no_stream_notices(stage, auth
     assert subject() == "before"
     put("after")
     proxy.send_signal(signal.SIGHUP)
-    wait_for_words(proxy, "read anew")
+    wait_for_words(proxy, "read again")
     assert subject() == "after"
     # A pair that does not belong together is refused and named; the old one stays.
     put("broken", pair=authority.issue("foreign"))
     proxy.send_signal(signal.SIGHUP)
     wait_for_words(proxy, "does not belong to the certificate")
-    wait_for_words(proxy, "read anew", 2)
+    wait_for_words(proxy, "read again", 2)
     assert subject() == "after"
     for secured in streams:
         secured.settimeout(5)
@@ -157,15 +157,15 @@ def test_a_handshake_that_stalls_is_ended_and_counted(stage, authority, identity
     assert "2 TLS handshakes failed or were not finished in time" in proxy.stderr()
 
 
-def test_whoever_is_one_too_many_has_not_long_for_a_handshake(stage, authority, identity):
+def test_a_client_above_the_limit_has_little_time_for_a_handshake(stage, authority, identity):
     proxy = stage.heartwire(
         stage.origin(stream_for(20)), listen=tls_block(identity), limits="connections 2", timeouts="handshake 20s", heartbeat="5s")
     context = trusting(authority)
-    time.sleep(0.2)  # The harness's own look at the port is counted until the proxy has seen it go.
+    time.sleep(0.2)  # The harness's own connection to the port counts until the proxy has seen its end.
     served = [connect(proxy, context) for _ in range(2)]
     for client in served:
         ask(client, "/held", "Accept: text/event-stream\r\n")
-    # Four are heard, and four refused, which both begins with a handshake.
+    # Four are read, and four refused; both begin with a handshake.
     silent = [socket.create_connection(("127.0.0.1", proxy.port)) for _ in range(8)]
     started = time.monotonic()
     for peer in silent:
@@ -174,7 +174,7 @@ def test_whoever_is_one_too_many_has_not_long_for_a_handshake(stage, authority, 
     assert 1.5 < time.monotonic() - started < 5
     records = proxy.access_log.wait_for(lambda record: record.get("cause") == "handshake_timeout")
     assert len(records) == 8 and all("within 2000 ms" in record["evidence"] for record in records)
-    # So there is room again for who wants to be told.
+    # So there is room again for a client that can be told.
     late = connect(proxy, context)
     assert b"HTTP/1.1 503" in ask(late)
     for client in [*served, late]:
@@ -249,7 +249,7 @@ def test_check_reads_the_certificates(stage, authority, identity, tmp_path):
     good = check(tls_block(identity))
     assert (good.returncode, good.stderr) == (0, ""), good.stderr
     ending = check(tls_block(authority.issue("ending", days=5)))
-    assert ending.returncode == 0 and re.search(r"ending\.pem: the certificate ends in [45] days", ending.stderr), ending.stderr
+    assert ending.returncode == 0 and re.search(r"ending\.pem: the certificate expires in [45] days", ending.stderr), ending.stderr
     other = authority.issue("other")
     broken = check(tls_block((identity[0], other[1])))
     assert broken.returncode == 78 and "does not belong to the certificate" in broken.stderr and broken.stderr.count("\n") == 1

@@ -33,7 +33,7 @@ def test_sessions_outlive_a_reload(stage, authority, identity):
         ask(secured, wanted=b"hello")
         session = secured.session
     proxy.send_signal(signal.SIGHUP)
-    wait_for_words(proxy, "read anew")
+    wait_for_words(proxy, "read again")
     with connect(proxy, context, session=session) as secured:
         ask(secured, wanted=b"hello")
         assert secured.session_reused
@@ -54,7 +54,7 @@ def test_client_certificates_reach_the_server_in_a_field_that_cannot_be_forged(s
     received = origin.everything_received()
     assert b"CN=admin" not in received
     assert received.count(b"X-Client-Subject: CN=known,O=Example\r\n") == 1
-    # Another listener cannot be used to forge it either; one without TLS has no subject to tell.
+    # Another listener cannot be used to forge the field either; a listener without TLS has no subject.
     strangers = Authority(authority.folder / "strangers", "strangers")
     context = trusting(authority)
     context.load_cert_chain(*map(str, strangers.issue("stranger")))
@@ -108,11 +108,11 @@ def test_a_ticket_does_not_stand_in_for_a_certificate_that_a_reload_demands(stag
     with pytest.raises((ssl.SSLError, ConnectionError, AssertionError)):
         visit(nobody, of_nobody)
     of_known, _ = visit(known)
-    # What is asked stays the same: so do the sessions.
+    # The requirements stay the same, so the sessions stay valid.
     reload(2)
     of_known, resumed = visit(known, of_known)
     assert resumed
-    # The authority goes, in the same file: whoever it vouched for is not let in any more.
+    # The authority is removed from the same file: its clients are not accepted any more.
     trusted.write_bytes(second.certificate.read_bytes())
     reload(3)
     with pytest.raises((ssl.SSLError, ConnectionError, AssertionError)):

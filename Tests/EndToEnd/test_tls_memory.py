@@ -41,9 +41,9 @@ def test_a_large_body_arrives_whole_at_a_client_that_pauses_and_is_not_kept_in_m
 
 @pytest.mark.heavy
 def test_ten_thousand_failed_handshakes_leave_nothing_behind(stage, authority, identity):
-    # A small log queue, so that lines which wait for a busy disk are not taken for a leak.
+    # A small log queue, so that lines that wait for a busy disk do not look like a leak.
     proxy = stage.heartwire(stage.origin(answer), listen=tls_block(identity), workers=2, limits="log_queue 64KiB")
-    strict = ssl.create_default_context()  # Trusts nobody here, so the client refuses the certificate.
+    strict = ssl.create_default_context()  # The client trusts no authority, so it refuses the certificate.
     hello = b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00"
 
     def fail(number):

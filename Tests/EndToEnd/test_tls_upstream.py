@@ -1,4 +1,4 @@
-"""TLS to servers: names and authorities, what is said when they do not fit, tickets, and ends that nobody vouches for."""
+"""TLS to servers: names and authorities, errors when they do not match, tickets, and ends without close_notify."""
 
 import shutil
 import signal
@@ -295,7 +295,7 @@ def wait_for_port(port):
 
 def test_an_early_answer_before_a_reset_reaches_the_client(stage, authority, server):
     def refuse_and_reset(secured):
-        # Otherwise the answer waits for an acknowledgement, and the reset destroys it here.
+        # Without this the answer would wait for an acknowledgement, and the reset would destroy it.
         secured.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         secured.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno")
         secured.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
@@ -327,7 +327,7 @@ def test_what_nobody_asked_for_is_the_answer_to_no_request(stage, authority, ser
         assert client.read_response().body == b"hello"
         client.get("/")
         assert client.read_response().body == b"hello" and len(served) == 1, "a connection that is quiet is used again"
-        # The next request is looked at first, and the unasked bytes are there already.
+        # The unrequested bytes are there before the proxy reads the next request.
         proxy.pause()
         client.get("/")
         time.sleep(0.05)

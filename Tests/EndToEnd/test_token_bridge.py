@@ -176,7 +176,7 @@ def test_a_token_of_laravel_sanctum_becomes_authorization_where_the_route_says_s
 
 @pytest.mark.parametrize("cookie", ["s%3Aabc.d%2Fef", "a|b", "{\"a\":1}", "a b", "a" * 5000])
 def test_a_cookie_that_is_no_token_is_a_cookie_where_requests_pass_without_one(bridge, cookie):
-    """An application's signed session cookie has the name that tokens are looked for in: the login page has to come all the same."""
+    """An application's signed session cookie has the name of a token cookie: the login page must still work."""
     proxy, origin = bridge(COOKIE)
     assert get(proxy.port, "/login", f"Cookie: session={cookie}; a=b\r\n").status == 200
     request = seen(origin)
@@ -215,7 +215,7 @@ FOREIGN = ["Origin: https://evil.example", "Origin: null", "Sec-Fetch-Site: cros
 
 @pytest.mark.parametrize("foreign", FOREIGN)
 def test_a_page_of_another_origin_cannot_make_a_cookie_an_authorization_that_changes_something(bridge, foreign):
-    """No browser adds Authorization by itself, so a server that wants it was immune against forgery until the bridge."""
+    """No browser adds Authorization by itself, so a server that requires it was safe from forged requests before the bridge."""
     proxy, origin = bridge(QUERY, COOKIE)
     fields = f"Host: test.example\r\n{foreign}\r\n"
     cookie = f"Cookie: session={planted.plant()}; a=b\r\n"
@@ -373,7 +373,7 @@ def test_a_token_that_a_server_makes_an_event_id_of_is_not_logged(stage, before,
 
 
 def test_no_token_is_written_when_everything_fails(stage):
-    """Every error page and log line that a token can pass by: no upstream, a bad upstream, a refused request."""
+    """Every error page and log line that could hold a token: no upstream, a bad upstream, a refused request."""
     def nonsense(connection, request):
         connection.send(b"HTTP/1.1 huh\r\n\r\n")
         connection.close()
@@ -422,7 +422,7 @@ def test_the_same_url_in_other_fields_is_passed_on_without_the_token(bridge, nam
     "/e;access_token={}", "/e%3Baccess_token={}", "/e%3Faccess_token%3D{}", "/e;a=1;%61ccess_token={}/f", "/e/{}/f", "/e/access_token={}"])
 @pytest.mark.parametrize("accept", ["*/*", "text/event-stream"])
 def test_a_token_in_the_path_stands_in_no_log(stage, path, accept):
-    """It is no token to the bridge, whose server gets the path as it is; the fixtures search the logs."""
+    """The bridge does not see it as a token, and the server gets the path unchanged; the fixtures search the logs."""
     def stream(connection, request):
         connection.start_stream()
         connection.last_chunk()

@@ -1,7 +1,7 @@
 """The same events with and without the proxy: random streams, random splits, heartbeats at their fastest.
 
-What a literal EventSource parser reads from the proxy is compared with what it reads from the very
-bytes that the origin sent. HEARTWIRE_SEED repeats a run.
+An EventSource parser that follows the standard exactly reads the proxy's bytes and the
+origin's bytes; the results must be equal. HEARTWIRE_SEED repeats a run.
 """
 
 import random

@@ -1,4 +1,4 @@
-"""Servers on UNIX sockets: the same streams as over TCP, uvicorn's too, and each way in which such a server is not there."""
+"""Servers on UNIX sockets: the same streams as over TCP, uvicorn's too, and each way in which such a server can be missing."""
 
 import os
 import pathlib
@@ -102,7 +102,7 @@ def test_a_socket_that_is_missing_dead_or_of_another_kind_is_a_502_with_its_errn
 
 
 def test_permission_is_told_as_what_it_is(stage, folder):
-    """The proxy runs as another user, whom the socket does not let in."""
+    """The proxy runs as another user, which has no permission for the socket."""
     origin = stage.origin(hello, path=f"{folder}/app.sock")
     os.chmod(folder, 0o755)
     os.chmod(origin.path, 0o600)
@@ -130,7 +130,7 @@ def test_a_full_backlog_is_a_503_and_holds_an_eventsource_until_there_is_room(st
     with Client(proxy.port) as client:
         response, body = client.open_stream("/held")
         assert response.status == 200
-        # There is room as soon as who waits is taken.
+        # There is room as soon as a waiting client is accepted.
         listener.accept()[0].close()
         served, _ = listener.accept()
         served.recv(65536)

@@ -1,4 +1,4 @@
-"""Protocol upgrades: a WebSocket passes untouched, both ends being a real library; refusals stay HTTP."""
+"""Protocol upgrades: a WebSocket passes unchanged between two ends of a real library; refusals stay HTTP."""
 
 import contextlib
 import os
@@ -42,7 +42,7 @@ def test_a_websocket_passes_both_ways(stage):
             for message in ("hello", "žluť 🐎", b"\x00\xff" * 1000, os.urandom(3_000_000)):
                 socket.send(message)
                 assert socket.recv(10) == message
-            time.sleep(0.7)  # Longer than the heartbeat: nothing may be woven into another protocol.
+            time.sleep(0.7)  # Longer than the heartbeat: nothing may be added to another protocol.
             socket.send("still in step")
             assert socket.recv(10) == "still in step"
     record = proxy.access_log.access("/chat")
@@ -140,7 +140,7 @@ def test_a_refused_upgrade_is_an_ordinary_response(stage):
         client.send(UPGRADE + b"GET /next HTTP/1.1\r\nHost: a\r\n\r\n")
         response = client.read_response()
         assert response.status == 400
-        # What came behind the request may have been meant for the other protocol: closing is as right as serving it.
+        # The bytes behind the request may have been meant for the other protocol: closing is as correct as serving them.
         if b"close" in response.tokens("connection"):
             client.wait_for_end()
             assert [request.target for request in origin.requests] == [b"/up"]

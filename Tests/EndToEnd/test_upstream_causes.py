@@ -1,4 +1,4 @@
-"""Why streams end, seen from the upstream's side, and what a client is told when no stream ever began."""
+"""Why streams end, seen from the upstream's side, and what a client gets when no stream ever began."""
 
 import socket
 import time

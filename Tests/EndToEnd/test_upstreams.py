@@ -38,7 +38,7 @@ def test_least_connections_prefers_the_idle_server(stage):
         holders.append(client)
         if len(busy.requests) < 1:
             time.sleep(0.15)
-    time.sleep(0.3)  # Those that the idle server answered are over now.
+    time.sleep(0.3)  # The exchanges of the idle server are over now.
     assert 1 <= len(busy.requests) < 4
     assert [get(proxy.port).body for _ in range(6)] == [b"idle"] * 6
     release.set()
@@ -99,7 +99,7 @@ def test_a_safe_request_on_a_dead_reused_connection_is_sent_again(stage, method)
 
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
 def test_an_unsafe_request_is_never_sent_twice(stage, method):
-    """Whether on a reused connection or on a fresh one: it may have been acted on, so nobody tries again."""
+    """On a reused connection or a new one: the server may have acted on the request, so it is not sent again."""
     def handler(connection, request):
         if request.target == b"/two":
             connection.close()

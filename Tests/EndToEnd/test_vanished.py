@@ -17,7 +17,7 @@ from support.logs import check_ending
 reason = namespaces.why_not()
 pytestmark = pytest.mark.skipif(reason is not None, reason=f"nobody can be made to vanish here: {reason}")
 
-# A client in its own process inside the namespace: asks for the stream, says when the first event is there, then reads on.
+# A client in its own process inside the namespace: asks for the stream, reports the first event, then reads on.
 WATCHER = """
 import socket, sys, time
 client = socket.create_connection((sys.argv[1], int(sys.argv[2])))
@@ -55,14 +55,14 @@ def test_a_client_whose_network_goes_away_is_client_vanished(stage):
             watcher.wait()
     check_ending(record, "client_vanished")
     assert took < 30, f"a client that vanished was noticed after {took:.0f} s"
-    # The kernel's view has to show what happened: sent, sent again, not acknowledged.
+    # The kernel's view must show what happened: sent, sent again, not acknowledged.
     view, flat = record["tcp"], json.dumps(record["tcp"])
     assert view["retransmits"] > 0 and view["unacknowledged_bytes"] > 0, flat
     assert view["since_last_ack_ms"] >= 1000, flat
     print(f"noticed after {took:.1f} s: {record['evidence']} {flat}")
 
 
-# An origin in its own process inside the namespace: one event, then silence; writes down nothing.
+# An origin in its own process inside the namespace: one event, then silence.
 LEGACY = """
 import socket, sys
 listener = socket.create_server((sys.argv[1], int(sys.argv[2])))

@@ -9,7 +9,7 @@ from support.client import Client
 
 
 def stalling(pieces, resume, framing="chunked"):
-    """Sends the first piece, waits until told, sends the next one, and so on; then ends the stream."""
+    """Sends the first piece, waits for the test, sends the next one, and so on; then ends the stream."""
     def handler(connection, request):
         connection.start_stream()
         for number, piece in enumerate(pieces):

@@ -34,7 +34,7 @@ import Testing
     }
 
     /// Tabs and other small bytes lead into the exact test and out of it again.
-    @Test("small bytes that end no line are passed over, wherever they stand")
+    @Test("small bytes that end no line are skipped, wherever they stand")
     func smallBytes() {
         let seed = SeededGenerator.seed(of: "byte search")
         var random = SeededGenerator(seed: seed)

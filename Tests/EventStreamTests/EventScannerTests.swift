@@ -130,7 +130,7 @@ private let vectors: [Vector] = [
         }
     }
 
-    @Test("of an id the first 256 bytes are kept, and a longer one says that it was cut")
+    @Test("the first 256 bytes of an id are kept, and a longer id is marked as truncated")
     func longIdentifiers() {
         for length in [255, 256, 257, 512, 8_192] {
             let id = (0..<length).map { UInt8(0x61 + $0 % 26) }
@@ -151,7 +151,7 @@ private let vectors: [Vector] = [
         }
     }
 
-    @Test("a NUL behind the part of an id that is kept still makes it invalid")
+    @Test("a NUL behind the kept part of an id still makes the id invalid")
     func lateNull() {
         var scanner = EventScanner()
         let stream = Array("id: kept\n\nid: ".utf8) + [UInt8](repeating: 0x62, count: 900) + [0] + Array("c\ndata\n\n".utf8)

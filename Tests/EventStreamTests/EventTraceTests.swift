@@ -1,11 +1,11 @@
-// Telling events apart: number, type, id and size of each, for any split, held against an EventSource by the letter.
+// Finding events: number, type, id and size of each, for any split, compared with an EventSource that follows the standard exactly.
 
 import EventStream
 import ReferenceEventSource
 import TestSupport
 import Testing
 
-/// One event as the trace tells of it.
+/// One event as the trace reports it.
 private struct Traced: Equatable, CustomStringConvertible {
     var number: UInt64
     var type: [UInt8]
@@ -58,11 +58,11 @@ struct EventTraceTests {
         ("id: 7\nevent: tick\ndata: a\n\ndata: b\n\n", [Traced(1, "tick", id: "7", bytes: 26), Traced(2, bytes: 8)]),
         ("event: tick\r\ndata: a\r\n\r\nevent:tock\r\ndata: b\r\n\r\n", [Traced(1, "tick", bytes: 22), Traced(2, "tock", bytes: 21)]),
         ("data: a\r\rdata: b\r\r", [Traced(1, bytes: 8), Traced(2, bytes: 8)]),
-        // The last type and id of an event count, and an empty one is one.
+        // The last type and id of an event count, also empty ones.
         ("event: a\nevent: b\nid: 1\nid\ndata\n\n", [Traced(1, "b", id: "", bytes: 32)]),
         ("event: a\nevent\ndata\n\n", [Traced(1, bytes: 20)]),
         ("event:  two blanks\ndata:\n\n", [Traced(1, " two blanks", bytes: 25)]),
-        // Without data nothing is dispatched, and neither type nor size goes over to the next.
+        // Without data nothing is dispatched, and neither type nor size carries over to the next event.
         ("event: lost\n\ndata: a\n\n", [Traced(1, bytes: 8)]),
         ("id: 1\n\ndata: a\n\n", [Traced(1, bytes: 8)]),
         (": ping\n\n: ping\ndata: a\n\n", [Traced(1, bytes: 15)]),
@@ -79,7 +79,7 @@ struct EventTraceTests {
         for pieces in splits(of: bytes) { #expect(trace(pieces).events == events, "\(pieces)") }
     }
 
-    @Test("finds an event in the piece that ends it, an LF behind its CR not waited for")
+    @Test("finds an event in the piece that ends it, without waiting for an LF behind its CR")
     func whereItEnds() {
         let pieces = ["data: a", "\n", "\nda", "ta: b\r\n\r", "\ndata: c\r\n\r\n"].map { Array($0.utf8) }
         #expect(trace(pieces).pieces == [2, 3, 4])
@@ -123,7 +123,7 @@ struct EventTraceTests {
             let isSame =
                 events.count == direct.events.count && events == whole
                 && zip(events, direct.events).allSatisfy { traced, event in
-                    // By the letter an event without a type of its own is a message.
+                    // By the standard an event without a type of its own is a message.
                     let type = traced.type.isEmpty ? Array("message".utf8) : traced.type
                     let isType = traced.isTypeTruncated ? event.type.starts(with: type) : event.type == type
                     guard let identifier = traced.identifier else { return isType }

@@ -1,4 +1,4 @@
-// What the writer writes, read back by the literal EventSource.
+// What the writer writes, read back by the reference EventSource.
 
 import EventStream
 import ReferenceEventSource
@@ -59,7 +59,7 @@ import Testing
         }
     }
 
-    /// The data with each CRLF or CR as an LF, by another way than the writer's.
+    /// The data with each CRLF or CR as an LF, computed in another way than the writer does.
     private func normalized(_ bytes: [UInt8]) -> [UInt8] {
         var result: [UInt8] = []
         for (index, byte) in bytes.enumerated() {

@@ -4,7 +4,7 @@ import EventStream
 import ReferenceEventSource
 import Testing
 
-/// A weaver behind these bytes.
+/// A weaver that has followed these bytes.
 private func behind(_ upstream: String, resumes: Bool = false) -> Weaver {
     var weaver = Weaver(resumes: resumes)
     _ = weaver.receive(Array(upstream.utf8).span)
@@ -33,7 +33,7 @@ private func opening(_ heartbeat: Heartbeat, _ weaver: Weaver = Weaver()) -> Str
         }
     }
 
-    @Test("between lines every kind is a comment line with the same text, and nowhere it is nothing", arguments: forms)
+    @Test("between lines every kind is a comment line with the same text, and inside a line it is nothing", arguments: forms)
     func otherPlaces(_ form: CommentForm) throws {
         for kind in Self.kinds {
             let heartbeat = try Heartbeat(kind, text: "words", form: form)
@@ -43,7 +43,7 @@ private func opening(_ heartbeat: Heartbeat, _ weaver: Weaver = Weaver()) -> Str
         }
     }
 
-    @Test("by itself a comment is a block until the stream has shown an id or the request brought one, and a line from then on")
+    @Test("an automatic comment is a block until the stream has shown an id or the request brought one, and then a line")
     func automatic() throws {
         let heartbeat = try Heartbeat(.comment)
         for withoutID in [
@@ -52,7 +52,7 @@ private func opening(_ heartbeat: Heartbeat, _ weaver: Weaver = Weaver()) -> Str
             #expect(text(heartbeat, behind(withoutID)) == ":\n\n", "\(withoutID.debugDescription)")
             #expect(opening(heartbeat, behind(withoutID)) == ":\n\n")
         }
-        // Also where a later line resets the id: the client may keep what it had.
+        // Also if a later line resets the id: the client may keep the old one.
         for withID in ["id: 1\ndata: a\n\n", "id:1\n\n", "data: a\r\nid: x\r\n\r\n", "id: 1\n\nid\ndata: b\n\n", "id: 1\n\ndata: b\n\n"] {
             #expect(text(heartbeat, behind(withID)) == ":\n", "\(withID.debugDescription)")
             #expect(opening(heartbeat, behind(withID)) == ":\n")

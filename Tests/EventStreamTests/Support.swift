@@ -27,7 +27,7 @@ func randomSplit(of bytes: [UInt8], using random: inout SeededGenerator) -> [[UI
     return parts
 }
 
-/// A stream that dwells on what is hard: mixed line ends, marks, NULs, ids, retries, long lines, any ending.
+/// A random stream with many hard cases: mixed line ends, marks, NULs, ids, retries, long lines, any ending.
 func randomStream(using random: inout SeededGenerator) -> [UInt8] {
     let pieces = [
         "data", "data:", "data: ", "data:x", "data: hello", "data:  two", "dat", "datax: no", "Data: no", " data: no",
@@ -68,6 +68,6 @@ func randomStream(using random: inout SeededGenerator) -> [UInt8] {
 }
 
 extension Heartbeat {
-    /// What to send now into what a weaver follows.
+    /// What to send now into the bytes that a weaver follows.
     func bytes(in weaver: Weaver) -> [UInt8] { bytes(at: weaver.placement, hasIdentifier: weaver.hasIdentifier) }
 }

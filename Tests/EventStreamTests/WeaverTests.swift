@@ -1,4 +1,4 @@
-// Vectors for the weaver, and the rules of each place where something may stand.
+// Vectors for the weaver, and the rules for each place where something may be inserted.
 
 import EventStream
 import Marks
@@ -6,7 +6,7 @@ import ReferenceEventSource
 import TestSupport
 import Testing
 
-/// A downstream: what went on, what was woven, and what was left out.
+/// A downstream: what went on, what was inserted, and what was left out.
 struct Weaving {
     var weaver = Weaver()
     var downstream: [UInt8] = []
@@ -49,7 +49,7 @@ private let bareComment = Array(":\n".utf8)
 private let markBytes: [UInt8] = [0xEF, 0xBB, 0xBF]
 
 @Suite struct WeaverTests {
-    @Test("with nothing woven every byte goes on as it came, in every split")
+    @Test("without insertions every byte goes on as it came, in every split")
     func transparentAlone() {
         let streams: [[UInt8]] = [
             Array("data: a\r\n\r\n: c\rid: 1\n\n".utf8), markBytes + Array("data: a\n\n".utf8), markBytes, [0xEF, 0xBB], [0xEF],
@@ -112,7 +112,7 @@ private let markBytes: [UInt8] = [0xEF, 0xBB, 0xBF]
         #expect(ended.weaver.placement == .nowhere)
     }
 
-    @Test("behind a mark that went on a comment may stand, and a second mark is not taken for the first")
+    @Test("a comment may follow a mark that went on, and a second mark is not taken for the first")
     func wovenAfterMark() {
         var weaving = Weaving()
         weaving.receive(markBytes)

@@ -1,8 +1,8 @@
-// The first promise of the proxy, held against random streams: an EventSource reads the same events, ids and
-// retry values with and without the weaver, for every split and every moment at which heartbeats come.
+// The first promise of the proxy, checked with random streams: an EventSource reads the same events, ids and retry values with and
+// without the weaver, for every split and every moment at which heartbeats come.
 //
-// The seed is printed; HEARTWIRE_SEED=<seed> runs the same cases again, the failing one first when the seed
-// is the one its failure names.
+// The seed is printed. HEARTWIRE_SEED=<seed> runs the same cases again. A failure names its own seed; with that seed the failing case
+// comes first.
 
 import EventStream
 import ReferenceEventSource
@@ -40,7 +40,7 @@ import Testing
             swallowedCount += run.weaving.weaver.swallowedLineFeedCount
             droppedCount += run.weaving.weaver.droppedByteOrderMarkByteCount
         }
-        // The cases must have met what they are there for.
+        // The cases must have covered what they are for.
         #expect(wovenCount > 20_000)
         #expect(swallowedCount > 500)
         #expect(droppedCount > 500)
@@ -50,7 +50,7 @@ import Testing
     private struct Run {
         var weaving: Weaving
         var difference: String?
-        /// The id that the browser brought along; by the letter, the new stream's buffer is empty all the same.
+        /// The id that the browser brought. By the standard the new stream's buffer is empty all the same.
         var carried: [UInt8]
 
         init(stream: [UInt8], heartbeats: [Heartbeat], checksPrefixes: Bool, random: inout SeededGenerator) {
@@ -83,7 +83,7 @@ import Testing
             if difference == nil { checkScanner(stream) }
         }
 
-        /// What a browser reads, the heartbeat's events taken out by name.
+        /// What a browser reads, without the heartbeat's events, which are recognised by name.
         private mutating func checkSame(_ upstream: [UInt8]) {
             let direct = ReferenceEventSource(reading: upstream, after: carried)
             let woven = ReferenceEventSource(reading: weaving.downstream, after: carried).without(type: heartbeatName)
@@ -98,7 +98,7 @@ import Testing
             }
         }
 
-        /// Something may be placed exactly where no line of the downstream is open.
+        /// Something may be inserted exactly where no line of the downstream is open.
         private mutating func checkPlacement(_ upstream: [UInt8]) {
             let direct = ReferenceEventSource(reading: upstream)
             let isWithheld = [[], [0xEF], [0xEF, 0xBB]].contains(upstream)
@@ -127,7 +127,7 @@ import Testing
             }
         }
 
-        /// The scanner's own account of the upstream.
+        /// The scanner's own results for the upstream.
         private mutating func checkScanner(_ upstream: [UInt8]) {
             let direct = ReferenceEventSource(reading: upstream)
             let scanner = weaving.weaver.scanner

@@ -1,4 +1,4 @@
-// Fuzzes the configuration language: any text. No crash, errors at places that exist, and nothing of a secret in them.
+// Fuzzes the configuration language: any text. No crash, errors at places that exist, and no part of a secret in them.
 
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzz(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {

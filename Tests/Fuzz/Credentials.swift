@@ -1,5 +1,5 @@
-// Fuzzes the token bridge: any target, cookies and referrers. No crash, and a token that was taken stands in nothing that
-// goes on.
+// Fuzzes the token bridge: any target, cookies and referrers. No crash, and nothing that goes on holds a token that was
+// taken.
 
 private let bridge = TokenBridge(policy: BearerPolicy(sources: [.query(name: "access_token"), .cookie(name: "session")]))
 
@@ -17,7 +17,7 @@ public func fuzz(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
         var value: [UInt8] = []
         token.appendAuthorizationValue(to: &value)
         let secret = Array(value.dropFirst("Bearer ".utf8.count))
-        // Shorter ones stand anywhere by chance.
+        // Shorter ones occur anywhere by chance.
         if secret.count >= 6, case .query = request.origin, let forwarded = request.target {
             let query = forwarded.drop { $0 != 0x3F }
             require(!names(query).contains("access_token"), "the parameter went on")

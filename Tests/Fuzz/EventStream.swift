@@ -1,9 +1,9 @@
-// Fuzzes weaving: any bytes as an upstream's stream, split anywhere, with comments wherever the weaver allows one. What an
-// EventSource by the letter reads must be what it reads without the proxy, for every split; and a trace finds its events.
+// Fuzzes the weaver: any bytes as an upstream's stream, split anywhere, with comments wherever the weaver allows one. An EventSource
+// that follows the standard exactly must read the same as without the proxy, for every split; and a trace finds its events.
 
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzz(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
-    // The first bytes say how to split and when to weave, the rest is the stream.
+    // The first bytes say how to split and when to insert comments, the rest is the stream.
     let input = [UInt8](UnsafeBufferPointer(start: bytes, count: count))
     guard input.count > 8 else { return 0 }
     let plan = Array(input[..<8])

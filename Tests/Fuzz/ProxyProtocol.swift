@@ -1,5 +1,5 @@
-// Fuzzes the header of the PROXY protocol: any bytes, in any pieces. No crash, never a byte asked for that lies behind the header, and the
-// same answer for every split.
+// Fuzzes the header of the PROXY protocol: any bytes, in any pieces. No crash, no request for a byte behind the header, and the same
+// answer for every split.
 
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzz(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {

@@ -8,7 +8,7 @@ import Testing
 @Suite struct AdvisoryTests {
     @Test("HAProxy CVE-2021-40346: the length of a very long field name does not wrap around into another field")
     func veryLongFieldNames() throws {
-        // The name's length was kept in eight bits, and 270 became 14, that of Content-Length.
+        // That proxy kept the name's length in eight bits, so 270 became 14, the length of Content-Length.
         for length in [255, 256, 270, 4096, 65_535, 65_536, 65_550] {
             let name = "Content-Length0" + String(repeating: "a", count: length - 15)
             let text = "POST / HTTP/1.1\r\nHost: a\r\n\(name):\r\nContent-Length: 20\r\n\r\n"
@@ -89,7 +89,7 @@ import Testing
         #expect(head.forwardedNames.isEmpty)
     }
 
-    @Test("Traefik CVE-2024-45410 and CVE-2026-29054: Connection takes away nothing a proxy vouches for, in any case of letters")
+    @Test("Traefik CVE-2024-45410 and CVE-2026-29054: Connection removes nothing that a proxy vouches for, in any case of letters")
     func connectionDeletesForwardedFields() throws {
         for option in [
             "X-Forwarded-For", "x-forwarded-for", "X-REAL-IP", "x-forwarded-tls-client-cert", "Authorization", "AUTHORIZATION", "Host",

@@ -20,7 +20,7 @@ import Testing
         }
     }
 
-    @Test("a body of a length is that many bytes, and what follows is not of it")
+    @Test("a body with a length has that many bytes, and what follows does not belong to it")
     func lengths() throws {
         let bytes = Array("helloGET / HTTP/1.1".utf8)
         #expect(decodeInEverySplit(bytes, .length(5)) == Decoded(data: Array("hello".utf8), end: 5, error: nil))
@@ -33,7 +33,7 @@ import Testing
         #expect(try decoder.next([1].span, from: 1) == .needMore)
     }
 
-    @Test("a body that ends with the connection is all there is")
+    @Test("a close-delimited body is everything until the end")
     func untilClose() {
         #expect(decodeInEverySplit(Array("0\r\n\r\n".utf8), .untilClose, closes: true) == Decoded(data: Array("0\r\n\r\n".utf8)))
         var decoder = BodyDecoder(framing: .untilClose)
@@ -188,18 +188,18 @@ import Testing
         return bytes
     }
 
-    /// Reads line by line with the whole body at hand, as the grammar says, and knows nothing of states.
+    /// Reads line by line with the whole body available, as the grammar says, and has no states.
     private func naivelyDecode(_ bytes: [UInt8]) -> Decoded {
         var result = Decoded()
         var rest = bytes[...]
         let hexadecimal = Array("0123456789abcdefABCDEF".utf8)
         let token = Array("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ".utf8)
         func isValue(_ byte: UInt8) -> Bool { byte == 9 || (byte >= 32 && byte != 127) }
-        /// The text up to the CRLF, or nil with the error that the first byte that does not fit makes.
+        /// The text up to the CRLF, or nil with the error for the first byte that is wrong.
         func takeLine(_ error: HTTPError, _ fits: (ArraySlice<UInt8>) -> Bool) -> ArraySlice<UInt8>? {
             var end = rest.startIndex
             while end < rest.endIndex, rest[end] != 13 {
-                // A prefix has to be the beginning of something that fits.
+                // A prefix must be the beginning of something valid.
                 if !fits(rest[rest.startIndex...end]) { result.error = error; return nil }
                 end += 1
             }
@@ -221,7 +221,7 @@ import Testing
             guard let line else { return result }
             let digits = line.prefix { hexadecimal.contains($0) }
             let after = line.dropFirst(digits.count)
-            // The carriage return itself is what does not fit after blanks or before any digit.
+            // After blanks or before any digit the carriage return itself is wrong.
             if digits.isEmpty || (!after.isEmpty && !after.contains(0x3B)) { result.error = .invalidChunk; return result }
             if result.error != nil { return result }
             let size = Int(String(decoding: digits, as: UTF8.self), radix: 16)!

@@ -54,7 +54,7 @@ struct ByteWordsTests {
         }
     }
 
-    @Test("a name is compared but for the case of letters, and one byte that differs is seen at every place", arguments: 0..<texts.count)
+    @Test("a name is compared without regard to case, and one different byte is found at every place", arguments: 0..<texts.count)
     func compares(_ number: Int) {
         let expected = texts[number]
         let text = expected.description

@@ -70,7 +70,7 @@ import Testing
         for known in FieldName.allCases where known != .other {
             let name = known.lowercasedName.description
             for spelling in [name, name.uppercased(), name.prefix(1).uppercased() + name.dropFirst()] {
-                // As a response, where no name means anything to the parser but the framing ones.
+                // Parsed as a response, where only the framing names have a meaning for the parser.
                 let value = known == .transferEncoding ? "chunked" : "1"
                 let head = try response("HTTP/1.1 200 OK\r\n\(spelling): \(value)\r\n\r\n")
                 #expect(head.fields[0].known == known)
@@ -131,7 +131,7 @@ import Testing
         #expect(HTTPTests.refusal("GET / HTTP/1.0\r\nHost: \(host)\r\n\r\n") == .invalidHost)
     }
 
-    @Test("Host has to be there once, but in HTTP/1.0 it may be missing")
+    @Test("exactly one Host is required, and in HTTP/1.0 it may be missing")
     func hostCount() throws {
         #expect(HTTPTests.refusal("GET / HTTP/1.1\r\n\r\n") == .missingHost)
         #expect(HTTPTests.refusal("GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n") == .doubledHost)

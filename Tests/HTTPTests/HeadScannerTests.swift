@@ -1,4 +1,4 @@
-// Where a head ends, the limits it has to keep, and that no bytes and no split trap anything.
+// Where a head ends, its limits, and that no bytes and no split make the scanner trap.
 
 import HTTP
 import TestSupport
@@ -29,7 +29,7 @@ import Testing
         #expect(targets == ["/1", "/2"] && start == bytes.count)
     }
 
-    @Test("an incomplete head is waited for, and only its first line makes it begun")
+    @Test("an incomplete head is waited for, and it begins with its first line")
     func incompleteHeads() throws {
         let text = "\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"
         for count in 0..<text.utf8.count {
@@ -145,7 +145,7 @@ import Testing
         #expect(accepted > 100)
     }
 
-    /// What is written from an accepted head is itself accepted, and means the same.
+    /// What is written from an accepted head is accepted too, and means the same.
     private func checkForwarding(_ head: RequestHead) {
         var writer = HeadWriter()
         writer.requestLine(of: head)

@@ -49,7 +49,7 @@ import Testing
         #expect(head.forwardedNames == ["X-Third", "X-Other_", "X-Secrets"])
     }
 
-    @Test("fields meant for every recipient can not be taken away by Connection")
+    @Test("Connection cannot remove fields meant for every recipient")
     func protectedFields() throws {
         let names = [
             "Authorization", "Cookie", "Via", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port",
@@ -161,7 +161,7 @@ import Testing
         #expect(elements.next(in: bytes.span) == nil)
     }
 
-    @Test("the values that many exist of stay small")
+    @Test("values that exist in large numbers stay small")
     func sizes() {
         #expect(MemoryLayout<Field>.stride <= 20)
         #expect(MemoryLayout<BodyDecoder>.size <= 24)
@@ -172,7 +172,7 @@ import Testing
         #expect(FieldName.allCases.count <= 64)
     }
 
-    @Test("every error has a status of the client's or the proxy's classes and a phrase of its own")
+    @Test("every error has a 4xx or 5xx status and its own phrase")
     func errors() {
         for error in HTTPError.allCases { #expect([400, 414, 431, 501, 505].contains(error.status)) }
         #expect(Set(HTTPError.allCases.map { $0.reason.description }).count == HTTPError.allCases.count)

@@ -1,4 +1,4 @@
-// The request line: versions, methods, targets, and what is no request at all.
+// The request line: versions, methods, targets, and lines that are no request.
 
 import HTTP
 import Testing
@@ -119,7 +119,7 @@ import Testing
         #expect(head.text(head.authority) == "a")
     }
 
-    @Test("an absolute-form target gives its authority, and its path with a slash supplied")
+    @Test("an absolute-form target gives its authority, and its path with a missing slash added")
     func absoluteForm() throws {
         let expected: [(String, target: String, authority: String)] = [
             ("GET http://b.example/p?q", "/p?q", "b.example"),

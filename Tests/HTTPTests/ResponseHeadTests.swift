@@ -40,7 +40,7 @@ import Testing
         #expect(responseRefusal(line + "\r\n\r\n") == .unsupportedVersion)
     }
 
-    @Test("bytes that are no HTTP are refused at the first that differs")
+    @Test("bytes that are not HTTP are refused at the first difference")
     func noHTTP() {
         #expect(scanInEverySplit(Array("S".utf8), .response) == .refused(.malformedStatusLine))
         #expect(scanInEverySplit(Array("HTTQ".utf8), .response) == .refused(.malformedStatusLine))
@@ -90,11 +90,11 @@ import Testing
             ("text/html, text/event-stream", true), ("text/event-stream, text/html", false),
             ("text/event-stream,text/html;x=text/event-stream", false),
             ("text/event-stream,", true), (",text/event-stream", true), ("text/event-stream\nA:", true), ("\nA: text/event-stream", true),
-            // What cannot be read, and what stands for anything, takes nothing back.
+            // An invalid type, and a type that stands for anything, do not undo an earlier one.
             ("text/event-stream, */*", true), ("text/event-stream, html", true), ("text/event-stream, te xt/html", true),
             ("text/event-stream, text/", true),
             ("text/event-stream, text/ht@ml", true), ("text/event-stream, *", true), ("text/event-stream, text/*", false),
-            // A comma, a quote and an end of line inside of a quoted string divide nothing.
+            // A comma, a quote and a line end inside a quoted string separate nothing.
             ("text/html;x=\", text/event-stream", false), ("text/html;x=\"a\", text/event-stream", true),
             ("text/html;x=\"\\\", text/event-stream", false),
             ("text/html;x=\"\nA: text/event-stream", false), ("text/html;x=\"\nA: \", text/event-stream", true),
@@ -132,7 +132,7 @@ import Testing
         #expect(try !response("HTTP/1.1 101 X\r\n\r\n").switches(toOneOf: Array(offered.utf8)))
     }
 
-    @Test("interim answers are those of 1xx but 101")
+    @Test("interim answers are all 1xx except 101")
     func interimAnswers() throws {
         for (status, expected) in [(100, true), (103, true), (199, true), (101, false), (200, false), (304, false)] {
             #expect(try response("HTTP/1.1 \(status) X\r\n\r\n").isInterim == expected)

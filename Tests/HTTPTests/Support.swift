@@ -5,7 +5,7 @@ import Glibc
 import HTTP
 import Testing
 
-/// What came of a head: a value or the error that refused it.
+/// The result of a head: a value or the error that refused it.
 enum Outcome<Value: Equatable>: Equatable {
     case accepted(Value)
     case refused(HTTPError)
@@ -48,7 +48,7 @@ func request(
     switch scanInEverySplit(bytes, .request, limits: limits, sourceLocation: sourceLocation) {
     case .accepted(let count): return try RequestHead.parse(bytes.span.extracting(0..<count), limits: limits)
     case .refused(let error):
-        // The parser alone must not let through what the scanner refuses.
+        // The parser alone must also refuse what the scanner refuses.
         #expect(throws: HTTPError.self, sourceLocation: sourceLocation) {
             try RequestHead.parse(bytes.span, limits: limits)
         }
@@ -119,7 +119,7 @@ extension ResponseHead {
     }
 }
 
-/// What a decoder made of a body.
+/// The result of decoding a body.
 struct Decoded: Equatable {
     var data: [UInt8] = []
     /// Where the body ended, or nil.

@@ -108,7 +108,7 @@ struct ServiceTests {
         #expect(effects.take()[1].hasPrefix("warn: the service manager cannot be told that all is ready"))
     }
 
-    // MARK: Reading anew
+    // MARK: Reading again
 
     @Test("announces a reload to the manager first, and that it is ready again last, however the reload comes out")
     func reloads() {
@@ -118,7 +118,7 @@ struct ServiceTests {
         #expect(
             effects.take() == [
                 "tell RELOADING=1 0", "reload", "warn: SIGHUP: look here",
-                "warn: SIGHUP: done: route /a added; route /b removed; certificates were read anew", "tell READY=1 5000",
+                "warn: SIGHUP: done: route /a added; route /b removed; certificates were read again", "tell READY=1 5000",
             ])
         #expect(effects.wanted.map(\.workerCount) == [7])
         service({ nil }).receive(.reload)
@@ -138,10 +138,10 @@ struct ServiceTests {
     func certificates() {
         effects.configuration = Configuration(workerCount: 3)
         service(nil).receive(.reload)
-        #expect(effects.take()[2] == "warn: SIGHUP: there are no certificates to read anew")
+        #expect(effects.take()[2] == "warn: SIGHUP: there are no certificates to read again")
         effects.outcome = Reload(changes: [], warnings: [], hasCertificates: true)
         service(nil).receive(.reload)
-        #expect(effects.take()[2] == "warn: SIGHUP: certificates were read anew")
+        #expect(effects.take()[2] == "warn: SIGHUP: certificates were read again")
         #expect(effects.wanted.map(\.workerCount) == [3, 3])
     }
 
@@ -258,12 +258,12 @@ struct ServiceTests {
         process.end_ = ("was ended by signal 9", false)
         service.look()
         let done = effects.take()
-        #expect(done[0].hasPrefix("warn: process 100, which had taken over, was ended by signal 9; nobody serves now"))
+        #expect(done[0].hasPrefix("warn: process 100, which had taken over, was ended by signal 9; no process serves now"))
         #expect(Array(done.dropFirst()) == (hasManager ? ["end within 2000"] : []))
         service.look()
         #expect(effects.take().isEmpty && service.lookMilliseconds == 3_600_000, "it is told once")
         service.receive(.reload)
-        #expect(effects.take() == ["warn: SIGHUP: nothing is read anew any more, this process ends"])
+        #expect(effects.take() == ["warn: SIGHUP: nothing is read any more, this process ends"])
         #expect(process.passedOn.isEmpty, "nothing is sent to a number that may be another process's by now")
     }
 

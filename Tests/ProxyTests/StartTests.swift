@@ -173,7 +173,7 @@ struct StartTests {
         #expect(world.kernel.open[sockets[2].descriptor] == nil)
         #expect(
             world.warnings == [
-                "no 'listen' fits the inherited socket on 127.0.0.1:98; whoever connects to it is refused",
+                "no 'listen' fits the inherited socket on 127.0.0.1:98; clients that connect to it are refused",
                 "no 'listen' fits the inherited socket on 127.0.0.1:99; it was closed",
             ])
         #expect(server.handedSockets.count == 2 && world.kernel.watchedAddresses.filter { $0.port == 98 }.count == 2)

@@ -59,7 +59,7 @@ struct Certificates {
         }
     }
 
-    /// A certificate for clients and servers on this machine that ends in so many seconds, and by when it has.
+    /// A certificate for clients and servers on this machine that expires after that many seconds, and the moment of its expiry.
     func makeEnding(inSeconds seconds: Int, _ name: String) -> (TLSIdentityFiles, end: Date) {
         let (request, extensions) = (path(name + ".csr"), path(name + ".ext"))
         OpenSSLProgram.run(
@@ -74,7 +74,7 @@ struct Certificates {
         return (identity(name), end)
     }
 
-    /// `openssl x509` of OpenSSL 3.0 cannot make a certificate of the past; `openssl ca` can.
+    /// `openssl x509` of OpenSSL 3.0 cannot make an already expired certificate; `openssl ca` can.
     private func makeEnding(_ end: String, _ name: String, request: String, extensions: String, authority: String) {
         let configuration = path(name + "-ca.conf")
         try! """

@@ -1,5 +1,5 @@
-// What a process is given at its start, and how listening sockets change hands. The rest of it, with real processes, is
-// in EndToEnd/test_service.py and test_taking_over.py.
+// What a process gets at its start, and how listening sockets are handed over. EndToEnd/test_service.py and test_taking_over.py test
+// the rest with real processes.
 
 import Glibc
 import Testing
@@ -12,7 +12,7 @@ struct HandingOverTests {
         Inheritance.Words(processID: process, parentID: parent) { environment[$0] }
     }
 
-    @Test("sockets are taken that are meant for this process, with the names that they have")
+    @Test("sockets meant for this process are taken, with their names")
     func activation() {
         #expect(words(["LISTEN_PID": "100", "LISTEN_FDS": "2", "LISTEN_FDNAMES": "web:admin"]).names == ["web", "admin"])
         #expect(words(["LISTEN_PID": "100", "LISTEN_FDS": "3", "LISTEN_FDNAMES": "web"]).names == ["web", "", ""])
@@ -38,17 +38,17 @@ struct HandingOverTests {
         #expect(found.names.count == 2 && found.predecessorLine == 5)
     }
 
-    @Test("a manager holds all sockets that it gives, a predecessor says which of its own are")
+    @Test("a manager holds all sockets that it passes, a predecessor says which ones a manager holds")
     func held() {
         let ofManager = words(["LISTEN_PID": "100", "LISTEN_FDS": "2", "HEARTWIRE_HELD": ""])
         #expect(ofManager.holds(0) && ofManager.holds(1))
         let handed = words(["HEARTWIRE_PREDECESSOR": "50:6", "LISTEN_FDS": "3", "HEARTWIRE_HELD": "0:2"])
         #expect(handed.holds(0) && !handed.holds(1) && handed.holds(2))
-        // One that does not know the word yet.
+        // An older predecessor does not know this variable yet.
         #expect(!words(["HEARTWIRE_PREDECESSOR": "50:6", "LISTEN_FDS": "3"]).holds(0))
     }
 
-    @Test("a number of sockets beyond all sense is bounded")
+    @Test("an absurd number of sockets is bounded")
     func bound() { #expect(words(["LISTEN_PID": "100", "LISTEN_FDS": "99999999999"]).names.count == 8_192) }
 
     @Test("a service manager is one with a usable address, and its watchdog is ours only if it says so")
@@ -65,13 +65,13 @@ struct HandingOverTests {
         #expect(ServiceManager().notify(["READY=1"]) == nil)
     }
 
-    @Test("how a process ended is told in words")
+    @Test("the end of a process is described in words")
     func endings() {
         #expect(Successor.describe(78 << 8) == "ended with status 78")
         #expect(Successor.describe(9) == "was ended by signal 9")
     }
 
-    @Test("an acceptor that closes takes what waits first, and is not told of what comes later to others who hold the socket")
+    @Test("an acceptor that closes first accepts what waits, and gets no report of later connections to a shared socket")
     func backlog() throws {
         let kernel = LinuxKernel()
         let worker = try Worker(number: 0, kernel: kernel)
@@ -93,7 +93,7 @@ struct HandingOverTests {
         for descriptor in accepted + clients + [late] { kernel.close(descriptor, abortively: false) }
     }
 
-    @Test("a connection sends at once what it is given, also one that waited before anybody took it")
+    @Test("a connection sends small data at once, also one that waited in the backlog")
     func sendsAtOnce() throws {
         let kernel = LinuxKernel()
         let worker = try Worker(number: 0, kernel: kernel)
@@ -122,7 +122,7 @@ struct HandingOverTests {
         for descriptor in accepted + clients { kernel.close(descriptor, abortively: false) }
     }
 
-    @Test("an acceptor that closes takes also what waits in a longer backlog than ours, but not for ever")
+    @Test("an acceptor that closes also accepts from a longer backlog than ours, but not without limit")
     func longBacklog() throws {
         final class CrowdedKernel: ForwardingKernel, @unchecked Sendable {
             var waiting = 10_000
@@ -142,7 +142,7 @@ struct HandingOverTests {
         }
     }
 
-    @Test("an acceptor that met the limit of descriptors rests, and goes on")
+    @Test("an acceptor that reaches the limit of descriptors pauses, and goes on")
     func exhaustion() throws {
         final class ShortKernel: ForwardingKernel, @unchecked Sendable {
             var refusals = 1
@@ -157,19 +157,19 @@ struct HandingOverTests {
         let socket = try kernel.listen(SocketAddress(numeric: "127.0.0.1", port: 0)!, sharingPort: true)
         let address = try #require(kernel.localAddress(of: socket))
         var accepted: [Int32] = []
-        var complaints = 0
+        var problems = 0
         let acceptor = try Acceptor(
-            worker: worker, descriptor: socket, accepted: { accepted.append($0.descriptor) }, exhausted: { _ in complaints += 1 })
+            worker: worker, descriptor: socket, accepted: { accepted.append($0.descriptor) }, exhausted: { _ in problems += 1 })
         let client = try kernel.connect(to: address).descriptor
         let end = kernel.monotonicMilliseconds() + 5_000
         while accepted.isEmpty, kernel.monotonicMilliseconds() < end { worker.turn() }
-        #expect(complaints == 1 && accepted.count == 1)
+        #expect(problems == 1 && accepted.count == 1)
         acceptor.close()
         for descriptor in accepted + [client] { kernel.close(descriptor, abortively: false) }
     }
 }
 
-/// The real world behind a class that a test can override in one place.
+/// The real system behind a class that a test can override in one place.
 private class ForwardingKernel: Kernel, @unchecked Sendable {
     private let world = LinuxKernel()
 

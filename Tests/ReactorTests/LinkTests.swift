@@ -6,7 +6,7 @@ import Reactor
 import TestSupport
 import Testing
 
-/// A link that notes what it is told.
+/// A link that records its callbacks.
 private final class NotingLink: Link {
     var received: [UInt8] = []
     var events: [String] = []
@@ -23,7 +23,7 @@ private final class NotingLink: Link {
     override func linkPeerLeft(isBroken: Bool) { events.append("left") }
 }
 
-/// A worker with a listening socket and the connections that it took.
+/// A worker with a listening socket and its accepted connections.
 private final class World {
     let worker: Worker
     let address: SocketAddress
@@ -71,7 +71,7 @@ private final class World {
         #expect(client.pendingCount == 0)
     }
 
-    @Test("a paused link reads nothing, is told when its peer leaves, and reads everything afterwards")
+    @Test("a paused link reads nothing, reports when its peer leaves, and reads everything afterwards")
     func pausing() throws {
         let world = try World()
         let client = try world.connect()
@@ -86,7 +86,7 @@ private final class World {
         #expect(server.received == Array("hello".utf8))
     }
 
-    @Test("a connection on the same machine stands in the turn that asks for it, and is not told of from within the call")
+    @Test("a connection on the same machine is open in the turn that asks for it, and is not reported from within the call")
     func atOnce() throws {
         let world = try World()
         let link = NotingLink(worker: world.worker)
@@ -97,7 +97,7 @@ private final class World {
         #expect(link.events == ["connected"] && link.isConnected)
     }
 
-    @Test("a connection that stood at once and is closed in the same turn tells nothing")
+    @Test("a connection that opened at once and is closed in the same turn reports nothing")
     func atOnceAndGone() throws {
         let world = try World()
         let link = NotingLink(worker: world.worker)
@@ -108,7 +108,7 @@ private final class World {
         #expect(link.events.isEmpty)
     }
 
-    @Test("neither side of a connection gathers small pieces before it sends them")
+    @Test("neither side of a connection collects small pieces before it sends them")
     func noDelay() throws {
         let world = try World()
         let client = try world.connect()
@@ -120,7 +120,7 @@ private final class World {
         }
     }
 
-    @Test("a refused connection is told as such, and not from within the call")
+    @Test("a refused connection is reported as refused, and not from within the call")
     func refused() throws {
         let world = try World()
         let kernel = world.worker.kernel
@@ -148,7 +148,7 @@ private final class World {
         #expect(world.accepted[1].events == ["end"])
     }
 
-    @Test("a failure met while sending is reported once, at the end of the turn, and never from within the call")
+    @Test("a failure while sending is reported once, at the end of the turn, and never from within the call")
     func writeFailure() throws {
         let world = try World()
         let client = try world.connect()
@@ -174,7 +174,7 @@ private final class World {
         #expect(client.received == Array("no".utf8))
     }
 
-    @Test("slots are given back, and a late report reaches no newer endpoint")
+    @Test("slots are reused, and a late report reaches no newer endpoint")
     func slots() throws {
         let world = try World()
         let before = world.worker.endpointCount

@@ -1,4 +1,4 @@
-// What becomes of a batch of lines that a file took in part.
+// What happens to a batch of lines of which a file took only a part.
 
 import Testing
 
@@ -29,7 +29,7 @@ struct LogFileTests {
         #expect(firstPiece([100, 200]) == 300)
         #expect(firstPiece([4_000, 96, 1]) == 4_096)
         #expect(firstPiece([4_000, 97, 1]) == 4_000)
-        // Such a line cannot be kept whole beside others; at least nothing of the next one is in it.
+        // Such a line cannot be kept whole beside other writers' lines; at least it contains nothing of the next line.
         #expect(firstPiece([5_000, 10]) == 5_000)
         let endless = [UInt8](repeating: 0x61, count: 9_000)
         #expect(endless.withUnsafeBytes { LogFile.wholeLines(of: $0).count } == 9_000)

@@ -11,7 +11,7 @@ struct ProxyHeaderTests {
         case incomplete
     }
 
-    /// Reads as a link does: never more than is missing, and in pieces that end where `cuts` says.
+    /// Reads like a link: never more than is missing, and in pieces that end at `cuts`.
     private func read(_ bytes: [UInt8], cuts: Set<Int>) -> Answer {
         var parser = ProxyHeaderParser()
         var offset = 0
@@ -128,7 +128,7 @@ struct ProxyHeaderTests {
         for count in 1..<28 { check(Array(binary(0x21, 0x11, Self.four)[..<count]), .incomplete, "\(count) bytes") }
     }
 
-    @Test("of version 2 that cannot be is refused")
+    @Test("of version 2 that is impossible is refused")
     func impossible() {
         check(binary(0x21, 0x11, Array(Self.four.dropLast())), .refused(.impossibleLength), "too short for IPv4")
         check(binary(0x21, 0x21, Array(Self.six.dropLast())), .refused(.impossibleLength), "too short for IPv6")

@@ -1,4 +1,4 @@
-// A TLS client without a link: OpenSSL over memory and a socket of its own, for what no link ever does.
+// A TLS client without a link: OpenSSL over memory and its own socket, for actions that no link ever does.
 
 import COpenSSL
 import Foundation
@@ -12,7 +12,7 @@ final class RawTLSClient {
 
     struct Unusable: Error {}
 
-    /// Connects to an address of this machine, with little room for what comes or with as much as is usual.
+    /// Connects to an address of this machine, with a small receive buffer or the usual one.
     init(to address: SocketAddress, hasRoom: Bool = false) throws {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         self.descriptor = descriptor
@@ -43,7 +43,7 @@ final class RawTLSClient {
         close(descriptor)
     }
 
-    /// Goes on with the handshake; true when it is done.
+    /// Continues the handshake; true when it is complete.
     func shakeHands() throws -> Bool {
         takeFromSocket()
         ERR_clear_error()
@@ -52,7 +52,7 @@ final class RawTLSClient {
         return outcome == 1
     }
 
-    /// Asks for changes of keys, as far as the socket takes that.
+    /// Asks for changes of keys, as many as the socket takes.
     func askForKeys(times: Int) {
         for _ in 0..<times {
             guard BIO_ctrl_pending(outgoing) == 0 else { break }

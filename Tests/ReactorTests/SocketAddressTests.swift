@@ -26,7 +26,7 @@ import Testing
         #expect(SocketAddress(numeric: "::ffff:192.0.2.7", port: 1) == SocketAddress(numeric: "192.0.2.7", port: 1))
     }
 
-    @Test("the path of a UNIX socket is an address too, told by its path and by nothing else")
+    @Test("the path of a UNIX socket is an address too, and its path alone identifies it")
     func unix() throws {
         let address = try #require(SocketAddress(unixPath: "/run/app.sock"))
         #expect(address.description == "unix:/run/app.sock" && address.host == "unix:/run/app.sock" && address.isUnix && !address.isIPv6)
@@ -71,7 +71,7 @@ import Testing
         close(accepted)
     }
 
-    @Test("a UNIX socket that is not there, or that nobody listens on, is told at once")
+    @Test("a missing UNIX socket, or one without a listener, is reported at once")
     func failing() throws {
         let kernel = LinuxKernel()
         #expect(throws: SystemError(ENOENT)) { try kernel.connect(to: SocketAddress(unixPath: "/tmp/hw-\(getpid())-none")!) }

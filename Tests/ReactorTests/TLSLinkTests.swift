@@ -1,5 +1,5 @@
-// TLS over real loopback sockets: what a link promises does not change when it is secured, and every way in which TLS
-// can go wrong is told as what it is.
+// TLS over real loopback sockets: a secured link keeps the same promises as a plain one, and every way in which TLS can fail is
+// reported correctly.
 
 import Foundation
 import Marks
@@ -7,7 +7,7 @@ import Reactor
 import TestSupport
 import Testing
 
-/// A link that notes what it is told.
+/// A link that records its callbacks.
 private final class NotingLink: Link {
     var received: [UInt8] = []
     var events: [String] = []
@@ -27,7 +27,7 @@ private final class NotingLink: Link {
         pendingAtFailure = pendingCount
         close()
     }
-    /// So that the kernel soon takes no more.
+    /// Small buffers, so that the kernel soon takes no more.
     func limitSendBuffer() {
         var bytes: Int32 = 1
         setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &bytes, socklen_t(MemoryLayout<Int32>.size))
@@ -74,7 +74,7 @@ private final class World {
         return try TLSClientContext(settings)
     }
 
-    /// Begins to connect and turns until it is known how that came out.
+    /// Begins to connect and runs turns until the result is known.
     func connect(_ context: TLSClientContext? = nil, name: String = "localhost", resumption: TLSResumption? = nil) throws -> NotingLink {
         let link = NotingLink(worker: worker)
         let before = accepted.count
@@ -108,7 +108,7 @@ private final class World {
         #expect(client.events == ["connected", "drained"])
     }
 
-    @Test("bytes that are sent as soon as the connection stands arrive, whoever begins")
+    @Test("bytes that are sent as soon as the connection is open arrive, whichever side begins")
     func earlyBytes() throws {
         let world = try World("localhost")
         let client = NotingLink(worker: world.worker)
@@ -149,7 +149,7 @@ private final class World {
         #expect(Set(world.accepted[0].events).subtracting(["connected", "drained"]) == [])
     }
 
-    @Test("an orderly end is told as one, and one without close_notify as cut")
+    @Test("an orderly end is reported as such, and one without close_notify as truncated")
     func ends() throws {
         let world = try World("localhost")
         let first = try world.connect()
@@ -227,7 +227,7 @@ private final class World {
         let resumption = TLSResumption()
         func isResumed(_ world: World) throws -> Bool? {
             let client = try world.connect(context, resumption: resumption)
-            // A ticket comes behind the handshake, with the first bytes.
+            // A ticket comes after the handshake, with the first bytes.
             let server = world.accepted.last!
             server.send([1])
             try world.turn { client.received == [1] }
@@ -237,16 +237,16 @@ private final class World {
         #expect(try isResumed(first) == false)
         #expect(try isResumed(first) == true)
         #expect(try isResumed(second) == true)
-        // After a reload other authorities may be trusted, so the server has to prove itself again.
+        // After a reload other authorities may be trusted, so the server must prove its name again.
         context = try World.trusting()
         #expect(try isResumed(second) == false)
         #expect(try isResumed(second) == true)
         #expect(try isResumed(stranger) == false)
     }
 
-    @Test("a session does not outlive the certificate that it rests on, on either side", arguments: [true, false])
+    @Test("a session expires with its certificate, on either side", arguments: [true, false])
     func sessionEnds(isClients: Bool) throws {
-        // A busy machine may need longer than the certificate lives; then one that lives longer is made.
+        // A busy machine may need longer than the certificate's life; then one with a longer life is made.
         for seconds in [4, 20, 90] {
             let (ending, end) = Certificates.shared.makeEnding(inSeconds: seconds, "ending-\(isClients)-\(seconds)")
             var settings = TLSServerSettings(identities: [isClients ? Certificates.shared.identity("localhost") : ending])
@@ -257,7 +257,7 @@ private final class World {
             let world = try World(settings)
             let context = try World.trusting { if isClients { $0.identity = ending } }
             let resumption = TLSResumption()
-            /// Whether a session was resumed; nil where one side would have nothing of the other.
+            /// Whether a session was resumed; nil if one side refused the other.
             func isResumed() throws -> Bool? {
                 let client = try world.connect(context, resumption: resumption)
                 defer { client.close() }
@@ -276,7 +276,7 @@ private final class World {
         Issue.record("the machine is too busy")
     }
 
-    @Test("a client's certificate is demanded, checked and told by its subject")
+    @Test("a client's certificate is required, checked and reported by its subject")
     func clientCertificates() throws {
         var settings = TLSServerSettings(identities: [Certificates.shared.identity("localhost")])
         settings.clientAuthorityFile = Certificates.shared.path("authority.pem")
@@ -296,7 +296,7 @@ private final class World {
         #expect(optional.accepted[0].peerSubject == nil)
     }
 
-    @Test("plain text on a TLS port is answered in plain text, and garbage is told as what it is")
+    @Test("plain text on a TLS port is answered in plain text, and garbage is reported as garbage")
     func noTLS() throws {
         let world = try World("localhost")
         let plain = NotingLink(worker: world.worker)
@@ -321,10 +321,10 @@ private final class World {
         #expect(world.accepted[0].events[1] == "record: decryption failed or bad record mac")
     }
 
-    @Test("a handshake in single bytes comes through")
+    @Test("a handshake in single bytes succeeds")
     func singleBytes() throws {
         let world = try World("localhost")
-        // A relay between the two hands every byte on alone.
+        // A relay between the two passes every byte on by itself.
         let kernel = LinuxKernel()
         let descriptor = try kernel.listen(SocketAddress(numeric: "127.0.0.1", port: 0)!, sharingPort: false)
         let relay = ByteRelay(listening: descriptor, kernel: kernel, to: world.address)
@@ -337,7 +337,7 @@ private final class World {
         }
     }
 
-    @Test("what is wrong with a file is said in one line that names it")
+    @Test("an error in a file is reported in one line that names the file")
     func badFiles() throws {
         let certificates = Certificates.shared
         func message(_ files: TLSIdentityFiles, _ change: (inout TLSServerSettings) -> Void = { _ in }) -> String {
@@ -372,7 +372,7 @@ private final class World {
             }.hasPrefix("/nowhere.pem: no authority's certificate can be read: "))
     }
 
-    @Test("a certificate's end is known")
+    @Test("a certificate's expiry is known")
     func certificateEnds() throws {
         let context = try TLSServerContext(
             TLSServerSettings(identities: [Certificates.shared.identity("expired")]), ticketKeys: TLSTicketKeys(lifetimeSeconds: 60)

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 @Suite struct TimerWheelTests {
-    /// Turns the wheel to a moment and returns the slots that came up.
+    /// Turns the wheel to a moment and returns the slots that fired.
     private func due(_ wheel: inout TimerWheel, at now: Int64) -> [Int] {
         var slots: [Int] = []
         while let slot = wheel.nextDue(nowMilliseconds: now) { slots.append(slot) }
@@ -29,7 +29,7 @@ import Testing
         }
     }
 
-    @Test("the furthest deadline there is comes up at the end of the wheel's turn, to be armed again")
+    @Test("the furthest possible deadline fires at the end of the wheel's turn, to be armed again")
     func furthest() {
         var wheel = TimerWheel(nowMilliseconds: 1000)
         wheel.reserve(slot: 0)
@@ -38,7 +38,7 @@ import Testing
         #expect(due(&wheel, at: 1000 + 33_000) == [0])
     }
 
-    @Test("a deadline that is put off leaves the earlier wake-up, and one that comes nearer replaces it")
+    @Test("a postponed deadline leaves the earlier wake-up, and an earlier deadline replaces it")
     func laziness() {
         var wheel = TimerWheel(nowMilliseconds: 0)
         wheel.reserve(slot: 3)

@@ -1,10 +1,10 @@
-// A literal EventSource, to hold the scanner and the weaver against.
+// An EventSource that follows the standard exactly; the scanner and the weaver are compared with it.
 //
-// Written from the text of WHATWG HTML 9.2.5 and 9.2.6, step by step, over the complete bytes, with nothing
-// shared with what it judges. It works on bytes, not on characters: UTF-8 decoding touches none of the
-// characters that the steps look at, and an invalid sequence never swallows one of them.
+// Written from the text of WHATWG HTML 9.2.5 and 9.2.6, step by step, over the complete bytes, without any
+// code of what it judges. It works on bytes, not on characters: UTF-8 decoding changes none of the
+// characters that the steps look at, and an invalid sequence never includes one of them.
 
-/// What an EventSource has read, by the letter of the standard.
+/// What an EventSource has read, exactly by the standard.
 public struct ReferenceEventSource: Equatable {
     /// An event as it is dispatched.
     public struct Event: Equatable {
@@ -20,7 +20,7 @@ public struct ReferenceEventSource: Equatable {
         }
     }
 
-    /// What was known at a blank line.
+    /// The state at a blank line.
     public struct Boundary: Equatable {
         /// How many events had been dispatched.
         public var eventCount: Int
@@ -29,7 +29,7 @@ public struct ReferenceEventSource: Equatable {
     }
 
     public private(set) var events: [Event] = []
-    /// What was known at the beginning and at each blank line. Left out of comparisons: a blank line that dispatches nothing
+    /// The state at the beginning and at each blank line. Left out of comparisons: a blank line that dispatches nothing
     /// changes nothing that a page could tell.
     public private(set) var boundaries: [Boundary] = []
     /// "The last event ID string of the event source".
@@ -47,8 +47,8 @@ public struct ReferenceEventSource: Equatable {
     private var eventTypeBuffer: [UInt8] = []
     private var lastEventIDBuffer: [UInt8]
 
-    /// Reads a whole stream. `bufferBegins` is what the last event ID buffer holds at its start: empty by the
-    /// letter of the standard, the earlier id in clients that carry it over to a new connection.
+    /// Reads a whole stream. `bufferBegins` is what the last event ID buffer holds at its start: empty by
+    /// the standard, the earlier id in clients that carry it over to a new connection.
     public init(reading bytes: [UInt8], after lastEventID: [UInt8] = [], bufferBegins: [UInt8] = []) {
         self.lastEventID = lastEventID
         lastEventIDBuffer = bufferBegins

@@ -1,5 +1,5 @@
-// The log held against the world: one opening and one end for each stream, and causes that the world knows to be true.
-// Invariant: a cause counts as true only where the side that it blames did that deed, or where the proxy did what it was told to.
+// Compares the log with what really happened: one opening and one end for each stream, and only true causes. Invariant: a cause counts
+// as true only if the blamed side really did that, or if the proxy did what it was told to.
 
 import Configuration
 import Foundation
@@ -29,10 +29,10 @@ struct LogView {
     /// The end of a stream.
     func ending(of path: String) -> [String: Any]? { records(of: path).first { $0["event"] as? String == "stream_end" } }
 
-    /// The records that name no request.
+    /// The records without a request.
     var nameless: [[String: Any]] { byPath[""] ?? [] }
 
-    /// The moments at which a record may have been written: the clock may have been set meanwhile.
+    /// The moments at which a record may have been written: the clock may have been set in between.
     func moments(of record: [String: Any]) -> [Int64] {
         guard let text = record["time"] as? String, let milliseconds = LogView.milliseconds(text) else { return [] }
         return kernel.clockOffsets.map { milliseconds - SimulatedKernel.epochMilliseconds - $0 }
@@ -81,7 +81,7 @@ extension Scenario {
         }
     }
 
-    /// A server that cannot be understood is not waited for, unless another one may come back.
+    /// A server that breaks HTTP's rules is not waited for, unless another server may come back.
     private func checkHeldReason(_ opening: [String: Any]) {
         guard let reason = opening["held_because"] as? String, reason != "early" else { return }
         let evidence = opening["held_evidence"] as? String ?? ""
@@ -90,10 +90,10 @@ extension Scenario {
         expect(!isBroken || plan.serverNames.count > 1, "\(opening["path"] ?? ""): held for a server that broke the rules: \(evidence)")
     }
 
-    /// What is said of a connection on which no request was understood.
+    /// Checks the record of a connection without a readable request.
     private func isTrueOfNobody(_ cause: String, _ record: [String: Any]) -> Bool {
         switch cause {
-        // A request's head that did not come, or did not come whole: its client left or leapt, or was turned away.
+        // A request's head that did not come, or not completely: its client left, time jumped, or the proxy refused it.
         case "client_protocol_error", "client_closed", "client_reset", "request_timeout", "client_stalled", "client_vanished": true
         case "refused_by_limit": plan.troubles.limits
         case "client_tls_error", "handshake_timeout": plan.isSecuredDownstream
@@ -115,20 +115,20 @@ extension Scenario {
             "\(truth.path): held for \(held) ms, with at most \(limit) ms asked for, and \(allowed - limit) ms for the last attempt")
     }
 
-    /// An attempt that begins before the time of a held client is over may take as long as an attempt takes. For how long the last one
-    /// of them took at most, in milliseconds.
+    /// An attempt that begins before a held client's time is over may take as long as any attempt. The longest time that the last
+    /// attempt took, in milliseconds.
     private func lastAttempt(_ record: [String: Any], _ truth: Truth) -> Int {
         let delays = 6 * plan.faults.delayMilliseconds.upperBound + 4 * Int(TimerWheel.tickMilliseconds)
-        // Each server may have let the attempt to connect, or the handshake, wait in vain.
+        // Each server may have let the connection attempt, or the handshake, time out.
         let canHang = servers.contains { $0.wasSilent } || plan.isSecuredUpstream
         let connecting = canHang ? plan.serverNames.count * (plan.isSecuredUpstream ? 3_000 : 1_000) : 0
         let answering = truth.arrivals.isEmpty ? 0 : plan.troubles.slowServers ? 7_100 : 400
-        // What is not answered at all is waited for.
+        // The proxy waits for a server that does not answer at all.
         let isTimeout = record["cause"] as? String == "response_timeout" || truth.arrivals.contains { $0.answer == nil }
         return delays + connecting + (isTimeout ? 5_100 : answering)
     }
 
-    /// Whether time did not leap while the request was under way.
+    /// Whether no time jump happened during the request.
     private func isTimely(_ record: [String: Any], _ truth: Truth) -> Bool {
         !world.leapt(between: truth.askedAt ?? 0, and: (truth.askedAt ?? 0) + Int64(record["duration_ms"] as? Int ?? 0))
     }
@@ -149,12 +149,12 @@ extension Scenario {
 
     private func isTrue(_ cause: String, _ record: [String: Any], _ truth: Truth, at moment: Int64) -> Bool {
         let upstream = plan.configuration.upstreams[0]
-        // The last request to the server that is blamed, if none came to another one since.
+        // The last request to the blamed server, if no later one went to another server.
         let arrival = truth.present.flatMap { "\($0.server)" == record["server"] as? String ? $0 : nil }
-        // A server that went away altogether did so to requests that had not come whole, and to answers that were still on their way.
+        // A server that went down also ended requests that had not arrived completely, and answers that were still on their way.
         let gone = servers.filter { "\($0.address)" == record["server"] as? String }.flatMap(\.partings)
             .filter { $0.at >= truth.askedAt ?? 0 && $0.at <= moment }.map(\.deed)
-        // What was on its way to a connection that is closed is answered by a reset.
+        // A closed connection answers bytes that were still on their way with a reset.
         let deeds = (arrival?.deeds ?? []) + gone + (gone.contains(.cutOff) ? [.reset, .wentWithoutAnswer] : [])
         let hasLeapt = world.leapt(between: truth.askedAt ?? 0, and: moment)
         switch cause {
@@ -162,14 +162,14 @@ extension Scenario {
         case "upstream_tls_error":
             return deeds.contains(.brokeTLS) || !gone.isEmpty || handshakes(record, truth, at: moment).contains { $0 != .mute }
         case "connect_timeout" where (record["evidence"] as? String)?.hasPrefix("no TLS handshake") == true:
-            // Nonsense may look like the beginning of a record.
+            // Invalid bytes may look like the beginning of a record.
             let isLeftWaiting = handshakes(record, truth, at: moment).contains { $0 == .mute || $0 == .nonsense }
             return hasLeapt || gone.contains(.vanished) || isLeftWaiting
         case "client_closed": return truth.clientDeed == .left || truth.hasLeft
         case "client_reset": return truth.clientDeed == .reset || truth.clientDeed == .left || truth.hasLeft
         case "client_vanished": return truth.clientDeed == .vanished
-        // A vanished one stands still until the kernel is sure; a slow one only where it has read nothing.
-        // Nobody stalls for longer than the whole exchange took.
+        // A vanished client stays silent until the kernel gives up; a slow client is stalled only if it has read nothing. No client
+        // stalls for longer than the whole exchange took.
         case "client_stalled":
             let stall = plan.configuration.timeouts.clientStallMilliseconds
             let lasted = record["duration_ms"] as? Int ?? 0
@@ -177,7 +177,7 @@ extension Scenario {
         case "request_timeout": return truth.clientDeed == .vanished || hasLeapt
         case "upstream_finished": return deeds.contains(.finished)
         case "upstream_cut_off": return deeds.contains(.cutOff)
-        // A server that has closed answers the proxy's change of keys by a reset, which may overtake its last bytes.
+        // A server that has closed answers the proxy's change of keys with a reset, which may overtake its last bytes.
         case "upstream_reset": return deeds.contains(.reset) || (plan.isSecuredUpstream && !deeds.isEmpty)
         case "upstream_vanished": return deeds.contains(.vanished)
         case "upstream_silent":
@@ -189,7 +189,7 @@ extension Scenario {
         case "upstream_no_response": return deeds.contains(.wentWithoutAnswer) || deeds.contains(.cutOff) && arrival?.answer == nil
         case "upstream_unavailable": return plan.outageAnswers.contains(arrival?.answer?.status ?? 0)
         case "response_timeout":
-            // A request that came to a server that had vanished came to nobody.
+            // A request to a server that had vanished reached no server.
             let vanished = servers.contains {
                 "\($0.address)" == record["server"] as? String && $0.partings.contains { $0.deed == .vanished && $0.at <= moment }
             }
@@ -214,7 +214,7 @@ extension Scenario {
         return truth.socket?.readTimes.contains { span.contains($0) } ?? false
     }
 
-    /// The server was tried, and it came out like that: just then, or before, for a client that waited for another attempt.
+    /// The server was tried, with that result: just then, or earlier for a client that waited for another attempt.
     private func isTrueOfConnecting(_ cause: String, _ record: [String: Any], _ truth: Truth, at moment: Int64) -> Bool {
         let mayBeEarlier = (record["evidence"] as? String)?.hasSuffix("told to come back") == true
         let timeout = Int64(plan.configuration.upstreams[0].connectTimeoutMilliseconds)
@@ -229,13 +229,13 @@ extension Scenario {
         }
     }
 
-    /// The handshakes that the server spoilt while the request waited.
+    /// The handshakes that the server broke while the request waited.
     private func handshakes(_ record: [String: Any], _ truth: Truth, at moment: Int64) -> [SimulatedServer.HandshakeTrouble] {
         servers.filter { "\($0.address)" == record["server"] as? String }.flatMap(\.spoiltHandshakes)
             .filter { $0.at >= truth.askedAt ?? 0 && $0.at <= moment }.map(\.kind)
     }
 
-    /// A server answered what cannot go on in a response that the client has already.
+    /// A server's answer cannot go on in a response that the client has already.
     private func isTrueOfSentBack(_ record: [String: Any], _ truth: Truth) -> Bool {
         guard let answer = truth.present?.answer, record["held_ms"] != nil else { return false }
         guard (record["evidence"] as? String)?.contains("answered \(answer.status);") == true else { return false }

@@ -1,6 +1,6 @@
-// What must hold at the end of a run: the same events, nothing cut that passes for whole, no silence, nobody killed who could have
-// been spared, everything given back, and everybody served again when the trouble is over. The log is held against the world in
-// CauseChecks.swift. Invariant: a check is left out for a case only with the reason written beside it.
+// What must hold at the end of a run: the same events, no truncated body taken for a whole one, no silence, no EventSource stopped
+// without need, everything released, and every client served again when the trouble is over. CauseChecks.swift compares the log with
+// the truth. Invariant: a check is left out for a case only with the reason written beside it.
 
 import Configuration
 import Foundation
@@ -31,7 +31,7 @@ extension Scenario {
         checkCrowd(log)
     }
 
-    // MARK: What is given back
+    // MARK: Released resources
 
     func check(_ worker: Worker) {
         expect(worker.endpointCount == 0, "\(worker.endpointCount) endpoints are left")
@@ -47,11 +47,11 @@ extension Scenario {
         expect(shared.counts.connectionCount == 0, "\(shared.counts.connectionCount) connections are counted after the end")
     }
 
-    /// What waits in all passes its limit by no more than one read and its framing.
+    /// All waiting bytes together exceed their limit by no more than one read and its framing.
     private func checkBound() {
         let limit = plan.configuration.limits.pendingBytes / plan.workerCount + 2 * Worker.scratchBytes
         expect(greatestPendingBytes <= limit, "\(greatestPendingBytes) bytes waited at once")
-        // What came with a head is one read of the full size, whatever may wait later.
+        // Bytes that came with a head are one read of the full size, whatever may wait later.
         let ofLink = Worker.scratchBytes + 16_384
         expect(greatestPendingOfLink <= ofLink, "\(greatestPendingOfLink) bytes waited for one peer")
     }
@@ -75,7 +75,7 @@ extension Scenario {
     // MARK: What clients received
 
     private func check(_ client: SimulatedClient, _ log: LogView) {
-        // What nobody asked for is told without having read the request: to HEAD that looks like two answers.
+        // An answer without a request is reported before the request was read: to HEAD it looks like two answers.
         expect(
             client.reader.violation == nil || isTurnedAwayUnheard(client.crowding),
             "\(client.truths[0].path): \(client.reader.violation ?? "")")
@@ -87,14 +87,14 @@ extension Scenario {
         }
     }
 
-    /// Who was answered stands in the log once.
+    /// Every answered client is in the log once.
     private func checkRecordCount(_ truth: Truth, _ log: LogView) {
         let count = log.records(of: truth.path).count
         expect(count == 1, "\(truth.path): \(count) records for a request that was answered")
     }
 
     private func checkBody(_ truth: Truth, _ response: Response) {
-        // Whoever would take a stream may be answered by the proxy itself; a server of this world answers none to that path.
+        // The proxy itself may answer a client that accepts a stream; no server of this world answers that path.
         if response.isEventStream {
             let events = withoutOwn(ReferenceEventSource(reading: response.body)).events
             return expect(events.isEmpty, "\(truth.path): \(events.count) events in a stream of the proxy's own")
@@ -108,7 +108,7 @@ extension Scenario {
 
     // MARK: Streams
 
-    /// What an EventSource read without what is the proxy's own.
+    /// What an EventSource read, without the proxy's own events.
     func withoutOwn(_ read: ReferenceEventSource) -> ReferenceEventSource {
         var read = read
         if let heartbeatName = plan.heartbeatName { read = read.without(type: heartbeatName) }
@@ -196,7 +196,7 @@ extension Scenario {
         if isTurnedAwayUnheard(attempt.crowding) {
             return expect(response.status == 503, "\(attempt.truth.path): \(response.status) for one too many")
         }
-        // Whether it may be held at all, only the server could say.
+        // Only the server could say whether it may be held at all.
         let isSpared = plan.outage != .refuse && !(source.manner.isForeign && source.manner.hasCookie)
         let answer = attempt.truth.present?.answer
         let isServers = answer?.status == response.status && answer?.isStream == false
@@ -212,7 +212,7 @@ extension Scenario {
         )
     }
 
-    /// Whether servers were not to be understood twice, so that waiting would not have helped.
+    /// Whether servers broke HTTP's rules twice, so that waiting would not have helped.
     private func isOfBrokenServers(_ attempt: SimulatedEventSource.Attempt, _ response: Response, _ cause: String?) -> Bool {
         guard response.status == 502, let endedAt = attempt.endedAt, cause == "upstream_protocol_error" || cause == "upstream_tls_error"
         else { return false }
@@ -223,14 +223,14 @@ extension Scenario {
         return arrivals + handshakes >= 2
     }
 
-    /// A cookie that a server set with its stream came along, unless the route prefers early answers.
+    /// A cookie that a server set with its stream arrived, unless the route prefers early answers.
     private func checkCookie(_ attempt: SimulatedEventSource.Attempt, _ response: Response) {
         guard attempt.truth.present?.answer?.setsCookie == true, plan.early == nil, response["set-cookie"] == nil else { return }
         let events = withoutOwn(attempt.read).events
         expect(events.isEmpty, "\(attempt.truth.path): \(events.count) events came without the cookie that came with them")
     }
 
-    /// What a page of another origin may read because the proxy says so, no server wrote.
+    /// What the proxy lets a page of another origin read did not come from a server.
     private func checkPermission(_ attempt: SimulatedEventSource.Attempt, _ response: Response, _ source: SimulatedEventSource) {
         guard response["access-control-allow-origin"] != nil else { return }
         expect(source.manner.isForeign, "\(attempt.truth.path): leave to read was given to a page of the same origin")
@@ -238,7 +238,7 @@ extension Scenario {
         expect(events.isEmpty, "\(attempt.truth.path): \(events.count) events of a server's were opened to a page of another origin")
     }
 
-    /// No silence longer than the heartbeat and a tick, where a heartbeat could stand and the client took what came.
+    /// No silence longer than the heartbeat and a tick, where a heartbeat could stand and the client read.
     private func checkSilence(_ attempt: SimulatedEventSource.Attempt, _ response: Response, _ log: LogView) {
         let truth = attempt.truth
         guard response["content-length"] == nil, response["content-encoding"] == nil, !truth.isSlow, truth.clientDeed != .vanished else {
@@ -255,14 +255,14 @@ extension Scenario {
             "\(truth.path): silent for \(attempt.longestSilence) ms with a heartbeat of \(plan.heartbeatMilliseconds) ms")
     }
 
-    /// A client that vanished is found out by the next heartbeat, which it does not acknowledge.
+    /// The next heartbeat finds a vanished client, because the client does not acknowledge it.
     private func checkVanishing(_ attempt: SimulatedEventSource.Attempt, _ response: Response, _ log: LogView) {
         let truth = attempt.truth
         guard truth.clientDeed == .vanished, let vanishedAt = attempt.endedAt, response["content-encoding"] == nil else { return }
         guard let ending = log.ending(of: truth.path) else { return }
         let noticed = Int64(plan.heartbeatMilliseconds + plan.configuration.timeouts.clientStallMilliseconds)
         let allowed = vanishedAt + 2 * noticed + 1_000
-        // Where no heartbeat can stand, the kernel's own probes find it out in their time.
+        // Where no heartbeat can stand, the kernel's own probes find it in time.
         if world.leapt(between: attempt.beganAt, and: allowed) || truth.arrivals.contains(where: { $0.longestPauseInLine > 0 }) { return }
         expect(
             log.moments(of: ending).contains { $0 <= allowed },
@@ -277,7 +277,7 @@ extension Scenario {
         expect(response?.status == 200 && response?.isComplete == true, "after the trouble a new client is not served: \(answer)")
     }
 
-    /// Everybody who is alive has a server again.
+    /// Every living client has a server again.
     func checkContentment() {
         for source in eventSources where !source.isContent(since: calmSince) {
             let last = source.attempts.last
@@ -292,7 +292,7 @@ extension Scenario {
 
     // MARK: Crowds
 
-    /// Whether a connection was one of so many that nobody asked what it wanted.
+    /// Whether a connection was among the many that were closed without reading their request.
     func isTurnedAwayUnheard(_ crowding: Crowding?) -> Bool {
         guard let crowding else { return false }
         let limits = plan.configuration.limits
@@ -301,28 +301,28 @@ extension Scenario {
         return crowding.ofPeer > limits.connectionsPerClient + ConnectionCounts.roomAbove(limit: limits.connectionsPerClient)
     }
 
-    /// Whether a connection was one too many.
+    /// Whether a connection was above the limit.
     func isTooMany(_ crowding: Crowding?) -> Bool {
         guard let crowding else { return false }
         let limits = plan.configuration.limits
         return crowding.total > limits.connections || (limits.connectionsPerClient > 0 && crowding.ofPeer > limits.connectionsPerClient)
     }
 
-    /// Of many who wait few try at a time, and those who are told to come back do not come back together.
+    /// Of many waiting clients only a few try at a time, and clients that are told to come back do not return together.
     private func checkCrowd(_ log: LogView) {
         checkSpread(log)
         guard plan.troubles.crowdedOutage, let returned = servers.first?.cameBackAt else { return }
         checkTurns(since: returned)
-        // A server that takes longer to say no than to be connected to may be one that serves, and is asked by more and more.
+        // A server that takes longer to refuse than to accept a connection looks like one that serves, and gets more and more requests.
         if case .failing? = crowdedOutage, plan.troubles.slowServers { return }
-        // Everybody tries once for itself, and whoever is told to come back does so again; what is left are those who wait.
+        // Every client tries once for itself, and again after it was told to come back; the others are those who wait.
         let asked = eventSources.flatMap(\.attempts).map(\.beganAt) + (pesterer?.askedAt ?? [])
-        // From asking to trying: the way, the acceptor's rest where no descriptor was left, and the other servers first.
+        // From request to attempt: the network, the acceptor's pause when no descriptor was left, and the other servers first.
         let rest = plan.faults.acceptExhausted > 0 ? 1_000 : 0
         let way = Int64(100 + 2 * plan.faults.delayMilliseconds.upperBound + rest + 1_000 * servers.count)
         let usual = Int64(plan.configuration.upstreams[0].failureCooldownMilliseconds)
         for server in servers {
-            // One for which the proxy had no descriptor has never been on its way to the server.
+            // If the proxy had no descriptor for an attempt, the attempt never left.
             let tries = kernel.attempts.filter {
                 $0.address == server.address && $0.beganAt < returned && $0.outcome != .exhausted
             }.map(\.beganAt)
@@ -330,11 +330,11 @@ extension Scenario {
                 let window = moment...(moment + usual)
                 let count = tries[index...].prefix { window.contains($0) }.count
                 let fresh = asked.filter { (window.lowerBound - way)...window.upperBound ~= $0 }.count
-                // A client that asks for the first time and cannot understand the server asks once more.
+                // A client's first request to a server that breaks HTTP's rules is sent once more.
                 let repeated = servers.flatMap(\.spoiltHandshakes).filter { ($0.at - way...$0.at).overlaps(window) }.count
-                // Each server may be tried by another one of those who wait.
+                // Each server may be tried for another waiting client.
                 let allowed = (2 * plan.workerCount + 2) * servers.count + fresh + repeated
-                // Where time leaps, everybody's patience ends in the same moment.
+                // Where time jumps, all timeouts end at the same moment.
                 guard count > allowed, !world.leapt(between: window.lowerBound - way, and: window.upperBound) else { continue }
                 return outcome.problems.append(
                     "\(count) attempts to connect within \(usual) ms while \(fresh) were asking for the first time")
@@ -342,14 +342,14 @@ extension Scenario {
         }
     }
 
-    /// Those who wait are served soon when their servers are there again, whatever others are answered on other paths.
+    /// Waiting clients are served soon after their servers are back, whatever others get on other paths.
     private func checkTurns(since returned: Int64) {
         let troubles = plan.troubles
-        // What servers do otherwise may keep a client waiting too.
+        // Other troubles of servers may keep a client waiting too.
         guard !troubles.oddities, !troubles.slowServers, !troubles.nonsense, !troubles.clock, !plan.isSecuredUpstream else { return }
         // A client that comes while the proxy has no descriptor is told to come back much later.
         guard plan.faults.acceptExhausted == 0, plan.faults.connectExhausted == 0 else { return }
-        // The longest pause that a client makes by itself, and time for clients that have not asked in vain before.
+        // The longest pause that a client makes by itself, and time for clients that have not failed before.
         let soon = returned + 7_500 + 4_500
         guard soon < calmSince else { return }
         for source in eventSources where !source.isDead && !source.hasLeft {
@@ -381,7 +381,7 @@ extension Scenario {
             expect(range.contains(retry), "\(attempt.truth.path): \(cause), told to come back after \(retry) ms")
             told.append(retry)
         }
-        // Four of them alike by chance are one in more than a hundred million.
+        // Four equal random values are less likely than one in a hundred million.
         if told.count >= 4 { expect(Set(told).count > 1, "\(told.count) clients were all told to come back after \(told[0]) ms") }
     }
 }

@@ -1,5 +1,5 @@
-// Says which seed it was when the proxy, or the world, dies of a run: a precondition that fails ends the process before any test
-// could tell.
+// Reports the seed when the proxy, or the world, crashes during a run: a failed precondition ends the process before any test could
+// report it.
 
 import Glibc
 
@@ -7,7 +7,7 @@ enum CrashReport {
     nonisolated(unsafe) private static let text = UnsafeMutablePointer<CChar>.allocate(capacity: 64)
     nonisolated(unsafe) private static var isInstalled = false
 
-    /// Runs `body`; should the process die meanwhile, standard error is told of the seed.
+    /// Runs `body`. If the process crashes in it, the seed goes to standard error.
     static func around<Result>(_ seed: UInt64, _ body: () -> Result) -> Result {
         withVaList([seed]) { _ = vsnprintf(text, 64, "\nHEARTWIRE_SEED=%llu crashed\n", $0) }
         if !isInstalled {

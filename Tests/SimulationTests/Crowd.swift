@@ -1,5 +1,5 @@
-// Those who press upon the proxy's limits: they connect again and again, and say nothing, or ask for much and take nothing of it;
-// and those who come to the wrong door.
+// Clients that exceed the proxy's limits: they connect again and again and send nothing, or ask for much and read nothing; and clients
+// that come to the wrong port.
 
 import Reactor
 import TestSupport
@@ -8,9 +8,9 @@ import TestSupport
 final class Hog {
     enum Manner: CaseIterable {
         case silent, greedy
-        /// It goes on sending, whatever it is answered.
+        /// It goes on sending, whatever the answer is.
         case ahead
-        /// It asks for changes of TLS's keys, again and again, and reads no answer; without TLS, and when it comes again, it is greedy.
+        /// It asks for changes of TLS keys again and again and reads no answer. Without TLS, and when it comes again, it is greedy.
         case rekeying
     }
 
@@ -22,7 +22,7 @@ final class Hog {
     private var truth: Truth?
     private var isDone = false
 
-    /// `request` makes up what a greedy one asks for next.
+    /// `request` makes the next request of a greedy one.
     init(_ world: SimulatedWorld, manner: Manner, connect: @escaping () -> Wire, request: @escaping () -> Truth) {
         self.world = world
         self.manner = manner
@@ -46,7 +46,7 @@ final class Hog {
         }
     }
 
-    /// So many changes of keys at a time, and how often.
+    /// How many changes of keys at a time, and how often.
     private static let keysAtOnce = 100
     private static let keysTimes = 50
 
@@ -59,7 +59,7 @@ final class Hog {
     }
 
     private func look() {
-        // An end is seen although nothing is read.
+        // It notices an end although it reads nothing.
         guard let wire, wire.isBroken || wire.isEnding else { return }
         leave()
         world.after(Int64(world.chance.number(50...2_000))) { [self] in begin() }
@@ -72,14 +72,14 @@ final class Hog {
         wire = nil
     }
 
-    /// The pressure ends.
+    /// The crowd goes away.
     func stop() {
         isDone = true
         leave()
     }
 }
 
-/// A stranger to those who wait for a server: what it asks the same server for cannot be served, however well the server is. It comes
+/// A stranger to the clients that wait for a server: the same server can never serve its requests, even when the server is up. It comes
 /// and leaves all the time.
 final class Pesterer {
     static let path = "/hopeless/"
@@ -90,7 +90,7 @@ final class Pesterer {
     private(set) var askedAt: [Int64] = []
     private var isDone = false
 
-    /// `request` makes up what it asks for next.
+    /// `request` makes its next request.
     init(_ world: SimulatedWorld, connect: @escaping () -> Wire, request: @escaping () -> Truth) {
         self.world = world
         self.connect = connect
@@ -115,14 +115,14 @@ final class Pesterer {
     func stop() { isDone = true }
 }
 
-/// Somebody who comes to where TLS is spoken and does not speak it, or not to the end.
+/// A client that comes to a TLS port and does not speak TLS, or stops in the middle.
 final class Stranger {
     enum Manner: CaseIterable { case plainText, noise, silent, partOfHello, leavesAfterHello }
 
     private let world: SimulatedWorld
     private let wire: Wire
 
-    /// `hello` is how an honest client begins.
+    /// `hello` is the beginning of an honest client's handshake.
     init(_ world: SimulatedWorld, manner: Manner, wire: Wire, hello: [UInt8]) {
         self.world = world
         self.wire = wire

@@ -1,6 +1,6 @@
-// A client library that does not follow the standard at blank lines: it dispatches whatever it keeps there (openai, httpx-sse), or an event
-// at every one of them (sseclient). What it reads with the proxy has to be what it reads without, in the form of comments that is for it.
-// Written like `ReferenceEventSource`, over the complete bytes.
+// A client library that does not follow the standard at blank lines: it dispatches what it has stored (openai, httpx-sse), or an event
+// at every blank line (sseclient). With the form of comments that suits it, it must read the same with the proxy as without. Written
+// like `ReferenceEventSource`, over the complete bytes.
 
 import Configuration
 
@@ -15,7 +15,7 @@ struct DispatchingClient {
 
     private(set) var dispatches: [Dispatch] = []
 
-    /// Reads a whole stream; `identifier` is what the client brought along.
+    /// Reads a whole stream; `identifier` is the id that the client brought.
     init(reading bytes: [UInt8], after identifier: [UInt8], atEveryBlankLine: Bool) {
         var kept = Dispatch(type: [], data: [], identifier: identifier, retry: nil)
         for line in Self.lines(of: bytes) {
@@ -58,8 +58,8 @@ struct DispatchingClient {
 }
 
 extension Scenario {
-    /// A client of the kind that the route's form of comments is for reads the same with the proxy as without. Events of the proxy's own
-    /// end with a blank line by intention, and blocks are for clients of another kind.
+    /// A client that the route's form of comments suits reads the same with and without the proxy. The proxy's own events end with a
+    /// blank line on purpose, and blocks are for other clients.
     func checkForm(_ truth: Truth, _ response: Response, sent: [UInt8]) {
         if case .event? = plan.early?.onFailure { return }
         guard plan.heartbeatName == nil, plan.heartbeatForm != .block else { return }

@@ -1,5 +1,5 @@
-// The lines about single events held against the world: each tells of an event that was sent, under its own number, type and id, and
-// none is missing. Invariant: a line is missed only where nobody asked for it, or its event found no client.
+// Compares the lines about single events with what really happened: each reports an event that was sent, with its number, type and id,
+// and none is missing. Invariant: a line may be missing only if the log was off for it, or if its event had no client any more.
 
 import Foundation
 import ReferenceEventSource
@@ -36,7 +36,7 @@ extension Scenario {
             }
         }
         guard plan.logsEvents, !hasSwitchedEventLog else { return }
-        // Whoever is gone is sent nothing more, and has no lines either.
+        // A client that is gone gets nothing more, and has no lines either.
         let isWhole = ending["side"] as? String != "client" && truth.clientDeed == nil && !plan.pendingIsTight
         let counted = (beats: ending["heartbeats"] as? Int ?? 0, events: isCompressed ? 0 : ending["events"] as? Int ?? 0)
         expect(events == Array(1..<(events.count + 1)), "\(path): lines for \(events)")
@@ -49,7 +49,7 @@ extension Scenario {
             "\(path): \(beats.count) lines for \(counted.beats) heartbeats")
     }
 
-    /// The numbers of the lines of one kind, which have to grow.
+    /// The numbers of the lines of one kind, which must increase.
     private func numbers(_ lines: [[String: Any]], _ kind: String) -> [Int] {
         let numbers = lines.filter { $0["event"] as? String == kind }.compactMap { $0["number"] as? Int }
         expect(zip(numbers, numbers.dropFirst()).allSatisfy(<), "\(kind): numbers \(numbers)")

@@ -1,4 +1,4 @@
-// Very many streams on which nothing happens, for hours of virtual time: what they cost is heartbeats, and each comes in time.
+// Very many streams on which nothing happens, for hours of virtual time: they cost only heartbeats, and each heartbeat comes in time.
 
 import Configuration
 import Credentials

@@ -1,4 +1,4 @@
-// Who lives in a simulated world: servers, clients, EventSources, a crowd and strangers, each with habits of chance.
+// The actors of a simulated world: servers, clients, EventSources, a crowd and strangers, each with random habits.
 
 import Configuration
 import TestSupport
@@ -12,7 +12,7 @@ extension Scenario {
         if plan.troubles.slowServers { habits.slowness = world.chance.number(50...500) }
         if plan.troubles.nonsense { habits.nonsense = world.chance.number(20...200) }
         if plan.troubles.insecurity { habits.insecurity = world.chance.number(50...300) }
-        // Where a read may find nothing although something is there, nobody can know that something is there.
+        // If a read may find nothing although bytes are there, a client cannot rely on bytes being there.
         if plan.troubles.babble, plan.faults.spuriousEAGAIN == 0 { habits.babble = world.chance.number(50...300) }
         habits.partings = 60
         if plan.configuration.upstreams[0].tls?.isVerified == false { habits.impostors = world.chance.number(100...600) }
@@ -77,7 +77,7 @@ extension Scenario {
         let isChunked = hasBody && world.chance.permille(300)
         let framing = isChunked ? "Transfer-Encoding: chunked\r\n" : hasBody ? "Content-Length: \(body.count)\r\n" : ""
         let framed = isChunked ? Text.chunks(body, &world.chance) + Array("0\r\n\r\n".utf8) : body
-        // Some would take a stream, and get something else.
+        // Some ask for a stream and get something else.
         let accept = world.chance.permille(300) ? "Accept: text/event-stream, */*\r\n" : ""
         return (truth, Array("\(method) \(path) HTTP/1.1\r\nHost: a\r\n\(accept)\(framing)\r\n".utf8) + framed)
     }
@@ -122,7 +122,8 @@ extension Scenario {
             let engine = SecureEngine(contexts, .client)
             _ = engine.receive([])
             let peer = SocketAddress(numeric: "203.0.113.\(1 + number)", port: 1)!
-            // Nobody names a stranger: where that is asked for he comes by himself, or the proxy in front says nonsense.
+            // A stranger sends no PROXY header where one is required: it connects directly, or the proxy in front sends an invalid
+            // header.
             let isProxied = plan.takesProxyProtocol && world.chance.permille(500)
             let socket = kernel.connectToProxy(Scenario.listenAddress, from: isProxied ? Plan.proxyInFront : peer)
             strangers.append(Stranger(world, manner: manner, wire: Wire(socket, world), hello: engine.takeOutput()))

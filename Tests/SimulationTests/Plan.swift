@@ -1,5 +1,5 @@
-// What one seed makes of the world and of the proxy's configuration: which troubles there are, how many clients, which limits.
-// Invariant: everything here is drawn from chance before anything happens.
+// What one seed decides about the world and the proxy's configuration: which troubles there are, how many clients, which limits.
+// Invariant: all random choices here are made before anything happens.
 
 import Configuration
 import Credentials
@@ -9,7 +9,7 @@ import TestSupport
 /// The kinds of trouble of one run; each seed has a random part of them (swarm testing).
 struct Troubles {
     var outages = false
-    /// Answers that an EventSource takes for its end, and other surprises.
+    /// Answers that end an EventSource for good, and other unexpected answers.
     var oddities = false
     var slowServers = false
     var nonsense = false
@@ -17,9 +17,9 @@ struct Troubles {
     var limits = false
     var clock = false
     var reloads = false
-    /// Handshakes and records that are no TLS, where there is TLS.
+    /// Handshakes and records that are not TLS, if there is TLS.
     var insecurity = false
-    /// All EventSources come at once, and their servers are gone.
+    /// All EventSources come at once, and their servers are down.
     var crowdedOutage = false
 
     init(_ chance: inout Chance) {
@@ -33,7 +33,7 @@ struct Troubles {
         reloads = chance.permille(300)
         insecurity = chance.permille(500)
         crowdedOutage = chance.permille(60)
-        // Where servers do nothing else, everybody's turn can be told.
+        // Servers do nothing else then, so the turns of all clients can be predicted.
         if crowdedOutage, chance.permille(600) { (oddities, slowServers, nonsense, clock) = (false, false, false, false) }
     }
 }
@@ -56,7 +56,7 @@ struct Plan {
     let isSecuredUpstream: Bool
     /// Whether servers listen on UNIX sockets.
     let usesUnixSockets: Bool
-    /// Whether clients come through a proxy that names them in a header of the PROXY protocol.
+    /// Whether clients come through a proxy that names them in a PROXY header.
     let takesProxyProtocol: Bool
     /// How many addresses the clients come from.
     let addressCount: Int
@@ -68,7 +68,7 @@ struct Plan {
     let configuration: Configuration
 
     static let eventName = "upstream_error"
-    /// The one that names its clients.
+    /// The proxy that names its clients.
     static let proxyInFront = SocketAddress(numeric: "198.18.0.1", port: 40_000)!
 
     init(_ chance: inout Chance) {
@@ -122,7 +122,7 @@ struct Plan {
         }
         listener.takesProxyProtocol = takesProxyProtocol
         var limits = Plan.limits(troubles, regulars: clientCount + eventSourceCount, &chance)
-        // Who a client is would be known here only when the proxy has read its header.
+        // Who a client is would be known here only after the proxy has read its header.
         if takesProxyProtocol { limits.connectionsPerClient = 0 }
         configuration = Configuration(
             workerCount: workerCount, listeners: [listener], upstreams: [upstream], routes: [route], limits: limits,
@@ -143,7 +143,7 @@ struct Plan {
         return upstream
     }
 
-    /// Limits that a crowd passes, and that leave room for everybody else as soon as it is gone.
+    /// Limits that a crowd exceeds, and that leave room for all others as soon as the crowd is gone.
     private static func limits(_ troubles: Troubles, regulars: Int, _ chance: inout Chance) -> Limits {
         var limits = Limits()
         limits.connections = 1_000
@@ -161,6 +161,6 @@ struct Plan {
             clientStallMilliseconds: 3_000)
     }
 
-    /// Whether whoever reads slowly may find no room.
+    /// Whether a slow reader may find no room.
     var pendingIsTight: Bool { configuration.limits.pendingBytes < 1 << 20 }
 }

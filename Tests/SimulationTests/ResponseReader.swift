@@ -1,5 +1,4 @@
-// Reads HTTP/1.1 responses piece by piece, strictly, as a browser that forgives nothing would. A parser of its own, so that the
-// proxy is not judged by itself.
+// Reads HTTP/1.1 responses piece by piece, as strictly as possible. It is a separate parser, so that the proxy does not judge itself.
 
 /// One response as a client received it.
 struct Response {
@@ -7,7 +6,7 @@ struct Response {
     /// The head's fields, names in lower case.
     var fields: [(name: String, value: String)] = []
     var body: [UInt8] = []
-    /// Whether all of it came, as its framing tells.
+    /// Whether all of it came, by its framing.
     var isComplete = false
 
     /// The first field of that name.
@@ -16,7 +15,7 @@ struct Response {
     var isEventStream: Bool { self["content-type"]?.lowercased().hasPrefix("text/event-stream") == true }
 }
 
-/// The responses on one connection, in the order in which they were asked for.
+/// The responses on one connection, in the order of the requests.
 struct ResponseReader {
     private enum State {
         case head
@@ -31,13 +30,13 @@ struct ResponseReader {
 
     /// All final responses whose head came.
     private(set) var responses: [Response] = []
-    /// The rule that was broken; nil while all is well.
+    /// The rule that was broken; nil if none was.
     private(set) var violation: String?
     private var state = State.head
     private var line: [UInt8] = []
     private let isHEAD: (Int) -> Bool
 
-    /// `isHEAD` says whether the request of that number asked for no body.
+    /// `isHEAD` says whether the request of that number was a HEAD.
     init(isHEAD: @escaping (Int) -> Bool = { _ in false }) { self.isHEAD = isHEAD }
 
     /// How many responses are complete.

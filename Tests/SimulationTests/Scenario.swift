@@ -1,8 +1,8 @@
-// One run of the whole proxy in a world made from one seed, and what happens when. Who lives in it is in Inhabitants.swift, what must
-// hold at its end in Checks.swift and CauseChecks.swift.
+// One run of the whole proxy in a world made from one seed, and what happens when. Inhabitants.swift has the actors; Checks.swift and
+// CauseChecks.swift say what must hold at the end.
 //
-// For forty seconds there is trouble; then everything is well again, and everybody has to be served as if nothing had been;
-// then the proxy drains and ends.
+// For forty seconds there is trouble. Then everything works again, and every client must be served as if nothing had happened. Then the
+// proxy drains and ends.
 
 import Configuration
 import Credentials
@@ -17,7 +17,7 @@ import TestSupport
 @testable import Telemetry
 @testable import Upstreams
 
-/// What one run came to.
+/// The result of one run.
 struct Outcome {
     var trace: UInt64 = 0
     var virtualMilliseconds: Int64 = 0
@@ -25,13 +25,13 @@ struct Outcome {
     var streamCount = 0
     var eventLineCount = 0
     var causes: [String: Int] = [:]
-    /// What did not hold; empty where all is well.
+    /// What did not hold; empty if everything did.
     var problems: [String] = []
 }
 
 final class Scenario {
     static let listenAddress = SocketAddress(numeric: "10.9.9.9", port: 80)!
-    /// When the trouble ends, and how long everybody then has to find back.
+    /// When the trouble ends, and how long all clients then have to recover.
     private static let troubledMilliseconds: Int64 = 40_000
     private static let settlingMilliseconds: Int64 = 25_000
 
@@ -39,7 +39,7 @@ final class Scenario {
     let world: SimulatedWorld
     let kernel: SimulatedKernel
     var truths: [String: Truth] = [:]
-    /// Whether the log of events was switched off or on meanwhile.
+    /// Whether the event log was switched off or on during the run.
     private(set) var hasSwitchedEventLog = false
     var clients: [SimulatedClient] = []
     var eventSources: [SimulatedEventSource] = []
@@ -48,19 +48,19 @@ final class Scenario {
     private(set) var pesterer: Pesterer?
     let contexts: SecureContexts?
     var servers: [SimulatedServer] = []
-    /// Somebody who comes when the trouble is over.
+    /// A client that comes when the trouble is over.
     private(set) var probe: SimulatedClient?
     private(set) var calmSince = Int64.max
     private(set) var drainsSince = Int64.max
-    /// How the servers are gone for whom all wait.
+    /// In which way the servers are down for which all wait.
     private(set) var crowdedOutage: SimulatedServer.State?
     private(set) var greatestPendingBytes = 0
     private(set) var greatestPendingOfLink = 0
     private var turns = 0
     private var adoptionCount = 0
-    /// Since when a reload has had every worker ask servers to prove who they are.
+    /// Since when all workers require servers to prove their name, after a reload.
     private(set) var verifiedSince: Int64?
-    /// Every group of servers that there ever was.
+    /// Every group of servers that ever existed.
     private(set) var groups: [ServerGroup] = []
     let lines = LogLines()
     var outcome = Outcome()
@@ -74,7 +74,7 @@ final class Scenario {
         contexts = plan.isSecuredUpstream || plan.isSecuredDownstream || plan.takesProxyProtocol ? SecureContexts() : nil
     }
 
-    /// All that is known of a run, for whoever looks into one.
+    /// Everything that is known of a run, for somebody who investigates one.
     var story: String {
         let log = String(decoding: lines.bytes, as: UTF8.self)
         let asked = truths.values.sorted { ($0.askedAt ?? 0, $0.path) < ($1.askedAt ?? 0, $1.path) }.map(\.description).joined(
@@ -115,12 +115,12 @@ final class Scenario {
         world.after(Int64(world.chance.number(3_000...25_000))) { [self] in for server in servers { server.become(.serving) } }
         guard case .failing = state else { return }
         if world.chance.permille(700) { addPesterer() }
-        // By then every client has asked for itself, and one that waits asks for all.
+        // By then every client has tried for itself, and one waiting client tries for all.
         if world.chance.permille(500) { world.after(1_500) { [self] in for server in servers { server.hangCount = 1 } } }
     }
 
     private func addPesterer() {
-        // One who comes and goes all the time would be one too many now and then.
+        // A client that comes and goes all the time would sometimes exceed the limit.
         guard !plan.troubles.limits else { return }
         var number = 0
         let pesterer = Pesterer(world, connect: { [unowned self] in connection(from: 300 + number) }) { [unowned self] in
@@ -153,8 +153,7 @@ final class Scenario {
         world.after(Int64(world.chance.number(1_000...20_000))) { [self] in kernel.descriptorLimit = limit }
     }
 
-    /// At some moments another configuration comes in force that serves the same: in the same words, or with another description of
-    /// the servers.
+    /// At some moments an equivalent configuration is loaded: in the same words, or with another description of the servers.
     private func planReloads(on mailboxes: [Mailbox], _ shared: SharedState, _ addresses: [[[SocketAddress]]]) {
         guard plan.troubles.reloads else { return }
         for _ in 0..<world.chance.number(1...4) {
@@ -162,7 +161,7 @@ final class Scenario {
                 var changed = plan.configuration
                 if world.chance.permille(500) { changed.upstreams[0].idleConnections = world.chance.number(0...4) }
                 changed.upstreams[0].tls?.isVerified = true
-                guard let security = try? Security(changed) else { return expect(false, "the certificates cannot be read anew") }
+                guard let security = try? Security(changed) else { return expect(false, "the certificates cannot be read again") }
                 world.count("reload")
                 let settings = Settings(changed, security, workerCount: plan.workerCount)
                 let next = SharedState(
@@ -184,20 +183,20 @@ final class Scenario {
         }
     }
 
-    /// Every reload has servers prove who they are, whether they had to before or not.
+    /// Every reload requires servers to prove their name, whether they had to before or not.
     private func noteVerification() {
         adoptionCount += 1
         if adoptionCount == plan.workerCount { verifiedSince = world.now }
     }
 
-    /// A reload may also switch the log of events off; the next one, perhaps, on again.
+    /// A reload may also switch the event log off, and a later one on again.
     private func switchEventLog(_ writer: LogWriter?) -> LogWriter? {
         guard writer != nil, world.chance.permille(500) else { return writer }
         hasSwitchedEventLog = true
         return nil
     }
 
-    /// All is well from now on.
+    /// Everything works from now on.
     private func calmDown() {
         calmSince = world.now
         world.faults = Faults(delayMilliseconds: plan.faults.delayMilliseconds)
@@ -238,7 +237,7 @@ final class Scenario {
         return outcome
     }
 
-    /// What must be nowhere when the proxy is gone.
+    /// Secrets that must be nowhere when the proxy is gone.
     private struct Remains {
         final class Reference {
             weak var object: AnyObject?
@@ -283,7 +282,7 @@ final class Scenario {
             world.after(Scenario.settlingMilliseconds) { [self] in drain(mailboxes, drainMilliseconds) }
         }
         turn(proxies.map(\.worker))
-        // What is still on its way arrives.
+        // Bytes still on their way arrive.
         world.pass(until: world.now + 5_000) { false }
         for proxy in proxies {
             check(proxy.worker)
@@ -291,7 +290,7 @@ final class Scenario {
         }
         check(shared)
         groups = []
-        // The poller and the mailbox's waker are the worker's own.
+        // The poller and the mailbox's waker belong to the worker.
         expect(kernel.openCount == 2 * plan.workerCount, "\(kernel.openCount - 2 * plan.workerCount) descriptors are left open")
     }
 
@@ -304,7 +303,7 @@ final class Scenario {
         }
     }
 
-    /// Turns the workers until all of them have stopped: one by itself, several by turns of chance.
+    /// Runs the workers until all of them have stopped: a single one by itself, several in random turns.
     private func turn(_ workers: [Worker]) {
         kernel.neverWaits = workers.count > 1
         while true {
@@ -320,12 +319,12 @@ final class Scenario {
             next.turn()
             greatestPendingBytes = max(greatestPendingBytes, next.pendingBytes)
             turns += 1
-            // Not each time, because it takes its time.
+            // Not each time, because the check is slow.
             if turns % 16 == 0 { look(at: next) }
         }
     }
 
-    /// What waits on a worker, counted by looking at each of its connections.
+    /// The bytes that wait on a worker, counted by looking at each of its connections.
     private func look(at worker: Worker) {
         var waiting = 0
         for case let link as Link in worker.openEndpoints {

@@ -1,6 +1,6 @@
-// An actor's TLS: OpenSSL over memory, with nothing of the house's own in it. It knows bytes and neither socket nor time.
-// Everything is chosen so that lengths do not depend on what differs between runs: TLS 1.3, Ed25519, X25519. What is random follows from
-// the seed (SimulatedRandomness.swift).
+// An actor's TLS: OpenSSL over memory, without any of Heartwire's code. It has bytes, but neither a socket nor a clock. Everything is
+// chosen so that lengths are the same in every run: TLS 1.3, Ed25519, X25519. Random bytes follow from the seed
+// (SimulatedRandomness.swift).
 
 import COpenSSL
 
@@ -8,7 +8,7 @@ import COpenSSL
 final class SecureContexts {
     fileprivate let client: OpaquePointer
     fileprivate let server: OpaquePointer
-    /// A server's whose certificate is not for the name that it goes by.
+    /// For a server whose certificate has another name.
     fileprivate let impostor: OpaquePointer
 
     init() {
@@ -45,7 +45,7 @@ final class SecureEngine {
     private let outgoing: OpaquePointer
     private(set) var isEstablished = false
     private(set) var hasFailed = false
-    /// Whether the peer said that nothing more will come.
+    /// Whether the peer announced the end (close_notify).
     private(set) var hasReceivedGoodbye = false
 
     init(_ contexts: SecureContexts, _ role: Role) {
@@ -73,7 +73,7 @@ final class SecureEngine {
 
     deinit { SSL_free(ssl) }
 
-    /// Takes encrypted bytes and returns what they make.
+    /// Takes encrypted bytes and returns the decrypted ones.
     func receive(_ bytes: [UInt8]) -> [UInt8] {
         if !bytes.isEmpty { BIO_write(incoming, bytes, Int32(bytes.count)) }
         ERR_clear_error()
@@ -109,10 +109,10 @@ final class SecureEngine {
         return result
     }
 
-    /// Whether a part of a record has come.
+    /// Whether an incomplete record has come.
     var isInsideRecord: Bool { SSL_has_pending(ssl) == 1 }
 
-    /// Encrypts; what has to be sent is taken by `takeOutput`.
+    /// Encrypts; `takeOutput` returns the bytes to send.
     func encrypt(_ bytes: [UInt8]) {
         guard isEstablished, !hasFailed, !bytes.isEmpty else { return }
         var count = 0
@@ -125,19 +125,19 @@ final class SecureEngine {
         SSL_key_update(ssl, Int32(SSL_KEY_UPDATE_REQUESTED))
     }
 
-    /// The same at once, with nothing to send under the new keys.
+    /// The same at once, without anything to send under the new keys.
     func askForKeys() {
         changeKeys()
         SSL_do_handshake(ssl)
     }
 
-    /// Says that nothing more will come.
+    /// Announces the end (close_notify).
     func sayGoodbye() {
         guard isEstablished, !hasFailed else { return }
         SSL_shutdown(ssl)
     }
 
-    /// What has to be sent.
+    /// The bytes to send.
     func takeOutput() -> [UInt8] {
         let count = BIO_ctrl_pending(outgoing)
         guard count > 0 else { return [] }

@@ -9,12 +9,12 @@ struct SimulatedCertificates {
     }
 
     static let shared = SimulatedCertificates()
-    /// What servers in the simulated world go by, and the proxy too.
+    /// The name of servers in the simulated world, and of the proxy.
     static let name = "origin.test"
 
     let authority: String
     let server: Identity
-    /// For another name.
+    /// A certificate for another name.
     let impostor: Identity
 
     private init() {

@@ -1,4 +1,4 @@
-// A client that asks for one thing after the other on one connection, reads at its own pace, and may leave at any moment.
+// A client that sends one request after another on one connection, reads at its own pace, and may leave at any moment.
 
 import Reactor
 import TestSupport
@@ -14,7 +14,7 @@ final class SimulatedClient {
     private var asked = 0
     private var isReading = false
 
-    /// Asks for each of `truths`, with the request of the same place.
+    /// Sends a request for each of `truths`; the request has the same index.
     init(_ world: SimulatedWorld, _ wire: Wire, truths: [Truth], requests: [[UInt8]], isSlow: Bool, sendsAllAtOnce: Bool) {
         self.world = world
         self.wire = wire
@@ -35,9 +35,9 @@ final class SimulatedClient {
         }
     }
 
-    /// Whether it has read all that there will ever be.
+    /// Whether it has read everything that will ever come.
     var isDone: Bool { wire.socket.isClosed }
-    /// How crowded the proxy was when it took this client's connection.
+    /// How many connections the proxy had when it accepted this client.
     var crowding: Crowding? { wire.socket.crowding }
 
     private func askNext() {
@@ -68,7 +68,7 @@ final class SimulatedClient {
         if !sendsAllAtOnce, asked < requests.count, reader.completeCount == asked { askNext() }
     }
 
-    /// Leaves, in whatever way; everything that is under way learns of it.
+    /// Leaves in the given way; everything in progress records that.
     func leave(_ deed: Deed) {
         guard !wire.socket.isClosed else { return }
         for truth in truths where truth.clientDeed == nil { truth.clientDeed = deed }
@@ -78,6 +78,6 @@ final class SimulatedClient {
         wire.sendRaw(Text.spoiltRecord(&world.chance, isWhole: true))
     }
 
-    /// Whether it can break what protects its connection.
+    /// Whether it can corrupt the TLS of its connection.
     var isSecured: Bool { wire.isSecured && wire.hasSentAll }
 }

@@ -1,6 +1,6 @@
-// An EventSource by the letter of WHATWG HTML 9.2: it comes back after its reconnection time with the last event id that it has,
-// whatever breaks, and stops for good at any answer that is no event stream of status 200.
-// Invariant: each attempt asks for a path of its own, so that servers and logs can tell them apart.
+// An EventSource that follows WHATWG HTML 9.2 exactly: whatever breaks, it comes back after its reconnection time with its last event
+// id. It stops for good at any answer that is no event stream of status 200. Invariant: each attempt asks for its own path, so that
+// servers and logs can tell the attempts apart.
 
 import Reactor
 import ReferenceEventSource
@@ -11,7 +11,7 @@ final class SimulatedEventSource {
     final class Attempt {
         let truth: Truth
         let beganAt: Int64
-        /// How crowded the proxy was when it took the connection.
+        /// How many connections the proxy had when it accepted the connection.
         var crowding: Crowding? { truth.socket?.crowding }
         fileprivate var reader = ResponseReader()
         fileprivate(set) var endedAt: Int64?
@@ -26,18 +26,18 @@ final class SimulatedEventSource {
 
         /// What came; nil before a head has come.
         var response: Response? { reader.responses.first }
-        /// The rule of HTTP that was broken; nil where none was.
+        /// The broken rule of HTTP; nil without one.
         var violation: String? { reader.violation ?? (reader.responses.count > 1 ? "two responses to one request" : nil) }
-        /// What an EventSource read out of the body.
+        /// What an EventSource read from the body.
         var read: ReferenceEventSource { ReferenceEventSource(reading: response?.body ?? [], after: truth.lastEventID) }
     }
 
-    /// What the page tells its EventSource.
+    /// The page's settings for its EventSource.
     struct Manner {
-        /// The page's origin is another one than the request goes to.
+        /// The page's origin differs from the request's.
         var isForeign = false
         var hasCookie = false
-        /// Whether it goes on over a connection that the last answer has left open.
+        /// Whether it reuses a connection that the last answer has left open.
         var reusesConnections = false
         var isSlow = false
     }
@@ -64,9 +64,9 @@ final class SimulatedEventSource {
         self.register = register
     }
 
-    // MARK: Asking
+    // MARK: Requests
 
-    /// Opens a connection, or takes the open one, and asks.
+    /// Opens a connection, or takes the open one, and sends a request.
     func begin() {
         guard !hasLeft, !isDead, !hasRetired else { return }
         let truth = Truth(path: "/es/\(number)/\(attempts.count)", isStream: true, isSlow: manner.isSlow, lastEventID: lastEventID)
@@ -101,7 +101,7 @@ final class SimulatedEventSource {
         }
     }
 
-    /// A silence is what the network saw of it, however slowly this client reads.
+    /// A silence is measured on the network, however slowly this client reads.
     private func noteSilence(_ attempt: Attempt, _ wire: Wire) {
         guard attempt.silenceBeganAt > 0, let arrivedAt = wire.socket.lastArrivalAt else { return }
         attempt.longestSilence = max(attempt.longestSilence, world.now - attempt.silenceBeganAt)
@@ -120,7 +120,7 @@ final class SimulatedEventSource {
 
     /// "Fail the connection": never again.
     private func die(_ attempt: Attempt) {
-        // The rest of the answer is of no interest to anybody.
+        // The rest of the answer does not matter.
         if attempt.response?.isComplete != true { attempt.truth.clientDeed = attempt.truth.clientDeed ?? .left }
         isDead = true
         attempt.endedAt = world.now
@@ -158,10 +158,10 @@ final class SimulatedEventSource {
         wire?.end(deed)
     }
 
-    /// The proxy is about to end: it does not come back any more.
+    /// The proxy is about to end, so this EventSource does not come back any more.
     func retire() { hasRetired = true }
 
-    /// Whether it has had what it wants since that moment, a server that serves it, or wants nothing any more.
+    /// Whether a server has served it since that moment, or it does not want anything any more.
     func isContent(since moment: Int64) -> Bool {
         if isDead || hasLeft { return true }
         return attempts.isEmpty

@@ -1,22 +1,22 @@
-// The calls of `Kernel` in the simulated world, with faults at each that can have one. Several workers may live on it, each with
-// a poller of its own; what their pollers see is in SimulatedPolling.swift.
-// Invariant: the proxy is never lied to about bytes; only their pace, their ends and what there is room for are chance.
+// The calls of `Kernel` in the simulated world, with faults in every call that can fail. Several workers may use it, each with its own
+// poller; SimulatedPolling.swift has the pollers. Invariant: the kernel never lies about bytes; only their pace, their ends and the
+// available room are random.
 
 import Reactor
 import TestSupport
 
 final class SimulatedKernel: Kernel, @unchecked Sendable {
-    /// What an address does with those who connect to it.
+    /// What an address does with clients that connect to it.
     enum Listening {
-        /// An actor, who is handed its end of each connection.
+        /// An actor, which gets its end of each connection.
         case actor((SimulatedSocket) -> Void)
-        /// Nobody: connections are refused.
+        /// No listener: connections are refused.
         case refused
-        /// Nobody answers at all.
+        /// No answer at all.
         case silent
     }
 
-    /// A listening socket of the proxy's, with what waits to be accepted.
+    /// A listening socket of the proxy, with its backlog.
     final class Listener {
         let address: SocketAddress
         var backlog: [(socket: SimulatedSocket, peer: SocketAddress)] = []
@@ -37,18 +37,18 @@ final class SimulatedKernel: Kernel, @unchecked Sendable {
     var addresses: [SocketAddress: Listening] = [:]
     /// How many descriptors the process may have.
     var descriptorLimit = Int.max
-    /// How far the time of day is from where it began, in milliseconds; every value that it ever had.
+    /// The offset of the time of day from its start, in milliseconds; every value that it ever had.
     private(set) var clockOffsets: [Int64] = [0]
     /// All that the proxy tried to connect to.
     private(set) var attempts: [ConnectionAttempt] = []
-    /// Sockets of clients that the proxy holds, by the client's address.
+    /// Client sockets that the proxy holds, by the client's address.
     private var accepted: [Int32: SocketAddress] = [:]
     private var listeners: [Int32] = []
     var nodes: [Int32: Node] = [:]
     var watches: [Int32: Watch] = [:]
     var pollers: [Int32: Poller] = [:]
     private var nextDescriptor: Int32 = 3
-    /// With several workers nobody may wait for one of them: `wait` returns at once, and the scenario turns whoever has news.
+    /// With several workers none may block: `wait` returns at once, and the scenario runs the workers with news.
     var neverWaits = false
 
     static let epochMilliseconds: Int64 = 1_700_000_000_000
@@ -73,7 +73,7 @@ final class SimulatedKernel: Kernel, @unchecked Sendable {
         return socket
     }
 
-    /// Whether a call that needs a descriptor fails for want of one.
+    /// Whether a call fails because no descriptor is left.
     private func isExhausted(_ share: Int, _ name: String) -> Bool {
         if openCount >= descriptorLimit {
             world.count("no descriptor left, \(name)")
@@ -82,7 +82,7 @@ final class SimulatedKernel: Kernel, @unchecked Sendable {
         return world.strikes(share, "EMFILE, \(name)")
     }
 
-    // MARK: Time and chance
+    // MARK: Time and random bytes
 
     override func monotonicMilliseconds() -> Int64 { world.now }
     override func unixMilliseconds() -> Int64 { SimulatedKernel.epochMilliseconds + clockOffsets[clockOffsets.count - 1] + world.now }
@@ -90,7 +90,7 @@ final class SimulatedKernel: Kernel, @unchecked Sendable {
         for index in buffer.indices { buffer[index] = UInt8(truncatingIfNeeded: world.chance.next()) }
     }
 
-    /// Somebody sets the clock.
+    /// The operator sets the clock.
     func setClock(by milliseconds: Int64) {
         world.count("clock set")
         clockOffsets.append(clockOffsets[clockOffsets.count - 1] + milliseconds)
@@ -111,7 +111,7 @@ final class SimulatedKernel: Kernel, @unchecked Sendable {
 
     override func localAddress(of descriptor: Int32) -> SocketAddress? { listener(descriptor)?.address }
 
-    /// An actor connects to the proxy; its end is returned at once, the proxy's waits in the backlog of one of its workers.
+    /// An actor connects to the proxy. Its end is returned at once; the proxy's end waits in the backlog of one of its workers.
     func connectToProxy(_ address: SocketAddress, from peer: SocketAddress) -> SimulatedSocket {
         let (client, server) = SimulatedSocket.pair(world, capacity: bufferBytes)
         client.phase = .open
@@ -241,7 +241,7 @@ final class SimulatedKernel: Kernel, @unchecked Sendable {
         return .bytes(room)
     }
 
-    /// A kernel that took less than it could was short of memory, and tells when there is some again.
+    /// A kernel that took less than it could was short of memory, and reports when it has some again.
     private func findMemory(for descriptor: Int32) {
         world.after(world.delay()) { [self] in if watches[descriptor] != nil { refresh(descriptor) } }
     }

@@ -1,15 +1,15 @@
-// What the pollers of the simulated world see: readiness by level or by change, told in an order of chance. What has
-// certainly nothing to tell is not looked at, so that ten thousand idle connections cost nothing.
+// The pollers of the simulated world: readiness by level or by change, reported in random order. Descriptors that cannot have news are
+// skipped, so ten thousand idle connections cost nothing.
 
 import Reactor
 import TestSupport
 
-/// What a poller was told to watch.
+/// What a poller watches.
 struct Watch {
     var interest: Readiness
     let token: UInt64
     let poller: Int32
-    /// For interests of the kind `onChange`: whether there is something that has not been told.
+    /// For `onChange` interests: whether there is an unreported change.
     var isFresh = true
 
     init(interest: Readiness, token: UInt64, poller: Int32) {
@@ -21,7 +21,7 @@ struct Watch {
 
 /// One worker's poller.
 struct Poller {
-    /// Descriptors that may have something to tell, in the order in which that began. What is not here certainly has not.
+    /// Descriptors that may have news, in the order in which that began. All others have none.
     var hot: [Int32] = []
     var isHot: Set<Int32> = []
     /// Until when its worker last wanted to wait, and whether it has nothing else to do until then.
@@ -60,13 +60,13 @@ extension SimulatedKernel {
         return found
     }
 
-    /// What a descriptor has to tell now.
+    /// The current news of a descriptor.
     private func news(of descriptor: Int32) -> Readiness {
         guard let watch = watches[descriptor], watch.isFresh || !watch.interest.contains(.onChange) else { return [] }
         return readiness(of: descriptor).intersection(watch.interest.union(.broken))
     }
 
-    /// Forgets the descriptors that have nothing to tell; whether one is left that has.
+    /// Removes the descriptors without news; returns whether one with news is left.
     func hasNews(_ poller: Int32) -> Bool {
         guard var state = pollers.removeValue(forKey: poller) else { return false }
         state.hot.removeAll { descriptor in
@@ -78,13 +78,13 @@ extension SimulatedKernel {
         return !state.hot.isEmpty
     }
 
-    /// Whether a worker that is not waited for has something to do.
+    /// Whether a worker has something to do now.
     func isDue(_ poller: Int32) -> Bool {
         guard let state = pollers[poller] else { return false }
         return !state.isSettled || state.waitsUntil <= world.now || hasNews(poller)
     }
 
-    /// When the first of them wants to be turned, whatever happens.
+    /// When the first of them must take a turn, whatever happens.
     func nextDeadline(of pollers: [Int32]) -> Int64 { pollers.compactMap { self.pollers[$0]?.waitsUntil }.min() ?? .max }
 
     func collect(_ poller: Int32, into events: UnsafeMutableBufferPointer<PollerEvent>) -> Int {
@@ -96,11 +96,11 @@ extension SimulatedKernel {
             watches[descriptor]?.isFresh = false
             count += 1
         }
-        // Descriptors take turns in being told first.
+        // Descriptors take turns in being reported first.
         if var state = pollers.removeValue(forKey: poller) {
             if count > 1, world.chance.permille(200) { state.hot.append(state.hot.removeFirst()) }
-            // What a turn that served something wants next is known only when it waits again; and how long it wants to wait it reckons
-            // from the time of its last turn.
+            // After a turn that served something, the worker's next deadline is known only when it waits again. The worker computes its
+            // waiting time from the time of its last turn.
             state.isSettled = count == 0 && state.waitsUntil > world.now && state.waitedLastAt == world.now
             state.waitedLastAt = world.now
             pollers[poller] = state

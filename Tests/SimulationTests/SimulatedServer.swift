@@ -1,44 +1,44 @@
-// A server that answers by chance, and is gone for a while now and then: refused, silent, out of order, or closing whatever is
-// asked of it. What it did with each request it writes into that request's truth.
+// A server with random answers that is down from time to time: refusing, silent, answering errors, or closing whatever is asked. It
+// records what it did with each request in that request's truth.
 
 import Reactor
 import TestSupport
 
 /// One server of the upstream.
 final class SimulatedServer {
-    /// How it is with it now.
+    /// Its current state.
     enum State: Equatable {
         case serving
-        /// Nobody listens.
+        /// No listener.
         case refusing
-        /// Nobody answers, not even that nobody listens.
+        /// No answer at all, not even a refusal.
         case silent
-        /// Every request is answered this status.
+        /// Every request gets this status.
         case failing(Int)
-        /// Connections are taken, and closed when something is asked on them.
+        /// Connections are accepted, and closed when a request comes.
         case closing
     }
 
-    /// What becomes of the connections that stand when it goes away.
+    /// What happens to its open connections when it goes down.
     enum Parting: CaseIterable { case kept, reset, closed, vanished }
 
     /// How it answers, in thousandths.
     struct Habits {
-        /// Answers that are no event stream, or one that cannot be read.
+        /// Answers that are no event stream, or that cannot be read.
         var oddity = 0
-        /// Answers that let their client wait for seconds.
+        /// Answers that take seconds.
         var slowness = 0
-        /// Bytes that nobody asked for, behind a whole answer.
+        /// Bytes without a request, after a whole answer.
         var babble = 0
-        /// Heads and chunks that are no HTTP.
+        /// Heads and chunks that are not HTTP.
         var nonsense = 0
-        /// Handshakes and records that are no TLS, and goodbyes that are left out, where there is TLS.
+        /// Handshakes and records that are not TLS, and missing close_notify, if there is TLS.
         var insecurity = 0
         /// Connections whose certificate is for another name.
         var impostors = 0
-        /// Requests on a connection that has served before, which is closed in the very moment they come.
+        /// Requests on a reused connection, which is closed at the moment when they come.
         var partings = 0
-        /// Ordinary answers that break off.
+        /// Ordinary answers that end early.
         var breaks = 60
         var heartbeatMilliseconds = 0
     }
@@ -49,15 +49,15 @@ final class SimulatedServer {
     let truths: (String) -> Truth?
     private(set) var habits: Habits
     private(set) var state = State.serving
-    /// Whether it ever let connection attempts without an answer.
+    /// Whether it ever left connection attempts unanswered.
     private(set) var wasSilent = false
-    /// So many of the next requests are never answered.
+    /// How many of the next requests get no answer.
     var hangCount = 0
-    /// When it was there again after its last absence.
+    /// When it last came back.
     private(set) var cameBackAt: Int64?
-    /// What became of all connections that stood at a moment, whether something was asked on them or not.
+    /// What happened to all connections that were open at a moment, with or without a request on them.
     private(set) var partings: [(deed: Deed, at: Int64)] = []
-    /// When TLS handshakes were spoilt, and how.
+    /// When it broke TLS handshakes, and how.
     private(set) var spoiltHandshakes: [(kind: HandshakeTrouble, at: Int64)] = []
     private let contexts: SecureContexts?
     private var connections: [ServerConnection] = []
@@ -67,7 +67,7 @@ final class SimulatedServer {
         /// It has a certificate for another name.
         case impostor
         case nonsense
-        /// It says nothing at all.
+        /// It sends nothing at all.
         case mute
         case hangsUp
     }
@@ -111,7 +111,7 @@ final class SimulatedServer {
     /// A process cannot vanish from a UNIX socket: its kernel closes it.
     var whenVanishing: Deed { address.isUnix ? .reset : .vanished }
 
-    /// Where nobody asks for a proof, an impostor serves like any other.
+    /// Where no proof is required, an impostor serves like any other server.
     private func acceptAsImpostor(_ socket: SimulatedSocket, _ contexts: SecureContexts) {
         noteSpoilt(.impostor)
         let wire = Wire(socket, world, securedBy: SecureEngine(contexts, .impostor))
@@ -123,9 +123,9 @@ final class SimulatedServer {
         world.count("server's handshake: \(trouble)")
     }
 
-    // MARK: How it is with it
+    // MARK: States
 
-    /// Goes away, or comes back.
+    /// Goes down, or comes back.
     func become(_ state: State, _ parting: Parting = .kept) {
         self.state = state
         switch state {
@@ -152,7 +152,7 @@ final class SimulatedServer {
         connections = []
     }
 
-    /// From now on it does nothing but serve.
+    /// From now on it only serves.
     func behave() {
         hangCount = 0
         habits = Habits(breaks: 0, heartbeatMilliseconds: habits.heartbeatMilliseconds)
@@ -168,10 +168,10 @@ final class ServerConnection {
     private var received: [UInt8] = []
     private var isAnswering = false
     private var isAskedForHead = false
-    /// The answer under way has no other end than the connection's.
+    /// The current answer is close-delimited.
     private var endsByClosing = false
     private var arrival: Arrival?
-    /// Whether it has answered before what is asked now.
+    /// Whether it has answered an earlier request.
     private var hasServed = false
     /// Whether its certificate is for another name.
     private let isImpostor: Bool
@@ -253,7 +253,7 @@ final class ServerConnection {
                 ]).utf8))
     }
 
-    /// The answer is whole: what comes next on the connection, if anything.
+    /// The answer is complete: what follows on the connection, if anything.
     private func done() {
         arrival = nil
         hasServed = true
@@ -283,7 +283,7 @@ final class ServerConnection {
         if breaksOff {
             answer.removeLast(min(answer.count - 1, world.chance.number(1...40)))
         } else if world.chance.permille(server.habits.babble) {
-            // In one piece, because whatever comes later might be taken for the answer to the next request.
+            // In one piece, because later bytes might be taken for the answer to the next request.
             if wire.sendAtOnce(answer + Text.unasked) {
                 world.count("bytes that nobody asked for")
                 arrival.did(.finished)
@@ -318,7 +318,7 @@ final class ServerConnection {
         }
     }
 
-    /// Answers something else than a stream, or says more than a stream's type; false where that was all.
+    /// Answers something else than a stream, or sends more than a stream's type; false if the answer ends here.
     private func odd(_ arrival: Arrival) -> Bool {
         switch world.chance.number(0...8) {
         case 0: refuse(204, arrival)
@@ -360,7 +360,7 @@ final class ServerConnection {
         }
     }
 
-    /// Sends a record that nobody can decrypt, or breaks off in the middle of one.
+    /// Sends a record that nobody can decrypt, or stops in the middle of one.
     private func spoil(_ arrival: Arrival) {
         world.count("server's record spoilt")
         let isWhole = world.chance.permille(500)
@@ -372,7 +372,7 @@ final class ServerConnection {
         end(world.chance.permille(500) ? .cutOff : .reset)
     }
 
-    /// Nothing can be placed into a line that stands open.
+    /// Nothing can be inserted into an open line.
     private func notePause(_ arrival: Arrival, _ milliseconds: Int64) {
         guard let last = arrival.body.last, last != 10, last != 13 else { return }
         arrival.longestPauseInLine = max(arrival.longestPauseInLine, milliseconds)
@@ -392,30 +392,30 @@ final class ServerConnection {
             arrival.did(.babbled)
             wire.send(Array("zz\r\n".utf8))
         default:
-            // It stays, silent, until its client is gone.
+            // It stays and is silent until its client is gone.
             notePause(arrival, .max)
         }
     }
 
     // MARK: Ends
 
-    /// The server goes away with everything that stands.
+    /// The server goes down with all its connections.
     func part(_ deed: Deed) { end(deed) }
 
-    /// What has no length and no last chunk cannot be cut off: its end is its end.
+    /// A close-delimited body cannot be truncated: any end is its end.
     private func end(_ deed: Deed) {
         guard wire.isUsable else { return wire.end(deed) }
         if deed != .finished { world.count("server \(deed.rawValue)") }
         if deed == .vanished, let arrival { notePause(arrival, .max) }
         if !wire.hasSentAll {
             arrival?.isTruncated = true
-            // Nobody knows in the middle of what.
+            // The position inside the body is unknown.
             arrival?.longestPauseInLine = .max
         }
         if world.chance.permille(server.habits.insecurity) { wire.omitsGoodbye = true }
         let isSecured = wire.isSecured
         wire.end(deed)
-        // Without TLS's goodbye nobody knows whether the end is one.
+        // Without close_notify nobody knows whether the end is genuine.
         let isForgeable = isSecured && wire.omitsGoodbye
         let isEnd = endsByClosing && (deed == .finished || deed == .cutOff)
         arrival?.did(!isEnd ? deed : isForgeable ? .cutOff : .finished)

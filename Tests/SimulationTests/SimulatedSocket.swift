@@ -1,6 +1,6 @@
-// One end of a connection in the simulated world: bounded buffers, bytes that take their time, ends, resets, and peers
-// that vanish. The other end may belong to the proxy (through SimulatedKernel) or to an actor of the test.
-// Invariant: what one end sends arrives at the other in order, or not at all from some point on.
+// One end of a connection in the simulated world: bounded buffers, bytes that need time, ends, resets, and peers that vanish. The other
+// end may belong to the proxy (through SimulatedKernel) or to an actor of the test. Invariant: bytes arrive at the other end in order,
+// or from some point on not at all.
 
 import Reactor
 
@@ -19,29 +19,29 @@ final class SimulatedSocket {
     private(set) var hasReceivedEnd = false
     private(set) var hasSentEnd = false
     private(set) var isClosed = false
-    /// Nothing comes through from here or to here any more, and nobody is told.
+    /// Nothing passes in either direction any more, and neither end gets a report.
     private(set) var isVanished = false
     private var isPeerVanished = false
     private var arrivesNoEarlierThan: Int64 = 0
     private var lastAcknowledgedAt: Int64
     private(set) var unacknowledged = 0
     var patience = Patience(keepAliveSeconds: 0, unacknowledgedMilliseconds: 0) {
-        // A peer that has vanished before it was asked for is found out all the same.
+        // A peer that vanished before it was probed is found out too.
         didSet { if isPeerVanished { probe() } }
     }
-    /// Whom the actor at this end is, as the log is to say it.
+    /// The client at this end, as the log must name it.
     var client: SocketAddress?
-    /// Whether it is a UNIX socket, of which the kernel knows nothing to tell.
+    /// Whether it is a UNIX socket, for which the kernel has no TCP facts.
     var isLocal = false
-    /// How crowded the proxy was when it took this connection; nil while it has not.
+    /// How many connections the proxy had when it accepted this one; nil before that.
     var crowding: Crowding?
-    /// When bytes came last.
+    /// When bytes last came.
     private(set) var lastArrivalAt: Int64?
-    /// Whether it is of interest when its owner read.
+    /// Whether the time of the owner's reads matters.
     var keepsReadTimes = false
     /// When bytes were taken out of the buffer.
     private(set) var readTimes: [Int64] = []
-    /// Called when something changed that the owner may want to look at.
+    /// Called when something changed that may concern the owner.
     var changed: () -> Void = {}
 
     private init(_ world: SimulatedWorld, capacity: Int) {
@@ -67,12 +67,12 @@ final class SimulatedSocket {
         return max(0, peer.capacity - peer.incoming.count - peer.inFlight)
     }
 
-    /// Puts bytes on their way; the caller has looked at the window.
+    /// Sends bytes; the caller has checked the window.
     func send(_ bytes: [UInt8]) {
         guard !bytes.isEmpty, !hasSentEnd else { return }
         unacknowledged += bytes.count
         if isVanished || isPeerVanished { return giveUpLater() }
-        // An end that nobody holds any more was closed.
+        // An end without an owner was closed.
         guard let peer else { return world.after(world.delay()) { [weak self] in self?.breakDown(.connectionReset) } }
         peer.inFlight += bytes.count
         deliver { receiver in
@@ -81,13 +81,13 @@ final class SimulatedSocket {
         }
     }
 
-    /// Whether nothing of the other end's is on its way here, and it would take so many bytes at once.
+    /// Whether nothing from the other end is on its way here, and the other end can take that many bytes at once.
     func canSendUnasked(_ count: Int) -> Bool {
         guard let peer, !hasSentEnd, !isClosed, error == nil, !isPeerVanished, !peer.isClosed else { return false }
         return inFlight == 0 && incoming.isEmpty && peer.inFlight == 0 && window >= count
     }
 
-    /// Has bytes arrive this very moment, where `canSendUnasked` allows it: so the other end has them before it says another word.
+    /// Makes bytes arrive at this moment, if `canSendUnasked` allows it, so the other end has them before it sends again.
     func sendUnasked(_ bytes: [UInt8]) { peer?.take(bytes) }
 
     private func take(_ bytes: [UInt8]) {
@@ -96,7 +96,7 @@ final class SimulatedSocket {
             peer?.breakDown(.connectionReset)
             return
         }
-        // A reset may have overtaken them, where this end wrote to one that had closed; what had come before is lost by then.
+        // A reset may have overtaken them, if this end wrote to a closed one; what came before is then lost.
         guard error == nil else { return }
         incoming += bytes
         lastArrivalAt = world.now
@@ -107,7 +107,7 @@ final class SimulatedSocket {
         changed()
     }
 
-    /// Something for the other end, behind everything that is on its way already.
+    /// Sends something after everything that is on its way already.
     private func deliver(_ action: @escaping (SimulatedSocket) -> Void) {
         guard let peer else { return }
         let moment = max(arrivesNoEarlierThan, world.now + world.delay())
@@ -132,7 +132,7 @@ final class SimulatedSocket {
         deliver { $0.breakDown(.connectionReset) }
     }
 
-    /// The kernel's patience with a peer that answers nothing.
+    /// The kernel's timeout for a peer that does not answer at all.
     private func giveUpLater() {
         guard patience.unacknowledgedMilliseconds > 0 else { return }
         world.after(Int64(patience.unacknowledgedMilliseconds)) { [weak self] in self?.breakDown(.timedOut) }
@@ -156,7 +156,7 @@ final class SimulatedSocket {
         return taken
     }
 
-    /// Breaks the connection; what waited to be read is lost with it.
+    /// Breaks the connection; unread bytes are lost.
     func breakDown(_ error: SystemError) {
         guard !isClosed, self.error == nil, !isVanished else { return }
         self.error = error
@@ -175,7 +175,7 @@ final class SimulatedSocket {
         if abortively || !incoming.isEmpty { sendReset() } else { sendEnd() }
     }
 
-    /// Nobody hears of this end any more. What the other end sends gets no answer.
+    /// This end vanishes. What the other end sends gets no answer.
     func vanish() {
         isVanished = true
         isClosed = true
@@ -183,7 +183,7 @@ final class SimulatedSocket {
         peer?.probe()
     }
 
-    /// The kernel asks a peer that has vanished, and learns that it has.
+    /// The kernel probes a peer that has vanished, and learns that it has.
     private func probe() {
         guard patience.keepAliveSeconds > 0 else { return }
         world.after(Int64(patience.keepAliveSeconds) * 2000) { [weak self] in self?.breakDown(.timedOut) }

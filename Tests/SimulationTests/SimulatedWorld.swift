@@ -1,6 +1,6 @@
-// A world in which time passes only when nothing is left to do, and in which everything follows from one seed. It keeps
-// the clock, the events that are to come, and chance; sockets are in SimulatedSocket.swift, the kernel's calls in
-// SimulatedKernel.swift. Invariant: two runs from the same seed make the same calls in the same order, which `trace` shows.
+// A world in which time passes only when nothing is left to do, and in which everything follows from one seed. It holds the clock, the
+// future events and the random numbers; sockets are in SimulatedSocket.swift, the kernel's calls in SimulatedKernel.swift. Invariant:
+// two runs from the same seed make the same calls in the same order, which `trace` shows.
 
 import Reactor
 import TestSupport
@@ -8,7 +8,7 @@ import TestSupport
 /// A world draws thousands of times; all of it follows from its seed.
 typealias Chance = SeededGenerator
 
-/// How often things go wrong, in a thousandth of the calls. Each seed switches a random part of them on (swarm testing).
+/// How often things go wrong, in thousandths of the calls. Each seed switches a random part of them on (swarm testing).
 struct Faults {
     var shortReads = 0
     var shortWrites = 0
@@ -39,7 +39,7 @@ final class SimulatedWorld {
     private(set) var injected: [String: Int] = [:]
     /// A hash over everything that happened, in order.
     private(set) var trace: UInt64 = 0xcbf2_9ce4_8422_2325
-    /// In a class, because a closure that is moved about in an array would be wrapped anew each time.
+    /// A class, because a closure in an array would be wrapped again each time it moves.
     private final class Action {
         let run: () -> Void
         init(_ run: @escaping () -> Void) { self.run = run }
@@ -48,11 +48,11 @@ final class SimulatedWorld {
     private var nextOrder: UInt64 = 0
     private var turnsAtThisMoment = 0
     private var leaps: [ClosedRange<Int64>] = []
-    /// What happens between a poller's report and what the worker makes of it.
+    /// What happens between a poller's report and the worker's reaction.
     var betweenTurns: [() -> Void] = []
-    /// The actors' ends of connections; they hold each other in circles until the world ends.
+    /// The actors' ends of connections; they hold each other in cycles until the world ends.
     var wires: [Wire] = []
-    /// What actors saw that must not be.
+    /// Errors that actors observed.
     var problems: [String] = []
 
     init(seed: UInt64, faults: Faults) {
@@ -75,7 +75,7 @@ final class SimulatedWorld {
 
     func count(_ fault: String) { injected[fault, default: 0] += 1 }
 
-    // MARK: What is to come
+    // MARK: Future events
 
     func after(_ milliseconds: Int64, _ action: @escaping () -> Void) { at(now + max(0, milliseconds), action) }
 
@@ -108,7 +108,7 @@ final class SimulatedWorld {
         }
     }
 
-    /// Lets everything happen that is due, and time pass until `isReady` or the moment.
+    /// Runs everything that is due, and lets time pass until `isReady` or the given moment.
     func pass(until moment: Int64, isReady: () -> Bool) {
         turnsAtThisMoment += 1
         precondition(turnsAtThisMoment < 20_000, "the worker turns and turns, and time stands still")
@@ -125,7 +125,7 @@ final class SimulatedWorld {
         }
     }
 
-    /// Forgets what is still to come, and with it everybody whom that would have concerned.
+    /// Drops all future events, and with them the objects that they hold.
     func end() {
         queue = []
         betweenTurns = []
@@ -133,7 +133,7 @@ final class SimulatedWorld {
         wires = []
     }
 
-    /// Time goes on without anything happening, as when the machine was suspended: what was due meanwhile happens at once.
+    /// Time passes without any event, as when the machine was suspended: events that were due meanwhile happen at once.
     func leap(_ milliseconds: Int64) {
         count("time leapt")
         now += milliseconds
@@ -141,9 +141,9 @@ final class SimulatedWorld {
         leaps.append(now - milliseconds...now)
     }
 
-    /// Whether time leapt between the two moments.
+    /// Whether time jumped between the two moments.
     func leapt(between first: Int64, and last: Int64) -> Bool { leaps.contains { $0.overlaps(first...max(first, last)) } }
 
-    /// How long something takes on its way.
+    /// How long something travels.
     func delay() -> Int64 { Int64(chance.number(faults.delayMilliseconds)) }
 }

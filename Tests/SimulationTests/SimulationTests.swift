@@ -1,6 +1,6 @@
-// The whole proxy in many worlds worse than the real one. `HEARTWIRE_SEED=N` runs one seed again;
-// `HEARTWIRE_SIMULATE_SECONDS=N` and `HEARTWIRE_SIMULATE_SEEDS=N` set for how long, and how many fresh seeds are tried at least;
-// `HEARTWIRE_SIMULATE_ON=1` goes on after a seed that fails.
+// The whole proxy in many worlds worse than the real one. `HEARTWIRE_SEED=N` repeats one seed. `HEARTWIRE_SIMULATE_SECONDS=N` and
+// `HEARTWIRE_SIMULATE_SEEDS=N` set for how long, and how many fresh seeds are tried at least. `HEARTWIRE_SIMULATE_ON=1` goes on after a
+// failing seed.
 
 import Foundation
 import Marks
@@ -60,7 +60,7 @@ struct SimulationTests {
     }
 }
 
-/// What many runs came to.
+/// The totals of many runs.
 private struct Tally {
     var runs = 0
     private var virtualMilliseconds: Int64 = 0

@@ -1,4 +1,4 @@
-// What the actors write and read: requests, chunks, event streams of chance.
+// What the actors write and read: requests, chunks, random event streams.
 
 import Reactor
 import TestSupport
@@ -52,13 +52,13 @@ enum Text {
         lines.first { $0.lowercased().hasPrefix(name + ":") }.map { String($0.dropFirst(name.utf8.count + 1).drop { $0 == " " }) }
     }
 
-    /// A request's head at the beginning of what came.
+    /// A request's head at the beginning of the received bytes.
     static func head(in bytes: [UInt8]) -> RequestHead? {
         guard let end = endOfHead(bytes) else { return nil }
         return RequestHead(String(decoding: bytes[..<end], as: UTF8.self).split(separator: "\r\n").map(String.init), count: end)
     }
 
-    /// Chunks of chance that hold the bytes, without the last one.
+    /// Random chunks that hold the bytes, without the last chunk.
     static func chunks(_ bytes: [UInt8], _ chance: inout Chance) -> [UInt8] {
         var framed: [UInt8] = []
         var rest = bytes[...]
@@ -75,10 +75,10 @@ enum Text {
         [23, 3, 3, 0, 40] + (0..<(isWhole ? 40 : 10)).map { _ in UInt8(truncatingIfNeeded: chance.next()) }
     }
 
-    /// An answer to no request.
+    /// An answer without a request.
     static let unasked = Array("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwrong".utf8)
 
-    /// Bytes of a compressed stream, as far as anybody on the way can tell.
+    /// Bytes that look like a compressed stream.
     static func noise(_ chance: inout Chance) -> [UInt8] {
         (0..<chance.number(1...200)).map { _ in UInt8(truncatingIfNeeded: chance.next()) }
     }

@@ -1,41 +1,41 @@
-// What is true in the simulated world: what servers did with each request, what clients did, how attempts to connect came
-// out. The actors write it down when they do it; the checks hold the proxy's answers and its log against it.
-// Invariant: nothing here is learned from the proxy.
+// What really happened in the simulated world: what servers did with each request, what clients did, how connection attempts ended. The
+// actors record it when they do it; the checks compare the proxy's answers and its log with it. Invariant: nothing here comes from the
+// proxy.
 
 import Reactor
 
-/// How one side ended something, of its own accord.
+/// How one side ended something on its own initiative.
 enum Deed: String {
     case finished, cutOff, reset, vanished, left
-    /// Closed or reset a connection without having answered what was asked on it.
+    /// Closed or reset a connection without answering a request on it.
     case wentWithoutAnswer
-    /// Sent what is no HTTP.
+    /// Sent invalid HTTP.
     case babbled
-    /// Sent what is no TLS, where there should be TLS.
+    /// Sent bytes that are not TLS on a TLS connection.
     case brokeTLS
 }
 
-/// What one server did with a request that came to it.
+/// What one server did with a request that it received.
 final class Arrival {
     let server: SocketAddress
-    /// When the whole request had come.
+    /// When the whole request had arrived.
     let cameAt: Int64
-    /// What it answered, and when it sent the head; nil while it has not.
+    /// Its answer, and when it sent the head; nil before that.
     private(set) var answer: Answer?
     private(set) var answeredAt: Int64?
-    /// The body that the server has put on its way so far, framing taken off.
+    /// The body that the server has sent so far, without framing.
     var body: [UInt8] = []
-    /// When the last of it was sent.
+    /// When the last byte was sent.
     var lastSentAt: Int64
-    /// How it ended. What comes upon an end while that is still on its way may overtake it, so several may be true.
+    /// How it ended. A later event may overtake an end that is still on its way, so several may be true.
     private(set) var deeds: [Deed] = []
-    /// It ended before all of `body` was on its way.
+    /// It ended before all of `body` was sent.
     var isTruncated = false
-    /// It came to a server that cannot prove who it is.
+    /// It reached a server that cannot prove its name.
     var isByImpostor = false
     /// It is not safe to repeat (RFC 9110 section 9.2.2).
     var isPOST = false
-    /// The longest time for which it let the client wait in the middle of a line.
+    /// The longest time for which the server made the client wait in the middle of a line.
     var longestPauseInLine: Int64 = 0
 
     init(at server: SocketAddress, cameAt: Int64) {
@@ -53,32 +53,32 @@ final class Arrival {
     func did(_ deed: Deed) { deeds.append(deed) }
 }
 
-/// What a server answers a request for an event stream with.
+/// A server's answer to a request for an event stream.
 struct Answer {
     var status = 200
     var contentType = "text/event-stream"
     var isCompressed = false
     var setsCookie = false
 
-    /// Whether an EventSource takes it.
+    /// Whether an EventSource accepts it.
     var isStream: Bool { status == 200 && contentType.hasPrefix("text/event-stream") }
 }
 
-/// What is true of one request. Where the proxy sent it several times, the last server's deeds count.
+/// What really happened to one request. If the proxy sent it several times, the last server's actions count.
 final class Truth {
     let path: String
     let isStream: Bool
     let isSlow: Bool
-    /// The body of the request, framing taken off.
+    /// The body of the request, without framing.
     let requestBody: [UInt8]
-    /// What an EventSource brought along.
+    /// The id that an EventSource brought.
     let lastEventID: [UInt8]
     var clientDeed: Deed?
-    /// The client left, besides what else it did.
+    /// Whether the client left, in addition to its other actions.
     var hasLeft = false
-    /// The client's end of the connection that it asked on.
+    /// The client's end of the connection with the request.
     var socket: SimulatedSocket?
-    /// When the client asked; nil before it has.
+    /// When the client sent the request; nil before that.
     var askedAt: Int64?
     private(set) var arrivals: [Arrival] = []
 
@@ -116,7 +116,7 @@ final class Truth {
     }
 }
 
-/// One attempt of the proxy's to connect to a server.
+/// One attempt of the proxy to connect to a server.
 final class ConnectionAttempt {
     enum Outcome { case pending, open, refused, exhausted, full }
 
@@ -137,7 +137,7 @@ final class ConnectionAttempt {
     }
 }
 
-/// How many connections the proxy had when it took one, this one included.
+/// How many connections the proxy had when it accepted one, this one included.
 struct Crowding {
     var total: Int
     var ofPeer: Int

@@ -1,23 +1,23 @@
-// An actor's end of a connection: bytes go out as far as the other end has room, in pieces of chance, and come in as they
-// arrive; with TLS or without. What they mean is the actor's.
+// An actor's end of a connection: bytes go out in random pieces, as far as the other end has room, and come in as they arrive, with TLS
+// or without. The actor interprets them.
 
 import Reactor
 import TestSupport
 
-/// An actor's way to talk over a socket.
+/// An actor's connection over a socket.
 final class Wire {
     let socket: SimulatedSocket
     private let world: SimulatedWorld
     private let engine: SecureEngine?
-    /// What is to be sent, as it goes over the socket.
+    /// The bytes to send, as they go over the socket.
     private var waiting: [UInt8] = []
-    /// What is to be sent when the handshake is done.
+    /// What is to be sent after the handshake.
     private var waitingForHandshake: [UInt8] = []
-    /// What came, decrypted, and was not read yet.
+    /// What came, decrypted, and is unread.
     private var decrypted: [UInt8] = []
     private var whenSent: (() -> Void)?
     private var whenGone: (() -> Void)?
-    /// Whether it goes without TLS's goodbye; whether what it says goodbye after is whole, nobody can know then.
+    /// Whether it ends without close_notify: the peer cannot know then whether the data is complete.
     var omitsGoodbye = false
     /// Called when something came, ended or broke.
     var changed: () -> Void = {}
@@ -52,7 +52,7 @@ final class Wire {
 
     // MARK: Sending
 
-    /// Sends bytes. When the last of them is on its way, `noting` is called at once, to write it down, and `then` afterwards.
+    /// Sends bytes. When the last of them is sent, `noting` is called at once, to record it, and then `then`.
     func send(_ bytes: [UInt8], noting: @escaping () -> Void = {}, then: @escaping () -> Void = {}) {
         if let engine {
             if engine.isEstablished {
@@ -70,20 +70,20 @@ final class Wire {
         pump()
     }
 
-    /// Whether all that was to be sent is on its way.
+    /// Whether everything has been sent.
     var hasSentAll: Bool { waiting.isEmpty && waitingForHandshake.isEmpty }
 
     /// More than TLS adds to a few short answers.
     private static let roomForRecords = 512
 
-    /// Sends everything in one piece; false, and nothing is sent, where there is no room for that.
+    /// Sends everything in one piece; false, and nothing is sent, if there is no room for it.
     func sendAtOnce(_ bytes: [UInt8]) -> Bool {
         guard hasSentAll, isUsable, socket.window >= bytes.count + bytes.count / 64 + Wire.roomForRecords else { return false }
         socket.send(protected(bytes))
         return true
     }
 
-    /// Asks for a change of TLS's keys, where there are any.
+    /// Asks for a change of TLS keys, if there is TLS.
     func askForKeys() {
         guard let engine, engine.isEstablished, waiting.count < 65_536 else { return }
         engine.askForKeys()
@@ -91,8 +91,7 @@ final class Wire {
         pump()
     }
 
-    /// Has bytes arrive this very moment, before the other end says another word; false, and nothing is sent, where it has said one
-    /// already.
+    /// Makes bytes arrive at this moment, before the other end sends again; false, and nothing is sent, if it has sent already.
     func sendUnasked(_ bytes: [UInt8]) -> Bool {
         guard hasSentAll, isUsable, !hasMore, engine?.isInsideRecord != true else { return false }
         guard socket.canSendUnasked(bytes.count + Wire.roomForRecords) else { return false }
@@ -100,14 +99,14 @@ final class Wire {
         return true
     }
 
-    /// As the bytes go over the socket.
+    /// The bytes as they go over the socket.
     private func protected(_ bytes: [UInt8]) -> [UInt8] {
         guard let engine else { return bytes }
         engine.encrypt(bytes)
         return engine.takeOutput()
     }
 
-    /// Sends bytes as they are, past TLS.
+    /// Sends bytes unencrypted, bypassing TLS.
     func sendRaw(_ bytes: [UInt8]) {
         waiting += bytes
         pump()
@@ -129,17 +128,17 @@ final class Wire {
 
     // MARK: Receiving
 
-    /// Whether TLS protects what goes over it now.
+    /// Whether TLS protects the connection now.
     var isSecured: Bool { engine?.isEstablished == true }
-    /// Whether bytes can still go both ways as far as this end knows.
+    /// Whether bytes can still pass in both directions, as far as this end knows.
     var isUsable: Bool { !socket.isClosed && socket.error == nil }
     /// Whether the other end reset the connection, the kernel gave it up, or TLS broke.
     var isBroken: Bool { socket.error != nil || engine?.hasFailed == true }
-    /// Whether the other end has ended its sending, and all of it was read.
+    /// Whether the other end has ended its sending, and everything was read.
     var hasEnded: Bool { !hasMore && (socket.hasReceivedEnd || engine?.hasReceivedGoodbye == true) }
-    /// Whether nobody on the way can have forged the end.
+    /// Whether the end cannot have been forged.
     var endIsAuthentic: Bool { engine?.hasReceivedGoodbye ?? true }
-    /// Whether the other end has ended its sending, although not all of it was read.
+    /// Whether the other end has ended its sending, although not everything was read.
     var isEnding: Bool { socket.hasReceivedEnd }
     /// Whether bytes wait to be read.
     var hasMore: Bool { !socket.incoming.isEmpty || !decrypted.isEmpty }
@@ -160,7 +159,7 @@ final class Wire {
 
     // MARK: Ends
 
-    /// Goes, in whatever way.
+    /// Leaves in the given way.
     func end(_ deed: Deed) {
         guard !socket.isClosed else { return }
         switch deed {
@@ -185,7 +184,7 @@ final class Wire {
         socket.send(goodbye)
     }
 
-    /// Tells nobody of anything any more.
+    /// Makes no more callbacks.
     func forget() {
         changed = {}
         socket.changed = {}

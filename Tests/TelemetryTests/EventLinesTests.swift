@@ -1,11 +1,11 @@
-// The lines about single events: what stands in them, whatever the server's words are, and that they come in batches.
+// The lines about single events: their content, whatever the server's texts are, and that they come in batches.
 
 import Foundation
 import Testing
 
 @testable import Telemetry
 
-/// Collects lines, and gives them back.
+/// Collects lines, and returns them.
 private struct Collected {
     let running: RunningWriter
     let lines: EventLines
@@ -97,7 +97,7 @@ struct EventLinesTests {
         }
     }
 
-    @Test("are handed over together, by themselves when there is no room for more, all or none")
+    @Test("are passed on together, also when there is no room for more, all or none")
     func batches() throws {
         let collected = Collected(capacityBytes: 20_000)
         for number in 1...500 { collected.add(UInt64(number)) }
@@ -107,11 +107,11 @@ struct EventLinesTests {
         #expect(lines.last?.contains("\"lines\":\(dropped)}") == true)
         let numbers = try lines.dropLast().map { try #require(try parsed(Array(($0 + "\n").utf8))["number"] as? Int) }
         #expect(zip(numbers, numbers.dropFirst()).allSatisfy(<))
-        // Whole batches are missing: behind a gap there is the beginning of another.
+        // Whole batches are missing: after a gap another batch begins.
         #expect(zip(numbers, numbers.dropFirst()).count { $0 + 1 != $1 } <= 1)
     }
 
-    @Test("have the time that every other line would have, whatever the order of times")
+    @Test("have the same time as other lines, in whatever order the times come")
     func times() {
         var cache = TimestampCache()
         var random = SystemRandomNumberGenerator()

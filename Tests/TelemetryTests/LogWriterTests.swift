@@ -28,7 +28,7 @@ struct LogWriterTests {
         #expect(running.writer.finish(deadlineMilliseconds: 5_000))
     }
 
-    @Test("lets lines gather, so that many that come one by one are few writes")
+    @Test("lets lines collect, so that many single lines need few writes")
     func gathering() {
         let running = RunningWriter()
         running.start()
@@ -41,7 +41,7 @@ struct LogWriterTests {
         #expect(running.sink.state.withLock { $0.writes } < 50)
     }
 
-    @Test("counts what finds no room, and says so after the lines that came before and before those that come after")
+    @Test("counts lines without room, and reports them between the lines before and after")
     func dropping() {
         let running = RunningWriter(capacityBytes: 10)
         #expect(running.submit("1234"))
@@ -69,7 +69,7 @@ struct LogWriterTests {
         #expect(running.writer.droppedLineCount == 1)
     }
 
-    @Test("opens the sink anew exactly between the lines before and after the request")
+    @Test("reopens the sink exactly between the lines before and after the request")
     func reopen() {
         let running = RunningWriter()
         running.submit("old 1")
@@ -136,7 +136,7 @@ struct LogWriterTests {
         #expect(ContinuousClock.now - started < .seconds(15))
     }
 
-    @Test("knows how many lines nobody will write any more, those included that it dropped and could not tell of")
+    @Test("counts the lines that will never be written, including dropped ones that were not reported")
     func lostLines() {
         let running = RunningWriter(capacityBytes: 20)
         running.sink.state.withLock { $0.refusals = .max }
@@ -157,7 +157,7 @@ struct LogWriterTests {
         #expect(running.writer.lostLineCount == 0)
     }
 
-    @Test("opens the sink anew even while it refuses everything, and then loses nothing")
+    @Test("reopens the sink even while it refuses everything, and then loses nothing")
     func reopenHeals() {
         let running = RunningWriter()
         running.sink.state.withLock {
@@ -173,7 +173,7 @@ struct LogWriterTests {
         #expect(running.sink.files == [[], ["first", "second"]])
     }
 
-    @Test("opens the sink anew when only the line about dropped lines was refused")
+    @Test("reopens the sink when only the line about dropped lines was refused")
     func reopenHealsDroppedLine() {
         let running = RunningWriter(capacityBytes: 4)
         running.sink.state.withLock {
@@ -189,7 +189,7 @@ struct LogWriterTests {
         #expect(running.writer.finish(deadlineMilliseconds: 5_000))
     }
 
-    @Test("lets nobody wait for a sink that is stuck, and counts every line that found no room meanwhile")
+    @Test("makes no submitter wait for a stuck sink, and counts every line without room")
     func slowSink() {
         let running = RunningWriter(capacityBytes: 1_000)
         running.sink.state.withLock { $0.isBlocked = true }

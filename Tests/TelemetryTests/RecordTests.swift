@@ -53,7 +53,7 @@ struct RecordTests {
                 + "\n")
     }
 
-    @Test("of an opening says why the proxy answered in a server's place")
+    @Test("of an opening says why the proxy answered before a server did")
     func heldOpening() throws {
         for (reason, word, seen) in [
             (HeldReason.early, "early", nil), (.outage(.connectionRefused, evidence: "seen"), "connection_refused", "seen"),
@@ -120,7 +120,7 @@ struct RecordTests {
             ])
     }
 
-    @Test("of an ending says null for times that did not come, and leaves out what does not apply")
+    @Test("of an ending has null for times that do not exist, and leaves out what does not apply")
     func sparseEnding() throws {
         var line: [UInt8] = []
         let exchange = ExchangeDescription(stream: StreamIdentifier(worker: 0, number: 12_345_678), client: "c")
@@ -187,7 +187,7 @@ struct RecordTests {
         }
     }
 
-    @Test("is appended behind what is already there")
+    @Test("is appended to existing bytes")
     func appends() {
         var line = Array("x".utf8)
         let record = AccessRecord(timeMilliseconds: 0, exchange: exchange())
@@ -223,7 +223,7 @@ struct CauseTests {
         }
     }
 
-    @Test("can be seen beside the name of a TCP state")
+    @Test("stands beside the name of a TCP state")
     func states() {
         var view = TransportView(
             roundTripMicroseconds: 0, roundTripVarianceMicroseconds: 0, retransmits: 0, totalRetransmits: 0, unacknowledgedBytes: 0,

@@ -1,4 +1,4 @@
-// Holds conf/logs.md against what the records write.
+// Compares conf/logs.md with what the records write.
 
 import Foundation
 import Testing
@@ -15,7 +15,7 @@ private func lines(of section: String) throws -> [String] {
     return Array(lines[(start + 1)...].prefix { !$0.hasPrefix("## ") })
 }
 
-/// Those that are rows of its table, split into cells.
+/// The table rows among these lines, split into cells.
 private func rows(of section: String) throws -> [[String]] {
     try lines(of: section).filter { $0.hasPrefix("| `") }.map { line in
         line.components(separatedBy: "|").dropFirst().dropLast().map { $0.trimmingCharacters(in: .whitespaces) }
@@ -75,7 +75,7 @@ struct ReferenceTests {
     }
 }
 
-/// Records in which every key is there.
+/// Records with every key.
 private enum RecordSamples {
     static let view = TransportView(
         roundTripMicroseconds: 1, roundTripVarianceMicroseconds: 1, retransmits: 1, totalRetransmits: 1, unacknowledgedBytes: 1,

@@ -1,4 +1,4 @@
-// What the tests of Telemetry share: a sink in memory with faults to order, and lines read back as JSON.
+// What the tests of Telemetry share: a sink in memory that fails on request, and lines read back as JSON.
 
 import Foundation
 import Telemetry
@@ -6,7 +6,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// A sink that keeps what it is given, in one list per opened "file".
+/// A sink that keeps its lines, in one list for each opened "file".
 final class MemorySink: LogSink {
     struct State {
         var files: [[UInt8]] = [[]]
@@ -72,7 +72,7 @@ func parsed(_ line: [UInt8]) throws -> [String: Any] {
     return try jsonObject(line)
 }
 
-/// The keys of the outermost object in the order in which they stand. It relies on values without colons and commas.
+/// The keys of the outermost object in their order. It relies on values without colons and commas.
 func keys(_ line: [UInt8]) -> [String] {
     var keys: [String] = []
     var depth = 0

@@ -1,4 +1,4 @@
-"""A legacy event-stream backend, as one finds them: it wants `Authorization: Bearer`, and it falls silent.
+"""A typical old event-stream backend: it wants `Authorization: Bearer`, and it is silent for long times.
 
 Nothing here knows of Heartwire, and nothing may be changed for its sake. sse-starlette would send pings of
 its own every 15 s; they are switched off, as many servers send none.

@@ -1,19 +1,19 @@
-// The command line: words in, one command out, or one line that says what is wrong with them.
+// The command line: words in; one command out, or one line that says what is wrong.
 //
-// It acts on nothing and prints nothing. Invariant: `proxy` yields a configuration that `ConfigurationFile` could
-// have yielded too, and no message repeats what may hold a password.
+// It acts on nothing and prints nothing. Invariant: `proxy` yields only configurations that `ConfigurationFile` could yield too, and no
+// message repeats a word that may hold a password.
 
 import Credentials
 
-/// The statuses with which the program ends, from sysexits.h where there is one.
+/// The program's exit statuses, from sysexits.h where there is one.
 package enum ExitStatus {
-    /// All went well.
+    /// Success.
     package static let success: Int32 = 0
-    /// A second signal cut the orderly end short.
+    /// A second signal ended the orderly end at once.
     package static let interrupted: Int32 = 1
     /// The command line cannot be understood (EX_USAGE).
     package static let usage: Int32 = 64
-    /// An address to listen on cannot be had (EX_UNAVAILABLE).
+    /// An address to listen on is not available (EX_UNAVAILABLE).
     package static let unavailable: Int32 = 69
     /// The configuration has errors or cannot be read (EX_CONFIG).
     package static let configuration: Int32 = 78
@@ -21,7 +21,7 @@ package enum ExitStatus {
 
 /// What is wrong with a command line; the program ends with `ExitStatus.usage`.
 package struct UsageError: Error, Sendable, Equatable, CustomStringConvertible {
-    /// One line for the person, without the program's name.
+    /// One line for the operator, without the program's name.
     package var description: String
 }
 
@@ -33,7 +33,7 @@ package enum CommandLine {
         case proxy(Configuration)
         /// Run the proxy that a file describes.
         case run(configurationPath: String)
-        /// Look for errors in a file.
+        /// Report the errors of a file.
         case check(configurationPath: String)
         /// Run the demonstration.
         case demo(listen: Listener)
@@ -43,10 +43,10 @@ package enum CommandLine {
         case version
     }
 
-    /// Where the demonstration listens if nothing is said.
+    /// Where the demonstration listens by default.
     package static let defaultDemoListener = Listener(host: "127.0.0.1", port: 8080)
 
-    /// An option of a command: its name without the dashes, and how a message calls its value.
+    /// An option of a command: its name without the dashes, and its value's name in messages.
     struct Option {
         var name: String
         var value: String
@@ -54,7 +54,7 @@ package enum CommandLine {
         var isRequired = false
     }
 
-    /// A command: its name and the options that it knows.
+    /// A command: its name and its options.
     struct Verb {
         var name: String
         var options: [Option]

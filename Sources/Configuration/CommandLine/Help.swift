@@ -25,7 +25,7 @@ enum Help {
           heartwire proxy --upstream http://127.0.0.1:9000 --listen 127.0.0.1:8080
 
         Ends with 0 when all went well, 64 for a mistake on the command line, 78 for one
-        in a configuration file, 69 when an address to listen on cannot be had.
+        in a configuration file, 69 when an address is not available.
 
         """
 
@@ -57,7 +57,7 @@ enum Help {
                                    its data, and for each heartbeat (default off)
           --help                   this text
 
-        SIGUSR1 reopens the log files, SIGHUP reads certificates anew, SIGUSR2 lets a
+        SIGUSR1 reopens the log files, SIGHUP reads certificates again, SIGUSR2 lets a
         new process of the program take over. For more than one server, routes, limits
         and timeouts, write a configuration file: see 'heartwire run --help'.
 
@@ -79,8 +79,8 @@ enum Help {
                            conf/README.md the reference (required)
           --help           this text
 
-        SIGUSR1 reopens the log files, SIGHUP reads the file and its certificates anew,
-        SIGUSR2 lets a new process of the program take over.
+        SIGUSR1 reopens the log files, SIGHUP reads the file and its certificates
+        again, SIGUSR2 lets a new process of the program take over.
 
         Example:
           heartwire run --config conf/heartwire.conf
@@ -88,9 +88,9 @@ enum Help {
         """
 
     static let check = """
-        Reads a configuration file and the certificates that it names, tells all errors
-        and warnings, and runs nothing. Ends with 0 if the file can be used, with 78 if
-        not.
+        Reads a configuration file and the certificates that it names, reports all
+        errors and warnings, and runs nothing. Ends with 0 if the file can be used,
+        with 78 if not.
 
         Usage: heartwire check --config FILE
 
@@ -103,9 +103,9 @@ enum Help {
         """
 
     static let demo = """
-        Shows what Heartwire is for. In one process it runs a server that wants a token
-        and falls silent, a hop that cuts idle connections, the proxy, and a page: on
-        the left the stream as it is today, on the right the same through Heartwire.
+        Shows what Heartwire does. One process runs a server that wants a token and is
+        often silent, a hop that cuts idle connections, the proxy, and a page: on the
+        left the stream without Heartwire, on the right the same stream through it.
 
         Usage: heartwire demo [--listen HOST:PORT]
 

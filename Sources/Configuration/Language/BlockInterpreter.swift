@@ -1,7 +1,6 @@
 // The directives inside `upstream` and `route` blocks.
 //
-// Invariant: as in Interpreter.swift; settings that only mean something together are checked when their block
-// has been read as a whole.
+// Invariant: as in Interpreter.swift; settings that depend on each other are checked when the whole block has been read.
 
 import Credentials
 
@@ -45,7 +44,7 @@ extension Interpreter {
         upstream = result
     }
 
-    /// Whether servers of one upstream are `https://`, which they must be all or none.
+    /// Whether servers of one upstream are `https://`: all of them or none.
     struct ServerSecurity {
         var isSecure: Bool?
         /// The upstream's `tls` block.
@@ -69,14 +68,14 @@ extension Interpreter {
 
     // MARK: route
 
-    /// What a route block says about tokens, before it is known whether it says where they come from.
+    /// The token settings of a route block, before it is known whether the block has a `bearer_from`.
     private struct BearerDraft {
         var policy = BearerPolicy(sources: [])
-        /// The first directive that means nothing without `bearer_from`.
+        /// The first directive that has no effect without `bearer_from`.
         var dependent: Word?
     }
 
-    /// Reads a route; nil where its pattern or its upstream cannot be known.
+    /// Reads a route; nil if its pattern or its upstream cannot be read.
     mutating func readRoute(_ statement: Statement) -> RouteDraft? {
         let patternWord = statement.arguments[0]
         var pattern: Pattern?
@@ -174,7 +173,7 @@ extension Interpreter {
 
     private mutating func isEventName(_ word: Word) -> Bool {
         let isUsable = (1...DirectiveTable.heartbeatNameBytes).contains(word.text.utf8.count)
-        // A parser drops one blank after the colon: a name that begins with one would lose it.
+        // A parser drops one blank after the colon, so a name that begins with one would lose it.
         guard isUsable, word.text.first != " " else {
             error(word, "the name of an event has 1 to \(DirectiveTable.heartbeatNameBytes) bytes and does not begin with a blank")
             return false
@@ -226,7 +225,7 @@ extension Interpreter {
 
     // MARK: tokens
 
-    /// Reads a directive about tokens; false if it is about something else.
+    /// Reads a directive about tokens; false for any other directive.
     private mutating func readBearer(
         _ directive: Directive, _ statement: Statement, into draft: inout BearerDraft
     ) -> Bool {

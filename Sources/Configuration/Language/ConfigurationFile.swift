@@ -1,23 +1,23 @@
-// The configuration language, from text to value; the reference of the language is conf/README.md.
+// The configuration language, from text to value; conf/README.md describes the language.
 //
-// `parse` acts on nothing: the environment is asked through a closure, and reading the file is `load`'s.
-// Invariant: no bytes, however malformed, make it trap, and all errors are found in one go.
+// `parse` is pure: the environment comes through a closure, and `load` reads the file. Invariant: no bytes, however malformed, make it
+// trap, and all errors are found at once.
 
 import Glibc
 
 /// Reads texts in the configuration language.
 package enum ConfigurationFile {
-    /// A configuration and what looked odd in it.
+    /// A configuration and its warnings.
     package struct Parsed: Sendable, Equatable {
         /// The configuration, complete and consistent.
         package var configuration: Configuration
-        /// What may not be meant as it is written, in the order of the file.
+        /// Warnings about what may not be meant as it is written, in the order of the file.
         package var warnings: [ConfigurationDiagnostic]
     }
 
-    /// Why a file could not be read at all; the description is one line for the person.
+    /// Why a file could not be read at all; the description is one line for the operator.
     package struct Unreadable: Error, Sendable, Equatable, CustomStringConvertible {
-        /// One line for the person, the file's name included.
+        /// One line for the operator, with the file's name.
         package var description: String
     }
 

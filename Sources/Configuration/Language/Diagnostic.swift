@@ -1,19 +1,19 @@
-// What is wrong with a configuration, told to a person: where, what, and what was probably meant.
+// An error or warning about a configuration: where, what, and what was probably meant.
 //
-// Invariant: what is shown holds no control character of the file, nothing that follows a secret directive (`fingerprint_key`) and
-// no login of a URL (Redaction.swift), for these texts end in terminals, tickets and logs.
+// Invariant: the shown text holds no control character of the file, nothing that follows a secret directive (`fingerprint_key`) and no
+// login of a URL (Redaction.swift), because these texts end in terminals, tickets and logs.
 
-/// One thing that is wrong with, or odd about, a configuration.
+/// One error or warning about a configuration.
 package struct ConfigurationDiagnostic: Sendable, Equatable, CustomStringConvertible {
-    /// Whether the configuration can be used all the same.
+    /// Whether the configuration can be used in spite of it.
     package enum Severity: Sendable, Equatable {
-        /// It cannot.
+        /// The configuration cannot be used.
         case error
-        /// It can, but it probably does not say what was meant.
+        /// The configuration can be used, but probably does not say what was meant.
         case warning
     }
 
-    /// Whether the configuration can be used all the same.
+    /// Whether the configuration can be used in spite of it.
     package var severity: Severity
     /// The name of the file, as it was given.
     package var fileName: String
@@ -23,7 +23,7 @@ package struct ConfigurationDiagnostic: Sendable, Equatable, CustomStringConvert
     package var column: Int
     /// What is wrong, in one line.
     package var message: String
-    /// The line itself, ready to be shown: without secrets. Empty where it is not shown.
+    /// The line itself, without secrets. Empty if it is not shown.
     package var sourceLine: String
     /// Where `column` is in `sourceLine`.
     var sourceColumn: Int
@@ -55,12 +55,12 @@ package struct ConfigurationDiagnostic: Sendable, Equatable, CustomStringConvert
     }
 }
 
-/// All that is wrong with one configuration, in the order of the file.
+/// All errors of one configuration, in the order of the file.
 package struct ConfigurationErrors: Error, Sendable, Equatable, CustomStringConvertible {
     /// The errors, and the warnings among them; never empty.
     package var diagnostics: [ConfigurationDiagnostic]
 
-    /// The text for the person: every diagnostic, as long as they are few enough to read.
+    /// The text for the operator: every diagnostic, as long as they are few enough to read.
     package var description: String {
         let shown = diagnostics.prefix(30).map(\.description).joined(separator: "\n")
         let rest = diagnostics.count - 30
@@ -76,14 +76,14 @@ func isControl(_ scalar: Unicode.Scalar) -> Bool {
     }
 }
 
-/// A text in which control characters have been replaced, so that it stays one line wherever it is shown.
+/// A text with control characters replaced, so that it is one line wherever it is shown.
 func printable(_ text: String) -> String {
     var result = String.UnicodeScalarView()
     for scalar in text.unicodeScalars { result.append(isControl(scalar) ? "\u{FFFD}" : scalar) }
     return String(result)
 }
 
-/// What was written, between quotes, without secrets, and cut where it is too long to be read.
+/// The written text between quotes, without secrets, and cut if it is too long.
 func quoted(_ written: String) -> String {
     let text = Redaction.word(written)
     return text.unicodeScalars.count > 60 ? "'\(String(text.unicodeScalars.prefix(57)))...'" : "'\(text)'"

@@ -1,10 +1,10 @@
 // Every directive of the configuration language, described once.
 //
-// The interpreter, the suggestions for misspelt words, and the test that holds conf/README.md against the
-// language all read this table; what a directive does with its arguments is the interpreter's.
-// Invariant: a name is unique in its scope, and a default is what the model's initializers really use.
+// The interpreter, the suggestions for misspelt words, and the test that compares conf/README.md with the language all read this table.
+// The interpreter applies a directive's arguments. Invariant: a name is unique in its scope, and a default is the one that the model's
+// initializers use.
 
-/// A member of the model, in a form that may be kept in a table.
+/// A property of the model, in a form that can be stored in a table.
 typealias Setting<Root, Value> = any WritableKeyPath<Root, Value> & Sendable
 
 /// Where a directive may stand.
@@ -35,7 +35,7 @@ enum Scope: String, Sendable, CaseIterable {
 
 /// One directive.
 struct Directive: Sendable {
-    /// What it changes, and by which rules its arguments are read.
+    /// What the directive changes, and how its arguments are read.
     enum Meaning: Sendable {
         case limit(Setting<Limits, Int>, Quantity)
         case timeout(Setting<Timeouts, Int>, Quantity)
@@ -58,12 +58,12 @@ struct Directive: Sendable {
 
     var name: String
     var scope: Scope
-    /// The arguments as a person would write them in a manual; empty for none.
+    /// The arguments as a manual writes them; empty for none.
     var syntax: String
     var meaning: Meaning
-    /// The arguments that say what is so without the directive, or one sentence in parentheses.
+    /// The arguments that have the same effect as no directive, or a sentence in parentheses.
     var defaultText: String
-    /// What it says, in one sentence.
+    /// Its meaning, in one sentence.
     var summary: String
     var isRepeatable = false
     /// Whether its arguments must never be shown.
@@ -88,7 +88,7 @@ struct Directive: Sendable {
         }
     }
 
-    /// The quantity that it sets, where it sets one.
+    /// The quantity that it sets, if any.
     var quantity: Quantity? {
         switch meaning {
         case .limit(_, let quantity), .timeout(_, let quantity), .general(_, let quantity),
@@ -199,7 +199,7 @@ enum DirectiveTable {
         Directive(
             name: "trusted_proxies", scope: .top, syntax: "RANGE...", meaning: .trustedProxies,
             defaultText: "(none)", summary: "The peers whose X-Forwarded fields are believed.", isRepeatable: true),
-        general("workers", \.workerCount, .count(0...1_024), "How many threads work; 0 is one for each core."),
+        general("workers", \.workerCount, .count(0...1_024), "How many worker threads there are; 0 is one for each core."),
         general("grace", \.graceMilliseconds, .milliseconds(0...hour), "How long exchanges may go on after the signal to stop."),
         general(
             "drain", \.drainMilliseconds, .milliseconds(0...hour),
@@ -209,7 +209,7 @@ enum DirectiveTable {
             "How often the names of servers are looked up again."),
         Directive(
             name: "limits", scope: .top, syntax: "{ ... }", meaning: .block(.limits), defaultText: "(as below)",
-            summary: "Sizes and counts that nothing may pass."),
+            summary: "Bounds of sizes and counts."),
         Directive(
             name: "timeouts", scope: .top, syntax: "{ ... }", meaning: .block(.timeouts), defaultText: "(as below)",
             summary: "How long the proxy waits for a client."),
@@ -221,13 +221,13 @@ enum DirectiveTable {
             summary: "Speaks TLS on these addresses."),
         Directive(
             name: "redirect_to_https", scope: .listen, syntax: "[PORT]", meaning: .redirectToHTTPS, defaultText: "(requests are served)",
-            summary: "Answers every request 308: the same over HTTPS, on port 443 or PORT."),
+            summary: "Answers every request with 308 to the same URL over HTTPS, on port 443 or PORT."),
         Directive(
             name: "strict_transport_security", scope: .listen, syntax: "DURATION", meaning: .strictTransportSecurity,
-            defaultText: "(nothing is said)", summary: "How long browsers shall come over HTTPS only (RFC 6797)."),
+            defaultText: "(nothing is said)", summary: "How long browsers must use HTTPS only (RFC 6797)."),
         Directive(
             name: "proxy_protocol", scope: .listen, syntax: "on|off", meaning: .proxyProtocol, defaultText: "off",
-            summary: "Whether trusted proxies name their client in a header of the PROXY protocol, and nobody else is let in."),
+            summary: "Whether only trusted proxies may connect, and name their client in a header of the PROXY protocol."),
     ]
 
     private static let listenTLS: [Directive] = [
@@ -257,7 +257,7 @@ enum DirectiveTable {
             summary: "The field in which servers are told the subject of the client's certificate."),
         Directive(
             name: "ticket_lifetime", scope: .listenTLS, syntax: "DURATION", meaning: .ticketLifetime, defaultText: "12h",
-            summary: "How long a key protects new session tickets; for as long again it is accepted."),
+            summary: "How long a key protects new session tickets; it is accepted for the same time after that."),
     ]
 
     private static let upstreamTLS: [Directive] = [
@@ -269,7 +269,7 @@ enum DirectiveTable {
             summary: "Our own certificate with its chain, and its key."),
         Directive(
             name: "server_name", scope: .upstreamTLS, syntax: "NAME", meaning: .serverName, defaultText: "(each server's host)",
-            summary: "The name that is asked for and that servers have to prove."),
+            summary: "The name that Heartwire asks for (SNI) and that servers have to prove."),
         Directive(
             name: "verification", scope: .upstreamTLS, syntax: "on|insecure_off", meaning: .verification, defaultText: "on",
             summary: "Whether servers have to prove who they are."),
@@ -289,19 +289,19 @@ enum DirectiveTable {
             "Client connections from one address, trusted proxies excepted; 0 is no limit."),
         limit(
             "pending_per_stream", \.pendingBytesPerStream, .bytes(4_096...67_108_864),
-            "What may wait for a client who reads too slowly; past it the server is no longer read."),
+            "How many bytes may wait for a slow client; above that the server is not read."),
         limit(
             "pending", \.pendingBytes, .bytes(1_048_576...1_099_511_627_776),
-            "What may wait in all for those who read too slowly; past it whoever needs more is closed."),
+            "How many bytes may wait for all slow clients; above that a client that needs more is closed."),
         limit(
             "log_queue", \.logQueueBytes, .bytes(65_536...1_073_741_824),
-            "What may wait to be written to a log; past it lines are dropped and counted."),
+            "How many bytes may wait to be written to a log; above that lines are dropped and counted."),
     ]
 
     private static let timeouts: [Directive] = [
         timeout(
             "request_head", \.requestHeadMilliseconds, .milliseconds(100...hour),
-            "How long a client may take to send a request head; then 408, or without an answer if not a byte of it came."),
+            "How long a client may take to send a request head; then 408, or no answer if not one byte of it came."),
         timeout(
             "handshake", \.handshakeMilliseconds, .milliseconds(100...hour), "How long a TLS handshake may take, with a client or a server."
         ),
@@ -325,7 +325,7 @@ enum DirectiveTable {
             defaultText: "round_robin", summary: "How the server of a request is chosen."),
         upstreamNumber(
             "connect_timeout", \.connectTimeoutMilliseconds, .milliseconds(10...300_000),
-            "How long a connection may take to come about."),
+            "How long connecting to a server may take."),
         upstreamNumber(
             "response_timeout", \.responseTimeoutMilliseconds, .milliseconds(10...day),
             "How long a server may take to begin its response; then 504."),
@@ -340,13 +340,13 @@ enum DirectiveTable {
             "How many idle connections are kept for each worker and server."),
         upstreamNumber(
             "keep_alive", \.idleConnectionMilliseconds, .milliseconds(100...hour),
-            "How long an idle connection to a server is kept; less than the server keeps it."),
+            "How long an idle connection to a server is kept; set less than the server's own time."),
         upstreamNumber(
             "failure_cooldown", \.failureCooldownMilliseconds, .milliseconds(0...hour),
-            "How long a server that could not be reached is passed over."),
+            "How long a server that could not be reached is not chosen."),
         Directive(
             name: "tls", scope: .upstream, syntax: "{ ... }", meaning: .block(.upstreamTLS), defaultText: "(as below)",
-            summary: "How servers at https:// are spoken to."),
+            summary: "How Heartwire speaks TLS to servers at https://."),
     ]
 
     private static let route: [Directive] = [
@@ -356,7 +356,7 @@ enum DirectiveTable {
         Directive(
             name: "heartbeat", scope: .route, syntax: "DURATION [comment|event [NAME]|both [NAME]]|off",
             meaning: .heartbeat, defaultText: "15s comment",
-            summary: "After how long a silence an event stream gets a sign of life, and what that is."),
+            summary: "After how long a silence an event stream gets a heartbeat, and what a heartbeat is."),
         Directive(
             name: "heartbeat_comment", scope: .route, syntax: "TEXT", meaning: .heartbeatComment,
             defaultText: "\"\"", summary: "The text of every comment that the proxy writes."),
@@ -388,26 +388,27 @@ enum DirectiveTable {
             summary: "The realm named in a 401."),
         Directive(
             name: "allow_origin", scope: .route, syntax: "ORIGIN...", meaning: .allowOrigin, defaultText: "(none)",
-            summary: "Pages of other origins that may use cookies as tokens for more than reading, and read the proxy's refusals.",
+            summary: "Pages of these other origins may use cookies as tokens for more than reading, and may read the proxy's refusals.",
             isRepeatable: true),
         Directive(
             name: "host", scope: .route, syntax: "preserve|server", meaning: .hostField, defaultText: "preserve",
             summary: "Whether the server is told the client's Host or its own name."),
         Directive(
             name: "accept_encoding", scope: .route, syntax: "pass|identity", meaning: .acceptEncoding, defaultText: "pass",
-            summary: "Whether the server is asked for uncompressed answers by every request."),
+            summary: "Whether every request asks the server for an uncompressed answer."),
         Directive(
             name: "via", scope: .route, syntax: "on|off", meaning: .via, defaultText: "on",
             summary: "Whether the proxy adds itself to `Via`, in requests and responses."),
         Directive(
             name: "outage", scope: .route, syntax: "retry [DURATION]|refuse", meaning: .outage, defaultText: "retry 30s",
-            summary: "Whether an EventSource is held, and then told to come back, when no server answers or there is no room for it."),
+            summary:
+                "Whether an EventSource is held, and then told to come back, when no server answers or a limit of connections is reached."),
         Directive(
             name: "outage_answers", scope: .route, syntax: "STATUS[-STATUS]...|none", meaning: .outageAnswers, defaultText: "502 503 504",
-            summary: "Which answers of a server are an outage to an EventSource."),
+            summary: "Which answers of a server count as an outage for an EventSource."),
         Directive(
             name: "early", scope: .route, syntax: "DURATION [retry|event [NAME]]|off", meaning: .early, defaultText: "off",
-            summary: "After how long a wait for its server an EventSource is answered, and what it is told of a later failure."),
+            summary: "After how long a wait for its server an EventSource is answered, and how it learns of a later failure."),
         Directive(
             name: "log_events", scope: .route, syntax: "on|off", meaning: .logEvents, defaultText: "on",
             summary: "Whether the route's events and heartbeats are written to the event log, where there is one."),

@@ -1,11 +1,11 @@
 // Turns statements into a configuration by the table of directives, and checks that its parts fit together.
 //
-// It does not stop at the first error. Invariant: what is wrong is reported exactly once, where it was written;
-// a configuration is only handed out when nothing was.
+// It does not stop at the first error. Invariant: each error is reported exactly once, at its place, and a configuration is only
+// returned if there was none.
 
 import Credentials
 
-/// What BearerPolicy itself takes where nothing is said.
+/// BearerPolicy's own defaults.
 enum BearerDefaults {
     private static let policy = BearerPolicy(sources: [])
     static let maximumTokenBytes = policy.maximumTokenBytes
@@ -43,7 +43,7 @@ struct Interpreter {
 
     // MARK: Any block
 
-    /// Finds the directive of each statement, checks the number of arguments, and hands both on.
+    /// Finds the directive of each statement, checks the number of arguments, and passes both on.
     mutating func interpret(
         _ statements: [Statement], in scope: Scope,
         apply: (inout Interpreter, Directive, Statement) -> Void
@@ -237,7 +237,7 @@ struct Interpreter {
         }
     }
 
-    /// Finds the upstream of every route; one written inside a route is added, once for the same addresses.
+    /// Finds the upstream of every route. An upstream inside a route is added, once for the same addresses.
     private mutating func resolveUpstreams() {
         for draft in drafts {
             var route = draft.route
@@ -246,7 +246,7 @@ struct Interpreter {
             route.upstreamIndex = index
             configuration.routes.append(route)
         }
-        // With errors in the file, the route that leads there may be one of them.
+        // With errors in the file, the route that uses the upstream may be one of them.
         guard !report.hasErrors else { return }
         for (index, upstream) in configuration.upstreams.enumerated() where !usedUpstreams.contains(index) {
             if let word = upstreamWords[upstream.name] {
@@ -294,7 +294,7 @@ struct Interpreter {
             let head = Quantity.bytes(0...1).text(configuration.limits.requestHeadBytes)
             report.error(word, "a request target cannot be larger than a request head (request_head is \(head))")
         }
-        // With other errors in the file, what is missing may only have been misspelt.
+        // With other errors in the file, a missing directive may only be misspelt.
         guard !report.hasErrors else { return }
         if configuration.trustedProxies.isEmpty {
             for word in proxyProtocolWords {

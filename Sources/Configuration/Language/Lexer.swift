@@ -1,8 +1,7 @@
-// Cuts the text of a configuration into lines of words.
+// Splits the text of a configuration into lines of words.
 //
-// It knows blanks, comments, quotes, escapes and environment variables, and no directive.
-// Invariant: every word remembers where it began in the file, and a variable's value is always one word or a
-// part of one: whatever the environment holds, it cannot add a directive.
+// The lexer knows blanks, comments, quotes, escapes and environment variables, but no directives. Invariant: every word knows its place
+// in the file. A variable's value is always one word or a part of one, so the environment cannot add a directive.
 
 /// A word and where it stands.
 struct Word: Equatable {
@@ -26,7 +25,7 @@ struct Lexer {
     private var position = 0
     private var line = 0
 
-    /// The words of a text, line by line without the empty ones, and what was wrong with them.
+    /// The words of a text, line by line, without empty lines. Errors go to the report.
     static func words(
         of bytes: [UInt8], fileName: String, environment: @escaping (String) -> String?
     ) -> (lines: [[Word]], report: Report) {
@@ -72,7 +71,7 @@ struct Lexer {
             guard position < scalars.count, scalars[position] != "#" else { return words }
             let start = position
             let isQuoted = scalars[position] == "\""
-            // What cannot be read is reported once; the rest of its line would only be guessed at.
+            // A word that cannot be read is reported once; the rest of its line would only be a guess.
             guard let text = isQuoted ? readQuoted() : readBare() else { return [] }
             words.append(Word(text: text, line: line, column: start + 1, isQuoted: isQuoted))
         }
@@ -133,7 +132,7 @@ struct Lexer {
         return fail(at: start, "this quote is not closed on its line")
     }
 
-    /// Reads `{$NAME}` or `{$NAME:default}` and answers with the value.
+    /// Reads `{$NAME}` or `{$NAME:default}` and returns the value.
     private mutating func readVariable() -> String? {
         let start = position
         guard let end = scalars[start...].firstIndex(of: "}") else {
@@ -144,7 +143,7 @@ struct Lexer {
         let name = String(String.UnicodeScalarView(inside[..<colon]))
         let isName = !name.isEmpty && !(name.utf8.first.map(isDigit) ?? true) && name.utf8.allSatisfy(isNameByte)
         guard isName else {
-            // It may be the secret itself, put where its variable's name belongs.
+            // The name may be the secret itself, written where the variable's name belongs.
             let isSecret = Redaction.namesSecret(scalars[..<start]) || report.isSecret(line)
             return fail(at: start, "\(isSecret ? "this" : quoted(name)) is not the name of an environment variable")
         }

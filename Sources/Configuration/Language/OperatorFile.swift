@@ -1,24 +1,24 @@
-// The files that the operator names, before they are read: what may hold up whoever opens it, or never ends, is refused. What
-// is in them is for others to understand. Invariant: a running proxy waits for no file.
+// Checks a file that the operator names before it is read: a file that could block the reader, or that never ends, is refused.
+// Invariant: a running proxy waits for no file.
 
 import Glibc
 
-/// What can be said of a file without reading it.
+/// What is known about a file without reading it.
 package enum OperatorFile {
     /// When a file is read.
     package enum Occasion: Sendable {
-        /// Before anything else is done: a pipe is waited for, as in `--config <(…)`.
+        /// Before anything else happens: a pipe is waited for, as in `--config <(…)`.
         case start
         /// While the proxy serves: it must not wait, and a pipe that was read once is empty.
         case reload
     }
 
-    /// How long nothing may come out of a pipe before it is given up.
+    /// After how long without data a pipe is given up.
     static let patienceMilliseconds: Int32 = 30_000
     private static let largestBytes = 16 << 20
 
-    /// Why a file cannot be read by those who read it to its end, whatever it is; nil where it can, or where opening it will tell. They
-    /// would wait for a pipe without end, also at the start, when no signal is heard yet.
+    /// Why a file must not be opened by code that reads any file to its end; nil if it may, or if opening it will show the error. A
+    /// pipe could block such code without limit, also at the start, when no signal is handled yet.
     package static func objection(to path: String) -> String? {
         var status = stat()
         guard stat(path, &status) == 0 else { return nil }
@@ -27,7 +27,7 @@ package enum OperatorFile {
         return isTooLarge ? "it is larger than \(Quantity.bytes(0...1).text(largestBytes))" : nil
     }
 
-    /// Opens a file, without waiting for whoever may write to it. `isPlain` says whether all of it is there.
+    /// Opens a file without waiting for a writer. `isPlain` says whether the whole content is there.
     static func open(_ path: String, on occasion: Occasion) throws(Failure) -> (descriptor: Int32, isPlain: Bool) {
         let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
         guard descriptor >= 0 else { throw .last }
@@ -43,7 +43,7 @@ package enum OperatorFile {
         return (descriptor, status.st_mode & S_IFMT == S_IFREG)
     }
 
-    /// Waits until something can be read from a pipe, or its end.
+    /// Waits until a pipe has data or has ended.
     static func wait(for descriptor: Int32, milliseconds: Int32) throws(Failure) {
         var events = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
         var outcome: Int32 = -1
@@ -58,7 +58,7 @@ package enum OperatorFile {
         case S_IFDIR: Failure(EISDIR).reason
         case S_IFIFO where occasion == .start: nil
         case S_IFIFO: "it is a pipe, and cannot be read again"
-        // A terminal that a text is typed on, or /dev/null.
+        // A terminal on which somebody types, or /dev/null.
         case S_IFCHR where occasion == .start: nil
         default: "it is no regular file"
         }

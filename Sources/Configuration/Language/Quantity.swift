@@ -1,8 +1,8 @@
 // Numbers with units: counts, sizes in bytes, durations in milliseconds.
 //
-// Invariant: reading never traps and never rounds silently; what `text` writes, `read` reads back.
+// Invariant: reading never traps and never rounds silently; `read` reads every value that `text` writes.
 
-/// What kind of number a setting is, and which values it may have.
+/// The kind of number of a setting, and its allowed values.
 struct Quantity: Sendable, Equatable {
     enum Unit: Sendable, Equatable { case count, bytes, milliseconds }
 
@@ -32,7 +32,7 @@ struct Quantity: Sendable, Equatable {
         return value
     }
 
-    /// A value in the largest unit that writes it without a fraction.
+    /// A value in the largest unit that needs no fraction.
     func text(_ value: Int) -> String {
         let units: [(String, Int)] =
             switch unit {
@@ -45,7 +45,7 @@ struct Quantity: Sendable, Equatable {
         return unit == .milliseconds ? "\(value)ms" : "\(value)"
     }
 
-    /// The range in words, for messages and for the reference.
+    /// The range in words, for messages and for the manual.
     var rangeText: String { "\(text(range.lowerBound)) to \(text(range.upperBound))" }
 
     private var allowed: String { "it may be from \(rangeText)" }
@@ -66,7 +66,7 @@ struct Quantity: Sendable, Equatable {
         }
     }
 
-    /// Splits `1.5s` into `1`, `5` and `s`; nil where it does not begin with a digit or the point has none after it.
+    /// Splits `1.5s` into `1`, `5` and `s`; nil if it does not begin with a digit or the point has no digit after it.
     private static func parts(_ text: String) -> (digits: Substring, decimals: Substring, suffix: Substring)? {
         func isDigit(_ byte: UInt8) -> Bool { byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9") }
         let bytes = text.utf8
@@ -104,7 +104,7 @@ struct Quantity: Sendable, Equatable {
         }
     }
 
-    /// `digits.decimals` times a factor; nil where that is no whole number or too large.
+    /// `digits.decimals` times a factor; nil if that is no whole number or too large.
     private static func scale(digits: Substring, decimals: Substring, by factor: Int) -> Int? {
         guard let whole = Int(digits), decimals.utf8.count <= 9 else { return nil }
         let (scaled, overflow) = whole.multipliedReportingOverflow(by: factor)

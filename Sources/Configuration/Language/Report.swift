@@ -1,6 +1,6 @@
-// Collects what is wrong with one file while it is read.
+// Collects the errors of one file while it is read.
 //
-// Invariant: however bad the file, the number of things remembered is bounded.
+// Invariant: the number of stored errors is bounded, however bad the file is.
 
 struct Report {
     static let maximumDiagnostics = 1_000
@@ -12,10 +12,10 @@ struct Report {
 
     init(fileName: String) { self.fileName = fileName }
 
-    /// Whether there was an error, even one too many to be remembered.
+    /// Whether there was an error, also one that was not stored.
     private(set) var hasErrors = false
 
-    /// Whether nothing more is remembered. What would be said need not be worked out then.
+    /// Whether nothing more is stored. Messages need not be composed then.
     var isFull: Bool { diagnostics.count >= Report.maximumDiagnostics }
 
     /// The diagnostics in the order of the file.
@@ -48,10 +48,10 @@ struct Report {
 
     // MARK: Secrets
 
-    /// The line that was shown last, because a bad line often has more than one mistake.
+    /// The line that was shown last. A bad line often has more than one mistake.
     private var shownLine: (number: Int, line: Redaction.Line?)?
 
-    /// A line as it may be shown; nil where none is.
+    /// A line as it may be shown; nil if no line is shown.
     private mutating func shown(_ number: Int) -> Redaction.Line? {
         guard sourceLines.indices.contains(number - 1) else { return nil }
         if let shownLine, shownLine.number == number { return shownLine.line }
@@ -60,13 +60,13 @@ struct Report {
         return line
     }
 
-    /// For each line from the first on, as far as it was asked for: whether it is secret.
+    /// Whether each line is secret, from the first line to the last one requested.
     private var secrecy: [Bool] = []
-    /// Whether the line behind those is secret.
+    /// Whether the line after those is secret.
     private var nextIsSecret = false
 
-    /// Whether a line is what the secret directive in front of it was, by mistake, to be set to. Each line is looked at once, because a
-    /// file may hold many mistakes behind many comments.
+    /// Whether a line holds, by mistake, the value of the secret directive in front of it. Each line is read once, because a file may
+    /// have many mistakes after many comments.
     mutating func isSecret(_ number: Int) -> Bool {
         guard sourceLines.indices.contains(number - 1) else { return false }
         for text in sourceLines[min(secrecy.count, number)..<number] {

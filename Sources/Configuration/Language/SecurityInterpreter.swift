@@ -1,13 +1,13 @@
 // The directives inside `listen` blocks, and inside the `tls` blocks of listeners and upstreams.
 //
-// Invariant: as in Interpreter.swift; what only means something together is checked when its block has been read.
+// Invariant: as in Interpreter.swift; directives that depend on each other are checked when their block has been read.
 
 import HTTP
 
 extension Interpreter {
     // MARK: listen
 
-    /// What a `listen` block says about all addresses of its line.
+    /// The settings of a `listen` block, for all addresses of its line.
     struct ListenerDraft {
         var tls: ListenerTLS?
         var redirectPort: UInt16?
@@ -40,7 +40,7 @@ extension Interpreter {
             error(word, "a listener that speaks TLS cannot redirect to it; write a second 'listen' for plain HTTP")
         }
         if let word = words["strict_transport_security"], words["tls"] == nil {
-            error(word, "browsers heed 'strict_transport_security' only over TLS; this listener has no 'tls' block")
+            error(word, "browsers accept 'strict_transport_security' only over TLS; this listener has no 'tls' block")
         }
         return draft
     }
@@ -64,7 +64,7 @@ extension Interpreter {
             words[directive.name] = statement.name
             interpreter.readListenerTLS(directive, statement, into: &tls)
         }
-        // With an error in the block, what is missing may only have been misspelt.
+        // With an error in the block, a missing directive may only be misspelt.
         guard report.diagnostics.count == errorsBefore else { return nil }
         if tls.certificates.isEmpty {
             error(statement.name, "this 'tls' block has no certificate; write: certificate FILE KEYFILE")
@@ -114,7 +114,7 @@ extension Interpreter {
         return word.text.isEmpty ? nil : word.text
     }
 
-    /// Whether the proxy may put something of its own into a field of that name: it must not be one that means something already.
+    /// Whether the proxy may write a field of that name: the name must not have a meaning already.
     private mutating func isUsableField(_ word: Word) -> Bool {
         let name = word.text.lowercased()
         // RFC 9110 section 5.1: a field's name is a token.
@@ -125,7 +125,7 @@ extension Interpreter {
             error(word, "\(quoted(word.text)) cannot be the name of a field; write, for example: X-Client-Subject")
             return false
         }
-        // `_` for `-` makes no other field of it: servers that make variables of fields cannot tell them apart.
+        // `_` in place of `-` does not make another field: servers that make variables of fields cannot tell the two apart.
         let dashed = name.replacing("_", with: "-")
         let families = ["accept-", "access-control-", "content-", "if-", "proxy-", "sec-"]
         let browsers = ["dnt", "early-data", "from", "link", "priority", "upgrade-insecure-requests", "warning", "x-requested-with"]
@@ -158,7 +158,8 @@ extension Interpreter {
                 tls.isVerified = isVerified
                 if !isVerified {
                     interpreter.warn(
-                        word, "servers need not prove who they are: whoever is on the way can read and change everything, tokens included")
+                        word,
+                        "servers need not prove who they are: anybody on the network path can read and change everything, tokens included")
                 }
             default:
                 preconditionFailure("the table puts \(directive.name) into an upstream's tls, where nothing reads it")

@@ -1,20 +1,20 @@
-// Gathers lines of words into statements and their blocks; what the names mean is the interpreter's.
+// Groups lines of words into statements and their blocks. The interpreter gives the names their meaning.
 //
-// Invariant: depth is bounded, so that no file, however strange, exhausts the stack.
+// Invariant: the depth is bounded, so that no file can exhaust the stack.
 
 /// A directive as it was written.
 struct Statement: Equatable {
     var name: Word
     var arguments: [Word]
-    /// What stands between its braces; nil where it has none.
+    /// The statements between its braces; nil without braces.
     var block: [Statement]?
 
-    /// Blocks in blocks in blocks: the language itself needs one level.
+    /// How deep blocks may nest: the language itself needs few levels.
     static let maximumDepth = 4
 
     /// The statements of a file.
     static func gather(_ lines: [[Word]], report: inout Report) -> [Statement] {
-        // The statement whose block is open comes last, the file itself, which has no statement, first.
+        // The innermost open statement comes last. The first entry is the file itself, which has no statement.
         var open: [(statement: Statement?, body: [Statement])] = [(nil, [])]
         for words in lines {
             guard let first = words.first, let last = words.last else { continue }
@@ -30,7 +30,7 @@ struct Statement: Equatable {
             if let stray = words.dropLast().first(where: { $0.opensBlock || $0.closesBlock }) ?? (last.closesBlock ? last : nil) {
                 let rule = stray.opensBlock ? "a '{' is the last word of its line" : "a '}' stands alone on its line"
                 report.error(stray, "\(rule); inside a word, use quotes")
-                // `a { b c }` on one line is balanced; what is inside is lost, the lines after it are not.
+                // `a { b c }` on one line is balanced: its content is dropped, the lines after it are not.
                 let depth = words.reduce(0) { $0 + ($1.opensBlock ? 1 : $1.closesBlock ? -1 : 0) }
                 if depth <= 0 { continue }
             }

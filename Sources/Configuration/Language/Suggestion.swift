@@ -1,6 +1,6 @@
 // Finds the known word that an unknown one was probably meant to be.
 
-/// The nearest of the known words, if one is near enough to be a slip of the fingers; the first of several.
+/// The nearest of the known words, if it is near enough for a typing error; the first of several.
 func nearestWord(to word: String, in known: [String]) -> String? {
     let written = Array(word.utf8)
     guard written.count <= 64 else { return nil }

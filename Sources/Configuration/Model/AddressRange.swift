@@ -1,7 +1,7 @@
 // A range of IP addresses in CIDR notation (RFC 4632, RFC 4291 section 2.3).
 //
-// Invariant: the bits of `network` outside `mask` are zero. IPv4 lives in the IPv4-mapped part of the IPv6
-// space (::ffff:0:0/96), so that a client has one identity whichever socket accepted it.
+// Invariant: the bits of `network` outside `mask` are zero. IPv4 addresses are stored in the IPv4-mapped part of the IPv6 space
+// (::ffff:0:0/96), so that a client has the same address on every socket.
 
 import Glibc
 
@@ -28,7 +28,7 @@ package struct AddressRange: Sendable, Equatable {
         self.mask = mask
     }
 
-    /// Whether an address, four or sixteen bytes in network order, lies in the range. Another count never does.
+    /// Whether an address, four or sixteen bytes in network order, lies in the range; false for any other number of bytes.
     package func contains(_ address: Span<UInt8>) -> Bool {
         guard address.count == 4 || address.count == 16 else { return false }
         var value: UInt128 = address.count == 4 ? 0xffff : 0

@@ -1,14 +1,14 @@
-// What one configuration says otherwise than another, in words for whoever reads them at night: a reload tells them.
+// The differences between two configurations, in words: a reload reports them.
 //
-// Invariant: a secret is never shown, and however much has changed it stays a line that can be read.
+// Invariant: a secret is never shown, and the report stays one readable line, however much has changed.
 
 extension Configuration {
-    /// What has changed since `old`, each in a few words: `route /b added`, `limits connections 500 (was 100)`.
+    /// What has changed since `old`, each change in a few words: `route /b added`, `limits connections 500 (was 100)`.
     package func changes(since old: Configuration) -> [String] {
         let listens = Configuration.changes("listen", old.listeners, listeners, name: \.description) { $0 == $1 }
         let groups = Configuration.changes("upstream", old.upstreams, upstreams, name: \.name) { $0 == $1 }
         let rules = Configuration.changes("route", old.routes, routes, name: \.name) { before, after in
-            // A route's upstream is the one that it names, wherever that stands.
+            // An upstream's new position in the list is no change: its name is compared.
             var moved = before
             moved.upstreamIndex = after.upstreamIndex
             return moved == after && old.upstreamName(of: before) == upstreamName(of: after)
@@ -25,7 +25,7 @@ extension Configuration {
             let before: Int
             let after: Int
             switch directive.meaning {
-            // Said by `Configuration.workerCount`'s user, because it takes a restart.
+            // The reload itself reports a new `workerCount`, because that takes a restart.
             case .general(let path, _) where path == \Configuration.workerCount: return nil
             case .general(let path, _): (before, after) = (old[keyPath: path], self[keyPath: path])
             case .limit(let path, _): (before, after) = (old.limits[keyPath: path], limits[keyPath: path])
@@ -50,7 +50,7 @@ extension Configuration {
 
     private static let namesShown = 5
 
-    /// What was added, removed and changed of a kind of things that have names.
+    /// The additions, removals and changes among named items of one kind.
     private static func changes<Item>(
         _ kind: String, _ old: [Item], _ new: [Item], name: (Item) -> String, isSame: (Item, Item) -> Bool
     ) -> [String] {

@@ -1,9 +1,8 @@
-// What the proxy is told to do, as one immutable value.
+// The proxy's configuration, as one immutable value.
 //
-// The value is made by `ConfigurationFile` (a text), by `CommandLine` (options) or by hand (tests, the demo).
-// It leaves all acting to others: nothing here opens a file or a socket, looks up a name or reads a clock.
-// Invariant: what one of the two parsers returns is complete and consistent; every `Route.upstreamIndex` names
-// an upstream, every number lies in its documented range, and there is a listener, an upstream and a route.
+// `ConfigurationFile` makes it from a text, `CommandLine` from options, and tests and the demo by hand. Nothing here opens a file or a
+// socket, looks up a name or reads a clock. Invariant: a value from one of the two parsers is complete and consistent: every
+// `Route.upstreamIndex` names an upstream, every number lies in its documented range, and there is a listener, an upstream and a route.
 
 /// The whole configuration of one running proxy.
 package struct Configuration: Sendable, Equatable {
@@ -15,7 +14,7 @@ package struct Configuration: Sendable, Equatable {
     package var upstreams: [Upstream]
     /// Which requests go where, in the order of the file; `RouteTable` finds the most specific one.
     package var routes: [Route]
-    /// Sizes and counts that nothing may pass.
+    /// Bounds of sizes and counts.
     package var limits: Limits
     /// How long the proxy waits for a client.
     package var timeouts: Timeouts
@@ -81,9 +80,9 @@ package struct Listener: Sendable, Hashable, CustomStringConvertible {
     package var tls: ListenerTLS?
     /// Whether the proxy in front names its client before the first byte (the PROXY protocol).
     package var takesProxyProtocol = false
-    /// Where every request is sent on to, instead of being served: this port, over HTTPS; nil where requests are served.
+    /// Redirects every request to this port over HTTPS; nil where requests are served.
     package var redirectPort: UInt16?
-    /// How long browsers shall come over HTTPS only, in seconds (RFC 6797); nil for saying nothing.
+    /// How long browsers must use HTTPS only, in seconds (RFC 6797); nil: no such field is sent.
     package var strictTransportSecuritySeconds: Int?
 
     /// Makes an address from its parts.

@@ -1,11 +1,11 @@
-// Reads addresses: where to listen, and which servers to speak to.
+// Reads addresses of listeners and of servers.
 //
-// Names are not looked up here. Invariant: a host that comes out is an IPv4 address, an IPv6 address without
-// brackets, or a syntactically possible name in lower case; a port is never zero.
+// Names are not looked up here. Invariant: a returned host is an IPv4 address, an IPv6 address without brackets, or a syntactically
+// possible name in lower case; a port is never zero.
 
 import Glibc
 
-/// Why an address or a pattern cannot be used, in words for the person who wrote it.
+/// Why an address or a pattern cannot be used, as a sentence for the operator.
 struct Malformed: Error, Equatable { var message: String }
 
 enum Endpoint {
@@ -21,7 +21,7 @@ enum Endpoint {
         return Listener(host: host.isEmpty || host == "*" ? "*" : try checked(host: host, in: text), port: port)
     }
 
-    /// The room for a path in `sockaddr_un`, less the zero at its end (unix(7)).
+    /// The room for a path in `sockaddr_un` without the zero at its end (unix(7)).
     static let unixPathBytes = 107
 
     /// `HOST:PORT`, `[IPv6]:PORT`, `http://HOST[:PORT][/]`, `https://HOST[:PORT][/]`, `unix:/PATH` or `unix:@NAME`, and whether it
@@ -60,7 +60,7 @@ enum Endpoint {
         return (Upstream.Server(host: try checked(host: host, in: text), port: port), isSecure)
     }
 
-    /// The path of a UNIX socket: absolute, or `@` and the name of an abstract one. `unix:///PATH` is as good as `unix:/PATH`.
+    /// The path of a UNIX socket: absolute, or `@` and the name of an abstract one. `unix:///PATH` means `unix:/PATH`.
     private static func unixPath(_ written: Substring, in text: String) throws(Malformed) -> String {
         let path = written.hasPrefix("///") ? written.dropFirst(2) : written
         guard path.count > 1, path.first == "@" || path.first == "/", !path.hasPrefix("//"), path.first == "@" || path.last != "/" else {

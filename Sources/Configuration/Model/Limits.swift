@@ -1,9 +1,9 @@
 // The sizes, counts and waits that bound what a client can make the proxy hold.
 //
-// They are enforced by the proxy; the table of all of them is in conf/README.md.
+// The proxy enforces them; conf/README.md lists all of them.
 // Invariant: every default lies in the range that the table of directives allows.
 
-/// Sizes and counts that nothing may pass.
+/// Bounds of sizes and counts.
 package struct Limits: Sendable, Equatable {
     /// The bytes of a request head, first line included; more is answered 431.
     package var requestHeadBytes: Int
@@ -20,12 +20,11 @@ package struct Limits: Sendable, Equatable {
     /// Client connections from one address; 0 means no limit, because behind a load balancer all clients share
     /// one. Trusted proxies are exempt.
     package var connectionsPerClient: Int
-    /// The bytes of one response that may wait for a client who reads too slowly; past it the upstream is no
-    /// longer read.
+    /// The bytes of one response that may wait for a slow client; above that the upstream is not read.
     package var pendingBytesPerStream: Int
-    /// The bytes that may wait in all, for clients and servers that read too slowly; past it whoever needs more is closed.
+    /// The bytes that may wait in all, for slow clients and servers; above that a connection that needs more is closed.
     package var pendingBytes: Int
-    /// The bytes of log lines that may wait to be written; past it lines are dropped and counted.
+    /// The bytes of log lines that may wait to be written; above that lines are dropped and counted.
     package var logQueueBytes: Int
 
     /// Makes limits; whatever is left out has its documented default (conf/README.md).

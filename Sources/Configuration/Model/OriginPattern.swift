@@ -4,9 +4,9 @@
 
 /// An origin, or all origins below a domain.
 package struct OriginPattern: Sendable, Hashable {
-    /// What an origin is, or, of a wildcard, begins with: the scheme and `://`.
+    /// The whole origin, or for a wildcard its beginning: the scheme and `://`.
     private let start: [UInt8]
-    /// What comes behind one or more labels: a dot, the domain and the port. Empty for a single origin.
+    /// What follows the labels of a wildcard: a dot, the domain and the port. Empty for a single origin.
     private let end: [UInt8]
 
     private init(start: [UInt8], end: [UInt8]) {
@@ -14,13 +14,13 @@ package struct OriginPattern: Sendable, Hashable {
         self.end = end
     }
 
-    /// The pattern that a text such as `https://*.example.com` is; nil where it is none.
+    /// The pattern in a text such as `https://*.example.com`; nil if the text is none.
     package init?(_ text: String) {
         guard let pattern = try? OriginPattern.read(text) else { return nil }
         self = pattern
     }
 
-    /// Whether the value of an `Origin` field is such an origin; `null` never is.
+    /// Whether the value of an `Origin` field matches; `null` never does.
     package func matches(_ origin: Span<UInt8>) -> Bool {
         guard !end.isEmpty else { return origin.count == start.count && OriginPattern.holds(origin, start, at: 0) }
         guard origin.count > start.count + end.count, OriginPattern.holds(origin, start, at: 0),

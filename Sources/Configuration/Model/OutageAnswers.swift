@@ -1,9 +1,8 @@
-// Which answers of a server say that it, or what stands behind it, is out of order for the moment.
-// Invariant: no status below 400 is ever among them.
+// Which answers mean that a server, or a system behind it, is down for the moment. Invariant: no status below 400 is ever among them.
 
-/// The statuses with which a server says that it cannot serve for the moment, so that an EventSource waits and asks again.
+/// The statuses that count as an outage, so that an EventSource waits and asks again.
 package struct OutageAnswers: Sendable, Equatable {
-    /// What may be said.
+    /// The statuses that may be configured.
     static let allowed = 400...999
 
     /// The ranges of statuses, as they were written.

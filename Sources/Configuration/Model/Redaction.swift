@@ -1,7 +1,8 @@
-// What may be shown of what was written in a configuration or on the command line.
+// Removes secrets from configuration lines and command-line words before they are shown.
 //
-// Invariant: what is shown holds nothing that follows the name of a secret directive, however both are spelt and joined, and of a
-// URL or address neither the user's name, nor the password, nor the query. Each becomes one mark, so that its length is not shown either.
+// Invariant: the shown text holds nothing that follows the name of a secret directive, however both are spelt and joined. Of a URL or
+// address it holds neither the user's name, nor the password, nor the query. Each is replaced by one mark, so that its length is not
+// shown either.
 
 enum Redaction {
     static let mark: Unicode.Scalar = "…"
@@ -11,18 +12,18 @@ enum Redaction {
 
     // MARK: A line of a file
 
-    /// A line as it may be shown. Columns, counted from one, are those of the line as it was written until `column` has moved them.
+    /// A line as it may be shown. Columns count from one in the written line; `column` converts them.
     struct Line {
         private(set) var text: String
-        /// Whether the line seems to hold a login with a blank in it, of which each word on its own would be shown.
+        /// Whether the line seems to hold a login with a blank in it. Each word of such a login would be shown on its own.
         let hasDividedLogin: Bool
         private var moved: [(range: Range<Int>, count: Int)] = []
-        /// The last place that may be pointed at.
+        /// The last column that may be pointed at.
         private let last: Int
 
         init(_ written: String) {
             let scalars = Array(written.unicodeScalars)
-            // Text in UTF-16, whose words would not be known.
+            // The text is UTF-16, in which the words cannot be recognised.
             guard !scalars.contains("\0") else {
                 text = ""
                 hasDividedLogin = false
@@ -46,7 +47,7 @@ enum Redaction {
             text = moved.isEmpty && end == scalars.count ? written : string(shown)
         }
 
-        /// Where a column of the written line is now: what is hidden is pointed at where it began.
+        /// Where a column of the written line is now. A hidden column is moved to where the hidden text began.
         func column(of written: Int) -> Int {
             var place = written - 1
             for (range, count) in moved where range.lowerBound < written - 1 {
@@ -56,7 +57,7 @@ enum Redaction {
         }
     }
 
-    /// Whether what a secret directive is to be set to stands, by mistake, on the line after it.
+    /// Whether the value of a secret directive stands, by mistake, on the line after it.
     static func continuesOnNextLine(_ text: String) -> Bool {
         let scalars = Array(text.unicodeScalars)
         guard let name = secretName(in: scalars) else { return false }
@@ -65,7 +66,7 @@ enum Redaction {
         return rest.count(where: { $0 == "\"" }) % 2 == 1
     }
 
-    /// Whether a line is empty, or a comment that names no secret directive. A secret may stand behind such lines.
+    /// Whether a line is empty, or a comment that names no secret directive. A secret may follow such lines.
     static func isPassedOver(_ text: String) -> Bool {
         let scalars = Array(text.unicodeScalars)
         guard let first = scalars.first(where: { !isControl($0) && $0 != " " }) else { return true }
@@ -86,7 +87,7 @@ enum Redaction {
         return scalars
     }
 
-    /// The words of a line. The words of a login with a blank in it are one: from a word with a scheme or a colon to one with an `@`.
+    /// The words of a line. A login with a blank in it counts as one word: from a word with a scheme or a colon to one with an `@`.
     private static func groups(of scalars: ArraySlice<Unicode.Scalar>) -> [Range<Int>] {
         var found: [Range<Int>] = []
         var start: Int?  // Where in `found` a login may have begun.
@@ -124,36 +125,36 @@ enum Redaction {
 
     // MARK: A word
 
-    /// A word, or a few, as a message may show them.
+    /// A word, or a few, as a message may show it.
     static func word(_ text: String) -> String {
         let scalars = Array(text.unicodeScalars)
         if let end = secretStart(in: scalars) { return string(scalars[..<end] + [mark]) }
         return withoutLogin(scalars).map { string($0) } ?? text
     }
 
-    /// What is left of a URL or address without its login and query; nil where there is nothing of the kind.
+    /// The rest of a URL or address without its login and query; nil if it has neither.
     private static func withoutLogin(_ scalars: [Unicode.Scalar]) -> [Unicode.Scalar]? {
         let text = scalars.drop { $0 == "\"" }
         guard !text.starts(with: "unix:".unicodeScalars) else { return nil }
         let scheme = text.indices.dropLast(2).first { text[$0] == ":" && text[$0 + 1] == "/" && text[$0 + 2] == "/" }
         var start = scheme.map { $0 + 3 } ?? text.startIndex
-        // Without a scheme it is a login only where there is a password.
+        // Without a scheme, text before an `@` is a login only if it holds a password.
         let at = text.lastIndex(of: "@").flatMap { scheme != nil || text[..<$0].contains(":") ? $0 : nil }
-        // A path in front of which nothing stands is a route's or a file's.
+        // A path with nothing in front of it belongs to a route or a file.
         let query = scheme != nil || text.first != "/" ? text[start...].firstIndex(of: "?") : nil
         if let at, at < start { start = text.startIndex }
         guard let query, query + 1 < text.endIndex else { return at.map { scalars[..<start] + [mark] + text[$0...] } }
         guard let at else { return scalars[...query] + [mark] }
-        // Which of the two holds the other cannot be known: a password with a `?` in it, or a query with an `@`.
+        // It is unknown whether this is a password with a `?` in it or a query with an `@`, so both are hidden.
         return query < at ? scalars[..<start] + [mark] : scalars[..<start] + [mark] + text[at...query] + [mark]
     }
 
     // MARK: Secrets
 
-    /// Whether the name of a secret directive, or of what nearly is one, stands in a part of a line.
+    /// Whether the name of a secret directive, or a similar word, stands in a part of a line.
     static func namesSecret(_ scalars: some Sequence<Unicode.Scalar>) -> Bool { secretName(in: Array(scalars)) != nil }
 
-    /// Where what must not be shown begins, behind the name of a secret directive and what joins the two; nil where nothing follows.
+    /// Where the secret begins, behind the name of a secret directive and whatever joins the two; nil if nothing follows.
     private static func secretStart(in scalars: [Unicode.Scalar]) -> Int? {
         guard let name = secretName(in: scalars) else { return nil }
         var start = name
@@ -161,7 +162,7 @@ enum Redaction {
         return start < scalars.count ? start : nil
     }
 
-    /// The end of the first name of a secret directive, or of what nearly is one.
+    /// The end of the first name of a secret directive, or of a similar word.
     private static func secretName(in scalars: [Unicode.Scalar]) -> Int? {
         var isFirst = true
         var index = 0
@@ -181,12 +182,12 @@ enum Redaction {
         return nil
     }
 
-    /// How much of a run of letters, digits, `-` and `_` may be shown, where it is or holds the name of a secret directive.
+    /// How many characters may be shown of a run of letters, digits, `-` and `_` that is or holds the name of a secret directive.
     private static func secretCount(in run: [UInt8], isFirst: Bool) -> Int? {
         for secret in secrets {
             if let place = run.indices.first(where: { run[$0...].starts(with: secret) }) { return place + secret.count }
             if isNear(run, secret) { return run.count }
-            // A misspelt name with the secret right behind it: where the name ends cannot be known.
+            // In a misspelt name with the secret right behind it, the end of the name is unknown.
             let lengths = max(1, secret.count - 3)...(secret.count + 3)
             if isFirst, lengths.contains(where: { $0 < run.count && isNear(Array(run[..<$0]), secret) }) {
                 return zip(run, secret).prefix { $0 == $1 }.count
@@ -199,7 +200,7 @@ enum Redaction {
         abs(run.count - secret.count) <= 3 && editDistance(run, secret) <= 3
     }
 
-    /// A letter in lower case, a digit, or `_` for that and for `-`; nil for all else.
+    /// A letter in lower case, a digit, or `_` for `_` and `-`; nil for any other character.
     private static func nameByte(_ scalar: Unicode.Scalar) -> UInt8? {
         switch scalar {
         case "a"..."z", "0"..."9", "_": UInt8(truncatingIfNeeded: scalar.value)

@@ -1,45 +1,44 @@
-// Which requests a rule is for, and what is done with them.
+// Which requests a route is for, and how they are treated.
 //
-// How a request finds its route is `RouteTable`'s; what is done is the proxy's.
-// Invariant: patterns are kept in the one spelling that matching uses (hosts in lower case without a port,
-// paths beginning with a slash, a prefix ending with one).
+// `RouteTable` finds the route of a request; the proxy treats it. Invariant: patterns are stored in the one spelling that matching uses
+// (hosts in lower case without a port, paths beginning with a slash, a prefix ending with one).
 
 import Credentials
 
-/// One rule: the requests that it is for, the upstream that they go to, and how they are treated.
+/// One rule: its requests, their upstream, and how they are treated.
 package struct Route: Sendable, Equatable {
     /// The pattern as it was written; logs show it.
     package var name: String
-    /// The hosts that it is for.
+    /// The hosts of its requests.
     package var host: HostPattern
-    /// The paths that it is for.
+    /// The paths of its requests.
     package var path: PathPattern
     /// The place of its upstream in `Configuration.upstreams`.
     package var upstreamIndex: Int
-    /// How event streams are kept from being silent.
+    /// When and how event streams get heartbeats.
     package var heartbeat: HeartbeatPolicy
-    /// How a token becomes an `Authorization` field; nil: requests pass as they are.
+    /// How a token becomes an `Authorization` field; nil: requests pass unchanged.
     package var bearer: BearerPolicy?
-    /// Pages of other origins that are trusted with the cookies that are tokens here.
+    /// Pages of other origins that may use cookies which are tokens here.
     package var allowedOrigins: [OriginPattern]
-    /// What the upstream is told in the `Host` field.
+    /// What the upstream gets in the `Host` field.
     package var hostField: HostField
-    /// What becomes of an EventSource whose servers are gone, or for which the proxy has no room.
+    /// What happens to an EventSource whose servers are down, or when a limit of connections is reached.
     package var outage: OutagePolicy
     /// Which answers of a server count as an outage.
     package var outageAnswers: OutageAnswers
-    /// Whether an EventSource is answered before its server has; nil: never.
+    /// Whether an EventSource is answered before its server has answered; nil: never.
     package var early: EarlyPolicy?
-    /// Whether its events and heartbeats have lines in the event log, where there is one.
+    /// Whether its events and heartbeats are written to the event log, if there is one.
     package var logsEvents: Bool
-    /// Whether the upstream is asked for `identity` by every request, and not only by those for event streams.
+    /// Whether every request asks the upstream for `identity`, and not only those for event streams.
     package var asksForIdentity: Bool
-    /// Whether the proxy writes a `Via` of its own, in requests and responses.
+    /// Whether the proxy adds itself to `Via`, in requests and responses.
     package var writesVia: Bool
 
-    /// What the upstream is told in the `Host` field.
+    /// What the upstream gets in the `Host` field.
     package enum HostField: Sendable, Equatable {
-        /// What the client said.
+        /// The client's own value.
         case preserve
         /// The host and port of the server that was chosen.
         case server
@@ -79,7 +78,7 @@ package struct Route: Sendable, Equatable {
     }
 }
 
-/// The hosts that a route is for.
+/// The hosts of a route's requests.
 package enum HostPattern: Sendable, Hashable {
     /// Every host, and requests without one.
     case any
@@ -89,7 +88,7 @@ package enum HostPattern: Sendable, Hashable {
     case suffix(String)
 }
 
-/// The paths that a route is for.
+/// The paths of a route's requests.
 package enum PathPattern: Sendable, Hashable {
     /// Every path, and the `*` of OPTIONS; written `/*`.
     case any
@@ -100,18 +99,17 @@ package enum PathPattern: Sendable, Hashable {
     case prefix(String)
 }
 
-/// How the event streams of a route are kept from being silent.
+/// When and how the event streams of a route get heartbeats.
 package struct HeartbeatPolicy: Sendable, Equatable {
-    /// After how long without a byte to the client a heartbeat goes out, in milliseconds (100 ... 3,600,000);
-    /// nil: never.
+    /// After how many milliseconds without a byte to the client a heartbeat is sent (100 ... 3,600,000); nil: never.
     package var intervalMilliseconds: Int?
-    /// What goes out.
+    /// What a heartbeat is.
     package var kind: Kind
     /// The text of a comment, after its colon; without CR and LF. Empty by default: the smallest sign of life.
     package var commentText: String
-    /// Whether a comment follows the response head at once, so that `onopen` and intermediaries wake.
+    /// Whether a comment follows the response head at once, so that `onopen` fires and intermediaries pass the head on.
     package var opening: Bool
-    /// Whether a blank line follows a comment or a `retry` of the proxy's own between events.
+    /// Whether a blank line follows the proxy's comments and its `retry` between events.
     package var form: Form
 
     /// What a heartbeat is made of.
@@ -124,9 +122,9 @@ package struct HeartbeatPolicy: Sendable, Equatable {
         case both(name: String)
     }
 
-    /// Whether a blank line follows a comment or a `retry` of the proxy's own between events.
+    /// Whether a blank line follows the proxy's comments and its `retry` between events.
     package enum Form: Sendable, Equatable {
-        /// Behind a comment until the stream has shown an id or the request brought one; never behind a `retry`.
+        /// After a comment until the stream has shown an id or the request brought one; never after a `retry`.
         case automatic
         /// Never.
         case line
@@ -134,9 +132,9 @@ package struct HeartbeatPolicy: Sendable, Equatable {
         case block
     }
 
-    /// The interval where none is named, in milliseconds.
+    /// The default interval, in milliseconds.
     package static let defaultIntervalMilliseconds = 15_000
-    /// The name of heartbeat events where none is given.
+    /// The default name of heartbeat events.
     package static let defaultEventName = "heartbeat"
 
     /// Makes a policy; by default a comment after 15 seconds of silence, and one at the opening.
@@ -155,16 +153,16 @@ package struct HeartbeatPolicy: Sendable, Equatable {
     }
 }
 
-/// What becomes of a request for an event stream whose servers are gone (refused, silent, or answering one of `OutageAnswers`), or
-/// for which the proxy has no room. Any status but 200 ends an `EventSource` for good.
+/// What happens to a request for an event stream whose servers are down (refusing, silent, or answering one of `OutageAnswers`), or
+/// when a limit of connections is reached. Any status but 200 ends an `EventSource` for good.
 package enum OutagePolicy: Sendable, Equatable {
-    /// It is answered 200 and held with heartbeats for at most so many milliseconds (0 ... 3,600,000) while the servers are tried
-    /// again; then it is told when to come back.
+    /// It is answered 200 and held with heartbeats while the servers are tried again, for at most that many milliseconds (0 ...
+    /// 3,600,000); then it is told when to come back.
     case retry(holdMilliseconds: Int)
     /// It is refused like any other request.
     case refuse
 
-    /// For how long it is held where nothing is said, in milliseconds.
+    /// For how long a client is held by default, in milliseconds.
     package static let defaultHoldMilliseconds = 30_000
 }
 
@@ -175,7 +173,7 @@ package struct EarlyPolicy: Sendable, Equatable {
     /// What a failure that comes later becomes.
     package var onFailure: OnFailure
 
-    /// What the client is told of a failure when its status has been sent already.
+    /// What the client gets on a failure after its status has been sent.
     package enum OnFailure: Sendable, Equatable {
         /// When to come back.
         case retry
@@ -183,7 +181,7 @@ package struct EarlyPolicy: Sendable, Equatable {
         case event(name: String)
     }
 
-    /// The name of the event where none is given. Not `error`, which scripts would take for a lost connection.
+    /// The default name of the event. Not `error`: scripts would take that for a lost connection.
     package static let defaultEventName = "upstream_error"
 
     /// Makes a policy.

@@ -1,4 +1,4 @@
-// What a configuration says about TLS, on both sides. Files are only named here; reading them is the reactor's.
+// The TLS part of a configuration, on both sides. Files are only named here; the reactor reads them.
 //
 // Invariant: a parsed listener's TLS has a certificate, and an authority exactly where client certificates are asked for;
 // an upstream has TLS exactly where its servers are `https://`.
@@ -35,11 +35,11 @@ package struct ListenerTLS: Sendable, Hashable {
 
     /// Whether clients are asked for a certificate.
     package enum ClientCertificates: Sendable, Hashable {
-        /// They are not.
+        /// Clients are not asked.
         case off
-        /// They are, and may have none.
+        /// Clients are asked and may have no certificate.
         case optional
-        /// They are, and must have one.
+        /// Clients are asked and must have a certificate.
         case required
     }
 
@@ -57,7 +57,7 @@ package struct ListenerTLS: Sendable, Hashable {
     package var clientCertificates = ClientCertificates.off
     /// A PEM file of the authorities whose client certificates are accepted.
     package var clientAuthorityFile: String?
-    /// The field in which servers are told the subject of the client's certificate; what clients send in it is removed.
+    /// The field in which servers get the subject of the client's certificate. What clients send in it is removed.
     package var clientSubjectField: String?
     /// How long a key protects new session tickets, in seconds.
     package var ticketLifetimeSeconds = 43_200
@@ -66,13 +66,13 @@ package struct ListenerTLS: Sendable, Hashable {
     package init(certificates: [Certificate]) { self.certificates = certificates }
 }
 
-/// How the servers of an upstream are spoken to in TLS.
+/// How Heartwire speaks TLS to the servers of an upstream.
 package struct UpstreamTLS: Sendable, Hashable {
     /// A PEM file of the authorities that are trusted; nil for the system's.
     package var authorityFile: String?
     /// Our own certificate; nil for none.
     package var certificate: Certificate?
-    /// The name that is asked for and verified; nil for each server's own host.
+    /// The name that Heartwire asks for and verifies; nil for each server's own host.
     package var serverName: String?
     /// Whether servers have to prove who they are.
     package var isVerified = true

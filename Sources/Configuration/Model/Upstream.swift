@@ -1,38 +1,38 @@
-// A group of servers that answer the same requests, and how the proxy deals with them.
+// A group of servers that answer the same requests, and the settings for them.
 //
-// Choosing, connecting and pooling are the proxy's; this is only what it was told.
-// Invariant: a parsed upstream has at least one server, no server twice, and numbers inside their ranges.
+// The proxy chooses, connects and pools; here are only the settings. Invariant: a parsed upstream has at least one server, no server
+// twice, and numbers inside their ranges.
 
 /// A named group of servers; routes lead to it.
 package struct Upstream: Sendable, Equatable {
-    /// The name by which routes and logs speak of it; for one written inside a route, its address.
+    /// The name of the upstream in routes and logs; for one that is written inside a route, its address.
     package var name: String
     /// The servers, tried as `balance` says.
     package var servers: [Server]
     /// How the server of a request is chosen.
     package var balance: Balance
-    /// How long a connection may take to come about, in milliseconds.
+    /// How long connecting to a server may take, in milliseconds.
     package var connectTimeoutMilliseconds: Int
     /// How long a server may take from the end of the request to its response head, in milliseconds.
     package var responseTimeoutMilliseconds: Int
     /// How long an ordinary response may go without a byte, in milliseconds.
     package var idleTimeoutMilliseconds: Int
-    /// How long an event stream may go without a byte from the server, in milliseconds; nil: as long as it likes.
+    /// How long an event stream may go without a byte from the server, in milliseconds; nil: without limit.
     package var streamSilenceTimeoutMilliseconds: Int?
     /// How many idle connections are kept for each worker and server.
     package var idleConnections: Int
     /// How long an idle connection is kept, in milliseconds. Node.js closes its own after five seconds: keep below.
     package var idleConnectionMilliseconds: Int
-    /// How long a server that could not be reached is passed over, in milliseconds.
+    /// How long a server that could not be reached is not chosen, in milliseconds.
     package var failureCooldownMilliseconds: Int
-    /// How its servers are spoken to in TLS; nil for plain HTTP.
+    /// How Heartwire speaks TLS to its servers; nil for plain HTTP.
     package var tls: UpstreamTLS?
 
     /// How the server of a request is chosen.
     package enum Balance: Sendable, Equatable {
         /// One after the other.
         case roundRobin
-        /// The one with the fewest exchanges under way.
+        /// The server with the fewest exchanges in progress.
         case leastConnections
     }
 
@@ -60,7 +60,7 @@ package struct Upstream: Sendable, Equatable {
         /// The server as it is written in a configuration: `backend:9000`, `[::1]:9000`, `unix:/run/app.sock`.
         package var description: String { isUnix ? host : describeEndpoint(host: host, port: port) }
 
-        /// What it is called in a Host field. A path cannot stand there (RFC 9110 section 7.2).
+        /// Its name in a Host field. A path cannot stand there (RFC 9110 section 7.2).
         package var authority: String { isUnix ? "localhost" : description }
     }
 

@@ -1,11 +1,11 @@
-// The ways in which servers read the path of a request, for comparing with the patterns of routes.
+// The ways in which servers read the path of a request, for comparison with the patterns of routes.
 //
-// The path that is forwarded is never touched; these are copies to compare with, made only for paths that can
-// be read in more than one way. Invariant: every reading gives equal results for paths that RFC 3986
-// section 6.2.2.2 calls equal (an escaped byte and the byte itself), apart from the slash, which it does not.
+// The forwarded path never changes. These are copies, made only for paths that can be read in more than one way. Invariant: every
+// reading gives equal results for paths that RFC 3986 section 6.2.2.2 calls equal (an escaped byte and the byte itself), except for the
+// slash.
 
 enum PathReading {
-    /// Whether all readings of a path are the path itself, which is so for nearly all requests.
+    /// Whether all readings of a path are the path itself. That is so for nearly all requests.
     static func isPlain(_ path: Span<UInt8>) -> Bool {
         var previous: UInt8 = 0
         for index in path.indices {
@@ -21,12 +21,13 @@ enum PathReading {
         return previous != UInt8(ascii: ".")
     }
 
-    /// Whether the readings of a path depend on the order in which a server does things, so that the two below do
-    /// not cover all servers. That is so with
-    /// - dot segments (RFC 3986 section 5.2.4) in whatever spelling, which may be removed before or after any other step;
-    /// - NUL, at which servers written in C cut, at whatever step;
-    /// - parameters whose beginning or end is in doubt: a semicolon beside an escaped one, an escaped slash, `?` or `#`, or a backslash;
-    /// - UTF-8 longer than it has to be, which lax decoders take for ASCII: `%C0%AF` for a slash.
+    /// Whether the readings of a path depend on the order of a server's steps. The two readings below then do not cover all servers.
+    /// This concerns
+    /// - dot segments (RFC 3986 section 5.2.4) in any spelling, which may be removed before or after any other step;
+    /// - NUL, where servers written in C cut the path, at any step;
+    /// - parameters with an uncertain beginning or end: a semicolon beside an escaped one, an escaped slash, `?` or `#`, or a
+    ///   backslash;
+    /// - overlong UTF-8, which lax decoders take for ASCII: `%C0%AF` for a slash.
     static func isUnforeseeable(_ path: Span<UInt8>) -> Bool {
         var bytes: [UInt8] = []
         var escaped: [Bool] = []
@@ -61,7 +62,7 @@ enum PathReading {
             case UInt8(ascii: "."):
                 length += 1
                 dots += 1
-            // Servers may drop blanks at the ends of a segment, Unicode's too, control characters, and what is no UTF-8.
+            // Servers may drop blanks at the ends of a segment, also Unicode's, control characters, and bytes that are not UTF-8.
             case ...0x20, 0x7F: break
             case 0x80...:
                 guard let character = character(in: bytes, at: index - 1) else { break }
@@ -75,7 +76,7 @@ enum PathReading {
             || hasOtherSlash && (hasPlainSemicolon || hasEscapedSemicolon)
     }
 
-    /// Whether two bytes begin a character that UTF-8 has a shorter form for (RFC 3629 section 3).
+    /// Whether two bytes begin a character that has a shorter form in UTF-8 (RFC 3629 section 3).
     private static func isOverlong(_ first: UInt8, _ second: UInt8) -> Bool {
         switch first {
         case 0xC0, 0xC1: (0x80...0xBF).contains(second)
@@ -85,8 +86,8 @@ enum PathReading {
         }
     }
 
-    /// The path, and what it is for servers that decode more than once, cut it at a control character (`$` of a regular expression
-    /// stands before a line end too: Starlette) or drop those. Nil where there are too many to say what a server makes of it.
+    /// The path, and its forms for servers that decode more than once, cut it at a control character (Starlette: the `$` of a regular
+    /// expression also matches before a line end) or drop control characters. Nil if there are too many to predict what a server reads.
     static func spellings(_ path: Span<UInt8>) -> [[UInt8]]? {
         var found = [path.indices.map { path[$0] }]
         var next = 0
@@ -104,7 +105,7 @@ enum PathReading {
         return found
     }
 
-    /// The path up to its first control character, and the path without any; nil where there is none.
+    /// The path up to its first control character, and the path without any control characters; nil if it has none.
     private static func aroundControls(_ path: Span<UInt8>) -> (beginning: [UInt8], rest: [UInt8])? {
         var beginning: [UInt8]?
         var rest: [UInt8] = []
@@ -121,8 +122,8 @@ enum PathReading {
         return beginning.map { ($0, rest) }
     }
 
-    /// The path as a server reads it that decodes more than once: every escape of an escape is the inner one. Nil where there are so
-    /// many, one within the other, that it cannot be said what a server makes of it.
+    /// The path as a server reads it that decodes more than once: an escaped escape becomes the inner escape. Nil if escapes are nested
+    /// so deeply that a server's reading cannot be predicted.
     static func singlyEscaped(_ path: Span<UInt8>) -> [UInt8]? {
         var (result, hasChanged) = unescapedEscapes(path)
         var rounds = 1
@@ -159,8 +160,8 @@ enum PathReading {
         return (result, hasChanged)
     }
 
-    /// What the standard says: escapes decoded, the structure left as it is. `%2F` and `%25` stay escaped, in upper
-    /// case: decoded, they would be taken for a separator or for the beginning of another escape.
+    /// The standard's reading: escapes decoded, the structure unchanged. `%2F` and `%25` stay escaped, in upper case: decoded, they
+    /// would be taken for a separator or for the beginning of another escape.
     static func literal(_ path: Span<UInt8>) -> [UInt8] {
         var result: [UInt8] = []
         result.reserveCapacity(path.count)
@@ -176,9 +177,9 @@ enum PathReading {
         return result
     }
 
-    /// What forgiving servers make of it: an escaped slash or a backslash taken for a slash (IIS, older Jetty), `;parameters` dropped from
-    /// segments (Tomcat, Spring), slashes merged (nginx, Go), dots and blanks at the ends of segments dropped (Windows), all cut at an
-    /// escaped `?` or `#` (servers that decode before they split), bytes that are no UTF-8 dropped (Bottle).
+    /// The reading of lenient servers: an escaped slash or a backslash becomes a slash (IIS, older Jetty), `;parameters` of segments
+    /// are dropped (Tomcat, Spring), slashes are merged (nginx, Go), dots and blanks at the ends of segments are dropped (Windows), the
+    /// path ends at an escaped `?` or `#` (servers that decode before they split), bytes that are not UTF-8 are dropped (Bottle).
     static func lenient(_ path: Span<UInt8>) -> [UInt8] {
         let slash = UInt8(ascii: "/")
         var result: [UInt8] = []
@@ -207,7 +208,7 @@ enum PathReading {
         return trimmedSegments(hasOthers ? readableUTF8(result) : result)
     }
 
-    /// The path without blanks at either end of a segment, dots behind it, and slashes behind a slash.
+    /// The path without blanks at both ends of each segment, without dots at its end, and without repeated slashes.
     private static func trimmedSegments(_ path: [UInt8]) -> [UInt8] {
         let (slash, blank) = (UInt8(ascii: "/"), UInt8(ascii: " "))
         var result: [UInt8] = []
@@ -227,8 +228,8 @@ enum PathReading {
         return result
     }
 
-    /// The bytes without those that are no UTF-8, Unicode's blanks as blanks, and the two letters beyond ASCII that are ASCII's in upper
-    /// case (Unicode's simple case folding, which Python and Go use) as those: the long s, and the sign for kelvin.
+    /// The bytes without those that are not UTF-8, and with Unicode's blanks as blanks. Two letters beyond ASCII become the ASCII
+    /// letters of their simple case folding, which Python and Go use: the long s and the sign for kelvin.
     private static func readableUTF8(_ bytes: [UInt8]) -> [UInt8] {
         var result: [UInt8] = []
         var index = 0
@@ -248,8 +249,8 @@ enum PathReading {
         return result
     }
 
-    /// The character of UTF-8 that begins at a place (RFC 3629 section 4): where it ends, and its bytes as one number. Nil where
-    /// the bytes are no UTF-8; surrogates are none.
+    /// The UTF-8 character that begins at `start` (RFC 3629 section 4): its end, and its bytes as one number. Nil if the bytes are not
+    /// UTF-8, which includes surrogates.
     private static func character(in bytes: [UInt8], at start: Int) -> (end: Int, code: UInt32)? {
         let first = bytes[start]
         let (length, second): (Int, ClosedRange<UInt8>) =
@@ -271,7 +272,7 @@ enum PathReading {
         return (end, bytes[start..<end].reduce(0) { $0 << 8 | UInt32($1) })
     }
 
-    /// Whether a character is one that `strip` and `trim` take away: U+0085, 00A0, 1680, 2000 to 200B, 2028, 2029, 202F, 205F, 3000, FEFF.
+    /// Whether `strip` and `trim` remove a character: U+0085, 00A0, 1680, 2000 to 200B, 2028, 2029, 202F, 205F, 3000, FEFF.
     private static func isBlank(_ code: UInt32) -> Bool {
         switch code {
         case 0xC285, 0xC2A0, 0xE19A80, 0xE28080...0xE2808B, 0xE280A8, 0xE280A9, 0xE280AF, 0xE2819F, 0xE38080, 0xEFBBBF: true
@@ -279,7 +280,7 @@ enum PathReading {
         }
     }
 
-    /// The byte at a place, an escaped one decoded; moves the place behind it. A `%` that begins no escape is itself.
+    /// The byte at `index`, decoded if escaped; moves `index` behind it. A `%` that begins no escape is a plain byte.
     private static func take(_ path: Span<UInt8>, _ index: inout Int) -> (byte: UInt8, wasEscaped: Bool) {
         let byte = path[index]
         index += 1

@@ -1,13 +1,13 @@
 // Reads the pattern of a route: `[HOST]PATH`.
 //
-// Invariant: a pattern that comes out means the same in every reading of `PathReading`; those that could not
-// be told apart from another one, and so would never match, are refused here with the reason.
+// Invariant: an accepted pattern means the same in every reading of `PathReading`. A pattern that could not be told from another one,
+// and so would never match, is refused with the reason.
 
 struct Pattern: Equatable {
     var host: HostPattern
     var path: PathPattern
 
-    /// What two patterns share that are for the same requests.
+    /// Two patterns with the same key are for the same requests.
     struct Key: Hashable {
         var host: HostPattern
         var isPrefix: Bool

@@ -1,14 +1,13 @@
-// Finds the route of a request: the most specific one wins, whatever the order of the configuration.
+// Finds the route of a request: the most specific one wins; the order in the configuration does not matter.
 //
-// It compares and decides nothing else; what a route demands is enforced by the proxy.
-// Invariant: no spelling of a path reaches a server by another route than the one that this server's own reading
-// of the path belongs to. Servers differ in how they read `//`, `%2F`, `\`, `;x=1`, a trailing slash or dot, upper
-// case and much else, so a path is matched as it is and as forgiving servers read it (`PathReading`), and where that leads to
-// different upstreams or to different rules about tokens, the request has no route. A path whose readings cannot
-// be foreseen has a route only where every path has the same upstream and rules. Refusing is the only answer
-// that cannot be wrong. With a single `/*` route nothing is ever refused. The bytes that are forwarded stay the client's.
+// Invariant: no spelling of a path reaches a server by another route than the one to which that server's own reading of the path
+// belongs. Servers differ in how they read `//`, `%2F`, `\`, `;x=1`, a trailing slash or dot, upper case and more. So a path is matched
+// as it is and as lenient servers read it (`PathReading`). If the readings lead to different upstreams or different rules about tokens,
+// the request has no route. A path with unpredictable readings has a route only where every path has the same upstream and rules.
+// Refusing is the only answer that cannot be wrong. With a single `/*` route nothing is ever refused. The client's bytes are forwarded
+// unchanged.
 
-/// The routes of a configuration, in the order in which they are tried. A class, because every request asks it and nothing changes it.
+/// The routes of a configuration, in matching order. A class, because every request uses it and nothing changes it.
 package final class RouteTable: Sendable {
     private struct Entry {
         var routeIndex: Int
@@ -56,14 +55,14 @@ package final class RouteTable: Sendable {
         self.patterns = patterns
     }
 
-    /// The index of the most specific route for a request: an exact host before a longer wildcard before any,
-    /// and among those an exact path before a longer prefix before any.
+    /// The index of the most specific route for a request. An exact host goes before a longer wildcard, and that before any host; then
+    /// an exact path before a longer prefix, and that before any path.
     ///
     /// - Parameters:
     ///   - host: The `Host` field (RFC 9110 section 7.2), or nothing; case and port do not count.
     ///   - path: The path as the client sent it; from a `?` on it is ignored.
-    /// - Returns: nil where no route matches, and where servers could read the path in ways that belong to
-    ///   routes with different upstreams or different rules about tokens.
+    /// - Returns: nil if no route matches, or if servers could read the path in ways that belong to routes with different upstreams or
+    ///   different rules about tokens.
     package func match(host: Span<UInt8>, path: Span<UInt8>) -> Int? {
         let hostRange = RouteTable.nameRange(host)
         let name = host.extracting(hostRange)
@@ -84,7 +83,7 @@ package final class RouteTable: Sendable {
         return chosen.map { entries[$0].routeIndex }
     }
 
-    /// Whether a route matches the path as it is: where `match` finds none, other readings belong to other routes.
+    /// Whether a route matches the path as it is. If `match` then finds none, other readings of the path belong to other routes.
     package func isAmbiguous(host: Span<UInt8>, path: Span<UInt8>) -> Bool {
         let name = host.extracting(RouteTable.nameRange(host))
         var end = 0
@@ -122,7 +121,7 @@ package final class RouteTable: Sendable {
 
     // MARK: Matching
 
-    /// Whether forgiving servers take a path to the same place as the entry at `chosen`, whatever they do first.
+    /// Whether lenient servers take a path to the same place as the entry at `chosen`, in whatever order they work.
     private func agrees(_ chosen: Int?, with path: Span<UInt8>, host: Span<UInt8>) -> Bool {
         !PathReading.isUnforeseeable(path) && agree(chosen, firstMatch(host: host, path: PathReading.lenient(path).span, isLenient: true))
     }
@@ -139,8 +138,8 @@ package final class RouteTable: Sendable {
         return coversEveryPath
     }
 
-    /// Whether two readings lead to the same place, or to two routes that only differ in upper and lower case and
-    /// that the person who wrote both of them can be taken to tell apart.
+    /// Whether two readings lead to the same place. Also true for two routes that differ only in upper and lower case: the operator who
+    /// wrote both of them wants them told apart.
     private func agree(_ left: Int?, _ right: Int?) -> Bool {
         guard let left, let right else { return left == nil && right == nil }
         let first = entries[left]
@@ -162,8 +161,8 @@ package final class RouteTable: Sendable {
         return true
     }
 
-    /// The place of the first entry that matches. Routes are few and a request is rare beside its events, so the
-    /// entries are walked one by one.
+    /// The index of the first entry that matches. Routes are few, and requests are rare compared with events, so a linear search is
+    /// enough.
     private func firstMatch(host: Span<UInt8>, path: Span<UInt8>, isLenient: Bool) -> Int? {
         for index in entries.indices
         where hostMatches(entries[index], host) && pathMatches(entries[index], path, isLenient: isLenient) {
@@ -199,7 +198,7 @@ package final class RouteTable: Sendable {
             }
             if count != length { return false }
         } else if count == length - 1 {
-            // `/events/*` is for `/events` as well: a server behind it rarely tells the two apart.
+            // `/events/*` also means `/events`: servers rarely tell the two apart.
             length -= 1
         } else if count < length {
             return false
@@ -212,7 +211,7 @@ package final class RouteTable: Sendable {
         return true
     }
 
-    /// Where the name lies in a `Host` field: without the port and the dot that may end a name.
+    /// Where the name lies in a `Host` field: without the port and without a dot at its end.
     private static func nameRange(_ host: Span<UInt8>) -> Range<Int> {
         var end = host.count
         let isLiteral = host.count > 0 && host[0] == UInt8(ascii: "[")

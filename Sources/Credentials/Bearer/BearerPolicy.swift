@@ -1,6 +1,5 @@
-// What a route says about tokens: where they may come from, and what happens when there is none or one
-// too many. It holds no request and decides nothing; `TokenBridge` applies it.
-// Invariant: a policy is a plain value, equal policies behave alike.
+// A route's rules for tokens: where tokens may come from, and what happens with no token or with too many. `TokenBridge` applies them.
+// Invariant: a policy is a plain value; equal policies behave alike.
 
 /// A place in a request, other than the `Authorization` field, where a bearer token may be found.
 package enum TokenSource: Sendable, Equatable {
@@ -13,7 +12,7 @@ package enum TokenSource: Sendable, Equatable {
 
 /// How one route turns what a browser can send into the `Authorization: Bearer` that its server wants.
 package struct BearerPolicy: Sendable, Equatable {
-    /// What is done with a request that carries no credentials at all.
+    /// What happens to a request without any credentials.
     package enum WhenMissing: Sendable, Equatable {
         /// The request goes on as it came.
         case pass
@@ -21,10 +20,10 @@ package struct BearerPolicy: Sendable, Equatable {
         case refuse
     }
 
-    /// What is done with a request that carries an `Authorization` field as well as a token elsewhere.
+    /// What happens to a request with an `Authorization` field and a token elsewhere.
     package enum Conflict: Sendable, Equatable {
-        /// A token in the URL is answered 400 (RFC 6750 section 2: never more than one method). A cookie gives way to the field and is
-        /// removed unread, because browsers send cookies by themselves.
+        /// A token in the URL is answered 400 (RFC 6750 section 2: never more than one method). A token in a cookie is removed unread
+        /// and the field stays, because browsers send cookies by themselves.
         case refuseQuery
         /// The request is answered 400, also where the token is in a cookie.
         case refuse

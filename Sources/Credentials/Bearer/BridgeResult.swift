@@ -1,44 +1,43 @@
-// What the token bridge answers about one request. Plain data: nothing here reads or writes a request.
-// Invariant: no case, and no description of one, holds a byte of a token outside its `Token`.
+// The token bridge's answer about one request, as plain data. Invariant: no case, and no description of one, holds a byte of a token
+// outside its `Token`.
 
-/// What a request is for, as far as it decides which credentials go along.
+/// The kind of a request, as far as it decides which credentials are sent.
 package enum RequestKind: Sendable, Equatable {
-    /// It carries what it has.
+    /// A request with its own credentials.
     case ordinary
-    /// A browser's question whether a page may ask. It has no credentials and must not be asked for any (Fetch section 3.3.5); what a
-    /// cookie holds is not used for it.
+    /// A browser's question whether a page may send a request. It has no credentials and must not be asked for any (Fetch section
+    /// 3.3.5); tokens in its cookies are not used.
     case preflight
-    /// TRACE, whose answer repeats the request: no cookies and no token go along (RFC 9110 section 9.3.8).
+    /// TRACE, whose answer repeats the request: it goes on without cookies and without a token (RFC 9110 section 9.3.8).
     case trace
 }
 
-/// What becomes of a request on a route that bridges tokens.
+/// What happens to a request on a route that bridges tokens.
 package enum BridgeResult: Sendable {
-    /// No token was found where the policy looks, and none was asked for: the request goes on unchanged.
+    /// No token was found where the policy looks, and none is required: the request goes on unchanged.
     case untouched
-    /// The request goes on with what this says.
+    /// The request goes on with these changes.
     case forward(BridgedRequest)
-    /// The request is answered by the proxy and reaches no server.
+    /// The proxy answers the request; no server gets it.
     case refused(BridgeRefusal)
 }
 
-/// How a request goes on once its token was taken out of the URL and the cookies.
+/// How a request goes on after its token was taken out of the URL and the cookies.
 package struct BridgedRequest: Sendable {
-    /// The token for `Authorization: Bearer`; nil when the request's own `Authorization` won and stays, when only empty places for a
-    /// token were removed, and when the request may not carry one (`RequestKind`).
+    /// The token for `Authorization: Bearer`. Nil when the request's own `Authorization` is used, when only empty places for a token
+    /// were removed, and when the request may not carry one (`RequestKind`).
     package var token: Token?
     /// Where the token was found; nil together with `token`.
     package var origin: TokenOrigin?
     /// The request target without the token; nil when it is unchanged.
     package var target: [UInt8]?
-    /// The query parameter that held the token; nil when it came otherwise.
+    /// The query parameter that held the token; nil when the token came otherwise.
     package var parameter: TakenParameter?
-    /// One Cookie value that replaces all Cookie fields; nil when they are unchanged, empty when the field is to
-    /// be left out.
+    /// One Cookie value that replaces all Cookie fields; nil when they are unchanged, empty when the field is left out.
     package var cookies: [UInt8]?
-    /// Whether every `Authorization` field of the request is to be left out.
+    /// Whether every `Authorization` field of the request is left out.
     package var dropAuthorization: Bool
-    /// Whether the URL held a token, and so is not to be told to others.
+    /// Whether the URL held a token, and so must not be sent to others.
     package var urlHeldToken: Bool
     /// Whether a cookie held a token.
     package var cookieHeldToken: Bool
@@ -50,7 +49,7 @@ package struct BridgeRefusal: Sendable {
     package var error: BridgeError
     /// The value of the `WWW-Authenticate` field of the answer (RFC 6750 section 3).
     package var wwwAuthenticate: [UInt8]
-    /// Whether the URL held a token, and so is not to be told to others.
+    /// Whether the URL held a token, and so must not be sent to others.
     package var urlHeldToken: Bool
     /// The status of the answer: 400 or 401.
     package var status: Int { error.status }
@@ -66,12 +65,11 @@ package enum TokenOrigin: String, Sendable, Equatable {
     case authorization
 }
 
-/// Why a request's credentials were refused. All of these are the client's doing; repeating the same
-/// request gives the same answer.
+/// Why a request's credentials were refused. The client is at fault in each case; the same request gets the same answer again.
 package enum BridgeError: Error, Sendable, Equatable, CaseIterable {
-    /// No credentials, and the policy demands them (401).
+    /// No credentials, and the policy requires them (401).
     case missing
-    /// An `Authorization` field that holds no credentials (RFC 9110 section 11.4), and the policy demands some (401).
+    /// An `Authorization` field without credentials (RFC 9110 section 11.4), and the policy requires some (401).
     case unusableAuthorization
     /// Longer than the policy's `maximumTokenBytes` (400).
     case tokenTooLong
@@ -88,7 +86,7 @@ package enum BridgeError: Error, Sendable, Equatable, CaseIterable {
     /// More than one `Authorization` field (400).
     case severalAuthorizationFields
 
-    /// Whether it says that there were no credentials, and not that there was something wrong with them.
+    /// Whether there were no credentials at all, as opposed to wrong ones.
     package var isMissing: Bool { self == .missing || self == .unusableAuthorization }
 
     /// The status of the answer: 401 where credentials are missing, else 400.

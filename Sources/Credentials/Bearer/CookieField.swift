@@ -1,6 +1,5 @@
-// The Cookie field as the bridge sees it: pairs between `;`, read as tolerantly as servers do (RFC 6265 section 5.4
-// says what browsers send). A pair that is malformed is nobody's error here, it is passed on.
-// Invariant: pairs that are not ours are copied byte for byte.
+// The Cookie field: pairs between `;`, read as tolerantly as servers do (RFC 6265 section 5.4 says what browsers send). A malformed
+// pair is no error here; it is passed on. Invariant: other pairs are copied byte for byte.
 
 func isBlank(_ byte: UInt8) -> Bool { byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") }
 
@@ -12,8 +11,8 @@ private func trimmed(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Range<Int> {
     return start..<end
 }
 
-/// Which of `names` the cookie in `pair` has, and where its value is, without quotes around it. A pair without `=` is
-/// a cookie without a name, so it is never ours.
+/// Which of `names` the cookie in `pair` has, and where its value is, without quotes around it. A pair without `=` is a cookie without
+/// a name, so it never matches.
 func matchCookie(_ bytes: Span<UInt8>, _ pair: Range<Int>, names: [[UInt8]]) -> (nameIndex: Int, value: Range<Int>)? {
     let pair = trimmed(bytes, pair)
     let nameEnd = firstIndex(of: UInt8(ascii: "="), in: bytes, pair)
@@ -37,7 +36,7 @@ private func equals(_ bytes: Span<UInt8>, _ range: Range<Int>, _ name: [UInt8]) 
 }
 
 extension TokenBridge {
-    /// The pair as one of the policy's cookies; nil when it is another's, or passes as if it were.
+    /// The pair as one of the policy's cookies; nil for another cookie, or for one that passes like another.
     private func matchToken(_ head: Span<UInt8>, _ pair: Range<Int>) -> (nameIndex: Int, value: Range<Int>)? {
         guard let hit = matchCookie(head, pair, names: cookieNames), !passesAsCookie(head, hit.value) else { return nil }
         return hit
@@ -73,7 +72,7 @@ extension TokenBridge {
                 if matchToken(head, start..<end) == nil {
                     var pair = start..<end
                     if isFirstOfField {
-                        // The blank that separated this pair from one before it has lost its purpose.
+                        // The blank between this pair and the removed one before it is not needed any more.
                         while !pair.isEmpty, isBlank(head[pair.lowerBound]) { pair = pair.lowerBound + 1..<pair.upperBound }
                         if !result.isEmpty { result.append(contentsOf: [UInt8(ascii: ";"), UInt8(ascii: " ")]) }
                     } else {

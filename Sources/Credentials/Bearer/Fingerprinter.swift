@@ -1,6 +1,5 @@
-// What stands for a token in logs: a keyed hash, short enough to read and useless without the key. Randomness for the
-// key comes from the caller.
-// Invariant: equal tokens under one key have equal fingerprints; the key is never printed.
+// What logs show in place of a token: a keyed hash, short enough to read and useless without the key. The caller supplies the random
+// bytes for a key. Invariant: equal tokens under one key have equal fingerprints; the key is never printed.
 
 import COpenSSL
 
@@ -23,10 +22,10 @@ package struct Fingerprint: Sendable, Hashable, CustomStringConvertible {
 package struct Fingerprinter: Sendable, CustomStringConvertible, CustomReflectable {
     private let key: [UInt8]
 
-    /// The length of a key made by `randomKey`, in bytes: that of the hash, more adds nothing (RFC 2104 section 3).
+    /// The length of a key made by `randomKey`, in bytes. A key longer than the hash adds nothing (RFC 2104 section 3).
     package static let keyBytes = 32
 
-    /// A fingerprinter. The key must not be empty; the configuration sees to that.
+    /// A fingerprinter. The key must not be empty; the configuration guarantees that.
     package init(key: [UInt8]) {
         precondition(!key.isEmpty, "a fingerprint without a key could be reversed by trying tokens")
         precondition(key.count <= Int(Int32.max), "libcrypto counts a key's bytes in 32 bits")
@@ -39,7 +38,7 @@ package struct Fingerprinter: Sendable, CustomStringConvertible, CustomReflectab
         return key.withUnsafeMutableBytes(source) ? key : nil
     }
 
-    /// The token's fingerprint; nil when libcrypto fails, which it does for want of memory only.
+    /// The token's fingerprint; nil when libcrypto fails, which happens only without free memory.
     package func fingerprint(of token: Token) -> Fingerprint? {
         token.withBytes { fingerprint(ofBytes: $0) }
     }
@@ -54,7 +53,7 @@ package struct Fingerprinter: Sendable, CustomStringConvertible, CustomReflectab
     static func digest(key: [UInt8], of bytes: Span<UInt8>) -> [UInt8]? {
         var digest = [UInt8](repeating: 0, count: 32)
         var digestBytes: UInt32 = 0
-        // libcrypto's error queue belongs to the thread; what others left there must not be taken for ours.
+        // libcrypto's error queue belongs to the thread; errors of earlier calls must not be taken for ours.
         ERR_clear_error()
         let result = bytes.withUnsafeBufferPointer { data in
             HMAC(EVP_sha256(), key, Int32(key.count), data.baseAddress, data.count, &digest, &digestBytes)

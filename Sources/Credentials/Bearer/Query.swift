@@ -1,6 +1,5 @@
-// The query of a target or URL as the bridge sees it: pieces between `&`, each a name and a value, names compared
-// percent-decoded. Nothing is repaired or re-encoded.
-// Invariant: pieces that are not ours are copied byte for byte, empty ones too.
+// The query of a target or URL: pieces between `&`, each with a name and a value. Names are compared percent-decoded. Nothing is
+// repaired or encoded again. Invariant: other pieces are copied byte for byte, empty ones too.
 
 /// The value of a hexadecimal digit; nil for any other byte.
 func hexadecimalValue(_ byte: UInt8) -> UInt8? {
@@ -69,7 +68,7 @@ extension TokenBridge {
         return hasHits
     }
 
-    /// The target without the policy's parameters. The `?` goes with the last piece.
+    /// The target without the policy's parameters. When no piece is left, the `?` goes too.
     func targetWithoutTokens(_ head: Span<UInt8>, _ target: Range<Int>) -> [UInt8] {
         var result: [UInt8] = []
         result.reserveCapacity(target.count)
@@ -97,13 +96,13 @@ func append(_ bytes: Span<UInt8>, _ range: Range<Int>, to result: inout [UInt8])
 
 /// The URL without parameters of these names, wherever a `?`, `&` or `#` begins one; nil when it has none.
 ///
-/// This is broader than what the bridge takes for a token, on purpose: what is removed here is only logged or told to
-/// a third party, so too much is better than too little.
+/// On purpose this removes more than the bridge takes for a token: the result is only logged or sent to a third party, so too much is
+/// better than too little.
 func redactParameters(_ url: Span<UInt8>, names: [[UInt8]]) -> [UInt8]? {
     var result: [UInt8] = []
     var hasHits = false
     var start = 0
-    // The mark in front of the piece that begins at `start`; nil for the part before any mark.
+    // The separator in front of the piece that begins at `start`; nil for the part before any separator.
     var mark: UInt8?
     while start <= url.count {
         var end = start
@@ -111,7 +110,7 @@ func redactParameters(_ url: Span<UInt8>, names: [[UInt8]]) -> [UInt8]? {
         let next: UInt8? = end < url.count ? url[end] : nil
         if mark != nil, matchParameter(url, start..<end, names: names) != nil {
             hasHits = true
-            // The next parameter moves up to this one's place, so that a list does not lose its `?` or `#`.
+            // The next parameter takes this one's place, so that the list keeps its `?` or `#`.
             if next != UInt8(ascii: "&") { mark = next }
         } else {
             if let mark { result.append(mark) }

@@ -1,6 +1,6 @@
-// The query parameter that held a request's token, as the client spelled it. A server that redirects to the URL as it knows it
-// leaves the parameter out; a browser would have sent it in the next URL too, as it does with an `Authorization` field.
-// Invariant: the bytes are only lent to be written into such a URL, and are wiped when the last copy is released.
+// The query parameter that held a request's token, as the client spelled it. A server that redirects knows only the URL without it. A
+// browser would have sent the parameter in the next URL too, like an `Authorization` field. Invariant: the bytes are only lent, to be
+// written into such a URL, and are wiped when the last copy is released.
 
 /// A query parameter with its name and value, byte for byte as it came.
 package struct TakenParameter: Sendable, CustomStringConvertible, CustomReflectable {

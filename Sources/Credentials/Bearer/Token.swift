@@ -1,6 +1,6 @@
-// A bearer token on its way from where the browser put it to the `Authorization` field. The one type that holds a
-// token's bytes; everything that prints values sees nothing in it.
-// Invariant: the bytes are those that `TokenCharacters` allows, and are wiped when the last copy is released.
+// A bearer token between the place where the browser put it and the `Authorization` field. Only this type holds a token's bytes, and
+// printing it shows nothing of them. Invariant: the bytes are those that `TokenCharacters` allows, and are wiped when the last copy is
+// released.
 
 import COpenSSL
 
@@ -18,13 +18,13 @@ package struct Token: Sendable, CustomStringConvertible, CustomDebugStringConver
         try body(UnsafeBufferPointer(rebasing: storage.bytes[..<storage.count]).span)
     }
 
-    /// Bytes that are kept and wiped like a token, whatever they are.
+    /// Any bytes, kept and wiped like a token.
     init(copying bytes: Span<UInt8>) {
         storage = TokenStorage(capacity: bytes.count)
         for index in bytes.indices { storage.append(bytes[index]) }
     }
 
-    /// The first so many bytes of it, or all of a shorter one, to be wiped by themselves.
+    /// The first `count` bytes, or all of a shorter token; wiped like a token.
     func beginning(bytes count: Int) -> Token {
         let storage = TokenStorage(capacity: min(count, self.count))
         for byte in self.storage.bytes[..<min(count, self.count)] { storage.append(byte) }
@@ -37,8 +37,8 @@ package struct Token: Sendable, CustomStringConvertible, CustomDebugStringConver
         bytes.append(contentsOf: storage.bytes[..<storage.count])
     }
 
-    /// The token in the value of an `Authorization` field of the Bearer scheme, in any case of letters; nil when it
-    /// is of another scheme or no token of any kind. It serves the log's fingerprint and refuses nothing.
+    /// The token in the value of an `Authorization` field of the Bearer scheme, in any case of letters; nil for another scheme, or for
+    /// no token. It is only for the log's fingerprint and refuses nothing.
     package static func inAuthorization(_ value: Span<UInt8>) -> Token? {
         let scheme: StaticString = "bearer"
         guard value.count > scheme.utf8CodeUnitCount else { return nil }
@@ -65,7 +65,7 @@ package struct Token: Sendable, CustomStringConvertible, CustomDebugStringConver
         return .success(Token(storage: storage))
     }
 
-    /// What is wrong with a query or cookie value as a token; nil when it is one. Keeps nothing.
+    /// What is wrong with a query or cookie value as a token; nil for a valid one. Keeps nothing.
     static func error(
         _ bytes: Span<UInt8>, _ range: Range<Int>, maximumBytes: Int, characters: TokenCharacters
     ) -> BridgeError? {
@@ -107,8 +107,8 @@ package struct Token: Sendable, CustomStringConvertible, CustomDebugStringConver
 package enum TokenCharacters: Sendable, Equatable {
     /// Those of b64token (RFC 6750 section 2.1), which is token68 of RFC 9110 section 11.2.
     case b64token
-    /// Every visible ASCII character but `,` and `"`. RFC 9110 section 11.4 splits credentials into parameters at a comma, and after a
-    /// quote a comma no longer separates: with either, one token could be read as other or several credentials. All else is one word.
+    /// Every visible ASCII character except `,` and `"`. RFC 9110 section 11.4 splits credentials into parameters at a comma, and a
+    /// quote hides a comma: with either, a server could read one token as several credentials.
     case visible
 }
 
@@ -149,7 +149,7 @@ struct TokenSyntax {
 
 /// The bytes of a token, written once while it is made and wiped at the end.
 private final class TokenStorage: @unchecked Sendable {
-    // Unchecked because the bytes are appended only before the token exists, by the one who makes it.
+    // Unchecked because the bytes are appended only before the token is complete, by its one creator.
     let bytes: UnsafeMutableBufferPointer<UInt8>
     private(set) var count = 0
 

@@ -1,7 +1,6 @@
-// The token bridge: finds the bearer token that a browser put into the URL or a cookie, checks it, and says how the
-// request goes on without it (RFC 6750). It reads bytes and returns bytes; fields are written by the proxy.
-// How a query and a Cookie value are cut up is in Query.swift and CookieField.swift.
-// Invariant: whatever the outcome, the token's bytes are in `Token`, `TokenEcho` and `TakenParameter` and in nothing else that is returned.
+// The token bridge: finds the bearer token that a browser put into the URL or a cookie, checks it, and says how the request goes on
+// without it (RFC 6750). The proxy writes the fields. Query.swift and CookieField.swift split a query and a Cookie value. Invariant:
+// `Token`, `TokenEcho` and `TakenParameter` hold the token's bytes, and nothing else that is returned does.
 
 /// Applies one route's `BearerPolicy` to requests.
 package struct TokenBridge: Sendable {
@@ -25,7 +24,7 @@ package struct TokenBridge: Sendable {
         self.cookieNames = cookieNames
     }
 
-    /// Says what becomes of a request.
+    /// Decides what happens to a request.
     /// - Parameters:
     ///   - head: the bytes that the ranges point into.
     ///   - target: the request target, in origin-form or absolute-form.
@@ -51,7 +50,7 @@ package struct TokenBridge: Sendable {
         if targetHits { request.target = targetWithoutTokens(head, target) }
         if cookieHits { request.cookies = cookiesWithoutTokens(head, cookies) }
         if kind == .trace, !cookies.isEmpty { request.cookies = [] }
-        /// The request goes on with its own field, or with none.
+        /// The request goes on with its own `Authorization`, or with none.
         func goOn() -> BridgeResult {
             if field == .several { return refuse(.severalAuthorizationFields) }
             if policy.whenMissing == .refuse, kind != .preflight, field != .credentials {
@@ -84,7 +83,7 @@ package struct TokenBridge: Sendable {
         }
     }
 
-    /// What is needed to find the token of a refused request in its path: the first one, well-formed or not. Nil where there is none.
+    /// An echo for the token of a refused request, to find it in the path: the first token, well-formed or not. Nil if there is none.
     /// - Parameters:
     ///   - head: the bytes that the ranges point into.
     ///   - target: the request target.
@@ -96,8 +95,8 @@ package struct TokenBridge: Sendable {
         return finding.first.map { TokenEcho(ofEncoded: head.extracting($0.value)) }
     }
 
-    /// Whether a cookie's value, not an empty one, is a cookie like any other: where nothing is refused for want of a token, what cannot
-    /// be one is somebody else's. An application's signed cookie would otherwise close the whole site, its login page too.
+    /// Whether a non-empty cookie value is passed on like any other cookie. Where requests without a token pass, a value that cannot be
+    /// a token belongs to the application: refusing its signed cookie would block the whole site, its login page too.
     func passesAsCookie(_ head: Span<UInt8>, _ value: Range<Int>) -> Bool {
         policy.whenMissing == .pass && !value.isEmpty
             && Token.error(head, value, maximumBytes: policy.maximumTokenBytes, characters: policy.characters) != nil
@@ -116,7 +115,7 @@ package struct TokenBridge: Sendable {
         while end < target.count, target[end] != UInt8(ascii: "?"), target[end] != UInt8(ascii: "#") { end += 1 }
         var start = 0
         if end > 0, target[0] != UInt8(ascii: "/") {
-            // absolute-form: the authority may hold user information, and is logged as the host anyway.
+            // absolute-form: the authority may hold user information, and the host is logged anyway.
             var index = 0
             while index + 2 < end, !isSchemeEnd(target, at: index) { index += 1 }
             if index + 2 < end {
@@ -132,7 +131,7 @@ package struct TokenBridge: Sendable {
             && target[index + 2] == UInt8(ascii: "/")
     }
 
-    /// What the request says in `Authorization` by itself.
+    /// The request's own `Authorization`.
     private enum OwnField: Equatable {
         case nothing, malformed, credentials, several
 
@@ -154,7 +153,7 @@ package struct TokenBridge: Sendable {
         }
     }
 
-    /// Where tokens were found so far, and what is wrong about their number.
+    /// Where tokens were found so far, and whether there are too many.
     struct Finding {
         struct Place {
             var nameIndex: Int
@@ -169,7 +168,7 @@ package struct TokenBridge: Sendable {
         /// The names of parameters without a value: bit n for the n-th. A policy has at most 64 names.
         private var emptyParameters: UInt64 = 0
 
-        /// A parameter or cookie was found. Without a value it is as good as left out (RFC 6749 section 3.1).
+        /// A parameter or cookie was found. Without a value it counts as absent (RFC 6749 section 3.1).
         mutating func add(_ nameIndex: Int, isCookie: Bool, value: Range<Int>) {
             if value.isEmpty {
                 if !isCookie { emptyParameters |= 1 << UInt64(nameIndex & 63) }
@@ -188,15 +187,15 @@ package struct TokenBridge: Sendable {
             }
         }
 
-        /// All has been found. A parameter that stands in the URL twice is an error, one without a value beside it too: a page writes its
-        /// URL itself. Cookies of one name come for several paths, and an empty one is what a logout left.
+        /// Called when all have been found. A parameter that occurs twice in the URL is an error, even if one has no value: a page
+        /// writes its URL itself. Cookies of one name may come for several paths, and a logout leaves an empty one.
         mutating func close() {
             guard let first, !first.isCookie, error == nil, emptyParameters >> UInt64(first.nameIndex & 63) & 1 == 1 else { return }
             error = .repeatedToken
         }
     }
 
-    /// RFC 6750 section 3: a request without credentials is told no error code, only the scheme.
+    /// RFC 6750 section 3: the answer to a request without credentials holds no error code, only the scheme.
     private func challenge(for error: BridgeError) -> [UInt8] {
         var value = Array("Bearer realm=\"".utf8)
         for byte in policy.realm.utf8 where byte >= 0x20 && byte != 0x7F {

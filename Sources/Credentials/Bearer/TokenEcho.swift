@@ -1,21 +1,21 @@
-// Finding a request's token again in what its server says, so that it is not written down.
+// Finds a request's token in texts of its server, so that the log does not contain it.
 //
-// A server names its events as it likes, and could put into an id what it was given to identify the client. Invariant: no more of a
-// token is kept than is needed to find it, and that is wiped like the token itself.
+// A server chooses its events' names and ids, and could put the client's token into an id. Invariant: only the bytes that are needed to
+// find the token are kept, and they are wiped like the token itself.
 
-/// Knows how a token begins, and hears it in a text.
+/// Knows how a token begins, and finds it in a text.
 package struct TokenEcho: Sendable {
-    /// So many bytes of a token are looked for; all of a shorter one.
+    /// How many bytes of a token are searched for; all of a shorter one.
     package static let beginningBytes = 16
-    /// Where a text was cut, so few bytes of a token's beginning tell nobody anything.
+    /// A cut text may end with this many bytes of the token: so few reveal nothing.
     private static let harmlessBytes = 3
 
     private let beginning: Token
 
-    /// What is needed to find this token.
+    /// An echo that finds this token.
     package init(of token: Token) { beginning = token.beginning(bytes: TokenEcho.beginningBytes) }
 
-    /// What is needed to find the token that is written like this in a URL or a cookie. It may be malformed.
+    /// An echo that finds the token written like this in a URL or a cookie. The token may be malformed.
     init(ofEncoded value: Span<UInt8>) {
         var bytes: [UInt8] = []
         var index = 0
@@ -26,7 +26,7 @@ package struct TokenEcho: Sendable {
 
     var beginningCount: Int { beginning.count }
 
-    /// Where the token begins in the text first, in any encoding; nil where it does not.
+    /// Where the token first begins in the text, in any encoding; nil if it does not.
     func firstPlace(in text: Span<UInt8>, isCut: Bool) -> Int? {
         beginning.withBytes { beginning in
             for start in text.indices {
@@ -43,7 +43,8 @@ package struct TokenEcho: Sendable {
         }
     }
 
-    /// Whether the text holds the beginning of the token. Where the text `isCut`, it is enough that it ends within that. Allocates nothing.
+    /// Whether the text holds the beginning of the token. For a text that `isCut`, ending within that beginning is enough. Allocates
+    /// nothing.
     package func isHeard(in text: Span<UInt8>, isCut: Bool) -> Bool {
         // Most ids are shorter than any token.
         guard text.count >= beginning.count || isCut else { return false }

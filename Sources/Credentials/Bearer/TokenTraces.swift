@@ -1,12 +1,12 @@
-// Finding a request's token again in what else came with it: a URL in another field, a URL within a URL, a path. Tools
-// repeat the address of a page or a request in many fields, and the token with it.
-// Invariant: looking costs in proportion to the text, whatever token and text are.
+// Finds a request's token in the rest of the request: a URL in another field, a URL within a URL, a path. Tools repeat the address of a
+// page or a request in many fields, and the token with it. Invariant: the cost is proportional to the text, whatever the token and the
+// text are.
 
-/// So few bytes are no secret, and stand in many texts by chance.
+/// So few bytes are no secret, and occur in many texts by chance.
 private let shortestTraceBytes = 8
 
-/// The byte that stands at `index`, percent escapes decoded, and escapes of escapes too: `+`, `%2B` and `%252B` are one byte. `next`
-/// is where the next one begins.
+/// The byte at `index` with percent escapes decoded, also escapes of escapes: `+`, `%2B` and `%252B` are one byte. `next` is set to
+/// where the next byte begins.
 func peeledByte(_ bytes: Span<UInt8>, at index: Int, next: inout Int) -> UInt8 {
     guard bytes[index] == UInt8(ascii: "%") else {
         next = index + 1
@@ -26,13 +26,14 @@ func peeledByte(_ bytes: Span<UInt8>, at index: Int, next: inout Int) -> UInt8 {
 /// Looks for a whole token in texts, in any encoding that URLs give it.
 package struct TokenTraces: Sendable {
     private let token: Token
-    /// For each place of the token: how long a beginning of it ends there. Made when a text is first long enough to hold the token.
+    /// For each position in the token: the length of the token's beginning that ends there. Made when a text is first long enough to
+    /// hold the token.
     private var overlaps: [Int32] = []
 
     /// Nil for a token that is too short to be told from other texts.
     package init?(of token: Token) {
         let peeled = token.withBytes { bytes in
-            // A token may have a percent sign, and texts are compared without their escapes.
+            // The token may contain a percent sign, and texts are compared without their escapes.
             guard firstIndex(of: UInt8(ascii: "%"), in: bytes, bytes.indices) < bytes.count else { return token }
             var peeled: [UInt8] = []
             var index = 0
@@ -46,8 +47,8 @@ package struct TokenTraces: Sendable {
     /// Whether the token stands in the text (Knuth, Morris and Pratt's search).
     package mutating func isLeft(in text: Span<UInt8>) -> Bool { isFound(in: text, passingWords: false) }
 
-    /// Whether the token stands within a longer word of a field's value that looks like a URL, JSON or the like. As a whole word or list
-    /// element it is a credential of its own, which the client put there on purpose.
+    /// Whether the token stands within a longer word of a field's value that looks like a URL, JSON or the like. As a whole word or
+    /// list element the token is a separate credential, which the client put there on purpose.
     package mutating func isRepeated(in value: Span<UInt8>) -> Bool {
         guard value.count > token.count, value.indices.contains(where: { Self.isMark(value[$0]) }) else { return false }
         return isFound(in: value, passingWords: true)
@@ -59,7 +60,7 @@ package struct TokenTraces: Sendable {
         return token.withBytes { [overlaps] token in
             var matched = 0
             var index = 0
-            // Bytes of the current word so far. An escaped blank or comma ends none.
+            // The length of the current word so far. An escaped blank or comma does not end a word.
             var wordCount = 0
             while index < text.count {
                 wordCount = Self.endsWord(text[index]) ? 0 : wordCount + 1
@@ -77,7 +78,7 @@ package struct TokenTraces: Sendable {
 
     private static func endsWord(_ byte: UInt8) -> Bool { byte == UInt8(ascii: " ") || byte == 0x09 || byte == UInt8(ascii: ",") }
 
-    /// Whether a byte makes a text look like one that is put together of parts.
+    /// Whether the byte shows that a text is composed of parts.
     private static func isMark(_ byte: UInt8) -> Bool {
         switch byte {
         case UInt8(ascii: "/"), UInt8(ascii: "?"), UInt8(ascii: "&"), UInt8(ascii: "="), UInt8(ascii: "#"), UInt8(ascii: ":"),
@@ -99,8 +100,8 @@ package struct TokenTraces: Sendable {
         return overlaps
     }
 
-    /// The target without the parameters of its query in which the token stands; nil where there are none. What the path says stays:
-    /// without it the request would be another one.
+    /// The target without the query parameters that hold the token; nil if there are none. The path stays: without it the request would
+    /// be a different one.
     package mutating func removed(fromQueryOf target: [UInt8]) -> [UInt8]? {
         guard target.count > token.count, isLeft(in: target.span) else { return nil }
         let bytes = target.span
@@ -125,7 +126,7 @@ package struct TokenTraces: Sendable {
 }
 
 extension TokenBridge {
-    /// Whether a text of so many bytes is long enough to hold a parameter for tokens.
+    /// Whether a text of that many bytes is long enough to hold a token parameter.
     package func canHoldParameter(_ count: Int) -> Bool {
         for name in queryNames where name.count < count { return true }
         return false
@@ -134,12 +135,12 @@ extension TokenBridge {
 
 // MARK: - Paths in logs
 
-/// Takes out of paths what may not be logged: parameters that have the name of a query parameter for tokens, wherever clients put
-/// them instead of into the query (`/events;access_token=…`, `/events%3Faccess_token=…`).
+/// Removes from paths what must not be logged: parameters with the name of a token parameter that clients put into the path and not
+/// into the query (`/events;access_token=…`, `/events%3Faccess_token=…`).
 package struct PathRedaction: Sendable {
     private let names: [[UInt8]]
 
-    /// For the query parameters of all these policies.
+    /// Redaction for the query parameters of all these policies.
     package init(_ policies: [BearerPolicy]) {
         names = policies.flatMap(\.sources).compactMap { source in
             if case .query(let name) = source { Array(name.utf8) } else { nil }
@@ -157,10 +158,10 @@ package struct PathRedaction: Sendable {
         var result: [UInt8] = []
         var start = 0
         while start < path.count {
-            // A piece begins with its mark, so that this goes with it.
+            // A piece includes the separator in front of it.
             var end = endOfPiece(bytes, from: start)
             if isParameter(bytes, start..<end) {
-                // A token may have a slash, and what is escaped behind it may be a part of it.
+                // A token may contain a slash, and escaped bytes behind it may belong to it.
                 while end < path.count, path[end] != UInt8(ascii: ";"), path[end] != UInt8(ascii: "&") { end += 1 }
             } else {
                 append(bytes, start..<end, to: &result)
@@ -202,11 +203,11 @@ package struct PathRedaction: Sendable {
 }
 
 extension TokenEcho {
-    /// What is written in the place of a token.
+    /// What is written in place of a token.
     private static let mask = Array("...".utf8)
 
-    /// The text up to the token, in any encoding, and `...` in the place of the rest. Where the text `isCut`, also where it ends within
-    /// the token.
+    /// The text up to the token, in any encoding, and `...` in place of the rest. For a text that `isCut`, also if it ends within the
+    /// token.
     package func masked(_ text: [UInt8], isCut: Bool) -> [UInt8] {
         guard beginningCount >= shortestTraceBytes, let place = firstPlace(in: text.span, isCut: isCut) else { return text }
         return text[..<place] + Self.mask

@@ -1,11 +1,11 @@
-// What is known of a connection from the moment on at which the kernel gives it.
+// What is known of a connection from the moment when it is accepted.
 
 import Configuration
 import Reactor
 
-/// A connection that has arrived and is not served yet.
+/// An accepted connection that is not served yet.
 struct Arrival {
-    /// How long those who are too many are listened to, with each thing that they owe, in milliseconds.
+    /// How long a client above a limit has for each step, in milliseconds.
     static let excessMilliseconds: Int64 = 2_000
 
     let place: ListeningPlace
@@ -14,11 +14,11 @@ struct Arrival {
     var client: SocketAddress
     /// Whether the client's `X-Forwarded-*` fields are believed.
     var isTrusted: Bool
-    /// Whether it stands in the count of its client's address.
+    /// Whether it is counted for its client's address.
     var isCounted = false
-    /// False where a trusted proxy passes on the bytes of a client that it could not name.
+    /// False if a trusted proxy passes on the bytes of a client that it could not name.
     var isKnown = true
-    /// What the limits say of it.
+    /// The limits' decision about it.
     var admission = Admission.admitted
 
     init(_ accepted: AcceptedConnection, at place: ListeningPlace, _ security: ListenerSecurity, isTrusted: Bool) {
@@ -28,15 +28,15 @@ struct Arrival {
         self.isTrusted = isTrusted
     }
 
-    /// How long it may take for something that usually may take so many milliseconds.
+    /// How long it may take for a step with that usual timeout.
     func patience(usual: Int) -> Int64 {
         admission == .admitted ? Int64(usual) : min(Int64(usual), Arrival.excessMilliseconds)
     }
 }
 
-/// What connections that come by one address of one worker are subject to, now.
+/// The current rules for new connections of one address of one worker.
 package final class ListeningPlace {
-    /// Nil where no listener wants them.
+    /// Nil without a listener.
     package var security: ListenerSecurity?
 
     /// An address with a listener, or without one.

@@ -1,5 +1,5 @@
-// How many connections clients have, in all and for each address, and what becomes of one more. All workers share it; it is touched when
-// a connection comes or goes, never for the bytes between.
+// How many connections clients have, in all and for each address, and what happens to one more. All workers share the counts. They
+// change only when a connection opens or closes.
 
 import Reactor
 import Synchronization
@@ -12,15 +12,15 @@ package enum ConnectionLimit: String, Sendable {
     case connectionsPerClient = "connections_per_client"
 }
 
-/// What becomes of one more connection.
+/// What happens to one more connection.
 package enum Admission: Equatable, Sendable {
     /// It is served.
     case admitted
-    /// One too many, but few enough to be asked what it wants: an EventSource is told to come back.
+    /// Above the limit, but few enough to read its request: an EventSource is told to come back.
     case heard(ConnectionLimit)
-    /// One too many, and told so.
+    /// Above the limit, and refused.
     case refused(ConnectionLimit)
-    /// So many are being refused already that this one is closed without a word.
+    /// So many are being refused already that this one is closed without an answer.
     case shed(ConnectionLimit)
 }
 
@@ -34,29 +34,29 @@ package final class ConnectionCounts: Sendable {
     private let limit: Int
     private let limitPerClient: Int
 
-    /// Counts with these limits; 0 connections per client is no limit. The value goes on with the counts of `previous`.
+    /// Counts with these limits; 0 connections per client is no limit. The new value continues the counts of `previous`.
     package init(limit: Int, limitPerClient: Int, succeeding previous: ConnectionCounts? = nil) {
         counts = previous?.counts ?? Counts()
         self.limit = limit
         self.limitPerClient = limitPerClient
     }
 
-    /// Whether connections are counted by their clients' addresses, those of trusted proxies excepted.
+    /// Whether connections are counted for their clients' addresses, except for trusted proxies.
     package var countsClients: Bool { limitPerClient > 0 }
 
-    /// Counts one more connection, refused ones too: `leave` is called for each.
+    /// Counts one more connection, also a refused one: `leave` is called for each.
     package func admit(_ client: SocketAddress, isTrusted: Bool) -> Admission {
         counts.connections.withLock { counts in
             counts.total += 1
             let ofClient = countsClients && !isTrusted ? Self.count(client, in: &counts.byClient) : 0
-            // The limit of all comes first: its rooms are what keeps descriptors free.
+            // The limit of all connections comes first, because it keeps descriptors free.
             let inAll = Self.admission(counts.total, limit: limit, .connections)
             guard inAll == .admitted, ofClient > limitPerClient else { return inAll }
             return Self.admission(ofClient, limit: limitPerClient, .connectionsPerClient)
         }
     }
 
-    /// Counts a connection for its client that is counted in all already, because who the client is was learned only now.
+    /// Counts a connection for its client, which only became known now. It is counted in all already.
     package func count(_ client: SocketAddress) -> Admission {
         let ofClient = counts.connections.withLock { Self.count(client, in: &$0.byClient) }
         return Self.admission(ofClient, limit: limitPerClient, .connectionsPerClient)
@@ -67,7 +67,7 @@ package final class ConnectionCounts: Sendable {
         return counts[client.withoutPort, default: 0]
     }
 
-    /// How many connections above a limit are heard; as many again are refused.
+    /// How many connections above a limit are still read; the same number again is refused.
     package static func roomAbove(limit: Int) -> Int { max(4, min(64, limit / 8)) }
 
     private static func admission(_ count: Int, limit: Int, _ kind: ConnectionLimit) -> Admission {
@@ -83,7 +83,7 @@ package final class ConnectionCounts: Sendable {
     /// Client connections that are open now.
     package var connectionCount: Int { counts.connections.withLock { $0.total } }
 
-    /// Counts a connection off. `isCounted` says whether it was counted by its client's address when it came.
+    /// Subtracts a connection. `isCounted` says whether it was counted for its client's address.
     package func leave(_ client: SocketAddress, isCounted: Bool) {
         counts.connections.withLock { counts in
             counts.total -= 1

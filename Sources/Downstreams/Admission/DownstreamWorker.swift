@@ -1,19 +1,19 @@
-// The clients' side of one worker: it lets connections in, counts them, and knows what holds for them. It serves no request; what a
-// request means is its handler's. Invariant: each connection that was counted is counted off once.
+// The clients' side of one worker: it admits connections, counts them, and holds their terms. It serves no request; its handler
+// interprets requests. Invariant: each counted connection is subtracted once.
 
 import Configuration
 import HTTP
 import Reactor
 
-/// What of one configuration holds for clients' connections.
+/// The part of a configuration that concerns clients' connections.
 package final class DownstreamTerms: Sendable {
     let timeouts: Timeouts
     let requestLimits: HeadLimits
     private let trustedProxies: [AddressRange]
-    /// How many bytes may wait on one worker in all.
+    /// How many bytes may wait on one worker.
     package let pendingBytesPerWorker: Int
 
-    /// The terms of a configuration, for one of so many workers.
+    /// The terms of a configuration, for one of `workerCount` workers.
     package init(_ configuration: Configuration, workerCount: Int) {
         let limits = configuration.limits
         timeouts = configuration.timeouts
@@ -33,17 +33,17 @@ package final class DownstreamTerms: Sendable {
 
 /// The clients' side of one worker.
 package final class DownstreamWorker {
-    /// The worker that the connections live on.
+    /// The worker of the connections.
     package let worker: Worker
-    /// What holds for requests that begin now.
+    /// The terms of requests that begin now.
     package private(set) var terms: DownstreamTerms
     /// The counts that all workers share.
     package private(set) var counts: ConnectionCounts
-    /// Makes the receivers of requests. It holds this object, not the other way round.
+    /// Makes the receivers of requests. It owns this object.
     package unowned let handler: any RequestHandler
-    /// Set when the proxy is to end: no connection is kept for another request.
+    /// Set when the proxy ends: no connection is kept for another request.
     package private(set) var isDraining = false
-    /// While the proxy ends: until when clients without a request may begin one; `.max` before.
+    /// While the proxy ends: until when clients without a request may begin one; before that `.max`.
     package private(set) var newcomersUntil = Int64.max
     private var connectionCount = 0
 
@@ -55,7 +55,7 @@ package final class DownstreamWorker {
         self.handler = handler
     }
 
-    /// Takes other terms and limits for requests and connections that begin from now on.
+    /// Applies other terms and limits to requests and connections that begin from now on.
     package func adopt(_ terms: DownstreamTerms, counts: ConnectionCounts) {
         self.terms = terms
         self.counts = counts
@@ -65,7 +65,7 @@ package final class DownstreamWorker {
 
     /// Takes a connection from a listening socket.
     package func accept(_ accepted: AcceptedConnection, at place: ListeningPlace) {
-        // As if nobody listened here any more: whoever else holds the socket would have nobody to accept.
+        // As if no process listened here: the other holder of the socket does not accept connections.
         guard let security = place.security else { return worker.kernel.close(accepted.descriptor, abortively: true) }
         var arrival = Arrival(accepted, at: place, security, isTrusted: terms.trusts(accepted.peer))
         if security.listener.takesProxyProtocol { return awaitHeader(accepted, arrival) }
@@ -74,7 +74,7 @@ package final class DownstreamWorker {
         serve(arrival, accepted.descriptor)
     }
 
-    /// Counts a connection, also by its client's address where the arrival says so; false where it was closed, because far too many came.
+    /// Counts a connection, also for its client's address if the arrival says so; false if it was closed, because far too many came.
     private func admit(_ arrival: inout Arrival, _ descriptor: Int32) -> Bool {
         arrival.admission = counts.admit(arrival.client, isTrusted: !arrival.isCounted)
         connectionCount += 1
@@ -89,7 +89,7 @@ package final class DownstreamWorker {
         connectionClosed(arrival.client, isCounted: arrival.isCounted)
     }
 
-    /// Serves a connection that was counted: at once, or behind its TLS handshake.
+    /// Serves a counted connection: at once, or after its TLS handshake.
     private func serve(_ arrival: Arrival, _ descriptor: Int32) {
         if case .shed(let limit) = arrival.admission { return shed(descriptor, arrival, limit) }
         do {
@@ -107,8 +107,8 @@ package final class DownstreamWorker {
         }
     }
 
-    /// Takes a connection on a listener that takes the PROXY protocol. Who may not name a client is not listened to: a peer without a
-    /// header would be a second way in, and one with a header a way to be anybody.
+    /// Takes a connection on a listener with the PROXY protocol. A peer that is not a trusted proxy is closed: without a header it
+    /// would bypass the proxy, and with one it could claim to be anybody.
     private func awaitHeader(_ accepted: AcceptedConnection, _ arrival: Arrival) {
         guard arrival.isTrusted else {
             worker.warn(
@@ -123,8 +123,8 @@ package final class DownstreamWorker {
         do { try proxied.begin(accepted.descriptor) } catch { connectionClosed(accepted.peer, isCounted: false) }
     }
 
-    /// The PROXY header of a connection is read: the connection is its client's from now on. What the client says in X-Forwarded fields
-    /// is believed where the client is a trusted proxy itself; that another one has passed its bytes on makes it none.
+    /// The PROXY header has been read: from now on the connection belongs to the named client. X-Forwarded fields are believed if that
+    /// client is a trusted proxy; passing through one is not enough.
     func serve(_ descriptor: Int32, of arrival: Arrival, as client: ProxiedClient) {
         var arrival = arrival
         if case .client(let named) = client { arrival.client = named }
@@ -138,7 +138,7 @@ package final class DownstreamWorker {
         serve(arrival, descriptor)
     }
 
-    /// A connection is closed, however it came to that.
+    /// A connection is closed, for whatever reason.
     func connectionClosed(_ client: SocketAddress, isCounted: Bool) {
         counts.leave(client, isCounted: isCounted)
         connectionCount -= 1
@@ -147,23 +147,23 @@ package final class DownstreamWorker {
 
     // MARK: What waits
 
-    /// Whether as much waits on this worker as may: one more who reads slowly has no room.
+    /// Whether the limit of waiting bytes is reached: there is no room for another slow client.
     package var isFull: Bool { worker.pendingBytes > terms.pendingBytesPerWorker }
 
-    /// Whether so much waits, that of clients included who were refused for it already, that nobody is given time for it any more.
+    /// Whether so many bytes wait, including those of refused clients, that no client gets more time.
     package var isFarTooFull: Bool {
         worker.pendingBytes > terms.pendingBytesPerWorker + terms.pendingBytesPerWorker / 8 + Worker.scratchBytes
     }
 
     // MARK: The end
 
-    /// From now on no connection is kept for another request, and who has not begun one may do so until that moment.
+    /// From now on no connection is kept for another request. Clients without a request may begin one until that moment.
     package func beginDraining(newcomersUntil moment: Int64) {
         isDraining = true
         newcomersUntil = min(newcomersUntil, moment)
     }
 
-    /// Has every connection end when what is under way on it is done. The handler is called when no connection is left.
+    /// Ends every connection when its exchange is over. The handler is called when no connection is left.
     package func drainConnections() {
         forEachConnection { $0.drain() }
         if connectionCount == 0 { handler.clientsDrained() }
@@ -179,9 +179,9 @@ package final class DownstreamWorker {
     }
 }
 
-/// A client's connection, in whatever stage, when the proxy ends.
+/// A client's connection, in any stage, when the proxy ends.
 protocol Drainable {
-    /// Takes no further request; what is under way may finish.
+    /// Accepts no further request; a running exchange may finish.
     func drain()
     /// Ends at once: the grace period is over.
     func endGrace()

@@ -1,5 +1,5 @@
-// TLS as one listener's configuration wants it, made of files. A reload makes another value; connections keep what they began with.
-// Invariant: what is in use was whole and fitted together when it was read.
+// The TLS of one listener, made from the configuration's files. A reload makes another value; connections keep theirs. Invariant: the
+// files in use were complete and matched when they were read.
 
 import Configuration
 import Reactor
@@ -8,13 +8,13 @@ import Reactor
 package final class ListenerSecurity: Sendable {
     /// The listener as the configuration describes it.
     package let listener: Listener
-    /// What the next connection is secured by; nil for plain HTTP.
+    /// The TLS context of the next connection; nil for plain HTTP.
     package let context: TLSServerContext?
-    /// Outlives every reload, so that clients can resume their sessions.
+    /// Survives every reload, so that clients can resume their sessions.
     private let ticketKeys: TLSTicketKeys?
 
-    /// Reads the certificates. Where those of `previous` are of the same description and the files cannot be used now, they stay, and
-    /// `warn` is told.
+    /// Reads the certificates. If the files cannot be used now and `previous` has the same description, its certificates stay, and this
+    /// is reported.
     package init(_ listener: Listener, succeeding previous: ListenerSecurity? = nil, warn: (String) -> Void = { _ in }) throws(TLSError) {
         self.listener = listener
         guard let tls = listener.tls else {

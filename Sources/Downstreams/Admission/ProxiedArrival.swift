@@ -1,6 +1,6 @@
-// The beginning of a connection on a listener that takes the PROXY protocol: the proxy in front names its client, before TLS and before
-// HTTP. When the header is whole the connection goes to a `HTTP1Connection`, as that client's; so one that is served carries nothing
-// of this. Invariant: not a byte behind the header is read here.
+// The beginning of a connection on a listener with the PROXY protocol: the proxy in front names its client before TLS and before HTTP.
+// When the header is complete, another object takes the connection over, so a served connection carries nothing of this. Invariant: no
+// byte behind the header is read here.
 
 import Configuration
 import Reactor
@@ -49,7 +49,7 @@ final class ProxiedArrival: Link {
     }
 
     override func linkReachedEnd() {
-        // A peer that says nothing at all only looked whether somebody is there.
+        // A peer that sends nothing was only checking whether the port is open.
         guard parser.hasBegun else { return end() }
         fail(.proxyHeaderCutOff)
     }
@@ -61,7 +61,7 @@ final class ProxiedArrival: Link {
         end()
     }
 
-    /// Closes; nothing can be answered to a client that is not known.
+    /// Closes; an unknown client cannot be answered.
     private func end() {
         abort()
         clients.connectionClosed(arrival.client, isCounted: false)
@@ -69,7 +69,7 @@ final class ProxiedArrival: Link {
 
     // MARK: The proxy ends
 
-    /// The header may still come for as long as those who have just connected may ask.
+    /// The header may still come for as long as new clients may send a request.
     func drain() { wake(atMilliseconds: deadline) }
 
     /// The grace period is over.

@@ -1,10 +1,10 @@
-// The beginning of a connection on a listener that speaks TLS: the handshake. When it is done, an object of the protocol that was agreed
-// upon takes the connection over, so a connection that is served carries nothing of this.
+// The beginning of a connection on a TLS listener: the handshake. After that an object for the negotiated protocol takes the connection
+// over, so a served connection carries nothing of this.
 
 import Configuration
 import Reactor
 
-/// A connection whose TLS handshake is under way.
+/// A connection whose TLS handshake is in progress.
 final class SecuredArrival: Link {
     private let clients: DownstreamWorker
     private let arrival: Arrival
@@ -61,7 +61,7 @@ final class SecuredArrival: Link {
 
     // MARK: The proxy ends
 
-    /// The handshake may still be made for as long as those who have just connected may ask.
+    /// The handshake may still finish for as long as new clients may send a request.
     func drain() { wake(atMilliseconds: deadline) }
 
     /// The grace period is over.

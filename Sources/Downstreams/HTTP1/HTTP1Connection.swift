@@ -1,7 +1,7 @@
-// One connection from a client, as HTTP/1.1's server sees it. The connection is in one state at a time, which decides what becomes of
-// whatever the link and the worker report. Requests are read in HTTP1Requests.swift, responses written in HTTP1Responses.swift; what a
-// request means is its receiver's. Invariant: at most one request at a time; bytes that cannot be used yet are put aside, never more than
-// one read, and then nothing more is read.
+// One connection from a client, on the server's side of HTTP/1.1. It is in one state at a time, which decides how it reacts to reports
+// of the link and the worker. HTTP1Requests.swift reads requests, HTTP1Responses.swift writes responses; the receiver interprets a
+// request. Invariant: at most one request at a time. Bytes that cannot be used yet are put aside, never more than one read, and then
+// nothing more is read.
 
 import Configuration
 import HTTP
@@ -20,11 +20,11 @@ package final class HTTP1Connection: Link {
         case idle
         case readingHead
         case exchanging
-        /// The response is whole, and its last bytes are on their way to the kernel; the next request waits for that.
+        /// The response is complete, and its last bytes wait for the kernel; the next request waits for that.
         case flushing
-        /// All is said; the last bytes are on their way to the kernel.
+        /// Everything is sent except the last bytes, which wait for the kernel.
         case closing
-        /// Our side is shut; what still comes is thrown away, so that no reset overtakes the last answer.
+        /// Our sending half is shut down. Received bytes are dropped, so that no reset overtakes the last answer.
         case lingering
         case closed
     }
@@ -39,23 +39,23 @@ package final class HTTP1Connection: Link {
         static let awaitsTurnEnd = Flags(rawValue: 32)
         /// A request has been read on this connection.
         static let hasServed = Flags(rawValue: 64)
-        /// The connection is one too many, in all or for its address.
+        /// The connection exceeds a limit, in all or for its address.
         static let exceedsConnections = Flags(rawValue: 128)
         static let exceedsConnectionsPerClient = Flags(rawValue: 256)
         static let exceeds: Flags = [.exceedsConnections, .exceedsConnectionsPerClient]
-        /// It is asked what it wants all the same.
+        /// Its request is still read.
         static let isHeard = Flags(rawValue: 512)
-        /// What came behind the present request was thrown away, so that no further request can be read.
+        /// Bytes behind the current request were dropped, so no further request can be read.
         static let discardsInput = Flags(rawValue: 1024)
-        /// No request is served behind the present one.
+        /// No further request is served.
         static let isLast: Flags = [.exceeds, .discardsInput]
-        /// A trusted proxy passes on the bytes of a client that it could not name: they are not that proxy's own words.
+        /// A trusted proxy passes on the bytes of a client that it could not name: they are not the proxy's own.
         static let hasUnknownClient = Flags(rawValue: 2048)
         /// Bytes pass in both directions as they are.
         static let isTunnel = Flags(rawValue: 4096)
-        /// The present request asked for another protocol.
+        /// The current request asked for another protocol.
         static let asksForUpgrade = Flags(rawValue: 8192)
-        /// What holds for the connection, and not for one exchange.
+        /// Flags of the connection, not of one exchange.
         static let lasting: Flags = [.exceedsConnections, .exceedsConnectionsPerClient, .hasUnknownClient]
     }
 
@@ -65,25 +65,25 @@ package final class HTTP1Connection: Link {
     let clients: DownstreamWorker
     private let place: ListeningPlace
     private var listenerState: ListenerSecurity
-    /// What holds for the connection: of the configuration that its present or last request began with.
+    /// The terms of the configuration with which the current or last request began.
     private(set) var terms: DownstreamTerms
     let peer: SocketAddress
     private(set) var isTrusted: Bool
-    /// Whether it stands in the count of its client's address.
+    /// Whether it is counted for its client's address.
     private let isCounted: Bool
     var state = State.idle
     var outgoingFraming = OutgoingFraming.none
     var flags: Flags = []
     private var lingeredBytes: UInt32 = 0
-    /// A response's head that has not been sent yet, because the body's beginning lies beside it.
+    /// A withheld response head, which goes out with the body's beginning.
     var withheldHead: [UInt8] = []
     var partialHead: PartialHead?
     var receiver: (any RequestReceiver)?
     var requestBody = BodyRelay(framing: .none)
     var putAside: [UInt8] = []
-    /// Monotonic milliseconds: when the present state, or the wait for bytes in it, began.
+    /// Monotonic milliseconds: when the current state, or the wait for bytes in it, began.
     var waitingSince: Int64
-    /// Monotonic milliseconds: when the client last took bytes that were pending, or bytes began to be.
+    /// Monotonic milliseconds: when the client last took pending bytes, or bytes began to be pending.
     var lastProgressAt: Int64 = 0
 
     init(_ arrival: Arrival, clients: DownstreamWorker) {
@@ -111,19 +111,19 @@ package final class HTTP1Connection: Link {
         }
     }
 
-    /// Begins to serve, or tells the client which limit stands against it.
+    /// Begins to serve, or tells the client which limit it exceeds.
     func begin() {
         if !flags.contains(.isHeard), let limit = exceededLimit { return answer(.tooMany(limit)) }
         wake(atMilliseconds: nextDeadline)
     }
 
-    /// The limit that the connection exceeds; nil where it exceeds none.
+    /// The limit that the connection exceeds; nil for none.
     var exceededLimit: ConnectionLimit? {
         guard !flags.isDisjoint(with: .exceeds) else { return nil }
         return flags.contains(.exceedsConnections) ? .connections : .connectionsPerClient
     }
 
-    /// Between two requests, what a reload has changed takes effect.
+    /// Applies a reload, between two requests.
     func takeNoticeOfReload() {
         guard terms !== clients.terms else { return }
         terms = clients.terms
@@ -133,7 +133,7 @@ package final class HTTP1Connection: Link {
 
     // MARK: Facts
 
-    /// For `Strict-Transport-Security`; nil where nothing is said of it.
+    /// For `Strict-Transport-Security`; nil for no such field.
     var strictTransportSecuritySeconds: Int? { isSecured ? listenerState.listener.strictTransportSecuritySeconds : nil }
 
     var facts: ClientFacts {
@@ -151,13 +151,13 @@ package final class HTTP1Connection: Link {
         guard state != .closed else { return }
         state = .closed
         forgetHeldBytes()
-        // Where only the connection's end tells that a response is whole, one whose rest is given up must not end in order.
+        // A close-delimited response whose rest is dropped must not end in good order.
         if abortively || (pendingCount > 0 && flags.contains(.endsByClosing)) { abort() } else { close() }
         clients.connectionClosed(peer, isCounted: isCounted)
     }
 
-    /// Says the last bytes and closes. Where the client may still be sending, the rest of that is read and thrown away first:
-    /// closing with unread bytes would reset the connection and could destroy the answer.
+    /// Sends the last bytes and closes. If the client may still be sending, that is read and dropped first: closing with unread bytes
+    /// would reset the connection and could destroy the answer.
     func closeGracefully(lingers: Bool) {
         state = lingers ? .lingering : .closing
         waitingSince = worker.now
@@ -173,7 +173,7 @@ package final class HTTP1Connection: Link {
         let now = worker.now
         var next = Int64.max
         if state == .exchanging, let receiver { next = receiver.deadlineReached(now: now) }
-        // The timer may have been set for something else, or be put off since.
+        // The timer may have been set for something else, or been postponed since.
         let deadline = nextDeadline
         guard now >= deadline else { return wake(atMilliseconds: min(next, deadline)) }
         switch state {
@@ -246,7 +246,7 @@ package final class HTTP1Connection: Link {
         if isBroken, let error = worker.kernel.connectionError(of: descriptor) {
             return linkFailed(error, while: .reading)
         }
-        // While unread bytes of its request wait, the client may be one that only ended its sending.
+        // While its request is not completely read, the client may only have ended its sending.
         guard isRequestComplete, !flags.contains(.isTunnel) else { return }
         receiver.clientLeft(.ended(.plain, .betweenMessages))
     }
@@ -287,7 +287,7 @@ package final class HTTP1Connection: Link {
 
     // MARK: The proxy ends
 
-    /// No further request is taken; an exchange may finish.
+    /// Accepts no further request; an exchange may finish.
     func drain() {
         switch state {
         case .idle where flags.contains(.hasServed): closeNow()

@@ -1,18 +1,18 @@
-// How long a client may keep the proxy waiting, in each state of its connection, and what is concluded when it has.
+// How long a client may keep the proxy waiting in each state of its connection, and what happens then.
 
 import Configuration
 import Reactor
 
 extension HTTP1Connection {
-    /// What a request began with holds for it; between requests the newest holds.
+    /// A running request keeps its own timeouts; between requests the newest hold.
     var timeouts: Timeouts { (receiver == nil ? clients.terms : terms).timeouts }
 
-    /// When the present wait is over, in monotonic milliseconds; `.max` while there is none.
+    /// When the current wait ends, in monotonic milliseconds; `.max` without one.
     var nextDeadline: Int64 {
         let timeouts = self.timeouts
         switch state {
         case .idle:
-            // A new connection owes a request; one that has served may rest.
+            // A new connection must send a request; a used one may be idle.
             let patience = flags.contains(.hasServed) ? Int64(timeouts.keepAliveMilliseconds) : requestHeadMilliseconds
             return min(waitingSince + patience, clients.newcomersUntil)
         case .readingHead: return min(waitingSince + requestHeadMilliseconds, clients.newcomersUntil)
@@ -36,12 +36,12 @@ extension HTTP1Connection {
         return flags.isDisjoint(with: .exceeds) ? usual : min(usual, Arrival.excessMilliseconds)
     }
 
-    /// When what the client has to take, or to say, is overdue.
+    /// When the client's next action is overdue.
     var stallDeadline: Int64 { stallsSince + Int64(timeouts.clientStallMilliseconds) }
 
     private var stallsSince: Int64 {
         switch state {
-        // Nothing may be pending any more; then the wait began with the state.
+        // If nothing is pending, the wait began with the state.
         case .closing, .lingering: pendingCount > 0 ? lastProgressAt : waitingSince
         default: flags.contains(.expectsTunnelEnd) ? waitingSince : lastProgressAt
         }
@@ -58,7 +58,7 @@ extension HTTP1Connection {
         }
     }
 
-    /// Whether a client that takes nothing is there at all is known to the kernel only.
+    /// Only the kernel knows whether a client that takes nothing still exists.
     private func stallDeparture() -> ClientDeparture {
         let stall = timeouts.clientStallMilliseconds
         if let view = transportInformation, view.retransmits > 0, view.sinceLastAcknowledgementMilliseconds >= UInt32(clamping: stall / 2) {
@@ -68,8 +68,8 @@ extension HTTP1Connection {
         return .stalled(waitingBytes: pendingCount, milliseconds: worker.now - lastProgressAt)
     }
 
-    /// Whether the client has acknowledged something lately. The kernel gives up both a client that answers nothing and one that answers
-    /// but takes nothing.
+    /// Whether the client has acknowledged something recently. The kernel gives up a client that does not answer, and also one that
+    /// answers but takes nothing.
     var acknowledgedLately: Bool {
         guard let view = transportInformation else { return false }
         return view.sinceLastAcknowledgementMilliseconds < UInt32(clamping: timeouts.clientStallMilliseconds) / 2

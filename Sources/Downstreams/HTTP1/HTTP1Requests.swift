@@ -1,12 +1,12 @@
-// The request's side of a client's connection: heads become exchanges, bodies go on to them piece by piece, and what cannot
-// be used yet is put aside. Invariant: what was put aside is looked at again when nothing else is under way.
+// The request's side of a client's connection: heads become exchanges, bodies go on to them piece by piece, and bytes that cannot be
+// used yet are put aside. Invariant: bytes put aside are read again when nothing else is in progress.
 
 import Configuration
 import HTTP
 import Reactor
 
 extension HTTP1Connection {
-    /// Whether all of the present request has been received.
+    /// Whether the whole current request has been received.
     var isRequestComplete: Bool { requestBody.isEnded }
 
     /// The exchange can take (more of) the request's body.
@@ -15,7 +15,7 @@ extension HTTP1Connection {
         if flags.contains(.isTunnel) || !isRequestComplete { continueAtTurnEnd() }
     }
 
-    /// What was put aside is looked at again when nothing else is under way, so that no call nests in itself.
+    /// Bytes put aside are read again when nothing else is in progress, so that no call nests in itself.
     func continueAtTurnEnd() {
         flags.insert(.awaitsTurnEnd)
         worker.atEndOfTurn(self)
@@ -55,7 +55,7 @@ extension HTTP1Connection {
         if head.upgradeProtocol != nil { flags.insert(.asksForUpgrade) }
         requestBody = BodyRelay(framing: head.framing)
         if head.framing == .none {
-            // A request without a body is whole already; the decoder is told by being asked.
+            // A request without a body is complete already; this call makes the decoder notice it.
             _ = requestBody.take(UnsafeMutableRawBufferPointer(start: nil, count: 0))
         }
         let receiver = clients.handler.makeReceiver(for: head, from: .http1(self))
@@ -67,7 +67,7 @@ extension HTTP1Connection {
         guard start < bytes.count else { return }
         let rest = UnsafeRawBufferPointer(rebasing: bytes[start...])
         guard state == .exchanging, let receiver else {
-            // The exchange ended within its first call: what follows is the next request, or nothing.
+            // The exchange ended within its first call: the rest is the next request, or nothing.
             if state == .idle || state == .flushing { putAside(rest) }
             if state == .idle { continueAtTurnEnd() }
             return
@@ -83,19 +83,19 @@ extension HTTP1Connection {
         if let error = piece.error { return receiver.refuse(.brokeRules(error)) }
         let remainder = bytes.count - piece.consumed
         if remainder > 0 {
-            // Copied before the piece is framed, because its end may be written over what follows it.
+            // Copied before the piece is framed, because the frame's end may overwrite the bytes behind it.
             putAside(UnsafeRawBufferPointer(rebasing: bytes[piece.consumed...]))
         }
         guard !piece.payload.isEmpty || piece.isLast else { return }
         if !receiver.received(body: piece.payload, isLast: piece.isLast), !piece.isLast { pauseReading() }
     }
 
-    /// Has a request answered that could not be read, or a connection that may not have one.
+    /// Answers a request that could not be read, or a connection above a limit.
     func answer(_ failure: RequestFailure) {
         forgetHeldBytes()
         state = .exchanging
         flags.formIntersection(.hasUnknownClient)
-        // Nothing that came is trusted to be the end of the request, so the connection lingers and closes.
+        // The end of the request is unknown, so the connection lingers and closes.
         requestBody = BodyRelay(framing: .untilClose)
         let receiver = clients.handler.makeReceiver(for: nil, from: .http1(self))
         self.receiver = receiver

@@ -1,15 +1,15 @@
-// The response's side of a client's connection, as its exchange sees it: a head, the body's pieces framed for the client, an end; and what
-// follows for the connection: the next request, or an end by which the client reads the last answer whole, or sees that it is not.
-// Invariant: what is withheld goes out before anything else of the body does.
+// The response's side of a client's connection, as its exchange sees it: a head, the body's framed pieces, an end. After that comes the
+// next request, or an end that lets the client read the last answer completely, or see that it is truncated. Invariant: a withheld head
+// goes out before anything else of the body.
 
 import HTTP
 import Marks
 import Reactor
 
 extension HTTP1Connection {
-    /// What the client's request and connection allow the response to be.
+    /// What the client's request and connection allow for the response.
     private var responseTerms: ResponseTerms {
-        // Bytes that came behind a request for an upgrade that is not granted could be read in two ways.
+        // Bytes after a request for a refused upgrade could be read in two ways.
         let isAmbiguous = flags.contains(.asksForUpgrade) && !putAside.isEmpty
         let canKeepAlive =
             flags.contains(.requestKeepsAlive) && flags.isDisjoint(with: .isLast) && isRequestComplete && !clients.isDraining
@@ -26,12 +26,12 @@ extension HTTP1Connection {
         if awaitsBody { withheldHead = rendered.bytes } else { send(rendered.bytes) }
     }
 
-    /// Sends an interim response's head; HTTP/1.0 knows none.
+    /// Sends an interim response's head; HTTP/1.0 has none.
     func sendInterim(_ response: consuming OutgoingResponse) {
         if !flags.contains(.isHTTP10) { send(RenderedResponse.headOnly(response)) }
     }
 
-    /// Sends a head that was withheld and for which nothing came to go with it.
+    /// Sends a withheld head when nothing came to go with it.
     func sendWithheldHead() {
         guard !withheldHead.isEmpty else { return }
         send(takeWithheldHead())
@@ -43,7 +43,7 @@ extension HTTP1Connection {
         return head
     }
 
-    /// Sends a piece of the body that lies in the worker's scratch buffer. Returns whether all that was sent has been taken.
+    /// Sends a piece of the body from the worker's scratch buffer. Returns whether everything sent has been taken.
     @discardableResult
     func sendBody(_ payload: UnsafeMutableRawBufferPointer, isLast: Bool) -> Bool {
         let framed = outgoingFraming.frame(payload, isLast: isLast)
@@ -55,20 +55,19 @@ extension HTTP1Connection {
         return pendingCount == 0
     }
 
-    /// Sends bytes of the proxy's own as part of the body. Not while received bytes wait in the scratch buffer.
+    /// Sends the proxy's own bytes as part of the body. Not while the scratch buffer holds received bytes.
     func sendOwn(_ bytes: [UInt8], isLast: Bool) -> Bool {
         bytes.withUnsafeBytes { bytes in sendBody(worker.copyToScratch(bytes), isLast: isLast) }
     }
 
-    /// The exchange is over; what becomes of the connection follows at once.
+    /// The exchange is over; the connection is kept or closed at once.
     func endExchange(_ end: ResponseEnd) {
         receiver = nil
         switch end {
         case .complete where flags.contains(.isTunnel): closeGracefully(lingers: false)
         case .complete: endResponse()
         case .truncated:
-            // The missing rest shows by itself where the length or the last chunk was promised; where only the connection's end
-            // ends the body, a reset has to say it.
+            // With a length or chunks the client sees that the rest is missing. A close-delimited body needs a reset.
             guard flags.contains(.endsByClosing) else { return closeGracefully(lingers: false) }
             Mark.reached(.closeDelimitedBodyReset)
             closeNow(abortively: true)
@@ -76,21 +75,21 @@ extension HTTP1Connection {
         }
     }
 
-    /// The response is whole: the next request, or the connection's end.
+    /// The response is complete: the next request follows, or the connection's end.
     private func endResponse() {
         if flags.contains(.responseKeepsAlive), isRequestComplete, !clients.isDraining, !flags.contains(.discardsInput) {
             guard pendingCount > 0 else { return awaitRequest() }
-            // Otherwise a client that asks and does not read could make us keep any number of answers.
+            // Without this, a client that sends requests and does not read could make us keep any number of answers.
             Mark.reached(.answerUnread)
             state = .flushing
             pauseReading()
             return wake(atMilliseconds: nextDeadline)
         }
-        // A client whose request was not read whole may still be sending it; one that is done closes or is closed.
+        // If the request was not read completely, the client may still be sending it.
         closeGracefully(lingers: !isRequestComplete || !putAside.isEmpty || flags.contains(.discardsInput))
     }
 
-    /// The next request, where one has not come already.
+    /// Waits for the next request, if none has come already.
     func awaitRequest() {
         state = .idle
         waitingSince = worker.now
@@ -100,7 +99,7 @@ extension HTTP1Connection {
 
     // MARK: Tunnels
 
-    /// From now on bytes pass in both directions as they are.
+    /// From now on bytes pass unchanged in both directions.
     func beginTunnel(_ response: consuming OutgoingResponse) {
         send(RenderedResponse.headOnly(response))
         outgoingFraming = .plain
@@ -109,7 +108,7 @@ extension HTTP1Connection {
         continueAtTurnEnd()
     }
 
-    /// One side has said goodbye; the other has the stall deadline for its own.
+    /// One side has ended; the other must end before the stall deadline.
     func expectTunnelEnd() {
         flags.insert(.expectsTunnelEnd)
         waitingSince = worker.now

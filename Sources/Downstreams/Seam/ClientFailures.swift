@@ -1,33 +1,33 @@
-// How a client's side fails: by a departure, which nobody can be told of any more, or by a request that is answered all the same. What
-// the log calls them, and what a client is told, is a table above (Exchanges).
+// How a client's side fails: the client departs, so nothing can be answered, or a request fails and is still answered. A table above
+// (Exchanges) decides the log's words and the answer.
 
 import HTTP
 import Reactor
 
 /// Why a client is gone, or is no longer waited for.
 package enum ClientDeparture: Sendable {
-    /// How an orderly end was said.
+    /// How the client ended its sending in good order.
     package enum Goodbye: Sendable {
         /// A FIN, on a connection without TLS.
         case plain
-        /// A FIN behind TLS's close_notify.
+        /// A FIN after TLS's close_notify.
         case authentic
-        /// A FIN without close_notify, which anybody on the way can forge.
+        /// A FIN without close_notify, which anybody on the network can forge.
         case unauthenticated
     }
 
-    /// What the end came in the middle of.
+    /// Where in the exchange the end came.
     package enum Place: Sendable {
         case betweenMessages, insideRecord, insideRequestBody
     }
 
     /// The client ended its sending.
     case ended(Goodbye, Place)
-    /// The connection broke while it was read or written. `isUnreachable` says that the kernel gave the client up.
+    /// The connection broke while reading or writing. `isUnreachable` says that the kernel gave the client up.
     case broke(SystemError, LinkOperation, isInsideRecord: Bool)
-    /// The kernel gave up a client that acknowledged bytes until then and took none.
+    /// The kernel gave up a client that acknowledged packets until then but took no bytes.
     case brokeWhileStalled(SystemError, LinkOperation, isInsideRecord: Bool)
-    /// The client took none of so many bytes for so long.
+    /// The client took none of the waiting bytes for that long.
     case stalled(waitingBytes: Int, milliseconds: Int64)
     /// The client acknowledges nothing.
     case vanished(unacknowledgedMilliseconds: UInt32, retransmits: UInt32)
@@ -45,7 +45,7 @@ package enum ClientDeparture: Sendable {
     case untrustedProxy
 }
 
-/// Why a request cannot be served that can still be answered.
+/// Why a request cannot be served. It can still be answered.
 package enum RequestFailure: Sendable {
     /// The request breaks a rule of HTTP, or a limit of its head.
     case brokeRules(HTTPError)
@@ -53,10 +53,10 @@ package enum RequestFailure: Sendable {
     case headTimeout(milliseconds: Int64)
     /// No byte of the body came in time.
     case bodyTimeout(milliseconds: Int)
-    /// A client speaks plain text where TLS is spoken.
+    /// A client speaks plain text on a TLS port.
     case plainText
-    /// The connection is one too many.
+    /// The connection exceeds a limit.
     case tooMany(ConnectionLimit)
-    /// So many bytes wait on this worker, which is too much.
+    /// Too many bytes wait on this worker.
     case noRoom(waitingBytes: Int)
 }

@@ -1,13 +1,13 @@
-// Upward from a client: what the side that speaks its protocol tells an exchange. None of these calls is made for an event.
+// The seam upward from a client: what the protocol's side reports to an exchange. None of these calls is made for an event.
 
 import HTTP
 import Reactor
 
-/// One request's receiver: an exchange. It is told nothing any more once it has ended its sink.
+/// One request's receiver: an exchange. It gets no more calls after it has ended its sink.
 package protocol RequestReceiver: AnyObject {
-    /// The request's head. Called once, before all others; a `refuse` may come in its place.
+    /// The request's head. Called once, before all others; a `refuse` may come instead.
     func begin(_ head: RequestHead)
-    /// Answers a request that cannot be read or not be served.
+    /// Answers a request that cannot be read or cannot be served.
     func refuse(_ failure: RequestFailure)
     /// Whether (more of) the request's body, or of a tunnel's bytes, can be taken now.
     var takesRequestBody: Bool { get }
@@ -15,30 +15,30 @@ package protocol RequestReceiver: AnyObject {
     func received(body: UnsafeMutableRawBufferPointer, isLast: Bool) -> Bool
     /// Bytes of a tunnel. Returns whether more can be taken.
     func received(tunnelled bytes: UnsafeRawBufferPointer) -> Bool
-    /// The client has taken all that was sent to it.
+    /// The client has taken everything that was sent to it.
     func clientDrained()
     /// The client has ended its side of a tunnel.
     func clientEndedTunnel()
-    /// The other side of a tunnel ended, and this one has not in so many milliseconds.
+    /// The other side of a tunnel ended, and this side did not within that many milliseconds.
     func tunnelOverdue(afterMilliseconds limit: Int)
-    /// The client is gone, or is no longer waited for.
+    /// The client is gone, or the proxy no longer waits for it.
     func clientLeft(_ departure: ClientDeparture)
-    /// Does what is due; returns when to look again, `.max` for never.
+    /// Handles what is due; returns the next deadline, `.max` for none.
     func deadlineReached(now: Int64) -> Int64
-    /// Whether there is room for one more who waits; where there is none the exchange ends itself.
+    /// Whether there is room for one more slow client. Without room the exchange ends itself.
     func mayWait() -> Bool
-    /// The proxy ends: what is under way may finish.
+    /// The proxy ends: a running exchange may finish.
     func drain()
     /// The grace period is over.
     func endGrace()
 }
 
-/// Who makes the receivers and hears of connections that never had one.
+/// Makes the receivers, and learns of connections that never had one.
 package protocol RequestHandler: AnyObject {
-    /// A receiver for a request, whose head is nil where it could not be read.
+    /// A receiver for a request; `head` is nil if it could not be read.
     func makeReceiver(for head: RequestHead?, from sink: Sink) -> any RequestReceiver
     /// A connection ended without a request.
     func connectionFailed(from client: SocketAddress, _ departure: ClientDeparture)
-    /// The last client's connection is closed, and no new one is taken.
+    /// The last client connection is closed, and no new one is accepted.
     func clientsDrained()
 }

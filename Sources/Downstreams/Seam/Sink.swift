@@ -1,28 +1,28 @@
-// Where a response goes: the seam between an exchange and whatever speaks its client's protocol. An exchange never asks which protocol
-// that is. README.md in this folder's room lists what each end is on the wire.
+// Where a response goes: the seam between an exchange and its client's protocol. An exchange never asks which protocol that is.
+// README.md of this room lists what each end is on the wire.
 
 import HTTP
 import Reactor
 
 /// How a response ends.
 package enum ResponseEnd: Sendable {
-    /// The response is whole.
+    /// The response is complete.
     case complete
-    /// The response is not whole and will not be. The client has to see that (RFC 9112 section 8).
+    /// The response is incomplete and stays so. The client must see that (RFC 9112 section 8).
     case truncated
-    /// The client is gone, or is no longer waited for.
+    /// The client is gone, or the proxy no longer waits for it.
     case abandoned
 }
 
-/// A client's side of one exchange: a connection of HTTP/1. Eight bytes, and every call is dispatched statically.
+/// A client's side of one exchange: an HTTP/1 connection. Eight bytes, and every call is dispatched statically.
 package enum Sink {
-    /// A connection of HTTP/1, which carries one exchange at a time.
+    /// An HTTP/1 connection, which carries one exchange at a time.
     case http1(HTTP1Connection)
 
     // MARK: The response
 
-    /// Begins the response. `opening` is the body's beginning where that is known. A head that awaits its body goes out with the first
-    /// bytes of the body: `send` or `flush` has to follow in the same turn.
+    /// Begins the response. `opening` is the body's beginning if that is known. A withheld head goes out with the first bytes of the
+    /// body: `send` or `flush` must follow in the same turn.
     @inline(__always)
     package func begin(_ response: consuming OutgoingResponse, opening: [UInt8]? = nil, awaitsBody: Bool = false) {
         switch self {
@@ -30,15 +30,15 @@ package enum Sink {
         }
     }
 
-    /// Sends an interim response (1xx) to a client that understands such.
+    /// Sends an interim response (1xx) to a client that understands one.
     package func sendInterim(_ response: consuming OutgoingResponse) {
         switch self {
         case .http1(let connection): connection.sendInterim(response)
         }
     }
 
-    /// Sends a piece of the body that lies in the worker's scratch buffer, with room around it, or behind the last piece its end.
-    /// Returns whether all that was sent has been taken; where it was not, `drained` follows.
+    /// Sends a piece of the body, which lies in the worker's scratch buffer with room around it; after the last piece sends the body's
+    /// end. Returns whether everything sent has been taken; if not, `drained` follows.
     @discardableResult @inline(__always)
     package func send(_ payload: UnsafeMutableRawBufferPointer, isLast: Bool) -> Bool {
         switch self {
@@ -46,7 +46,7 @@ package enum Sink {
         }
     }
 
-    /// Sends bytes of the proxy's own as part of the body. Not while received bytes wait in the scratch buffer.
+    /// Sends the proxy's own bytes as part of the body. Not while the scratch buffer holds received bytes.
     @discardableResult
     package func send(own bytes: [UInt8], isLast: Bool = false) -> Bool {
         switch self {
@@ -54,7 +54,7 @@ package enum Sink {
         }
     }
 
-    /// Sends a head that awaits its body although no byte of the body has come.
+    /// Sends a withheld head although no byte of the body has come.
     @inline(__always)
     package func flush() {
         switch self {
@@ -62,14 +62,14 @@ package enum Sink {
         }
     }
 
-    /// Ends the response. The exchange is over for this side, and nothing may be sent any more.
+    /// Ends the response. The exchange is over for this side, and nothing more may be sent.
     package func end(_ end: ResponseEnd) {
         switch self {
         case .http1(let connection): connection.endExchange(end)
         }
     }
 
-    /// How many bytes wait for the client to take them.
+    /// How many bytes wait for the client.
     @inline(__always)
     package var waitingCount: Int {
         switch self {
@@ -77,14 +77,14 @@ package enum Sink {
         }
     }
 
-    /// Whether the client can still be sent something. A failed write is reported at the end of its turn.
+    /// Whether something can still be sent to the client. A failed write is reported at the end of its turn.
     package var isConnected: Bool {
         switch self {
         case .http1(let connection): connection.isConnected
         }
     }
 
-    /// Has the exchange's `deadlineReached` called at that moment, or earlier.
+    /// Calls the exchange's `deadlineReached` at that moment or earlier.
     package func wake(atMilliseconds moment: Int64) {
         switch self {
         case .http1(let connection): connection.wake(atMilliseconds: moment)
@@ -100,7 +100,7 @@ package enum Sink {
         }
     }
 
-    /// Has more of the request's body, or of a tunnel's bytes, handed to the exchange.
+    /// Asks for more of the request's body, or of a tunnel's bytes.
     package func readOn() {
         switch self {
         case .http1(let connection): connection.requestCanGoOn()
@@ -109,14 +109,14 @@ package enum Sink {
 
     // MARK: Tunnels
 
-    /// Switches protocols: from now on bytes pass in both directions as they are.
+    /// Switches protocols: from now on bytes pass unchanged in both directions.
     package func beginTunnel(_ response: consuming OutgoingResponse) {
         switch self {
         case .http1(let connection): connection.beginTunnel(response)
         }
     }
 
-    /// Sends bytes of a tunnel. Returns whether all that was sent has been taken.
+    /// Sends bytes of a tunnel. Returns whether everything sent has been taken.
     package func sendThroughTunnel(_ bytes: UnsafeRawBufferPointer) -> Bool {
         switch self {
         case .http1(let connection):
@@ -125,14 +125,14 @@ package enum Sink {
         }
     }
 
-    /// Ends the sending to the client as soon as all is sent. The client may still send.
+    /// Shuts down sending to the client when everything is sent. The client may still send.
     package func endTunnelSending() {
         switch self {
         case .http1(let connection): connection.shutdownWhenDrained()
         }
     }
 
-    /// One side of a tunnel has ended; the other side has the time of a stalled client to end too.
+    /// One side of a tunnel has ended; the other side must end within `client_stall`.
     package func expectTunnelEnd() {
         switch self {
         case .http1(let connection): connection.expectTunnelEnd()
@@ -141,7 +141,7 @@ package enum Sink {
 
     // MARK: Facts about the client
 
-    /// Who the client is, and what its connection is secured by.
+    /// The client and the security of its connection.
     package var client: ClientFacts {
         switch self {
         case .http1(let connection): connection.facts
@@ -155,14 +155,14 @@ package enum Sink {
         }
     }
 
-    /// The limit that the client's connection exceeds; nil where it exceeds none.
+    /// The limit that the client's connection exceeds; nil for none.
     package var exceededLimit: ConnectionLimit? {
         switch self {
         case .http1(let connection): connection.exceededLimit
         }
     }
 
-    /// For `Strict-Transport-Security`, in seconds; nil where nothing is said of it.
+    /// For `Strict-Transport-Security`, in seconds; nil for no such field.
     package var strictTransportSecuritySeconds: Int? {
         switch self {
         case .http1(let connection): connection.strictTransportSecuritySeconds
@@ -176,7 +176,7 @@ package enum Sink {
         }
     }
 
-    /// What the kernel knows about the client's connection; nil where it is closed or knows nothing.
+    /// The kernel's view of the client's connection; nil if it is closed or the kernel has none.
     package var transportInformation: TransportInformation? {
         switch self {
         case .http1(let connection): connection.transportInformation
@@ -184,17 +184,17 @@ package enum Sink {
     }
 }
 
-/// What an exchange has to know of its client before it forwards a request.
+/// What an exchange must know of its client before it forwards a request.
 package struct ClientFacts {
-    /// The port of https to which every request is sent; nil where requests are served.
+    /// The https port to which every request is redirected; nil where requests are served.
     package let redirectPort: UInt16?
-    /// Whether the client's certificate, by which it was let in, has ended since.
+    /// Whether the client's certificate has expired since the handshake.
     package let certificateIsOver: Bool
     /// Whether the client's `X-Forwarded-*` fields are believed.
     package let isTrusted: Bool
     /// Whether TLS protects the client's connection.
     package let isSecured: Bool
-    /// The field in which the server is told of clients' certificates; nil where it is not.
+    /// The field with the certificate's subject for the server; nil for none.
     package let subjectField: String?
     /// The subject of the client's certificate as RFC 4514 writes it; nil without one.
     package let subject: [UInt8]?

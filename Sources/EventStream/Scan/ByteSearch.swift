@@ -1,7 +1,7 @@
 // Finding the end of a line in bytes, a word of eight at a time.
 //
-// The only file of this target that loads words out of bytes. What a line means is the scanner's affair.
-// Invariant: every load lies wholly inside the span; the last bytes that fill no word are looked at singly.
+// No other file of this target loads words from bytes. The scanner decides what a line means. Invariant: every load lies inside the
+// span; the last bytes that fill no word are read one by one.
 
 /// The three bytes that decide the shape of an event stream (WHATWG HTML 9.2.5).
 enum Byte {
@@ -25,7 +25,7 @@ enum ByteSearch {
         let count = bytes.count
         var offset = start
         while true {
-            // Long line bodies: eight words to a branch, by a test that is cheaper than the exact one and also sees a tab.
+            // Long lines: one branch for eight words. This test is cheaper than the exact one and also stops at a tab.
             while count &- offset >= 64 {
                 let smallBytes =
                     smallByteMask(in: bytes, at: offset) | smallByteMask(in: bytes, at: offset &+ 16)
@@ -53,14 +53,14 @@ enum ByteSearch {
         return count
     }
 
-    /// The eight bytes from `offset`, the first of them lowest. The caller has made sure that there are eight.
+    /// The eight bytes from `offset`, the first of them lowest. The caller guarantees that there are eight.
     @inline(__always)
     static func word(in bytes: Span<UInt8>, at offset: Int) -> UInt64 {
         UInt64(littleEndian: bytes.bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt64.self))
     }
 
-    /// Has the highest bit set in a byte below 0x0E, if there is any among the sixteen from `offset`, and perhaps in others above it.
-    /// The caller has made sure that there are sixteen.
+    /// Sets the highest bit of a byte below 0x0E among the sixteen from `offset`, and perhaps of others above it. The caller guarantees
+    /// that there are sixteen.
     @inline(__always)
     private static func smallByteMask(in bytes: Span<UInt8>, at offset: Int) -> SIMD2<UInt64> {
         let words = bytes.bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: SIMD2<UInt64>.self)

@@ -1,25 +1,25 @@
-// Following a text/event-stream through its bytes, in whatever pieces they come (WHATWG HTML 9.2.5, 9.2.6).
+// Follows the bytes of a text/event-stream, in any pieces (WHATWG HTML 9.2.5, 9.2.6).
 //
-// The scanner knows where lines and events end, counts the events that a browser would dispatch, and keeps
-// the last event id and the retry value. It copies nothing else: data and event types are never stored, and
-// what may be put between the bytes is the weaver's affair. Whoever wants to know more of each event is a `ScanWitness`;
-// where there is none, the compiler makes a scan that knows of no witness.
-// Invariant: any split of the same bytes leaves it in the same state (`lastBoundary` apart, which belongs
-// to one call), and no bytes at all can make it trap.
+// The scanner knows where lines and events end, counts the events that a browser would dispatch, and keeps the last event id and the
+// retry value. It never stores data or event types. The weaver decides what may be put between the bytes. A `ScanWitness` can learn
+// more of each event; for a scan without one the compiler leaves all calls out.
+//
+// Invariants: any split of the same bytes leads to the same state (except `lastBoundary`, which belongs to one call), and no bytes can
+// make the scanner trap.
 
-/// Follows an event stream and says where in it the last byte lies.
+/// Follows an event stream and says whether its last byte is inside a line, inside an event or between events.
 public struct EventScanner: Sendable {
     /// Where the bytes so far have ended.
     public enum Position: Sendable, Equatable {
         /// No event is open: at the start, after a blank line, or after comments that follow one.
         case betweenEvents
-        /// After a complete line of an event that no blank line has ended yet.
+        /// After a complete line of an event that has not ended yet.
         case betweenLines
-        /// After bytes that no line end has followed yet.
+        /// After bytes without a line end.
         case insideLine
     }
 
-    // What the line that is being read has turned out to be (WHATWG HTML 9.2.6).
+    // What kind of line is being read (WHATWG HTML 9.2.6).
     //
     //     streamStart -EF-> oneOfMark -BB-> twoOfMark -BF-> lineStart
     //     lineStart -':'-> comment
@@ -64,7 +64,7 @@ public struct EventScanner: Sendable {
         static let hasSeenIdentifier = Flags(rawValue: 32)
     }
 
-    // Field names as the little-endian words that `name` gathers.
+    // Field names as little-endian words, which the state `name` collects.
     private static let dataName: UInt64 = 0x6174_6164
     private static let idName: UInt64 = 0x6469
     private static let retryName: UInt64 = 0x79_7274_6572
@@ -102,15 +102,15 @@ public struct EventScanner: Sendable {
     /// Whether the last byte was a CR. It has ended its line; an LF that follows belongs to it.
     public var endsWithCarriageReturn: Bool { flags.contains(.afterCarriageReturn) }
 
-    /// The offset, in the bytes of the last `receive`, just behind the last blank line that ended in them, or
-    /// nil where none did. An LF that completes the CR of a blank line of the call before counts: then it is 1.
+    /// The offset just behind the last blank line that ended in the bytes of the last `receive`; nil if none did. An LF that completes
+    /// a blank line's CR from the call before also counts: the offset is then 1.
     public var lastBoundary: Int? { boundary < 0 ? nil : boundary }
 
-    /// The last value of a `retry` line, in milliseconds. Larger values than fit are the largest.
+    /// The last value of a `retry` line, in milliseconds. A value that does not fit becomes the largest one.
     public var retryMilliseconds: UInt64? { flags.contains(.hasRetry) ? retry : nil }
 
-    /// The last event id as of the last blank line: its first 256 bytes, as they came. Empty where there was none, or an
-    /// empty one reset it. Makes a copy; not for hot paths.
+    /// The last event id as of the last blank line: its first 256 bytes, as they came. Empty if there was none or an empty id reset it.
+    /// Makes a copy, so not for hot paths.
     public var lastEventID: [UInt8] { identifier.committed }
 
     /// Whether `lastEventID` leaves out the end of an id longer than 256 bytes.
@@ -121,7 +121,7 @@ public struct EventScanner: Sendable {
 
     /// Follows the next bytes of the stream.
     ///
-    /// Allocates only when an id is longer than those before it (at most a few times in a stream's life).
+    /// Allocates only for an id that is longer than all before, so a few times in a stream's life.
     public mutating func receive(_ bytes: Span<UInt8>) {
         var nobody = NoWitness()
         _ = scan(bytes, from: 0, before: &nobody)
@@ -130,8 +130,8 @@ public struct EventScanner: Sendable {
     /// The last event id as of the last blank line, appended to `bytes`: its first 256 bytes.
     func appendLastEventID(to bytes: inout [UInt8]) { identifier.appendCommitted(to: &bytes) }
 
-    /// Follows the bytes from `start` on, to their end or to where the witness wants to look. Returns the offset behind what it followed.
-    /// The same bytes are followed to their end before others come.
+    /// Follows the bytes from `start` to their end, or to where the witness wants to stop. Returns the offset behind the followed
+    /// bytes. The caller must follow the same bytes to their end before it gives others.
     @inline(__always)
     mutating func scan<Witness: ScanWitness>(_ bytes: Span<UInt8>, from start: Int, before witness: inout Witness) -> Int {
         let count = bytes.count
@@ -162,7 +162,7 @@ public struct EventScanner: Sendable {
         return index
     }
 
-    /// An LF that comes first may belong to the CR that came last. Returns where the next line goes on.
+    /// A leading LF may belong to the CR that came last. Returns where the next line begins.
     @inline(__always)
     private mutating func begin<Witness: ScanWitness>(_ bytes: Span<UInt8>, before witness: inout Witness) -> Int {
         boundary = -1
@@ -176,7 +176,7 @@ public struct EventScanner: Sendable {
         return 1
     }
 
-    /// Looks at the first bytes of a line, and goes over what they decide at once.
+    /// Looks at the first bytes of a line and skips what they already decide.
     @inline(__always)
     private mutating func beginLine<Witness: ScanWitness>(in bytes: Span<UInt8>, at index: Int, before witness: inout Witness) -> Int {
         if bytes.count &- index >= 8,
@@ -249,8 +249,7 @@ public struct EventScanner: Sendable {
         }
     }
 
-    /// The offset behind the line end at `index`: an LF after a CR belongs to it. A CR as the last byte has
-    /// ended its line all the same.
+    /// The offset behind the line end at `index`: an LF after a CR belongs to it. A CR as the last byte ends its line too.
     @inline(__always)
     private mutating func afterLineEnd(in bytes: Span<UInt8>, at index: Int) -> Int {
         let next = index &+ 1
@@ -274,7 +273,7 @@ public struct EventScanner: Sendable {
             state = .lineStart
             return index
         default:
-            // The bytes that were no mark begin the name of a field that nobody knows.
+            // These bytes are no byte order mark, so they begin an unknown field name.
             state = .ignored
             return index
         }
@@ -329,7 +328,7 @@ public struct EventScanner: Sendable {
             case Byte.lineFeed, Byte.carriageReturn:
                 return endLine(in: bytes, at: index)
             case 0:
-                // An id with a NUL is ignored whole, wherever in it the NUL stands.
+                // An id with a NUL is ignored as a whole.
                 identifier.discardGrowing()
                 state = .ignored
                 return index &+ 1

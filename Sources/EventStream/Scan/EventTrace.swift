@@ -1,26 +1,25 @@
-// Telling the events of a stream apart, one by one, with what may be said of each in a log: its number, type, id and size.
+// Finds the single events of a stream, with what a log may say of each: its number, type, id and size.
 //
-// It follows by a scanner of its own, so that nothing of this is on the way of an event where nobody wants to know. What it
-// finds is the caller's to write down. Invariant: of an event's data nothing is kept, of type and id a bounded beginning; and any
-// split of the same bytes finds the same events.
+// The trace has its own scanner, so a stream without an event log pays nothing for it. The caller writes the log. Invariant: of an
+// event's data nothing is kept, and of its type and id a bounded beginning. Any split of the same bytes finds the same events.
 
-/// Whoever wants to know more of an event than that it has ended.
+/// A type that wants to know more of an event than its end.
 protocol ScanWitness {
-    /// Whether anybody looks at all. Known to the compiler, which leaves out what is for nobody.
+    /// Whether the witness looks at anything. A constant for the compiler, which leaves out code without effect.
     static var isLooking: Bool { get }
-    /// Whether the scan shall stop here.
+    /// Whether the scan must stop here.
     var wantsToLook: Bool { get }
-    /// A line begins whose value is the event's type, in place of any earlier one.
+    /// A line with the event's type begins. It replaces an earlier type of the same event.
     mutating func typeBegins()
     /// More of the value.
     mutating func typeGoesOn(_ bytes: Span<UInt8>)
     /// A blank line. Without data it ends no event that a browser would dispatch.
     mutating func blankLine(_ range: Range<Int>, endsEvent: Bool, withIdentifier: Bool)
-    /// The first byte of these bytes belongs to the blank line that ended the ones before.
+    /// The first byte of these bytes belongs to the blank line that ended the bytes before.
     mutating func blankLineGoesOn(to offset: Int)
 }
 
-/// Nobody looks.
+/// A witness that looks at nothing.
 struct NoWitness: ScanWitness {
     static var isLooking: Bool { false }
     var wantsToLook: Bool { false }
@@ -38,33 +37,33 @@ public struct EventTrace: Sendable {
     private var scanner: EventScanner
     private var details = Details()
 
-    /// A trace that goes on where the scanner is, which has to be between two events, or at the start of a stream.
+    /// A trace that continues from the scanner's position, which must be between two events or at the start of a stream.
     public init(following scanner: EventScanner = EventScanner()) { self.scanner = scanner }
 
-    /// Which event of the stream the last one was, counted from 1 as a browser dispatches them.
+    /// The number of the last event, counted from 1 as a browser dispatches events.
     public var number: UInt64 { scanner.eventCount }
 
     /// How many bytes the last event had, comments inside it included, without the blank line that ended it.
     public var byteCount: UInt64 { details.byteCount }
 
-    /// The last event's type, at most its first 256 bytes, as they came; empty where the server named none, or an empty one.
+    /// The last event's type as it came, at most its first 256 bytes. Empty if the server named no type, or an empty one.
     public var type: [UInt8] { details.type }
 
     /// Whether `type` leaves out the end of a longer one.
     public var isTypeTruncated: Bool { details.isTypeTruncated }
 
-    /// Whether the last event brought an id of its own; otherwise it has that of the stream.
+    /// Whether the last event brought its own id. Otherwise the event has the stream's last id.
     public var hasIdentifier: Bool { details.hasIdentifier }
 
-    /// The id that the last event brought, at most its first 256 bytes, as they came.
+    /// The id that the last event brought, as it came, at most its first 256 bytes.
     public var identifier: [UInt8] { details.identifier }
 
     /// Whether `identifier` leaves out the end of a longer one.
     public var isIdentifierTruncated: Bool { scanner.isLastEventIDTruncated }
 
-    /// Goes on in these bytes from `offset`, which is 0 where they have only come, until behind the next event that ends in them.
-    /// False when there is no other; then all of the bytes have been followed. Allocates only what the stream's first event, or a
-    /// longer id than before, makes it keep.
+    /// Follows these bytes from `offset` to the end of the next event in them, and moves `offset` there. Start with 0 for new bytes.
+    /// Returns false when no further event ends in the bytes; then all of them have been followed. Allocates only for the stream's
+    /// first event and for longer ids than before.
     public mutating func next(in bytes: Span<UInt8>, from offset: inout Int) -> Bool {
         details.wantsToLook = false
         offset = scanner.scan(bytes, from: offset, before: &details)
@@ -86,11 +85,11 @@ public struct EventTrace: Sendable {
         var identifier: [UInt8] = []
         var hasIdentifier = false
         var byteCount: UInt64 = 0
-        /// The event that is open, or the next one, begins here in the bytes that are followed.
+        /// Where the open event, or the next one, begins in the current bytes.
         private var start = 0
-        /// How many of its bytes came before them.
+        /// How many bytes of the event came in earlier pieces.
         private var earlierByteCount: UInt64 = 0
-        /// The type belongs to an event that has ended.
+        /// The type belongs to an event that is already over.
         private var isTypeStale = false
 
         mutating func typeBegins() {

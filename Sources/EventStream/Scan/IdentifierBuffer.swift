@@ -1,12 +1,12 @@
-// The last event id on its way from an `id` line to its dispatch.
+// The last event id, from an `id` line until its dispatch.
 //
-// An id has three stages: growing while its line is read, pending once the line has ended, committed when
-// a blank line dispatches (WHATWG HTML 9.2.6). All three lie one behind the other in one array, so that a
-// stream without ids owns no storage and a stream with ids owns one block:
+// An id has three stages: growing while its line is read, pending when the line has ended, committed when a blank line dispatches it
+// (WHATWG HTML 9.2.6). All three follow one another in one array. So a stream without ids owns no storage, and a stream with ids owns
+// one block:
 //
 //     storage:  committed | pending | growing
 //
-// What an id may contain is the scanner's affair. Invariant: each stage holds at most `limit` bytes.
+// The scanner checks what an id contains. Invariant: each stage holds at most `limit` bytes.
 
 struct IdentifierBuffer: Sendable {
     /// How many bytes of an id are kept.
@@ -21,7 +21,7 @@ struct IdentifierBuffer: Sendable {
     private var pendingCount: UInt16 = 0
     /// Whether an id's line has ended since the last blank line.
     private(set) var hasPending = false
-    /// Whether there is no pending id, or an empty one, which resets the last event id.
+    /// True without a pending id, or with an empty one, which resets the last event id.
     var isPendingEmpty: Bool { pendingCount == 0 }
     private var isCommittedTruncated = false
     private var isPendingTruncated = false
@@ -35,7 +35,7 @@ struct IdentifierBuffer: Sendable {
     /// Appends the committed id.
     func appendCommitted(to bytes: inout [UInt8]) { bytes.append(contentsOf: storage[..<Int(committedCount)]) }
 
-    /// Whether the committed id was longer than what is kept of it.
+    /// Whether the committed id was longer than the part that is kept.
     var isTruncated: Bool { isCommittedTruncated }
 
     private var growingStart: Int { Int(committedCount) &+ Int(pendingCount) }
@@ -52,13 +52,13 @@ struct IdentifierBuffer: Sendable {
         storage.append(byte)
     }
 
-    /// The line is no valid id: what it brought is forgotten.
+    /// The line is no valid id: its bytes are dropped.
     mutating func discardGrowing() {
         storage.removeLast(storage.count &- growingStart)
         isGrowingTruncated = false
     }
 
-    /// The id's line has ended. It takes the place of an earlier id of the same event.
+    /// The id's line has ended. It replaces an earlier id of the same event.
     mutating func endLine() {
         let start = Int(committedCount)
         storage.removeSubrange(start..<growingStart)

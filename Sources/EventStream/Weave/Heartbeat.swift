@@ -1,13 +1,13 @@
-// What a heartbeat says, made once for each route.
+// The bytes of a heartbeat, made once for each route.
 //
-// When it is due and where it may stand are left to others. Invariant: its bytes end with a line end, hold no
-// `id`, `retry` or byte order mark, and between the lines of an event they are one comment line.
+// Others decide when a heartbeat is due and where it may stand. Invariant: its bytes end with a line end and hold no `id`, `retry` or
+// byte order mark. Between the lines of an event they are one comment line.
 
-/// Whether a blank line follows a comment of the proxy's own between events. To an EventSource it is all the same; other
-/// clients are of two kinds, and what is right for one breaks the other.
+/// Whether a blank line follows a comment of the proxy between events. An EventSource reads both forms alike. Other clients are of two
+/// kinds, and each form breaks one of them.
 public enum CommentForm: Sendable, Equatable {
-    /// A line alone once the client keeps an id, which the stream has shown or the request brought: there are clients that dispatch
-    /// an empty event at each blank line from then on. Before that a block.
+    /// A line alone once the client keeps an id, from the stream or from the request: some clients then dispatch an empty event at each
+    /// blank line. Before that a block.
     case automatic
     /// A line alone, for clients that dispatch an event at every blank line.
     case line
@@ -24,8 +24,8 @@ public enum CommentForm: Sendable, Equatable {
     }
 }
 
-/// The bytes of a heartbeat for each place where it may stand. A class, because each heartbeat that is sent would count the references
-/// of a struct's arrays.
+/// The bytes of a heartbeat for each place where it may stand. A class: a struct's arrays would cost reference counting for each
+/// heartbeat.
 public final class Heartbeat: Sendable {
     /// What a heartbeat is made of.
     public enum Kind: Sendable, Equatable {
@@ -38,14 +38,14 @@ public final class Heartbeat: Sendable {
     }
 
     private let form: CommentForm
-    /// The comment's line, which may stand behind any complete line.
+    /// The comment's line, which may follow any complete line.
     private let commentLine: [UInt8]
     /// The line and a blank line.
     private let commentBlock: [UInt8]
-    /// What holds an event, and ends with a blank line; nil for a kind that is a comment alone.
+    /// The bytes with the event and its blank line; nil for a kind that is only a comment.
     private let eventBlock: [UInt8]?
 
-    /// A heartbeat of this kind. `text` follows the colon of each of its comments, a space between them.
+    /// A heartbeat of this kind. `text` follows the colon of each of its comments, after a space.
     ///
     /// - Throws: Where the text or the event's name holds a CR, LF or NUL, or the name is empty.
     public init(_ kind: Kind, text: String = "", form: CommentForm = .automatic) throws(FieldError) {
@@ -64,13 +64,14 @@ public final class Heartbeat: Sendable {
         eventBlock = bytes.isEmpty ? nil : bytes + [Byte.lineFeed]
     }
 
-    /// What wakes the page's `onopen` and intermediaries behind a response head, whatever the kind: a comment.
+    /// The comment right after a response head, whatever the kind. It makes the page's `onopen` fire and intermediaries pass the head
+    /// on.
     public func openingComment(in weaver: Weaver) -> [UInt8] {
         weaver.takesBlankLine(form) ? commentBlock : commentLine
     }
 
-    /// What to send now: between events the whole heartbeat, between the lines of an event a comment line, nowhere nothing.
-    /// The arrays are made beforehand; this allocates nothing.
+    /// The bytes to send now: between events the whole heartbeat, between the lines of an event a comment line, otherwise nothing.
+    /// Allocates nothing: the arrays exist already.
     ///
     /// - Parameter hasIdentifier: Whether the client keeps an id (`Weaver.hasIdentifier`).
     public func bytes(at placement: Placement, hasIdentifier: Bool) -> [UInt8] {

@@ -1,26 +1,24 @@
-// Deciding what of the upstream's bytes goes on, and where something of the proxy's own may stand between.
+// Decides which of the upstream's bytes go on, and where the proxy may insert its own bytes.
 //
-// Follows the stream with a scanner. When heartbeats are due, what they say, and how bytes reach the
-// downstream are left to others.
-// Invariant: with everything woven taken out by its rules, an EventSource reads from the downstream bytes the
-// events, ids and retry values that it would read from the upstream's (WHATWG HTML 9.2.6). At most three kinds
-// of bytes are not passed on as they come: a byte order mark that has lost its place at the start, the LF of a
+// The weaver follows the stream with a scanner. Others decide when heartbeats are due and what they say, and send the bytes. Invariant:
+// an EventSource reads from the downstream bytes, without the inserted ones, the same events, ids and retry values as from the
+// upstream's (WHATWG HTML 9.2.6). At most three kinds of bytes are not passed on as they come: a byte order mark that is no longer at
+// the start; the LF of a CRLF between whose bytes something was inserted; and, until the mark is decided, its first one or two bytes.
 // CRLF that something was woven into, and, until it is decided, the first one or two bytes of a mark.
 
 import Marks
 
 /// Where the proxy may place something of its own in the downstream.
 public enum Placement: Sendable, Equatable {
-    /// No event is open: a comment with its blank line or an event of the proxy's own may stand here.
+    /// No event is open: a comment with its blank line, or an event of the proxy, may stand here.
     case betweenEvents
-    /// A line has ended inside an event, or a blank line would lose an id that the browser brought along: only a bare
-    /// comment line may stand here.
+    /// Only a bare comment line may stand here: an event is open, or a blank line would lose an id that the browser brought.
     case betweenLines
-    /// A line is open: nothing may be placed.
+    /// A line is open: nothing may be inserted.
     case nowhere
 }
 
-/// What of the received bytes goes on to the downstream: withheld bytes first, then the range.
+/// Which of the received bytes go to the downstream: withheld bytes first, then the range.
 public struct Forward: Sendable, Equatable {
     /// How many bytes of `Weaver.byteOrderMark`, from its first, go before the range: 0 to 2.
     public var withheldCount: Int
@@ -33,13 +31,13 @@ public struct Forward: Sendable, Equatable {
     }
 }
 
-/// Weaves comments and events of the proxy's own into one upstream's event stream.
+/// Inserts the proxy's comments and events into one upstream's event stream.
 public struct Weaver: Sendable {
     /// The byte order mark in UTF-8, of which the first one or two bytes may be withheld.
     public static let byteOrderMark: (UInt8, UInt8, UInt8) = (0xEF, 0xBB, 0xBF)
 
     private enum State: UInt8 {
-        /// All bytes so far may yet be a byte order mark; `withheldCount` of them are kept back.
+        /// All bytes so far may still be a byte order mark; `withheldCount` of them are withheld.
         case undecided
         case following
         case finished
@@ -48,35 +46,35 @@ public struct Weaver: Sendable {
     /// The scanner that follows the upstream: events, last id, retry.
     public private(set) var scanner = EventScanner()
 
-    /// How many LFs were swallowed because something was woven behind the CR that they belong to.
+    /// How many LFs were dropped because something was inserted behind their CR.
     public private(set) var swallowedLineFeedCount: UInt64 = 0
 
     private var state: State = .undecided
     private var withheldCount: UInt8 = 0
     private var hasDroppedMark = false
-    /// Something was woven before any of the upstream's bytes went on.
+    /// Something was inserted before the upstream's first byte went on.
     private var startsWoven = false
-    /// A blank line of the proxy's own would do what none of the upstream's has done yet.
+    /// A blank line of the proxy would have an effect that no blank line of the upstream has had yet.
     private var guardsIdentifier: Bool
     /// The browser came with a last event id.
     private let resumes: Bool
-    /// Something was woven directly behind a CR, so an LF that comes next is not passed on.
+    /// Something was inserted directly behind a CR, so an LF that comes next is dropped.
     private var swallowsLineFeed = false
 
     /// A weaver at the start of an upstream's stream.
     ///
-    /// - Parameter resumes: Whether the browser came with a `Last-Event-ID`. By the letter of WHATWG HTML 9.2.6 any blank line,
-    ///   also one that dispatches nothing, sets the last event id to the stream's own, which is empty at first. Until the
-    ///   upstream's own first blank line the weaver then lets only bare comments in, so that an early drop loses no id.
+    /// - Parameter resumes: Whether the browser came with a `Last-Event-ID`. By WHATWG HTML 9.2.6 any blank line, also one that
+    ///   dispatches nothing, sets the last event id to the stream's own, which is empty at first. Until the upstream's first blank line
+    ///   the weaver therefore allows bare comments only, so that an early disconnect loses no id.
     public init(resumes: Bool = false) {
         self.resumes = resumes
         guardsIdentifier = resumes
     }
 
-    /// How many bytes of a byte order mark were dropped because something was woven before it: 0 or 3. For tests.
+    /// How many bytes of a byte order mark were dropped because something was inserted before it: 0 or 3. For tests.
     public var droppedByteOrderMarkByteCount: Int { hasDroppedMark ? 3 : 0 }
 
-    /// Where something may be placed now, behind everything that went on so far.
+    /// Where something may be inserted now, behind everything that went on so far.
     public var placement: Placement {
         let outsideEvents = guardsIdentifier ? Placement.betweenLines : .betweenEvents
         if state == .undecided {
@@ -89,7 +87,7 @@ public struct Weaver: Sendable {
         }
     }
 
-    /// Whether a blank line follows a comment of the proxy's own here. No form puts one where it would end an event or lose an id.
+    /// Whether a blank line follows a comment of the proxy here. No form allows one that would end an event or lose an id.
     public func takesBlankLine(_ form: CommentForm) -> Bool {
         placement == .betweenEvents && form.hasBlankLine(hasIdentifier: hasIdentifier)
     }
@@ -97,10 +95,10 @@ public struct Weaver: Sendable {
     /// Whether the client keeps an id: the stream has shown one, or the request brought it.
     public var hasIdentifier: Bool { resumes || scanner.hasSeenIdentifier }
 
-    /// Whether no event is open, so that the stream could end here without one being lost.
+    /// Whether no event is open. A stream that ends here loses no event.
     public var isBetweenEvents: Bool { state == .undecided || scanner.position == .betweenEvents }
 
-    /// Takes the next bytes of the upstream and says what of them goes on. Allocates nothing of its own.
+    /// Takes the next bytes of the upstream and says which of them go on. Allocates nothing itself.
     ///
     /// Not to be called after `finish`.
     public mutating func receive(_ bytes: Span<UInt8>) -> Forward {
@@ -155,7 +153,7 @@ public struct Weaver: Sendable {
         return remaining
     }
 
-    /// To be told after the caller has placed something where `placement` allowed it.
+    /// The caller reports here that it inserted something where `placement` allowed it.
     public mutating func didWeave() {
         precondition(placement != .nowhere, "something was woven into an open line")
         if state == .undecided {

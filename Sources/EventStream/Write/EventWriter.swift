@@ -1,7 +1,7 @@
 // Writing events, as a server does.
 //
-// Where the bytes go is left to others. Invariant: what is written is whole lines; an EventSource reads from
-// them what was given, but that every line end in the data becomes an LF (WHATWG HTML 9.2.6).
+// The caller owns the bytes. Invariant: only whole lines are written. An EventSource reads from them exactly what was given, except
+// that every line end in the data becomes an LF (WHATWG HTML 9.2.6).
 
 /// Writes events and comments of a text/event-stream at the end of an array.
 public struct EventWriter: Sendable {
@@ -48,7 +48,7 @@ public struct EventWriter: Sendable {
     private func writeField(_ prefix: StaticString, _ value: String, to bytes: inout [UInt8]) {
         append(prefix, to: &bytes)
         if !value.isEmpty {
-            // Always a space, since one is dropped from the value: it may begin with a space itself.
+            // Always a space: readers drop one, and the value may begin with a space itself.
             bytes.append(Byte.space)
             bytes.append(contentsOf: value.utf8)
         }

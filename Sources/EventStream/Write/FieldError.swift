@@ -1,8 +1,8 @@
-// What may not stand in a line that Heartwire itself writes, and the check for it.
+// What a line that Heartwire itself writes may not hold, and the check for it.
 //
 // Shared by the writer and the heartbeat. Invariant: bytes that pass the check cannot end a line.
 
-/// A text that cannot stand in one line of an event stream. Whoever gave the text is at fault.
+/// A text that cannot stand in one line of an event stream. The caller that gave the text is at fault.
 public enum FieldError: Error, Sendable, Equatable {
     /// The part of an event or comment that a text was meant for.
     public enum Field: Sendable, Equatable {

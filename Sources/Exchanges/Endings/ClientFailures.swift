@@ -1,5 +1,5 @@
-// What the log calls a client's departure, and what a request is answered that cannot be served: one table of what is met on the client's
-// side. The server's side is ServerFailure's.
+// One table for the client's side: the log's words for a client's departure, and the answer to a request that cannot be served.
+// ServerFailure has the server's side.
 
 import Downstreams
 import HTTP
@@ -7,7 +7,7 @@ import Reactor
 import Telemetry
 
 extension Ending {
-    /// What the log is told of a client that is gone, or is no longer waited for.
+    /// The log's words for a client that is gone, or for which the proxy no longer waits.
     init(_ departure: ClientDeparture) {
         switch departure {
         case .ended(let goodbye, let place): self.init(cause: .clientClosed, evidence: goodbye.evidence + place.evidence)
@@ -43,7 +43,7 @@ extension Ending {
 }
 
 extension ClientDeparture {
-    /// Whether a TLS handshake failed or was not finished in time. It is told of connections that never had a request.
+    /// Whether a TLS handshake failed or was not finished in time, for connections without a request.
     var isFailedHandshake: Bool {
         switch self {
         case .tlsFailed, .handshakeTimeout: true
@@ -73,7 +73,7 @@ extension ClientDeparture.Place {
 }
 
 extension ExchangeWorker {
-    /// What a client is answered whose request cannot be served. The operator hears of limits that are reached.
+    /// The answer to a request that cannot be served. Reached limits are reported to the operator.
     func refusal(of failure: RequestFailure) -> Refusal {
         switch failure {
         case .brokeRules(let error): return Refusal(error)
@@ -89,7 +89,7 @@ extension ExchangeWorker {
             return Refusal(
                 status: 503, cause: .refusedByLimit, evidence: "the limit \(limit.rawValue) is reached", limit: limit.rawValue)
         case .noRoom(let count):
-            worker.warn("the limit pending is reached; whoever reads too slowly now is closed")
+            worker.warn("the limit pending is reached; clients that read too slowly are closed now")
             return Refusal(
                 status: 503, cause: .refusedByLimit, evidence: "the limit pending is reached: \(count) bytes wait on this worker",
                 limit: "pending")

@@ -1,5 +1,5 @@
-// How an exchange ends otherwise than by its response's end: failures of its server, the proxy's own answers, and the proxy's own end.
-// Whatever is met, `finish` is where it leads.
+// How an exchange ends in other ways than by its response's end: failures of either side, the proxy's own answers, and the proxy's own
+// end. Invariant: as in Exchange.swift; every way leads to `finish`.
 
 import Configuration
 import Downstreams
@@ -11,7 +11,7 @@ import Upstreams
 /// Why an exchange is over, for the log.
 struct Ending {
     var cause: Cause
-    /// What was seen: the proxy's own words.
+    /// What the proxy saw, in its own words.
     var evidence: String
     /// The system's error, by name.
     var errnoName: String?
@@ -22,7 +22,7 @@ struct Ending {
 extension Exchange {
     // MARK: Failures
 
-    /// The server failed. Where its response has begun that is cut; where it has not, the client may be answered something else.
+    /// The server failed. A response that has begun is truncated; before that the client may get another answer.
     func serverFailed(_ seen: SeenFailure) {
         switch phase {
         case .awaitingHead:
@@ -32,7 +32,7 @@ extension Exchange {
         }
     }
 
-    /// Answers in the server's place; where an answer has begun already, it is cut.
+    /// Sends the proxy's own answer; an answer that has begun already is truncated.
     func refuse(_ refusal: Refusal) {
         if spare(refusal) { return }
         guard let sink, !hasBegunResponse else { return cut(Ending(refusal)) }
@@ -46,23 +46,23 @@ extension Exchange {
         finish(Ending(refusal), .complete, answer: response)
     }
 
-    /// Ends a response that has begun so that the client sees that it is incomplete.
+    /// Truncates a response that has begun, so that the client sees that it is incomplete.
     private func cut(_ ending: Ending) { finish(ending, .truncated) }
 
     // MARK: The proxy ends
 
-    /// The proxy ends: from that moment on, or an earlier one, a stream is ended as soon as no event is open.
+    /// The proxy ends: from that moment on, or an earlier one, the stream is ended as soon as no event is open.
     func endAtBoundary(from moment: Int64) {
         guard isStream else { return }
         endsAt = min(endsAt, moment)
         sink?.wake(atMilliseconds: endsAt)
     }
 
-    /// Whether no event is open, as far as it can be told.
+    /// Whether no event is open, as far as this is known.
     var isAtBoundary: Bool { notWovenBecause == .compressed || weaver.isBetweenEvents }
 
-    /// Ends the stream in order. Where something of the proxy's own may stand, its client is told when to come back: each at
-    /// another moment around the time that its server wants, or that browsers take by themselves.
+    /// Ends the stream in good order. If a line of the proxy may stand here, it tells the client when to come back: each client at a
+    /// different moment around the server's retry value, or the browsers' default.
     func endStream() {
         guard let sink else { preconditionFailure("a stream ends once") }
         if notWovenBecause == nil, weaver.placement != .nowhere, sink.waitingCount == 0 {
@@ -78,7 +78,7 @@ extension Exchange {
     /// The grace period is over.
     func endGrace() {
         guard isStream else { return cut(Ending(cause: .graceExpired, evidence: "the proxy shuts down and its grace period is over")) }
-        // One whose moment is the last of all may come to it only now.
+        // The stream with the last moment of all may reach it only now.
         if isAtBoundary { return endStream() }
         sink?.send(own: [], isLast: true)
         finish(Ending(cause: .drained, evidence: "ended inside an event: no boundary came within the grace period"), .complete)

@@ -1,16 +1,16 @@
-// What follows from each way in which a server fails: one table, so that nothing is guessed from a status.
+// One table for what follows from each way in which a server fails, so that nothing is guessed from a status.
 
 import Telemetry
 import Upstreams
 
 extension ServerFailure {
-    /// What may help a client that would rather wait than be refused.
+    /// What may help a client for which waiting is better than a refusal.
     enum Remedy {
-        /// The server is gone, perhaps for a moment only: the client is held, and servers are tried again.
+        /// The server is down, perhaps only for a moment: the client is held, and servers are tried again.
         case wait
-        /// Waiting does not mend it. It may have been chance, or one of several servers: one more try tells.
+        /// Waiting does not repair it. It may have been an accident, or concern one of several servers: one more try shows that.
         case tryOnceMore
-        /// The client has the beginning of the response: it can only be cut.
+        /// The client has the beginning of the response: it can only be truncated.
         case tooLate
     }
 
@@ -39,8 +39,8 @@ extension ServerFailure {
 
     /// What the log calls it.
     var cause: Cause { row.cause }
-    /// What a client is told that cannot wait; of `outageAnswer` it is told the server's own status.
+    /// The status for a client that cannot wait; for `outageAnswer` it is the server's own status.
     var status: Int { row.status }
-    /// What may help a client that would rather wait than be refused.
+    /// What may help a client for which waiting is better than a refusal.
     var remedy: Remedy { row.remedy }
 }

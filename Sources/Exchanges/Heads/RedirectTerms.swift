@@ -1,6 +1,6 @@
-// URLs in a response's head that are right for the proxy and wrong for its client: the server redirects to the URL that it was asked
-// for, and was asked for it without the token, and with `host server` by its own address. It makes values and writes none.
-// Invariant: the token goes to the host that the client asked, over nothing less secure than it asked, and to no other.
+// URLs in a response's head that are right for the proxy and wrong for its client. The server redirects to the URL of its request,
+// which lacks the token, and with `host server` uses the server's own address. This file makes values and writes none. Invariant: the
+// token goes only to the host that the client asked for, over nothing less secure than the client's own connection.
 
 import Configuration
 import Credentials
@@ -8,20 +8,20 @@ import Downstreams
 import HTTP
 import Upstreams
 
-/// What a redirect has to say to the client and its server cannot know. It lives no longer than the request waits for its response.
+/// What a redirect must tell the client and its server cannot know. It lives only until the request has its response.
 final class RedirectTerms {
-    /// Whether the client came by TLS, and the host and port that it asked for, as far as a trusted proxy in front has said so; empty
-    /// where it named none, in HTTP/1.0.
+    /// Whether the client uses TLS, and the host and port that it asked for, as a trusted proxy in front reported them; empty if it
+    /// named none, in HTTP/1.0.
     let isSecured: Bool
-    /// Whether the client may use TLS with a hop in front that is not trusted to say so.
+    /// Whether the client may use TLS with an untrusted hop in front.
     let mayBeSecured: Bool
     let authority: [UInt8]
-    /// The host and the path by which this request found its route.
+    /// The host and the path with which this request found its route.
     let host: [UInt8]
     let path: [UInt8]
-    /// What was taken out of the URL.
+    /// The parameter that was taken out of the URL.
     let parameter: TakenParameter?
-    /// Whether servers are told their own address instead of the one that the client asked for.
+    /// Whether servers get their own address as Host and not the client's.
     let namesServer: Bool
 
     init(
@@ -37,7 +37,7 @@ final class RedirectTerms {
         self.namesServer = namesServer
     }
 
-    /// The servers of an upstream, any of which may have named itself or another one.
+    /// The servers of an upstream, any of which may have named itself or another server.
     struct Servers {
         let isSecured: Bool
         let addresses: [URLOrigin]
@@ -47,10 +47,10 @@ final class RedirectTerms {
         }
     }
 
-    /// Where the client came to, for the token: over TLS if that is possible at all.
+    /// The client's target, for the token: over TLS if that is possible at all.
     private var origin: URLOrigin? { URLOrigin(authority[...], isSecured: mayBeSecured) }
 
-    /// What takes the place of the head's fields that name URLs. `route` says which route a host and a path belong to.
+    /// The replacements for the head's fields that name URLs. `route` finds the route of a host and a path.
     func edits(
         of head: ResponseHead, from servers: Servers, route: (_ host: [UInt8], _ path: [UInt8]) -> CompiledRoute?
     ) -> FieldEdits {
@@ -70,7 +70,7 @@ final class RedirectTerms {
         return edits
     }
 
-    /// Besides `Location`: what names this very resource, what browsers follow, and what they fetch.
+    /// Besides `Location`: fields that name this resource, that browsers follow, or that they fetch.
     private static func namesURL(_ head: ResponseHead, _ field: Field) -> Bool {
         let bytes = head.bytes.span
         return equalsIgnoringCase(bytes, field.name, "content-location") || equalsIgnoringCase(bytes, field.name, "refresh")
@@ -79,8 +79,8 @@ final class RedirectTerms {
 
     // MARK: The server's address
 
-    /// The value with the client's address in the place of a server's; nil where there is none of a server. Where the value `isWhole` a
-    /// URL, only its own beginning counts, and else every URL in it that begins behind a separator.
+    /// The value with the client's address in place of a server's; nil if it holds no server's address. If the value `isWhole` a URL,
+    /// only its beginning counts; otherwise every URL in it that begins after a separator.
     private func mapped(_ value: ArraySlice<UInt8>, isWhole: Bool, _ servers: Servers) -> [UInt8]? {
         var result: [UInt8] = []
         var isChanged = false
@@ -95,15 +95,15 @@ final class RedirectTerms {
                 isChanged = true
             }
             if isWhole { break }
-            // The next place where a URL can begin, behind what separates URLs from what is around them.
+            // The next place where a URL can begin, after a separator.
             guard let mark = value[start...].firstIndex(where: Self.isSeparator) else { break }
             start = mark + 1
         }
         return isChanged ? result + value[copied...] : nil
     }
 
-    /// What stands in the place of a server's scheme, host and port; nil where nothing can. A client that named no host knows where it
-    /// has been, so the path is enough; but two slashes at the beginning of a path would be a host's.
+    /// What replaces a server's scheme, host and port; nil for nothing. For a client that named no host the path is enough. But a path
+    /// that begins with two slashes would be read as a host.
     private func replacement(before path: ArraySlice<UInt8>) -> [UInt8]? {
         guard authority.isEmpty else { return Array((isSecured ? "https://" : "http://").utf8) + authority }
         let slash = UInt8(ascii: "/")
@@ -119,7 +119,7 @@ final class RedirectTerms {
 
     // MARK: The token's parameter
 
-    /// The URL with the parameter in its query again; nil where it must not have it, or has it.
+    /// The URL with the parameter back in its query; nil if it must not have it, or has it already.
     private func completed(_ value: ArraySlice<UInt8>, route: (_ host: [UInt8], _ path: [UInt8]) -> CompiledRoute?) -> [UInt8]? {
         guard let parameter, let origin, Self.isUnambiguous(value) else { return nil }
         var path: [UInt8]
@@ -132,13 +132,13 @@ final class RedirectTerms {
             path = Self.path(of: value)
             if path.first != UInt8(ascii: "/") { path = Self.resolve(path, from: self.path) }
         }
-        // Where the parameter would not be taken out again, a server would find the token in its URL.
+        // If the target's route does not take the parameter out again, a server would see the token in its URL.
         guard let bridge = route(host, path)?.bridge, parameter.isTaken(by: bridge) else { return nil }
         return parameter.added(to: Array(value))
     }
 
-    /// Whether browsers read it as the standard does: they take a backslash for a slash, and drop tabs and blanks, which makes another
-    /// host of what looks like a path.
+    /// Whether browsers read it as the standard does. Browsers take a backslash for a slash and drop tabs and blanks, so something that
+    /// looks like a path may become a host.
     private static func isUnambiguous(_ value: ArraySlice<UInt8>) -> Bool {
         value.allSatisfy { $0 > 0x20 && $0 != 0x7F && $0 != UInt8(ascii: "\\") }
     }
@@ -148,7 +148,7 @@ final class RedirectTerms {
     }
 
     private static func hasScheme(_ reference: ArraySlice<UInt8>) -> Bool {
-        // A colon in the first segment of a relative reference would make a scheme of what is before it (RFC 3986 section 4.2).
+        // A colon in the first segment of a relative reference would turn the text before it into a scheme (RFC 3986 section 4.2).
         reference.prefix { $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: "?") && $0 != UInt8(ascii: "#") }.contains(UInt8(ascii: ":"))
     }
 
@@ -173,7 +173,7 @@ final class RedirectTerms {
 // MARK: - Where it begins and ends
 
 extension RequestForwarding {
-    /// What URLs in the response's head have to be told; nil where they are right as they are.
+    /// How URLs in the response's head must be changed; nil for not at all.
     func redirectTerms(_ bridged: BridgedRequest?) -> RedirectTerms? {
         let namesServer = route.route.hostField == .server
         guard bridged?.parameter != nil || namesServer else { return nil }
@@ -184,7 +184,7 @@ extension RequestForwarding {
             path: Array(target.prefix { $0 != UInt8(ascii: "?") }), parameter: bridged?.parameter, namesServer: namesServer)
     }
 
-    /// What a trusted proxy says of the client's side: the first element is that of the first proxy.
+    /// What a trusted proxy reports of the client's side: the first element comes from the first proxy.
     func claim(_ name: FieldName) -> Range<Int>? {
         guard client.isTrusted, let value = head.firstValue(of: name) else { return nil }
         var elements = ListElements(value)
@@ -199,8 +199,8 @@ extension RequestForwarding {
         return equalsIgnoringCase(bytes, scheme, "http") ? false : client.isSecured
     }
 
-    /// Whether the client uses TLS, or may: anybody says so, or its browser sends what it sends to secured places only (Fetch Metadata
-    /// section 2) and to its own machine.
+    /// Whether the client uses TLS or may use it: some hop says so, or its browser sends a field that it sends only to secure places
+    /// (Fetch Metadata section 2) and to its own machine.
     private var mayClientBeSecured: Bool {
         if isClientSecured { return true }
         let bytes = head.bytes.span
@@ -233,7 +233,7 @@ extension RequestForwarding {
 }
 
 extension Exchange {
-    /// What takes the place of URLs in the response's head.
+    /// The replacements for URLs in the response's head.
     func edits(of head: ResponseHead, by terms: RedirectTerms?) -> FieldEdits {
         guard let terms else { return FieldEdits() }
         let isSecured = group.upstream.tls != nil

@@ -1,4 +1,4 @@
-// What the route's bridge makes of a request's credentials, and what else decides whether they are used: the method, and the page that
+// The route's bridge applied to a request's credentials, and what else decides whether they are used: the method, and the page that
 // sent the request. It makes no bytes.
 
 import Configuration
@@ -7,7 +7,7 @@ import HTTP
 import Telemetry
 
 extension RequestForwarding {
-    /// What the bridge says of a request that goes on; nil where it changes nothing.
+    /// The bridge's result for a request that goes on; nil if it changes nothing.
     enum Examined {
         case forward(BridgedRequest?)
         case refused(Refusal)
@@ -35,7 +35,7 @@ extension RequestForwarding {
         }
     }
 
-    /// Whether the request changes nothing and opens nothing by which its sender could change something.
+    /// Whether the request changes nothing, and opens no connection with which its sender could change something.
     private var isReadOnly: Bool { (head.method == .get || head.method == .head) && head.upgradeProtocol == nil }
 
     private func values(of name: FieldName) -> [Range<Int>] {
@@ -55,7 +55,7 @@ extension RequestForwarding {
 }
 
 extension CompiledRoute {
-    /// What `Vary` says in refusals: what else in the request could have made another answer of it. Nil for nothing.
+    /// The value of `Vary` in refusals: the request's fields on which the answer depends. Nil for none.
     var refusalVary: StaticString? {
         guard let bridge else { return route.allowedOrigins.isEmpty ? nil : "Origin" }
         let hasCookies = bridge.policy.sources.contains { if case .cookie = $0 { true } else { false } }
@@ -63,7 +63,7 @@ extension CompiledRoute {
         return route.allowedOrigins.isEmpty ? "Authorization" : "Origin, Authorization"
     }
 
-    /// What the log has to know of the token of a request that is refused here: its path may hold the token as well.
+    /// What the log must know of the token of a refused request: its path may hold the token too.
     func knownToken(ofRefused head: RequestHead) -> KnownToken? {
         let bytes = head.bytes.span
         let cookies = head.fields.filter { $0.known == .cookie }.map(\.value)
@@ -74,6 +74,6 @@ extension CompiledRoute {
         return echo.map { KnownToken(fingerprint: nil, origin: nil, echo: $0) }
     }
 
-    /// Whether a URL holds what would be a token on this route, well-formed or not.
+    /// Whether a URL holds a token of this route, well-formed or not.
     func holdsToken(url: Span<UInt8>) -> Bool { bridge?.redact(url: url) != nil }
 }

@@ -1,6 +1,6 @@
-// What of a request goes to the upstream, and what is put in its place: the token bridge, the fields that tell of the
-// way, the framing. It makes bytes and sends none. Invariant: what it writes is one strictly valid request head,
-// and a token that came in the URL or a cookie stands in it once, in Authorization.
+// Which parts of a request go to the upstream, and what is replaced: the token bridge, the forwarding fields, the framing. It makes
+// bytes and sends none. Invariant: the output is one strictly valid request head, and a token from the URL or a cookie stands in it
+// once, in Authorization.
 
 import Configuration
 import Credentials
@@ -9,20 +9,20 @@ import HTTP
 import Reactor
 import Telemetry
 
-/// A request's head on its way to the upstream.
+/// A request's head for the upstream.
 struct RequestForwarding {
     /// A head that can be sent.
     struct Request {
         var head: [UInt8]
-        /// Where the Host field has to be put in, when it is the server's own name and so not known yet; nil when it stands.
+        /// Where the Host field must be inserted, if it is the server's own name, which is not known yet; nil if the field is there.
         var hostOffset: Int?
-        /// What the log may know of its token; nil where it has none.
+        /// What the log may know of its token; nil without one.
         var token: KnownToken?
         /// Whether a token was taken out of the URL or a cookie.
         var isBridged: Bool
         /// Whether the URL held a token.
         var urlHeldToken: Bool
-        /// What URLs in the response's head have to be told; nil where they are right as they are.
+        /// How URLs in the response's head must be changed; nil for not at all.
         var redirects: RedirectTerms?
     }
 
@@ -30,16 +30,16 @@ struct RequestForwarding {
     let route: CompiledRoute
     let peer: SocketAddress
     let client: ClientFacts
-    /// What this client may not say.
+    /// The fields that this client may not send.
     let withheld: WithheldNames
 
-    /// What a request is answered that may not pass another proxy; nil for one that may.
+    /// The answer to a request that may not pass another proxy; nil if it may.
     var refusalOfHops: Refusal? {
         guard remainingHops == 0 else { return nil }
         return Refusal(status: 501, cause: .clientProtocolError, evidence: "Max-Forwards ends here, where nothing answers", closes: false)
     }
 
-    /// Writes the head with what the route's bridge has made of the credentials; nil where it changed nothing.
+    /// Writes the head with the bridge's result for the credentials; `bridged` is nil if the bridge changed nothing.
     func build(_ bridged: BridgedRequest?, fingerprinter: Fingerprinter) throws(HTTPError) -> Request {
         var request = Request(
             head: [], isBridged: bridged?.urlHeldToken == true || bridged?.cookieHeldToken == true,
@@ -71,16 +71,16 @@ struct RequestForwarding {
         if route.route.hostField == .preserve, !head.authority.isEmpty {
             writer.field("Host", head.authority, of: head)
         } else {
-            // HTTP/1.1 wants a Host also where a client of HTTP/1.0 sent none: it is the server's own then.
+            // HTTP/1.1 requires a Host. If an HTTP/1.0 client sent none, it is the server's own name.
             request.hostOffset = writer.count
         }
         let hops = remainingHops
-        var replaced = Self.writtenAnew
+        var replaced = Self.rewrittenFields
         if !client.isTrusted { replaced.formUnion(Self.believedOfTheTrusted) }
         if hops != nil { replaced.insert(.maxForwards) }
         if bridged?.token != nil || bridged?.dropAuthorization == true { replaced.insert(.authorization) }
         if bridged?.cookies != nil { replaced.insert(.cookie) }
-        // A compressed stream cannot be woven, so none is asked for.
+        // No heartbeat can be added to a compressed stream, so the request asks for an uncompressed one.
         let wantsPlain = route.route.asksForIdentity || (head.acceptsEventStream && route.heartbeat != nil)
         if wantsPlain { replaced.insert(.acceptEncoding) }
         writer.copyForwardableFields(
@@ -105,8 +105,8 @@ struct RequestForwarding {
         request.head = writer.take()
     }
 
-    private static let writtenAnew: FieldNameSet = [.host, .via, .xForwardedFor, .xForwardedProto, .xForwardedHost, .expect]
-    /// What an untrusted client says about where it comes from is not passed on as if somebody knew it.
+    private static let rewrittenFields: FieldNameSet = [.host, .via, .xForwardedFor, .xForwardedProto, .xForwardedHost, .expect]
+    /// An untrusted client's claims about its origin are not passed on.
     private static let believedOfTheTrusted: FieldNameSet = [.forwarded, .xForwardedPort, .xRealIP]
 
     private func writeForwarded(_ writer: inout HeadWriter) throws(HTTPError) {
@@ -119,7 +119,7 @@ struct RequestForwarding {
             peer.appendHost(to: &forwardedFor)
             try writer.field("X-Forwarded-For", forwardedFor)
         } else {
-            // Digits, letters and colons cannot be refused.
+            // A field may hold digits, letters and colons, so this cannot throw.
             peer.withHost { host in try? writer.field("X-Forwarded-For", host.span) }
         }
         if client.isTrusted, let value = head.firstValue(of: .xForwardedProto), !value.isEmpty {
@@ -136,7 +136,7 @@ struct RequestForwarding {
         if route.route.writesVia { writer.field("Via", head.minorVersion == 0 ? "1.0 heartwire" : "1.1 heartwire") }
     }
 
-    /// How many more proxies a request may pass that traces its way (RFC 9110 section 7.6.2); nil where nothing is said.
+    /// How many more proxies a tracing request may pass (RFC 9110 section 7.6.2); nil for no limit.
     var remainingHops: Int? {
         guard head.method == .trace || head.method == .options, let value = head.firstValue(of: .maxForwards) else { return nil }
         return Int(String(decoding: head.bytes[value], as: UTF8.self)).flatMap { $0 >= 0 ? $0 : nil }
@@ -150,7 +150,7 @@ struct RequestForwarding {
         return authority[..<colon]
     }
 
-    /// The last address in `X-Forwarded-For`: whom the proxy in front saw.
+    /// The last address in `X-Forwarded-For`: the client of the proxy in front.
     static func lastForwardedClient(_ head: RequestHead) -> [UInt8]? {
         guard let field = head.fields.last(where: { $0.known == .xForwardedFor }) else { return nil }
         var elements = ListElements(field.value)

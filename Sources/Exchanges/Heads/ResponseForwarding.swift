@@ -1,29 +1,29 @@
-// What of a response's head goes to the client, and what is put in its place: the framing for this hop, and for event
-// streams the fields that keep the next hop from buffering or storing them. It makes bytes and sends none.
+// Which parts of a response's head go to the client, and what is replaced: the framing for this hop, and for event streams the fields
+// that keep the next hop from buffering or storing them. It makes bytes and sends none.
 
 import Downstreams
 import HTTP
 
-/// A response's head on its way to the client.
+/// A response's head for the client.
 struct ResponseForwarding {
     let head: ResponseHead
     /// How the upstream frames the body.
     let framing: BodyFraming
-    /// Whether comments will be woven in, so that the upstream's length does not hold.
+    /// Whether heartbeats will be added, so that the upstream's length is wrong.
     let isWoven: Bool
     let isStream: Bool
-    /// Whether the answer to GET would be a stream with comments woven in: HEAD is told the same fields (RFC 9110 section 9.3.2).
+    /// Whether the answer to GET would be a stream with heartbeats: HEAD gets the same fields (RFC 9110 section 9.3.2).
     let wouldBeWoven: Bool
     let isBridged: Bool
-    /// Whether the request's URL held a token, which no other page is to learn.
+    /// Whether the request's URL held a token, which no other page may learn.
     let urlHeldToken: Bool
-    /// Whether a `Via` of the proxy's own is written.
+    /// Whether the proxy adds itself to `Via`.
     var writesVia = true
-    /// What `Strict-Transport-Security` says, in place of what the server may say; nil for leaving that as it is.
+    /// The value of `Strict-Transport-Security` in place of the server's own; nil keeps the server's.
     let strictTransportSecuritySeconds: Int?
-    /// What a response that says nothing of its date is given as such.
+    /// The date for a response without one.
     let date: [UInt8]
-    /// What takes the place of fields that name URLs.
+    /// Replacements for fields that name URLs.
     var edits = FieldEdits()
 
     /// The response for a request of that method.
@@ -56,7 +56,7 @@ struct ResponseForwarding {
         writeCacheControl(&writer)
         if tellsBuffers { writer.field("X-Accel-Buffering", "no") }
         if keepsURLSecret { writer.keepURLSecret() }
-        // RFC 9110 section 6.6.1: whoever passes on a response without a date adds one.
+        // RFC 9110 section 6.6.1: a recipient that forwards a response without a date adds one.
         if !head.contains(.date) { writer.date(date) }
         if let seconds = strictTransportSecuritySeconds { writer.strictTransportSecurity(seconds) }
         if writesVia { writer.field("Via", head.minorVersion == 0 ? "1.0 heartwire" : "1.1 heartwire") }
@@ -67,30 +67,30 @@ struct ResponseForwarding {
         case .length(let count) where !isWoven: return .length(count)
         case .length, .chunked, .untilClose: return .untilEnd
         case .none:
-            // What GET would be answered is woven, and so of no known length. 204 may have none (RFC 9110 section 8.6).
+            // The answer to GET would have heartbeats, so its length is unknown. 204 may have none (RFC 9110 section 8.6).
             if method == .head ? wouldBeWoven : head.status != 304 { return .none(announcedLength: nil) }
             return .none(announcedLength: head.status == 204 ? nil : head.contentLength)
         }
     }
 
-    /// Two streams of the same events are woven differently, so only a weak validator holds (RFC 9110 section 8.8.1).
+    /// Two streams of the same events get different heartbeats, so only a weak validator is true (RFC 9110 section 8.8.1).
     private func writeWeakEntityTag(_ writer: inout HeadWriter) {
         for field in head.fields where field.known == .etag && field.isForwardable {
             let value = head.bytes[field.value]
-            // A parsed value holds nothing that a field may not.
+            // A parsed value holds no byte that a field may not hold.
             try? writer.field("ETag", value.first == UInt8(ascii: "\"") ? Array("W/".utf8) + value : Array(value))
         }
     }
 
-    /// What a response that is for one client alone may not say (RFC 9111 section 5.2.2): two of these contradict `private`, and its
-    /// form that names fields is weaker than that without.
+    /// Directives that a response for one client alone must not have (RFC 9111 section 5.2.2): two contradict `private`, and `private`
+    /// with field names is weaker than the bare one.
     private static let contradictingPrivate: [StaticString] = ["public", "s-maxage", "private"]
 
-    /// The upstream's own directives stay; those that are missing are added. Where nothing is woven and nothing was bridged, the field is
-    /// the upstream's own.
+    /// The upstream's own directives stay; missing ones are added. Without heartbeats and without a bridged token, the field is the
+    /// upstream's own.
     private func writeCacheControl(_ writer: inout HeadWriter) {
         guard wouldBeWoven || isBridged else { return }
-        // Behind `must-understand` a cache that knows the status may leave `no-store` aside (RFC 9111 section 5.2.2.3).
+        // With `must-understand` a cache that knows the status may ignore `no-store` (RFC 9111 section 5.2.2.3).
         let forbidsStoring = head.listHas(.cacheControl, "no-store") && !head.listHas(.cacheControl, "must-understand")
         let isPrivate = isBridged && (!forbidsStoring || head.listHas(.cacheControl, "private"))
         let more: (StaticString?, StaticString?, StaticString?) = (
@@ -101,7 +101,7 @@ struct ResponseForwarding {
         writer.list("Cache-Control", .cacheControl, of: head, without: isBridged ? Self.contradictingPrivate : [], and: more)
     }
 
-    /// The head of a 101 that was asked for (RFC 9110 section 7.8).
+    /// The head of a requested 101 (RFC 9110 section 7.8).
     static func switchingProtocols(_ head: ResponseHead, writesVia: Bool) -> OutgoingResponse {
         var response = OutgoingResponse(statusOf: head)
         response.fields.copyForwardableFields(of: head)
@@ -113,8 +113,8 @@ struct ResponseForwarding {
 }
 
 extension ResponseHead {
-    /// Whether the server's own policy keeps the path and query of its URL from other origins: the last word that is a policy counts
-    /// (Referrer Policy section 8.1). What pages of its own origin are told comes back through the proxy, which takes the token out.
+    /// Whether the server's own policy keeps the path and query of its URL from other origins: the last valid policy counts (Referrer
+    /// Policy section 8.1). What pages of its own origin get comes back through the proxy, which takes the token out.
     fileprivate var keepsURLSecret: Bool {
         guard contains(.referrerPolicy) else { return false }
         let secret: [StaticString] = [
@@ -135,19 +135,19 @@ extension ResponseHead {
 }
 
 extension HeadWriter {
-    /// Keeps the page's URL, in which a token stood, out of `Referer`. `no-referrer` would do more than that: forms of the page would be
-    /// sent with `Origin: null` (Fetch, "append a request Origin header"), which servers take for forged.
+    /// Keeps the page's URL, which held a token, out of `Referer`. `no-referrer` would do more: forms of the page would be sent with
+    /// `Origin: null` (Fetch, "append a request Origin header"), which servers take for forged.
     mutating func keepURLSecret() { field("Referrer-Policy", "strict-origin") }
 
     /// When the message was made.
     mutating func date(_ text: [UInt8]) {
-        // Letters and digits cannot be refused.
+        // A field may hold letters and digits, so this cannot throw.
         try? field("Date", text)
     }
 
-    /// Asks browsers to come over HTTPS only (RFC 6797 section 6.1).
+    /// Tells browsers to use HTTPS only (RFC 6797 section 6.1).
     mutating func strictTransportSecurity(_ seconds: Int) {
-        // Digits cannot hold what a field may not.
+        // A field may hold digits, so this cannot throw.
         try? field("Strict-Transport-Security", text: "max-age=\(seconds)")
     }
 }

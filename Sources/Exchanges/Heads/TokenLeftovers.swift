@@ -1,17 +1,17 @@
-// A token that was taken out of the URL or a cookie, in what else came with the request: tools repeat a page's or a request's URL in
-// many fields (`Referer`, `X-Original-URI`, `HX-Current-URL`, `Ping-From`), and servers write such fields into their logs.
-// Invariant: a field is looked at once, at a cost in proportion to its length.
+// Removes a bridged token from the rest of the request: tools repeat a page's or a request's URL in many fields (`Referer`,
+// `X-Original-URI`, `HX-Current-URL`, `Ping-From`), and servers write such fields into their logs. Invariant: each field is read once,
+// at a cost proportional to its length.
 
 import Credentials
 import HTTP
 
 extension RequestForwarding {
-    /// Fields in which the same bytes have a right to be: the request's own credentials, cookies that their server has named itself, an
-    /// id that it gave to an event, and what the request means nothing, or something else, without.
+    /// Fields that may contain the same bytes: the request's own credentials, cookies with names that their server chose, an id that
+    /// the server gave to an event, and fields without which the request would mean something else.
     private static let kept: FieldNameSet = [.authorization, .cookie, .lastEventID, .contentType, .range]
 
-    /// What is written in the place of fields that hold a parameter for tokens, or the token that is bridged: the parameter is cut out
-    /// of URLs, and where the token stands within a longer text otherwise the field is left out.
+    /// The replacements for fields that hold a token parameter or the bridged token. The parameter is cut out of URLs. A field whose
+    /// longer text holds the token in another way is left out.
     func leftoverEdits(_ bridged: BridgedRequest?, except replaced: FieldNameSet) -> FieldEdits {
         var edits = FieldEdits()
         guard let bridge = route.bridge else { return edits }
@@ -19,7 +19,7 @@ extension RequestForwarding {
         let bytes = head.bytes.span
         let spared = replaced.union(Self.kept)
         for (index, field) in head.fields.enumerated() where field.isForwardable && !spared.contains(field.known) {
-            // Of what the proxy knows, only a referrer is a URL.
+            // Of the fields that the proxy knows, only a referrer is a URL.
             guard traces != nil || field.known == .other || field.known == .referer else { continue }
             if field.known == .other, head.isConditionOrSubprotocol(field) { continue }
             var cleaned: [UInt8]?
@@ -40,7 +40,7 @@ extension RequestForwarding {
         return edits
     }
 
-    /// The target for the server, nil for the client's own: without the token's parameter, and without others that repeat the token.
+    /// The target for the server, without the token's parameter and others that repeat the token; nil if it is the client's own.
     func target(_ bridged: BridgedRequest?) -> [UInt8]? {
         guard let bridged, let token = bridged.token, var traces = TokenTraces(of: token) else { return bridged?.target }
         let target = bridged.target ?? Array(head.bytes[head.target])

@@ -1,7 +1,7 @@
-// Where a URL leads, as far as the proxy compares it: a scheme of HTTP's, a host and a port. Names are compared as they are written.
-// Invariant: what is not surely the same place is another one.
+// The place to which a URL leads, as far as the proxy compares it: an HTTP scheme, a host and a port. Names are compared as they are
+// written. Invariant: what is not certainly the same place counts as another one.
 
-/// A scheme of HTTP's, a host and a port.
+/// An HTTP scheme, a host and a port.
 struct URLOrigin: Equatable {
     let isSecured: Bool
     /// In lower case; an IPv6 address in brackets.
@@ -14,7 +14,7 @@ struct URLOrigin: Equatable {
         self.port = port
     }
 
-    /// The place that a host and a port name, the scheme's port where there is none; nil for what is no host and port, with a user too.
+    /// The place of a host and a port, with the scheme's default port if there is none; nil for anything else, also with a user.
     init?(_ authority: ArraySlice<UInt8>, isSecured: Bool) {
         var host = authority
         var port: UInt16 = isSecured ? 443 : 80
@@ -35,23 +35,24 @@ struct URLOrigin: Equatable {
 
     private var hasUsualPort: Bool { port == (isSecured ? 443 : 80) }
 
-    /// Whether what was for this place may go to that one: the same host and port, by the same scheme, or by TLS where it was none.
+    /// Whether something for this place may go to the other one: the same host and port, with the same scheme, or with TLS instead of
+    /// none.
     func includes(_ other: URLOrigin) -> Bool {
         guard host == other.host, other.isSecured || !isSecured else { return false }
         return port == other.port || (hasUsualPort && other.hasUsualPort)
     }
 }
 
-/// A URL of HTTP's scheme, or one that leaves the scheme to be the same as before (RFC 3986 section 4.2).
+/// A URL with an HTTP scheme, or one that keeps the earlier scheme (RFC 3986 section 4.2).
 struct URLReference {
     /// Nil where nothing is said.
     private let isSecured: Bool?
     private let authority: ArraySlice<UInt8>
-    /// Where the path begins, or what is behind an empty one.
+    /// Where the path begins, or what follows an empty one.
     let pathStart: Int
 
-    /// Nil where the text begins with no such reference. Where the text `isWhole` that reference, its host ends as browsers end it: of
-    /// `http://h;@evil/` the host is `evil`. Within other text it also ends with what ends a URL there.
+    /// Nil if the text does not begin with such a reference. If the text `isWhole` that reference, its host ends as in browsers: the
+    /// host of `http://h;@evil/` is `evil`. Within other text it also ends where URLs end there.
     init?(_ text: ArraySlice<UInt8>, isWhole: Bool) {
         var start = text.startIndex
         if Self.hasPrefix(text, "https://") {
@@ -71,7 +72,7 @@ struct URLReference {
         pathStart = end
     }
 
-    /// Where it leads from a URL of that scheme, if it says a host and port.
+    /// The place to which it leads from a URL with that scheme, if it names a host and port.
     func origin(from isSecured: Bool) -> URLOrigin? { URLOrigin(authority, isSecured: self.isSecured ?? isSecured) }
 
     private static func hasPrefix(_ text: ArraySlice<UInt8>, _ prefix: StaticString) -> Bool {

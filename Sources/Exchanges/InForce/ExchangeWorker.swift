@@ -1,5 +1,5 @@
-// The exchanges of one worker and what they share: what is in force, the ways into the logs, numbers, and the clients' side. Only
-// `SharedState` is shared with other workers.
+// The exchanges of one worker and what they share: the configuration, the logs, numbers, and the clients' side. Only `SharedState` is
+// shared with other workers.
 
 import Configuration
 import Downstreams
@@ -10,15 +10,15 @@ import Upstreams
 
 /// What all exchanges of one worker share.
 package final class ExchangeWorker {
-    /// After how many seconds of silence the kernel asks a peer whether it is still there.
+    /// After how many seconds of silence the kernel probes a peer.
     package static let probeAfterSeconds: Int32 = 60
 
     let worker: Worker
-    /// What is in force here.
+    /// The current configuration on this worker.
     package private(set) var generation: Generation
     /// What all workers share.
     package private(set) var shared: SharedState
-    /// Nil while no events are logged, as mostly.
+    /// Nil while no events are logged, which is usual.
     private(set) var eventLog: EventLog?
     /// Who watches the exchanges.
     private(set) var observers: Observers
@@ -29,14 +29,14 @@ package final class ExchangeWorker {
         worker: worker, terms: settings.downstreamTerms, counts: shared.counts, handler: self)
     /// Called when the proxy ends and the last client's connection is closed.
     package var whenDrained: () -> Void = {}
-    /// The span over which streams are ended, one by one, so that their clients do not all come back at once.
+    /// The span over which streams are ended one by one, so that their clients do not all come back at once.
     private var drainSpan: Range<Int64>?
     private var nextExchangeNumber: UInt64 = 0
     /// Reused for every log line.
     private var line: [UInt8] = []
     private var lastDate = HTTPDate()
 
-    /// The exchanges of a worker, under those settings.
+    /// The exchanges of a worker with these settings.
     package init(worker: Worker, settings: Settings, shared: SharedState, addresses: [[[SocketAddress]]]) {
         self.worker = worker
         self.shared = shared
@@ -59,14 +59,14 @@ package final class ExchangeWorker {
         return nextExchangeNumber
     }
 
-    /// A number of chance below the limit.
+    /// A random number below the limit.
     func chance(below limit: UInt64) -> UInt64 {
         var number: UInt64 = 0
         withUnsafeMutableBytes(of: &number) { worker.kernel.fillRandom($0) }
         return number % limit
     }
 
-    /// Puts other settings in force. What runs goes on under its own.
+    /// Applies other settings. Running exchanges keep their own.
     package func adopt(_ settings: Settings, shared: SharedState, addresses: [[[SocketAddress]]]) {
         self.shared = shared
         eventLog = EventLog.replacing(eventLog, by: shared.eventLog, worker)
@@ -77,7 +77,7 @@ package final class ExchangeWorker {
 
     // MARK: What waits
 
-    /// What one more who reads slowly is answered, when too much waits already; nil while there is room.
+    /// The refusal for one more slow client when too many bytes wait; nil while there is room.
     func refusalOfPending() -> Refusal? { clients.isFull ? refusal(of: .noRoom(waitingBytes: worker.pendingBytes)) : nil }
 
     // MARK: Logs
@@ -106,7 +106,7 @@ package final class ExchangeWorker {
     /// Whether the proxy is to end.
     package var isDraining: Bool { drainSpan != nil }
 
-    /// When the next stream is to be ended; nil while the proxy goes on.
+    /// When the next stream is to be ended; nil if the proxy is not ending.
     func takeDrainMoment() -> Int64? {
         guard let drainSpan else { return nil }
         return drainSpan.lowerBound + Int64(chance(below: UInt64(drainSpan.count)))
@@ -119,7 +119,7 @@ extension ExchangeWorker: RequestHandler {
         Exchange(proxy: self, sink: sink, head: head)
     }
 
-    /// Writes the record of a connection that never got as far as a request.
+    /// Writes the record of a connection without a request.
     package func connectionFailed(from client: SocketAddress, _ departure: ClientDeparture) {
         if departure.isFailedHandshake { counters.add(.failedHandshakes) }
         guard observers.contains(.accessLog) else { return }

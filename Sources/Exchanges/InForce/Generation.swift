@@ -1,12 +1,12 @@
-// One generation of the configuration on one worker: the settings with this worker's groups of servers. A reload makes another
-// one; what runs keeps the one that it began with, which goes when the last of that has ended.
-// Invariant: a group belongs to every generation that describes it in the same words, and is retired when the newest one does not.
+// One generation of the configuration on one worker: the settings with this worker's groups of servers. A reload makes another one. A
+// running exchange keeps its own, which is freed when the last such exchange has ended. Invariant: a group belongs to every generation
+// that describes it in the same words, and is retired when the newest one does not.
 
 import Configuration
 import Reactor
 import Upstreams
 
-/// The settings that are in force on one worker, or were.
+/// The current settings of one worker, or earlier ones.
 package final class Generation {
     /// Counts the reloads; a number is never used again.
     let number: Int
@@ -14,8 +14,8 @@ package final class Generation {
     /// The servers of each upstream.
     package let groups: [ServerGroup]
 
-    /// Groups that the previous generation describes in the same words are taken over, with their connections and with what is
-    /// known of their servers; its others are retired.
+    /// Groups that the previous generation describes in the same words are taken over, with their connections and their servers'
+    /// health; its other groups are retired.
     init(_ settings: Settings, addresses: [[[SocketAddress]]], workerNumber: Int, succeeding previous: Generation? = nil) {
         self.settings = settings
         number = (previous?.number ?? 0) + 1
@@ -32,7 +32,7 @@ package final class Generation {
         self.groups = groups
     }
 
-    /// Takes what the upstreams' names stand for now.
+    /// Takes the current addresses of the upstreams' names.
     package func update(addresses: [[[SocketAddress]]]) {
         for (group, addresses) in zip(groups, addresses) { group.update(addresses: addresses) }
     }

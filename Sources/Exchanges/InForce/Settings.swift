@@ -1,5 +1,5 @@
-// The configuration as a worker uses it: compiled once, shared by all workers, never changed. A later configuration
-// becomes another value of these, while running exchanges keep the one that they began with.
+// The configuration as a worker uses it: compiled once, shared by all workers, never changed. A later configuration becomes another
+// value; running exchanges keep theirs.
 
 import Configuration
 import Credentials
@@ -8,7 +8,7 @@ import EventStream
 import HTTP
 import Upstreams
 
-/// One route, with everything made beforehand that its exchanges need.
+/// One route, with everything that its exchanges need, made in advance.
 final class CompiledRoute: Sendable {
     let route: Route
     let bridge: TokenBridge?
@@ -34,14 +34,14 @@ final class CompiledRoute: Sendable {
             case .line: .line
             case .block: .block
             }
-        // The configuration has checked name and text; a value made by hand that did not becomes the plain comment.
+        // The configuration has checked name and text. An invalid value, made by hand, becomes the plain comment.
         let heartbeat = (try? Heartbeat(kind, text: policy.commentText, form: commentForm)) ?? (try? Heartbeat(.comment, form: commentForm))
         self.heartbeat = policy.intervalMilliseconds == nil ? nil : heartbeat
         heartbeatMilliseconds = Int64(policy.intervalMilliseconds ?? 0)
         opensWithComment = policy.opening && policy.intervalMilliseconds != nil
     }
 
-    /// The comment that follows the head of an event stream at once; nil where none does.
+    /// The comment that follows the head of an event stream at once; nil for none.
     func openingComment(in weaver: Weaver) -> [UInt8]? { opensWithComment ? heartbeat?.openingComment(in: weaver) : nil }
 }
 
@@ -53,17 +53,17 @@ package final class Settings: Sendable {
     let table: RouteTable
     /// TLS with the servers of each upstream.
     let upstreamSecurity: [UpstreamSecurity]
-    /// The fields in which servers are told of clients' certificates: they are never taken from a client.
+    /// The fields with clients' certificate subjects for servers: they are never taken from a client.
     private let subjectFields: [String]
     private let withheldOfTrusted: WithheldNames
     private let withheldOfStrangers: WithheldNames
     /// What may be logged of a request's path.
     let loggedPaths: PathRedaction
     let responseLimits: HeadLimits
-    /// What holds for clients' connections.
+    /// The terms of clients' connections.
     let downstreamTerms: DownstreamTerms
 
-    /// A configuration, compiled for so many workers.
+    /// A configuration, compiled for `workerCount` workers.
     package init(_ configuration: Configuration, _ upstreamSecurity: [UpstreamSecurity], workerCount: Int) {
         self.configuration = configuration
         self.upstreamSecurity = upstreamSecurity
@@ -79,8 +79,8 @@ package final class Settings: Sendable {
             headBytes: limits.responseHeadBytes, fieldCount: limits.responseFields, targetBytes: limits.responseHeadBytes)
     }
 
-    /// What is not passed on of a client's fields. Its listener tells servers of clients' certificates in `subjectField`, if it does: a
-    /// reload may have taken that listener away since.
+    /// Which of a client's fields are not passed on. `subjectField` is the certificate field of the client's listener, if any: a reload
+    /// may have removed that listener since.
     func withheldNames(and subjectField: String?, isTrusted: Bool) -> WithheldNames {
         let withheld = isTrusted ? withheldOfTrusted : withheldOfStrangers
         guard let subjectField, !withheld.guards(subjectField) else { return withheld }

@@ -1,6 +1,5 @@
-// What the workers of one proxy have in common: counts of connections and the way to the logs. It is touched when a
-// connection or an exchange begins or ends, never for the bytes between. After a reload another value with the same counts
-// takes its place.
+// What the workers of one proxy share: counts of connections and the logs. It is used when a connection or an exchange begins or ends,
+// not for the bytes in between. A reload makes another value with the same counts.
 
 import Credentials
 import Downstreams
@@ -19,7 +18,7 @@ package final class SharedState: Sendable {
     /// Makes what logs show of tokens.
     package let fingerprinter: Fingerprinter
 
-    /// Goes on with the counts of `previous`, where there is one.
+    /// Continues the counts of `previous`, if there is one.
     package init(
         connectionLimit: Int, connectionsPerClientLimit: Int, streamLog: LogWriter?, accessLog: LogWriter?,
         eventLog: LogWriter? = nil, fingerprinter: Fingerprinter, succeeding previous: SharedState? = nil

@@ -1,17 +1,18 @@
-// The head of an event stream that the proxy answers by itself, in the place of a server that is gone. It makes bytes and
-// sends none. Invariant: it holds nothing of the request.
+// The head of the proxy's own event stream, for a held client. It makes bytes and sends none. Invariant: it holds nothing of the
+// request.
 
 import HTTP
 
-/// An event stream of the proxy's own.
+/// The proxy's own event stream.
 struct OwnStreamResponse {
     /// Whether the request's URL held a token.
     let urlHeldToken: Bool
-    /// Whether the page is of another origin than the request goes to: without leave to read it a browser takes 200 for an error.
+    /// Whether the page has another origin than the request's target: without permission to read the answer, a browser takes 200 for an
+    /// error.
     let isForeign: Bool
-    /// Whether a `Via` of the proxy's own is written.
+    /// Whether the proxy adds itself to `Via`.
     let writesVia: Bool
-    /// The page's origin, where the route allows it.
+    /// The page's origin, if the route allows it.
     let allowedOrigin: [UInt8]?
     let strictTransportSecuritySeconds: Int?
     let date: [UInt8]
@@ -24,7 +25,7 @@ struct OwnStreamResponse {
         return response
     }
 
-    /// A response with this body and no more.
+    /// A response with exactly this body.
     func response(whole body: [UInt8]) -> OutgoingResponse {
         var response = OutgoingResponse(status: 200)
         response.body = .whole(body)
@@ -38,7 +39,8 @@ struct OwnStreamResponse {
         writer.field("X-Accel-Buffering", "no")
         if urlHeldToken { writer.keepURLSecret() }
         writer.field("Vary", "Origin")
-        // Everybody may read what the proxy itself says. To requests with credentials browsers do not apply this, and they get none.
+        // Every page may read what the proxy itself sends. Browsers do not apply this to requests with credentials, and those get no
+        // such answer.
         if let allowedOrigin {
             writer.allow(origin: allowedOrigin)
         } else if isForeign {

@@ -1,18 +1,18 @@
-// The answers that the proxy gives by itself, and what the log says about them. No answer holds a byte that the
-// peer sent: nothing that came in a request can come back out of an error page.
+// The proxy's own answers, and what the log says about them. No answer holds a byte that the peer sent, so nothing of a request can
+// come back in an error page.
 
 import HTTP
 import Reactor
 import Telemetry
 import Upstreams
 
-/// An answer of the proxy's own in place of the upstream's.
+/// The proxy's own answer in place of the upstream's.
 struct Refusal {
-    /// The status that the client is told.
+    /// The status for the client.
     var status: Int
-    /// Why, for the log.
+    /// The cause, for the log.
     var cause: Cause
-    /// What was seen, for the log and the body of the answer: the proxy's own words.
+    /// The evidence, for the log and the body of the answer: the proxy's own words.
     var evidence: String
     /// The limit that was reached, by its name in the configuration.
     var limit: String?
@@ -20,15 +20,15 @@ struct Refusal {
     var errnoName: String?
     /// The value of `WWW-Authenticate` that RFC 6750 section 3 asks for.
     var challenge: [UInt8]?
-    /// Whether the request's URL held a token, so that the answer keeps it from others.
+    /// Whether the request's URL held a token, so that the answer protects it.
     var urlHeldToken = false
-    /// The request's origin, where its page may read the answer although it is of another origin.
+    /// The request's origin, if its page may read the answer from another origin.
     var allowedOrigin: [UInt8]?
-    /// The value of `Vary`; nil where the answer does not depend on the request's fields.
+    /// The value of `Vary`; nil if the answer does not depend on the request's fields.
     var vary: StaticString?
     /// Whether the connection is closed after the answer.
     var closes = true
-    /// How a server failed, where that is why.
+    /// How a server failed, if that is the reason.
     private(set) var failure: ServerFailure?
 
     init(
@@ -44,7 +44,7 @@ struct Refusal {
         self.closes = closes
     }
 
-    /// What a client is told of a server's failure.
+    /// The answer to a server's failure.
     init(_ seen: SeenFailure, closes: Bool = true) {
         let failure = seen.failure
         self.init(
@@ -52,14 +52,14 @@ struct Refusal {
         self.failure = failure
     }
 
-    /// What a client is told that cannot wait until its server answers something else.
+    /// The answer for a client that cannot wait until its server answers something else.
     static func outageAnswer(_ status: Int) -> Refusal {
         var refusal = Refusal(SeenFailure(.outageAnswer, evidence: "the server answered \(status)"))
         refusal.status = status
         return refusal
     }
 
-    /// What a request that breaks the rules of HTTP is answered.
+    /// The answer to a request that breaks the rules of HTTP.
     init(_ error: HTTPError) {
         self.init(status: error.status, cause: .clientProtocolError, evidence: "\(error.reason)")
         switch error {
@@ -71,7 +71,7 @@ struct Refusal {
         if limit != nil { cause = .refusedByLimit }
     }
 
-    /// Whether it says that the proxy has no room, perhaps for a moment only.
+    /// Whether it means that the proxy has no room, perhaps only for a moment.
     var isOverload: Bool { cause.side == .proxy && status == 503 }
 
     /// The proxy has no descriptor or memory left for a connection to a server.
@@ -93,7 +93,7 @@ struct Refusal {
         if let strictTransportSecuritySeconds { response.fields.strictTransportSecurity(strictTransportSecuritySeconds) }
         if urlHeldToken { response.fields.keepURLSecret() }
         if let challenge {
-            // The challenge is made of the configuration's realm and constants; a realm that cannot stand in a field is left out.
+            // The challenge consists of the configuration's realm and constants; a realm that cannot stand in a field is left out.
             try? response.fields.field("WWW-Authenticate", challenge)
         }
         if let vary { response.fields.field("Vary", vary) }
@@ -104,10 +104,10 @@ struct Refusal {
 }
 
 extension HeadWriter {
-    /// Lets pages of an origin that the route allows read the proxy's own answer, also where they sent cookies: the origin is the one that
-    /// was asked from, and on the list. Without these fields a page learns of a 401 no more than that something failed.
+    /// Lets pages of an allowed origin read the proxy's own answer, also if they sent cookies: the origin is the requesting one, and is
+    /// on the list. Without these fields a page learns of a 401 only that something failed.
     mutating func allow(origin: [UInt8]) {
-        // It matched a pattern, so it holds nothing that a field may not.
+        // It matched a pattern, so it holds no byte that a field may not hold.
         try? field("Access-Control-Allow-Origin", origin)
         field("Access-Control-Allow-Credentials", "true")
         field("Access-Control-Expose-Headers", "WWW-Authenticate, Retry-After")
@@ -115,7 +115,7 @@ extension HeadWriter {
 }
 
 extension Ending {
-    /// What the log is told of a refusal.
+    /// The log's words for a refusal.
     init(_ refusal: Refusal) {
         self.init(cause: refusal.cause, evidence: refusal.evidence, errnoName: refusal.errnoName, limit: refusal.limit)
     }

@@ -1,5 +1,5 @@
-// The way to a server: which connection is taken or opened, what happens when that fails, and when the request is sent again. The search
-// itself is ServerSearch's. Invariant: nothing here happens once a byte of a response has come.
+// How an exchange reaches a server: which connection is taken or opened, what happens when that fails, and when the request is sent
+// again. ServerSearch searches. Invariant: nothing here happens after the first byte of a response.
 
 import Configuration
 import Downstreams
@@ -8,10 +8,10 @@ import Reactor
 import Upstreams
 
 extension Exchange {
-    /// The servers that the route leads to.
+    /// The servers of the route.
     var group: ServerGroup { generation.groups[route!.route.upstreamIndex] }
 
-    /// Takes or opens a connection to the next server that may be tried; without one the request is refused.
+    /// Takes or opens a connection to the next server that may be tried; without a server the request is refused.
     func connect() {
         guard case .connecting(let request) = phase else { preconditionFailure("a server is searched while connecting") }
         while account.attempts < ServerSearch.attemptLimit {
@@ -38,9 +38,9 @@ extension Exchange {
                 upstream = connection
                 return
             } catch {
-                // Without a descriptor left no server is to blame, and none can be reached.
+                // If no descriptor is left, no server is to blame, and none can be reached.
                 if error.meansExhausted { return refuse(.exhausted(error)) }
-                // A UNIX socket tells at once.
+                // A UNIX socket reports the failure at once.
                 request.failedServer = server.name
                 let seen = SeenFailure(connecting: error, withinMilliseconds: group.upstream.connectTimeoutMilliseconds)
                 request.search.failed(seen, server: candidate.server, in: group, now: now)
@@ -49,7 +49,7 @@ extension Exchange {
         refuse(Refusal(request.search.lastFailure, closes: false))
     }
 
-    /// The connection stands.
+    /// The connection is open.
     func serverConnected() {
         guard case .connecting(let request) = phase else { preconditionFailure("a connection is awaited while connecting") }
         account.connectMilliseconds = UInt32(clamping: now - request.connectStartedAt)
@@ -58,7 +58,7 @@ extension Exchange {
         sendRequest(request)
     }
 
-    /// The connection could not be made; it has closed itself. Nothing was sent, so any request may go elsewhere.
+    /// The connection could not be made and is closed. Nothing was sent, so any request may go to another server.
     func serverNotReached(_ seen: SeenFailure) {
         guard case .connecting(let request) = phase else { preconditionFailure("a connection is awaited while connecting") }
         request.failedServer = upstream?.server.name
@@ -81,7 +81,7 @@ extension Exchange {
         sink.readOn()
     }
 
-    /// Repeats the request on a new connection when the present one was dead before it answered, and repeating is safe.
+    /// Sends the request again on a new connection if the current one was dead before it answered, and repeating is safe.
     func repeats(after failure: ServerFailure) -> Bool {
         guard case .awaitingHead(let request) = phase, let upstream, failure.isEndOfConnection, upstream.mayHaveBeenDead,
             flags.contains(.isRepeatable)
@@ -93,26 +93,26 @@ extension Exchange {
         return true
     }
 
-    /// Wants nothing more of the server that was asked.
+    /// Releases the server's connection.
     func leaveUpstream() {
         guard let upstream else { return }
         self.upstream = nil
         upstream.detach()
     }
 
-    /// Has the kernel ask the server now and then whether it is still there.
+    /// Makes the kernel probe the server from time to time.
     func probeServer() { upstream?.beginProbing(afterSeconds: ExchangeWorker.probeAfterSeconds) }
 
     // MARK: The half-open probe
 
-    /// The attempt that this exchange made for others is over: they need not wait for it any longer.
+    /// The half-open probe of this exchange is over: other clients need not wait for it any longer.
     func endProbe() {
         guard let request else { return }
         request.probe?.end()
         request.probe = nil
     }
 
-    /// The server is there; whether it serves is another question.
+    /// The server was reached; whether it serves is not known yet.
     private func reachedServer(_ request: PendingRequest) {
         guard let probe = request.probe, let upstream else { return }
         request.probe = probe.reached(
@@ -139,7 +139,7 @@ extension Exchange {
         return !mayWait()
     }
 
-    /// The server has taken all that was sent to it.
+    /// The server has taken everything that was sent to it.
     func serverDrained() { sink?.readOn() }
 }
 

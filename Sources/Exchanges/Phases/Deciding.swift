@@ -1,5 +1,5 @@
-// The first phase: which route a request follows, whether its credentials are good, and what is sent to its server. Nothing is sent here;
-// what is decided either becomes a request that looks for a server, or an answer.
+// The first phase: which route a request takes, whether its credentials are valid, and what is sent to its server. Nothing is sent
+// here: the result is a request that searches for a server, or an answer.
 
 import Configuration
 import Credentials
@@ -8,13 +8,14 @@ import HTTP
 import Telemetry
 
 extension Exchange {
-    /// Finds the route, decides about the credentials, and begins to look for a server. Called once.
+    /// Finds the route, decides about the credentials, and begins the search for a server. Called once.
     func begin(_ head: RequestHead) {
         guard let sink else { preconditionFailure("a request begins once") }
         let client = sink.client
         if let port = client.redirectPort { return redirect(head, toPort: port) }
         if client.certificateIsOver {
-            return refuse(Refusal(status: 403, cause: .clientTLSError, evidence: "the client's certificate has ended since the handshake"))
+            return refuse(
+                Refusal(status: 403, cause: .clientTLSError, evidence: "the client's certificate has expired since the handshake"))
         }
         guard let route = findRoute(head) else { return }
         follow(route)
@@ -34,7 +35,7 @@ extension Exchange {
         }
     }
 
-    /// The route of a request; nil where there is none, and the client was told.
+    /// The route of a request; nil if there is none, and then the client has its answer.
     private func findRoute(_ head: RequestHead) -> CompiledRoute? {
         let bytes = head.bytes.span
         let target = bytes.extracting(head.target)
@@ -48,7 +49,7 @@ extension Exchange {
         return nil
     }
 
-    /// The credentials are good, or nobody asks for any: the request goes on to a server.
+    /// The credentials are valid, or none are required: the request goes on to a server.
     private func forward(_ forwarding: RequestForwarding, _ bridged: BridgedRequest?) {
         let (head, route) = (forwarding.head, forwarding.route)
         let written: RequestForwarding.Request
@@ -72,8 +73,8 @@ extension Exchange {
         connect()
     }
 
-    /// The proxy has no room for the client's connection. Its tokens are not looked for, so the answer is kept from referrers wherever
-    /// there could be one.
+    /// The client's connection exceeds a limit. Its tokens have not been searched for, so the answer protects the URL if it could hold
+    /// one.
     private func refuseOverload(_ forwarding: RequestForwarding, _ limit: ConnectionLimit) {
         let (head, route) = (forwarding.head, forwarding.route)
         if route.holdsToken(url: head.bytes.span.extracting(head.target)) { flags.insert(.urlHeldToken) }
@@ -84,7 +85,7 @@ extension Exchange {
         refuse(head, on: route, proxy.refusal(of: .tooMany(limit)))
     }
 
-    /// Refuses a request so that a page of an origin that the route allows can read why.
+    /// Refuses a request so that pages of allowed origins can read the reason.
     private func refuseReadably(_ head: RequestHead, on route: CompiledRoute, _ refusal: Refusal) {
         var refusal = refusal
         if refusal.urlHeldToken { flags.insert(.urlHeldToken) }
@@ -92,13 +93,13 @@ extension Exchange {
         refuse(head, on: route, refusal)
     }
 
-    /// Refuses a request whose token has not gone on. The log has to know the token all the same.
+    /// Refuses a request whose token was not used. The log still needs the token.
     private func refuse(_ head: RequestHead, on route: CompiledRoute, _ refusal: Refusal) {
         account.token = route.knownToken(ofRefused: head)
         refuse(refusal)
     }
 
-    /// Sends the client to the same place over HTTPS. Like the request, the answer holds what the request's query holds.
+    /// Redirects the client to the same URL over HTTPS. Like the request, the answer contains the query.
     private func redirect(_ head: RequestHead, toPort port: UInt16) {
         guard !head.authority.isEmpty else {
             return refuse(Refusal(status: 400, cause: .clientProtocolError, evidence: "a request without a host cannot be sent to https"))
@@ -110,7 +111,7 @@ extension Exchange {
         account.status = 308
         var response = OutgoingResponse(status: 308, capacityBytes: 256 + location.count)
         response.body = .whole([])
-        // A parsed target and host hold nothing that a field may not.
+        // A parsed target and host hold no byte that a field may not hold.
         try? response.fields.field("Location", location)
         response.fields.field("Cache-Control", "no-store")
         response.fields.date(date)

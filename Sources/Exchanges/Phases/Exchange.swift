@@ -1,6 +1,6 @@
-// One request and its response, between a sink that takes a response and a source that its bytes come from: one server's connection, or
-// nobody while the client is held. Its phases are in Phase.swift; each of the files in this folder is about one or two of them.
-// Invariant: an exchange finishes exactly once, with one cause; afterwards it holds neither side.
+// One request and its response, between a sink that takes the response and a source of its bytes: a server's connection, or none while
+// the client is held. Phase.swift has the phases; each file in this folder is about one or two of them. Invariant: an exchange finishes
+// exactly once, with one cause; after that it holds neither side.
 
 import Configuration
 import Downstreams
@@ -12,7 +12,7 @@ import Upstreams
 
 /// One request and its response.
 final class Exchange {
-    /// Facts about the request that are either so or not.
+    /// Yes-or-no facts about the request.
     struct Flags: OptionSet {
         let rawValue: UInt8
         /// The request may be sent again on another connection: idempotent (RFC 9110 section 9.2.2), without a body.
@@ -23,34 +23,34 @@ final class Exchange {
         static let isBridged = Flags(rawValue: 1 << 3)
         /// A token came in the URL, so the answer keeps the URL out of `Referer`.
         static let urlHeldToken = Flags(rawValue: 1 << 4)
-        /// The client is an EventSource, or what behaves like one: it would rather wait than be refused.
+        /// The client is an EventSource or behaves like one: waiting is better for it than a refusal.
         static let awaitsStream = Flags(rawValue: 1 << 5)
-        /// The request was sent over a connection that had served another one.
+        /// The request was sent over a reused connection.
         static let usedReusedConnection = Flags(rawValue: 1 << 6)
     }
 
     let proxy: ExchangeWorker
-    /// What was in force when it began, and is for it to its end.
+    /// The configuration with which the exchange began. It keeps this until its end.
     let generation: Generation
     let number: UInt64
     let summary: RequestSummary
     private(set) var phase = Phase.deciding
     /// Nil once it has finished.
     private(set) var sink: Sink?
-    /// The server's connection; nil while no server is asked.
+    /// The server's connection; nil without one.
     var upstream: UpstreamConnection?
     /// Nil when none matched.
     private(set) var route: CompiledRoute?
-    /// Tells the stream's events apart for the log of events; nil where they are not logged.
+    /// Finds the stream's events for the log of events; nil if they are not logged.
     var follower: EventFollower?
-    /// From when on a stream is ended between two events, because the proxy shuts down; `.max` while it does not.
+    /// From when on the stream may be ended between two events, because the proxy shuts down; `.max` before.
     var endsAt = Int64.max
     var account: ExchangeAccount
     var weaver: Weaver
     let method: Method
     var flags: Flags = []
     private(set) var requestFraming = OutgoingFraming.none
-    /// Why the stream is not woven; nil when it is. Matters for streams only.
+    /// Why the stream gets no heartbeats; nil if it gets them. For streams only.
     var notWovenBecause: NotWovenReason?
 
     init(proxy: ExchangeWorker, sink: Sink, head: RequestHead?) {
@@ -71,13 +71,13 @@ final class Exchange {
 
     // MARK: Where it stands
 
-    /// What matters only until a response begins; nil from then on.
+    /// State that is needed only until a response begins; nil from then on.
     var request: PendingRequest? { phase.request }
 
-    /// Whether the client has the proxy's own response, and no server has taken over yet.
+    /// Whether the client is held: it has the proxy's own response, and no server serves it yet.
     var isHeld: Bool { phase.request?.isHeld ?? false }
 
-    /// Whether the client was told the beginning of a response, a server's or the proxy's own.
+    /// Whether the client has the beginning of a response, a server's or the proxy's own.
     var hasBegunResponse: Bool {
         switch phase {
         case .relaying, .streaming, .tunnelling: true
@@ -115,7 +115,7 @@ final class Exchange {
 
     // MARK: The end
 
-    /// Ends the exchange, once: writes its record, gives its server up, and ends the client's side, with an answer where there is one.
+    /// Ends the exchange, once: writes its record, releases its server, and ends the client's side, with an answer if there is one.
     func finish(_ ending: Ending?, _ end: ResponseEnd, answer: OutgoingResponse? = nil) {
         guard let sink else { preconditionFailure("an exchange finishes once") }
         observeEnd(ending)
@@ -131,15 +131,15 @@ final class Exchange {
 // MARK: - What the client's side tells it
 
 extension Exchange: RequestReceiver {
-    /// Answers a request that cannot be read or not be served.
+    /// Answers a request that cannot be read or cannot be served.
     func refuse(_ failure: RequestFailure) { refuse(proxy.refusal(of: failure)) }
 
-    /// The client is gone, or is no longer waited for. The server's side ends at once.
+    /// The client is gone, or the proxy no longer waits for it.
     func clientLeft(_ departure: ClientDeparture) { finish(Ending(departure), .abandoned) }
 
-    /// Does what is due by any of its clocks; returns when to look again.
+    /// Handles what is due on any of its clocks; returns the next deadline.
     func deadlineReached(now: Int64) -> Int64 {
-        // A stream whose moment has passed waits for its server to end the event; no clock can tell when that is.
+        // A stream whose moment has passed waits until its server ends the event, and no clock knows when that is.
         if now >= endsAt, isAtBoundary {
             endStream()
             return .max
@@ -149,14 +149,14 @@ extension Exchange: RequestReceiver {
         return endsAt > now ? min(next, endsAt) : next
     }
 
-    /// The client has taken all that was sent to it.
+    /// The client has taken everything that was sent to it.
     func clientDrained() {
-        // What drains before this exchange has answered is an earlier one's.
+        // Bytes that drain before this exchange has answered belong to an earlier one.
         if hasBegunResponse { account.clientWasSent(now: now) }
         upstream?.resume(for: .slowClient)
     }
 
-    /// The proxy ends: a stream ends at its moment, and any other exchange when it is done.
+    /// The proxy ends: a stream ends at its moment, and any other exchange when it is complete.
     func drain() {
         if let moment = proxy.takeDrainMoment() { endAtBoundary(from: moment) }
     }

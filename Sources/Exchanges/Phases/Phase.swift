@@ -12,21 +12,21 @@
 
 /// Where an exchange stands.
 enum Phase {
-    /// The request's head is looked at: its route, its credentials. Nothing was sent to anybody.
+    /// The request's head is examined: its route, its credentials. Nothing has been sent.
     case deciding
     /// A server is searched, or connected to.
     case connecting(PendingRequest)
-    /// A server has the request's head, and its answer is awaited.
+    /// A server has the request's head; the exchange waits for its answer.
     case awaitingHead(PendingRequest)
-    /// No server could serve; the next attempt has its moment.
+    /// No server could serve; the next attempt is scheduled.
     case waiting(PendingRequest)
-    /// The body of a response goes on to the client.
+    /// The body of a response is passed on to the client.
     case relaying
     /// The body is an event stream.
     case streaming
     /// Bytes pass in both directions as they are.
     case tunnelling(Tunnel)
-    /// The record is written, and neither side is held any more.
+    /// The record is written, and both sides are released.
     case finished
 
     /// How far a tunnel is.
@@ -38,7 +38,7 @@ enum Phase {
         case serverEnded
     }
 
-    /// What matters only until a response begins; nil in phases without it.
+    /// State that is needed only until a response begins; nil in phases without it.
     @inline(__always)
     var request: PendingRequest? {
         switch self {

@@ -1,5 +1,5 @@
-// A response on its way: its head, its body piece by piece, an event stream's comments woven in. The head goes out with what came
-// behind it.
+// A response in transit: its head, its body piece by piece, and the comments in an event stream. The head goes out together with the
+// bytes behind it.
 
 import Configuration
 import Downstreams
@@ -12,10 +12,10 @@ import Upstreams
 extension Exchange {
     // MARK: The response's head
 
-    /// A 1xx came: it is passed on to clients that know such (RFC 9110 section 15.2).
+    /// A 1xx came: it is passed on to clients that understand it (RFC 9110 section 15.2).
     func receiveInterim(_ head: ResponseHead) {
         guard case .awaitingHead(let request) = phase, let sink else { preconditionFailure("an interim response comes before a head") }
-        // In a response that has begun in the server's place it would stand in the middle of the body.
+        // A held client's response has begun, so the 1xx would stand in the middle of its body.
         if request.isHeld { return Mark.reached(.interimResponseDropped) }
         if head.status == 100 {
             guard request.continueDeadline < .max else { return }
@@ -39,7 +39,7 @@ extension Exchange {
         account.responseMilliseconds = UInt32(clamping: now - request.sentAt)
         account.upstreamBegan(now: now)
         upstream.readAtMost(bytes: settings.configuration.limits.pendingBytesPerStream)
-        // Of a client that was held a response has begun already.
+        // A held client's response has begun already.
         if request.isHeld { enter(.streaming) } else { begin(head, framing, request.redirects) }
     }
 
@@ -54,12 +54,12 @@ extension Exchange {
             isBridged: flags.contains(.isBridged), urlHeldToken: flags.contains(.urlHeldToken), writesVia: route.route.writesVia,
             strictTransportSecuritySeconds: sink.strictTransportSecuritySeconds, date: date, edits: edits(of: head, by: redirects))
         enter(isStream ? .streaming : .relaying)
-        // Most often the body's beginning came along, and `receiveBody` follows.
+        // Usually the body's beginning came with the head, and `receiveBody` follows.
         sink.begin(forwarding.response(to: method), opening: isStream ? takeOpeningComment(of: route) : nil, awaitsBody: true)
         if isStream { streamBegan(heldBecause: nil) } else { account.clientWasSent(now: now) }
     }
 
-    /// The comment that opens the stream; nil where none does.
+    /// The comment that opens the stream; nil for none.
     func takeOpeningComment(of route: CompiledRoute) -> [UInt8]? {
         guard notWovenBecause == nil, let comment = route.openingComment(in: weaver) else { return nil }
         weaver.didWeave()
@@ -67,31 +67,31 @@ extension Exchange {
         return comment
     }
 
-    /// The head of an event stream went to the client.
+    /// The head of an event stream was sent to the client.
     func streamBegan(heldBecause reason: HeldReason?) {
         account.clientWasSent(now: now)
         observeOpening(heldBecause: reason)
-        // Otherwise the first heartbeat is the moment at which the server's silence begins to matter.
+        // Otherwise the first heartbeat is the moment when the server's silence begins to matter.
         if notWovenBecause == nil { sink?.wake(atMilliseconds: nextHeartbeatAt) } else { probeServer() }
         if let moment = proxy.takeDrainMoment() { endAtBoundary(from: moment) }
     }
 
     // MARK: The response's body
 
-    /// How long the server may send nothing of its response, in milliseconds; nil for as long as it likes.
+    /// How long the server may send nothing of its response, in milliseconds; nil for no limit.
     var silenceLimitMilliseconds: Int64? {
         let upstream = group.upstream
         return isStream ? upstream.streamSilenceTimeoutMilliseconds.map(Int64.init) : Int64(upstream.idleTimeoutMilliseconds)
     }
 
-    /// A piece of the response's body came; behind the head it may be empty.
+    /// A piece of the response's body came; after the head it may be empty.
     func receiveBody(_ payload: UnsafeMutableRawBufferPointer, isLast: Bool) {
         guard let sink, let upstream else { preconditionFailure("a body goes from a server to a client") }
         if isLast, upstream.isCloseDelimited { return finishCloseDelimited(sink) }
         if !payload.isEmpty || isLast { pass(payload, isLast: isLast, to: sink) }
         sink.flush()
         if isLast {
-            // The rest of a whole response waits like any other.
+            // The rest of a complete response waits like any other bytes.
             if sink.waitingCount > 0, proxy.clients.isFarTooFull, !mayWait() { return }
             finishResponse(evidence: "the response's end was received")
         } else if now >= endsAt, isAtBoundary {
@@ -101,11 +101,11 @@ extension Exchange {
         }
     }
 
-    /// Whether the proxy has room for one more who reads slowly; where it has none the exchange is over.
+    /// Whether the proxy has room for one more slow client; without room the exchange is over.
     func mayWait() -> Bool {
         guard let full = proxy.refusalOfPending() else { return true }
         if proxy.clients.isFarTooFull, let sink, sink.waitingCount > 0 {
-            // What waits already would go on to wait, for as long as its client may stall.
+            // Bytes that wait already would go on waiting for the whole `client_stall`.
             finish(Ending(full), .abandoned)
         } else {
             refuse(full)
@@ -126,7 +126,7 @@ extension Exchange {
         if events == 0, weaver.scanner.eventCount > 0 { account.noteFirstEvent(now: now) }
         var out = UnsafeMutableRawBufferPointer(rebasing: payload[forward.range])
         if forward.withheldCount > 0 {
-            // They lie before the range, in room that is free: bytes already taken, or the buffer's headroom.
+            // Withheld bytes are written before the range, where there is room: bytes already taken, or the buffer's headroom.
             let start = out.baseAddress! - forward.withheldCount
             let mark = Weaver.byteOrderMark
             start.storeBytes(of: mark.0, as: UInt8.self)
@@ -135,13 +135,13 @@ extension Exchange {
         }
         account.sentToClient(out.count, now: now)
         if !out.isEmpty || isLast { sink.send(out, isLast: isLast) }
-        // Only now: what is written down of an event must not make it late. Where a byte order mark was dropped, the end of the chunk's
-        // size line lies over it by now. That reads as a line of one hexadecimal digit, a field that nobody knows.
+        // Only now: the log must not delay an event. If a byte order mark was dropped, the end of the chunk's size line has overwritten
+        // it. That reads as a line of one hexadecimal digit, an unknown field.
         if !proxy.observers.isDisjoint(with: .ofEvents) { observeEvents(in: UnsafeBufferPointer(received).span) }
     }
 
     private func finishResponse(evidence: String) {
-        // A client that could not take the end is told of at the turn's end, and is the cause then.
+        // If the client could not take the end, that is reported at the end of the turn, and the client is the cause.
         guard sink?.isConnected == true else { return }
         finish(isStream ? Ending(cause: .upstreamFinished, evidence: evidence) : nil, .complete)
     }
@@ -153,26 +153,25 @@ extension Exchange {
             if withheld > 0 { sink.send(own: withheld == 1 ? [0xEF] : [0xEF, 0xBB]) }
         }
         sink.send(own: [], isLast: true)
-        finishResponse(evidence: "the server closed a body that ends with its connection")
+        finishResponse(evidence: "the server ended a close-delimited body by closing")
     }
 
     // MARK: Heartbeats
 
-    /// When the client will have heard nothing for the route's interval; `.max` where no heartbeat is ever due.
+    /// When the client will have received nothing for the route's interval; `.max` if heartbeats are off.
     private var nextHeartbeatAt: Int64 {
         guard isStream, notWovenBecause == nil, let route else { return .max }
         return account.lastClientByteAt + route.heartbeatMilliseconds
     }
 
-    /// Sends a heartbeat if one is due and may be placed; returns when to look again. A heartbeat says nothing of the server, so none of
-    /// the server's times are touched.
+    /// Sends a heartbeat if one is due and may be placed; returns the next deadline.
     func beat(now: Int64) -> Int64 {
         let due = nextHeartbeatAt
         guard due < .max, let sink, let route, let heartbeat = route.heartbeat else { return .max }
         guard now >= due else { return due }
         if account.heartbeats == 0 { probeServer() }
         let placement = weaver.placement
-        // Bytes that the client does not take are not helped by more of them.
+        // If the client does not take the bytes that wait, more bytes do not help.
         guard placement != .nowhere, sink.waitingCount == 0 else {
             if placement == .nowhere { account.noteUnplaceable(now: now) }
             return now + route.heartbeatMilliseconds

@@ -1,5 +1,5 @@
-// An exchange that became a tunnel (RFC 9110 section 7.8): a WebSocket, or whatever client and server agreed upon. The
-// proxy understands nothing of it; it passes bytes on, slows the faster side down and sees to it that both say goodbye.
+// An exchange that became a tunnel (RFC 9110 section 7.8): a WebSocket, or any other protocol of client and server. The proxy does not
+// interpret it; it passes bytes on, slows the faster side down (backpressure), and makes sure that both sides end.
 
 import Configuration
 import Downstreams
@@ -8,7 +8,7 @@ import Telemetry
 import Upstreams
 
 extension Exchange {
-    /// The server agreed to another protocol: from now on bytes pass in both directions as they are.
+    /// The server agreed to another protocol: from now on bytes pass unchanged in both directions.
     func startTunnel(_ head: ResponseHead, _ request: PendingRequest) {
         guard let sink, let upstream else { preconditionFailure("a tunnel has two sides") }
         guard head.switches(toOneOf: request.offeredProtocols) else {
@@ -38,7 +38,7 @@ extension Exchange {
         return !mayWait()
     }
 
-    /// The client has ended its sending. Its server is told, and may say goodbye, but not stay for ever.
+    /// The client has ended its sending. This is passed on to its server, which may end in good order, but not stay without limit.
     func clientEndedTunnel() {
         guard case .tunnelling(let tunnel) = phase else { preconditionFailure("a tunnel's end comes in a tunnel") }
         switch tunnel {
@@ -64,7 +64,7 @@ extension Exchange {
         }
     }
 
-    /// One side said goodbye and the other did not.
+    /// One side has ended and the other has not.
     func tunnelOverdue(afterMilliseconds limit: Int) {
         guard case .tunnelling(let tunnel) = phase else { preconditionFailure("a tunnel is overdue") }
         let ending =

@@ -1,6 +1,6 @@
-// The log of events: a line for each event that was passed on and for each heartbeat, where the operator asks for it. Events are told
-// apart by a trace of their own, behind the write to the client: what has no such log pays one branch, and no event is late for one.
-// Invariant: a line says that its event was handed to the kernel or waits for it, never what will be; and it shows no token.
+// The log of events: a line for each event that was passed on and for each heartbeat, if the operator asks for it. A separate trace
+// finds the events, after the write to the client. So a stream without this log pays one branch, and no event is late because of it.
+// Invariant: a line says that its event was passed to the kernel or waits for it; and it shows no token.
 
 import Configuration
 import Credentials
@@ -9,11 +9,11 @@ import EventStream
 import Reactor
 import Telemetry
 
-/// One worker's way into the log of events.
+/// One worker's access to the log of events.
 final class EventLog {
     let lines: EventLines
     private let worker: Worker
-    /// The time of day is asked for once a turn.
+    /// The time of day is read once a turn.
     private var turnAt = Int64.min
     private var unixMilliseconds: Int64 = 0
 
@@ -22,7 +22,7 @@ final class EventLog {
         self.worker = worker
     }
 
-    /// The log to a writer: the present one where it is that writer's.
+    /// The log for a writer: the current one if it has that writer.
     static func replacing(_ present: EventLog?, by writer: LogWriter?, _ worker: Worker) -> EventLog? {
         guard let writer else { return nil }
         return present?.lines.writer === writer ? present : EventLog(writer, worker)
@@ -41,7 +41,7 @@ final class EventLog {
 /// Follows the events of one stream.
 final class EventFollower {
     fileprivate var trace: EventTrace
-    /// How much of the server's body it has followed.
+    /// How many bytes of the server's body it has followed.
     fileprivate var followedBytes: UInt64
     /// When the last event was passed on; 0 before the first.
     fileprivate var lastEventAt: Int64 = 0
@@ -55,22 +55,22 @@ final class EventFollower {
 extension Exchange {
     private var identity: StreamIdentifier { StreamIdentifier(worker: proxy.worker.number, number: number) }
 
-    /// Begins to follow the events, where the route's are logged and can be told apart.
+    /// Begins to follow the events, if the route logs them and the stream is not compressed.
     func followEvents() {
         guard route?.route.logsEvents == true, notWovenBecause != .compressed else { return }
         follower = EventFollower(EventTrace(following: weaver.scanner), followedBytes: account.bytesFromUpstream)
     }
 
-    /// Writes a line for each event that ended within these bytes of the server's, which were passed on just now.
+    /// Writes a line for each event that ended within these bytes of the server, which were passed on just now.
     func logEvents(of bytes: Span<UInt8>, in log: EventLog) {
         guard let follower, follower.followedBytes == account.bytesFromUpstream - UInt64(bytes.count) else {
-            // The log was asked for while the stream ran: it begins with the first event that begins from now on.
+            // The log was switched on while the stream ran: logging begins with the next event.
             follower = nil
             if weaver.isBetweenEvents { followEvents() }
             return
         }
         follower.followedBytes = account.bytesFromUpstream
-        // Bytes that could not be written any more were not passed on.
+        // Bytes that could no longer be written were not passed on.
         guard let sink, sink.isConnected else { return }
         var offset = 0
         while follower.trace.next(in: bytes, from: &offset) {
@@ -89,7 +89,7 @@ extension Exchange {
         log.lines.flush()
     }
 
-    /// Writes the line of a heartbeat that was woven in just now.
+    /// Writes the line of a heartbeat that was sent just now.
     func logHeartbeat(byteCount: Int, now: Int64, in log: EventLog) {
         guard route?.route.logsEvents == true, let sink, sink.isConnected else { return }
         log.lines.add(
@@ -100,7 +100,7 @@ extension Exchange {
         log.lines.flush()
     }
 
-    /// What may be shown of a text that the server chose: nothing where it holds the request's token.
+    /// What may be logged of a text that the server chose: nothing if it holds the request's token.
     private func known(of text: Span<UInt8>, isCut: Bool) -> ServerText {
         if account.token?.echo.isHeard(in: text, isCut: isCut) == true { return .withheld }
         return isCut ? .beginning : .whole

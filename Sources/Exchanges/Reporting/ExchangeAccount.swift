@@ -1,16 +1,16 @@
-// What is counted and timed about one exchange, in few bytes: ten thousand idle streams hold one each. Nothing here
-// acts on the numbers; ExchangeLog.swift writes them.
+// The counts and times of one exchange, in few bytes: ten thousand idle streams hold one each. Nothing here acts on the numbers;
+// ExchangeLog.swift writes them.
 
 import Credentials
 import Downstreams
 import Telemetry
 
-/// What the log may know of a request's token. An object of its own, since most requests have no token.
+/// What the log may know of a request's token. A separate object, since most requests have no token.
 final class KnownToken {
     let fingerprint: UInt64?
-    /// Nil for a token that was not used, since the request was refused.
+    /// Nil for the unused token of a refused request.
     let origin: LoggedTokenOrigin?
-    /// Hears the token in what the server says of its events, and in the path.
+    /// Finds the token in the texts of the server's events, and in the path.
     let echo: TokenEcho
 
     init(fingerprint: UInt64?, origin: LoggedTokenOrigin?, echo: TokenEcho) {
@@ -27,7 +27,7 @@ struct ExchangeAccount {
     let startedAt: Int64
     private(set) var lastUpstreamByteAt: Int64 = 0
     private(set) var lastClientByteAt: Int64 = 0
-    /// Since when a heartbeat is due that cannot be placed; 0 when none is.
+    /// Since when a due heartbeat cannot be placed; 0 if none is due.
     private(set) var unplaceableSince: Int64 = 0
     var requestBytes: UInt64 = 0
     private(set) var bytesFromUpstream: UInt64 = 0
@@ -41,7 +41,7 @@ struct ExchangeAccount {
     private(set) var longestUpstreamSilenceMilliseconds: UInt32 = 0
     private(set) var longestClientSilenceMilliseconds: UInt32 = 0
     private(set) var unplaceableMilliseconds: UInt32 = 0
-    /// For how long the proxy stood in for the server; while it does, since when, counted from `startedAt`.
+    /// For how long the client was held. While it is held: since when, counted from `startedAt`.
     private(set) var heldMilliseconds = ExchangeAccount.missing
     private var isHeld = false
     var status: UInt16 = 0
@@ -87,13 +87,13 @@ struct ExchangeAccount {
         unplaceableSince = 0
     }
 
-    /// The proxy answers in its server's place.
+    /// The proxy begins to hold the client.
     mutating func heldSince(_ now: Int64) {
         isHeld = true
         heldMilliseconds = UInt32(clamping: now - startedAt)
     }
 
-    /// A server takes over, or the exchange ends.
+    /// The hold ends: a server serves, or the exchange ends.
     mutating func holdingEnds(now: Int64) {
         guard isHeld else { return }
         isHeld = false
@@ -107,7 +107,7 @@ struct ExchangeAccount {
             longestUpstreamSilenceMilliseconds, UInt32(clamping: now - lastUpstreamByteAt))
     }
 
-    /// Takes the silences that last until now into account.
+    /// Counts the silences that last until now.
     mutating func close(now: Int64) {
         holdingEnds(now: now)
         if lastUpstreamByteAt > 0 { noteSilences(now: now) }

@@ -1,5 +1,5 @@
-// The records of an exchange, made out of what was counted. Cold code: it runs when a stream opens and when an
-// exchange ends, and may make strings.
+// The records of an exchange, made from its counts. Cold code: it runs when a stream opens and when an exchange ends, and may make
+// strings.
 
 import Configuration
 import Credentials
@@ -31,13 +31,13 @@ extension Exchange {
         return description
     }
 
-    /// What the client said, without the request's token.
+    /// The client's text without the request's token.
     private func masked(_ text: ArraySlice<UInt8>?, isCut: Bool = false) -> ArraySlice<UInt8>? {
         guard let text, let echo = account.token?.echo else { return text }
         return echo.masked(Array(text), isCut: isCut)[...]
     }
 
-    /// Writes the record of a stream whose head goes to the client now.
+    /// Writes the record of a stream whose head is sent to the client now.
     func writeOpening(heldBecause: HeldReason?) {
         var record = StreamOpening(
             timeMilliseconds: proxy.worker.kernel.unixMilliseconds(), exchange: description, notWovenBecause: notWovenBecause,
@@ -79,7 +79,7 @@ extension Exchange {
         proxy.log(record)
     }
 
-    /// Writes the record of an exchange that was no stream.
+    /// Writes the record of an exchange that was not a stream.
     func writeAccess(_ ending: Ending?) {
         var record = AccessRecord(timeMilliseconds: proxy.worker.kernel.unixMilliseconds(), exchange: description)
         record.durationMilliseconds = proxy.worker.now - account.startedAt
@@ -106,7 +106,7 @@ extension Exchange {
 }
 
 extension TransportView {
-    /// The kernel's facts as the log shows them.
+    /// The kernel's view as the log shows it.
     init(_ view: TransportInformation) {
         self.init(
             roundTripMicroseconds: view.roundTripMicroseconds,

@@ -1,5 +1,6 @@
-// Who watches exchanges: at most one of each kind, and all of them behind one mask, which the path of an event tests once. What happens is
-// told at four moments; who is told what is in this file. Another observer is a bit of the mask, and a line at the moments that it watches.
+// The observers of exchanges: at most one of each kind, all behind one mask, which the path of an event tests once. They are called at
+// four moments; this file decides which observer gets what. A new observer is one bit of the mask, and one line at each moment that it
+// watches.
 
 import EventStream
 import Telemetry
@@ -32,17 +33,17 @@ extension Exchange {
         if proxy.observers.contains(.eventLog) { followEvents() }
     }
 
-    /// These bytes of the server's have been passed on.
+    /// These bytes of the server have been passed on.
     func observeEvents(in bytes: Span<UInt8>) {
         if let log = proxy.eventLog { logEvents(of: bytes, in: log) }
     }
 
-    /// A heartbeat of so many bytes has been woven in.
+    /// A heartbeat with that many bytes has been sent.
     func observeHeartbeat(byteCount: Int, now: Int64) {
         if let log = proxy.eventLog { logHeartbeat(byteCount: byteCount, now: now, in: log) }
     }
 
-    /// The exchange ends. A nil ending is a response that was passed on whole.
+    /// The exchange ends. A nil ending means a response that was passed on completely.
     func observeEnd(_ ending: Ending?) {
         account.close(now: now)
         proxy.counters.add(.exchanges)

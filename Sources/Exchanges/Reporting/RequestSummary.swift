@@ -1,5 +1,5 @@
-// What the logs need of a request when its head is gone, in one block: method, host and path. It never holds the query, in which a
-// token may have stood.
+// What the logs need of a request after its head is freed, in one block: method, host, path and the forwarded client. It never holds
+// the query, which may have held a token.
 
 import Credentials
 import HTTP
@@ -13,10 +13,10 @@ struct RequestSummary {
     private let methodEnd: UInt16
     private let hostEnd: UInt16
     private let pathEnd: UInt16
-    /// Whether its Last-Event-ID was not passed on, because no field may hold it.
+    /// Whether its Last-Event-ID was not passed on, because a field may not hold it.
     let lacksLastEventID: Bool
 
-    /// `isTrusted` says whether the client may name whom it forwards.
+    /// `isTrusted` says whether the client may name the client that it forwards for.
     init(_ head: RequestHead?, isTrusted: Bool = false) {
         guard let head else {
             bytes = []
@@ -50,18 +50,18 @@ struct RequestSummary {
     /// The method; nil when no request could be read.
     var method: ArraySlice<UInt8>? { bytes.isEmpty ? nil : bytes[..<Int(methodEnd)] }
 
-    /// The host that was asked for; nil when there was none.
+    /// The request's host; nil without one.
     var host: ArraySlice<UInt8>? { hostEnd == methodEnd ? nil : bytes[Int(methodEnd)..<Int(hostEnd)] }
 
-    /// Whether the path was longer than what is kept.
+    /// Whether the path was longer than the kept part.
     var isPathCut: Bool { pathEnd - hostEnd == RequestSummary.pathLimit }
 
-    /// Tells paths apart within this process.
+    /// Distinguishes paths within this process.
     var pathHash: Int { bytes.isEmpty ? 0 : bytes[Int(hostEnd)..<Int(pathEnd)].hashValue }
 
     /// The path without query; nil when no request could be read.
     var path: ArraySlice<UInt8>? { bytes.isEmpty ? nil : bytes[Int(hostEnd)..<Int(pathEnd)] }
 
-    /// The address that a trusted proxy named last in `X-Forwarded-For`; nil where none did.
+    /// The address that a trusted proxy named last in `X-Forwarded-For`; nil without one.
     var forwardedClient: ArraySlice<UInt8>? { Int(pathEnd) == bytes.count ? nil : bytes[Int(pathEnd)...] }
 }

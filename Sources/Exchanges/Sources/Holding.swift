@@ -1,7 +1,7 @@
-// An EventSource that cannot be served now. Any status but 200 ends it for good (WHATWG HTML 9.2), so it is answered 200
-// in its server's place: held with heartbeats while the servers are tried again, and told when to come back where that does
-// not help. Which requests are treated so is the route's `outage` and `early`.
-// Invariant: nothing of a server's goes into a response that a page of another origin may read only because the proxy said so.
+// An EventSource that cannot be served now. Any status but 200 ends it for good (WHATWG HTML 9.2). So the proxy answers 200 and holds
+// it: the client gets heartbeats while the servers are tried again, and is told when to come back if that does not help. The route's
+// `outage` and `early` decide which requests are held. Invariant: a response that a page of another origin may read only because of the
+// proxy's own permission contains nothing from a server.
 
 import Configuration
 import Downstreams
@@ -11,14 +11,14 @@ import Telemetry
 import Upstreams
 
 extension Exchange {
-    /// About when a client comes back that is told to, in milliseconds.
+    /// After about how many milliseconds a client is told to come back.
     private static let usualRetryMilliseconds: UInt64 = 3_000
-    /// The same for one that an overloaded proxy has sent away.
+    /// The same for a client that an overloaded proxy has sent away.
     private static let overloadRetryMilliseconds: UInt64 = 8_000
-    /// The same where an answer waits for it. Not much less than browsers take by themselves: it stays with them.
+    /// The same if an answer waits for the client. Not much less than the browsers' default, because browsers keep the value.
     private static let promptRetryMilliseconds: UInt64 = 2_000
 
-    /// For how long the client would rather be held than be refused; nil where it would not.
+    /// For how long the client is held before it is refused; nil if it is not held.
     private var holdLimitMilliseconds: Int64? {
         guard flags.contains(.awaitsStream), case .retry(let limit)? = route?.route.outage else { return nil }
         return Int64(limit)
@@ -27,15 +27,15 @@ extension Exchange {
     /// Whether a client whose server answers this status waits for a better answer.
     func waitsPast(status: Int) -> Bool { holdLimitMilliseconds != nil && route?.route.outageAnswers.contains(status) == true }
 
-    /// Prepares for a wait of the request that is forwarded.
+    /// Prepares a wait of the forwarded request.
     func expectToWait(_ forwarding: RequestForwarding, in request: PendingRequest) {
         let head = forwarding.head
         guard head.acceptsEventStream, head.method == .get, flags.contains(.isRepeatable), let route else { return }
         request.waiting.isForeign = forwarding.isOfOtherHost
-        // Who may read what comes with cookies, only the server or the route can say.
+        // Only the server or the route can allow a page to read a response to a request with cookies.
         if request.waiting.isForeign, request.allowedOrigin == nil, head.contains(.cookie) || head.contains(.authorization) { return }
         flags.insert(.awaitsStream)
-        // A page of another origin needs the fields of its server's answer, so nothing can be said before it.
+        // A page of another origin needs the fields of its server's answer, so it cannot be answered earlier.
         guard let early = route.route.early, !request.waiting.isForeign else { return }
         request.waiting.earlyAt = now + Int64(early.afterMilliseconds)
         sink?.wake(atMilliseconds: request.waiting.earlyAt)
@@ -43,7 +43,7 @@ extension Exchange {
 
     // MARK: While it waits
 
-    /// Does what is due for a request without a response; returns when to look again.
+    /// Handles what is due for a request without a response; returns the next deadline.
     func attend(now: Int64) -> Int64 {
         guard let request else { return .max }
         if now >= request.continueDeadline { continueByItself(request) }
@@ -52,19 +52,19 @@ extension Exchange {
             if !request.isHeld { beginHolding(request, .early) }
         }
         if now >= request.waiting.nextAttemptAt { tryAgain(request) }
-        // It may have been answered, and may be over, by now.
+        // By now the request may have been answered, and the exchange may be over.
         guard let request = self.request else { return .max }
         return min(request.continueDeadline, request.waiting.earlyAt, request.waiting.nextAttemptAt)
     }
 
-    /// The server did not say whether it wants the body; the client shall not wait for ever (RFC 9110 section 10.1.1).
+    /// The server did not say whether it wants the body; the client must not wait without limit (RFC 9110 section 10.1.1).
     private func continueByItself(_ request: PendingRequest) {
         request.continueDeadline = .max
         sink?.sendInterim(OutgoingResponse(status: 100))
     }
 
     private func tryAgain(_ request: PendingRequest) {
-        // Of all who wait for a server that was gone, or did not serve, one tries it for all.
+        // Of all clients that wait for a failed server, one tries it for all (half-open probe).
         if let next = group.nextLook(now: now, failedAt: request.waiting.failedAt, path: summary.pathHash) {
             return wait(until: next + Int64(proxy.chance(below: 500)), request)
         }
@@ -76,30 +76,30 @@ extension Exchange {
         connect()
     }
 
-    /// For how long a connection to a server may take to come about.
+    /// How long connecting to a server may take.
     private var connectingPatienceMilliseconds: Int64 {
         let handshake = group.security.context == nil ? 0 : settings.configuration.timeouts.handshakeMilliseconds
         return Int64(group.upstream.connectTimeoutMilliseconds + handshake)
     }
 
-    /// Says that the server in use did not serve a client that waits.
+    /// Reports that the current server did not serve a waiting client.
     private func noteUnserved() {
         guard let request, let upstream else { return }
         group.noteUnserved(upstream.server, isProbe: request.probe != nil, path: summary.pathHash, now: now)
     }
 
-    /// Does better by a client than to refuse it; false where there is nothing better.
+    /// Finds something better for a client than a refusal; false if there is nothing.
     func spare(_ refusal: Refusal) -> Bool {
         if holdLimitMilliseconds != nil {
             if refusal.isOverload {
-                // Into what is a server's and no stream, or not to be touched, nothing of the proxy's may be written.
+                // The proxy may not write into a server's response that is no stream, or that must not be changed.
                 let isOwn = !hasBegunResponse || isHeld
                 guard isOwn || (isStream && notWovenBecause == nil) else { return false }
                 sendBack(Ending(refusal), around: Exchange.overloadRetryMilliseconds)
                 return true
             }
             switch refusal.failure?.remedy {
-            // Of several servers one may be gone for a moment and another broken: it is worth while to wait for the one.
+            // Of several servers one may be down for a moment and another broken: waiting for the first one makes sense.
             case .wait,
                 .tryOnceMore where request?.search.failures.contains { $0.remedy == .wait } == true:
                 hold(because: refusal)
@@ -114,8 +114,8 @@ extension Exchange {
         return true
     }
 
-    /// Sends the request once more after a server could not be understood, before the client was told anything; false where that
-    /// was done, or where it was told something.
+    /// Sends the request once more after a server broke HTTP's rules or TLS. False if that was done already, or if the client has an
+    /// answer.
     private func sendsOnceMore() -> Bool {
         guard let request, !request.wasSentOnceMore, !request.isHeld, account.attempts < ServerSearch.attemptLimit else {
             return false
@@ -137,7 +137,7 @@ extension Exchange {
         wait(until: now + request.waiting.failed(refusal, now: now) { proxy.chance(below: $0) }, request)
     }
 
-    /// Waits for the next attempt, or sends the client away where that would be too late for it.
+    /// Waits for the next attempt, or sends the client away if that would be too late.
     private func wait(until next: Int64, _ request: PendingRequest) {
         guard let sink, let refusal = request.waiting.refusal, let since = request.waiting.failingSince else { return }
         guard next < since + (holdLimitMilliseconds ?? 0), !proxy.isDraining else {
@@ -151,7 +151,7 @@ extension Exchange {
         sink.wake(atMilliseconds: next)
     }
 
-    /// Answers in the server's place, and keeps the client from then on.
+    /// Answers the client and holds it from then on.
     private func beginHolding(_ request: PendingRequest, _ reason: HeldReason) {
         guard let sink, let route else { preconditionFailure("a client is held on a route") }
         request.isHeld = true
@@ -171,11 +171,11 @@ extension Exchange {
 
     // MARK: When its server is there
 
-    /// A server answers at last. True if its stream goes on in the response that the client has; otherwise the exchange is over.
+    /// A server has answered. True if its stream goes on in the client's response; otherwise the exchange is over.
     func joins(_ head: ResponseHead, _ framing: BodyFraming, _ request: PendingRequest) -> Bool {
         let isEarly = route?.route.early != nil
         let isStream = head.isEventStream && head.status == 200 && framing != .none && head.contentEncodingIsIdentity
-        // A cookie would be lost; a route that asks for early answers has chosen that.
+        // A cookie would be lost; a route with early answers accepts that.
         guard isStream, !request.waiting.isForeign, isEarly || !head.contains(.setCookie) else {
             endHolding(
                 Ending(cause: .sentBack, evidence: "the server answered \(head.status); the client was told to come back for it"),
@@ -189,22 +189,22 @@ extension Exchange {
 
     // MARK: When it is told to come back
 
-    /// Ends the wait. `status` is what the client would have been told.
+    /// Ends the wait. `status` is the status that the client would have got.
     private func endHolding(_ ending: Ending, status: Int) {
         var event: [UInt8] = []
-        // Behind an event of the proxy's own a browser's last event id is the stream's, so there is none where one was brought along.
-        // And a page of another origin does not learn what its server answered.
+        // After an event of the proxy, a browser's last event id is the stream's own. So there is no such event if the client brought
+        // an id. A page of another origin must not learn what its server answered.
         if isHeld, request?.waiting.isForeign == false, case .event(let name)? = route?.route.early?.onFailure,
             weaver.placement == .betweenEvents
         {
-            // A name that cannot stand in a line is not sent; the configuration has checked it.
+            // An invalid name is not sent; the configuration has checked it.
             try? EventWriter().writeEvent(name: name, data: "{\"status\":\(status),\"cause\":\"\(ending.cause.rawValue)\"}", to: &event)
         }
         let isAnswer = ending.cause == .sentBack
         sendBack(ending, around: isAnswer ? Exchange.promptRetryMilliseconds : Exchange.usualRetryMilliseconds, after: event)
     }
 
-    /// Ends the response in order and tells the client when to come back: each at another moment around the usual one.
+    /// Ends the response in good order and tells the client when to come back: each client at a different moment around the usual one.
     private func sendBack(_ ending: Ending, around usual: UInt64, after event: [UInt8] = []) {
         guard let sink else { preconditionFailure("a client is sent back once") }
         var bytes = event
@@ -219,10 +219,10 @@ extension Exchange {
         finish(ending, .complete)
     }
 
-    /// The line that says when to come back. It counts when it ends (WHATWG HTML 9.2.6), and clients that keep its value dispatch an
-    /// empty event at a blank line behind it. So one follows only where the route wants blocks.
+    /// The line that says when to come back. It takes effect at its end (WHATWG HTML 9.2.6). Clients that keep its value dispatch an
+    /// empty event at a blank line after it, so a blank line follows only if the route wants blocks.
     func writeRetry(around usual: UInt64, to bytes: inout [UInt8]) {
-        // An event that is cut off is lost in any case, and what its open line becomes with it; the retry is not.
+        // A truncated event is lost anyway, together with its open line, but the retry is not.
         if weaver.placement == .nowhere { bytes.append(UInt8(ascii: "\n")) }
         EventWriter().writeRetry(milliseconds: usual / 2 + proxy.chance(below: max(usual, 1)), to: &bytes)
         if route?.commentForm == .block, weaver.placement == .betweenEvents { bytes.append(UInt8(ascii: "\n")) }

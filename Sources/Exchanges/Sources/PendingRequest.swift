@@ -6,31 +6,31 @@ import Upstreams
 
 /// A request that has not got its response yet.
 final class PendingRequest {
-    /// For the server; kept because it may have to be sent again.
+    /// The head for the server; kept because it may have to be sent again.
     private let head: [UInt8]
-    /// Where the chosen server's name has to be put into the head as Host; nil where the client's stands.
+    /// Where the chosen server's name must be inserted as Host; nil if the client's Host is there.
     private let hostOffset: Int?
     var search = ServerSearch()
     var waiting = Waiting()
-    /// Whether the client has the beginning of a response of the proxy's own, and no server has taken over yet.
+    /// Whether the client is held: it has the beginning of the proxy's own response, and no server serves it yet.
     var isHeld = false
-    /// What it tries failed servers as, for all who wait for them; nil while it does not.
+    /// The half-open probe that this request makes for all waiting clients; nil for none.
     var probe: HalfOpenProbe?
-    /// Monotonic milliseconds: when the present attempt to connect began.
+    /// Monotonic milliseconds: when the current attempt to connect began.
     var connectStartedAt: Int64 = 0
-    /// Monotonic milliseconds: when the head was sent last.
+    /// Monotonic milliseconds: when the head was last sent.
     var sentAt: Int64 = 0
-    /// When the proxy answers `Expect: 100-continue` in the server's place; `.max` when it does not.
+    /// When the proxy itself answers `Expect: 100-continue`; `.max` for never.
     var continueDeadline = Int64.max
-    /// The server that could not be reached last, for the log.
+    /// The last server that could not be reached, for the log.
     var failedServer: String?
-    /// Whether it was sent once more because a server could not be understood.
+    /// Whether it was sent once more because a server broke HTTP's rules or TLS.
     var wasSentOnceMore = false
-    /// What URLs in the response's head have to be told.
+    /// How URLs in the response's head must be changed.
     var redirects: RedirectTerms?
-    /// The value of the Upgrade field; empty where no upgrade is asked for.
+    /// The value of the Upgrade field; empty for none.
     var offeredProtocols: [UInt8] = []
-    /// The request's origin, where the route allows its pages.
+    /// The request's origin, if the route allows its pages.
     var allowedOrigin: [UInt8]?
 
     init(head: [UInt8], hostOffset: Int?) {

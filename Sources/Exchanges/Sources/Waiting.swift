@@ -1,26 +1,26 @@
-// The times of a client that waits for its server: since when, until when, and when the servers are tried again.
+// The times of a waiting client: since when and until when it waits, and when the servers are tried again.
 
-/// How long a client waits for its server, and between what.
+/// A client's wait for its server.
 struct Waiting {
     private static let firstPauseMilliseconds: UInt64 = 250
     private static let longestPauseMilliseconds: UInt64 = 5_000
 
-    /// Whether the request came from a page of another origin than it went to.
+    /// Whether the page of the request has another origin than its target.
     var isForeign = false
-    /// When the client is answered although its server has not; `.max` for never.
+    /// When the client is answered before its server has answered; `.max` for never.
     var earlyAt = Int64.max
-    /// When the servers are tried again; `.max` while they are being tried.
+    /// When the servers are tried again; `.max` during an attempt.
     var nextAttemptAt = Int64.max
-    /// When the servers failed first.
+    /// When the servers first failed.
     private(set) var failingSince: Int64?
-    /// When they failed last.
+    /// When they last failed.
     private(set) var failedAt = Int64.min
-    /// What the client would have been told last.
+    /// The last refusal that the client would have got.
     private(set) var refusal: Refusal?
     private var failureCount: UInt64 = 0
 
-    /// The servers failed (again): how long to wait before the next attempt, longer each time. `chance` gives a number below
-    /// its argument: clients that fail together do not come back together.
+    /// The servers failed (again): sets the wait before the next attempt, longer each time. `chance` gives a random number below its
+    /// argument, so that clients that fail together do not come back together.
     mutating func failed(_ refusal: Refusal, now: Int64, chance: (UInt64) -> UInt64) -> Int64 {
         if failingSince == nil { failingSince = now }
         failedAt = now

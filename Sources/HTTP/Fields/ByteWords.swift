@@ -1,6 +1,6 @@
 // Looking at bytes a word of eight at a time: finding the next one that text does not hold, or that ends a name, and comparing names.
 //
-// The only file of this target that loads words out of bytes. What is found, and whether it may stand there, is for whoever asked.
+// The only file of this target that loads words out of bytes. The caller decides what a found byte means.
 // Invariant: every load lies wholly inside the span or the text; where no word can be had, bytes are looked at singly.
 
 private let lowestBits: UInt64 = 0x0101_0101_0101_0101
@@ -50,7 +50,7 @@ func firstByte(_ value: UInt8, in bytes: Span<UInt8>, _ range: Range<Int>) -> In
     return offset
 }
 
-/// Whether the range begins with this text but for the case of letters. The text has to be given in lower case.
+/// Whether the range begins with this text without regard to case. The text has to be given in lower case.
 func hasPrefixIgnoringCase(_ bytes: Span<UInt8>, _ range: Range<Int>, _ lowercasedText: StaticString) -> Bool {
     let count = lowercasedText.utf8CodeUnitCount
     guard range.count >= count else { return false }

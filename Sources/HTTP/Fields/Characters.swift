@@ -72,7 +72,7 @@ func equals(_ bytes: Span<UInt8>, _ range: Range<Int>, _ expected: StaticString)
     return true
 }
 
-/// Whether the bytes in the range are these but for the case of ASCII letters, as field names, media
+/// Whether the bytes in the range are these without regard to the case of ASCII letters, as field names, media
 /// types and most tokens are compared. The expected text has to be given in lower case.
 public func equalsIgnoringCase(_ bytes: Span<UInt8>, _ range: Range<Int>, _ lowercasedText: StaticString) -> Bool {
     guard range.count == lowercasedText.utf8CodeUnitCount else { return false }

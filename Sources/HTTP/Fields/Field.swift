@@ -8,7 +8,7 @@ public struct Field: Sendable, Equatable {
     private let valueEnd: UInt32
     /// The name, if the proxy knows it.
     public let known: FieldName
-    /// Whether the field is meant for the next recipient as well, see `RequestHead.isForwardable`.
+    /// Whether the field is also meant for the next recipient, see `RequestHead.isForwardable`.
     public internal(set) var isForwardable: Bool
 
     /// A field at these ranges. Offsets are below 2^32, because no head is larger (`HeadLimits`).

@@ -1,6 +1,6 @@
-// What is written in the place of single fields while a head is copied. Which fields, and what, is for the proxy to decide.
+// Replacement values for single fields while a head is copied. The proxy decides which fields, and the values.
 //
-// Invariant: a value that no field may hold is never written; its field is left out.
+// Invariant: a value that a field may not hold is never written; its field is left out.
 
 /// Other values for some of a head's fields, or none at all.
 public struct FieldEdits: Sendable {
@@ -13,18 +13,18 @@ public struct FieldEdits: Sendable {
     /// Whether nothing is changed.
     public var isEmpty: Bool { edits.isEmpty }
 
-    /// Which field the edit of that number is for; `Int.max` behind the last one.
+    /// The field index of the edit with that number; `Int.max` behind the last edit.
     func index(at number: Int) -> Int { number < edits.count ? edits[number].fieldIndex : .max }
 
-    /// What the edit of that number writes; nil for nothing.
+    /// What the edit with that number writes; nil for nothing.
     func value(at number: Int) -> [UInt8]? { edits[number].value }
 
-    /// Writes this value in the place of the field's own. Fields have to be named in their order, each once.
+    /// Replaces the field's value by this one. Call it in the order of the fields, once for each.
     public mutating func replace(fieldIndex: Int, by value: [UInt8]) {
         add(fieldIndex, value.allSatisfy(isFieldValueByte) ? value : nil)
     }
 
-    /// Leaves the field out. Fields have to be named in their order, each once.
+    /// Leaves the field out. Call it in the order of the fields, once for each.
     public mutating func leaveOut(fieldIndex: Int) { add(fieldIndex, nil) }
 
     private mutating func add(_ fieldIndex: Int, _ value: [UInt8]?) {

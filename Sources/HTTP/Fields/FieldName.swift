@@ -1,10 +1,9 @@
-// The field names that the proxy acts upon. A name is recognised once, when the head is parsed, and is
-// a number from then on. Every other field is `other` and keeps its own bytes.
+// The field names that the proxy acts upon. A name is recognised once, when the head is parsed, and is a number from then on. Every
+// other field is `other` and keeps its own bytes.
 //
-// Invariant: a name is recognised only if all its bytes agree but for the case of letters; `_` and `.`
-// are never taken for `-`.
+// Invariant: a name is recognised only if all its bytes are equal, ignoring the case of letters. `_` and `.` never match `-`.
 
-/// A field name that means something to the proxy, or `other`.
+/// A field name with a meaning for the proxy, or `other`.
 public enum FieldName: UInt8, Sendable, CaseIterable {
     /// Any name that is not listed here.
     case other
@@ -74,7 +73,7 @@ public enum FieldName: UInt8, Sendable, CaseIterable {
         }
     }
 
-    /// The name that these bytes spell, in any case of letters. There is one candidate at most, so the cost does not grow with the list.
+    /// The name that these bytes spell, in any case of letters. There is at most one candidate, so a longer list costs nothing more.
     init(_ bytes: Span<UInt8>, _ range: Range<Int>) {
         guard range.count >= 2 else {
             self = .other
@@ -85,8 +84,8 @@ public enum FieldName: UInt8, Sendable, CaseIterable {
         self = equalsIgnoringCase(bytes, range, candidate.lowercasedName) ? candidate : .other
     }
 
-    /// Where the name of that length and with these letters stands among the candidates. The factors were searched for, so that no
-    /// two names share a place; a name that is added may need others.
+    /// The place of a name with that length and these letters among the candidates. A search found factors for which no two names share
+    /// a place. A new name may need other factors.
     @inline(__always)
     private static func place(count: Int, first: UInt8, lastButOne: UInt8) -> Int {
         (count &+ 11 &* Int(first | 0x20) &+ 31 &* Int(lastButOne | 0x20)) & 255

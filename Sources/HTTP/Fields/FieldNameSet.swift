@@ -34,17 +34,15 @@ public struct FieldNameSet: Sendable, Equatable, ExpressibleByArrayLiteral {
         return union
     }
 
-    /// Fields that are never copied. Those of one connection only (RFC 9110 section 7.6.1, RFC 7540
-    /// section 3.2.1 for HTTP2-Settings); those that frame a body, which is framed anew on the other
-    /// side; and Host, which is written from `RequestHead.authority`.
+    /// Fields that are never copied: those of one connection only (RFC 9110 section 7.6.1, RFC 7540 section 3.2.1 for HTTP2-Settings);
+    /// those that frame a body, because the other side gets its own framing; and Host, which is written from `RequestHead.authority`.
     static let neverForwarded: FieldNameSet = [
         .connection, .keepAlive, .proxyConnection, .proxyAuthenticate, .proxyAuthenticationInfo, .proxyAuthorization,
         .te, .trailer, .transferEncoding, .upgrade, .http2Settings, .contentLength, .host,
     ]
 
-    /// Fields that a Connection option can not take away. They are meant for every recipient (RFC 9110
-    /// section 7.6.1 forbids to name such fields), and several are what a proxy vouches for: to let a
-    /// client remove them is how identities were forged elsewhere (Traefik CVE-2024-45410,
+    /// Fields that a Connection option cannot remove. They are meant for every recipient (RFC 9110 section 7.6.1 forbids naming them),
+    /// and the proxy vouches for several. Removal by a client has been used to forge identities elsewhere (Traefik CVE-2024-45410,
     /// CVE-2026-29054). A name that begins with `x-forwarded-` is protected without being listed.
     static let notRemovableByConnection: FieldNameSet = [
         .accessControlAllowOrigin, .age, .authorization, .cacheControl, .contentEncoding, .contentLength,

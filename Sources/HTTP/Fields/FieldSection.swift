@@ -1,6 +1,5 @@
-// The field lines of a head, parsed and kept: what request and response heads have in common. It knows
-// the syntax (RFC 9112 section 5) and which fields are passed on (RFC 9110 section 7.6.1); what single
-// fields mean is left to the heads.
+// The parsed field lines of a head: what request and response heads have in common. This type knows the syntax (RFC 9112 section 5) and
+// which fields are passed on (RFC 9110 section 7.6.1). The heads know what single fields mean.
 //
 // Invariant: every range in it lies within `bytes`, and no value holds a control character other than
 // a tab.
@@ -31,8 +30,8 @@ struct FieldSection: Sendable {
         bytes = head.withUnsafeBufferPointer { Array($0) }
     }
 
-    /// Where the line that begins at `start` ends: the offset of its CR, with an LF behind it. Control characters are skipped only
-    /// where told so, NUL never.
+    /// The end of the line that begins at `start`: the offset of its CR, with an LF behind it. Control characters are skipped only if
+    /// `skippingControlCharacters` is true, NUL never.
     static func lineEnd(_ bytes: Span<UInt8>, from start: Int, skippingControlCharacters: Bool = false) throws(HTTPError) -> Int {
         var index = start
         while true {
@@ -60,7 +59,7 @@ struct FieldSection: Sendable {
         _ bytes: Span<UInt8>, from start: Int, of kind: HeadKind, limits: HeadLimits
     ) throws(HTTPError) -> [Field] {
         var fields: [Field] = []
-        // As many as browsers send; more cost another allocation.
+        // As many fields as browsers send; more cost a second allocation.
         fields.reserveCapacity(min(16, limits.fieldCount))
         var lineStart = start
         while true {
@@ -84,8 +83,8 @@ struct FieldSection: Sendable {
         }
     }
 
-    /// Reads a Last-Event-ID with control characters, which an id may hold (WHATWG HTML 9.2.6), a browser sends, and no field may
-    /// hold. Its value is left out and it is not passed on: refusing the request would end the browser's stream for good.
+    /// Reads a Last-Event-ID with control characters. An id may hold them (WHATWG HTML 9.2.6) and browsers send them, but a field may
+    /// not. The value is dropped and the field not passed on: refusing the request would end the browser's stream for good.
     private static func unfitLastEventID(_ bytes: Span<UInt8>, from start: Int) throws(HTTPError) -> (field: Field, end: Int) {
         let name: StaticString = "last-event-id:"
         guard hasPrefixIgnoringCase(bytes, start..<bytes.count, name) else { throw .controlCharacter }
@@ -96,7 +95,7 @@ struct FieldSection: Sendable {
         return (field, end)
     }
 
-    /// Whether a Last-Event-ID was left out because no field may hold it.
+    /// Whether a Last-Event-ID was dropped because of control characters.
     var hasUnfitLastEventID: Bool {
         names.contains(.lastEventID) && fields.contains { $0.known == .lastEventID && !$0.isForwardable }
     }
@@ -105,7 +104,7 @@ struct FieldSection: Sendable {
     private static func parseField(_ bytes: Span<UInt8>, _ line: Range<Int>) throws(HTTPError) -> Field {
         let name = line.lowerBound..<firstByte(0x3A, in: bytes, line)
         let known = FieldName(bytes, name)
-        // A name that is known holds what a name may hold.
+        // A known name holds only valid bytes.
         if known == .other { try requireName(bytes, name, of: line) }
         guard name.upperBound < line.upperBound else { throw .missingColon }
         return Field(name: name, value: trimmingBlanks(bytes, name.upperBound + 1..<line.upperBound), known: known)
@@ -117,8 +116,8 @@ struct FieldSection: Sendable {
         for index in name where !isTokenCharacter(bytes[index]) { throw .invalidFieldName }
     }
 
-    /// Reads the Connection fields, and marks the fields they name as not to be passed on. The cost is that of one look at each option
-    /// and one at each field.
+    /// Reads the Connection fields, and marks the fields that they name as not forwardable. The cost is one look at each option and one
+    /// at each field.
     mutating func applyConnectionOptions() throws(HTTPError) -> ConnectionOptions {
         var options = ConnectionOptions()
         guard names.contains(.connection) else { return options }
@@ -149,11 +148,11 @@ struct FieldSection: Sendable {
         return options
     }
 
-    /// Names that Connection fields hold and the proxy does not know, in lower case. A set with seeded hashing: nobody can choose names
-    /// that make finding one of them slow.
+    /// Names in Connection fields that the proxy does not know, in lower case. The set's hashing is seeded, so nobody can choose names
+    /// that make a lookup slow.
     private struct NominatedNames {
         private var names: Set<[UInt8]> = []
-        /// A bit for each length modulo 64: most fields are none of them and need no copy of their name.
+        /// A bit for each length modulo 64: most fields match none and need no copy of their name.
         private var lengths: UInt64 = 0
 
         mutating func insert(_ bytes: Span<UInt8>, _ name: Range<Int>) {
@@ -197,12 +196,12 @@ struct FieldSection: Sendable {
     /// The host and port that the range holds; nil where it holds something else.
     func hostAndPort(_ range: Range<Int>) -> Range<Int>? { Authority.hostAndPort(bytes.span, range) }
 
-    /// Whether an element of any field of that name is this token, its parameters or argument left aside.
+    /// Whether an element of any field of that name is this token. Parameters and arguments of elements are ignored.
     func listContains(_ name: FieldName, _ lowercasedToken: StaticString) -> Bool {
         hasElement(of: name, lowercasedToken, mayHaveValue: true)
     }
 
-    /// The same for elements without anything behind the token: `private`, but not `private="set-cookie"`.
+    /// The same, but only for elements without parameters or arguments: `private`, but not `private="set-cookie"`.
     func listHas(_ name: FieldName, _ lowercasedToken: StaticString) -> Bool {
         hasElement(of: name, lowercasedToken, mayHaveValue: false)
     }

@@ -6,10 +6,10 @@ public struct HTTPDate: Sendable {
     private var second = Int64.min
     private var text: [UInt8] = []
 
-    /// A writer that keeps the last date: within a second it is the same for everybody.
+    /// A writer that keeps the last date: all responses within one second share it.
     public init() {}
 
-    /// As `text(unixSeconds:)`, made anew when the second is another one than last time.
+    /// Like `text(unixSeconds:)`, but computed only when the second has changed.
     public mutating func text(at unixSeconds: Int64) -> [UInt8] {
         if unixSeconds != second {
             second = unixSeconds
@@ -22,7 +22,8 @@ public struct HTTPDate: Sendable {
     private static let months: StaticString = "JanFebMarAprMayJunJulAugSepOctNovDec"
     private static let lastSecond: Int64 = 253_402_300_799
 
-    /// `Sun, 06 Nov 1994 08:49:37 GMT` for seconds since 1970-01-01 UTC; what lies outside is written as the nearest moment inside.
+    /// `Sun, 06 Nov 1994 08:49:37 GMT` for seconds since 1970-01-01 UTC. A moment outside the years is written as the nearest one
+    /// inside.
     public static func text(unixSeconds: Int64) -> [UInt8] {
         let seconds = min(max(unixSeconds, 0), lastSecond)
         let day = seconds / 86_400

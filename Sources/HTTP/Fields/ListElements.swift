@@ -3,9 +3,8 @@
 //
 // Invariant: the walk never leaves the value's range, and all of it together costs one pass.
 
-/// The elements of a comma-separated value. Blanks around an element are cut off, empty elements are
-/// skipped, and a comma inside a quoted string does not split. A quoted string that never ends takes
-/// the rest of the value with it.
+/// The elements of a comma-separated value. Blanks around an element are cut off, empty elements are skipped, and a comma inside a
+/// quoted string does not split. A quoted string without an end includes the rest of the value.
 public struct ListElements: Sendable {
     private var position: Int
     private let end: Int
@@ -30,7 +29,7 @@ public struct ListElements: Sendable {
                 }
                 position += 1
             }
-            // A backslash at the very end may have stepped over it.
+            // A backslash at the very end may have moved the position past it.
             let elementEnd = min(position, end)
             position = elementEnd + 1
             let element = trimmingBlanks(bytes, start..<elementEnd)
@@ -40,8 +39,8 @@ public struct ListElements: Sendable {
     }
 }
 
-/// Whether the parameters in the range, each behind a semicolon, give a weight of 0, which means "not acceptable" (RFC 9110
-/// section 12.4.2). A weight that is malformed is none.
+/// Whether the parameters in the range, each behind a semicolon, give a weight of 0, which means "not acceptable" (RFC 9110 section
+/// 12.4.2). A malformed weight does not count.
 func hasZeroWeight(_ bytes: Span<UInt8>, _ parameters: Range<Int>) -> Bool {
     var start = parameters.lowerBound
     while start < parameters.upperBound {

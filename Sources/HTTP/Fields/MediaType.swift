@@ -1,7 +1,7 @@
-// The media type of a body whose `Content-Type` may be said several times or in a list (Fetch, "extract a MIME type"): servers and the
-// layers before them do both, and browsers take the last one that can be read.
+// The media type of a body whose `Content-Type` occurs several times or is a list (Fetch, "extract a MIME type"). Servers and the
+// layers before them send both, and browsers take the last valid type.
 //
-// Invariant: what it says depends only on the values joined by ", ", not on how they are spread over lines.
+// Invariant: the result depends only on the values joined by ", ", not on how they are spread over lines.
 
 extension FieldSection {
     /// Whether the media type is `text/event-stream`, in any case of letters and with any parameters.
@@ -9,16 +9,16 @@ extension FieldSection {
         guard names.contains(.contentType) else { return false }
         let bytes = bytes.span
         if let value = onlyValue(of: .contentType), firstByte(0x2C, in: bytes, value) == value.upperBound {
-            // Nearly all say one type, once.
+            // The usual case: one field with one type.
             return equalsIgnoringCase(bytes, withoutParameters(bytes, value), "text/event-stream")
         }
         var isStream = false
-        // A quoted string that is not closed goes on in the next line.
+        // A quoted string without its end continues in the next line.
         var isQuoted = false
         for field in fields where field.known == .contentType {
             var start = field.value.lowerBound
             var position = start
-            // The element to which the rest of a quoted string belongs was looked at when it began.
+            // The rest of a quoted string belongs to an element that was judged when it began.
             var isJudged = isQuoted
             while true {
                 let isAtEnd = position >= field.value.upperBound
@@ -47,7 +47,7 @@ extension FieldSection {
         return only
     }
 
-    /// Whether one element of the list is `text/event-stream`; nil where it is no media type, or `*/*`, which says nothing.
+    /// Whether one element of the list is `text/event-stream`; nil if the element is no media type, or `*/*`, which names none.
     private static func isEventStream(_ bytes: Span<UInt8>, _ element: Range<Int>) -> Bool? {
         let essence = withoutParameters(bytes, element)
         if equalsIgnoringCase(bytes, essence, "text/event-stream") { return true }

@@ -1,7 +1,7 @@
-// Fields of a response that do not hold any more once a proxy has changed its body, or has found that it is for one client alone. Whether
-// either is so is decided by the proxy; here is only which fields those are.
+// Response fields that are wrong after the proxy has changed the body, or has found that the response is for one client alone. The
+// proxy decides whether that is so; this file only lists the fields.
 //
-// Invariant: whether a field is left out depends on its own name alone, and only on fields without a `FieldName` of their own.
+// Invariant: whether a field is left out depends on its name alone. Only fields without their own `FieldName` are concerned.
 
 /// Kinds of response fields that are not passed on.
 public struct ReplacedFields: OptionSet, Sendable {
@@ -11,11 +11,11 @@ public struct ReplacedFields: OptionSet, Sendable {
     /// The kinds of these bits.
     public init(rawValue: UInt8) { self.rawValue = rawValue }
 
-    /// What was computed over the body's bytes, or offers ranges of them: `Digest` (RFC 3230), `Content-Digest` and `Repr-Digest`
-    /// (RFC 9530), `Unencoded-Digest` (its extension), `Content-MD5` (RFC 2616), `Accept-Ranges` (RFC 9110 section 14.3).
+    /// Fields computed from the body's bytes, or offering ranges of them: `Digest` (RFC 3230), `Content-Digest` and `Repr-Digest` (RFC
+    /// 9530), `Unencoded-Digest` (its extension), `Content-MD5` (RFC 2616), `Accept-Ranges` (RFC 9110 section 14.3).
     public static let ofOldBytes = ReplacedFields(rawValue: 1)
-    /// What tells caches that many clients share to store the response whatever `Cache-Control` says: `CDN-Cache-Control` (RFC 9213)
-    /// and the names that end like it, `Surrogate-Control`, `Edge-Control`, and nginx's `X-Accel-Expires`.
+    /// Fields that tell shared caches to store the response in spite of `Cache-Control`: `CDN-Cache-Control` (RFC 9213) and names with
+    /// the same ending, `Surrogate-Control`, `Edge-Control`, and nginx's `X-Accel-Expires`.
     public static let forSharedCaches = ReplacedFields(rawValue: 2)
 
     /// Whether a field of that name is of these kinds.

@@ -1,21 +1,21 @@
-// Field names by which a server is told what only its proxy can know, in every spelling that some server takes for them.
-// Who may say such a thing is decided by the proxy; here is only which names those are, and how spellings are compared.
+// Field names that tell a server what only its proxy can know, in every spelling that some server accepts for them. The proxy decides
+// which peers may send them; this file only lists the names and compares spellings.
 //
-// Invariant: whether a field is withheld depends on its own name alone, so a head of many fields costs no more for each of them.
+// Invariant: whether a field is withheld depends on its name alone, so each field costs the same in a head of many fields.
 
-/// The fields without a `FieldName` of their own that are not passed on. Servers that make variables of fields (CGI, WSGI, PHP, Rack)
-/// put `_` in the place of `-`, and some of them in the place of everything that is neither a letter nor a digit: `X_Forwarded_User` and
-/// `X-Forwarded-User` are one variable. So all such bytes are compared as `-`.
+/// The fields without their own `FieldName` that are not passed on. Servers that make variables of fields (CGI, WSGI, PHP, Rack)
+/// replace `-` by `_`, and some replace every character that is neither a letter nor a digit: `X_Forwarded_User` and `X-Forwarded-User`
+/// are one variable. So all such bytes are compared as `-`.
 public struct WithheldNames: Sendable, Equatable {
-    /// Whether the request comes from a proxy whose word counts. Then names of that kind pass as they are registered, and only their
-    /// other spellings stay behind: the proxy in front has not looked for them when it removed what its own clients said.
+    /// Whether the request comes from a trusted proxy. Then these names pass in their registered spelling, and only other spellings are
+    /// withheld: the proxy in front did not look for those when it cleaned its own clients' fields.
     private let believesProxyFields: Bool
     /// Never passed on in any spelling, in lower case with `-`.
     private let guarded: [[UInt8]]
-    /// A bit for each letter with which any of the names begins: most fields need no further look.
+    /// A bit for each first letter of the names: most fields need no further check.
     private let firstLetters: UInt32
 
-    /// What is withheld of a head. `guarded` are names that never pass, besides `Proxy`.
+    /// What is withheld of a head. `guarded` names never pass; `Proxy` never does either.
     public init(guarded: [String] = [], believesProxyFields: Bool) {
         self.believesProxyFields = believesProxyFields
         self.guarded = Set(guarded.map { name in name.utf8.map(folded) } + [Array("proxy".utf8)]).sorted {
@@ -27,13 +27,14 @@ public struct WithheldNames: Sendable, Equatable {
     /// Whether this name never passes, in any spelling.
     public func guards(_ name: String) -> Bool { guarded.contains(name.utf8.map(folded)) }
 
-    /// Whether a server could take the name for one by which its proxy speaks: the configuration may not give it another meaning.
+    /// Whether a server could take the name for one with which its proxy speaks. The configuration may not give such a name another
+    /// meaning.
     public static func meansProxy(_ name: String) -> Bool {
         let name = name.utf8.map(folded)
         return meansProxy(name.span, name.indices) || name == Array("proxy".utf8)
     }
 
-    /// Whether a field of that name stays behind; `known` names are for others to decide.
+    /// Whether a field of that name is withheld. The caller decides about `known` names.
     func withholds(_ bytes: Span<UInt8>, _ name: Range<Int>) -> Bool {
         guard firstLetters & Self.bit(of: folded(bytes[name.lowerBound])) != 0 else { return false }
         for guarded in guarded where spells(bytes, name, guarded) { return true }
@@ -45,8 +46,8 @@ public struct WithheldNames: Sendable, Equatable {
 
     private static let family = Array("x-forwarded-".utf8)
 
-    /// What frameworks believe without being told to, besides those that have a `FieldName`: addresses, scheme and host, the URL in the
-    /// place of the request's own, the client's certificate (RFC 9440), where files lie (Rack).
+    /// Fields that frameworks believe by default, besides those that have a `FieldName`: addresses, scheme and host, a URL in place of
+    /// the request's own, the client's certificate (RFC 9440), file paths (Rack).
     private static let proxyFields: [[UInt8]] = [
         "client-ip", "x-client-ip", "true-client-ip", "x-cluster-client-ip", "x-real-ip", "x-forwarded", "forwarded-for",
         "x-original-forwarded-for", "x-original-for", "x-envoy-external-address",
@@ -62,7 +63,7 @@ public struct WithheldNames: Sendable, Equatable {
 }
 
 extension FieldName {
-    /// Whether a server could take this name for one that the proxy acts upon, in any spelling.
+    /// Whether a server could take this name, in any spelling, for one that the proxy acts upon.
     public static func hasMeaning(_ name: String) -> Bool {
         let name = name.utf8.map(folded)
         return allCases.contains { known in known.lowercasedName.withUTF8Buffer { !$0.isEmpty && $0.elementsEqual(name) } }

@@ -1,9 +1,8 @@
-// Finds the data of a request or response body in what comes off the wire (RFC 9112 sections 6 and 7),
-// in whatever pieces it comes. It returns ranges into the caller's bytes and keeps none of them; how
-// the body is framed on the other side is left to the proxy.
+// Finds the data of a request or response body in the received bytes (RFC 9112 sections 6 and 7), in any pieces. It returns ranges into
+// the caller's bytes and keeps none of them. The other side frames the body itself.
 //
-// Invariant: the bytes reported as data, and the error or the end that follows them, do not depend on
-// how the bytes were split; after an end nothing is data, after an error there is only that error.
+// Invariant: the reported data, and the error or the end after it, do not depend on how the bytes were split. After an end nothing is
+// data; after an error there is only that error.
 
 /// Decodes one body. It is a few words in size and allocates nothing.
 public struct BodyDecoder: Sendable {
@@ -18,7 +17,7 @@ public struct BodyDecoder: Sendable {
         case data(Range<Int>)
         /// All bytes given are consumed, and the body has not ended.
         case needMore
-        /// The body has ended, and what is at this offset and behind it does not belong to it.
+        /// The body has ended. The bytes from this offset on do not belong to it.
         case end(Int)
     }
 
@@ -37,7 +36,7 @@ public struct BodyDecoder: Sendable {
         case ended, failed
     }
 
-    /// Bytes that are left of the length or of the chunk; while its size is read, the size so far.
+    /// The bytes left of the length or of the chunk. While a chunk's size is read, the size so far.
     private var remainingBytes: UInt64 = 0
     /// Bytes of the size line or of the trailers so far.
     private var lineBytes: UInt16 = 0
@@ -69,11 +68,11 @@ public struct BodyDecoder: Sendable {
         }
     }
 
-    /// Looks at the bytes from the offset on. To be called again from behind the data, until the answer
-    /// is not data; then the next bytes are given, from their beginning on.
+    /// Looks at the bytes from the offset on. Call it again from behind the data until the answer is not data; then give it the next
+    /// bytes from their beginning.
     ///
-    /// Throws on a malformed chunk or trailer, or one over its limit, and from then on the same again.
-    /// Sizes from 2^63 on are refused, though they might have 64 bits: no such body exists.
+    /// Throws on a malformed chunk or trailer, or one over its limit, and repeats that error from then on. Sizes from 2^63 on are
+    /// refused, although they would fit into 64 bits: no such body exists.
     public mutating func next(_ bytes: Span<UInt8>, from offset: Int) throws(HTTPError) -> Step {
         precondition(offset >= 0 && offset <= bytes.count, "the offset lies outside of the bytes")
         switch state {
@@ -89,8 +88,7 @@ public struct BodyDecoder: Sendable {
         }
     }
 
-    /// The peer has closed its side in an orderly way. That ends a body that goes on until then; any
-    /// other body that has not ended is truncated.
+    /// The peer has closed its side in good order. That ends a close-delimited body; any other body that has not ended is truncated.
     public mutating func finish() throws(HTTPError) {
         switch state {
         case .ended: return
@@ -106,7 +104,7 @@ public struct BodyDecoder: Sendable {
         return error
     }
 
-    /// As many of the remaining bytes as there are; at least one, since there is one and one is wanted.
+    /// As many of the remaining bytes as there are. The caller guarantees at least one.
     private mutating func takeData(_ bytes: Span<UInt8>, from offset: Int) -> Range<Int> {
         let available = bytes.count - offset
         let count = remainingBytes < UInt64(available) ? Int(remainingBytes) : available
@@ -137,9 +135,9 @@ public struct BodyDecoder: Sendable {
         return .needMore
     }
 
-    /// Takes a line end after data, or a size line with neither an extension nor more than eight digits,
-    /// if all of it is there: what stands around nearly every chunk. Where it answers nil nothing has
-    /// changed, and the path byte by byte, which would come to the same for these too, decides.
+    /// Takes a line end after data, or a size line with at most eight digits and no extension, if all of it is there: the frame of
+    /// nearly every chunk. Returns nil and changes nothing otherwise. The byte-by-byte path then decides, and would find the same for
+    /// these too.
     private mutating func takePlainFrame(_ bytes: Span<UInt8>, at start: Int) -> Int? {
         switch state {
         case .dataReturn:

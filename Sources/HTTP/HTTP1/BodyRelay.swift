@@ -1,30 +1,30 @@
-// The way of a body's bytes through one scratch buffer, in either direction: the framing of the sender is taken
-// off in place, so that what is left lies in one piece, ready to be framed anew around it and written at once.
-// It leaves what the bytes mean to others. Invariant: it copies only what a chunk's framing leaves apart.
+// The path of a body's bytes through one scratch buffer, in either direction. The sender's framing is removed in place, so that the
+// payload lies in one piece, ready for new framing around it and one write. The bytes are not interpreted. Invariant: only what a
+// chunk's framing separates is copied.
 
-/// One body on its way, request's or response's.
+/// One body in transit, of a request or a response.
 public struct BodyRelay {
-    /// What one buffer of received bytes came to.
+    /// The result for one buffer of received bytes.
     public struct Piece {
-        /// The body's bytes, in one piece, with the framing taken off.
+        /// The body's bytes, in one piece, without framing.
         public var payload: UnsafeMutableRawBufferPointer
         /// Whether the body ended within these bytes.
         public var isLast: Bool
-        /// Where in the buffer that was given the first byte lies that is not of this body any more.
+        /// The offset in the given buffer of the first byte that does not belong to this body.
         public var consumed: Int
-        /// The rule that the sender broke behind the payload, which is good all the same; nil where it broke none.
+        /// The rule that the sender broke after the payload; nil for none. The payload is still valid.
         public var error: HTTPError?
     }
 
     private var decoder: BodyDecoder
 
-    /// A body at its beginning, framed so by its sender.
+    /// A body at its beginning, with the sender's framing.
     public init(framing: BodyFraming) { decoder = BodyDecoder(framing: framing) }
 
     /// Whether the whole body has been received.
     public var isEnded: Bool { decoder.isEnded }
 
-    /// Takes the bytes from `start` on. The payload lies within the same buffer and is good as long as that is.
+    /// Takes the bytes from `start` on. The payload lies within the same buffer and is valid as long as the buffer is.
     public mutating func take(_ bytes: UnsafeMutableRawBufferPointer, from start: Int = 0) -> Piece {
         let span = bytes.bindMemory(to: UInt8.self)
         var offset = start
@@ -55,6 +55,6 @@ public struct BodyRelay {
 
     /// The sender has closed its side.
     ///
-    /// - Throws: `truncatedBody` where the body needed more.
+    /// - Throws: `truncatedBody` if the body needed more.
     public mutating func finish() throws(HTTPError) { try decoder.finish() }
 }

@@ -1,7 +1,6 @@
-// The writing side of the chunked coding (RFC 9112 section 7.1): what stands around data that is sent
-// from where it lies.
+// The writing side of the chunked coding (RFC 9112 section 7.1): the frame around data that is sent without being copied.
 //
-// Invariant: a chunk that is written is never empty, so the last chunk is only ever written on purpose.
+// Invariant: a written chunk is never empty, so the last chunk is only written on purpose.
 
 /// The frame around the data of a chunk.
 public enum ChunkedCoding {
@@ -14,9 +13,8 @@ public enum ChunkedCoding {
     /// The last chunk with an empty trailer section: the end of a body that is complete.
     public static let lastChunk: StaticString = "0\r\n\r\n"
 
-    /// Writes the size line of a chunk of `count` bytes, which has to be at least one, so that it ends
-    /// right before the offset `end` of the buffer, where the data begins. Returns the line's length,
-    /// at most `maximumSizeLineBytes`; so many bytes have to be free there.
+    /// Writes the size line of a chunk of `count` bytes (at least one), so that the line ends right before the offset `end` of the
+    /// buffer, where the data begins. Returns the line's length. `maximumSizeLineBytes` bytes must be free there.
     public static func writeSizeLine(
         _ count: Int, endingAt end: Int, in buffer: UnsafeMutableRawBufferPointer
     ) -> Int {

@@ -1,9 +1,9 @@
-// What a message head may cost. The numbers come from the configuration; enforcing them is the work
-// of HeadScanner (promptly, byte by byte) and of the head parsers (again, on their own).
+// Bounds of a message head. The numbers come from the configuration. HeadScanner enforces them at once, byte by byte, and the head
+// parsers check them again.
 //
 // Invariant: every limit is at least one, and an offset into an allowed head fits into 32 bits.
 
-/// The largest head that is accepted, and of what it may consist.
+/// The largest head that is accepted, and the bounds of its parts.
 public struct HeadLimits: Sendable, Equatable {
     /// The most bytes of a whole head: empty lines before it, its first line, its fields and its end.
     public let headBytes: Int

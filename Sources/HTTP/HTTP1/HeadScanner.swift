@@ -1,17 +1,15 @@
-// Finds where a head ends while its bytes come in, in whatever pieces, and refuses what can already be
-// seen to be wrong or too large. What the head says is left to RequestHead and ResponseHead, which
-// check everything again on the whole.
+// Finds the end of a head while its bytes come in, in any pieces, and refuses as early as possible what is wrong or too large.
+// RequestHead and ResponseHead read the head and check everything again.
 //
-// Invariant: what the scanner has decided after n bytes depends on those bytes alone, never on how
-// they were split; the violation that comes first is the one that is reported.
+// Invariant: what the scanner has decided after n bytes depends on those bytes alone, never on how they were split. The first violation
+// is the one that is reported.
 
 /// Which side's head it is.
 public enum HeadKind: Sendable {
     case request, response
 }
 
-/// Delimits one head at a time (RFC 9112 section 2). It keeps no bytes: the caller does, as long as
-/// the head is incomplete.
+/// Delimits one head at a time (RFC 9112 section 2). It keeps no bytes: the caller keeps them while the head is incomplete.
 public struct HeadScanner: Sendable {
     // A request takes the upper path, a response the lower one. Each arrow is one byte or a run.
     //
@@ -20,8 +18,8 @@ public struct HeadScanner: Sendable {
     //     ├─ method ─ target ─ version ─ lineFeed              ▼    │
     //     └─ statusPrefix ──── line ────── lineFeed ◀──────── line ─┘ (through lineFeed)
     //
-    // In a request `lastEventID` compares a field's name before it is an ordinary line; behind that name comes `eventID`, which may
-    // hold control characters: such a field is left out by RequestHead.
+    // In a request `lastEventID` compares a field's name before the field is read as an ordinary line. Behind that name comes
+    // `eventID`, which may hold control characters: RequestHead leaves such a field out.
     private enum State: UInt8 {
         case start, emptyLine, method, target, version, statusPrefix, line, lineFeed, fieldStart, lastEventID, eventID, finalLineFeed
         case ended, failed
@@ -44,22 +42,22 @@ public struct HeadScanner: Sendable {
         self.limits = limits
     }
 
-    /// Whether the head's first line has begun. Empty lines before a request do not count, so a
-    /// connection on which only those came is still idle.
+    /// Whether the head's first line has begun. Empty lines before a request do not count: a connection that received only those is
+    /// still idle.
     public var hasBegun: Bool {
         state != .start && state != .emptyLine
     }
 
-    /// Makes it ready for the next head of the same kind.
+    /// Prepares the scanner for the next head of the same kind.
     public mutating func reset() {
         self = HeadScanner(kind: kind, limits: limits)
     }
 
-    /// Takes the next bytes. The answer is how many of them belong to the head, its end included, or
-    /// nil if all of them do and more are needed. After the end nothing more belongs to it.
+    /// Takes the next bytes. Returns how many of them belong to the head, its end included, or nil if all of them do and more are
+    /// needed. After the end no byte belongs to it.
     ///
-    /// Throws at the first byte that no head can have at its place, or with which a limit is reached
-    /// before the head's end; from then on the same error.
+    /// Throws at the first byte that no head can have in that place, or that reaches a limit before the head's end; from then on it
+    /// throws the same error.
     public mutating func receive(_ bytes: Span<UInt8>) throws(HTTPError) -> Int? {
         if state == .failed { throw failure }
         var index = 0
@@ -86,9 +84,8 @@ public struct HeadScanner: Sendable {
         return state == .ended ? index : nil
     }
 
-    /// Where a head ends that begins with these bytes and lies wholly within them, if all is well with it; nil where that is not so.
-    /// Nothing is checked but its end: whoever parses what is before it finds out the rest, and has a scanner tell what
-    /// is wrong where it cannot be parsed.
+    /// The end of a head that begins with these bytes and lies wholly within them; nil if there is none. Only the end is searched for.
+    /// The caller parses the head, and asks a scanner what is wrong if parsing fails.
     public static func endOfWholeHead(_ bytes: Span<UInt8>, limits: HeadLimits) -> Int? {
         let limit = min(bytes.count, limits.headBytes)
         var lineStart = 0
@@ -185,7 +182,7 @@ public struct HeadScanner: Sendable {
             guard targetBytes <= limits.targetBytes else { throw .targetTooLong }
             return .target
         }
-        // A carriage return here is a request of HTTP/0.9, which is nothing to wait for.
+        // A carriage return here means HTTP/0.9, which has no further lines to wait for.
         if byte == space || byte == carriageReturn {
             guard byte == space, targetBytes > 0 else { throw .malformedRequestLine }
             return .version
@@ -193,7 +190,7 @@ public struct HeadScanner: Sendable {
         throw violation(byte) ?? .malformedTarget
     }
 
-    /// Compares with `HTTP/1.`, so that bytes that are no HTTP are not waited upon.
+    /// Compares with `HTTP/1.`, so that the proxy does not wait for a head in bytes that are not HTTP.
     private mutating func stateInStatusPrefix(_ byte: UInt8) throws(HTTPError) -> State {
         let prefix: StaticString = "HTTP/1."
         guard byte == prefix.utf8Start[prefixBytes] else {

@@ -1,21 +1,19 @@
-// Writes request and response heads. What it writes is strictly valid whatever came in: the version is
-// always HTTP/1.1, names are our own constants or come from a parsed head, and every value that comes
-// from elsewhere is checked before a byte of it is written. Which fields are written is up to the proxy.
+// Writes request and response heads. The output is always strictly valid: the version is HTTP/1.1, names are our own constants or come
+// from a parsed head, and every other value is checked before it is written. The proxy decides which fields are written.
 //
-// Invariant: no call writes a CR, LF, NUL or other control character but those that end its own line
-// (SwiftNIO GHSA-7fj7-39wj-c64f is what happens otherwise).
+// Invariant: no call writes a CR, LF, NUL or other control character except its own line end (SwiftNIO GHSA-7fj7-39wj-c64f shows what
+// happens otherwise).
 
 /// Appends a head, line by line, to bytes that it owns.
 public struct HeadWriter: Sendable {
-    /// What has been written, and zeros behind it: pieces are copied into room that is there already, which costs a third of
-    /// appending them.
+    /// What has been written, and zeros behind it. Copying into existing room costs a third of appending.
     private var room: [UInt8]
     /// How much has been written so far, in bytes.
     public private(set) var count = 0
 
     /// A writer with nothing written and room for so many bytes.
     public init(reservingCapacity capacity: Int = 1024) {
-        // An array of zeros that the library makes costs more than all that is written into it.
+        // An array of zeros from the standard library costs more than everything that is written into it.
         room = withUnsafeTemporaryAllocation(of: UInt8.self, capacity: capacity) { zeros in
             zeros.initialize(repeating: 0)
             return Array(zeros)
@@ -25,7 +23,7 @@ public struct HeadWriter: Sendable {
     /// What has been written so far.
     public var bytes: [UInt8] { Array(room[..<count]) }
 
-    /// What has been written, which leaves the writer empty and without room.
+    /// Returns what has been written and leaves the writer empty and without room.
     public mutating func take() -> [UInt8] {
         room.removeLast(room.count - count)
         count = 0
@@ -44,8 +42,8 @@ public struct HeadWriter: Sendable {
         append(" HTTP/1.1\r\n")
     }
 
-    /// The request line with the method of a parsed head and another target, which has to be `*` or to
-    /// begin with `/`; if it holds what a target can not hold, nothing is written.
+    /// The request line with the method of a parsed head and another target, which must be `*` or begin with `/`. Throws and writes
+    /// nothing if the target holds a byte that a target cannot hold.
     public mutating func requestLine(of head: RequestHead, target: [UInt8]) throws(HTTPError) {
         guard target.first == 0x2F || target == [0x2A] else { throw .unsafeOutgoingBytes }
         for byte in target where !isTargetByte(byte) { throw .unsafeOutgoingBytes }
@@ -105,8 +103,7 @@ public struct HeadWriter: Sendable {
         field(name, UInt64(value))
     }
 
-    /// A field with a value that comes from outside. If it holds a control character other than a tab,
-    /// it is refused and nothing is written.
+    /// A field with a value that comes from outside. Throws and writes nothing if the value holds a control character other than a tab.
     public mutating func field(_ name: StaticString, _ value: Span<UInt8>) throws(HTTPError) {
         var checked = 0
         while true {
@@ -128,8 +125,8 @@ public struct HeadWriter: Sendable {
         try field(name, value.span)
     }
 
-    /// A field with a value that comes from outside, checked like a span. For paths that are not hot.
-    /// (It is labelled, because without a label every literal would be taken for a String.)
+    /// A field with a value that comes from outside, checked like a span. Not for hot paths. (The label exists because every literal
+    /// without one would become a String.)
     public mutating func field(_ name: StaticString, text: String) throws(HTTPError) {
         try field(name, Array(text.utf8).span)
     }
@@ -154,8 +151,8 @@ public struct HeadWriter: Sendable {
         copy(head.section.fields[fieldIndex], of: head.section)
     }
 
-    /// A field whose name is configured. Refused, with nothing written, if the name is no token or the value holds a control
-    /// character other than a tab.
+    /// A field with a configured name. Throws and writes nothing if the name is no token or the value holds a control character other
+    /// than a tab.
     public mutating func field(named name: [UInt8], _ value: [UInt8]) throws(HTTPError) {
         guard !name.isEmpty, name.allSatisfy(isTokenCharacter), value.allSatisfy(isFieldValueByte) else { throw .unsafeOutgoingBytes }
         append(name)
@@ -164,8 +161,8 @@ public struct HeadWriter: Sendable {
         append("\r\n")
     }
 
-    /// One field with the values of all fields of that name in a parsed head, and what is to be in the list besides (RFC 9110 section 5.3).
-    /// Elements that are one of `removed` are left out, whatever follows `=` in them. Nothing is written when there is nothing to write.
+    /// One field with the values of all fields of that name in a parsed head, and further elements (RFC 9110 section 5.3). Elements
+    /// that are one of `removed` are left out, with whatever follows `=` in them. An empty list writes nothing.
     public mutating func list(
         _ name: StaticString, _ known: FieldName, of head: ResponseHead, without removed: [StaticString] = [],
         and more: (StaticString?, StaticString?, StaticString?)
@@ -213,16 +210,16 @@ public struct HeadWriter: Sendable {
         append(element)
     }
 
-    /// All fields of a parsed head that are to be passed on, in their order, except these names and those that are `withheld`. Where
-    /// `edits` name a field, it has their value or is left out.
+    /// All forwardable fields of a parsed head in their order, except these names and the `withheld` ones. A field that `edits` name
+    /// gets their value or is left out.
     public mutating func copyForwardableFields(
         of head: RequestHead, except names: FieldNameSet = [], withheld: WithheldNames? = nil, edits: FieldEdits = FieldEdits()
     ) {
         copyForwardableFields(of: head.section, except: names, withheld: withheld, replaced: [], edits: edits)
     }
 
-    /// All fields of a parsed head that are to be passed on, in their order, except these names and those that are `replaced`. Where
-    /// `edits` name a field, it has their value or is left out.
+    /// All forwardable fields of a parsed head in their order, except these names and the `replaced` ones. A field that `edits` name
+    /// gets their value or is left out.
     public mutating func copyForwardableFields(
         of head: ResponseHead, except names: FieldNameSet = [], replaced: ReplacedFields = [], edits: FieldEdits = FieldEdits()
     ) {
@@ -251,7 +248,7 @@ extension HeadWriter {
                 editedIndex = edits.index(at: next)
             }
             guard field.isForwardable, !names.contains(field.known) else { continue }
-            // A known name stands in `names` or is none of these.
+            // `names` decides about known names; only unknown names are checked here.
             if field.known == .other, let withheld, withheld.withholds(section.bytes.span, field.name) { continue }
             if field.known == .other, !replaced.isEmpty, replaced.contains(section.bytes.span, field.name) { continue }
             guard isEdited else {
@@ -268,7 +265,7 @@ extension HeadWriter {
 
     private mutating func copy(_ field: Field, of section: FieldSection) {
         let (name, value) = (field.name, field.value)
-        // A line as everybody writes it goes over in one piece: its name, a colon, one blank, its value, and the line's end at once.
+        // The usual form of a line is copied in one piece: name, colon, one blank, value and line end.
         let bytes = section.bytes
         if value.lowerBound == name.upperBound + 2, bytes[name.upperBound + 1] == space, bytes[value.upperBound] == carriageReturn {
             return append(name.lowerBound..<(value.upperBound + 2), of: section)

@@ -1,19 +1,19 @@
-// The way of a body's bytes out: framed for the receiver around the payload, where it lies in a buffer, and so written at once.
+// The way of a body's bytes out: the receiver's framing is written around the payload in its buffer, so that one write sends both.
 // Invariant: only the room around the payload is written to, at most `OutgoingFraming.roomBytes` on either side.
 
 /// How the bytes of a body are framed for their receiver.
 public enum OutgoingFraming: UInt8, Sendable {
-    /// There is no body, or it is thrown away.
+    /// There is no body, or it is dropped.
     case none
-    /// As they are: a Content-Length was announced, or the end of the connection ends the body.
+    /// Unframed: the body has a Content-Length or is close-delimited.
     case plain
     /// In chunks (RFC 9112 section 7.1), one for each piece that came.
     case chunked
 
-    /// So many bytes have to be free in front of a payload, and behind it. For tests: a link has that room.
+    /// How many bytes must be free in front of a payload, and behind it. For tests: a link has that room.
     public static let roomBytes = ChunkedCoding.maximumSizeLineBytes
 
-    /// The bytes to write for a payload with `roomBytes` of free memory on either side; with `isLast` the end of the body too.
+    /// The bytes to write for a payload with `roomBytes` of free memory on either side; with `isLast` also the end of the body.
     public func frame(_ payload: UnsafeMutableRawBufferPointer, isLast: Bool) -> UnsafeRawBufferPointer {
         switch self {
         case .none:

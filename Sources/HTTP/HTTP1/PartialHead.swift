@@ -1,5 +1,5 @@
-// A head that has not come whole. Most heads come in one piece and never need it, so a connection holds one of
-// these only while it waits for the rest. Invariant: it never holds more than the head limit and one read.
+// An incomplete head. Most heads come in one piece and never need this type, so a connection holds one only while it waits for the
+// rest. Invariant: it never holds more than the head limit and one read.
 
 /// Collects the bytes of a head that comes in pieces.
 public final class PartialHead {
@@ -8,7 +8,7 @@ public final class PartialHead {
 
     fileprivate init(scanner: HeadScanner) { self.scanner = scanner }
 
-    /// Takes the next bytes; how many of them belong to the head when that makes it whole.
+    /// Takes the next bytes. If they complete the head, returns how many of them belong to it.
     fileprivate func receive(_ received: UnsafeBufferPointer<UInt8>) throws(HTTPError) -> Int? {
         var scanner = self.scanner
         defer { self.scanner = scanner }
@@ -24,11 +24,11 @@ public final class PartialHead {
     public var hasBegun: Bool { scanner.hasBegun }
 }
 
-/// A head that has come whole.
+/// A complete head.
 public struct ReceivedHead<Head> {
     /// The parsed head.
     public var head: Head
-    /// How many of the bytes that were given last belong to it.
+    /// How many of the last given bytes belong to it.
     public var consumed: Int
 }
 
@@ -63,7 +63,7 @@ extension PartialHead? {
             let whole = partial.bytes
             return ReceivedHead(head: try parse(whole.span), consumed: consumed)
         }
-        // Nearly all heads come whole and are well.
+        // Nearly all heads come complete and valid.
         if let end = HeadScanner.endOfWholeHead(received.span, limits: limits),
             let head = try? parse(UnsafeBufferPointer(rebasing: received[..<end]).span)
         {

@@ -1,7 +1,7 @@
-// What an outgoing response becomes on a connection of HTTP/1: how the body is delimited (RFC 9112 section 6.3), whether the connection
-// goes on behind it (section 9.3), and the bytes of the head.
+// An outgoing response on an HTTP/1 connection: how the body is delimited (RFC 9112 section 6.3), whether the connection is kept
+// (section 9.3), and the bytes of the head.
 
-/// What a client's request and connection allow a response to be.
+/// What a client's request and connection allow for a response.
 public struct ResponseTerms: Sendable, Equatable {
     /// HTTP/1.0: no chunks, no interim responses.
     public var isHTTP10: Bool
@@ -17,16 +17,16 @@ public struct ResponseTerms: Sendable, Equatable {
 
 /// A response as HTTP/1 sends it.
 public struct RenderedResponse: Sendable {
-    /// The head, and what follows it at once.
+    /// The head, and the bytes that follow it at once.
     public var bytes: [UInt8]
-    /// How the bytes of the body that are still to come are framed.
+    /// How the rest of the body is framed.
     public let framing: OutgoingFraming
-    /// Whether the connection can serve another request behind the response.
+    /// Whether the connection can serve another request after the response.
     public let keepsAlive: Bool
-    /// Whether the body is close-delimited: nothing but the connection's end tells the client that the body is whole.
+    /// Whether the body is close-delimited: only the connection's end tells the client that the body is complete.
     public let endsByClosing: Bool
 
-    /// Renders a response. `opening` is the body's beginning where that is known already; it takes no part in a whole body.
+    /// Renders a response. `opening` is the body's beginning if that is known already; a whole body ignores it.
     public init(_ response: consuming OutgoingResponse, for terms: ResponseTerms, opening: [UInt8]? = nil) {
         var writer = response.fields
         response.fields = HeadWriter(reservingCapacity: 0)
@@ -50,7 +50,7 @@ public struct RenderedResponse: Sendable {
         }
         endsByClosing = isCloseDelimited
         keepsAlive = terms.canKeepAlive && response.allowsReuse && !isCloseDelimited
-        // HTTP/1.1 keeps a connection unless it is told otherwise, HTTP/1.0 does not.
+        // HTTP/1.1 keeps a connection by default, HTTP/1.0 does not.
         if !keepsAlive { writer.field("Connection", "close") } else if terms.isHTTP10 { writer.field("Connection", "keep-alive") }
         writer.end()
         bytes = writer.take()
@@ -66,7 +66,7 @@ public struct RenderedResponse: Sendable {
 }
 
 extension OutgoingFraming {
-    /// Adds bytes of a body behind a head, framed as the rest of the body will be.
+    /// Adds bytes of a body after a head, framed like the rest of the body.
     func append(_ body: [UInt8], to head: inout [UInt8]) {
         guard self == .chunked else {
             head += body

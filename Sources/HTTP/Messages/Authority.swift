@@ -1,18 +1,18 @@
 // Checks the host and port of a Host field or of an absolute-form target (RFC 3986 section 3.2, RFC
 // 9110 section 7.2). Names are not looked up and addresses not converted here.
 //
-// Invariant: what passes is one host, with at most one port, and nothing that a server could read as
-// something else: no user, no list, no percent escape, no zone. An empty port, which means the scheme's own, is cut off.
+// Invariant: an accepted value is one host with at most one port, and no server can read it as something else: it holds no user, no
+// list, no percent escape, no zone. An empty port, which means the scheme's default, is cut off.
 
 /// The host-and-port check.
 enum Authority {
-    /// The host and port in the range, without the colon of an empty port (RFC 3986 section 3.2.3); nil where it does not hold a
-    /// registered name, an IPv4 address or a bracketed IPv6 address, with or without a port from 0 to 65535. Percent escapes and
-    /// commas, which the grammar would allow in a name, are refused: no real name has them, and they are how one host is passed
-    /// off as another.
+    /// The host and port in the range, without the colon of an empty port (RFC 3986 section 3.2.3). Nil unless the range holds a
+    /// registered name, an IPv4 address or a bracketed IPv6 address, with or without a port from 0 to 65535. Percent escapes and commas
+    /// are refused, although the grammar allows them in a name: real names have none, and attackers use them to disguise one host as
+    /// another.
     static func hostAndPort(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Range<Int>? {
         guard isValid(bytes, range) else { return nil }
-        // Brackets around an IPv6 address, so a colon at the end begins a port.
+        // An IPv6 address has brackets, so a colon at the end begins a port.
         return bytes[range.upperBound - 1] == 0x3A ? range.lowerBound..<range.upperBound - 1 : range
     }
 
@@ -72,7 +72,7 @@ enum Authority {
             }
             guard (1...4).contains(index - start) else { return false }
             groups += 1
-            // One colon has to follow, unless this is the end or a gap, which is seen above.
+            // One colon must follow here, except at the end or at a gap; the code above handles a gap.
             guard index < range.upperBound else { break }
             guard bytes[index] == 0x3A, index + 1 < range.upperBound else { return false }
             if bytes[index + 1] != 0x3A { index += 1 }

@@ -1,8 +1,8 @@
-// How a body is delimited (RFC 9112 section 6), decided from Content-Length and Transfer-Encoding. It
-// reads these two fields and nothing else; which messages have no body at all is left to the heads.
+// How a body is delimited (RFC 9112 section 6), decided from Content-Length and Transfer-Encoding only. The heads know which messages
+// have no body at all.
 //
-// Invariant: two readers that follow the standard can not come to different lengths for a message that
-// passes here; where they could, it is refused.
+// Invariant: two readers that follow the standard find the same length for every accepted message. Where they could differ, the message
+// is refused.
 
 /// How the end of a body is known.
 public enum BodyFraming: Sendable, Equatable {
@@ -25,9 +25,9 @@ struct FramingFields: Sendable, Equatable {
     /// Whether a response has a Transfer-Encoding that says `identity` (RFC 2616 section 3.6): the body ends with the connection.
     var isIdentity = false
 
-    /// Reads them. A request may hold one Content-Length and one `chunked` only. Responses are read less strictly where every
-    /// reading comes to the same end of the body, because such servers exist and cannot be changed: equal lengths that are
-    /// repeated (RFC 9112 section 6.3), `chunked` that is repeated, and `identity` without a length beside it.
+    /// Reads them. A request may hold one Content-Length and one `chunked` only. Responses may hold more where every reading finds the
+    /// same end of the body, because such servers exist and cannot be changed: repeated equal lengths (RFC 9112 section 6.3), repeated
+    /// `chunked`, and `identity` without a length.
     init(_ section: FieldSection, kind: HeadKind, minorVersion: Int) throws(HTTPError) {
         if section.names.contains(.transferEncoding) {
             let hasLength = section.names.contains(.contentLength)
@@ -37,7 +37,8 @@ struct FramingFields: Sendable, Equatable {
             }
             guard minorVersion == 1 else { throw .misplacedTransferEncoding }
             guard !hasLength else { throw .conflictingLengths }
-            // Servers say `chunked` twice that apply it once: a framework writes the field, and the server below it once more.
+            // Some servers say `chunked` twice but apply it once: a framework writes the field, and the server below it writes it
+            // again.
             if kind == .request || !Self.isEveryCoding(of: section, "chunked") { try Self.requireChunked(section) }
             isChunked = true
         }
@@ -89,8 +90,7 @@ struct FramingFields: Sendable, Equatable {
         return !range.isEmpty
     }
 
-    /// Reads one Content-Length value: digits only and below 2^63, or where a list is accepted several
-    /// of them that are equal.
+    /// Reads one Content-Length value: digits only and below 2^63, or several equal values if a list is accepted.
     private static func contentLength(
         _ bytes: Span<UInt8>, _ value: Range<Int>, acceptsList: Bool
     ) throws(HTTPError) -> UInt64 {

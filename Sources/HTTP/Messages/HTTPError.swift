@@ -1,11 +1,10 @@
-// Everything that can be wrong with a message, as small values. Which side sent the message is known
-// to whoever parses it, so the proxy decides about blame: an error in a request is told to the client
-// with `status`, an error in a response always becomes 502.
+// Everything that can be wrong with a message, as small values. The parser's caller knows which side sent the message: an error in a
+// request is answered with `status`, an error in a response always becomes 502.
 //
-// Invariant: no error carries a byte of the peer, so every one of them may be logged and shown.
+// Invariant: no error carries a byte of the peer, so every error may be logged and shown.
 
-/// A violation of RFC 9110 or RFC 9112, or of a limit. None is worth another try: the same bytes
-/// would fail again, and nothing that follows them on the connection can be trusted.
+/// A violation of RFC 9110 or RFC 9112, or of a limit. Never retry: the same bytes would fail again, and the bytes that follow on the
+/// connection cannot be trusted.
 public enum HTTPError: UInt8, Error, Equatable, Sendable, CaseIterable {
     /// A line feed without a carriage return before it.
     case bareLineFeed
@@ -63,15 +62,14 @@ public enum HTTPError: UInt8, Error, Equatable, Sendable, CaseIterable {
     case invalidTrailer
     /// Trailers over `BodyDecoder.maximumTrailerBytes`.
     case trailersTooLarge
-    /// The peer closed before the body's announced end.
+    /// The peer closed before the announced end of the body.
     case truncatedBody
     /// Bytes that were given as one whole head but are less or more than that.
     case truncatedHead
-    /// A value from outside that would break out of the line it was to be written into.
+    /// A value from outside that would break out of its line.
     case unsafeOutgoingBytes
 
-    /// The status a client is told when its request is at fault (RFC 9110 section 15). An upstream's
-    /// error is a 502 whatever its case.
+    /// The status for a client whose request is at fault (RFC 9110 section 15). An upstream's error is always a 502.
     public var status: Int {
         switch self {
         case .targetTooLong: 414

@@ -1,5 +1,5 @@
-// Request methods (RFC 9110 section 9). Only those whose meaning the proxy acts upon have names; any
-// other token passes with its bytes as they are, so `other` loses nothing.
+// Request methods (RFC 9110 section 9). Only methods that the proxy acts upon have names. Any other token is `other` and passes with
+// its own bytes.
 
 /// A request method; letters are compared exactly, for methods are case-sensitive.
 public enum Method: UInt8, Sendable {

@@ -1,6 +1,6 @@
-// A response on its way to a client, as a value: a status, fields, and what is known of the body. How the body is delimited, what becomes
-// of the connection, and which bytes the head becomes are decided by the side that speaks the client's protocol.
-// Invariant: the fields say nothing about one connection: no Connection, no Transfer-Encoding, no Content-Length.
+// A response for a client, as a value: a status, fields, and what is known of the body. The client's protocol side decides how the body
+// is delimited, whether the connection is kept, and the bytes of the head. Invariant: no field concerns one connection: no Connection,
+// no Transfer-Encoding, no Content-Length.
 
 /// A response's head, and what is known of its body before the body comes.
 public struct OutgoingResponse: Sendable {
@@ -8,7 +8,7 @@ public struct OutgoingResponse: Sendable {
     public enum Body: Sendable, Equatable {
         /// No body follows. An answer to HEAD and a 304 may announce the length of the body that they do not have (RFC 9110 section 8.6).
         case none(announcedLength: UInt64?)
-        /// So many bytes follow.
+        /// That many bytes follow.
         case length(UInt64)
         /// Bytes follow until the response is ended.
         case untilEnd
@@ -20,19 +20,19 @@ public struct OutgoingResponse: Sendable {
     public let status: Int
     /// What is known of the body.
     public var body = Body.none(announcedLength: nil)
-    /// False where the client's connection may serve no request behind this response.
+    /// False if the client's connection must not serve another request after this response.
     public var allowsReuse = true
-    /// Writes the fields. The status line stands in front of them already, so that HTTP/1 sends these bytes as they are.
+    /// Writes the fields. The status line is in front of them already, so HTTP/1 sends these bytes unchanged.
     public var fields: HeadWriter
 
-    /// A response of the proxy's own, without fields yet. `capacityBytes` is room for the head.
+    /// The proxy's own response, without fields yet. `capacityBytes` is room for the head.
     public init(status: Int, capacityBytes: Int = 512) {
         self.status = status
         fields = HeadWriter(reservingCapacity: capacityBytes)
         fields.statusLine(status)
     }
 
-    /// A response with the status and the reason phrase of a server's, without fields yet.
+    /// A response with the status and the reason phrase of a server's response, without fields yet.
     public init(statusOf head: ResponseHead) {
         status = head.status
         fields = HeadWriter(reservingCapacity: head.bytes.count + 256)

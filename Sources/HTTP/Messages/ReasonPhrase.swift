@@ -1,5 +1,4 @@
-// The reason phrases of the status codes registered by RFC 9110 and its companions. Nothing reads them
-// but people.
+// The reason phrases of the status codes registered by RFC 9110 and related standards. Only people read them.
 
 /// The standard reason phrase (RFC 9110 section 15, and RFC 6585 for 428 to 431), or that of the class
 /// for a code without one.

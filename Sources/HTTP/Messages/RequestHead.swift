@@ -1,11 +1,11 @@
-// A request head, checked and understood (RFC 9110 and RFC 9112 sections 3 to 9). Where it ends is
-// found by HeadScanner; what it is routed to, and what credentials are in it, is for others.
+// A request head, checked and understood (RFC 9110 and RFC 9112 sections 3 to 9). HeadScanner finds its end. Routing and credentials
+// are not handled here.
 //
-// Invariant: a value of this type is a request with one meaning only: one host, at most one framing, a
-// target that may be written into a request line, and fields that may be written into field lines.
+// Invariant: a value of this type is a request with one meaning only: one host, at most one framing, a target that may be written into
+// a request line, and fields that may be written into field lines.
 
-/// A request head and its own copy of the bytes; all ranges are into that copy. It is a class because it is handed on often and
-/// never changes: a copy of the struct that it could be would retain and release two arrays each time.
+/// A request head with its own copy of the bytes; all ranges are into that copy. It is a class because it is passed around often and
+/// never changes: a copy of a struct would retain and release two arrays each time.
 public final class RequestHead: Sendable {
     @usableFromInline let section: FieldSection
 
@@ -13,8 +13,8 @@ public final class RequestHead: Sendable {
     public let method: Method
     /// The method's bytes, their case kept.
     public let methodRange: Range<Int>
-    /// What follows the method in the request line to be forwarded: path and query, or `*` with
-    /// OPTIONS. Of an absolute-form target it is the part behind the authority.
+    /// The target of the request line to be forwarded: path and query, or `*` with OPTIONS. Of an absolute-form target it is the part
+    /// behind the authority.
     public let target: Range<Int>
     /// The host and port to be forwarded in Host: those of an absolute-form target, else of the Host
     /// field, without the colon of an empty port. Empty only in HTTP/1.0 without Host.
@@ -33,8 +33,8 @@ public final class RequestHead: Sendable {
     /// The protocols of an upgrade that may be passed on, as the Upgrade field's value; nil if none is
     /// asked for, in HTTP/1.0, with a body, and if the list holds HTTP/2 or TLS.
     public let upgradeProtocol: Range<Int>?
-    /// Whether Accept names `text/event-stream`, in any case of letters, with a weight other than 0 (RFC 9110 section 12.4.2);
-    /// other parameters are not looked at.
+    /// Whether Accept names `text/event-stream`, in any case of letters, with a weight other than 0 (RFC 9110 section 12.4.2). Other
+    /// parameters are ignored.
     public let acceptsEventStream: Bool
 
     /// Parses one whole head as `HeadScanner` delimited it, empty lines before it included. Throws on
@@ -67,15 +67,15 @@ public final class RequestHead: Sendable {
         acceptsEventStream = Self.acceptsEventStream(section)
     }
 
-    /// The bytes of the head. They are as they were received but for an absolute-form target, inside
-    /// which the missing `/` of an empty path may have been supplied.
+    /// The bytes of the head as they were received. The one exception: inside an absolute-form target the missing `/` of an empty path
+    /// may have been added.
     @inlinable public var bytes: [UInt8] { section.bytes }
 
     /// The field lines in their order.
     @inlinable public var fields: [Field] { section.fields }
 
-    /// Whether a Last-Event-ID holds control characters, which no field may. Such a field is here without its value and is not
-    /// forwardable: its client has a last event id, and the server is not told of it.
+    /// Whether a Last-Event-ID holds control characters, which a field may not hold. Such a field has no value here and is not
+    /// forwardable: its client has a last event id that the server does not get.
     public var hasUnfitLastEventID: Bool { section.hasUnfitLastEventID }
 
     /// The value of the first field of that name.
@@ -87,8 +87,8 @@ public final class RequestHead: Sendable {
     /// Whether there is a field of that name.
     public func contains(_ name: FieldName) -> Bool { section.names.contains(name) }
 
-    /// The values of all fields of a name that need not be a `FieldName`, to be given in lower case. It looks at every field, so it is
-    /// for what few requests are asked.
+    /// The values of all fields of a name that need not be a `FieldName`, given in lower case. It looks at every field, so only rare
+    /// requests should need it.
     public func values(named lowercasedName: StaticString) -> [Range<Int>] {
         section.values(named: lowercasedName)
     }
@@ -96,8 +96,8 @@ public final class RequestHead: Sendable {
     /// Whether a `?` or `#` stands in the range: without one, a URL has no parameters.
     public func hasQueryOrFragment(_ range: Range<Int>) -> Bool { section.has(0x3F, in: range) || section.has(0x23, in: range) }
 
-    /// Whether a field is a precondition (`If-Match`, `If-Range`…, RFC 9110 section 13.1) or offers protocols within a WebSocket
-    /// (RFC 6455 section 11.3.4). Without it the answer would be another one, or none that the client takes.
+    /// Whether a field is a precondition (`If-Match`, `If-Range`…, RFC 9110 section 13.1) or offers protocols within a WebSocket (RFC
+    /// 6455 section 11.3.4). Without such a field the answer would be a different one, or one that the client does not accept.
     public func isConditionOrSubprotocol(_ field: Field) -> Bool {
         hasPrefixIgnoringCase(bytes.span, field.name, "if-")
             || field.name.count == 22 && hasPrefixIgnoringCase(bytes.span, field.name, "sec-websocket-protocol")
@@ -106,22 +106,22 @@ public final class RequestHead: Sendable {
     /// The host and port that the range holds, as a `Host` field may; nil where it holds something else.
     public func hostAndPort(_ range: Range<Int>) -> Range<Int>? { section.hostAndPort(range) }
 
-    /// Whether an element of any field of that name is this token, which has to be given in lower case.
-    /// What follows `;` or `=` in an element is left aside.
+    /// Whether an element of any field of that name is this token, which must be given in lower case. What follows `;` or `=` in an
+    /// element is ignored.
     public func listContains(_ name: FieldName, _ lowercasedToken: StaticString) -> Bool {
         section.listContains(name, lowercasedToken)
     }
 
-    /// Whether the field is to be passed on as it is (RFC 9110 section 7.6.1). False for fields of this
-    /// connection, for those that Connection names unless they are meant for every recipient, for those
-    /// that frame the body, and for Host, which is written from `authority`.
+    /// Whether the field is passed on unchanged (RFC 9110 section 7.6.1). False for fields of this connection, for those that
+    /// Connection names unless they are meant for every recipient, for those that frame the body, and for Host, which is written from
+    /// `authority`.
     public func isForwardable(fieldIndex: Int) -> Bool { section.fields[fieldIndex].isForwardable }
 }
 
 // MARK: - The meaning of single fields
 
 extension RequestHead {
-    /// One valid Host field, whose place an absolute-form target takes (RFC 9112 sections 3.2 and 3.2.2).
+    /// One valid Host field, which an absolute-form target replaces (RFC 9112 sections 3.2 and 3.2.2).
     private static func authority(
         _ section: FieldSection, target: RequestTarget, minorVersion: Int
     ) throws(HTTPError) -> Range<Int> {
@@ -152,8 +152,8 @@ extension RequestHead {
         return (isContinue, isUnknown)
     }
 
-    /// The value of the one Upgrade field (RFC 9110 section 7.8), unless it offers what could not be
-    /// passed through as plain bytes without hiding requests from the proxy: HTTP itself, or TLS.
+    /// The value of the one Upgrade field (RFC 9110 section 7.8). Nil if it offers HTTP itself or TLS: passed through as plain bytes,
+    /// these would hide requests from the proxy.
     private static func upgradeProtocol(_ section: FieldSection) -> Range<Int>? {
         guard section.count(of: .upgrade) == 1, let value = section.firstValue(of: .upgrade) else { return nil }
         let bytes = section.bytes.span

@@ -1,8 +1,8 @@
-// The first line of a request and its target (RFC 9112 section 3): which forms are served, and what of
-// them is forwarded. Routing and the credentials inside a target are left to others.
+// The first line of a request and its target (RFC 9112 section 3): which forms are accepted, and what is forwarded. Routing and
+// credentials inside a target are not handled here.
 //
-// Invariant: what is forwarded is `*` or begins with `/`, and is byte for byte what the client sent,
-// but for the one character that an absolute-form target without a path leaves out.
+// Invariant: the forwarded target is `*` or begins with `/`, and is byte for byte what the client sent. The only exception is the one
+// character that an absolute-form target without a path leaves out.
 
 /// The three parts of a request line, as they were sent.
 struct RequestLine {
@@ -45,16 +45,15 @@ struct RequestLine {
     }
 }
 
-/// A target as it is to be forwarded.
+/// A target in the form in which it is forwarded.
 struct RequestTarget {
     /// The path and query, or `*`.
     let forwarded: Range<Int>
     /// The host and port that an absolute-form target names.
     let authority: Range<Int>?
 
-    /// Resolves the target at `raw`. An absolute-form target without a path gets its `/` (for OPTIONS
-    /// its `*`, RFC 9112 section 3.2.4) by moving the authority, inside these bytes, over one of the
-    /// slashes before it; nothing outside of the target changes.
+    /// Resolves the target at `raw`. An absolute-form target without a path gets its `/` (for OPTIONS its `*`, RFC 9112 section 3.2.4).
+    /// For this the authority moves within these bytes, over one of the slashes before it; nothing outside the target changes.
     init(resolving raw: Range<Int>, in bytes: inout [UInt8], method: Method) throws(HTTPError) {
         guard method != .connect else { throw .connectNotSupported }
         if bytes[raw.lowerBound] == 0x2F {
@@ -81,8 +80,8 @@ struct RequestTarget {
         authority = host.lowerBound - 1..<host.upperBound - 1
     }
 
-    /// The authority of an `http` or `https` URL (RFC 9112 section 3.2.2), and where what follows it begins, which is behind the
-    /// colon of an empty port; any other target is refused.
+    /// The authority of an `http` or `https` URL (RFC 9112 section 3.2.2), and the offset behind it, and behind the colon of an empty
+    /// port. Any other target is refused.
     private static func authority(
         ofAbsolute target: Range<Int>, _ bytes: Span<UInt8>
     ) throws(HTTPError) -> (host: Range<Int>, pathStart: Int) {

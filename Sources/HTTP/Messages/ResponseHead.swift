@@ -1,10 +1,10 @@
-// A response head, checked and understood (RFC 9110 section 15, RFC 9112 sections 4 to 9). An error in
-// it is the upstream's fault and becomes a 502. Which request it answers is not known here, so the
-// body's framing is asked for with that request's method.
+// A response head, checked and understood (RFC 9110 section 15, RFC 9112 sections 4 to 9). An error in it is the upstream's fault and
+// becomes a 502. The head does not know its request, so the body's framing is computed from the request's method, which the caller
+// gives.
 //
-// Invariant: a value of this type has at most one framing and fields that may be written into field lines.
+// Invariant: a value of this type has at most one framing, and its fields may be written into field lines.
 
-/// A response head and its own copy of the bytes; all ranges are into that copy. A class for the same reason as `RequestHead`.
+/// A response head with its own copy of the bytes; all ranges are into that copy. A class for the same reason as `RequestHead`.
 public final class ResponseHead: Sendable {
     @usableFromInline let section: FieldSection
     private let framingFields: FramingFields
@@ -15,12 +15,11 @@ public final class ResponseHead: Sendable {
     public let reasonRange: Range<Int>
     /// 1 for HTTP/1.1, 0 for HTTP/1.0.
     public let minorVersion: Int
-    /// Whether the upstream keeps the connection for another request (RFC 9112 section 9.3), as far as
-    /// the head says so. Also false where 1xx or 204 announce a body, which they can not have: what
-    /// would follow on such a connection is anybody's guess.
+    /// Whether the upstream keeps the connection for another request (RFC 9112 section 9.3), as far as the head says so. Also false
+    /// where 1xx or 204 announce a body, which they cannot have: what follows on such a connection could be read in two ways.
     public let keepsAlive: Bool
-    /// Whether Content-Type is `text/event-stream`, in any case of letters and with any parameters. Of several, in a list or in
-    /// fields of their own, the last one counts that is a media type (Fetch, "extract a MIME type").
+    /// Whether Content-Type is `text/event-stream`, in any case of letters and with any parameters. Of several types, in a list or in
+    /// separate fields, the last valid one counts (Fetch, "extract a MIME type").
     public let isEventStream: Bool
     /// Whether the body is as the origin wrote it: no Content-Encoding but `identity`.
     public let contentEncodingIsIdentity: Bool
@@ -51,14 +50,13 @@ public final class ResponseHead: Sendable {
     /// Whether this is an interim answer that another one follows: 1xx but 101 (RFC 9110 section 15.2).
     public var isInterim: Bool { status < 200 && status != 101 }
 
-    /// The announced length. For an answer to HEAD and a 304 it is the length that a body would have
-    /// had; it is to be written anew, since Content-Length is not forwardable.
+    /// The announced length. For an answer to HEAD and a 304 it is the length that a body would have had. The proxy writes the field
+    /// itself, since Content-Length is not forwardable.
     public var contentLength: UInt64? { framingFields.contentLength }
 
-    /// How the body is delimited (RFC 9112 section 6.3), given the method of the request that this
-    /// answers. No answer to HEAD has a body, nor has 1xx, 204 or 304. Everything that can be wrong with
-    /// the two framing fields was refused by `parse`; what can still be thrown is that a CONNECT, which
-    /// is never sent, was answered.
+    /// How the body is delimited (RFC 9112 section 6.3), given the method of the request that this head answers. An answer to HEAD, a
+    /// 1xx, a 204 and a 304 have no body. `parse` has refused every error in the two framing fields. This throws only for an answer to
+    /// CONNECT, which the proxy never sends.
     public func framing(requestMethod: Method) throws(HTTPError) -> BodyFraming {
         guard requestMethod != .connect else { throw .connectNotSupported }
         if requestMethod == .head || status < 200 || status == 204 || status == 304 { return .none }
@@ -82,25 +80,24 @@ public final class ResponseHead: Sendable {
     /// Whether there is a field of that name.
     public func contains(_ name: FieldName) -> Bool { section.names.contains(name) }
 
-    /// Whether an element of any field of that name is this token, which has to be given in lower case.
-    /// What follows `;` or `=` in an element is left aside.
+    /// Whether an element of any field of that name is this token, which must be given in lower case. What follows `;` or `=` in an
+    /// element is ignored.
     public func listContains(_ name: FieldName, _ lowercasedToken: StaticString) -> Bool {
         section.listContains(name, lowercasedToken)
     }
 
     /// Whether an element of any field of that name is this token and nothing more. A directive that names fields, such as
-    /// `private="set-cookie"` (RFC 9111 section 5.2.2.7), is another one than that without.
+    /// `private="set-cookie"` (RFC 9111 section 5.2.2.7), is a different one from the bare `private`.
     public func listHas(_ name: FieldName, _ lowercasedToken: StaticString) -> Bool {
         section.listHas(name, lowercasedToken)
     }
 
-    /// Whether the field is to be passed on as it is (RFC 9110 section 7.6.1), with the same rule as
-    /// `RequestHead.isForwardable(fieldIndex:)`; a 101 is no exception: the proxy writes its own
-    /// Connection and Upgrade.
+    /// Whether the field is passed on unchanged (RFC 9110 section 7.6.1), by the same rule as `RequestHead.isForwardable(fieldIndex:)`.
+    /// A 101 is no exception: the proxy writes its own Connection and Upgrade.
     public func isForwardable(fieldIndex: Int) -> Bool { section.fields[fieldIndex].isForwardable }
 
-    /// Whether the Upgrade field names a protocol, and none that is not among the elements of this list, which is a request's
-    /// Upgrade field: a server can only switch to what was offered (RFC 9110 section 7.8).
+    /// Whether the Upgrade field names only protocols of this list, and at least one. The list is the request's Upgrade field: a server
+    /// can only switch to what was offered (RFC 9110 section 7.8).
     public func switches(toOneOf offered: [UInt8]) -> Bool {
         var isNamed = false
         let bytes = section.bytes
@@ -143,8 +140,8 @@ private struct StatusLine {
     /// Where the first field line begins.
     let end: Int
 
-    /// Parses `HTTP/1.x SP 3DIGIT [ SP reason ]`. The blank behind the digits is demanded of senders,
-    /// but servers leave it out together with the reason, and no other reading of that exists.
+    /// Parses `HTTP/1.x SP 3DIGIT [ SP reason ]`. The standard requires the blank behind the digits. Servers leave it out together with
+    /// the reason, and there is no other way to read that.
     init(_ bytes: Span<UInt8>) throws(HTTPError) {
         let lineEnd = try FieldSection.lineEnd(bytes, from: 0)
         guard lineEnd >= 12, equals(bytes, 0..<5, "HTTP/"), isDigit(bytes[5]), bytes[8] == space else {

@@ -58,7 +58,7 @@ struct ListeningSockets: Sendable {
         all += others.map { $0.owned(by: nil) }
     }
 
-    /// The sockets whose address is none of another's.
+    /// The sockets whose address `other` does not have.
     func missing(in other: ListeningSockets) -> [ListenerSockets] {
         all.filter { sockets in !other.all.contains { $0.address == sockets.address } }
     }
@@ -90,7 +90,7 @@ struct ListeningSockets: Sendable {
         guard let address = socket.address else {
             return "inherited descriptor \(socket.descriptor)\(name) is no listening TCP socket; it was closed"
         }
-        let outcome = socket.isHeldElsewhere ? "whoever connects to it is refused" : "it was closed"
+        let outcome = socket.isHeldElsewhere ? "clients that connect to it are refused" : "it was closed"
         return "no 'listen' fits the inherited socket\(name) on \(address); \(outcome)"
     }
 
@@ -100,7 +100,7 @@ struct ListeningSockets: Sendable {
         var bound = wanted
         // The kernel lets sockets that share a port in beside those of any other process of this user that share it too. So a socket
         // that does not share is bound first: it is refused where the address is taken. It does not listen, because closing it would
-        // reset whoever had connected.
+        // reset the clients that had connected.
         if looksFirst {
             let probe = try kernel.bind(wanted)
             bound = kernel.localAddress(of: probe) ?? wanted

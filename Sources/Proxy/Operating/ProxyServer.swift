@@ -11,13 +11,13 @@ import Synchronization
 import Telemetry
 import Upstreams
 
-/// How a reload came out.
+/// The result of a reload.
 package struct Reload: Sendable {
     /// What has changed, each in a few words.
     package let changes: [String]
-    /// One line for each thing that stays as it was, or soon needs the operator.
+    /// One line for each thing that could not change, or that soon needs the operator.
     package let warnings: [String]
-    /// Whether there are certificates, which were read anew.
+    /// Whether there are certificates; the reload has read them again.
     package let hasCertificates: Bool
 }
 
@@ -38,7 +38,7 @@ package final class ProxyServer: Sendable {
     private static let takingMilliseconds = 10_000
     /// How often the resolver looks for answers.
     private static let answersMilliseconds = 500
-    /// The way to each worker, by its number.
+    /// Each worker's mailbox, by the worker's number.
     let mailboxes: [Mailbox]
 
     var kernel: Kernel { means.kernel }
@@ -78,9 +78,8 @@ package final class ProxyServer: Sendable {
         for warning in warnings { means.warn(warning) }
     }
 
-    /// Puts another configuration in force; the same one reads the certificates anew. What runs goes on under the generation that it
-    /// began with.
-    /// - Throws: why it cannot be; nothing has changed then.
+    /// Applies another configuration; the same one again only reads the certificates. Running exchanges keep the configuration that
+    /// they began with. After a throw nothing has changed.
     package func reload(_ wanted: Configuration) throws(StartError) -> Reload {
         let old = generation
         let prepared = try PreparedGeneration(wanted, after: old, by: means)
@@ -102,8 +101,8 @@ package final class ProxyServer: Sendable {
     private func put(_ prepared: PreparedGeneration) -> (pulse: Pulse, warnings: [String]) {
         let pulse = Pulse(expected: mailboxes.count)
         put(prepared.generation) {
-            // The workers' copies keep these sockets open until what waits in them is taken. They are closed here before the workers hear
-            // of it: whoever closes last resets what has come since he looked.
+            // The workers' copies keep these sockets open until their backlogs are accepted. Close ours before the workers learn of it:
+            // the last close resets connections that have arrived since.
             for descriptor in prepared.unneededSockets.flatMap(\.descriptors) { kernel.close(descriptor, abortively: false) }
             tellWorkers(prepared, pulse)
         }
@@ -166,8 +165,8 @@ package final class ProxyServer: Sendable {
 
     // MARK: Names
 
-    /// Has the servers' names looked up again and again, on a thread of its own. Does nothing where there are no names, or where the thread
-    /// runs already. Returns why it could not be started.
+    /// Looks up the servers' names again and again, on its own thread. Does nothing without names, or if it runs already. Returns why
+    /// it could not begin.
     private func startResolver() -> SystemError? {
         let isNeeded = state.withLock { state in
             guard !state.hasResolver, state.generation?.names.names.isEmpty == false else { return false }
@@ -186,7 +185,7 @@ package final class ProxyServer: Sendable {
 
     private func lookUpAgainAndAgain() {
         var askedAt = kernel.monotonicMilliseconds()
-        // In small steps, because a reload may shorten the interval, and each name is answered at a moment of its own.
+        // In small steps, because a reload may shorten the interval, and each name is answered at a different moment.
         kernel.poll(everyMilliseconds: ProxyServer.answersMilliseconds) {
             if isEnding { return true }
             let current = generation
@@ -221,13 +220,13 @@ package final class ProxyServer: Sendable {
         for output in generation.logs.outputs { output.writer.requestReopen() }
     }
 
-    /// The configuration in force.
+    /// The current configuration.
     package var configuration: Configuration { generation.configuration }
 
-    /// The addresses that are listened on, with the ports that the system chose where port 0 was asked for.
+    /// The addresses that the proxy listens on, with the ports that the system chose for port 0.
     package var listeningAddresses: [SocketAddress] { generation.sockets.served.map(\.address) }
 
-    /// The addresses that are listened on, each as a URL.
+    /// The addresses that the proxy listens on, each as a URL.
     package var listeningURLs: [String] {
         let current = generation
         return current.sockets.served.map { sockets in
@@ -236,7 +235,7 @@ package final class ProxyServer: Sendable {
         }
     }
 
-    /// What all workers have counted, those included that have ended. A worker that does not answer within that time is left out.
+    /// The counts of all workers, including those that have ended. A worker that does not answer within that time is left out.
     package func counters(atMostMilliseconds limit: Int) -> WorkerCounters {
         let answers = CounterSum()
         let pulse = Pulse(expected: mailboxes.count)
@@ -252,33 +251,33 @@ package final class ProxyServer: Sendable {
         return sum
     }
 
-    /// How many log lines were dropped because their queue was full, of the logs that are written now.
+    /// How many lines of the current logs were dropped because their queue was full.
     package var droppedLogLineCount: UInt64 { generation.logs.outputs.reduce(0) { $0 + $1.writer.droppedLineCount } }
 
-    /// The listening sockets, each once, to be handed to a process that takes over. They stay this proxy's own.
+    /// The listening sockets, each once, for a successor. They still belong to this proxy.
     package var handedSockets: [Successor.HandedSocket] {
         generation.sockets.all.flatMap { sockets in
             sockets.descriptors.map { Successor.HandedSocket(descriptor: $0, isHeldElsewhere: sockets.isHeldElsewhere) }
         }
     }
 
-    /// Whether it has been told to end.
+    /// Whether its end has begun.
     package var isEnding: Bool { state.withLock { $0.isEnding } }
 
-    /// Asks each worker for a sign of life.
+    /// Asks each worker for an answer.
     package func askWorkers() -> Pulse {
         let pulse = Pulse(expected: mailboxes.count)
         for mailbox in mailboxes { mailbox.post { _ in pulse.answer() } }
         return pulse
     }
 
-    /// Ends the proxy: nothing new is accepted, what runs has the configured grace period. Clients that have only just connected may still
-    /// ask: for a moment, or, where another process serves already and nobody waits for this one, for the grace period. Returns when
-    /// all is done and the logs are written.
+    /// Ends the proxy: it accepts nothing new, and running exchanges have the grace period. Clients that have only just connected may
+    /// still send a request: for a moment, or for the grace period if a successor serves already. Returns when everything is done and
+    /// the logs are written.
     package func stop(isSucceeded: Bool = false) {
         state.withLock { $0.isEnding = true }
         let last = generation
-        // The workers' copies keep the sockets open until all that waits in them is taken.
+        // The workers' copies keep the sockets open until their backlogs are accepted.
         for descriptor in last.sockets.descriptors { kernel.close(descriptor, abortively: false) }
         let (grace, drain) = (last.configuration.graceMilliseconds, last.configuration.drainMilliseconds)
         for mailbox in mailboxes {

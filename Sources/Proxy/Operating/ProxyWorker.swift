@@ -1,4 +1,5 @@
-// The proxy on one worker: its listening sockets, its exchanges and their clients, a reload's and the end's way to them.
+// The proxy on one worker: its listening sockets, its exchanges and their clients. Reloads and the proxy's end reach them through this
+// class.
 
 import Configuration
 import Downstreams
@@ -12,7 +13,7 @@ final class ProxyWorker {
     let exchanges: ExchangeWorker
     private var listening: [SocketAddress: WatchedListener] = [:]
     private var drainDeadline: DrainDeadline?
-    /// The span over which streams are ended; nil while the proxy goes on.
+    /// The span over which streams are ended; nil if the proxy is not ending.
     private var drainSpan: Range<Int64>?
 
     init(worker: Worker, settings: Settings, shared: SharedState, addresses: [[[SocketAddress]]]) {
@@ -25,17 +26,17 @@ final class ProxyWorker {
         worker.resident = self
     }
 
-    /// The proxy that lives on a worker, for jobs from its mailbox.
+    /// The proxy on a worker, for jobs from its mailbox.
     static func on(_ worker: Worker) -> ProxyWorker? { worker.resident as? ProxyWorker }
 
     private var clients: DownstreamWorker { exchanges.clients }
 
-    /// How long clients that have only just connected may still ask when the proxy ends.
+    /// How long new clients may still send a request when the proxy ends.
     private static let newcomerMilliseconds = 1_000
 
     // MARK: Listening
 
-    /// Takes connections from a listening socket, which is closed where that does not come about. Without a listener they are refused.
+    /// Takes connections from a listening socket, which is closed on a failure. Without a listener they are refused.
     func listen(on descriptor: Int32, as security: ListenerSecurity?) throws(SystemError) {
         guard let address = worker.kernel.localAddress(of: descriptor) else { preconditionFailure("a listening socket has an address") }
         let place = listening[address]?.place ?? ListeningPlace(security)
@@ -47,8 +48,8 @@ final class ProxyWorker {
         listening[address, default: WatchedListener(place: place)].acceptors.append(acceptor)
     }
 
-    /// Accepted connections inherit it: so a client that vanished is noticed by the heartbeat that it does not acknowledge, and
-    /// without heartbeats by probes.
+    /// Accepted connections inherit it. So a heartbeat that a vanished client does not acknowledge finds it out, and without heartbeats
+    /// probes do.
     private func setPatience(ofListener descriptor: Int32) {
         let stall = exchanges.settings.configuration.timeouts.clientStallMilliseconds
         worker.kernel.setPatience(
@@ -56,14 +57,14 @@ final class ProxyWorker {
             of: descriptor)
     }
 
-    /// Closes the listening sockets, after having taken what waits in them.
+    /// Accepts what waits in the listening sockets' backlogs, and closes them.
     private func stopListening() {
         let acceptors = listening.values.flatMap(\.acceptors)
         listening = [:]
         for acceptor in acceptors { acceptor.close() }
     }
 
-    /// Closes the listening sockets of a proxy that does not come about.
+    /// Closes the listening sockets of a proxy that failed to start.
     func abandonListening() {
         for acceptor in listening.values.flatMap(\.acceptors) { acceptor.closeAtOnce() }
         listening = [:]
@@ -75,10 +76,10 @@ final class ProxyWorker {
 
     // MARK: The end
 
-    /// Stops to accept and ends what there is: idle connections now, event streams at a boundary, other exchanges when they
-    /// are done, all of them after the grace period. Streams are ended at moments spread over `streamMilliseconds`, which lies within
-    /// the grace period or extends it. Clients that were not served yet may ask within `newcomerMilliseconds`, or a moment. The
-    /// worker stops when nothing is left.
+    /// Stops accepting and ends everything: idle connections now, event streams at a boundary, other exchanges when they are complete,
+    /// and all of them after the grace period. Streams end at moments spread over `streamMilliseconds`, which lies within the grace
+    /// period or extends it. Clients that were not served yet may send a request within `newcomerMilliseconds`, or a moment. The worker
+    /// stops when nothing is left.
     func drain(graceMilliseconds: Int, streamMilliseconds: Int = 0, newcomerMilliseconds: Int? = nil) {
         guard drainSpan == nil else { return }
         let newcomersUntil = worker.now + Int64(newcomerMilliseconds ?? min(ProxyWorker.newcomerMilliseconds, graceMilliseconds))
@@ -96,7 +97,7 @@ final class ProxyWorker {
         exchanges.endStreams(within: span)
     }
 
-    /// Lets an end that has begun take no longer than that: streams are ended, one by one still, within half of it.
+    /// Shortens an end that has begun to that time: streams end within half of it, still one by one.
     func endWithin(milliseconds: Int) {
         guard let span = drainSpan else { return drain(graceMilliseconds: milliseconds, streamMilliseconds: milliseconds / 2) }
         clients.beginDraining(newcomersUntil: worker.now)
@@ -138,7 +139,7 @@ final class ProxyWorker {
         }
     }
 
-    /// Takes what the upstreams' names stand for now, if these settings are in force still.
+    /// Takes the current addresses of the upstreams' names, if these settings are still current.
     func update(addresses: [[[SocketAddress]]], of settings: Settings) {
         if exchanges.settings === settings { exchanges.generation.update(addresses: addresses) }
     }
@@ -163,7 +164,7 @@ private final class DrainDeadline: Endpoint {
         wake(atMilliseconds: deadline)
     }
 
-    /// It comes then, if it would have come later.
+    /// Moves the deadline to that moment, if it is later now.
     func bringForward(to moment: Int64) {
         deadline = min(deadline, moment)
         wake(atMilliseconds: deadline)

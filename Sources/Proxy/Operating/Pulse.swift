@@ -25,7 +25,7 @@ package final class Pulse: Sendable {
     /// The first error that one of them answered with.
     var failure: SystemError? { answers.withLock { $0.failure } }
 
-    /// Waits until all have answered, but not for longer than that; whether they have.
+    /// Waits until all have answered, but at most that long. Returns whether they have.
     func wait(atMostMilliseconds limit: Int, _ kernel: Kernel) -> Bool {
         kernel.poll(everyMilliseconds: 1, atMostMilliseconds: limit) { isComplete }
     }

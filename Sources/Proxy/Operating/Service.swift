@@ -1,18 +1,11 @@
-// A proxy as a service: what the operator's signals and the service manager ask of it, one after the other on one thread. This file
-// decides what is done, and in which order. `ServiceEffects` does it.
-//
-//     serving ──SIGUSR2──▶ starting ──it serves──▶ succeeded
-//        ▲ │                  │  │                     │
-//        └─┼──it fails, or────┘  └─SIGTERM─┐           │ SIGTERM, without a manager
-//          │  says nothing                 ▼           ▼
-//          └──SIGTERM───────────────────▶ ending ◀─────┘
-//
-// Invariant: the manager hears of this process only while it is the one that serves.
+// A proxy as a service: it handles the operator's signals and the service manager's requests, one after the other on one thread. This
+// file decides the order; the proxy, the successor and the manager do the work. Invariant: this process reports to the manager only
+// while it is the process that serves.
 
 import Configuration
 import Reactor
 
-/// A running proxy and what is asked of it until it ends.
+/// A running proxy, its signals and its service manager, until it ends.
 package final class Service {
     /// A process that was started to take over and has not said yet that it serves.
     private struct Candidate {
@@ -26,7 +19,7 @@ package final class Service {
         case serving
         /// This process serves, and another one is to take over.
         case starting(Candidate)
-        /// Another process serves; this one ends what it has.
+        /// Another process serves; this one finishes its exchanges.
         case succeeded
         /// The operator wants an end. The next time he asks for it, it comes at once.
         case ending
@@ -36,11 +29,11 @@ package final class Service {
     static let startMilliseconds: Int64 = 60_000
     /// How often is looked whether it does.
     static let startLookMilliseconds = 50
-    /// How long a manager that does not read is waited for, where all would end if it did not learn of something.
+    /// How long to wait for a busy manager where the whole service would end if the report got lost.
     static let managerMilliseconds = 5_000
-    /// How often is looked whether the process that took over still lives.
+    /// How often to check whether the successor still runs.
     static let successorLookMilliseconds = 200
-    /// How long what this process still has may take where nobody serves until it has ended.
+    /// How long this process's exchanges may still take when no process serves until it has ended.
     static let abandonedMilliseconds = 2_000
 
     private let effects: any ServiceEffects
@@ -49,8 +42,8 @@ package final class Service {
     /// The process that took over, as long as it lives.
     private var successor: (any SuccessorProcess)?
 
-    /// A service that goes on until `run` ends the process. `reread` gives the configuration as it is written now, or nil, after having
-    /// said why, where it cannot be used. It is nil itself where nothing is written.
+    /// A service that goes on until `run` ends the process. `reread` returns the file's current configuration, or nil after reporting
+    /// why the file cannot be used. Without a file there is no `reread`.
     package convenience init(_ server: ProxyServer, manager: ServiceManager, kernel: Kernel, reread: (() -> Configuration?)?) {
         self.init(ProcessEffects(server, manager: manager, kernel: kernel), reread: reread)
     }
@@ -60,8 +53,7 @@ package final class Service {
         self.reread = reread
     }
 
-    /// Says that the proxy serves, to the process that it succeeds first, and serves the operator's signals until one ends the
-    /// process.
+    /// Reports that the proxy serves, first to its predecessor. Then handles the operator's signals until one ends the process.
     package func run(after predecessor: Predecessor?) -> Never {
         predecessor?.takeOver()
         begin()
@@ -110,20 +102,20 @@ package final class Service {
             ["READY=1", "STATUS=Listening on \(effects.listeningURLs.joined(separator: ", "))"], waiting: Service.managerMilliseconds)
     }
 
-    // MARK: Reading anew
+    // MARK: Reading again
 
     private func reload() {
         switch phase {
-        case .serving, .starting: readAnew()
+        case .serving, .starting: readAgain()
         case .succeeded, .ending:
-            guard let successor else { return effects.warn("SIGHUP: nothing is read anew any more, this process ends") }
+            guard let successor else { return effects.warn("SIGHUP: nothing is read any more, this process ends") }
             effects.warn("SIGHUP: passed on to process \(successor.processID), which serves")
             successor.pass(on: .reload)
         }
     }
 
-    private func readAnew() {
-        effects.notify(["RELOADING=1", effects.reloadMoment, "STATUS=Reading the configuration anew"], waiting: 0)
+    private func readAgain() {
+        effects.notify(["RELOADING=1", effects.reloadMoment, "STATUS=Reading the configuration again"], waiting: 0)
         defer { _ = tellReady() }
         guard let wanted = reread.map({ $0() }) ?? effects.configuration else {
             return effects.warn("SIGHUP: the configuration cannot be used; the one in force stays, and nothing has changed")
@@ -133,8 +125,8 @@ package final class Service {
             return effects.warn("SIGHUP: \(error.message); the configuration in force stays, and nothing has changed")
         }
         for warning in outcome.warnings { effects.warn("SIGHUP: \(warning)") }
-        let certificates = outcome.hasCertificates ? ["certificates were read anew"] : []
-        if reread == nil { return effects.warn("SIGHUP: " + (certificates.first ?? "there are no certificates to read anew")) }
+        let certificates = outcome.hasCertificates ? ["certificates were read again"] : []
+        if reread == nil { return effects.warn("SIGHUP: " + (certificates.first ?? "there are no certificates to read again")) }
         let news = outcome.changes.isEmpty ? ["nothing in the configuration has changed"] : outcome.changes
         effects.warn("SIGHUP: done: " + (news + certificates).joined(separator: "; "))
     }
@@ -181,7 +173,7 @@ package final class Service {
             phase = .serving
             effects.warn("SIGUSR2: process \(process.processID) \(how) before it served; what it said is above, this one goes on")
         case .ready:
-            // The manager takes this from the process that it knows, and listens to the new one after that.
+            // The manager accepts this from the process that it knows, and from then on accepts reports of the new one.
             let error = effects.notify(["MAINPID=\(process.processID)"], waiting: Service.managerMilliseconds)
             if error == .wouldBlock {
                 // A manager that lives and does not know of the new process would take the end of this one for that of the service.
@@ -200,16 +192,17 @@ package final class Service {
         }
     }
 
-    /// This process is the parent of the one that took over, and the only one that can learn of its end. The manager learns of it when
-    /// this one has ended too, so this one ends soon then.
+    /// This process is the successor's parent and the only one that can learn of its end. The manager learns of it only when this
+    /// process has ended too, so this process then ends soon.
     private func look(at process: any SuccessorProcess) {
         guard let (how, isOrderly) = process.ending() else { return }
         successor = nil
         let who = "process \(process.processID), which had taken over,"
         guard !isOrderly else { return effects.warn("\(who) has ended in order") }
-        guard effects.hasManager else { return effects.warn("\(who) \(how); nobody serves now") }
+        guard effects.hasManager else { return effects.warn("\(who) \(how); no process serves now") }
         effects.warn(
-            "\(who) \(how); nobody serves now, so this one ends at once what it has, and the service manager can start another")
+            "\(who) \(how); no process serves now, so this process ends its exchanges at once, and the service manager can start another"
+        )
         effects.endWithin(milliseconds: Service.abandonedMilliseconds)
     }
 

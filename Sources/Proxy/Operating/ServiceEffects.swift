@@ -28,9 +28,9 @@ protocol ServiceEffects: AnyObject {
     /// Ends the process at once.
     func exit(_ status: Int32)
 
-    /// The configuration in force.
+    /// The current configuration.
     var configuration: Configuration { get }
-    /// The addresses that are listened on, each as a URL.
+    /// The addresses that the proxy listens on, each as a URL.
     var listeningURLs: [String] { get }
     /// Opens the log files again.
     func reopenLogs()
@@ -78,7 +78,7 @@ final class ProcessEffects: ServiceEffects {
     func reload(_ wanted: Configuration) throws(StartError) -> Reload { try server.reload(wanted) }
     func endWithin(milliseconds: Int) { server.endWithin(milliseconds: milliseconds) }
 
-    /// Ends on a thread of its own, so that further signals are heard; where none can be had, at least it ends.
+    /// Ends on a separate thread, so that further signals are handled; without a free thread it ends on this one.
     func beginToEnd(isSucceeded: Bool) {
         let ending: @Sendable () -> Void = { [server] in
             server.stop(isSucceeded: isSucceeded)

@@ -1,5 +1,5 @@
-// The writers of the stream log, the access log and the event log, each with its file and its thread. A reload keeps those whose
-// destination stays. Invariant: logs that go to the same place have one writer, so that lines do not run into each other.
+// The writers of the stream log, the access log and the event log, each with its file and its thread. A reload keeps the writers whose
+// destination stays. Invariant: logs with the same destination share one writer, so that their lines do not mix.
 
 import Configuration
 import Downstreams
@@ -17,7 +17,7 @@ struct Logs: Sendable {
     /// One destination.
     struct Output: Sendable {
         let destination: LogDestination
-        /// What a message calls it.
+        /// Its name in messages.
         let name: String
         let capacityBytes: Int
         let writer: LogWriter
@@ -39,7 +39,7 @@ struct Logs: Sendable {
         event = try open(configuration.eventLog, capacity, known, means)
     }
 
-    /// Starts the threads of those that have none.
+    /// Starts the threads of the writers that have none.
     mutating func start(by means: StartMeans) throws(StartError) {
         for index in outputs.indices where outputs[index].thread == nil {
             let writer = outputs[index].writer
@@ -63,7 +63,7 @@ struct Logs: Sendable {
     /// How long the end waits for each output.
     private static let endMilliseconds = 5_000
 
-    /// The operator hears of lines that nobody will ever read.
+    /// Reports lines that are lost.
     private func lossWarning(of output: Output) -> String {
         guard let lost = output.writer.lostLineCount else {
             return "\(output.name) took nothing for \(Logs.endMilliseconds) ms at the end; what it was to hold is lost"

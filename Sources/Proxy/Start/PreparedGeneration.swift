@@ -21,7 +21,7 @@ struct PreparedGeneration {
 
     /// How long a start waits for names of servers; none of them has an address before.
     static let firstLookupMilliseconds = 10_000
-    /// How long a reload waits for names that were not known before. No signal is heard meanwhile.
+    /// How long a reload waits for new names. No signal is handled during that time.
     static let lookupMilliseconds = 5_000
 
     /// Prepares a configuration. Inherited sockets are used where a listener has their address.
@@ -84,7 +84,7 @@ struct PreparedGeneration {
         guard predecessor != nil else { return ofNames }
         let security = generation.security
         var warnings = security.readingWarnings + security.expiryWarnings(nowUnixMilliseconds: means.kernel.unixMilliseconds()) + ofNames
-        warnings += generation.sockets.refused.map { "\($0.address) is the service manager's too; whoever connects to it is refused" }
+        warnings += generation.sockets.refused.map { "\($0.address) is the service manager's too; clients that connect to it are refused" }
         let workerCount = StartMeans.workerCount(generation.configuration)
         if workerCount != means.workerCount {
             warnings.append(

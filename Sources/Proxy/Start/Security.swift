@@ -1,5 +1,5 @@
-// The TLS of a whole configuration: that of each listener and of each upstream. A reload makes another value of it.
-// Invariant: what is in use was whole and fitted together when it was read.
+// The TLS of a whole configuration: of each listener and each upstream. A reload makes another value. Invariant: the files in use were
+// complete and matched when they were read.
 
 import Configuration
 import Downstreams
@@ -16,7 +16,7 @@ package final class Security: Sendable {
     /// One line for each file that could not be used, so that what was read of it before stays.
     let readingWarnings: [String]
 
-    /// Reads all files that the configuration names. Throws for the first one that cannot be used and replaces none.
+    /// Reads all files of the configuration. Throws for the first file that cannot be used and has no earlier content.
     package convenience init(_ configuration: Configuration) throws(TLSError) { try self.init(configuration, succeeding: nil) }
 
     init(_ configuration: Configuration, succeeding previous: Security?) throws(TLSError) {
@@ -39,7 +39,7 @@ package final class Security: Sendable {
     /// Whether there is any TLS at all.
     var isEmpty: Bool { listeners.allSatisfy { $0.listener.tls == nil } && upstreams.allSatisfy { $0.tls == nil } }
 
-    /// One line for each certificate that has ended or soon will.
+    /// One line for each certificate that has expired or soon will.
     package func expiryWarnings(nowUnixMilliseconds now: Int64) -> [String] {
         let ends =
             listeners.flatMap { $0.context?.certificateEnds ?? [] }
@@ -51,14 +51,14 @@ package final class Security: Sendable {
             }
         return ends.compactMap { file, endsAt in
             let left = endsAt - now / 1000
-            if left <= 0 { return "\(file): the certificate has ended \(-left / 86_400) days ago" }
-            return left < Security.warningSeconds ? "\(file): the certificate ends in \(left / 86_400) days" : nil
+            if left <= 0 { return "\(file): the certificate expired \(-left / 86_400) days ago" }
+            return left < Security.warningSeconds ? "\(file): the certificate expires in \(left / 86_400) days" : nil
         }
     }
 }
 
 extension Settings {
-    /// A configuration with its TLS, compiled for so many workers.
+    /// A configuration with its TLS, compiled for `workerCount` workers.
     convenience init(_ configuration: Configuration, _ security: Security, workerCount: Int = 1) {
         self.init(configuration, security.upstreams, workerCount: workerCount)
     }

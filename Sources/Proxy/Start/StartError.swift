@@ -1,19 +1,19 @@
-// Why a configuration cannot be put in force, at the start or later.
+// Why a configuration cannot be applied, at the start or at a reload.
 
 import Reactor
 
 /// Why the proxy could not start.
 package enum StartError: Error, Sendable {
-    /// An address to listen on cannot be had.
+    /// An address to listen on is not available.
     case cannotListen(address: String, SystemError)
     /// A log file cannot be opened.
     case cannotOpenLog(path: String, SystemError)
-    /// A certificate, a key or another word about TLS cannot be used.
+    /// A certificate, a key or another TLS setting cannot be used.
     case security(TLSError)
-    /// The system lacks something that every worker needs.
+    /// The system has no resource left that every worker needs.
     case system(SystemError)
 
-    /// One line for the person who started it.
+    /// One line for the operator.
     package var message: String {
         switch self {
         case .cannotListen(let address, let error): "cannot listen on \(address): \(error.message)"

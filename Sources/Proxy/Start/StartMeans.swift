@@ -15,7 +15,7 @@ struct StartMeans: Sendable {
     let lookups: NameLookups
     /// How many workers the process has; that does not change while it runs.
     let workerCount: Int
-    /// For fingerprints, where the configuration has no key.
+    /// The key for fingerprints if the configuration has none.
     let randomKey: [UInt8]
     /// How many descriptors the process may have.
     var descriptorLimit = 65_536
@@ -40,7 +40,7 @@ struct StartMeans: Sendable {
         randomKey = key
     }
 
-    /// How many workers a configuration asks for.
+    /// The number of workers of a configuration.
     static func workerCount(_ configuration: Configuration) -> Int {
         configuration.workerCount > 0 ? configuration.workerCount : SystemProcess.processorCount
     }
@@ -78,7 +78,7 @@ struct StartMeans: Sendable {
         return SystemThread.start(name: "worker-\(worker.number)") {
             handed.worker.run()
             if let proxy = ProxyWorker.on(handed.worker) { ended.add(proxy.exchanges.counters) }
-            // The worker and what lives on it hold each other.
+            // The worker and its resident hold each other.
             handed.worker.resident = nil
         }
     }

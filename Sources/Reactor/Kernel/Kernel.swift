@@ -1,13 +1,12 @@
-// The seam between Heartwire and the world: every descriptor, every reading of a clock, every random byte
-// goes through one instance of this class, one for each worker. `LinuxKernel` makes the system calls; a test
-// puts a simulated world in its place. It knows bytes and descriptors and no policy: which errors matter,
-// and to whom, is decided above.
+// The seam between Heartwire and the outside: every descriptor, every reading of a clock, every random byte goes through an instance of
+// this class, one for each worker. `LinuxKernel` makes the system calls; tests use a simulated world instead. The kernel knows bytes
+// and descriptors and no policy: the layers above decide which errors matter.
 
-/// What a read or write came to.
+/// The result of a read or write.
 public enum Transfer: Equatable, Sendable {
-    /// That many bytes went over; 0 on reading is the peer's end of sending.
+    /// That many bytes were transferred; 0 on reading means that the peer has ended its sending.
     case bytes(Int)
-    /// Nothing now; the poller will say when.
+    /// Not now; the poller will report when.
     case wouldBlock
     /// The connection is broken.
     case failed(SystemError)
@@ -17,7 +16,7 @@ public enum Transfer: Equatable, Sendable {
 public struct Connection: Sendable {
     /// The new socket.
     public let descriptor: Int32
-    /// Whether it is connected already; otherwise writability ends the attempt.
+    /// Whether it is connected already. If not, the socket becomes writable when the attempt is over.
     public let isConnected: Bool
 
     /// A connection attempt as a kernel reports it.
@@ -56,9 +55,9 @@ public struct Readiness: OptionSet, Sendable {
     public static let peerEnded = Readiness(rawValue: 4)
     /// The connection is broken or wholly closed.
     public static let broken = Readiness(rawValue: 8)
-    /// In an interest: tell of each change once, not for as long as it lasts.
+    /// In an interest: report each change once, not for as long as it lasts.
     public static let onChange = Readiness(rawValue: 16)
-    /// In an interest: of several pollers that watch the same socket, one is enough. Such an interest cannot be changed.
+    /// In an interest: of several pollers that watch the same socket, one report is enough. Such an interest cannot be changed.
     public static let exclusive = Readiness(rawValue: 32)
 }
 
@@ -66,7 +65,7 @@ public struct Readiness: OptionSet, Sendable {
 public struct PollerEvent: Sendable {
     /// The number that was given with the interest.
     public var token: UInt64
-    /// What is the case.
+    /// What is ready.
     public var readiness: Readiness
 
     /// A report as a kernel makes it.
@@ -86,7 +85,7 @@ public struct TransportInformation: Equatable, Sendable {
     public var totalRetransmits: UInt32 = 0
     /// The smoothed round trip, in microseconds.
     public var roundTripMicroseconds: UInt32 = 0
-    /// Its variation, in microseconds.
+    /// Its variance, in microseconds.
     public var roundTripVarianceMicroseconds: UInt32 = 0
     /// Bytes that the peer has not acknowledged, those not yet sent included.
     public var unacknowledgedBytes: UInt32 = 0
@@ -94,18 +93,18 @@ public struct TransportInformation: Equatable, Sendable {
     public var sinceLastAcknowledgementMilliseconds: UInt32 = 0
     /// Milliseconds since data was last sent.
     public var sinceLastSentMilliseconds: UInt32 = 0
-    /// Milliseconds since data last came.
+    /// Milliseconds since data was last received.
     public var sinceLastReceivedMilliseconds: UInt32 = 0
 
     /// A view with nothing in it.
     public init() {}
 }
 
-/// How long the kernel itself may wait for a peer that answers nothing at all.
+/// How long the kernel itself may wait for a peer that does not answer at all.
 public struct Patience: Sendable {
-    /// An idle connection is probed after this many seconds.
+    /// An idle connection is probed after that many seconds.
     public var keepAliveSeconds: Int32
-    /// A peer that acknowledges nothing is given up after this many milliseconds; 0 leaves it to the kernel.
+    /// A peer that acknowledges nothing is given up after that many milliseconds; 0 leaves the time to the kernel.
     public var unacknowledgedMilliseconds: Int32
 
     /// Patience in seconds and milliseconds.
@@ -115,7 +114,7 @@ public struct Patience: Sendable {
     }
 }
 
-/// The world that a worker lives in. The methods of this base class must all be overridden.
+/// A worker's access to the system. A subclass must override all methods.
 ///
 /// A kernel is used by one thread only, except `resolve`, `wake`, `sleep` and the clocks, which any thread may call.
 open class Kernel: @unchecked Sendable {
@@ -133,38 +132,36 @@ open class Kernel: @unchecked Sendable {
 
     /// Opens a listening socket; several may share one address (`SO_REUSEPORT`) when asked for.
     open func listen(_ address: SocketAddress, sharingPort: Bool) throws(SystemError) -> Int32 { unimplemented() }
-    /// Binds a socket to an address and does not listen on it. Fails where anybody else has the address, also those who would
-    /// share it.
+    /// Binds a socket to an address and does not listen on it. Fails if any other socket has the address, also one with `SO_REUSEPORT`.
     open func bind(_ address: SocketAddress) throws(SystemError) -> Int32 { unimplemented() }
     /// The address that a socket is bound to.
     open func localAddress(of descriptor: Int32) -> SocketAddress? { unimplemented() }
     /// Another descriptor of the same socket; the socket closes with the last of them.
     open func duplicate(_ descriptor: Int32) throws(SystemError) -> Int32 { unimplemented() }
-    /// Takes the next connection off a listening socket; `nil` when there is none.
+    /// Accepts the next connection of a listening socket; `nil` when there is none.
     open func accept(_ descriptor: Int32) throws(SystemError) -> AcceptedConnection? { unimplemented() }
     /// Begins to connect.
     open func connect(to address: SocketAddress) throws(SystemError) -> Connection { unimplemented() }
-    /// How a connection attempt came out, once writable: `nil` when it succeeded.
+    /// The result of a connection attempt, once writable: `nil` when it succeeded.
     open func connectionError(of descriptor: Int32) -> SystemError? { unimplemented() }
-    /// Has a connection send what it is given at once, however little it is. Connections that come to a listening socket from then on
-    /// inherit it.
+    /// Makes a connection send even small data at once (`TCP_NODELAY`). On a listening socket, later connections inherit it.
     open func sendAtOnce(_ descriptor: Int32) { unimplemented() }
     /// Sets how long the kernel waits for a silent peer.
     open func setPatience(_ patience: Patience, of descriptor: Int32) { unimplemented() }
 
     /// Reads what is there, up to the buffer's size.
     open func read(_ descriptor: Int32, into buffer: UnsafeMutableRawBufferPointer) -> Transfer { unimplemented() }
-    /// Writes as much as is taken at once.
+    /// Writes as much as the kernel takes at once.
     open func write(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) -> Transfer { unimplemented() }
-    /// The same for two pieces that follow each other, in one call where that can be had.
+    /// The same for two pieces that follow each other, in one system call where possible.
     open func write(_ descriptor: Int32, _ first: UnsafeRawBufferPointer, _ second: UnsafeRawBufferPointer) -> Transfer {
         (Array(first) + second).withUnsafeBytes { write(descriptor, $0) }
     }
-    /// Ends our sending; reading goes on.
+    /// Shuts down our sending half; reading goes on.
     open func shutdownWriting(_ descriptor: Int32) { unimplemented() }
-    /// Closes; with `abortively`, by a reset, so that the peer cannot take it for an orderly end.
+    /// Closes; `abortively` with a reset, so that the peer cannot take it for an orderly end.
     open func close(_ descriptor: Int32, abortively: Bool) { unimplemented() }
-    /// The kernel's view of a connection; `nil` where it has none.
+    /// The kernel's view of a connection; `nil` if it has none.
     open func transportInformation(of descriptor: Int32) -> TransportInformation? { unimplemented() }
 
     /// Makes a poller.
@@ -173,22 +170,22 @@ open class Kernel: @unchecked Sendable {
     open func watch(_ descriptor: Int32, for interest: Readiness, token: UInt64, poller: Int32) throws(SystemError) {
         unimplemented()
     }
-    /// Changes what is waited for.
+    /// Changes the interest of a watched descriptor.
     open func rewatch(_ descriptor: Int32, for interest: Readiness, token: UInt64, poller: Int32) { unimplemented() }
-    /// Takes a descriptor out of a poller. Closing does that too, but only with the socket's last descriptor in any process.
+    /// Removes a descriptor from a poller. Closing does that too, but only when no process has the socket open any more.
     open func unwatch(_ descriptor: Int32, poller: Int32) { unimplemented() }
-    /// Waits for events, at most so long (-1: for ever); returns how many were filled in.
+    /// Waits for events, at most that long (-1: without limit). Returns how many events were filled in.
     open func wait(poller: Int32, into events: UnsafeMutableBufferPointer<PollerEvent>, milliseconds: Int32) -> Int {
         unimplemented()
     }
     /// Makes a descriptor that becomes readable when `wake` is called on it.
     open func makeWaker() throws(SystemError) -> Int32 { unimplemented() }
-    /// Wakes whoever polls the waker.
+    /// Wakes the worker that polls the waker.
     open func wake(_ waker: Int32) { unimplemented() }
-    /// Takes the wake-ups that have come.
+    /// Clears the wake-ups that have come.
     open func clearWaker(_ waker: Int32) { unimplemented() }
 
-    /// Looks a name up; blocks, so it is called on a thread of its own. Empty when it has no address.
+    /// Looks up a name. It blocks, so it is called on its own thread. Empty if the name has no address.
     open func resolve(_ host: String, port: UInt16) -> [SocketAddress] { unimplemented() }
 
     private func unimplemented(_ name: StaticString = #function) -> Never {
@@ -197,8 +194,8 @@ open class Kernel: @unchecked Sendable {
 }
 
 extension Kernel {
-    /// What to listen on for every address of the machine: one IPv6 socket, which takes IPv4 connections too, or, where the system has no
-    /// IPv6, all of IPv4.
+    /// The address to listen on for every address of the machine: one IPv6 socket, which accepts IPv4 connections too, or, on a system
+    /// without IPv6, the IPv4 one.
     public func everyAddress(port: UInt16) -> SocketAddress {
         do throws(SystemError) { close(try bind(.everyIPv6(port: 0)), abortively: false) } catch {
             if error == .unknownAddressFamily { return SocketAddress(bytes: [0, 0, 0, 0], port: port) }

@@ -1,10 +1,10 @@
-// The system calls of Linux behind the `Kernel` seam. Every call retries EINTR itself and turns EAGAIN into
-// an answer, so nothing above sees either.
+// The Linux system calls behind the `Kernel` seam. Every call retries EINTR itself and turns EAGAIN into a result, so the layers above
+// see neither.
 
 import CLinux
 import Glibc
 
-/// The world as it is.
+/// The real system.
 public final class LinuxKernel: Kernel, @unchecked Sendable {
     private static let pollBatch = 256
     private let batch = UnsafeMutablePointer<epoll_event>.allocate(capacity: pollBatch)
@@ -14,7 +14,7 @@ public final class LinuxKernel: Kernel, @unchecked Sendable {
 
     deinit { batch.deallocate() }
 
-    // MARK: Time and chance
+    // MARK: Time and random bytes
 
     private func milliseconds(_ clock: clockid_t) -> Int64 {
         var time = timespec()
@@ -54,7 +54,7 @@ public final class LinuxKernel: Kernel, @unchecked Sendable {
         let descriptor = try makeSocket(for: address)
         setOption(descriptor, SOL_SOCKET, SO_REUSEADDR, 1)
         if sharingPort { setOption(descriptor, SOL_SOCKET, SO_REUSEPORT, 1) }
-        // Every address means those of IPv4 too, whatever the system's default (net.ipv6.bindv6only) is.
+        // An unspecified IPv6 address also accepts IPv4, whatever the system's default (net.ipv6.bindv6only).
         if address.isIPv6, address.isUnspecified { setOption(descriptor, Int32(IPPROTO_IPV6), IPV6_V6ONLY, 0) }
         guard address.withSockaddr({ Glibc.bind(descriptor, $0, $1) }) == 0 else {
             let error = SystemError.last
@@ -93,7 +93,7 @@ public final class LinuxKernel: Kernel, @unchecked Sendable {
                 return AcceptedConnection(descriptor: accepted, peer: peer)
             }
             switch errno {
-            // A connection that died in the backlog is nobody's business; the next one may be fine.
+            // A connection that died in the backlog does not matter; the next one may be fine.
             case EINTR, ECONNABORTED, EPROTO: continue
             case EAGAIN: return nil
             default: throw SystemError.last
@@ -115,7 +115,7 @@ public final class LinuxKernel: Kernel, @unchecked Sendable {
         throw error
     }
 
-    /// On the same machine the handshake is over before `connect` returns, which says that it is in progress all the same.
+    /// On the same machine the handshake is over before `connect` returns, although `connect` reports "in progress".
     private func hasPeer(_ descriptor: Int32) -> Bool {
         var storage = sockaddr_storage()
         var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
@@ -152,7 +152,7 @@ public final class LinuxKernel: Kernel, @unchecked Sendable {
         return descriptor
     }
 
-    /// Sets an option that is a hint: a kernel that lacks it serves all the same.
+    /// Sets an option that is only a hint: it may fail.
     private func setOption(_ descriptor: Int32, _ level: Int32, _ name: Int32, _ value: Int32) {
         var value = value
         setsockopt(descriptor, level, name, &value, socklen_t(MemoryLayout<Int32>.size))
@@ -209,7 +209,7 @@ public final class LinuxKernel: Kernel, @unchecked Sendable {
         var length = socklen_t(MemoryLayout<tcp_info>.size)
         guard getsockopt(descriptor, Int32(IPPROTO_TCP), TCP_INFO, &raw, &length) == 0 else { return nil }
         var queued: Int32 = 0
-        // SIOCOUTQ, which has the number of TIOCOUTQ: the bytes that the peer has not acknowledged.
+        // SIOCOUTQ has the number of TIOCOUTQ: the bytes that the peer has not acknowledged.
         if ioctl(descriptor, UInt(TIOCOUTQ), &queued) != 0 { queued = 0 }
         var information = TransportInformation()
         information.state = raw.tcpi_state

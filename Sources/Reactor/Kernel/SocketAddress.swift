@@ -1,13 +1,13 @@
-// An IPv4 or IPv6 address with a port, or the path of a UNIX socket, as a value of 24 bytes, and its way to and from the C structures.
-// Names are not its matter: they are resolved by `Kernel.resolve`.
+// An IPv4 or IPv6 address with a port, or the path of a UNIX socket, as a value of 24 bytes, and its conversion to and from the C
+// structures. `Kernel.resolve` looks up names.
 
 import CLinux
 import Glibc
 
-/// Where a peer is: an IPv4 or IPv6 address and a port, or the path of a UNIX socket.
+/// A peer's address: an IPv4 or IPv6 address and a port, or the path of a UNIX socket.
 ///
-/// IPv4 addresses mapped into IPv6 (`::ffff:a.b.c.d`) are kept as the IPv4 addresses that they are, so that
-/// one client is one address whichever socket it came in through.
+/// IPv4 addresses mapped into IPv6 (`::ffff:a.b.c.d`) are stored as IPv4 addresses, so that a client has the same address on every
+/// socket.
 public struct SocketAddress: Hashable, Sendable {
     private enum Family: UInt8 {
         case ipv4, ipv6
@@ -42,7 +42,7 @@ public struct SocketAddress: Hashable, Sendable {
         }
     }
 
-    /// An IPv6 address, or the IPv4 address that it stands for.
+    /// An IPv6 address, or the IPv4 address that is mapped into it.
     private init(_ high: UInt64, _ low: UInt64, scope: UInt32, port: UInt16) {
         if high == 0, low >> 32 == 0xFFFF {
             self.init(high: low & 0xFFFF_FFFF, low: 0, scope: 0, port: port, family: .ipv4)
@@ -59,13 +59,13 @@ public struct SocketAddress: Hashable, Sendable {
         self.family = family
     }
 
-    /// A UNIX socket by its path, or, behind `@`, its abstract name (unix(7)); nil where it has more than `UnixSocketPath.maximumBytes`.
+    /// A UNIX socket by its path, or, after `@`, its abstract name (unix(7)); nil if that has more than `UnixSocketPath.maximumBytes`.
     public init?(unixPath path: String) {
         guard let number = UnixSocketPath.number(of: path) else { return nil }
         self.init(high: UInt64(number), low: 0, scope: 0, port: 0, family: .unix)
     }
 
-    /// What needs no look-up: a numeric address, or `unix:` and a path; nil for a name.
+    /// An address that needs no look-up: a numeric address, or `unix:` and a path; nil for a name.
     public init?(literal host: String, port: UInt16) {
         if let path = UnixSocketPath.path(in: host) { self.init(unixPath: path) } else { self.init(numeric: host, port: port) }
     }
@@ -134,14 +134,14 @@ public struct SocketAddress: Hashable, Sendable {
         }
     }
 
-    /// The same address with port 0: what all connections of one client have in common.
+    /// The same address with port 0, which all connections of one client share.
     public var withoutPort: SocketAddress {
         var copy = self
         copy.port = 0
         return copy
     }
 
-    /// Whether it is one of the machine's own for itself (RFC 1122 section 3.2.1.3, RFC 4291 section 2.5.3).
+    /// Whether it is a loopback address (RFC 1122 section 3.2.1.3, RFC 4291 section 2.5.3).
     var isLoopback: Bool {
         switch family {
         case .ipv4: high >> 24 == 127
@@ -150,7 +150,7 @@ public struct SocketAddress: Hashable, Sendable {
         }
     }
 
-    /// Whether it stands for every address of the machine.
+    /// Whether it means every address of the machine.
     var isUnspecified: Bool { !isUnix && high == 0 && low == 0 }
 
     /// The numeric address alone, without brackets, or `unix:` and the path.
@@ -164,7 +164,7 @@ public struct SocketAddress: Hashable, Sendable {
     /// Appends the numeric address, without brackets; not for a UNIX socket.
     public func appendHost(to text: inout [UInt8]) { withHost { text.append(contentsOf: $0) } }
 
-    /// Lends the numeric address, without brackets; not for a UNIX socket, which no client comes from.
+    /// Lends the numeric address, without brackets; not for a UNIX socket, since no client has such an address.
     public func withHost(_ body: (UnsafeBufferPointer<UInt8>) -> Void) {
         withUnsafeTemporaryAllocation(of: UInt8.self, capacity: Int(INET6_ADDRSTRLEN)) { room in
             body(UnsafeBufferPointer(rebasing: room[..<write(hostInto: room)]))

@@ -1,5 +1,4 @@
-// An error number of the kernel, as a value with a name. It leaves the judgement whose fault an error is
-// to the layers above, which know what was being done.
+// An error number of the kernel, as a value with a name. The layers above know what was being done, so they decide whose fault it is.
 
 import Glibc
 
@@ -20,22 +19,22 @@ public struct SystemError: Error, Equatable, Sendable {
     public static let brokenPipe = SystemError(EPIPE)
     /// Nothing listens at that address.
     public static let connectionRefused = SystemError(ECONNREFUSED)
-    /// The peer's host answered nothing for as long as the kernel was told to wait.
+    /// The peer's host did not answer for as long as the kernel was told to wait.
     public static let timedOut = SystemError(ETIMEDOUT)
-    /// The peer's or our own bytes make no sense to a protocol below HTTP.
+    /// The bytes break a protocol below HTTP.
     public static let protocolError = SystemError(EPROTO)
-    /// Somebody listens at that address already.
+    /// Another socket listens at that address already.
     public static let addressInUse = SystemError(EADDRINUSE)
     /// The system does not know this kind of address.
     public static let unknownAddressFamily = SystemError(EAFNOSUPPORT)
     /// No memory was left.
     public static let outOfMemory = SystemError(ENOMEM)
-    /// It cannot be done now without waiting.
+    /// The call would have to wait.
     public static let wouldBlock = SystemError(EAGAIN)
     /// No descriptor was left. For tests' kernels.
     public static let tooManyFiles = SystemError(EMFILE)
 
-    /// Whether this is how a peer's host that is gone, or the way to it, makes itself known.
+    /// Whether the error means that the peer's host, or the network to it, is gone.
     public var meansUnreachable: Bool {
         switch number {
         case ETIMEDOUT, EHOSTUNREACH, ENETUNREACH, EHOSTDOWN, ENETDOWN: true
@@ -43,7 +42,7 @@ public struct SystemError: Error, Equatable, Sendable {
         }
     }
 
-    /// Whether it is this process, not a peer, that ran out of something.
+    /// Whether this process, and not a peer, ran out of a resource.
     public var meansExhausted: Bool {
         switch number {
         case EMFILE, ENFILE, ENOBUFS, ENOMEM: true
@@ -51,7 +50,7 @@ public struct SystemError: Error, Equatable, Sendable {
         }
     }
 
-    /// The symbolic name, such as `ECONNRESET`; `errno N` for one that the proxy does not expect.
+    /// The symbolic name, such as `ECONNRESET`; `errno N` for a number that is not listed here.
     public var name: String {
         switch number {
         case ECONNRESET: "ECONNRESET"
@@ -85,6 +84,6 @@ public struct SystemError: Error, Equatable, Sendable {
         }
     }
 
-    /// The C library's sentence for it, with the name: `Connection reset by peer (ECONNRESET)`.
+    /// The C library's sentence for the error, with the name: `Connection reset by peer (ECONNRESET)`.
     public var message: String { "\(String(cString: strerror(number))) (\(name))" }
 }

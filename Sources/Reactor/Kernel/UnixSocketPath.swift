@@ -1,19 +1,19 @@
-// The paths of UNIX sockets, each under a number, so that a `SocketAddress` stays as small as it is: every connection holds one.
-// Paths come from configurations only and are never forgotten; so a number means the same path for as long as the process lives.
+// The paths of UNIX sockets, each with a number, so that a `SocketAddress` stays small: every connection holds one. Paths come only
+// from configurations and are never dropped, so a number means the same path for the life of the process.
 
 import Glibc
 import Synchronization
 
 /// The path of a UNIX socket.
 public enum UnixSocketPath {
-    /// What stands before a path where a host is expected.
+    /// What stands before a path in the place of a host.
     public static let prefix = "unix:"
-    /// The room for a path in `sockaddr_un`, less the zero at its end (unix(7)).
+    /// The room for a path in `sockaddr_un` without the zero at its end (unix(7)).
     public static let maximumBytes = 107
 
     private static let known = Mutex<[String]>([])
 
-    /// The path behind `unix:`; nil where a host is none.
+    /// The path after `unix:`; nil if the host is not such a path.
     public static func path(in host: String) -> String? { host.hasPrefix(prefix) ? String(host.dropFirst(prefix.count)) : nil }
 
     static func number(of path: String) -> Int? {
@@ -27,7 +27,7 @@ public enum UnixSocketPath {
 
     static func path(_ number: UInt64) -> String { known.withLock { $0[Int(number)] } }
 
-    /// Writes the C structure and returns its length. The name of an abstract socket begins with a zero and ends with the structure.
+    /// Writes the C structure and returns its length. An abstract name begins with a zero and ends with the structure.
     static func write(_ path: String, into raw: UnsafeMutableRawBufferPointer) -> Int {
         guard let offset = MemoryLayout<sockaddr_un>.offset(of: \.sun_path) else { preconditionFailure("sockaddr_un has a path") }
         raw.storeBytes(of: sa_family_t(AF_UNIX), as: sa_family_t.self)

@@ -1,23 +1,22 @@
-// A listening socket on one worker. It takes connections in small batches, so that a flood of them does not
-// starve the streams that live already, and rests when no descriptor is left instead of spinning.
-// Invariant: a connection that waits in the backlog when the socket is given up is taken first: closing would reset it.
+// A listening socket on one worker. It accepts connections in small batches, so that many new ones do not starve the running streams.
+// When no descriptor is left it pauses and does not spin. Invariant: before the socket is closed, the connections in its backlog are
+// accepted: closing would reset them.
 
 /// Accepts connections for one worker and hands them on.
 public final class Acceptor: Endpoint {
     private static let batch = 32
     private static let restMilliseconds: Int64 = 100
-    /// More than ever wait: 4,096 in the kernel's queue of our own sockets, and in that of an inherited one as many as whoever made it
-    /// asked for and the system allows. It is there so that who connects as fast as we take him does not keep us.
+    /// A bound above every real backlog: 4,096 for our own sockets; for an inherited socket its creator and the system chose the size.
+    /// Without this bound, clients that connect as fast as we accept would keep us in the loop.
     private static let backlog = 65_536
-    // Others may watch the same socket: further workers, or the process that takes over.
+    // Others may watch the same socket: other workers, or the process that takes over.
     private static let interest: Readiness = [.readable, .exclusive]
     private let accepted: (AcceptedConnection) -> Void
     private let exhausted: (SystemError) -> Void
-    /// Whether connections may wait that are older than this, and so have not inherited what the socket was told.
+    /// Whether the backlog may hold connections from before `sendAtOnce`, which have not inherited that option.
     private var mayHoldOlder = true
 
-    /// Listens on a socket; `accepted` is called for each connection, `exhausted` when the process can take no more for
-    /// the moment.
+    /// Listens on a socket. `accepted` is called for each connection, `exhausted` when the process has no descriptor left.
     public init(
         worker: Worker, descriptor: Int32, accepted: @escaping (AcceptedConnection) -> Void,
         exhausted: @escaping (SystemError) -> Void
@@ -29,18 +28,18 @@ public final class Acceptor: Endpoint {
         try open(descriptor, interest: Acceptor.interest)
     }
 
-    /// Stops to listen: takes what waits already, and closes.
+    /// Stops listening: accepts what waits in the backlog, and closes.
     public func close() {
         takeAll()
         closeAtOnce()
     }
 
-    /// Takes what waits already.
+    /// Accepts what waits in the backlog.
     public func takeAll() { takeConnections(atMost: Acceptor.backlog) }
 
-    /// Closes without a look at what waits.
+    /// Closes without accepting what waits.
     public func closeAtOnce() {
-        // The same socket may be open elsewhere, and would be reported here for as long as it is.
+        // Another process may hold the same socket, and then the poller would go on reporting it here.
         suspendWatching()
         release(abortively: false)
     }

@@ -1,7 +1,6 @@
-// One TCP connection on one worker, with or without TLS (SecuredLink.swift): reads into the worker's scratch buffer, writes at once and
-// keeps only what the kernel would not take. It knows bytes and no protocol; who subclasses it gives them a meaning.
-// Invariants: no callback is made from within a command (failures met while sending are reported at the end of
-// the turn), and none after `close` or `abort`.
+// One TCP connection on one worker, with or without TLS (SecuredLink.swift). It reads into the worker's scratch buffer, writes at once,
+// and keeps only what the kernel does not take. It knows bytes and no protocol; subclasses interpret them. Invariants: no command calls
+// back (a failure while sending is reported at the end of the turn), and nothing is reported after `close` or `abort`.
 
 import Marks
 
@@ -9,9 +8,9 @@ import Marks
 public enum LinkOperation: Sendable {
     /// The connection was being made.
     case connecting
-    /// Bytes were awaited.
+    /// The link waited for bytes.
     case reading
-    /// Bytes were being written.
+    /// The link was writing bytes.
     case writing
 }
 
@@ -19,9 +18,9 @@ public enum LinkOperation: Sendable {
 open class Link: Endpoint {
     enum Phase: UInt8 {
         case new, connecting
-        /// The connection stands already, and whoever asked for it is told at the end of the turn.
+        /// The connection exists already; `linkConnected` follows at the end of the turn.
         case connectedAtOnce
-        /// The TLS handshake is under way.
+        /// The TLS handshake is in progress.
         case securing
         case open, closed
     }
@@ -29,22 +28,22 @@ open class Link: Endpoint {
     final var phase = Phase.new
     private final var isReading = true
     final var hasReadEnd = false
-    /// False after an end that TLS does not vouch for: a FIN without close_notify, which anybody on the way can forge.
+    /// False after an end that TLS does not confirm: a FIN without close_notify, which anybody on the network can forge.
     public internal(set) final var endIsAuthentic = true
     private final var closesWhenDrained = false
     private final var shutsDownWhenDrained = false
     private final var writeFailure: SystemError?
     final var pending = PendingBytes()
     final var session: TLSSession?
-    /// At most so many bytes are read in one turn, so that what a slow peer cannot take stays bounded.
+    /// The most bytes read in one turn. It bounds what has to wait for a slow reader.
     public final var readLimitBytes: UInt32 = UInt32(Worker.scratchBytes)
-    /// How much TLS has answered by itself beyond what the peer took since.
+    /// How many bytes of TLS's own answers the peer has not taken yet.
     final var ownPendingBytes: UInt32 = 0
 
-    // MARK: Life
+    // MARK: Opening and closing
 
-    /// Takes over a connection that a listening socket gave. On an error its descriptor is closed. With a context the client
-    /// has to make a TLS handshake first: `linkConnected` follows it, or `linkSecurityFailed`, or `linkFoundPlainText`.
+    /// Takes over an accepted connection. On an error its descriptor is closed. With a context the client first has to make a TLS
+    /// handshake; `linkConnected`, `linkSecurityFailed` or `linkFoundPlainText` follows.
     public final func adopt(_ descriptor: Int32, securedBy context: TLSServerContext? = nil) throws(SystemError) {
         precondition(phase == .new)
         if let context {
@@ -60,9 +59,8 @@ open class Link: Endpoint {
         phase = context == nil ? .open : .securing
     }
 
-    /// Begins to connect; `linkConnected` or `linkFailed` follows, never from within this call. With a context the server has to
-    /// prove in a TLS handshake that it goes by `serverName`, a host name or an address, before the link counts as connected;
-    /// where it does not, `linkSecurityFailed` follows.
+    /// Begins to connect; `linkConnected` or `linkFailed` follows, never from within this call. With a context, the server first has to
+    /// prove in a TLS handshake that its name is `serverName`, a host name or an address; otherwise `linkSecurityFailed` follows.
     public final func connect(
         to address: SocketAddress, securedBy context: TLSClientContext? = nil, serverName: String = "", resumption: TLSResumption? = nil
     ) throws(SystemError) {
@@ -75,13 +73,13 @@ open class Link: Endpoint {
             }
         }
         let connection = try worker.kernel.connect(to: address)
-        // Otherwise writability ends the attempt.
+        // If not yet connected, the socket becomes writable when the attempt is over.
         try open(connection.descriptor, interest: connection.isConnected ? Link.readingInterest : [.writable])
         phase = connection.isConnected ? .connectedAtOnce : .connecting
         if connection.isConnected { worker.atEndOfTurn(self) }
     }
 
-    /// The connection stands; TLS may have to be spoken first.
+    /// The TCP connection exists; TLS may have to follow.
     private func established() {
         phase = session == nil ? .open : .securing
         updateInterest()
@@ -93,13 +91,13 @@ open class Link: Endpoint {
     /// Whether bytes can be sent: connected, not closing, not broken.
     public final var isConnected: Bool { phase == .open && writeFailure == nil }
 
-    /// Closes in order; what is still pending is given up.
+    /// Closes in order; pending bytes are dropped.
     public final func close() { end(abortively: false) }
 
-    /// Closes by a reset, so that the peer sees that something is missing.
+    /// Closes with a reset, so that the peer sees that data is missing.
     public final func abort() { end(abortively: true) }
 
-    /// Closes in order as soon as everything pending is written. Nothing is read or reported any more, except a failure.
+    /// Closes in order when all pending bytes are written. From now on nothing is read or reported except a failure.
     public final func closeWhenDrained() {
         guard phase == .open else { return close() }
         sayGoodbye()
@@ -107,7 +105,7 @@ open class Link: Endpoint {
         if pending.isEmpty { close() } else { pauseReading() }
     }
 
-    /// Ends our sending as soon as everything pending is written; reading goes on.
+    /// Shuts down our sending half when all pending bytes are written; reading goes on.
     public final func shutdownWhenDrained() {
         guard phase == .open else { return }
         sayGoodbye()
@@ -115,7 +113,7 @@ open class Link: Endpoint {
         if pending.isEmpty { worker.kernel.shutdownWriting(descriptor) }
     }
 
-    /// Gives up a connection that stands, without closing it: another link may adopt the descriptor. Nothing may wait to be sent.
+    /// Gives up an open connection without closing it, so that another link may adopt the descriptor. No bytes may be pending.
     public final func surrender() -> Int32 {
         precondition(phase == .open && session == nil && pending.isEmpty && writeFailure == nil)
         phase = .closed
@@ -156,8 +154,8 @@ open class Link: Endpoint {
     /// Bytes that the kernel has not taken yet.
     public final var pendingCount: Int { pending.count }
 
-    /// Sends in order: at once as far as the kernel takes it, the rest when it is writable again (then `linkDrained`).
-    /// Returns how many bytes the kernel took at once.
+    /// Sends in order: at once as much as the kernel takes, the rest when the socket is writable again (then `linkDrained`). Returns
+    /// how many bytes the kernel took at once.
     @discardableResult
     public final func send(_ bytes: UnsafeRawBufferPointer) -> Int {
         guard isConnected, !bytes.isEmpty else { return 0 }
@@ -168,11 +166,11 @@ open class Link: Endpoint {
             return 0
         }
         worker.tlsBuffers.flush { transmit($0) }
-        // Encrypted bytes are not the caller's; either all of them went or some wait.
+        // Encrypted bytes cannot be counted as the caller's: either all of them went or some wait.
         return pending.count > before ? 0 : bytes.count
     }
 
-    /// Sends two pieces one behind the other, in one call of the kernel where it takes them.
+    /// Sends two pieces, one after the other, in one system call where possible.
     public final func send(_ first: UnsafeRawBufferPointer, then second: UnsafeRawBufferPointer) {
         guard isConnected else { return }
         if let session {
@@ -249,7 +247,7 @@ open class Link: Endpoint {
         worker.atEndOfTurn(self)
     }
 
-    /// Reports a connection that stood at once, and a failure that a `send` met; an override calls it too.
+    /// Reports an immediate connection, and a failure during `send`. An override must call super.
     open override func turnEnded() {
         if phase == .connectedAtOnce { return established() }
         guard phase == .open || phase == .securing, let writeFailure else { return }
@@ -280,10 +278,10 @@ open class Link: Endpoint {
 
     // MARK: Reading
 
-    /// Whether what the peer sends is being read.
+    /// Whether the link has stopped reading from the peer.
     public final var isReadingPaused: Bool { !isReading }
 
-    /// Leaves what the peer sends to the kernel's buffer, and so slows the peer down.
+    /// Stops reading. The kernel's buffer fills up, and the peer has to slow down (backpressure).
     public final func pauseReading() {
         guard isReading else { return }
         isReading = false
@@ -297,8 +295,8 @@ open class Link: Endpoint {
         updateInterest()
     }
 
-    /// Hands bytes that the subclass put aside to `linkReceived` again, in the scratch buffer, as if they had just come.
-    /// At most one scratch buffer full; not to be called from within `linkReceived`.
+    /// Passes bytes that the subclass kept to `linkReceived` again, in the scratch buffer, as if they had just come. At most one
+    /// scratch buffer full; must not be called from within `linkReceived`.
     public final func redeliver(_ bytes: [UInt8]) {
         precondition(bytes.count <= Worker.scratchBytes)
         guard isOpen, !bytes.isEmpty else { return }
@@ -306,7 +304,7 @@ open class Link: Endpoint {
         linkReceived(UnsafeMutableRawBufferPointer(rebasing: worker.scratch[..<bytes.count]))
     }
 
-    /// Reads what the peer sent before writing to it failed: an answer that came before the reset is still an answer.
+    /// Reads what the peer sent before a write failed: a response that came before the reset still counts.
     public final func readWhatIsLeft() {
         while phase == .open {
             guard let session else {
@@ -328,8 +326,8 @@ open class Link: Endpoint {
         return count
     }
 
-    /// Whether nothing has come that was not read yet, neither bytes nor an end. What did come is lost: a link that is not quiet can
-    /// only be closed. What TLS says for itself, such as a ticket, leaves it quiet.
+    /// Whether nothing unread has come, neither bytes nor an end. Anything that came is lost: a link that is not quiet can only be
+    /// closed. TLS's own messages, such as a ticket, do not count.
     public final func isQuiet() -> Bool {
         guard phase == .open else { return false }
         guard let session else {
@@ -356,7 +354,7 @@ open class Link: Endpoint {
         case .bytes(0):
             hasReadEnd = true
             linkReachedEnd()
-            // Most are closed by now.
+            // By now most of them are closed.
             updateInterest()
         case .bytes(let count):
             linkReceived(UnsafeMutableRawBufferPointer(rebasing: worker.scratch[..<count]))
@@ -387,7 +385,7 @@ open class Link: Endpoint {
             if isReading, !hasReadEnd {
                 if !readiness.isDisjoint(with: [.readable, .peerEnded, .broken]) { receive(readiness) }
             } else if readiness.contains(.broken), closesWhenDrained || hasReadEnd || pending.isEmpty == false {
-                // Nothing will be read that could tell of the failure, and nothing more can be written.
+                // No read will report the failure, and nothing more can be written.
                 if let error = worker.kernel.connectionError(of: descriptor) { linkFailed(error, while: .writing) }
             } else if !readiness.isDisjoint(with: [.peerEnded, .broken]) {
                 linkPeerLeft(isBroken: readiness.contains(.broken))
@@ -395,30 +393,30 @@ open class Link: Endpoint {
         }
     }
 
-    // MARK: What subclasses are told
+    // MARK: Callbacks of subclasses
 
-    /// The connection stands, secured where it is to be; bytes can be sent. Not told for adopted links without TLS.
+    /// The connection is open and secured if it has to be; bytes can be sent. Not called for adopted links without TLS.
     open func linkConnected() {}
-    /// The connection stands, and the TLS handshake with the server begins.
+    /// The TCP connection is open, and the TLS handshake with the server begins.
     open func linkBeganToSecure() {}
-    /// Bytes came. They lie in the worker's scratch buffer, with `Worker.headroomBytes` free in front and behind, and are
-    /// good until the method returns; they may be changed in place.
+    /// Bytes came. They lie in the worker's scratch buffer, with `Worker.headroomBytes` free in front and behind. They are valid until
+    /// the method returns and may be changed in place.
     open func linkReceived(_ bytes: UnsafeMutableRawBufferPointer) {}
-    /// The peer has ended its sending in order.
+    /// The peer has ended its sending in good order.
     open func linkReachedEnd() {}
-    /// The connection could not be made, or is broken. The link is still open and has to be closed.
+    /// The connection could not be made, or is broken. The link is still open and must be closed.
     open func linkFailed(_ error: SystemError, while operation: LinkOperation) {}
-    /// Bytes began to be pending. Called from within a command, so it may take note of the time and set a deadline, and nothing more.
+    /// Bytes began to wait. Called from within a command: an override may only note the time and set a deadline.
     open func linkBeganToWait() {}
     /// The kernel took that many of the pending bytes.
     open func linkProgressed(_ count: Int) {}
     /// Everything pending has been taken by the kernel.
     open func linkDrained() {}
-    /// The TLS handshake failed, or what came is no TLS. The link is still open and has to be closed.
+    /// The TLS handshake failed, or the received bytes are not TLS. The link is still open and must be closed.
     open func linkSecurityFailed(_ failure: TLSFailure) {}
-    /// A client speaks plain text where TLS is spoken. What it sent is forgotten; it can be answered, in plain text.
+    /// A client speaks plain text on a TLS port. Its bytes are dropped; it can be answered in plain text.
     open func linkFoundPlainText() {}
-    /// While reading is paused: the peer has ended its sending, or the connection is broken. What it sent before may still
-    /// wait to be read.
+    /// While reading is paused: the peer has ended its sending, or the connection is broken. Bytes that it sent before may still be
+    /// unread.
     open func linkPeerLeft(isBroken: Bool) {}
 }

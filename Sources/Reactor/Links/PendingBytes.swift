@@ -1,9 +1,9 @@
-// Bytes that the kernel would not take yet. It owns one heap block only while there is something in it, so an
-// idle link costs a null pointer. How much may wait is decided by whoever stops to produce more.
+// Bytes that the kernel would not take yet. There is a heap block only while bytes wait, so an idle link costs a null pointer. The code
+// that produces the bytes limits how many may wait.
 
 import Glibc
 
-/// A queue of bytes in one heap block that is given back as soon as it is drained.
+/// A queue of bytes in one heap block, which is freed as soon as the queue is empty.
 struct PendingBytes: ~Copyable {
     private var block: UnsafeMutableRawPointer?
     private var capacity: UInt32 = 0
@@ -18,7 +18,7 @@ struct PendingBytes: ~Copyable {
 
     var isEmpty: Bool { start == end }
 
-    /// The bytes that wait, first in first out; good until the next change.
+    /// The waiting bytes, first in first out; valid until the next change.
     var bytes: UnsafeRawBufferPointer {
         guard let block else { return UnsafeRawBufferPointer(start: nil, count: 0) }
         return UnsafeRawBufferPointer(start: block + Int(start), count: count)

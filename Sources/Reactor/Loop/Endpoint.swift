@@ -1,13 +1,13 @@
-// What a worker can watch: one descriptor with its slot, its interest and its one deadline. What readiness
-// and the deadline mean is left to the subclasses: `Link` for connections, `Acceptor` for listening sockets.
-// Invariant: an endpoint holds a slot of its worker exactly as long as it is open. It has a descriptor then, or is nothing but a deadline.
+// What a worker can watch: one descriptor with its slot, its interest and its one deadline. Subclasses give readiness and the deadline
+// a meaning: `Link` for connections, `Acceptor` for listening sockets. Invariant: an endpoint has a slot of its worker exactly while it
+// is open. It then has a descriptor, or is only a timer.
 
 /// One descriptor, or one deadline, on one worker. Used on its worker's thread only.
 open class Endpoint {
-    /// The worker that this endpoint lives and dies on. Each holds the other while the endpoint is open; a reference that did not
-    /// hold would be counted at each use instead.
+    /// The worker that runs this endpoint. Each holds the other while the endpoint is open. An unowned reference would cost reference
+    /// counting at each use.
     public let worker: Worker
-    /// The open descriptor; -1 once closed, and where there is none.
+    /// The open descriptor; -1 once closed, and for a timer.
     public private(set) final var descriptor: Int32 = -1
     final var slot: Int32 = -1
     private final var interest: Readiness = []
@@ -19,7 +19,7 @@ open class Endpoint {
     /// Whether the worker knows the endpoint.
     public final var isOpen: Bool { slot >= 0 }
 
-    /// Takes over a descriptor and waits for what `interest` says. On an error the descriptor is closed.
+    /// Takes over a descriptor and watches it for `interest`. On an error the descriptor is closed.
     final func open(_ descriptor: Int32, interest: Readiness) throws(SystemError) {
         precondition(!isOpen)
         slot = worker.takeSlot(for: self)
@@ -35,38 +35,37 @@ open class Endpoint {
         self.interest = interest
     }
 
-    /// Opens the endpoint without a descriptor, as one that is nothing but a deadline. It needs nothing of the system, which may have
-    /// nothing left.
+    /// Opens the endpoint without a descriptor, as a timer only. This works even when the process has no descriptor left.
     public final func openTimer() {
         precondition(!isOpen)
         slot = worker.takeSlot(for: self)
     }
 
-    /// Closes an endpoint that is nothing but a deadline.
+    /// Closes an endpoint that is only a timer.
     public final func closeTimer() { release(abortively: false) }
 
-    /// Changes what the worker waits for; costs a system call only when it differs.
+    /// Changes the interest; costs a system call only when it differs.
     final func setInterest(_ wanted: Readiness) {
         guard isOpen, wanted != interest else { return }
         interest = wanted
         worker.kernel.rewatch(descriptor, for: wanted, token: worker.token(of: slot), poller: worker.poller)
     }
 
-    /// Waits for nothing until `resumeWatching`; the descriptor stays open.
+    /// Watches for nothing until `resumeWatching`; the descriptor stays open.
     final func suspendWatching() {
         guard isOpen, !interest.isEmpty else { return }
         interest = []
         worker.kernel.unwatch(descriptor, poller: worker.poller)
     }
 
-    /// Waits for what `wanted` says, after `suspendWatching`.
+    /// Watches for `wanted` again, after `suspendWatching`.
     final func resumeWatching(_ wanted: Readiness) throws(SystemError) {
         precondition(isOpen && interest.isEmpty)
         try worker.kernel.watch(descriptor, for: wanted, token: worker.token(of: slot), poller: worker.poller)
         interest = wanted
     }
 
-    /// Gives the descriptor up without closing it, and forgets the deadline. Nothing is reported to the endpoint any more.
+    /// Gives the descriptor up without closing it, and drops the deadline. Nothing more is reported to the endpoint.
     final func surrenderDescriptor() -> Int32 {
         precondition(isOpen && descriptor >= 0)
         suspendWatching()
@@ -77,8 +76,8 @@ open class Endpoint {
         return surrendered
     }
 
-    /// Hands the descriptor, its slot and its deadline over to an endpoint that is not open. Nothing is reported to this one any more, and
-    /// the kernel is not asked.
+    /// Hands the descriptor, its slot and its deadline over to an endpoint that is not open. Nothing more is reported to this endpoint;
+    /// no system call is made.
     final func handOverSlot(to successor: Endpoint) {
         precondition(isOpen && descriptor >= 0 && !successor.isOpen)
         (successor.descriptor, successor.slot, successor.interest) = (descriptor, slot, interest)
@@ -87,7 +86,7 @@ open class Endpoint {
         slot = -1
     }
 
-    /// Closes the descriptor and forgets the deadline. Nothing is reported to the endpoint any more.
+    /// Closes the descriptor and drops the deadline. Nothing more is reported to the endpoint.
     final func release(abortively: Bool) {
         guard isOpen else { return }
         if descriptor >= 0 { worker.kernel.close(descriptor, abortively: abortively) }
@@ -96,9 +95,8 @@ open class Endpoint {
         slot = -1
     }
 
-    /// Asks for `deadlineReached` at that moment, to a tick. An earlier deadline that stands already stays: when it comes,
-    /// the endpoint looks at its own clocks and sets the next one. Putting a deadline off therefore costs nothing.
-    /// `Int64.max` stands for no deadline.
+    /// Asks for `deadlineReached` at that moment, to a tick. An earlier deadline stays: when it comes, the endpoint looks at its own
+    /// clocks and sets the next one. So postponing a deadline costs nothing. `Int64.max` means no deadline.
     public final func wake(atMilliseconds deadline: Int64) {
         guard isOpen, deadline < .max else { return }
         worker.wheel.arm(slot: Int(slot), deadlineMilliseconds: deadline)

@@ -1,11 +1,10 @@
-// The one door between threads: jobs that another thread wants done on a worker. Cold by design; nothing of
-// the data path goes through it.
+// The only way between threads: jobs that another thread sends to a worker. The data path does not use it, so it need not be fast.
 
 import Synchronization
 
 /// Jobs for a worker, from any thread.
 public final class Mailbox: Sendable {
-    /// What is to be done, on the worker's thread.
+    /// A job that runs on the worker's thread.
     public typealias Job = @Sendable (Worker) -> Void
 
     private let jobs = Mutex<[Job]>([])
@@ -19,7 +18,7 @@ public final class Mailbox: Sendable {
 
     deinit { kernel.close(waker, abortively: false) }
 
-    /// Has `job` run on the worker in its next turn.
+    /// Runs `job` on the worker in its next turn.
     public func post(_ job: @escaping Job) {
         let wasEmpty = jobs.withLock { jobs in
             jobs.append(job)

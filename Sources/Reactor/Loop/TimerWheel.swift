@@ -1,11 +1,10 @@
-// Deadlines of many endpoints at the cost of one wake-up a tick: a hashed timing wheel (Varghese and Lauck,
-// scheme 6 with one turn). Each endpoint slot has exactly one deadline. It leaves to its owner what a deadline
-// means, and it is lazy: putting a deadline off costs nothing, because the wheel only asks the owner to look
-// again at the earlier moment. Invariant: an armed slot stands in exactly one bucket, and never behind `current`.
+// Deadlines of many endpoints at the cost of one wake-up a tick: a hashed timing wheel (Varghese and Lauck, scheme 6 with one turn).
+// Each endpoint slot has exactly one deadline. The wheel is lazy: it only asks the owner to look again at the earlier moment, so
+// postponing a deadline costs nothing. Invariant: an armed slot is in exactly one bucket, and never behind `current`.
 
-/// One deadline for each of many slots, to a precision of one tick.
+/// One deadline for each of many slots, with a precision of one tick.
 public struct TimerWheel {
-    /// How long a tick is, in milliseconds: no timer fires early, and none later than by this much.
+    /// The length of a tick in milliseconds: no timer fires early, and none later than by one tick.
     public static let tickMilliseconds: Int64 = 8
     private static let bucketCount = 4096
     private static let none: Int32 = -1
@@ -24,7 +23,7 @@ public struct TimerWheel {
     /// How many slots are armed.
     public private(set) var armedCount = 0
 
-    /// A wheel that begins to turn now.
+    /// A wheel that starts now.
     public init(nowMilliseconds: Int64) { current = nowMilliseconds / TimerWheel.tickMilliseconds }
 
     /// Makes room for slots up to and with this one.
@@ -32,9 +31,9 @@ public struct TimerWheel {
         while nodes.count <= slot { nodes.append(Node()) }
     }
 
-    /// Asks for `slot` to be looked at no later than one tick after `deadlineMilliseconds`. When it is armed for an earlier
-    /// moment already that one stays, and the owner arms it again then; an earlier deadline replaces a later one.
-    /// A deadline beyond one turn of the wheel (32 s) fires early at the turn's end, to be armed again.
+    /// Asks for `slot` to be looked at no later than one tick after `deadlineMilliseconds`. If it is armed for an earlier moment, that
+    /// stays, and the owner arms it again then; an earlier deadline replaces a later one. A deadline beyond one turn of the wheel (32
+    /// s) fires at the turn's end and must be armed again.
     public mutating func arm(slot: Int, deadlineMilliseconds: Int64) {
         // Rounded up so that no deadline, however far, can overflow.
         let (whole, rest) = deadlineMilliseconds.quotientAndRemainder(dividingBy: TimerWheel.tickMilliseconds)
@@ -47,7 +46,7 @@ public struct TimerWheel {
         link(slot, tick)
     }
 
-    /// Forgets the slot's deadline.
+    /// Drops the slot's deadline.
     public mutating func disarm(slot: Int) {
         if nodes[slot].tick >= 0 { unlink(slot) }
     }
@@ -71,14 +70,14 @@ public struct TimerWheel {
         return nil
     }
 
-    /// Takes one slot whose moment has come off the wheel; `nil` when there is none left. Called until then.
+    /// Removes one slot whose moment has come; `nil` when none is left. Call it until then.
     public mutating func nextDue(nowMilliseconds: Int64) -> Int? {
         let target = nowMilliseconds / TimerWheel.tickMilliseconds
         while true {
             let bucket = Int(current % Int64(TimerWheel.bucketCount))
             let head = heads[bucket]
             if head != TimerWheel.none {
-                // The bucket of the current tick holds only nodes of this very tick: none is ever put a whole turn ahead.
+                // The bucket of the current tick holds only nodes of this tick: no slot is armed a whole turn ahead.
                 unlink(Int(head))
                 return Int(head)
             }

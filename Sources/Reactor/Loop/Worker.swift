@@ -1,31 +1,30 @@
-// One thread's event loop: a poller, a timer wheel, a scratch buffer and the endpoints that live on it.
-// Nothing in it is shared with another thread but the mailbox. It has no policy: endpoints decide.
-// Invariant: a slot number together with its generation names one endpoint for ever, so a report that comes
-// late for a closed descriptor reaches nobody.
+// One thread's event loop: a poller, a timer wheel, a scratch buffer and its endpoints. Only the mailbox is shared with other threads.
+// The worker has no policy: endpoints decide. Invariant: a slot number and its generation name one endpoint and never another, so a
+// late report for a closed descriptor reaches nobody.
 
-/// One event loop. Made and used on one thread; other threads reach it through its `mailbox`.
+/// One event loop. Made and used on one thread; other threads use its `mailbox`.
 public final class Worker {
     /// How many bytes one read takes at most.
     public static let scratchBytes = 65_536
-    /// Free bytes in front of and behind what `linkReceived` is given: room for a framing that is written around it.
+    /// Free bytes in front of and behind the bytes given to `linkReceived`: room to write framing around them.
     public static let headroomBytes = 64
 
-    /// This worker's way to the world.
+    /// This worker's access to the system.
     public let kernel: Kernel
     /// Its number, from 0.
     public let number: Int
     /// Monotonic milliseconds, read once a turn.
     public private(set) var now: Int64
-    /// The way for other threads to get something done here.
+    /// Other threads send jobs to this worker through it.
     public let mailbox: Mailbox
 
-    /// What lives on this worker, for jobs that come through the mailbox.
+    /// The object for which jobs from the mailbox are meant.
     public var resident: AnyObject?
 
-    /// Bytes that wait on this worker: of all links for their peers to take them, and those that were counted by `countHeld`.
+    /// Bytes that wait on this worker: in all links for their peers, and those counted by `countHeld`.
     public internal(set) var pendingBytes = 0
 
-    /// Counts bytes that the owner of a link keeps until they can be used; a negative number gives them back.
+    /// Counts bytes that a link's owner keeps for later; a negative number subtracts them.
     public func countHeld(_ bytes: Int) { pendingBytes += bytes }
 
     /// What the operator was warned of, and when.
@@ -41,7 +40,7 @@ public final class Worker {
     private var generations: [UInt32] = []
     private var freeSlots: [Int32] = []
     private var deferred: [Endpoint] = []
-    /// Whether `run` ends with the present turn.
+    /// Whether `run` ends after the current turn.
     private(set) var isStopping = false
     private static let mailboxToken = UInt64.max
 
@@ -70,15 +69,15 @@ public final class Worker {
     /// How many descriptors are watched. For tests.
     public var endpointCount: Int { endpoints.count - freeSlots.count }
 
-    /// Turns until `stop` is called.
+    /// Runs turns until `stop` is called.
     public func run() {
         while !isStopping { turn() }
     }
 
-    /// Ends `run` after the present turn.
+    /// Ends `run` after the current turn.
     public func stop() { isStopping = true }
 
-    /// One turn: waits for events or the next deadline, then serves events, mailbox, deadlines and what was put off.
+    /// One turn: waits for events or the next deadline, then handles events, mailbox, deadlines and deferred calls.
     public func turn() {
         let untilNext = wheel.millisecondsUntilNext(nowMilliseconds: now).map { Int32(min($0, 60_000)) } ?? -1
         let count = kernel.wait(poller: poller, into: events, milliseconds: deferred.isEmpty ? untilNext : 0)
@@ -96,7 +95,7 @@ public final class Worker {
     }
 
     private func endTurn() {
-        // One batch: what is put off meanwhile comes after the others' events, so that nobody can keep a turn from ending.
+        // Only one batch: what is deferred meanwhile comes after the next events, so no endpoint can keep a turn from ending.
         guard !deferred.isEmpty else { return }
         let batch = deferred
         deferred.removeAll(keepingCapacity: true)
@@ -106,14 +105,14 @@ public final class Worker {
         }
     }
 
-    /// Calls the endpoint's `turnEnded` when everything else of this turn is done; once, however often it is asked for.
+    /// Calls the endpoint's `turnEnded` after everything else of this turn, once, however often it was requested.
     public func atEndOfTurn(_ endpoint: Endpoint) {
         guard !endpoint.isDeferred else { return }
         endpoint.isDeferred = true
         deferred.append(endpoint)
     }
 
-    /// Copies bytes into the scratch buffer, with its headroom around them; for what is sent while nothing received waits there.
+    /// Copies bytes into the scratch buffer, with its headroom around them. Only while it holds no received bytes.
     public func copyToScratch(_ bytes: UnsafeRawBufferPointer) -> UnsafeMutableRawBufferPointer {
         let room = UnsafeMutableRawBufferPointer(rebasing: scratch[..<bytes.count])
         room.copyMemory(from: bytes)

@@ -1,6 +1,6 @@
-// What this process was given at its start: listening sockets, from a service manager (the protocol of sd_listen_fds(3)) or from
-// the process that it is to succeed, and a line to the latter. What becomes of the sockets is decided above.
-// Invariant: whatever was given is closed on exec from then on, and the environment no longer tells of it.
+// What this process got at its start: listening sockets, from a service manager (the protocol of sd_listen_fds(3)) or from its
+// predecessor, and a pipe to the predecessor. The layers above decide what to do with the sockets. Invariant: from then on every
+// inherited descriptor is close-on-exec, and the environment no longer names it.
 
 import CLinux
 import Glibc
@@ -9,11 +9,11 @@ import Glibc
 public struct InheritedSocket: Sendable {
     /// The open descriptor.
     public let descriptor: Int32
-    /// The name that the giver has for it; empty for none.
+    /// The socket's name from the manager; empty for none.
     public let name: String
-    /// What it listens on; nil for anything but a listening TCP socket.
+    /// The address that it listens on; nil for anything but a listening TCP socket.
     public let address: SocketAddress?
-    /// Whether the service manager goes on to hold it, so that it lives on when it is closed here.
+    /// Whether the service manager keeps the socket open, so that it stays open when it is closed here.
     public let isHeldElsewhere: Bool
 
     /// A socket as it was found.
@@ -25,11 +25,11 @@ public struct InheritedSocket: Sendable {
     }
 }
 
-/// What a process was given at its start.
+/// What a process got at its start.
 public struct Inheritance: Sendable {
     static let firstDescriptor: Int32 = 3
     static let predecessorVariable = "HEARTWIRE_PREDECESSOR"
-    /// The places of those among the sockets that a service manager holds too; written by a predecessor.
+    /// The indices of the sockets that a service manager also holds; a predecessor writes it.
     static let heldVariable = "HEARTWIRE_HELD"
     static let variables = ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PIDFDID", predecessorVariable, heldVariable]
     private static let socketLimit = 8_192
@@ -39,12 +39,12 @@ public struct Inheritance: Sendable {
     /// The process that this one succeeds, if there is one.
     public let predecessor: Predecessor?
 
-    /// Takes what the environment tells of. To be called once, before any thread is started.
+    /// Reads the environment. Must be called once, before any thread is started.
     public static func take() -> Inheritance {
         let words = Words(processID: getpid(), parentID: getppid()) { getenv($0).map { String(cString: $0) } }
         for name in variables { unsetenv(name) }
         let announced = words.names.enumerated().map { (descriptor: firstDescriptor + Int32($0), name: $1, isHeld: words.holds($0)) }
-        // The number of one that is not open will be that of a file or connection of ours.
+        // The number of a descriptor that is not open will later belong to another file or connection.
         let open = announced.filter { fcntl($0.descriptor, F_GETFD) >= 0 }
         if open.count < announced.count {
             SystemProcess.warn("heartwire: LISTEN_FDS announces \(announced.count) descriptors, of which only \(open.count) are open")
@@ -68,26 +68,26 @@ public struct Inheritance: Sendable {
         return getsockopt(descriptor, SOL_SOCKET, name, &value, &length) == 0 ? value : nil
     }
 
-    /// What the environment says.
+    /// The contents of the environment.
     struct Words: Equatable {
         /// A name for each socket, from the first descriptor on.
         var names: [String] = []
-        /// The descriptor of the line to the predecessor.
+        /// The descriptor of the pipe to the predecessor.
         var predecessorLine: Int32?
-        /// Which of the sockets somebody else holds, as far as a predecessor says so.
+        /// Which sockets the manager also holds, as the predecessor says.
         private var held: Set<Int> = []
 
-        /// Whether somebody else holds a socket; a manager holds whatever it gives.
+        /// Whether the manager also holds a socket. It keeps every socket that it passes itself.
         func holds(_ place: Int) -> Bool { predecessorLine == nil || held.contains(place) }
 
         init(processID: Int32, parentID: Int32, environment: (String) -> String?) {
-            // Written as PROCESS:DESCRIPTOR. Somebody else's children inherit the words, and are not meant.
+            // Written as PROCESS:DESCRIPTOR. Another process's children inherit the variable too, and must ignore it.
             let predecessor = (environment(Inheritance.predecessorVariable) ?? "").split(separator: ":").map { Int32($0) }
             if predecessor.count == 2, predecessor[0] == parentID, let line = predecessor[1], line >= Inheritance.firstDescriptor {
                 predecessorLine = line
                 held = Set((environment(Inheritance.heldVariable) ?? "").split(separator: ":").compactMap { Int($0) })
             }
-            // A predecessor cannot know the number of a process that it has yet to start; it names itself instead.
+            // A predecessor cannot know its child's process number beforehand, so it writes its own.
             guard predecessorLine != nil || environment("LISTEN_PID").flatMap({ Int32($0) }) == processID else { return }
             let count = environment("LISTEN_FDS").flatMap { Int($0) } ?? 0
             let given = (environment("LISTEN_FDNAMES") ?? "").split(separator: ":", omittingEmptySubsequences: false).map(String.init)
@@ -96,7 +96,7 @@ public struct Inheritance: Sendable {
     }
 }
 
-/// The process that started this one to be succeeded by it.
+/// The process that started this one as its successor.
 public struct Predecessor: Sendable {
     static let readyWord: UInt8 = UInt8(ascii: "R")
     private static let patienceMilliseconds: Int32 = 10_000
@@ -107,8 +107,8 @@ public struct Predecessor: Sendable {
         _ = fcntl(line, F_SETFD, FD_CLOEXEC)
     }
 
-    /// Tells it that this process serves, and waits until it has told the service manager who does from now on: the manager
-    /// would not listen to this process before.
+    /// Reports that this process serves. Waits until the predecessor has told the service manager, which accepts no reports of this
+    /// process before.
     public func takeOver() {
         var word = Predecessor.readyWord
         guard send(line, &word, 1, Int32(MSG_NOSIGNAL)) == 1 else { return _ = close(line) }

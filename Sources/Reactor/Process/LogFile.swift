@@ -1,21 +1,20 @@
-// A file, or one of the standard streams, that lines are appended to. It leaves what the lines are, and the
-// queue before it, to others. Invariant: what was once accepted is written exactly once, also when the system
-// takes it in pieces.
+// A file, or a standard stream, to which log lines are appended. It does not know the lines or the queue before it. Invariant: what was
+// once accepted is written exactly once, also when the system takes it in pieces.
 
 import CLinux
 import Glibc
 import Synchronization
 
-/// Where log lines end: a file that is appended to, or a standard stream. Used by one thread, opened by another.
+/// The destination of log lines: a file or a standard stream. One thread writes; another may reopen it.
 public final class LogFile: Sendable {
     private struct State {
         var descriptor: Int32 {
             didSet { isShared = !LogFile.isPlainFile(descriptor) }
         }
-        /// Whether lines of others may come between the pieces of a write, as in a pipe or a terminal.
+        /// Whether lines of other processes may come between the pieces of a write, as in a pipe or a terminal.
         var isShared: Bool
         var progress = WriteProgress()
-        /// Monotonic seconds: when the operator was last told that no lines are taken; nil before.
+        /// Monotonic seconds: when standard error last reported that no lines are taken; nil before.
         var refusalToldAt: Int?
 
         init(descriptor: Int32) {
@@ -25,11 +24,11 @@ public final class LogFile: Sendable {
     }
 
     private let path: String?
-    /// What a message calls it: `the log file /var/log/streams`, `the log on standard output`.
+    /// Its name in messages: `the log file /var/log/streams`, `the log on standard output`.
     public let name: String
     private let state: Mutex<State>
 
-    /// Opens `path` for appending and makes it when it is not there (mode 0640: a log names clients).
+    /// Opens `path` for appending, and creates it if missing (mode 0640: a log names clients).
     public init(appendingTo path: String) throws(SystemError) {
         self.path = path
         name = "the log file \(path)"
@@ -48,14 +47,14 @@ public final class LogFile: Sendable {
     }
 
     private static func open(_ path: String) throws(SystemError) -> Int32 {
-        // A pipe with a name that nobody reads would hold up whoever opens it, and for ever; like this it is an error.
+        // Opening a named pipe without a reader would block without limit; with O_NONBLOCK it is an error.
         let descriptor = Glibc.open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0o640)
         guard descriptor >= 0 else { throw SystemError.last }
         _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) & ~O_NONBLOCK)
         return descriptor
     }
 
-    /// Writes all of the bytes. False says that the rest could not be written for now; the same bytes are to be offered again.
+    /// Writes all of the bytes. False means that the rest could not be written for now; offer the same bytes again.
     public func write(_ bytes: UnsafeRawBufferPointer) -> Bool {
         state.withLock { state in
             while state.progress.count < bytes.count {
@@ -65,7 +64,7 @@ public final class LogFile: Sendable {
                 if count < 0 {
                     if errno == EINTR { continue }
                     if errno == EAGAIN {
-                        // Standard output may be a terminal or a pipe that somebody made non-blocking.
+                        // Standard output may be a terminal or a pipe that another process made non-blocking.
                         var poll = pollfd(fd: state.descriptor, events: Int16(POLLOUT), revents: 0)
                         if Glibc.poll(&poll, 1, 1000) > 0 { continue }
                     }
@@ -81,7 +80,7 @@ public final class LogFile: Sendable {
         }
     }
 
-    /// The operator hears at most once a minute that no lines are taken; while they are not, nothing can be read of it in the log.
+    /// Standard error reports at most once a minute that no lines are taken. The log itself cannot say it.
     private func tell(of error: SystemError, _ state: inout State) {
         var time = timespec()
         clock_gettime(CLOCK_MONOTONIC, &time)
@@ -95,7 +94,7 @@ public final class LogFile: Sendable {
         return fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
     }
 
-    /// As many lines from the beginning as a pipe takes in one piece, whoever else writes to it; at least one.
+    /// As many leading lines as a pipe takes in one piece, so that no other writer's lines come between; at least one.
     static func wholeLines(of bytes: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
         guard bytes.count > SystemProcess.pieceBytes else { return bytes }
         let lineEnd = UInt8(ascii: "\n")
@@ -103,13 +102,13 @@ public final class LogFile: Sendable {
         return UnsafeRawBufferPointer(rebasing: bytes[...(end ?? bytes.count - 1)])
     }
 
-    /// Opens the path anew, after a rotation moved the old file away. False leaves the old one in use.
+    /// Reopens the path after a rotation moved the old file away. False: the old file stays in use.
     public func reopen() -> Bool {
         guard let path else { return true }
         let descriptor: Int32
         do { descriptor = try LogFile.open(path) } catch {
             SystemProcess.warn(
-                "heartwire: the log file \(path) cannot be opened anew: \(error.message); the one that is open stays in use")
+                "heartwire: the log file \(path) cannot be reopened: \(error.message); the old file stays in use")
             return false
         }
         let old = state.withLock { state in
@@ -125,17 +124,17 @@ public final class LogFile: Sendable {
 
 /// How much of a batch of lines a file has taken.
 struct WriteProgress {
-    /// So many bytes have been written.
+    /// That many bytes have been written.
     private(set) var count = 0
     private var cutLineStart = 0
 
     mutating func advance(by written: Int) { count += written }
 
-    /// No more is taken of these bytes for now.
+    /// The file takes no more of these bytes for now.
     mutating func stop(in bytes: UnsafeRawBufferPointer) {
         cutLineStart = (bytes[..<count].lastIndex(of: UInt8(ascii: "\n")) ?? -1) + 1
     }
 
-    /// The rest goes to another file, which gets a line that was cut whole, and none that was written.
+    /// The rest goes to another file. A line that was cut is written again as a whole; written lines are not.
     mutating func moveToNewFile() { count = min(count, cutLineStart) }
 }

@@ -1,14 +1,14 @@
-// Warnings about what may happen again and again: the operator hears of each at most every ten seconds, with how often it happened.
+// Warnings about repeated events: each is reported at most every ten seconds, with the number of times.
 
-/// Something that goes wrong again and again.
+/// An error that may happen again and again.
 struct RepeatedWarning {
-    /// It is told at most so often.
+    /// How often it is reported at most.
     static let intervalMilliseconds: Int64 = 10_000
 
     private var count = 0
     private var saidAt = Int64.min / 2
 
-    /// It happened (again). Returns what is to be said of how often and in which time; nil while it was told only lately.
+    /// It happened (again). Returns the report of how often and in which time; nil if it was reported recently.
     mutating func occurred(now: Int64) -> String? {
         count += 1
         guard now - saidAt >= Self.intervalMilliseconds else { return nil }
@@ -21,7 +21,7 @@ struct RepeatedWarning {
 }
 
 extension Worker {
-    /// Warns the operator of something that may go on and on; the same is told at most every ten seconds, with how often it was.
+    /// Warns the operator of a repeated error; the same warning comes at most every ten seconds, with the number of times.
     public func warn(_ what: String) {
         guard let times = warnings[what, default: RepeatedWarning()].occurred(now: now) else { return }
         SystemProcess.warn("heartwire: \(what)\(times)")

@@ -1,6 +1,6 @@
-// What a service manager is told, and what it asks for: the protocol of systemd's sd_notify(3), in which each message is one
-// datagram of lines `NAME=value`. What is said, and when, is decided above. Invariant: nobody waits for the manager longer than
-// he says; a message that it does not take is reported and lost.
+// Messages to a service manager, and what it asks for: the protocol of systemd's sd_notify(3), in which each message is one datagram of
+// lines `NAME=value`. The layers above decide what is sent and when. Invariant: nobody waits for the manager longer than the caller
+// allows; a message that the manager does not take is reported and lost.
 
 import CLinux
 import Glibc
@@ -9,12 +9,12 @@ import Glibc
 public struct ServiceManager: Sendable {
     static let variables = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"]
 
-    /// The name of its socket: a path, or `@` and an abstract name; nil without a manager that wants to be told.
+    /// The name of its socket: a path, or `@` and an abstract name; nil without a manager that wants messages.
     private let socketName: String?
-    /// How long the manager waits for a sign of life before it ends the process; nil where it does not.
+    /// The watchdog time after which the manager ends a process that has not reported; nil for no watchdog.
     public let watchdogMicroseconds: Int?
 
-    /// Whether there is one.
+    /// Whether there is a manager.
     public var isPresent: Bool { socketName != nil }
 
     /// No manager.
@@ -23,31 +23,31 @@ public struct ServiceManager: Sendable {
         watchdogMicroseconds = nil
     }
 
-    /// Takes the manager's words out of the environment. To be called before any thread is started.
+    /// Takes the manager's variables out of the environment. Must be called before any thread is started.
     public static func take() -> ServiceManager {
         let manager = ServiceManager { getenv($0).map { String(cString: $0) } }
         for name in variables { unsetenv(name) }
         return manager
     }
 
-    /// The manager that an environment tells of.
+    /// The manager named in an environment.
     init(environment: (String) -> String?) {
         let name = environment("NOTIFY_SOCKET") ?? ""
         let room = MemoryLayout.size(ofValue: sockaddr_un().sun_path)
         let isUsable = (name.hasPrefix("/") || name.hasPrefix("@")) && name.utf8.count > 1 && name.utf8.count < room
         socketName = isUsable ? name : nil
-        // A child of the process that is watched inherits the words, and they are not meant for it.
+        // A child of the watched process inherits the variables, but they are not meant for the child.
         let isMeant = environment("WATCHDOG_PID").map { Int32($0) == getpid() } ?? true
         watchdogMicroseconds = isMeant ? environment("WATCHDOG_USEC").flatMap { Int($0) }.flatMap { $0 > 0 ? $0 : nil } : nil
     }
 
-    /// What a process that takes over needs in its environment, to speak to the same manager.
+    /// The variables with which a successor can report to the same manager.
     var environment: [String] {
         [socketName.map { "NOTIFY_SOCKET=\($0)" }, watchdogMicroseconds.map { "WATCHDOG_USEC=\($0)" }].compactMap { $0 }
     }
 
-    /// Tells the manager; each line is `NAME=value`. Returns why it could not be told; nil also where there is no manager. One that has
-    /// much to read is waited for so long, and no longer.
+    /// Sends lines of the form `NAME=value`. Returns why that failed; nil also without a manager. A busy manager is waited for that
+    /// long at most.
     @discardableResult
     public func notify(_ lines: [String], patienceMilliseconds: Int = 0) -> SystemError? {
         guard let socketName else { return nil }
@@ -74,7 +74,7 @@ public struct ServiceManager: Sendable {
         return sent == message.count ? nil : .last
     }
 
-    /// The line that goes with `RELOADING=1`: when the reading began.
+    /// The line that accompanies `RELOADING=1`: when the reload began.
     public static func reloadMoment() -> String {
         var time = timespec()
         clock_gettime(CLOCK_MONOTONIC, &time)

@@ -1,6 +1,6 @@
-// A new process of the program, as it stands on the disk now, that takes over from this one: it gets the listening
-// sockets themselves, so that no connection that waits in a backlog is lost, and says when it serves.
-// Invariant: nothing but these sockets, the line and the standard streams is open in the new process.
+// A new process of the program on disk, which takes over from this one. It gets the listening sockets themselves, so that no connection
+// in a backlog is lost, and reports when it serves. Invariant: only these sockets, the pipe and the standard streams are open in the
+// new process.
 
 import CLinux
 import Glibc
@@ -9,15 +9,15 @@ import Glibc
 public final class Successor {
     /// How far it has come.
     public enum Progress: Equatable {
-        /// It has said nothing yet.
+        /// It has reported nothing yet.
         case starting
         /// It serves.
         case ready
-        /// It has ended without serving; how, in a few words.
+        /// It ended without serving; the text says how.
         case failed(String)
     }
 
-    /// A listening socket that it is handed.
+    /// A listening socket to hand over.
     public struct HandedSocket: Sendable {
         let descriptor: Int32
         let isHeldElsewhere: Bool
@@ -29,7 +29,7 @@ public final class Successor {
         }
     }
 
-    /// Its number.
+    /// Its process number.
     public let processID: Int32
     private var line: Int32
 
@@ -54,20 +54,20 @@ public final class Successor {
 
     deinit { letGo() }
 
-    /// Looks how far it has come, without waiting.
+    /// Reads its progress without waiting.
     public func progress() -> Progress {
         var word: UInt8 = 0
         let count = recv(line, &word, 1, Int32(MSG_DONTWAIT))
         if count == 1, word == Predecessor.readyWord { return .ready }
         if count < 0, errno == EAGAIN || errno == EINTR { return .starting }
         var status: Int32 = 0
-        // It may have closed the line and live on; nobody would wait for it then.
+        // It may have closed the pipe and still run; then nobody would wait for it.
         kill(processID, SIGKILL)
         while waitpid(processID, &status, 0) < 0, errno == EINTR {}
         return .failed(Successor.describe(status))
     }
 
-    /// Passes on a signal that came to this process and is meant for whoever serves.
+    /// Passes on a signal that is meant for the process that serves.
     public func pass(on signal: SystemProcess.Signal) {
         switch signal {
         case .reload: kill(processID, SIGHUP)
@@ -76,7 +76,7 @@ public final class Successor {
         }
     }
 
-    /// Ends it, because it is waited for no longer.
+    /// Ends the new process, because it took too long.
     public func end() {
         kill(processID, SIGKILL)
         var status: Int32 = 0
@@ -84,14 +84,14 @@ public final class Successor {
         letGo()
     }
 
-    /// Lets it go on by itself: it learns that all is said.
+    /// Closes the pipe: the new process then knows that the handover is complete.
     public func letGo() {
         if line >= 0 { close(line) }
         line = -1
     }
 
-    /// How a process has ended that took over, and whether it meant to; nil while it lives. It stays to be waited for: its next
-    /// parent, when this process has ended, is whoever looks after both, such as a service manager, and hears of it then.
+    /// How a successor has ended, and whether on purpose; nil while it lives. Its status is not collected here: the next parent, for
+    /// example a service manager, collects it when this process has ended.
     public func ending() -> (how: String, isOrderly: Bool)? {
         var found = siginfo_t()
         let outcome = waitid(P_PID, id_t(processID), &found, WEXITED | WNOHANG | WNOWAIT)
@@ -115,7 +115,7 @@ public final class Successor {
             posix_spawn_file_actions_destroy(&actions)
             posix_spawnattr_destroy(&attributes)
         }
-        // The operator's signals are blocked here and SIGPIPE is ignored; both would be inherited.
+        // The operator's signals are blocked here and SIGPIPE is ignored; the child would inherit both.
         var none = sigset_t()
         var pipe = sigset_t()
         sigemptyset(&none)
@@ -124,7 +124,7 @@ public final class Successor {
         posix_spawnattr_setsigmask(&attributes, &none)
         posix_spawnattr_setsigdefault(&attributes, &pipe)
         posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
-        // What is handed over is copied out of the way first: the new numbers may be those of others that are handed over too.
+        // The descriptors are first copied to higher numbers: the new numbers may belong to others that are handed over too.
         let end = Inheritance.firstDescriptor + Int32(descriptors.count)
         var copies: [Int32] = []
         defer { for copy in copies { close(copy) } }
@@ -136,12 +136,12 @@ public final class Successor {
         for (offset, copy) in copies.enumerated() {
             posix_spawn_file_actions_adddup2(&actions, copy, Inheritance.firstDescriptor + Int32(offset))
         }
-        // Also what this process was itself given without a word, and never knew of.
+        // Also descriptors that this process inherited and does not know about.
         posix_spawn_file_actions_addclosefrom_np(&actions, end)
         var variables = inheritedVariables().map { strdup($0) } + environment.map { strdup($0) } + [nil]
         defer { for variable in variables { free(variable) } }
         var processID = pid_t()
-        // By the name that this process was started by: a link that leads to another version by now leads there.
+        // By the path with which this process was started: a link may lead to another version now, and that version is wanted.
         let arguments = CommandLine.unsafeArgv
         guard let program = arguments[0] else { throw SystemError(ENOENT) }
         let outcome = posix_spawnp(&processID, program, &actions, &attributes, arguments, &variables)
@@ -149,7 +149,7 @@ public final class Successor {
         return processID
     }
 
-    /// The environment of this process, but for what is said anew to each process.
+    /// The environment of this process without the variables that are written for each process.
     private static func inheritedVariables() -> [UnsafeMutablePointer<CChar>] {
         let own = (Inheritance.variables + ServiceManager.variables).map { $0 + "=" }
         var found: [UnsafeMutablePointer<CChar>] = []

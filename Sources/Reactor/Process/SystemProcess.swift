@@ -9,18 +9,18 @@ public enum SystemProcess {
     public enum Signal: Sendable {
         /// SIGTERM or SIGINT: end in order.
         case terminate
-        /// SIGUSR1: open the log files anew.
+        /// SIGUSR1: reopen the log files.
         case reopenLogs
-        /// SIGHUP: read the configuration anew.
+        /// SIGHUP: read the configuration again.
         case reload
         /// SIGUSR2: let a new process take over.
         case upgrade
     }
 
-    /// Prepares the process: the standard streams, OpenSSL's memory, no SIGPIPE, the operator's signals blocked in this thread and all
-    /// that it starts, so that `nextSignal` can take them one by one. To be called before any thread is started.
+    /// Prepares the process: standard streams, OpenSSL's memory, no SIGPIPE. Blocks the operator's signals in this thread and all that
+    /// it starts, so that `nextSignal` takes them one by one. Must be called before any thread is started.
     public static func prepare() {
-        // Whatever is opened first would get the number of one that is closed, and be written to in its place.
+        // A file opened later would get the number of a closed standard stream, and messages would go into that file.
         for stream in [STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO] where fcntl(stream, F_GETFD) < 0 { _ = open("/dev/null", O_RDWR) }
         TLSMemory.install()
         signal(SIGPIPE, SIG_IGN)
@@ -31,14 +31,14 @@ public enum SystemProcess {
     /// Whether this process is the first of its container: when it ends, the kernel ends all others there.
     public static var isFirst: Bool { getpid() == 1 }
 
-    /// Waits for the operator.
+    /// Waits for the operator's next signal.
     public static func nextSignal() -> Signal {
         while true {
             if let signal = nextSignal(withinMilliseconds: 3_600_000) { return signal }
         }
     }
 
-    /// Waits for the operator, but not for longer than that.
+    /// Waits for the operator's next signal, but at most that long.
     public static func nextSignal(withinMilliseconds milliseconds: Int) -> Signal? {
         var set = operatorSignals()
         var patience = timespec(tv_sec: milliseconds / 1000, tv_nsec: milliseconds % 1000 * 1_000_000)
@@ -74,7 +74,7 @@ public enum SystemProcess {
     /// Sleeps; for threads that have nothing to poll.
     public static func sleep(milliseconds: Int) { usleep(UInt32(clamping: milliseconds * 1000)) }
 
-    /// How much a pipe or a terminal that can be written to takes without blocking, and in one piece (PIPE_BUF).
+    /// How much a writable pipe or terminal takes without blocking, and in one piece (PIPE_BUF).
     static let pieceBytes = 4_096
     private static let warningPatienceMilliseconds: Int32 = 50
 

@@ -1,4 +1,4 @@
-// Threads of the operating system, because a worker owns its thread for life and sleeps in the kernel.
+// Operating system threads: a worker keeps its thread for life and sleeps in the kernel.
 
 import CLinux
 import Glibc
@@ -22,14 +22,14 @@ public enum SystemThread {
         public func join() { pthread_join(thread, nil) }
     }
 
-    /// Runs `body` on a new thread of that name, at the start, when one can be had.
+    /// Runs `body` on a new thread with that name. For the start, when a thread is always available.
     @discardableResult
     public static func start(name: String, _ body: @escaping @Sendable () -> Void) -> Handle {
         guard let handle = try? tryStart(name: name, body) else { preconditionFailure("a thread can be had at the start") }
         return handle
     }
 
-    /// Runs `body` on a new thread of that name (15 bytes are shown by the system). Later the system may have none to give.
+    /// Runs `body` on a new thread with that name (the system shows 15 bytes). Throws if the system has no thread left.
     @discardableResult
     public static func tryStart(name: String, _ body: @escaping @Sendable () -> Void) throws(SystemError) -> Handle {
         let context = Unmanaged.passRetained(Body(name: name, run: body)).toOpaque()

@@ -1,20 +1,20 @@
-// Reads the header of the PROXY protocol, versions 1 and 2 (HAProxy's `doc/proxy-protocol.txt`), in which a proxy in front names its
-// client before the first byte of TLS or HTTP. No I/O, no clock.
+// Reads the header of the PROXY protocol, versions 1 and 2 (HAProxy's `doc/proxy-protocol.txt`): a proxy in front names its client
+// before the first byte of TLS or HTTP. No I/O, no clock.
 //
 //     version 1:  PROXY TCP4 <source> <destination> <source port> <destination port> CR LF          at most 107 bytes
 //     version 2:  12 bytes of signature | version, command | family | length, 16 bits | addresses, then TLVs
 //
-// Invariant: the parser never asks for a byte that may lie behind the header, because that one belongs to somebody else.
+// Invariant: the parser never asks for a byte that may lie behind the header, because that byte belongs to TLS or HTTP.
 
-/// Why what came is no header of the PROXY protocol.
+/// Why the received bytes are no header of the PROXY protocol.
 public enum ProxyHeaderError: Error, Equatable, Sendable {
     /// The first bytes are those of neither version.
     case noHeader
     /// A line of version 1 without an end within 107 bytes.
     case lineTooLong
-    /// A line of version 1 that is not as section 2.1 has it.
+    /// A line of version 1 that does not follow section 2.1.
     case malformedLine
-    /// Another version, command or family than section 2.2 knows.
+    /// A version, command or family that section 2.2 does not define.
     case unknownVariant
     /// Too short for its addresses, or longer than `ProxyHeaderParser.maximumBytes`.
     case impossibleLength
@@ -31,19 +31,19 @@ public enum ProxyHeaderError: Error, Equatable, Sendable {
     }
 }
 
-/// Whom a connection is for, as the header says.
+/// The client of a connection, as the header names it.
 public enum ProxiedClient: Equatable, Sendable {
     /// A client of the proxy that sent the header.
     case client(SocketAddress)
-    /// A client of that proxy, and it cannot say which: one that came over a UNIX socket, for example.
+    /// A client that the proxy cannot name, for example one that came over a UNIX socket.
     case unknown
-    /// The proxy itself, which looks whether somebody is there.
+    /// The proxy itself, for a health check.
     case proxyItself
 }
 
 /// Takes a header piece by piece.
 public struct ProxyHeaderParser {
-    /// Room for addresses and for what proxies add to them, such as the client's certificate.
+    /// Room for addresses and for what proxies add, such as the client's certificate.
     public static let maximumBytes = 4_096
     private static let lineBytes = 107
     private static let fixedBytes = 16
@@ -60,19 +60,19 @@ public struct ProxyHeaderParser {
     /// Whether any byte has come.
     public var hasBegun: Bool { !bytes.isEmpty }
 
-    /// So many more bytes at least belong to the header. Never zero before the header is whole.
+    /// How many more bytes at least belong to the header. Never zero before the header is complete.
     public var missingCount: Int {
         guard bytes.first != ProxyHeaderParser.linePrefix[0] else { return missingOfLine }
         guard bytes.count >= ProxyHeaderParser.fixedBytes else {
-            // Before it is known which version it is, no more than the shorter one has.
+            // Before the version is known: no more than the shorter header has.
             return (bytes.isEmpty ? ProxyHeaderParser.shortestLineBytes : ProxyHeaderParser.fixedBytes) - bytes.count
         }
         return ProxyHeaderParser.fixedBytes + payloadCount - bytes.count
     }
 
-    /// Takes bytes, at most `missingCount`; returns whom the connection is for as soon as the header is whole.
+    /// Takes bytes, at most `missingCount`. Returns the client as soon as the header is complete.
     ///
-    /// - Throws: As soon as it is clear that this is no header. The connection can only be closed then.
+    /// - Throws: As soon as the bytes cannot be a header. The connection can only be closed then.
     public mutating func receive(_ piece: Span<UInt8>) throws(ProxyHeaderError) -> ProxiedClient? {
         precondition(piece.count <= missingCount, "bytes behind the header would be lost")
         for index in piece.indices { bytes.append(piece[index]) }
@@ -82,7 +82,7 @@ public struct ProxyHeaderParser {
 
     // MARK: Version 1
 
-    /// What is missing at least: the blanks between four values, each of one character or more, and the line's end.
+    /// The least that is missing: the blanks between four values, each of at least one character, and the line end.
     private var missingOfLine: Int {
         guard bytes.count >= ProxyHeaderParser.shortestLineBytes else { return ProxyHeaderParser.shortestLineBytes - bytes.count }
         if bytes.last == 0x0D { return 1 }
@@ -107,7 +107,7 @@ public struct ProxyHeaderParser {
     }
 
     private func readValues(_ values: [ArraySlice<UInt8>]) throws(ProxyHeaderError) -> ProxiedClient {
-        // Whatever follows says nothing that could be relied on.
+        // What follows UNKNOWN cannot be relied on.
         if values[0].elementsEqual("UNKNOWN".utf8) { return .unknown }
         guard values.count == 5, values[0].elementsEqual("TCP4".utf8) || values[0].elementsEqual("TCP6".utf8) else { throw .malformedLine }
         let isIPv6 = values[0].last == UInt8(ascii: "6")
@@ -123,7 +123,7 @@ public struct ProxyHeaderParser {
         return SocketAddress(numeric: String(decoding: text, as: UTF8.self), port: port)
     }
 
-    /// A decimal number without zeros in front.
+    /// A decimal number without leading zeros.
     private static func port(_ text: ArraySlice<UInt8>) -> UInt16? {
         guard let first = text.first, text.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }), first != 0x30 || text.count == 1 else { return nil }
         return UInt16(String(decoding: text, as: UTF8.self))
@@ -159,7 +159,7 @@ public struct ProxyHeaderParser {
     /// How long the addresses are, by their family and transport.
     private func addressesCount(isLocal: Bool) throws(ProxyHeaderError) -> Int {
         switch bytes[13] {
-        // A proxy that speaks for itself may leave everything out, and what it says is not looked at (section 2.2).
+        // A proxy that speaks for itself may leave the addresses out, and they are ignored (section 2.2).
         case _ where isLocal: 0
         case 0x00: 0
         case 0x11, 0x12: 12

@@ -1,10 +1,10 @@
-// A link's TLS: the handshake before the connection counts as open, records on their way in, and what TLS says by itself. What OpenSSL
-// makes of the bytes is TLSSession's. Invariant: behind close_notify nothing is sent.
+// A link's TLS: the handshake before the connection counts as open, received records, and TLS's own messages. TLSSession calls OpenSSL.
+// Invariant: nothing is sent after close_notify.
 
 import Marks
 
 extension Link {
-    /// A client speaks first.
+    /// The client sends first.
     func beginToSecure() {
         do {
             _ = try goOnSecuring()
@@ -13,10 +13,10 @@ extension Link {
         }
     }
 
-    /// Goes on with the handshake and sends what it wants sent; true when it is done.
+    /// Continues the handshake and sends its bytes; true when it is complete.
     private func goOnSecuring() throws(TLSFailure) -> Bool {
         guard let session else { return false }
-        // After a failure too: the alert tells the peer why.
+        // Also after a failure: the alert tells the peer the reason.
         defer { worker.tlsBuffers.flush { transmit($0) } }
         return try session.handshake()
     }
@@ -29,7 +29,7 @@ extension Link {
             hasReadEnd = true
             updateInterest()
             endIsAuthentic = false
-            // A client that says nothing at all looked whether anybody is there, or kept a connection in reserve.
+            // A client that sends nothing was only checking whether the port is open, or keeps a spare connection.
             if phase == .securing, session?.hasBegun == true {
                 return linkSecurityFailed(TLSFailure(.handshake, "the peer closed during the handshake", isEndOfConnection: true))
             }
@@ -58,7 +58,7 @@ extension Link {
             updateInterest()
             let token = worker.token(of: slot)
             linkConnected()
-            // The subclass may have closed the link, or handed it over: whoever has it now gets what came behind the handshake.
+            // The subclass may have closed the link or handed it over: its new owner gets the bytes that followed the handshake.
             (worker.endpoint(of: token) as? Link)?.takeRecords(session)
             return
         }
@@ -84,10 +84,10 @@ extension Link {
         }
     }
 
-    /// TLS answers by itself to some of what it reads, such as a change of keys. False where a peer lets too much of that wait.
+    /// TLS answers some messages by itself, such as a change of keys. False if the peer leaves too many of these answers unread.
     private func sendAnswersOfTLS() -> Bool {
         let before = pending.count
-        // Behind close_notify nothing may follow (RFC 8446 section 6.1), and the kernel may have been told that nothing will.
+        // Nothing may follow close_notify (RFC 8446 section 6.1), and our sending half may be shut down already.
         let isOver = session?.hasSaidGoodbye != false
         worker.tlsBuffers.flush { if !isOver { transmit($0) } }
         guard pending.count > before else { return true }
@@ -95,7 +95,7 @@ extension Link {
         return ownPendingBytes <= Link.ownPendingLimitBytes
     }
 
-    /// A client speaks without TLS where TLS is spoken; it can only be told in plain text.
+    /// A client speaks plain text on a TLS port; only plain text can tell it so.
     private func foundPlainText() {
         session = nil
         worker.tlsBuffers.forgetInput()
@@ -107,7 +107,7 @@ extension Link {
     /// Whether TLS protects the connection.
     public var isSecured: Bool { session?.isEstablished ?? false }
 
-    /// Whether a TLS record has come in part, so that something is missing should the connection end now.
+    /// Whether an incomplete TLS record has been received. If the connection ends now, data is missing.
     public var isInsideRecord: Bool { session?.isInsideRecord ?? false }
 
     /// Facts about the TLS connection for the log; nil without one.
@@ -116,31 +116,31 @@ extension Link {
         return (session.versionName, session.isResumed)
     }
 
-    /// Whether the certificate that the peer showed has ended since; false where it showed none.
+    /// Whether the peer's certificate has expired since the handshake; false if it showed none.
     public var peerCertificateIsOver: Bool { session?.peerCertificateIsOver ?? false }
 
-    /// The verified subject of the peer's certificate as RFC 4514 writes it; nil where it showed none.
+    /// The verified subject of the peer's certificate as RFC 4514 writes it; nil if it showed none.
     public var peerSubject: [UInt8]? { session?.peerSubject }
 
-    /// Says goodbye in TLS, where there is any.
+    /// Sends close_notify if there is TLS.
     func sayGoodbye() {
         guard let session else { return }
         session.sayGoodbye()
         worker.tlsBuffers.flush { transmit($0) }
     }
 
-    /// Whether nothing has come but what TLS says for itself; what else did come is lost.
+    /// Whether only TLS's own messages have come. Anything else that came is lost.
     func isQuiet(_ session: TLSSession) -> Bool {
         let buffers = worker.tlsBuffers
         let room = UnsafeMutableRawBufferPointer(rebasing: buffers.input[..<Link.quietBytes])
-        // Until nothing is left: behind a record of TLS's own there may be another.
+        // Until nothing is left: another record may follow one of TLS's own.
         while true {
             switch worker.kernel.read(descriptor, into: room) {
             case .wouldBlock: return !session.isInsideRecord
             case .failed, .bytes(0), .bytes(Link.quietBytes): return false
             case .bytes(let count): buffers.received(count)
             }
-            // The scratch buffer may hold what another link has just received.
+            // Not the scratch buffer: it may hold what another link has just received.
             let (count, progress) = withUnsafeTemporaryAllocation(byteCount: Worker.scratchBytes, alignment: 16) { session.take(into: $0) }
             let isBounded = sendAnswersOfTLS()
             buffers.forgetInput()
@@ -148,9 +148,9 @@ extension Link {
         }
     }
 
-    /// More than TLS has to say for itself between two requests.
+    /// More than TLS itself sends between two requests.
     private static let quietBytes = 8_192
 
-    /// More than an honest peer ever leaves unread of TLS's own answers: some hundred changes of keys.
+    /// More unread TLS answers than an honest peer leaves: some hundred changes of keys.
     private static let ownPendingLimitBytes: UInt32 = 8_192
 }

@@ -1,16 +1,14 @@
-// Where one worker's TLS links meet its sockets: the encrypted bytes that came and are to be understood, and those
-// that were made and are to be sent. OpenSSL reads and writes here and never sees a descriptor, so the kernel's seam
-// stays the only one. Invariant: between two calls of a link both directions are empty.
+// The encrypted bytes between one worker's TLS links and their sockets: those received and those to send. OpenSSL reads and writes here
+// and never sees a descriptor, so `Kernel` stays the only seam. Invariant: between two calls of a link both directions are empty.
 
 import COpenSSL
 
-/// The encrypted bytes of whatever link of the worker is being served.
+/// The encrypted bytes of the worker's current link.
 final class TLSBuffers {
-    /// At most so many encrypted bytes are read at once: with a record that was begun before, what they hold fits the worker's
-    /// scratch buffer.
+    /// The most encrypted bytes of one read: decrypted, together with a record begun before, they fit into the worker's scratch buffer.
     static let inputBytes = Worker.scratchBytes - (1 << 14) - 512
 
-    /// Where encrypted bytes are read into.
+    /// Encrypted bytes are read into this memory.
     let input = UnsafeMutableRawBufferPointer.allocate(byteCount: TLSBuffers.inputBytes, alignment: 64)
     private var inputStart = 0
     private var inputEnd = 0
@@ -18,7 +16,7 @@ final class TLSBuffers {
     private var outputCount = 0
     /// One for all links of the worker: OpenSSL counts its references.
     private var transport: OpaquePointer?
-    /// Enough for a scratch buffer with its records around it; handshakes and long heads make it grow for a moment.
+    /// Enough for a scratch buffer and its record headers. Handshakes and long heads exceed it for a moment.
     private static let usualOutputBytes = Worker.scratchBytes + 4096
 
     init() {
@@ -41,18 +39,18 @@ final class TLSBuffers {
         SSL_set0_wbio(ssl, transport)
     }
 
-    // MARK: What came
+    // MARK: Received bytes
 
-    /// So many bytes were read into `input`.
+    /// That many bytes were read into `input`.
     func received(_ count: Int) {
         inputStart = 0
         inputEnd = count
     }
 
-    /// The first byte that is not understood yet.
+    /// The first byte that OpenSSL has not processed yet.
     var firstByte: UInt8? { inputStart < inputEnd ? input[inputStart] : nil }
 
-    /// Takes away what OpenSSL has not understood, because its link is closed or broken.
+    /// Drops what OpenSSL has not processed, because its link is closed or broken.
     func forgetInput() { inputEnd = inputStart }
 
     fileprivate func take(into buffer: UnsafeMutableRawPointer, _ room: Int) -> Int {
@@ -63,9 +61,9 @@ final class TLSBuffers {
         return count
     }
 
-    // MARK: What is to be sent
+    // MARK: Bytes to send
 
-    /// Gives what was encrypted to `send` and forgets it.
+    /// Passes the encrypted bytes to `send` and drops them.
     func flush(_ send: (UnsafeRawBufferPointer) -> Void) {
         guard outputCount > 0 else { return }
         send(UnsafeRawBufferPointer(rebasing: output[..<outputCount]))
@@ -88,7 +86,7 @@ final class TLSBuffers {
     }
 }
 
-/// How OpenSSL calls what it reads from and writes to.
+/// The functions that OpenSSL calls to read and write.
 private final class TLSTransportMethod: @unchecked Sendable {
     static let shared = TLSTransportMethod()
     private let method: OpaquePointer
@@ -107,7 +105,7 @@ private final class TLSTransportMethod: @unchecked Sendable {
             return Int32(count)
         }
         BIO_meth_set_write(method) { bio, bytes, count in
-            // Everything is taken: what the socket will not, its link keeps.
+            // Everything is accepted; the link keeps what the socket does not take.
             buffers(of: bio).append(UnsafeRawBufferPointer(start: bytes, count: Int(count)))
             return count
         }
@@ -117,7 +115,7 @@ private final class TLSTransportMethod: @unchecked Sendable {
 
     func makeTransport(for buffers: TLSBuffers) -> OpaquePointer? {
         let transport = BIO_new(method)
-        // The buffers free their transport before they go.
+        // The buffers free their transport in `deinit`, so the pointer stays valid.
         BIO_set_data(transport, Unmanaged.passUnretained(buffers).toOpaque())
         BIO_set_init(transport, 1)
         return transport

@@ -1,9 +1,9 @@
-// What all TLS connections to the servers of one upstream share: whom to trust, and who we are.
+// What all TLS connections to the servers of one upstream share: the trusted authorities and our own certificate.
 
 import COpenSSL
 import Synchronization
 
-/// What it takes to speak TLS to servers.
+/// The settings for TLS to servers.
 public struct TLSClientSettings: Sendable, Equatable {
     /// A PEM file of the authorities that are trusted; nil for the system's.
     public var authorityFile: String?
@@ -36,11 +36,11 @@ public struct TLSIdentityFiles: Sendable, Equatable {
 /// The client's side of TLS, shared by all workers.
 public final class TLSClientContext: @unchecked Sendable {
     private static let made = Atomic<UInt64>(0)
-    /// Tells it from all others, also from those that are gone.
+    /// A unique number. No later context gets it again.
     let number = TLSClientContext.made.wrappingAdd(1, ordering: .relaxed).newValue
-    /// OpenSSL counts its references atomically and nothing in it is changed once made.
+    /// OpenSSL counts its references atomically, and nothing in the context changes after `init`.
     let context: OpaquePointer
-    /// When our own certificate ends, in seconds since 1970; nil without one.
+    /// When our own certificate expires, in seconds since 1970; nil without one.
     public let certificateEndsAt: Int64?
 
     /// Reads the files.

@@ -10,14 +10,14 @@ enum TLSContext {
         // An idle connection gives its record buffers back (16 KiB each).
         _ = hw_SSL_CTX_set_mode(context, Int(SSL_MODE_RELEASE_BUFFERS) | Int(SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER))
         hw_SSL_CTX_set_read_ahead(context, 1)
-        // A FIN without close_notify is told by the link, which sees it itself. Renegotiation is a way to keep us busy; compression
-        // a way to guess secrets (CRIME).
+        // The link itself reports a FIN without close_notify. Renegotiation lets a peer waste our CPU; compression lets an attacker
+        // guess secrets (CRIME).
         hw_SSL_CTX_set_house_options(context)
         _ = hw_SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION)
         return context
     }
 
-    /// Loads a certificate with its chain and its key, and sees to it that they belong together.
+    /// Loads a certificate with its chain and its key, and checks that they belong together.
     static func load(_ files: TLSIdentityFiles, into context: OpaquePointer) throws(TLSError) {
         TLSErrorQueue.clear()
         guard SSL_CTX_use_certificate_chain_file(context, files.certificateFile) == 1 else {
@@ -61,9 +61,9 @@ enum TLSContext {
     }
 }
 
-/// What is read out of a certificate for choosing and for warning.
+/// The facts of a certificate that are needed for the choice by name and for warnings.
 struct TLSCertificate {
-    /// The DNS names it is good for, in lower case; `*.` at the front stands for one label.
+    /// The DNS names in the certificate, in lower case; a leading `*.` matches one label.
     let names: [String]
     /// Seconds since 1970.
     let endsAt: Int64
@@ -79,11 +79,11 @@ struct TLSCertificate {
         endsAt = end
     }
 
-    /// When a certificate ends, in seconds since 1970; nil where that cannot be read.
+    /// When a certificate expires, in seconds since 1970; nil if that cannot be read.
     static func end(of certificate: OpaquePointer) -> Int64? {
         var days: Int32 = 0
         var seconds: Int32 = 0
-        // Counted from 1970, so that no clock is read here.
+        // Counted from 1970 so that no clock is read here.
         let epoch = ASN1_TIME_set(nil, 0)
         defer { ASN1_TIME_free(epoch) }
         guard ASN1_TIME_diff(&days, &seconds, epoch, X509_get0_notAfter(certificate)) == 1 else { return nil }

@@ -1,9 +1,9 @@
-// What can be wrong with keys and certificates when they are loaded, and with a peer when it speaks. Both are said
-// in OpenSSL's own words, because those are what one can search for.
+// What can be wrong with keys and certificates when they are loaded, and with a peer's TLS. Both use OpenSSL's own words, because
+// people can search for those.
 
 import COpenSSL
 
-/// Why a TLS context could not be made. It is the operator's matter: a file, or a word of the configuration.
+/// Why a TLS context could not be made. The operator has to repair a file or the configuration.
 public struct TLSError: Error, Equatable, Sendable {
     /// One line that names the file or the setting, and what is wrong with it.
     public let message: String
@@ -12,13 +12,13 @@ public struct TLSError: Error, Equatable, Sendable {
     public init(_ message: String) { self.message = message }
 }
 
-/// Why a TLS connection is broken. It is the peer's matter, or the network's.
+/// Why a TLS connection is broken. The peer or the network is at fault.
 public struct TLSFailure: Error, Equatable, Sendable {
     /// When it broke.
     public enum Moment: Sendable {
-        /// Before both sides had agreed on keys.
+        /// Before both sides agreed on keys.
         case handshake
-        /// Afterwards.
+        /// After that.
         case record
     }
 
@@ -26,7 +26,7 @@ public struct TLSFailure: Error, Equatable, Sendable {
     public let moment: Moment
     /// In OpenSSL's words, such as `certificate verify failed: certificate has expired`.
     public let reason: String
-    /// Whether nothing was wrong but that the peer closed the connection.
+    /// Whether the peer only closed the connection and nothing else was wrong.
     public let isEndOfConnection: Bool
 
     init(_ moment: Moment, _ reason: String, isEndOfConnection: Bool = false) {
@@ -38,20 +38,20 @@ public struct TLSFailure: Error, Equatable, Sendable {
 
 /// OpenSSL's queue of errors, which belongs to the thread.
 enum TLSErrorQueue {
-    /// Empties the queue: an error that an earlier call left would be taken for the next one's.
+    /// Empties the queue: an error that an earlier call left would be taken for the next call's.
     static func clear() { ERR_clear_error() }
 
-    /// The reason of the first error in the queue, which it empties; `fallback` where it says nothing.
+    /// The reason of the first error in the queue, which this empties; `fallback` if there is no reason.
     static func takeReason(fallback: String) -> String {
         let code = ERR_peek_error()
         ERR_clear_error()
         guard code != 0 else { return fallback }
         if let reason = ERR_reason_error_string(code) { return String(cString: reason) }
-        // Errors of the system have no reason of OpenSSL's.
+        // OpenSSL has no reason texts for system errors.
         return fallback
     }
 
-    /// Whether the last error in the queue came from reading a file that is not what it should be, not from the file system.
+    /// Whether the last error in the queue means that a file was read but has the wrong content, and not that the file system failed.
     static func takeFileReason() -> String {
         let code = ERR_peek_error()
         let last = ERR_peek_last_error()

@@ -1,20 +1,20 @@
-// Where OpenSSL gets memory for a single record: a few blocks that each thread keeps and hands out again. An idle
-// connection gives its record buffer back after every heartbeat (release mode), so without this each heartbeat would
-// allocate 16 KiB and some crumbs. Invariant: a block that is kept is at least as large as its kind promises.
+// Memory for OpenSSL's single records: each thread keeps a few blocks and reuses them. In release mode an idle connection frees its
+// record buffer after every heartbeat, so without this file each heartbeat would allocate 16 KiB and some small blocks. Invariant: a
+// kept block is at least as large as its kind promises.
 
 import CLinux
 import COpenSSL
 import Glibc
 
 enum TLSMemory {
-    /// Pieces of a record on its way, such as OpenSSL's notes about lengths to fill in.
+    /// Small blocks for a record that is being written, such as OpenSSL's list of lengths to fill in.
     private static let crumbBytes = 40
     private static let smallestCrumbBytes = 25
     /// One record with its header, padding and tag.
     private static let recordBytes = 17_408
     private static let smallestRecordBytes = 16_385
 
-    /// What one thread keeps.
+    /// The blocks that one thread keeps.
     private struct Kept {
         static let crumbLimit = 16
         static let recordLimit = 4
@@ -44,8 +44,7 @@ enum TLSMemory {
         return fresh
     }
 
-    /// Puts itself in front of the C library's memory for all of OpenSSL. To be called before anything of OpenSSL is used;
-    /// later it has no effect.
+    /// Replaces the C library's allocator for all of OpenSSL. Must be called before any other use of OpenSSL; later it has no effect.
     static func install() {
         CRYPTO_set_mem_functions(
             { count, _, _ in TLSMemory.allocate(count) },
@@ -70,7 +69,7 @@ enum TLSMemory {
     private static func release(_ block: UnsafeMutableRawPointer?) {
         guard let block else { return }
         let count = malloc_usable_size(block)
-        // Up to where the C library rounds a block of that kind.
+        // Up to the size to which the C library rounds such a block.
         if count >= crumbBytes, count < crumbBytes + 16 {
             let kept = self.kept
             if kept.pointee.crumbCount < Kept.crumbLimit {
@@ -91,7 +90,7 @@ enum TLSMemory {
 
     private static func reallocate(_ block: UnsafeMutableRawPointer?, _ count: Int) -> UnsafeMutableRawPointer? {
         guard let block else { return allocate(count) }
-        // A kept block may be larger than it has to be; what grows beyond it becomes an ordinary one.
+        // A kept block may be larger than requested. A block that must grow beyond it becomes an ordinary one.
         if count <= malloc_usable_size(block) { return block }
         return Glibc.realloc(block, count)
     }

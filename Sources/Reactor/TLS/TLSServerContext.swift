@@ -1,18 +1,18 @@
-// What all TLS connections of one listener share: its certificates, chosen by the name that the client asks for (SNI,
-// RFC 6066 section 3), the protocols offered, whose client certificates are accepted. Made once and never changed; a
-// reload makes another one, and connections keep the one that they began with.
+// What all TLS connections of one listener share: certificates, chosen by the name that the client asks for (SNI, RFC 6066 section 3),
+// the protocols offered, and the accepted client certificates. A context never changes. A reload makes another one, and connections
+// keep theirs.
 
 import COpenSSL
 
-/// What it takes to serve TLS.
+/// The settings for serving TLS.
 public struct TLSServerSettings: Sendable, Equatable {
     /// Whether clients are asked for a certificate.
     public enum ClientCertificates: Sendable, Equatable {
-        /// They are not.
+        /// Clients are not asked.
         case off
-        /// They are, and may have none.
+        /// Clients are asked and may have no certificate.
         case optional
-        /// They are, and must have one.
+        /// Clients are asked and must have a certificate.
         case required
     }
 
@@ -37,10 +37,10 @@ public struct TLSServerSettings: Sendable, Equatable {
 
 /// The server's side of TLS, shared by all workers.
 public final class TLSServerContext: @unchecked Sendable {
-    /// Ephemeral key exchange and authenticated encryption only; the cheapest for the client's hardware is its choice.
+    /// Only ephemeral key exchange and authenticated encryption. The client may choose the cipher that is cheapest on its hardware.
     private static let modernCiphers = "ECDHE+AESGCM:ECDHE+CHACHA20"
     private static let modernGroups = "X25519:P-256:P-384"
-    /// In the order of our preference, as ALPN writes them (RFC 7301 section 3.1); OpenSSL keeps a pointer into it.
+    /// Protocols in the order of our preference, in ALPN's format (RFC 7301 section 3.1). OpenSSL keeps a pointer to these bytes.
     nonisolated(unsafe) private static let protocols: UnsafeBufferPointer<UInt8> = {
         let list = UnsafeMutableBufferPointer<UInt8>.allocate(capacity: 9)
         _ = list.initialize(from: [8] + Array("http/1.1".utf8))
@@ -59,13 +59,13 @@ public final class TLSServerContext: @unchecked Sendable {
     private var identities: [Identity] = []
     private var byName: [String: Int] = [:]
     let ticketKeys: TLSTicketKeys
-    /// Each certificate's file and when it ends, in seconds since 1970.
+    /// Each certificate's file and expiry, in seconds since 1970.
     public private(set) var certificateEnds: [(file: String, endsAt: Int64)] = []
 
     /// The context that a connection begins with.
     var defaultContext: OpaquePointer { identities[0].context }
 
-    /// Reads the files. `staple` reads a stapled response: how files are read is the caller's.
+    /// Reads the files. `staple` reads an OCSP response, because the caller decides how files are read.
     public init(
         _ settings: TLSServerSettings, ticketKeys: TLSTicketKeys, readFile: (String) -> [UInt8]?
     ) throws(TLSError) {
@@ -87,7 +87,7 @@ public final class TLSServerContext: @unchecked Sendable {
             throw TLSError("\(files.certificateFile): the certificate's dates cannot be read")
         }
         certificateEnds.append((files.certificateFile, certificate.endsAt))
-        // An ECDSA and an RSA certificate for the same names serve side by side; OpenSSL takes the one that the client can verify.
+        // An ECDSA and an RSA certificate for the same names share one context; OpenSSL takes the one that the client can verify.
         if let index = identities.firstIndex(where: { $0.names == certificate.names && !$0.keyKinds.contains(certificate.keyKind) }),
             files.stapleFile == nil
         {
@@ -102,7 +102,7 @@ public final class TLSServerContext: @unchecked Sendable {
                 throw TLSError("\(file): no OCSP response in DER can be read")
             }
         }
-        // Found again by OpenSSL's callbacks. It outlives every connection, because each `TLSSession` keeps it.
+        // OpenSSL's callbacks use this pointer. It stays valid for every connection, because each `TLSSession` keeps the context.
         _ = hw_SSL_CTX_set_application_data(context, Unmanaged.passUnretained(self).toOpaque())
         let index = identities.count
         isKept = true
@@ -148,9 +148,9 @@ public final class TLSServerContext: @unchecked Sendable {
     }
 
     private func install(in context: OpaquePointer) {
-        // Sessions live in tickets only, so that no memory grows with clients and no worker has to ask another.
+        // Sessions live in tickets only: memory does not grow with clients, and workers need not share sessions.
         _ = hw_SSL_CTX_set_session_cache_mode(context, Int(SSL_SESS_CACHE_OFF))
-        // One ticket is enough for an EventSource, which comes back one connection at a time.
+        // One ticket is enough: an EventSource comes back with one connection at a time.
         SSL_CTX_set_num_tickets(context, 1)
         TLSTicketKeys.install(in: context)
         TLSSessionEnd.install(in: context)
@@ -169,15 +169,15 @@ public final class TLSServerContext: @unchecked Sendable {
                 let outcome = SSL_select_next_proto(
                     &selected, chosenCount, TLSServerContext.protocols.baseAddress, UInt32(TLSServerContext.protocols.count), offered,
                     offeredCount)
-                // A client that offers only what we do not speak is let in without: it may speak HTTP/1.1 all the same.
+                // A client that offers only protocols that we do not speak is accepted anyway: it may still speak HTTP/1.1.
                 guard outcome == OPENSSL_NPN_NEGOTIATED, let selected else { return SSL_TLSEXT_ERR_NOACK }
                 chosen.pointee = UnsafePointer(selected)
                 return SSL_TLSEXT_ERR_OK
             }, nil)
     }
 
-    /// A session is resumed without a look at the client's certificate. So its ticket is only good where the same is asked of clients, and
-    /// the very same authorities are trusted, as where it was made: a reload may have changed both.
+    /// A resumed session skips the client's certificate. So a ticket is only valid while the same certificates are required of clients
+    /// and the same authorities are trusted: a reload may have changed both.
     private func limitSessions(to clientCertificates: TLSServerSettings.ClientCertificates, in context: OpaquePointer) throws(TLSError) {
         let store = SSL_CTX_get_cert_store(context)
         var authorities: [[UInt8]] = []
@@ -187,7 +187,7 @@ public final class TLSServerContext: @unchecked Sendable {
             guard X509_digest(certificate, EVP_sha256(), &digest, nil) == 1 else { throw TLSError("OpenSSL cannot make a digest") }
             authorities.append(digest)
         }
-        // The order in which they stand in the file means nothing.
+        // Their order in the file has no meaning.
         authorities.sort { $0.lexicographicallyPrecedes($1) }
         let terms = TLSServerContext.sessionContext + Array("\(clientCertificates)".utf8) + authorities.joined()
         var digest = [UInt8](repeating: 0, count: TLSServerContext.digestBytes)
@@ -201,7 +201,7 @@ public final class TLSServerContext: @unchecked Sendable {
         return Unmanaged<TLSServerContext>.fromOpaque(pointer).takeUnretainedValue()
     }
 
-    /// Takes the certificate that is good for the name asked for: an exact name before a wildcard.
+    /// Chooses the certificate for the requested name: an exact name before a wildcard.
     private func chooseCertificate(for ssl: OpaquePointer?) {
         guard let asked = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name) else { return }
         let name = String(cString: asked).lowercased()

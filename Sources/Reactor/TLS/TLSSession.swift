@@ -1,14 +1,13 @@
-// One TLS connection: what OpenSSL makes of the encrypted bytes of one link, in both directions. It knows neither
-// socket nor deadline; its link moves the bytes of `TLSBuffers`. Invariant: after a failure nothing but the alert that
-// OpenSSL made of it is sent.
+// The TLS state of one connection: encrypts and decrypts the bytes of one link with OpenSSL. A session has no socket and no deadline;
+// its link moves the bytes of `TLSBuffers`. Invariant: after a failure only OpenSSL's alert is sent.
 
 import COpenSSL
 
-/// How far the taking of received bytes came.
+/// How far the processing of received bytes came.
 enum TLSProgress: Equatable {
-    /// All that came is taken; more is needed.
+    /// Everything received has been processed; more is needed.
     case needsMore
-    /// The peer said that it will send nothing more (close_notify).
+    /// The peer will send nothing more (close_notify).
     case closed
     case failed(TLSFailure)
 }
@@ -17,9 +16,9 @@ enum TLSProgress: Equatable {
 final class TLSSession {
     private let ssl: OpaquePointer
     private let buffers: TLSBuffers
-    /// Kept because OpenSSL's callbacks reach for it.
+    /// Kept alive because OpenSSL's callbacks use it.
     private let context: AnyObject
-    /// Where tickets go that let the next connection resume this one's session; clients only.
+    /// Keeps tickets with which the next connection resumes this session; clients only.
     fileprivate let resumption: TLSResumption?
     private(set) var isEstablished = false
     private var hasFailed = false
@@ -36,7 +35,7 @@ final class TLSSession {
         SSL_set_accept_state(ssl)
     }
 
-    /// A client's side, for a server that goes by `serverName`: a host name, or an address.
+    /// A client's side, for a server that is known as `serverName`: a host name or an address.
     init(client: TLSClientContext, serverName: String, resumption: TLSResumption?, buffers: TLSBuffers) throws(TLSFailure) {
         guard let ssl = SSL_new(client.context) else { throw TLSFailure(.handshake, "no memory for a TLS connection") }
         self.ssl = ssl
@@ -46,7 +45,7 @@ final class TLSSession {
         buffers.attach(to: ssl)
         SSL_set_connect_state(ssl)
         if SocketAddress(numeric: serverName, port: 0) != nil {
-            // An address is verified as such and is never sent as a name (RFC 6066 section 3).
+            // An address is verified as an address and is never sent as a name (RFC 6066 section 3).
             X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), serverName)
         } else {
             _ = hw_SSL_set_server_name(ssl, serverName)
@@ -63,14 +62,14 @@ final class TLSSession {
 
     // MARK: The handshake
 
-    /// Whether any byte of the peer's has been looked at.
+    /// Whether any byte of the peer has been looked at.
     private(set) var hasBegun = false
 
-    /// Whether a connection that begins with this byte is no TLS but text: a request's method begins with a letter, a TLS
-    /// record with a small number.
+    /// Whether this first byte of a connection is text and not TLS: a request's method begins with a letter, a TLS record with a small
+    /// number.
     static func isPlainText(_ first: UInt8) -> Bool { first >= 0x41 && first <= 0x7A }
 
-    /// Goes on with the handshake; true when it is done. What has to be sent then lies in the buffers, also after a failure.
+    /// Continues the handshake; true when it is complete. Bytes to send are then in the buffers, also after a failure.
     func handshake() throws(TLSFailure) -> Bool {
         hasBegun = true
         TLSErrorQueue.clear()
@@ -96,7 +95,7 @@ final class TLSSession {
 
     // MARK: Bytes
 
-    /// Decrypts what came into `room`; returns how many bytes that made and why it stopped.
+    /// Decrypts received bytes into `room`. Returns how many bytes that made and why it stopped.
     func take(into room: UnsafeMutableRawBufferPointer) -> (count: Int, progress: TLSProgress) {
         var total = 0
         while true {
@@ -105,7 +104,7 @@ final class TLSSession {
             let outcome = SSL_read_ex(ssl, room.baseAddress! + total, room.count - total, &count)
             if outcome == 1 {
                 total += count
-                // What was read at once fits the room together with a record begun before, so there is always some left.
+                // One read and the record begun before fit into the room together, so some room is always left.
                 precondition(total < room.count, "more decrypted bytes than encrypted ones")
                 continue
             }
@@ -117,12 +116,12 @@ final class TLSSession {
         }
     }
 
-    /// Encrypts bytes into the buffers. False when that is not possible any more.
+    /// Encrypts bytes into the buffers; false when that is no longer possible.
     func encrypt(_ bytes: UnsafeRawBufferPointer) -> Bool {
         guard !hasFailed, !hasSaidGoodbye, !bytes.isEmpty else { return false }
         TLSErrorQueue.clear()
         var written = 0
-        // The buffers take everything, so that either all is encrypted at once or the connection is broken.
+        // The buffers take everything, so either all bytes are encrypted at once or the connection is broken.
         guard SSL_write_ex(ssl, bytes.baseAddress!, bytes.count, &written) == 1, written == bytes.count else {
             _ = fail(.record)
             return false
@@ -130,7 +129,7 @@ final class TLSSession {
         return true
     }
 
-    /// Says that nothing more will be sent (close_notify); the words then lie in the buffers.
+    /// Announces that nothing more will be sent (close_notify); the bytes are then in the buffers.
     func sayGoodbye() {
         guard isEstablished, !hasFailed, !hasSaidGoodbye else { return }
         hasSaidGoodbye = true
@@ -138,9 +137,9 @@ final class TLSSession {
         SSL_shutdown(ssl)
     }
 
-    // MARK: What is known of it
+    // MARK: Facts about the session
 
-    /// Whether a record has come in part.
+    /// Whether an incomplete record has been received.
     var isInsideRecord: Bool { SSL_has_pending(ssl) == 1 }
 
     /// Whether an earlier session was resumed.
@@ -149,10 +148,10 @@ final class TLSSession {
     /// `TLSv1.3` or `TLSv1.2`.
     var versionName: String { String(cString: SSL_get_version(ssl)) }
 
-    /// Whether the certificate that the peer showed has ended since.
+    /// Whether the peer's certificate has expired since the handshake.
     var peerCertificateIsOver: Bool { TLSSessionEnd.isOver(certificate: SSL_get0_peer_certificate(ssl)) }
 
-    /// The subject of the certificate that the peer showed and that was verified, as RFC 4514 writes it; nil without one.
+    /// The verified subject of the peer's certificate, as RFC 4514 writes it; nil without one.
     var peerSubject: [UInt8]? {
         guard SSL_get_verify_result(ssl) == Int(X509_V_OK), let certificate = SSL_get0_peer_certificate(ssl) else { return nil }
         guard let bio = BIO_new(BIO_s_mem()) else { return nil }
@@ -169,7 +168,7 @@ final class TLSSession {
 public final class TLSResumption {
     private var session: OpaquePointer?
     private var contextNumber: UInt64 = 0
-    /// When the first of the certificates ends that the session rests on, in seconds since 1970.
+    /// When the first certificate behind the session expires, in seconds since 1970.
     private var endsAt: Int64?
 
     /// Nothing to resume yet.
@@ -177,15 +176,15 @@ public final class TLSResumption {
 
     deinit { SSL_SESSION_free(session) }
 
-    /// The session to resume under a context. One made under another context was verified by other authorities, and one whose server's
-    /// certificate has ended would spare it the proof that it cannot give any more.
+    /// The session to resume under a context. A session of another context was verified by other authorities. A session whose server's
+    /// certificate has expired would skip a verification that must fail now.
     fileprivate func session(for context: TLSClientContext) -> OpaquePointer? {
         defer { contextNumber = context.number }
         guard contextNumber == context.number, endsAt.map({ TLSSessionEnd.isOver($0) }) != true else { return nil }
         return session
     }
 
-    /// Takes a session over; the latest one is the one to resume. What a resumed session rests on was verified earlier.
+    /// Stores a session; the latest one is resumed. For a resumed session the expiry was stored earlier.
     fileprivate func keep(_ session: OpaquePointer, of ssl: OpaquePointer?) {
         SSL_SESSION_free(self.session)
         self.session = session

@@ -1,6 +1,6 @@
-// The keys under which a server hands its sessions to clients as tickets (RFC 5077, RFC 8446 section 4.6.1). All
-// workers share them, so a client that comes back is known by whichever worker takes it, and they outlive a reload of
-// certificates. Invariant: a key protects new tickets for one lifetime and is accepted for one more.
+// The keys that protect sessions which clients hold as tickets (RFC 5077, RFC 8446 section 4.6.1). All workers share the keys, so any
+// worker can resume a client's session. The keys survive a reload of certificates. Invariant: a key protects new tickets for one
+// lifetime and is accepted for one more.
 
 import COpenSSL
 import Synchronization
@@ -22,13 +22,13 @@ public final class TLSTicketKeys: Sendable {
     /// The newest first; never more than two.
     private let keys: Mutex<[Key]>
 
-    /// Keys that are replaced after so many seconds, the first of them those of `previous`.
+    /// Keys that are replaced after that many seconds. They begin with the keys of `previous`.
     public init(lifetimeSeconds: Int, succeeding previous: TLSTicketKeys? = nil) {
         lifetimeMilliseconds = Int64(lifetimeSeconds) * 1000
         keys = Mutex(previous?.keys.withLock { $0 } ?? [])
     }
 
-    /// Makes a new key where the present one is too old, and forgets those that are older still.
+    /// Makes a new key if the current one is too old, and drops keys that are no longer accepted.
     func rotate(nowMilliseconds now: Int64, kernel: Kernel) {
         keys.withLock { keys in
             if let newest = keys.first, now - newest.madeAt < lifetimeMilliseconds { return }
@@ -48,7 +48,7 @@ public final class TLSTicketKeys: Sendable {
         return bytes
     }
 
-    /// Whether a ticket is to be made or read, as OpenSSL asks it: 0 no, 1 yes, 2 yes and give the client a new one.
+    /// Whether a ticket is to be made or read, as OpenSSL's callback answers: 0 no, 1 yes, 2 yes and give the client a new one.
     fileprivate func prepare(
         name: UnsafeMutablePointer<UInt8>, vector: UnsafeMutablePointer<UInt8>, cipher: OpaquePointer, authentication: OpaquePointer,
         isNew: Bool, usesTicketsOnce: Bool

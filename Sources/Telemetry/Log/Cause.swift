@@ -1,6 +1,6 @@
-// The closed list of reasons for which a stream, or an exchange that went wrong, ended. Whoever ends one chooses
-// exactly one of these and adds the evidence; the record writers put both into the log.
-// Invariant: raw values are part of the log's format and never change their meaning.
+// The closed list of reasons why a stream, or a failed exchange, ended. The code that ends an exchange chooses exactly one cause and
+// adds the evidence; the record writers put both into the log. Invariant: raw values are part of the log's format and never change
+// their meaning.
 
 /// Why a stream ended. Every stream ends with exactly one cause.
 package enum Cause: String, CaseIterable, Sendable {
@@ -10,22 +10,22 @@ package enum Cause: String, CaseIterable, Sendable {
     /// Client: its side was reset (RST), while reading or writing. A process was killed, or a middlebox cut the
     /// connection. Look at the duration and at the hop in front.
     case clientReset = "client_reset"
-    /// Client: it is there, but did not take its bytes for longer than `client_stall`. Look at the unacknowledged
-    /// bytes: a suspended tab or a reader that is slower than its stream.
+    /// Client: it is there, but did not take its bytes for longer than `client_stall`. Look at the unacknowledged bytes: a suspended
+    /// tab, or a reader that is slower than its stream.
     case clientStalled = "client_stalled"
     /// Client: its kernel no longer acknowledged anything. It lost its network or power; look at the retransmits and
     /// at the time since the last acknowledgement.
     case clientVanished = "client_vanished"
-    /// Client: it sent what is no HTTP. Look at the evidence for the rule that it broke.
+    /// Client: it sent something that is not valid HTTP. The evidence names the rule that it broke.
     case clientProtocolError = "client_protocol_error"
-    /// Client: what it sent is no TLS, or its handshake failed. Look at the evidence: an old client, or one that wants no
-    /// part of the certificate.
+    /// Client: what it sent is not TLS, or its handshake failed. Look at the evidence: an old client, or one that does not accept the
+    /// certificate.
     case clientTLSError = "client_tls_error"
     /// Client: it did not finish its TLS handshake in time. Look at slow or idle clients.
     case handshakeTimeout = "handshake_timeout"
     /// Client: it did not send its request, or the rest of its body, in time. Look at slow or idle clients.
     case requestTimeout = "request_timeout"
-    /// Upstream: it ended the body in good order. This is the application's decision; look there when it surprises.
+    /// Upstream: it ended the body in good order. The application decided this; look there if nobody expects it.
     case upstreamFinished = "upstream_finished"
     /// Upstream: it closed before the last chunk or before its Content-Length was reached. A crash, a deployment or
     /// a timeout on the server's side; look at the server's log at this time.
@@ -37,32 +37,31 @@ package enum Cause: String, CaseIterable, Sendable {
     /// Upstream: it sent nothing for longer than its silence or idle timeout allows. Look at whether the application hangs,
     /// or raise the timeout.
     case upstreamSilent = "upstream_silent"
-    /// Upstream: it sent what is no HTTP or contradicts itself. Look at the evidence for the rule that it broke.
+    /// Upstream: it sent something that is not valid HTTP. The evidence names the rule that it broke.
     case upstreamProtocolError = "upstream_protocol_error"
-    /// Upstream: the TLS handshake with it failed, or what it sent is no TLS. Look at the evidence: a certificate that has
-    /// ended, or a name that it does not hold.
+    /// Upstream: the TLS handshake with it failed, or what it sent is not TLS. Look at the evidence: an expired certificate, or one
+    /// without the server's name.
     case upstreamTLSError = "upstream_tls_error"
     /// Upstream: it closed the connection without any response. Look for a crash, or for a server that speaks TLS only.
     case upstreamNoResponse = "upstream_no_response"
-    /// Upstream: nobody listens at its address (ECONNREFUSED). Look at whether the server runs, and at the port.
+    /// Upstream: no process listens at its address (ECONNREFUSED). Look at whether the server runs, and at the port.
     case connectionRefused = "connection_refused"
     /// Upstream: no answer to the connection attempt in time. Look at firewalls, routes and a full listen backlog.
     case connectTimeout = "connect_timeout"
-    /// Upstream: the connection attempt failed otherwise, such as for want of a route. Look at the `errno`.
+    /// Upstream: the connection attempt failed otherwise, for example without a route to the host. Look at the `errno`.
     case connectFailed = "connect_failed"
     /// Upstream: connected, but no response head in time. Look at what the application waits for.
     case responseTimeout = "response_timeout"
-    /// Upstream: it answered one of the route's `outage_answers` (502, 503, 504), for as long as the client could be held. Look at the
-    /// server, or at the proxy before it.
+    /// Upstream: it answered one of the route's `outage_answers` (502, 503, 504) for as long as the client was held. Look at the
+    /// server, or at a proxy between Heartwire and the server.
     case upstreamUnavailable = "upstream_unavailable"
     /// Upstream: its name could not be resolved. Look at DNS and at the spelling in the configuration.
     case nameNotResolved = "name_not_resolved"
     /// Proxy: it is shutting down and ended the stream cleanly, where a browser reconnects without loss.
     case drained = "drained"
-    /// Proxy: it is shutting down, and the grace period ended before the exchange did. Raise `grace` if it matters.
+    /// Proxy: it is shutting down, and the grace period ran out before the exchange ended. Raise `grace` if it matters.
     case graceExpired = "grace_expired"
-    /// Proxy: it had answered in its server's place, and told the client to come back for the server's own answer. The evidence says
-    /// which that was.
+    /// Proxy: the client was held, and was told to come back for the server's own answer. The evidence says what the answer was.
     case sentBack = "sent_back"
     /// Proxy: a limit of its configuration was reached. `refused_by` or the evidence names the limit.
     case refusedByLimit = "refused_by_limit"
@@ -70,20 +69,20 @@ package enum Cause: String, CaseIterable, Sendable {
     case credentialsRefused = "credentials_refused"
     /// Proxy: no route matches the request's host and path. Look at the configuration.
     case noRoute = "no_route"
-    /// Proxy: an error of its own, such as no free descriptors. Look at the evidence, and please report it.
+    /// Proxy: its own error, for example no free descriptors. Look at the evidence, and please report it.
     case proxyError = "proxy_error"
 
-    /// Whose doing the ending was.
+    /// Which side caused the ending.
     package enum Side: String, Sendable {
         /// The browser, or a hop in front of the proxy.
         case client
-        /// The event-stream server, or the way to it.
+        /// The event-stream server, or the network to it.
         case upstream
         /// The proxy itself.
         case proxy
     }
 
-    /// Whose doing it was.
+    /// Which side caused the ending.
     package var side: Side {
         switch self {
         case .clientClosed, .clientReset, .clientStalled, .clientVanished, .clientProtocolError, .clientTLSError,
@@ -133,7 +132,7 @@ package enum Cause: String, CaseIterable, Sendable {
         }
     }
 
-    /// One plain sentence for the person who reads the log. For tests: the manual must say the same.
+    /// One plain sentence for a reader of the log. For tests: the manual must say the same.
     package var explanation: String {
         switch self {
         case .clientClosed: "The client closed the connection in good order."
@@ -147,12 +146,12 @@ package enum Cause: String, CaseIterable, Sendable {
         case .upstreamFinished: "The server ended the response in good order."
         case .upstreamCutOff: "The server closed the connection in the middle of the response."
         case .upstreamReset: "The server reset the connection."
-        case .upstreamVanished: "The server's machine no longer acknowledged anything: it or the way to it is gone."
+        case .upstreamVanished: "The server's machine no longer acknowledged anything: the machine or the network to it is gone."
         case .upstreamSilent: "The server sent nothing for longer than its timeout allows."
         case .upstreamProtocolError: "The server sent something that is not valid HTTP."
         case .upstreamTLSError: "The TLS handshake with the server failed, or it sent something that is not TLS."
         case .upstreamNoResponse: "The server closed the connection without any response."
-        case .connectionRefused: "Nobody listens at the server's address."
+        case .connectionRefused: "No process listens at the server's address."
         case .connectTimeout: "The server did not answer the connection attempt in time."
         case .connectFailed: "The connection to the server could not be made."
         case .responseTimeout: "The server accepted the request but sent no response in time."
@@ -160,11 +159,11 @@ package enum Cause: String, CaseIterable, Sendable {
         case .nameNotResolved: "The server's name could not be resolved."
         case .drained: "The proxy is shutting down and ended the stream cleanly."
         case .graceExpired: "The proxy is shutting down and its grace period ran out."
-        case .sentBack: "The proxy had stood in for the server, and told the client to come back for the server's own answer."
+        case .sentBack: "The client was held, and was told to come back for the server's own answer."
         case .refusedByLimit: "The proxy refused because one of its limits was reached."
         case .credentialsRefused: "The proxy refused the request's credentials."
         case .noRoute: "No route of the proxy matches the request."
-        case .proxyError: "The proxy failed by an error of its own."
+        case .proxyError: "The proxy failed because of its own error."
         }
     }
 }

@@ -1,18 +1,18 @@
-// The lines about single events and heartbeats: one worker's. They are made in one piece of memory that is taken once, and go to the
-// writer together. What they tell of is the caller's to know; above all, that a text holds nothing secret.
-// Invariant: a line holds nothing of an event's data, and of type and id at most `textLimit` bytes; making one allocates nothing.
+// The lines about single events and heartbeats of one worker. They are made in one block of memory that is allocated once, and go to
+// the writer together. The caller knows the events, and above all guarantees that no text holds a secret. Invariant: a line holds
+// nothing of an event's data, and at most `textLimit` bytes of type and id; making a line allocates nothing.
 
 /// One event that was passed on (`"event":"stream_event"`).
 package struct EventRecord: Sendable {
-    /// What stream.
+    /// The stream.
     package var stream: StreamIdentifier
-    /// Which of its events, counted from 1.
+    /// The event's number in the stream, counted from 1.
     package var number: UInt64
     /// Its bytes as they came from the server, without the blank line that ends it (`bytes`).
     package var byteCount: UInt64
-    /// Since the event before (`since_previous_ms`); nil for the first.
+    /// The time since the previous event (`since_previous_ms`); nil for the first.
     package var sincePreviousMilliseconds: Int64?
-    /// What of the stream waits in the proxy for its client, now that the event was passed on (`pending_bytes`).
+    /// How many bytes of the stream wait in the proxy for its client, after the event was passed on (`pending_bytes`).
     package var pendingBytes: Int
 
     /// A record.
@@ -25,17 +25,17 @@ package struct EventRecord: Sendable {
     }
 }
 
-/// One heartbeat that was woven in (`"event":"stream_heartbeat"`).
+/// One heartbeat that was sent (`"event":"stream_heartbeat"`).
 package struct HeartbeatRecord: Sendable {
-    /// What stream.
+    /// The stream.
     package var stream: StreamIdentifier
-    /// Which of its heartbeats, counted from 1.
+    /// The heartbeat's number in the stream, counted from 1.
     package var number: UInt64
     /// Its bytes (`bytes`).
     package var byteCount: Int
-    /// For how long the client had been sent nothing (`silence_ms`).
+    /// For how long nothing had been sent to the client (`silence_ms`).
     package var silenceMilliseconds: Int64
-    /// What of the stream waits in the proxy for its client (`pending_bytes`).
+    /// How many bytes of the stream wait in the proxy for its client (`pending_bytes`).
     package var pendingBytes: Int
 
     /// A record.
@@ -48,7 +48,7 @@ package struct HeartbeatRecord: Sendable {
     }
 }
 
-/// What is known of a text that the server chose.
+/// How much is known of a text that the server chose.
 package enum ServerText: Sendable, Equatable {
     /// There is none.
     case absent
@@ -56,7 +56,7 @@ package enum ServerText: Sendable, Equatable {
     case whole
     /// It is the beginning of a longer one.
     case beginning
-    /// It is not to be shown.
+    /// It must not be written.
     case withheld
 }
 
@@ -66,7 +66,7 @@ package final class EventLines {
     package static let textLimit = 128
 
     private static let capacityBytes = 16_384
-    /// Two texts of which each byte becomes six, and less than four hundred bytes around them.
+    /// Two texts, each byte escaped to six, and less than four hundred bytes around them.
     private static let longestLineBytes = 2_048
 
     /// Where the lines go.
@@ -109,7 +109,7 @@ package final class EventLines {
         end(line)
     }
 
-    /// Hands what there is to the writer.
+    /// Passes all lines so far to the writer.
     package func flush() {
         guard count > 0 else { return }
         writer.submit(lines.bytes, count: count)
@@ -148,7 +148,7 @@ package final class EventLines {
         }
     }
 
-    /// How many bytes of a text are written: no character of UTF-8 is torn for the limit's sake.
+    /// How many bytes of a text are written: the limit splits no UTF-8 character.
     private static func shownCount(_ text: Span<UInt8>) -> Int {
         guard text.count > textLimit else { return text.count }
         var count = textLimit

@@ -1,6 +1,6 @@
 // Writing one JSON object on one line, straight into bytes (RFC 8259). It knows nothing of records.
-// Invariant: whatever the bytes that come in, what goes out is valid UTF-8 without a control character, so no value can
-// break a line or reach a terminal as an escape sequence.
+// Invariant: whatever bytes come in, the output is valid UTF-8 without a control character, so no value can break a line or reach a
+// terminal as an escape sequence.
 
 /// A line of a record, of which none is like the other.
 typealias RecordLine = JSONLine<GrowingBytes>
@@ -10,7 +10,7 @@ struct JSONLine<Bytes: LineBytes>: ~Copyable {
     private(set) var bytes: Bytes
     private var isFirst = true
 
-    /// Takes over the bytes, to append to them; `finish` gives them back.
+    /// Takes over the bytes and appends to them; `finish` returns them.
     init(appendingTo bytes: consuming Bytes) {
         self.bytes = bytes
         self.bytes.append(UInt8(ascii: "{"))

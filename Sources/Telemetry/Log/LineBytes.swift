@@ -19,7 +19,7 @@ extension LineBytes {
 
 extension [UInt8]: LineBytes {}
 
-/// Bytes in memory of a fixed size, which belongs to whoever made this. More than fits is a mistake of ours.
+/// Bytes in memory of a fixed size, which belongs to the creator. More bytes than fit are our own mistake.
 struct FixedBytes: LineBytes {
     private(set) var count = 0
     private let memory: UnsafeMutableBufferPointer<UInt8>
@@ -58,7 +58,7 @@ struct FixedBytes: LineBytes {
     }
 }
 
-/// Bytes in memory that is lent, and in memory of their own when they are more. Whoever makes this deallocates it, once.
+/// Bytes in memory that is lent, and in memory of their own when they are more. The creator deallocates it, once.
 struct GrowingBytes: LineBytes {
     private(set) var count = 0
     private var memory: UnsafeMutableBufferPointer<UInt8>

@@ -1,13 +1,12 @@
-// The shared half of the log writer: the buffer that collects lines, its counters, and the lock and condition around
-// them. It knows neither the sink nor the clock.
-// Invariant: everything in `State` and the collecting buffer is touched only while the lock is held.
+// The shared half of the log writer: the buffer that collects lines, its counters, and the lock and condition around them. It knows
+// neither the sink nor the clock. Invariant: everything in `State` and the collecting buffer is used only under the lock.
 
 import Glibc
 
-/// One fixed piece of memory for lines. Pages that were never written cost nothing.
+/// One block of memory of fixed size for lines. Pages that were never written cost nothing.
 final class LogBuffer: @unchecked Sendable {
-    // Unchecked because the memory is handed back and forth between the queue, which uses it under its lock, and
-    // the writer's thread, which alone uses it after a swap.
+    // Unchecked because the memory alternates between the queue, which uses it under its lock, and the writer's thread, which alone
+    // uses it after a swap.
     let bytes: UnsafeMutableRawBufferPointer
 
     init(capacityBytes: Int) {
@@ -25,20 +24,20 @@ final class LogBuffer: @unchecked Sendable {
 /// What the writer's thread has taken and not yet written.
 struct WriterPass {
     var buffer: LogBuffer
-    /// The line about dropped lines while the sink has not taken it; else empty.
+    /// The line about dropped lines, until the sink has taken it; then empty.
     var line: [UInt8]
     var start = 0
     var end = 0
-    /// Where in the buffer the sink is to be opened anew; nil when it is not.
+    /// Where in the buffer the sink must be reopened; nil if it must not.
     var reopenOffset: Int?
-    /// Lines dropped behind the end of this buffer that the log has not been told about.
+    /// Lines dropped after the end of this buffer that the log has not reported yet.
     var droppedLines: UInt64 = 0
     /// Whether the sink refused these bytes before.
     var wasRefused = false
 
     var isEmpty: Bool { start == end && reopenOffset == nil && droppedLines == 0 }
 
-    /// How many lines are not written yet.
+    /// How many lines are unwritten.
     var lineCount: UInt64 { buffer.lineCount(start..<end) }
 }
 
@@ -51,13 +50,13 @@ final class LogQueue: @unchecked Sendable {
         var droppedLines: UInt64 = 0
         var droppedTotal: UInt64 = 0
         var failedWrites: UInt64 = 0
-        /// Changes with everything that the writer's thread should look at.
+        /// Changes whenever there is something for the writer's thread to look at.
         var sequence: UInt64 = 0
         var isWaiting = false
         var isFinishing = false
         var hasEnded = false
         var endedClean = false
-        /// Lines that nobody will write any more.
+        /// Lines that will never be written.
         var lostLines: UInt64 = 0
 
         /// How many lines have been collected.
@@ -65,7 +64,7 @@ final class LogQueue: @unchecked Sendable {
     }
 
     let capacityBytes: Int
-    // A pthread mutex rather than Synchronization's, because a condition variable can only be joined to the former.
+    // A pthread mutex and not Synchronization's, because a condition variable only works with a pthread mutex.
     private let mutex: UnsafeMutablePointer<pthread_mutex_t>
     private let condition: UnsafeMutablePointer<pthread_cond_t>
     private var state: State
@@ -115,12 +114,12 @@ final class LogQueue: @unchecked Sendable {
         state.sequence &+= 1
         let shouldWake = state.isWaiting
         pthread_mutex_unlock(mutex)
-        // A busy writer looks again by itself, so a burst costs no wake-up per line.
+        // A busy writer looks again by itself, so a burst costs no wake-up for each line.
         if shouldWake { pthread_cond_signal(condition) }
         return fits
     }
 
-    /// Sleeps until something happened after `seen`. Returns whether the writer is to finish.
+    /// Sleeps until something changed after `seen`. Returns whether the writer must finish.
     func waitForNews(since seen: inout UInt64) -> Bool {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
@@ -131,7 +130,7 @@ final class LogQueue: @unchecked Sendable {
         return state.isFinishing
     }
 
-    /// Whether what has been collected is not to wait for more: half of the room is taken, or somebody waits for it to be written.
+    /// Whether the collected lines must be written at once: half of the room is taken, or somebody waits for the write.
     var isUrgent: Bool {
         withLock { $0.count > capacityBytes / 2 || $0.isFinishing || $0.reopenOffset != nil }
     }
@@ -152,8 +151,8 @@ final class LogQueue: @unchecked Sendable {
         }
     }
 
-    /// Whether the sink is to be opened anew before bytes that it refused are offered again. The old destination does
-    /// not take them, so waiting for it to do so would hold up the very request that mends it.
+    /// Whether the sink must be reopened before the bytes that it refused are offered again. The old destination does not take them, so
+    /// waiting for it would delay the request that repairs the log.
     func takeReopenBeforeRetry(of pass: WriterPass) -> Bool {
         guard pass.wasRefused else { return false }
         return withLock { state in

@@ -1,15 +1,14 @@
-// The way of a log line from any worker to its sink: a bounded queue, and the body of the one thread that empties it.
-// The data path only copies bytes under a short lock; whatever blocks, blocks the writer's thread. The thread itself,
-// the file and the clock belong to others.
-// Whoever submits often wakes nobody each time: the thread, once awake, lets lines gather for some milliseconds.
-// Invariant: a line is written once and whole, or counted as dropped; lines of one submitter keep their order.
+// The way of a log line from any worker to its sink: a bounded queue, and the loop of the one thread that empties it. The data path
+// only copies bytes under a short lock; only the writer's thread ever waits for the sink. The thread itself, the file and the clock
+// belong to others. A burst of lines wakes the thread once: when awake, it lets lines collect for some milliseconds. Invariant: a line
+// is written once and whole, or counted as dropped; lines of one submitter keep their order.
 
 import Glibc
 
 /// A bounded queue of log lines and the loop that writes them.
 ///
-/// There are two buffers of `capacityBytes`: one collects lines while the other is written, then they swap. Both are
-/// taken once, at the start; afterwards nothing is allocated but the rare line about dropped lines.
+/// There are two buffers of `capacityBytes`: one collects lines while the other is written, then they swap. Both are allocated at the
+/// start; after that only the rare line about dropped lines allocates.
 package final class LogWriter: Sendable {
     private let sink: any LogSink
     private let clock: @Sendable () -> Int64
@@ -17,7 +16,7 @@ package final class LogWriter: Sendable {
 
     /// A writer to `sink`.
     /// - Parameters:
-    ///   - capacityBytes: how much may wait, and as much again may be on its way to the sink.
+    ///   - capacityBytes: how many bytes may wait; the same amount may be on its way to the sink.
     ///   - clock: milliseconds since 1970-01-01 UTC, for the line about dropped lines; called on the writer's thread.
     package init(sink: any LogSink, capacityBytes: Int = 4 << 20, clock: @escaping @Sendable () -> Int64) {
         precondition(capacityBytes > 0, "a log queue needs room")
@@ -26,14 +25,14 @@ package final class LogWriter: Sendable {
         self.queue = LogQueue(capacityBytes: capacityBytes)
     }
 
-    /// Lines that found no room, over the life of the writer.
+    /// Lines for which there was no room, over the life of the writer.
     package var droppedLineCount: UInt64 { queue.withLock { $0.droppedTotal } }
 
     /// Writes that the sink refused, over the life of the writer. For tests.
     package var failedWriteCount: UInt64 { queue.withLock { $0.failedWrites } }
 
-    /// Lines that were lost because the sink took none at the end, those included of whose loss the log could not tell. Nil while `run`
-    /// has not ended: a sink that blocks may still take them.
+    /// Lines that were lost because the sink took none at the end, including lines that were dropped before and could not be reported
+    /// in the log. Nil until `run` has ended: a sink that blocks may still take them.
     package var lostLineCount: UInt64? { queue.withLock { $0.hasEnded ? $0.lostLines : nil } }
 
     /// Copies one line, its LF included, into the queue. It never waits for the sink.
@@ -54,8 +53,8 @@ package final class LogWriter: Sendable {
     @discardableResult
     func submit(_ lines: UnsafeRawBufferPointer, count: Int) -> Bool { queue.append(lines, count: count) }
 
-    /// Asks for the sink to be opened anew: lines submitted before this call go to the old destination, unless it does
-    /// not take them, and later ones to the new. It is done on the writer's thread. Not to be called inside a signal handler.
+    /// Requests that the sink is reopened: lines submitted before this call go to the old destination, unless it does not take them,
+    /// and later ones to the new. The writer's thread reopens it. Must not be called inside a signal handler.
     package func requestReopen() {
         queue.withLock { state in
             if state.reopenOffset == nil { state.reopenOffset = state.count }
@@ -66,7 +65,7 @@ package final class LogWriter: Sendable {
 
     /// Lets `run` write what is queued and return, and waits for that.
     /// - Parameter deadlineMilliseconds: how long this waits at most; a sink that blocks for longer keeps its thread.
-    /// - Returns: whether `run` came to its end with all lines written.
+    /// - Returns: whether `run` ended with all lines written.
     @discardableResult
     package func finish(deadlineMilliseconds: Int) -> Bool {
         queue.withLock { state in
@@ -74,7 +73,7 @@ package final class LogWriter: Sendable {
             state.sequence &+= 1
         }
         queue.wake()
-        // Sleeping in short steps needs no clock here, and this runs once in the life of a process.
+        // Short sleeps need no clock, and this runs once in the life of a process.
         let stepMilliseconds = 2
         var waitedMilliseconds = 0
         while true {
@@ -86,7 +85,7 @@ package final class LogWriter: Sendable {
         }
     }
 
-    /// The body of the writer's own thread: writes lines as they come, until `finish`. To be called once.
+    /// The loop of the writer's own thread: writes lines as they come, until `finish`. Must be called once.
     package func run() {
         let second = LogBuffer(capacityBytes: queue.capacityBytes)
         var pass = WriterPass(buffer: second, line: [])
@@ -95,7 +94,7 @@ package final class LogWriter: Sendable {
         while true {
             let isFinishing = queue.waitForNews(since: &seen)
             if !isFinishing { gather() }
-            // A batch that the sink refused before is offered first; only when it is gone may newer lines follow.
+            // A batch that the sink refused is offered again first; newer lines follow only after it.
             while true {
                 if pass.isEmpty { queue.swap(into: &pass) }
                 if pass.isEmpty { break }
@@ -112,8 +111,8 @@ package final class LogWriter: Sendable {
         }
     }
 
-    /// Lets lines gather before they are written: with twenty thousand a second, one write for two hundred of them costs a twentieth
-    /// of a wake-up and a write for each.
+    /// Lets lines collect before they are written: with twenty thousand a second, one write for two hundred lines costs a twentieth of
+    /// a wake-up and a write for each.
     private func gather() {
         let stepMicroseconds: UInt32 = 5_000
         for _ in 0..<2 {
@@ -122,10 +121,10 @@ package final class LogWriter: Sendable {
         }
     }
 
-    /// Writes what one pass holds. False when the sink refused; the pass then keeps what is left.
+    /// Writes the content of one pass. False when the sink refused; the pass then keeps the rest.
     private func writeOut(_ pass: inout WriterPass) -> Bool {
         if let offset = pass.reopenOffset {
-            // What was submitted before the request belongs to the old file, unless that file takes nothing more.
+            // Lines from before the request belong to the old file, unless that file takes nothing more.
             let written = write(&pass, upTo: offset)
             _ = sink.reopen()
             pass.reopenOffset = nil
@@ -137,7 +136,7 @@ package final class LogWriter: Sendable {
         pass.start = 0
         pass.end = 0
         guard pass.droppedLines > 0 else { return true }
-        // The line is made once: a refused one is offered again exactly as it was.
+        // The line is made once: after a refusal exactly the same bytes are offered again.
         if pass.line.isEmpty { encodeDroppedLines(pass.droppedLines, timeMilliseconds: clock(), into: &pass.line) }
         guard pass.line.withUnsafeBytes({ sink.write($0) }) else {
             noteRefusal(&pass)

@@ -1,6 +1,6 @@
-// How records become lines: one JSON object each, keys in a fixed order, ended by LF. The keys are the log's public
-// format. A key whose value does not apply is left out, except where its documentation says null.
-// Invariant: a path is cut at its query even when the proxy did not do so.
+// Turns records into lines: one JSON object each, keys in a fixed order, ended by LF. The keys are the log's public format. A key whose
+// value does not apply is left out, except where its documentation says null. Invariant: a path is cut at its query, even if the proxy
+// did not do so.
 
 extension ExchangeDescription {
     /// The keys that all records share, in order: stream, route, upstream, server, client, tls, tls_resumed, client_forwarded, host, path,
@@ -39,7 +39,7 @@ extension LoggedTokenOrigin {
 }
 
 extension NotWovenReason {
-    /// The word for it in the log.
+    /// Its word in the log.
     package var name: StaticString {
         switch self {
         case .compressed: "compressed"
@@ -188,7 +188,7 @@ extension Cause.Side {
     }
 }
 
-/// Appends the line that owns up to lost lines. Keys in order: time, event (`log_dropped`), lines.
+/// Appends the line that reports dropped lines. Keys in order: time, event (`log_dropped`), lines.
 func encodeDroppedLines(_ lines: UInt64, timeMilliseconds: Int64, into bytes: inout [UInt8]) {
     appendLine(to: &bytes, timeMilliseconds: timeMilliseconds, event: "log_dropped") { line in
         line.number("lines", lines)

@@ -1,6 +1,6 @@
-// The three kinds of line in the logs, as values: a stream opened, a stream ended, an ordinary exchange is over.
-// They are filled by the proxy; how they become JSON is in RecordEncoding.swift, how they reach a file in LogWriter.swift.
-// Invariant: a record holds no query, no cookie and no token, only the token's fingerprint.
+// The three kinds of log lines, as values: a stream opened, a stream ended, another exchange is over. The proxy fills them,
+// RecordEncoding.swift turns them into JSON, and LogWriter.swift writes them to a file. Invariant: a record holds no query, no cookie
+// and no token, only the token's fingerprint.
 
 /// The identity of one exchange within one run of the proxy, written as `w1-000042`.
 package struct StreamIdentifier: Sendable, Hashable {
@@ -26,8 +26,7 @@ package enum LoggedTokenOrigin: Sendable, Equatable {
     case authorization
 }
 
-/// What all records say about an exchange. Bytes that came from the network stay bytes: they are escaped when they
-/// are written, never before.
+/// What all records say about an exchange. Bytes from the network stay bytes: they are escaped when they are written, never before.
 package struct ExchangeDescription: Sendable {
     /// The exchange's identity (`stream`).
     package var stream: StreamIdentifier
@@ -58,7 +57,7 @@ package struct ExchangeDescription: Sendable {
     /// Where that token came from; nil without a token.
     package var tokenOrigin: LoggedTokenOrigin?
 
-    /// A description that knows only who asks; the rest is filled in as it becomes known.
+    /// A description with only the client; the rest is filled in as it becomes known.
     package init(stream: StreamIdentifier, client: String) {
         self.stream = stream
         self.client = client
@@ -69,14 +68,13 @@ package struct ExchangeDescription: Sendable {
 package struct StreamOpening: Sendable {
     /// When, in milliseconds since 1970-01-01 UTC.
     package var timeMilliseconds: Int64
-    /// What stream.
+    /// The stream.
     package var exchange: ExchangeDescription
-    /// Whether heartbeats are woven into it; nil when they are, otherwise why they are not.
+    /// Why the stream gets no heartbeats; nil if it gets them.
     package var notWovenBecause: NotWovenReason?
-    /// Why the proxy answered in the server's place (`held_because`, `held_evidence`); nil when it did not.
+    /// Why the proxy answered before a server did (`held_because`, `held_evidence`); nil when it did not.
     package var heldBecause: HeldReason?
-    /// Whether the server was not told the client's `Last-Event-ID`, because it holds control characters
-    /// (`last_event_id_dropped`).
+    /// Whether the server did not get the client's `Last-Event-ID`, because it holds control characters (`last_event_id_dropped`).
     package var lastEventIdentifierIsDropped = false
 
     /// A record.
@@ -90,11 +88,11 @@ package struct StreamOpening: Sendable {
     }
 }
 
-/// Why an event stream was begun by the proxy before a server answered (`held_because`).
+/// Why the proxy began an event stream before a server answered (`held_because`).
 package enum HeldReason: Sendable, Equatable {
     /// The server took longer than the route's `early`.
     case early
-    /// No server answered well; the evidence is what was seen of it, in our own words.
+    /// No server answered successfully; the evidence says what was seen, in our own words.
     case outage(Cause, evidence: String)
 }
 
@@ -110,11 +108,11 @@ package enum NotWovenReason: Sendable, Equatable, CaseIterable {
 package struct StreamEnding: Sendable {
     /// When it ended, in milliseconds since 1970-01-01 UTC.
     package var timeMilliseconds: Int64
-    /// What stream.
+    /// The stream.
     package var exchange: ExchangeDescription
     /// Why it ended.
     package var cause: Cause
-    /// What was seen that shows the cause, such as `FIN received`: our own words, not the peer's.
+    /// What the proxy saw that shows the cause, such as `FIN received`: our own words, not the peer's.
     package var evidence: String
     /// The name of the system error, such as `ECONNRESET`; nil without one.
     package var errnoName: String?
@@ -128,11 +126,11 @@ package struct StreamEnding: Sendable {
     package var responseMilliseconds: Int64?
     /// Events passed on.
     package var events: UInt64 = 0
-    /// Bytes of the response body read from the upstream, framing taken off (`bytes_from_upstream`).
+    /// Bytes of the response body from the upstream, without framing (`bytes_from_upstream`).
     package var bytesFromUpstream: UInt64 = 0
     /// Bytes of the response body written to the client, heartbeats included (`bytes_to_client`).
     package var bytesToClient: UInt64 = 0
-    /// Heartbeats woven in.
+    /// Heartbeats sent.
     package var heartbeats: UInt64 = 0
     /// The longest time without a byte from the upstream (`longest_upstream_silence_ms`).
     package var longestUpstreamSilenceMilliseconds: Int64 = 0
@@ -142,15 +140,15 @@ package struct StreamEnding: Sendable {
     package var lastEventIdentifier: [UInt8]?
     /// Whether `lastEventIdentifier` is only the beginning of a longer one (`last_event_id_truncated`).
     package var lastEventIdentifierIsTruncated: Bool = false
-    /// Whether the id is not said because it holds the request's token (`last_event_id_withheld`).
+    /// Whether the id is left out because it holds the request's token (`last_event_id_withheld`).
     package var lastEventIdentifierIsWithheld: Bool = false
-    /// For how long the proxy stood in for the server (`held_ms`); left out when nil.
+    /// For how long the client was held in place of a server's answer (`held_ms`); left out when nil.
     package var heldMilliseconds: Int64?
-    /// Why no heartbeats could be woven in; nil when they could (`woven`, `not_woven_because`).
+    /// Why the stream got no heartbeats; nil if it got them (`woven`, `not_woven_because`).
     package var notWovenBecause: NotWovenReason?
-    /// Whether the upstream stopped inside a line, where no heartbeat can be placed (`mid_line`).
+    /// Whether the upstream stopped inside a line, where no heartbeat may stand (`mid_line`).
     package var endedMidLine: Bool = false
-    /// How long in all a heartbeat was due but could not be placed (`unheartbeatable_ms`); left out when nil.
+    /// The total time in which a heartbeat was due but could not be placed (`unheartbeatable_ms`); left out when nil.
     package var unheartbeatableMilliseconds: Int64?
     /// The kernel's view of the client's connection at the end (`tcp`).
     package var clientTransport: TransportView?
@@ -170,7 +168,7 @@ package struct StreamEnding: Sendable {
 package struct AccessRecord: Sendable {
     /// When it ended, in milliseconds since 1970-01-01 UTC.
     package var timeMilliseconds: Int64
-    /// What exchange.
+    /// The exchange.
     package var exchange: ExchangeDescription
     /// From the request's arrival to the end, in milliseconds (`duration_ms`).
     package var durationMilliseconds: Int64 = 0
@@ -182,17 +180,17 @@ package struct AccessRecord: Sendable {
     package var requestBytes: UInt64 = 0
     /// Bytes of the response's body that were written to the client (`response_bytes`).
     package var responseBytes: UInt64 = 0
-    /// Whether the upstream connection had served before (`reused_connection`).
+    /// Whether the upstream connection was reused (`reused_connection`).
     package var reusedConnection: Bool = false
     /// How many servers or connections were tried (`attempts`).
     package var attempts: Int = 0
-    /// Why it did not end well; nil when it did.
+    /// Why the exchange failed; nil when it succeeded.
     package var cause: Cause?
-    /// What was seen that shows the cause; nil without one.
+    /// What the proxy saw that shows the cause; nil without one.
     package var evidence: String?
     /// The name of the system error; nil without one.
     package var errnoName: String?
-    /// The name of the limit that refused it (`refused_by`); nil otherwise.
+    /// The name of the limit that refused the exchange (`refused_by`); nil otherwise.
     package var refusedBy: String?
     /// The kernel's view of the client's connection at the end (`tcp`); left out when nil.
     package var clientTransport: TransportView?

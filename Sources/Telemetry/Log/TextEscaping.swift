@@ -1,7 +1,6 @@
-// Bytes from anywhere as the inside of a JSON string. UTF-8 is checked by hand, because the bytes need not be UTF-8 and
-// no `String` is made on the way.
-// Invariant: the output is valid UTF-8, without `"`, without a lone `\`, without control or line-separating characters,
-// and without those that reorder text on a screen.
+// Any bytes as the inside of a JSON string. UTF-8 is checked here, because the bytes need not be UTF-8 and no `String` is made.
+// Invariant: the output is valid UTF-8, without `"`, without a lone `\`, without control or line-separating characters, and without
+// characters that reorder text on a screen.
 
 /// Appends text, escaped for a JSON string. Each maximal invalid part becomes one U+FFFD (Unicode 3.9, as in WHATWG).
 func appendEscaped(_ text: Span<UInt8>, to bytes: inout some LineBytes) {

@@ -1,8 +1,8 @@
 // A moment as text: RFC 3339 in UTC with milliseconds. Written here because the full Foundation never ships.
 // Invariant: always 24 characters, whatever the number.
 
-/// Appends milliseconds since 1970-01-01 UTC as `2026-07-04T12:34:56.789Z`. What lies outside the years 0 to 9999,
-/// which RFC 3339 section 1 ends at, is written as the nearest moment inside.
+/// Appends milliseconds since 1970-01-01 UTC as `2026-07-04T12:34:56.789Z`. A moment outside the years 0 to 9999, where RFC 3339
+/// section 1 ends, is written as the nearest moment inside.
 func appendTimestamp(_ unixMilliseconds: Int64, to bytes: inout some LineBytes) {
     let clamped = clampedToCalendar(unixMilliseconds)
     let millisecondsPerDay: Int64 = 86_400_000
@@ -33,13 +33,13 @@ private func clampedToCalendar(_ unixMilliseconds: Int64) -> Int64 {
     min(max(unixMilliseconds, -62_167_219_200_000), 253_402_300_799_999)
 }
 
-/// Moments as text, one after the other: most of them lie in the same second, whose text is kept.
+/// Writes one moment after another. Most of them lie in the same second, so that second's text is kept.
 struct TimestampCache {
     private var second = Int64.min
-    /// The second's text, to the point.
+    /// The second's text, up to the decimal point.
     private var text: [UInt8] = []
 
-    /// Appends what `appendTimestamp` would.
+    /// Appends the same text as `appendTimestamp`.
     mutating func append(_ unixMilliseconds: Int64, to bytes: inout some LineBytes) {
         let clamped = clampedToCalendar(unixMilliseconds)
         var milliseconds = clamped % 1000

@@ -1,6 +1,5 @@
-// The kernel's own view of one TCP connection at the moment when a stream ended. It is filled by whoever may ask the
-// kernel; this file only names the numbers.
-// Invariant: a plain value, all counts as the kernel gave them.
+// The kernel's own view of one TCP connection at the moment when a stream ended. The layers with access to the kernel fill it; this
+// file only names the numbers. Invariant: a plain value, all counts as the kernel gave them.
 
 /// What the kernel knew about a connection (Linux `TCP_INFO`), as evidence beside a cause.
 package struct TransportView: Sendable, Equatable {

@@ -1,11 +1,11 @@
-// What a worker counts: plain integers of one thread, and nothing atomic on the path. Others ask for a copy by the worker's mailbox.
-// A counter is one case with its row, and one `add` where it is counted.
+// The counts of one worker: plain integers of one thread, with nothing atomic on the path. Other threads get a copy through the
+// worker's mailbox. A counter is one case with its row, and one `add` where it is counted.
 
-/// One thing that is counted, from the start of its worker on.
+/// One counter, from the start of its worker on.
 package enum Counter: Int, CaseIterable, Sendable {
     case exchanges, streams, heartbeats, failedHandshakes
 
-    /// What is counted, for whoever reads the numbers.
+    /// What is counted, for a reader of the numbers.
     package var meaning: String {
         switch self {
         case .exchanges: "exchanges that have ended, refused ones included"
@@ -23,13 +23,13 @@ package struct WorkerCounters: Sendable, Equatable {
     /// Counters at zero.
     package init() {}
 
-    /// The number of what was counted.
+    /// The count.
     package subscript(counter: Counter) -> UInt64 { values[counter.rawValue] }
 
-    /// Counts something, once or several times.
+    /// Adds to a counter.
     package mutating func add(_ counter: Counter, _ count: UInt64 = 1) { values[counter.rawValue] &+= count }
 
-    /// Adds what another worker has counted.
+    /// Adds the counts of another worker.
     package mutating func add(_ others: WorkerCounters) {
         for counter in Counter.allCases { add(counter, others[counter]) }
     }

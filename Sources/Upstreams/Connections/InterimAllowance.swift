@@ -1,16 +1,16 @@
-// How many interim responses one request may get. A server that works for an hour may say so every few seconds (102, 103). A server that
-// sends nothing else would keep the proxy busy for ever. So their rate and their bytes are limited, and not their number.
+// How many interim responses one request may get. A server that works for an hour may say so every few seconds (102, 103). A server
+// that sends nothing else would keep the proxy busy without limit. So their rate and their bytes are bounded, not their number.
 
-/// What a server may still send of interim responses (1xx, RFC 9110 section 15.2) to one request.
+/// The interim responses (1xx, RFC 9110 section 15.2) that a server may still send to one request.
 struct InterimAllowance {
-    /// So many may come at once.
+    /// How many may come at once.
     static let burst: Int64 = 16
-    /// After so many milliseconds another one may come.
+    /// After that many milliseconds another one may come.
     static let intervalMilliseconds: Int64 = 1_000
-    /// So many bytes all of them together may have.
+    /// The most bytes of all of them together.
     static let byteLimit = 1 << 20
 
-    /// How much of the burst there is, in milliseconds of waiting for it.
+    /// The rest of the burst, in milliseconds of waiting time.
     private var credit = burst * intervalMilliseconds
     private var lastAt: Int64 = .max
     private var byteCount = 0

@@ -1,6 +1,6 @@
-// One connection to a server: HTTP/1.1 as its client. It sends a request, takes the framing off the response and tells its receiver what
-// came. Between requests it waits in its server's pool. It knows no client, no route and no log.
-// Invariant: it serves one receiver at a time, and nothing that came outside of a request is ever used.
+// One connection to a server: HTTP/1.1 as its client. It sends a request, takes the framing off the response and reports to its
+// receiver. Between requests it is in its server's pool. It knows no client, no route and no log. Invariant: it serves one receiver at
+// a time, and bytes that came outside of a request are never used.
 
 import Configuration
 import HTTP
@@ -13,7 +13,7 @@ package final class UpstreamConnection: Link {
     //                             └───── detached, and nothing is left ─────┘     any state ─▶ closed
     private enum State: UInt8 {
         case connecting
-        /// The TLS handshake is under way.
+        /// The TLS handshake is in progress.
         case securing
         /// In the pool, or about to be used.
         case idle
@@ -27,22 +27,22 @@ package final class UpstreamConnection: Link {
 
     private struct Flags: OptionSet {
         let rawValue: UInt8
-        /// It has served a request before the present one.
+        /// It has served an earlier request.
         static let isReused = Flags(rawValue: 1)
-        /// A byte of the present response has come.
+        /// A byte of the current response has come.
         static let hasBegunResponse = Flags(rawValue: 2)
-        /// The whole request has been handed to the link.
+        /// The whole request has been passed to the link.
         static let isRequestSent = Flags(rawValue: 4)
         /// The request's method is HEAD.
         static let asksForHead = Flags(rawValue: 8)
         static let asksForUpgrade = Flags(rawValue: 16)
-        /// The server keeps the connection for another request, as far as it says, and nothing came that was not asked for.
+        /// The server says that it keeps the connection for another request, and nothing came outside of a request.
         static let keepsAlive = Flags(rawValue: 32)
         /// The connection's end was the end of the body.
         static let isCloseDelimited = Flags(rawValue: 64)
     }
 
-    /// Why a server is not read. It is read again when no reason is left.
+    /// Why reading from a server is paused. It resumes when no reason is left.
     package struct PauseReasons: OptionSet, Sendable {
         /// One bit for each reason.
         package let rawValue: UInt8
@@ -53,7 +53,7 @@ package final class UpstreamConnection: Link {
     }
 
     private let group: ServerGroup
-    /// The server at its other end.
+    /// The server at the other end.
     package let server: ServerState
     private var receiver: (any ResponseReceiver)?
     private var headInParts: HeadInParts?
@@ -66,7 +66,7 @@ package final class UpstreamConnection: Link {
     private var flags: Flags = []
     private var pauses: PauseReasons = []
 
-    /// A connection that does nothing yet.
+    /// A connection that has not begun.
     package init(worker: Worker, group: ServerGroup, server: ServerState) {
         self.group = group
         self.server = server
@@ -137,13 +137,13 @@ package final class UpstreamConnection: Link {
     /// Ends the sending to the server as soon as all is sent. The server may still send.
     package func endTunnelSending() { shutdownWhenDrained() }
 
-    /// Leaves what the server sends to the kernel's buffer, for that reason.
+    /// Pauses reading from the server, for that reason.
     package func pause(for reason: PauseReasons) {
         pauses.formUnion(reason)
         pauseReading()
     }
 
-    /// Reads the server again where no other reason is left. While nothing was read, the server could not be silent.
+    /// Resumes reading if no other reason is left. Paused time does not count as silence of the server.
     package func resume(for reason: PauseReasons) {
         pauses.subtract(reason)
         guard isReadingPaused, pauses.isEmpty else { return }
@@ -159,7 +159,7 @@ package final class UpstreamConnection: Link {
         worker.kernel.setPatience(Patience(keepAliveSeconds: seconds, unacknowledgedMilliseconds: 0), of: descriptor)
     }
 
-    /// The receiver wants nothing more. A connection that can serve another request goes into its pool, any other is closed.
+    /// The receiver is done. A connection that can serve another request goes into its pool, any other is closed.
     package func detach() {
         guard receiver != nil else { return }
         receiver = nil
@@ -173,13 +173,13 @@ package final class UpstreamConnection: Link {
         wake(atMilliseconds: nextDeadline)
     }
 
-    /// Whether the connection may have been dead before the present request was sent: it is an old one, and nothing came back.
+    /// Whether the connection may have been dead before the current request was sent: it is reused, and nothing came back.
     package var mayHaveBeenDead: Bool { flags.contains(.isReused) && !flags.contains(.hasBegunResponse) }
 
-    /// Whether the present body was whole because its server closed the connection (RFC 9112 section 6.3).
+    /// Whether the current body was close-delimited and ended by that (RFC 9112 section 6.3).
     package var isCloseDelimited: Bool { flags.contains(.isCloseDelimited) }
 
-    /// Closes a connection that nobody uses and that stands in no pool.
+    /// Closes a connection without a user that is in no pool.
     func discardUnused() {
         precondition(receiver == nil)
         discard()
@@ -214,7 +214,7 @@ package final class UpstreamConnection: Link {
 
     package override func deadlineReached() {
         let now = worker.now
-        // What the client is too slow to take is not the server's silence.
+        // While the client is too slow, the server is not silent.
         if state == .receivingBody, isReadingPaused { lastActivityAt = now }
         // While the request is still coming, the server need not answer. A server that does not take what was sent has no such excuse.
         if state == .awaitingHead, !flags.contains(.isRequestSent), pendingCount == 0 { lastActivityAt = now }
@@ -238,7 +238,7 @@ package final class UpstreamConnection: Link {
         SeenFailure(connecting: error, withinMilliseconds: group.upstream.connectTimeoutMilliseconds)
     }
 
-    /// The connection did not come about.
+    /// The connection could not be made.
     private func giveUp(_ seen: SeenFailure) {
         let receiver = self.receiver
         detach()
@@ -280,7 +280,7 @@ package final class UpstreamConnection: Link {
             flags.insert(.hasBegunResponse)
             receiveHead(bytes)
         case .tunnelling: receiver?.receiveFromTunnel(UnsafeRawBufferPointer(bytes))
-        // Bytes that nobody asked for: a response to no request goes to nobody.
+        // Bytes without a request: no client may get them.
         case .idle: leavePool()
         case .whole: flags.remove(.keepsAlive)
         case .connecting, .securing, .closed: return
@@ -308,7 +308,7 @@ package final class UpstreamConnection: Link {
         case .whole, .closed: return discard()
         case .awaitingHead, .receivingBody, .tunnelling: break
         }
-        // A server that answers early and closes resets what it does not want to read; its answer still counts.
+        // A server that answers early and closes resets the connection because of unread bytes; its answer still counts.
         if operation == .writing { readWhatIsLeft() }
         guard isOpen else { return }
         if state == .whole { return discard() }
@@ -356,7 +356,7 @@ package final class UpstreamConnection: Link {
         return received
     }
 
-    /// Takes an interim response into account; returns what is too much about it.
+    /// Counts an interim response; returns which limit it exceeds.
     private func noteInterim(_ head: ResponseHead) -> String? {
         let parts = headInParts ?? HeadInParts()
         headInParts = parts
@@ -378,7 +378,7 @@ package final class UpstreamConnection: Link {
         if state == .receivingBody { wake(atMilliseconds: min(nextDeadline, worker.now + 3_600_000)) }
     }
 
-    /// Bytes came behind the head, or, behind a head in the same read, the knowledge that there are none.
+    /// Bytes came after the head; empty if the read with the head held none.
     private func receiveBody(_ bytes: UnsafeMutableRawBufferPointer, from start: Int, isFirst: Bool) {
         let piece = body.take(bytes, from: start)
         if piece.isLast {
@@ -395,15 +395,15 @@ package final class UpstreamConnection: Link {
         do throws(HTTPError) { try body.finish() } catch {
             return fail(.bodyCutOff, "closed in the middle of the body: \(error.reason)")
         }
-        // Anybody on the way can forge a FIN, but not TLS's goodbye (RFC 9112 section 9.8).
-        guard endIsAuthentic else { return fail(.bodyCutOff, "closed without close_notify a body that ends with its connection") }
+        // Anybody on the network can forge a FIN, but not close_notify (RFC 9112 section 9.8).
+        guard endIsAuthentic else { return fail(.bodyCutOff, "closed a close-delimited body without close_notify") }
         state = .whole
         flags.insert(.isCloseDelimited)
         receiver?.receiveBody(worker.copyToScratch(UnsafeRawBufferPointer(start: nil, count: 0)), isLast: true)
     }
 }
 
-/// What is kept while a response's head has not come whole, or interim responses have come before it. Most heads need none of it.
+/// State for an incomplete response head, or after interim responses. Most heads need none of it.
 private final class HeadInParts {
     var partial: PartialHead?
     var interim = InterimAllowance()

@@ -1,5 +1,5 @@
-// TLS with the servers of one upstream as its configuration wants it, made of files. A reload makes another value; connections keep what
-// they began with. Invariant: what is in use was whole and fitted together when it was read.
+// TLS with the servers of one upstream, made from the configuration's files. A reload makes another value; connections keep theirs.
+// Invariant: the files in use were complete and matched when they were read.
 
 import Configuration
 import Reactor
@@ -10,13 +10,11 @@ package final class UpstreamSecurity: Sendable {
     package let tls: UpstreamTLS?
     /// The upstream's name.
     package let name: String
-    /// What the next connection is secured by; nil for plain HTTP.
+    /// The TLS context of the next connection; nil for plain HTTP.
     package let context: TLSClientContext?
 
-    /// Reads the files. Where those of `previous` are of the same description and the files cannot be used now, they stay, and `warn`
-    /// is told.
-    ///
-    /// - Throws: what is wrong with a file that replaces none.
+    /// Reads the files. If they cannot be used now and `previous` has the same description, its content stays, and this is reported.
+    /// - Throws: what is wrong with a file that has no earlier content.
     package init(
         _ upstream: Upstream, succeeding previous: UpstreamSecurity? = nil, warn: (String) -> Void = { _ in }
     ) throws(TLSError) {
@@ -27,7 +25,7 @@ package final class UpstreamSecurity: Sendable {
             return
         }
         do throws(TLSError) {
-            // OpenSSL reads a file to its end, however long that takes.
+            // OpenSSL reads a file to its end, however long that takes, so the file is checked first.
             for file in (tls.certificate?.files ?? []) + [tls.authorityFile].compactMap({ $0 }) {
                 if let objection = OperatorFile.objection(to: file) { throw TLSError("\(file): it cannot be read: \(objection)") }
             }

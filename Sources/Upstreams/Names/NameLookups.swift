@@ -5,7 +5,7 @@
 import Reactor
 import Synchronization
 
-/// The names that are being looked up, and what they stood for last.
+/// The names that are being looked up, and their last addresses.
 package final class NameLookups: Sendable {
     /// A DNS server that does not answer holds a thread for half a minute. Other names wait once all threads are held.
     static let threadLimit = 32
@@ -14,7 +14,7 @@ package final class NameLookups: Sendable {
     private struct Answers {
         /// The addresses that were found last. A look-up that finds none changes nothing.
         var addresses: [SocketAddress] = []
-        /// How many look-ups have come to an end.
+        /// How many look-ups have ended.
         var count = 0
     }
 
@@ -28,7 +28,7 @@ package final class NameLookups: Sendable {
     private let kernel: Kernel
     private let state = Mutex(State())
 
-    /// Look-ups of which none has begun.
+    /// No look-up has begun.
     package init(_ kernel: Kernel) { self.kernel = kernel }
 
     /// Begins to look up the names and waits for the answers, at most so long. Returns the names without an answer; their look-ups go on.

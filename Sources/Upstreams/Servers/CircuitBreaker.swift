@@ -21,11 +21,11 @@ package struct CircuitBreaker {
     /// How many paths on which probes failed are remembered.
     private static let pathLimit = 8
 
-    /// When the present cooldown began.
+    /// When the current cooldown began.
     private var cooldownBeganAt: Int64 = 0
     /// Until then no probe begins.
     private var cooldownUntil: Int64 = 0
-    /// How many probes failed one after another; 0 while it is closed.
+    /// How many probes failed in a row; 0 while it is closed.
     private var failureCount: Int64 = 0
     /// When a client that had waited was last served. A client whose attempt failed before that may ask without being a probe.
     private var lastServedAt = Int64.min
@@ -34,7 +34,7 @@ package struct CircuitBreaker {
 
     /// The number of the present period: the time for which the probes under way are waited for.
     private var period = 0
-    /// How many probes may begin in the present period.
+    /// How many probes may begin in the current period.
     private var width = 1
     /// How many probes of the present period have begun and are not over.
     private var probeCount = 0
@@ -55,7 +55,7 @@ package struct CircuitBreaker {
     /// it may ask now.
     func nextLook(now: Int64, failedAt: Int64, path: Int) -> Int64 {
         if failedAt < lastServedAt { return now }
-        // A client that came or failed after the last probe began its cooldown goes behind those that have waited for longer.
+        // A client that came or failed after the current cooldown began goes behind clients that have waited longer.
         let isLate = failureCount > 1 && (failedAt >= cooldownBeganAt || failedPaths.contains(path))
         let turn = isLate ? cooldownUntil + CircuitBreaker.lookMilliseconds : cooldownUntil
         return max(turn, probeCount >= width ? min(periodEndsAt, now + CircuitBreaker.lookMilliseconds) : 0)
@@ -83,7 +83,7 @@ package struct CircuitBreaker {
         isAsked = true
     }
 
-    /// A probe of that period is over, however it came out.
+    /// A probe of that period is over, whatever its result.
     mutating func probeEnded(_ period: Int) {
         if period == self.period, probeCount > 0 { probeCount -= 1 }
     }
@@ -102,7 +102,7 @@ package struct CircuitBreaker {
         endPeriod()
     }
 
-    /// A client that had waited was served.
+    /// A waiting client was served.
     mutating func served(now: Int64) {
         cooldownUntil = 0
         failureCount = 0

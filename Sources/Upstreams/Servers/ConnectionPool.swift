@@ -1,31 +1,31 @@
-// The idle connections to one server, on one worker. Invariant: a connection that stands in it has nothing unread or unwritten, as far
-// as is known, and stands in it once.
+// The idle connections to one server, on one worker. Invariant: a pooled connection has nothing unread or unwritten, as far as is
+// known, and is in the pool once.
 
 /// Idle connections to one server.
 struct ConnectionPool {
-    /// So many are kept at most; 0 once no request will come for them.
+    /// The most connections to keep; 0 when no request will come any more.
     private var limit: Int
     private var idle: [UpstreamConnection] = []
 
     init(limit: Int) { self.limit = limit }
 
-    /// How many connections wait in it.
+    /// How many connections are in the pool.
     var count: Int { idle.count }
 
-    /// Takes the connection that was used last: the server is the least likely to have closed it.
+    /// Takes the most recently used connection: the server is least likely to have closed that one.
     mutating func take() -> UpstreamConnection? { idle.popLast() }
 
-    /// Keeps a connection for the next request; false when there are enough.
+    /// Keeps a connection for the next request; false when the pool is full.
     mutating func keep(_ connection: UpstreamConnection) -> Bool {
         guard idle.count < limit else { return false }
         idle.append(connection)
         return true
     }
 
-    /// Forgets a connection that is about to be closed.
+    /// Removes a connection that is about to be closed.
     mutating func forget(_ connection: UpstreamConnection) { idle.removeAll { $0 === connection } }
 
-    /// Keeps nothing from now on; returns the connections that waited, to be closed.
+    /// Keeps nothing from now on. Returns the pooled connections, which the caller must close.
     mutating func shut() -> [UpstreamConnection] {
         limit = 0
         defer { idle = [] }

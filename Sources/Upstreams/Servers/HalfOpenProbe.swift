@@ -6,7 +6,7 @@ package struct HalfOpenProbe {
     /// The servers that it probes, each with the period that the server's breaker gave it.
     private(set) var servers: [(server: ServerState, period: Int)]
 
-    /// Begins a probe of the servers that may be probed now; nil where none of them has failed.
+    /// Begins a probe of the servers that may be probed now; nil if none of them has failed.
     package init?(of servers: [ServerState], now: Int64, patienceMilliseconds: Int64) {
         let failed = servers.filter { $0.health.mayBeProbed(now: now) }
         guard !failed.isEmpty else { return nil }

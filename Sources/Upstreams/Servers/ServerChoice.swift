@@ -1,5 +1,5 @@
-// Which server of an upstream a request goes to: the next in turn, or the one with the fewest exchanges, of those that are healthy as long
-// as one is. It knows nothing of addresses and connections.
+// Which server of an upstream a request goes to: the next in turn, or the one with the fewest exchanges. Healthy servers go first. The
+// choice does not look at addresses or connections.
 
 import Configuration
 
@@ -8,14 +8,14 @@ struct ServerChoice {
     private let balance: Upstream.Balance
     private var turn: Int
 
-    /// Workers begin at different servers, so that few requests on many workers are spread too.
+    /// Workers begin at different servers, so that a few requests on many workers are spread too.
     init(_ balance: Upstream.Balance, beginningAt turn: Int) {
         self.balance = balance
         self.turn = turn
     }
 
-    /// Chooses a server that is not among those tried, a healthy one before one that failed lately; nil when all have been tried.
-    /// `isWaiting` says that the request waits because servers could not serve it before, `probe` which of them it probes.
+    /// Chooses an untried server, a healthy one before one that failed recently; nil when all have been tried. `isWaiting` says that
+    /// the request waits because servers could not serve it before; `probe` says which servers it probes.
     mutating func choose(
         among servers: [ServerState], excluding tried: Set<Int>, isWaiting: Bool, probe: HalfOpenProbe?, now: Int64
     ) -> Int? {

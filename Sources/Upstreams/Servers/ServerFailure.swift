@@ -1,4 +1,4 @@
-// Every way in which a server fails. What follows from a failure for a client and for the log is decided above this room, in one table.
+// Every way in which a server fails. One table above this room decides what follows for the client and the log.
 
 import Reactor
 
@@ -15,7 +15,7 @@ package enum ServerFailure: CaseIterable {
     case handshakeBroken
     /// One side refused the handshake: a certificate that cannot be verified, bytes that are no TLS, an alert.
     case handshakeRefused
-    /// What came after the handshake cannot be decrypted, or is an alert, such as one about our own certificate.
+    /// A record after the handshake cannot be decrypted, or is an alert, such as one about our own certificate.
     case recordRefused
     /// It closed the connection without a byte of a response.
     case noResponse
@@ -24,11 +24,11 @@ package enum ServerFailure: CaseIterable {
     case reset, vanished, responseTimeout
     /// It answered a status that stands for an outage. The user of this room decides which statuses do.
     case outageAnswer
-    /// What it sent is no HTTP, or contradicts itself, or is beyond a limit.
+    /// It sent something that is not HTTP, contradicts itself, or exceeds a limit.
     case brokeRules
     /// It closed in the middle of the response's body.
     case bodyCutOff
-    /// It sent nothing of the response's body for as long as it may.
+    /// It sent nothing of the response's body within its timeout.
     case silent
 
     /// Why a connection could not be made.
@@ -41,7 +41,7 @@ package enum ServerFailure: CaseIterable {
         }
     }
 
-    /// Why a connection broke on which a response was waited for.
+    /// Why a connection broke before its response.
     package init(waiting error: SystemError) { self = error.meansUnreachable ? .vanished : .reset }
 
     /// Why TLS with a server failed.
@@ -56,23 +56,23 @@ package enum ServerFailure: CaseIterable {
     package var isEndOfConnection: Bool { self == .noResponse || self == .reset || self == .vanished }
 }
 
-/// A failure with what was seen of it.
+/// A failure with its evidence.
 package struct SeenFailure {
     /// How the server failed.
     package let failure: ServerFailure
-    /// What was seen, in words that hold no byte of the server's.
+    /// What the proxy saw, in words without a byte of the server.
     package let evidence: String
     /// The system's error, where there was one.
     package let error: SystemError?
 
-    /// A failure with what was seen of it.
+    /// A failure with its evidence.
     package init(_ failure: ServerFailure, evidence: String, error: SystemError? = nil) {
         self.failure = failure
         self.evidence = evidence
         self.error = error
     }
 
-    /// A connection that could not be made within that time, or at all.
+    /// A failure to connect, within that time or at all.
     package init(connecting error: SystemError, withinMilliseconds limit: Int) {
         let failure = ServerFailure(connecting: error)
         let evidence =

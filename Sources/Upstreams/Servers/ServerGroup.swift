@@ -1,5 +1,5 @@
-// The servers of one upstream as one worker sees them. Which server is next is ServerChoice's decision, which of them are well is in
-// ServerHealth, which connections wait in ConnectionPool. Making connections and talking over them is UpstreamConnection's part.
+// The servers of one upstream on one worker. ServerChoice decides which server is next, ServerHealth knows which are healthy,
+// ConnectionPool holds idle connections, and UpstreamConnection makes connections and uses them.
 
 import Configuration
 import Marks
@@ -7,9 +7,9 @@ import Reactor
 
 /// The servers of one upstream, on one worker.
 package final class ServerGroup {
-    /// As it was configured.
+    /// The server as it was configured.
     package let upstream: Upstream
-    /// How further connections are secured.
+    /// The TLS of new connections.
     package private(set) var security: UpstreamSecurity
     /// The servers in the order of the configuration.
     package let servers: [ServerState]
@@ -27,7 +27,7 @@ package final class ServerGroup {
 
     // MARK: Choice and health
 
-    /// Chooses a server that is not among those tried, as `ServerChoice` does.
+    /// Chooses an untried server, as `ServerChoice` does.
     func choose(excluding tried: Set<Int>, isWaiting: Bool = false, probe: HalfOpenProbe? = nil, now: Int64) -> Int? {
         choice.choose(among: servers, excluding: tried, isWaiting: isWaiting, probe: probe, now: now)
     }
@@ -37,14 +37,14 @@ package final class ServerGroup {
         server.health.eject(now: now, cooldownMilliseconds: upstream.failureCooldownMilliseconds)
     }
 
-    /// A server did not serve a client that waits, which asked on a path with that hash. `isProbe` says that it asked for all.
+    /// A server did not serve a waiting client, on a path with that hash. `isProbe` says that the attempt was the half-open probe.
     package func noteUnserved(_ server: ServerState, isProbe: Bool, path: Int, now: Int64) {
         server.health.breaker.failed(
             isProbe: isProbe, path: path, now: now, longestCooldownMilliseconds: Int64(upstream.failureCooldownMilliseconds))
     }
 
-    /// When a client that waits looks again whether a server is to be tried, where all of them failed lately or are being probed; nil
-    /// where one may be tried now. The client failed at that moment, on a path with that hash.
+    /// When a waiting client checks again, if all servers failed recently or are being probed; nil if one may be tried now. The client
+    /// failed at that moment, on a path with that hash.
     package func nextLook(now: Int64, failedAt: Int64, path: Int) -> Int64? {
         let looks = servers.map { $0.health.nextLook(now: now, failedAt: failedAt, path: path) }
         guard let earliest = looks.min(), earliest > now else { return nil }
@@ -53,8 +53,8 @@ package final class ServerGroup {
 
     // MARK: Idle connections
 
-    /// Takes an idle connection to the server. One on which something came that nobody asked for is closed: it would be taken for the
-    /// next request's response.
+    /// Takes an idle connection to the server. A connection with unread bytes is closed: they would be taken for the next request's
+    /// response.
     package func takeIdle(_ index: Int) -> UpstreamConnection? {
         while let idle = servers[index].pool.take() {
             if idle.isQuiet() { return idle }
@@ -66,17 +66,17 @@ package final class ServerGroup {
 
     // MARK: Reloads and the end
 
-    /// Takes what names stand for now.
+    /// Takes the current addresses of names.
     package func update(addresses: [[SocketAddress]]) {
         for (server, addresses) in zip(servers, addresses) where !addresses.isEmpty && addresses != server.addresses {
             server.addresses = addresses
         }
     }
 
-    /// Secures further connections by certificates and authorities that were read again.
+    /// Uses the certificates and authorities that were read again, for new connections.
     package func secure(by security: UpstreamSecurity) { self.security = security }
 
-    /// No new request will come for these servers: idle connections are closed, and none is kept any more. What runs goes on.
+    /// No new request will come for these servers: idle connections are closed, and none is kept any more. Running exchanges go on.
     package func retire() {
         for server in servers {
             for connection in server.pool.shut() { connection.discardUnused() }

@@ -1,17 +1,17 @@
 // What one worker knows of one server's health. A server that cannot be reached is ejected for a cooldown: other servers are preferred.
-// A server that does not serve clients which wait opens its circuit breaker. Moments are monotonic milliseconds.
+// A server that does not serve waiting clients opens its circuit breaker. Moments are monotonic milliseconds.
 
 /// What one worker knows of one server's health.
 package struct ServerHealth {
     /// Until then other servers are preferred. It keeps its value, in the past, until the server is reached; then it is 0.
     package private(set) var ejectedUntil: Int64 = 0
-    /// What clients that wait have learnt of the server.
+    /// What waiting clients have learnt of the server.
     package internal(set) var breaker = CircuitBreaker()
 
     /// Whether it could not be reached, and has not been reached since.
     package var isUnreachable: Bool { ejectedUntil > 0 }
 
-    /// Until then no client that waits tries the server.
+    /// Until then no waiting client tries the server.
     package var probesBlockedUntil: Int64 { max(ejectedUntil, breaker.blockedUntil) }
 
     /// Whether a half-open probe of it may begin: it failed, and its cooldown is over.
@@ -20,18 +20,17 @@ package struct ServerHealth {
     /// The server refused a connection or did not answer in time.
     mutating func eject(now: Int64, cooldownMilliseconds: Int) { ejectedUntil = now + Int64(cooldownMilliseconds) }
 
-    /// A connection to the server stands.
+    /// A connection to the server was made.
     mutating func reached() { ejectedUntil = 0 }
 
-    /// Whether other servers are preferred now. A client that waits prefers a server that may be asked again, any other client one
-    /// that can be reached. `isProbedByIt` says that the client's own probe includes this server.
+    /// Whether other servers are preferred now.
     func isPassedOver(byWaiting isWaiting: Bool, isProbedByIt: @autoclosure () -> Bool, now: Int64) -> Bool {
         if ejectedUntil > now { return true }
         guard isWaiting else { return isUnreachable && breaker.isBeingProbed(now: now) }
         return probesBlockedUntil > now && !isProbedByIt()
     }
 
-    /// When a client that waits looks again whether it may try the server: it failed at `failedAt`, on a path with that hash. Not later
+    /// When a waiting client checks again whether it may try the server: it failed at `failedAt`, on a path with that hash. Not later
     /// than now if it may try now.
     func nextLook(now: Int64, failedAt: Int64, path: Int) -> Int64 {
         max(ejectedUntil, breaker.nextLook(now: now, failedAt: failedAt, path: path))

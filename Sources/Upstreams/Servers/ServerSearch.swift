@@ -15,14 +15,14 @@ package struct ServerSearch {
     let probe: HalfOpenProbe?
     /// Whether only new connections are used, because an idle one turned out dead.
     package private(set) var wantsFresh = false
-    /// The server of the present attempt.
+    /// The server of the current attempt.
     package private(set) var server = 0
-    /// The address of the present attempt.
+    /// The address of the current attempt.
     private var address: SocketAddress?
-    /// The addresses of the present server, as they were when it was chosen. A look-up or another request may reorder the server's own
-    /// list meanwhile.
+    /// The addresses of the current server at the time of its choice: a look-up or another exchange may reorder the server's own list
+    /// later.
     private var addresses: [SocketAddress] = []
-    /// How many of them have been tried, the present attempt's included.
+    /// How many of them have been tried, including the current one.
     private var addressesTried = 0
     private var tried: Set<Int> = []
     /// How the last attempt failed.
@@ -36,14 +36,14 @@ package struct ServerSearch {
         self.probe = probe
     }
 
-    /// One more try after a server could not be understood: over a new connection, and with another server where there is one.
+    /// One more try after a server broke HTTP's rules or TLS: over a new connection, and with another server if there is one.
     package init(avoiding server: Int, in group: ServerGroup) {
         self.init()
         wantsFresh = true
         if group.servers.count > 1 { tried = [server] }
     }
 
-    /// Where to try next; an address is missing where the server's name has none.
+    /// The next server and address; the address is nil if the server's name has none.
     package mutating func next(in group: ServerGroup, now: Int64) -> (server: Int, address: SocketAddress?)? {
         if addressesTried == addresses.count {
             guard let index = group.choose(excluding: tried, isWaiting: isWaiting, probe: probe, now: now) else { return nil }

@@ -5,23 +5,23 @@ import Reactor
 
 /// One server of an upstream, on one worker.
 package final class ServerState {
-    /// As it was configured.
+    /// The server as it was configured.
     package let server: Upstream.Server
     /// For the log: `10.0.0.7:9000`, `unix:/run/app.sock`, as configured.
     package let name: String
-    /// What the name stood for when it was last looked up.
+    /// The addresses of its name at the last look-up.
     package internal(set) var addresses: [SocketAddress]
     /// The address that worked last; the others are tried after it.
     package internal(set) var preferredAddress: SocketAddress?
     /// How many connections of this worker to it are in use now, or are being made.
     package internal(set) var activeCount = 0
-    /// What is known of its health.
+    /// Its health.
     package internal(set) var health = ServerHealth()
     var pool: ConnectionPool
     /// TLS sessions with it that can be resumed.
     let resumption = TLSResumption()
 
-    /// A server of which nothing is known yet. At most so many idle connections to it are kept.
+    /// A server of which nothing is known yet. `idleLimit` bounds its idle connections.
     package init(_ server: Upstream.Server, addresses: [SocketAddress], idleConnections: Int) {
         self.server = server
         name = server.description
@@ -32,7 +32,7 @@ package final class ServerState {
     /// How many idle connections to it are kept now. For tests.
     package var idleCount: Int { pool.count }
 
-    /// A client that had waited was served by it.
+    /// It served a waiting client.
     package func served(now: Int64) { health.breaker.served(now: now) }
 
     /// The addresses in the order in which they are to be tried.

@@ -18,7 +18,7 @@ SPRING = ("core", "beans", "context", "aop", "expression", "web", "web.servlet")
 
 
 def _python() -> pathlib.Path:
-    """The interpreter of an environment of its own, so that the tests' environment need not change with it."""
+    """The interpreter of a separate environment, so that the tests' environment does not depend on it."""
     folder, wanted = REPOSITORY / ".build" / "applications", FOLDER / "requirements.txt"
     folder.mkdir(parents=True, exist_ok=True)
     python, installed = folder / "bin" / "python", folder / "requirements.installed"

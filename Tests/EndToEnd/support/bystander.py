@@ -1,8 +1,8 @@
-"""A client who has nothing to do with the trouble: it asks again and again, and its waiting is measured.
+"""An ordinary client beside the trouble: it sends request after request, and its waiting time is measured.
 
 The trouble keeps the whole machine busy, this process and its origin too. So each request through the proxy is followed by the same one
-past it, and what is judged is how much longer the proxy makes most of them wait, and that nobody waits for ever: a single slow request is
-the machine's mood."""
+directly to the origin. The test judges how much longer most requests take through the proxy, and that every request is answered. A single
+slow request may be the machine's fault."""
 
 import threading
 import time
@@ -11,7 +11,7 @@ from .client import Client, get
 
 
 class Bystander:
-    """In a `with`: requests on connections of its own, through the proxy and past it, and one event stream that has to go on."""
+    """In a `with`: requests on its own connections, through the proxy and directly, and one event stream that must go on."""
 
     def __init__(self, port, origin, stream_path="/tick"):
         self.port, self.origin_port, self.stream_path = port, origin.port, stream_path
@@ -57,7 +57,7 @@ class Bystander:
                     return
 
     def check(self, usual_wait=0.5, longest_wait=5.0, longest_silence=2.0):
-        """Everything was answered; nine of ten requests soon, and each of them at all."""
+        """Every request was answered, and nine of ten soon."""
         assert not self.failures, self.failures[:5]
         waits, past = sorted(self.waits), sorted(self.waits_past)
         print(f"bystander: {len(waits)} requests, median {waits[len(waits) // 2] * 1000:.1f} ms (past the proxy {past[len(past) // 2] * 1000:.1f}),"

@@ -60,7 +60,7 @@ commonName = supplied
         return certificate, key, end
 
     def below(self, name: str) -> "Authority":
-        """An authority that this one vouches for."""
+        """An authority whose certificate this one signs."""
         lower = Authority.__new__(Authority)
         lower.folder, lower.name = self.folder, name
         lower.certificate, lower.key = self.issue(name, authority=True)

@@ -1,4 +1,4 @@
-"""A raw client: what it sends is the test's bytes, what it receives is kept with its time of arrival."""
+"""A raw client: it sends the test's bytes, and keeps what it receives with the time of arrival."""
 
 import socket
 import struct
@@ -97,7 +97,7 @@ class Client:
         self.close()
 
     def send(self, data: bytes):
-        """Sends all; a proxy that has already closed is no failure of the client."""
+        """Sends everything; a proxy that has already closed is no failure of the client."""
         try:
             self.socket.settimeout(30)
             self.socket.sendall(data)
@@ -154,7 +154,7 @@ class Client:
         return Body(self, BodyDecoder("close" if kind == "none" else kind, length))
 
     def read_response(self, method="GET", timeout: float = 10):
-        """The next final response with its whole body; `complete` says whether it ended well."""
+        """The next final response with its whole body; `complete` says whether it ended in good order."""
         response = self.read_head(timeout)
         while response.status < 200 and response.status != 101:
             response = self.read_head(timeout)

@@ -1,7 +1,7 @@
-"""A literal EventSource parser, straight from WHATWG HTML 9.2.6, over a complete byte array.
+"""An EventSource parser that follows WHATWG HTML 9.2.6 exactly, over a complete byte array.
 
-It shares no idea with Heartwire's scanner: it decodes everything, cuts it into lines and follows the
-standard's sentences one by one. What it reads is what a browser would dispatch.
+It works in another way than Heartwire's scanner: it decodes everything, cuts it into lines and follows the
+standard's sentences one by one. It reads what a browser would dispatch.
 """
 
 import dataclasses
@@ -30,7 +30,7 @@ class Reading:
         return dataclasses.replace(self, events=kept)
 
     def essence(self):
-        """What has to be the same with and without a proxy: all but the comments."""
+        """What must be the same with and without a proxy: everything except the comments."""
         return (self.events, self.last_event_id, self.retry)
 
 

@@ -1,4 +1,4 @@
-"""The proxy under test as a process: configuration in, ports and logs out, an orderly end demanded."""
+"""The proxy under test as a process: configuration in, ports and logs out, and it must end in good order."""
 
 import os
 import pathlib
@@ -63,7 +63,7 @@ class Heartwire:
         self.process.send_signal(number)
 
     def pause(self):
-        """Stops it until SIGCONT; on return it does nothing any more, which with a busy machine takes a moment."""
+        """Stops the proxy until SIGCONT. On return the proxy has really stopped, which takes a moment on a busy machine."""
         self.process.send_signal(signal.SIGSTOP)
         tasks = pathlib.Path(f"/proc/{self.process.pid}/task")
         deadline = time.monotonic() + 10
@@ -83,7 +83,7 @@ class Heartwire:
         return self.process.wait(timeout)
 
     def finish(self):
-        """The end of the test: stop it if it still runs, then hold what it wrote against what always holds."""
+        """The end of the test: stops the proxy if it still runs, then checks its output for what must always hold."""
         if self._finished:
             return
         self._finished = True

@@ -1,6 +1,6 @@
 """nginx, HAProxy, Caddy, Apache httpd and Varnish as a test's own children, with the configurations of `conf/hops.md`.
 
-The page's own text is what runs: only addresses, and what a test wants otherwise (`change`), are put in its place. What a
+The page's own text is what runs: only addresses, and what a test changes (`change`), are replaced. What a
 program needs to run in a temporary folder (process files, modules) stands around it here.
 """
 
@@ -152,11 +152,11 @@ class Hop:
         return "\n".join(path.read_text(errors="replace") for name in ("output", "error.log") if (path := self.folder / name).exists())
 
     def close(self):
-        """Ends the program and what it started: some wait for their streams to end, and some have children that outlive them."""
+        """Ends the program and its children: some programs wait for their streams to end, and some children live longer than their parent."""
         if self.process.returncode is None:
             self.process.terminate()
             deadline = time.monotonic() + 1
-            # Until it is waited for, its number stands for its group and for nobody else's.
+            # Until its status is collected, its number belongs to its own process group and no other.
             while not os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) and time.monotonic() < deadline:
                 time.sleep(0.01)
             os.killpg(self.process.pid, signal.SIGKILL)

@@ -1,7 +1,7 @@
 """HTTP/1.1 messages as text, parsed strictly and independently of Heartwire.
 
 Used on both ends: by the scripted origin for what the proxy sent, by the raw client for what it answered.
-Whatever is not plainly valid raises `Malformed`, so that a sloppy proxy is found out.
+Everything that is not clearly valid raises `Malformed`, so that errors of the proxy are found.
 """
 
 import dataclasses
@@ -11,7 +11,7 @@ TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
 
 
 class Malformed(Exception):
-    """The peer sent something that is not HTTP/1.1 by the letter."""
+    """The peer sent something that is not valid HTTP/1.1."""
 
 
 @dataclasses.dataclass

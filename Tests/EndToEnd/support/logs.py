@@ -80,7 +80,7 @@ class Log:
 
 
 def check_ending(record: dict, cause: str):
-    """What every ending has to carry: exactly this cause, its evidence, and the kernel's view of the client."""
+    """What every ending must have: exactly this cause, its evidence, and the kernel's view of the client."""
     assert record["cause"] in CAUSES, f"undocumented cause {record['cause']!r}"
     assert record["cause"] == cause, f"cause {record['cause']!r} with evidence {record.get('evidence')!r}, not {cause!r}"
     assert record.get("evidence"), f"no evidence in {record}"

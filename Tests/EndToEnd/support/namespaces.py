@@ -1,7 +1,7 @@
-"""A network namespace joined by a veth pair: the only honest way to make a peer vanish.
+"""A network namespace joined by a veth pair: the only real way to make a peer vanish.
 
 Inside a namespace a link can be taken down, so that packets are lost without FIN or RST, as when a
-laptop's lid is closed. Needs root and iproute2; where they are missing the tests are skipped aloud.
+laptop's lid is closed. Needs root and iproute2; where they are missing, the tests are skipped with a message.
 """
 
 import os
@@ -56,7 +56,7 @@ class Namespace:
         return subprocess.Popen(["ip", "netns", "exec", self.name, *command], **options)
 
     def cut(self):
-        """Loses every packet from now on, in both directions, without a word to either side.
+        """Drops every packet from now on, in both directions, without a report to either side.
 
         The link's outer end stays up, so that the kernel does not report an unreachable network.
         """

@@ -1,4 +1,4 @@
-"""A scripted origin server: every byte it sends is the test's, every byte it receives is kept.
+"""A scripted origin server: the test chooses every byte that it sends, and every byte that it receives is kept.
 
 One thread accepts, one thread serves each connection. The handler is called for each complete request
 with (connection, request); it answers through the connection, or closes or resets it. A handler may
@@ -186,7 +186,7 @@ class Origin:
         threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
 
     def listen_again(self):
-        """Takes connections again on the same port, after `stop_listening`."""
+        """Accepts connections again on the same port, after `stop_listening`."""
         self._listen(self.port)
 
     def _accept(self, listener):
@@ -248,7 +248,7 @@ class Origin:
         return b"\n".join(bytes(connection.received) for connection in list(self.connections))
 
     def stop_listening(self):
-        """From now on connections are refused; those that stand are kept."""
+        """From now on connections are refused; open ones are kept."""
         self._stopping = True
         try:
             self.listener.shutdown(socket.SHUT_RDWR)

@@ -8,7 +8,7 @@ REPOSITORY = pathlib.Path(__file__).resolve().parents[3]
 
 
 class NoBinary(Exception):
-    """The binary is missing or is not Heartwire: nothing that follows would prove anything."""
+    """The binary is missing or is not Heartwire: no test would prove anything."""
 
 
 def binary() -> pathlib.Path:

@@ -1,4 +1,4 @@
-"""Planted tokens: random credentials that must turn up nowhere but in the upstream's Authorization field.
+"""Planted tokens: random credentials that may appear only in the upstream's Authorization field.
 
 A test plants one with `plant()`; the fixtures search everything that the proxy wrote for all of them,
 after every test, whether the test is about tokens or not.

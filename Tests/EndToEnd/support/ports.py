@@ -39,7 +39,7 @@ def _is_free(number: int, host: str) -> bool:
 
 
 def reserve_port(host: str = "127.0.0.1") -> int:
-    """A port number that nobody listens on and that no parallel test is given."""
+    """A port number on which no program listens and that no parallel test gets."""
     for _ in range(500):
         number = _random.randrange(11000, 32000)
         handle = _lock(number)

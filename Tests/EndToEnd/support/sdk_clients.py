@@ -22,7 +22,7 @@ MODULES = {
 
 
 class Logged(logging.Handler):
-    """Keeps what a library says is wrong in the thread that made it."""
+    """Keeps the errors that a library reports, for the thread that caused them."""
 
     def __init__(self, found):
         super().__init__(logging.WARNING)
@@ -136,7 +136,7 @@ def main():
         logging.getLogger().addHandler(handler)
         try:
             globals()[library](url, found)
-        except BaseException as error:  # Groups of asyncio included: what a library raises is what its user gets.
+        except BaseException as error:  # Also exception groups of asyncio: the user of a library gets whatever it raises.
             found.append(["raised", type(error).__name__, str(error)[:200]])
         logging.getLogger().removeHandler(handler)
     threads = [threading.Thread(target=run, args=pair, daemon=True) for pair in zip(urls, results)]
@@ -144,7 +144,7 @@ def main():
         thread.start()
     for thread in threads:
         thread.join()
-    # What a library prints by itself stands before it.
+    # What the library itself prints comes before it.
     print("\n" + json.dumps(results))
 
 

@@ -1,4 +1,4 @@
-"""A service manager as systemd is one for its services: a datagram socket that is told things (sd_notify)."""
+"""A service manager like systemd: a datagram socket that receives reports (sd_notify)."""
 
 import os
 import socket
@@ -46,7 +46,7 @@ class ServiceManager:
         return found[count - 1]
 
     def close(self):
-        # Nobody may still be on the way to a number that the next manager's socket gets.
+        # No sender may still use a descriptor number that the next manager's socket gets.
         self.socket.shutdown(socket.SHUT_RDWR)
         self.thread.join()
         self.socket.close()

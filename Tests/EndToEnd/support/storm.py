@@ -1,4 +1,4 @@
-"""Clients that connect again and again, so that a moment at which somebody is refused or cut off is met."""
+"""Clients that connect again and again, so that they hit any moment at which a client is refused or cut off."""
 
 import socket
 import threading
@@ -6,9 +6,9 @@ import time
 
 
 class Storm:
-    """Threads that each connect, ask, read the whole answer and begin anew. Use it in a `with`.
+    """Threads that each connect, send a request, read the whole answer and start again. Use it in a `with`.
 
-    `failures` holds whatever went otherwise than it must; `answers` counts the connections that were answered.
+    `failures` holds every unexpected result; `answers` counts the connections that were answered.
     """
 
     def __init__(self, port, path="/storm", wanted=b"whole", threads=4, pause=0.0):

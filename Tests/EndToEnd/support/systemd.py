@@ -1,6 +1,6 @@
-"""A systemd of one's own: the manager of a user, in a process namespace and a control group that go with it.
+"""A private systemd: the manager of a user, in its own process namespace and control group.
 
-It needs root; where it does not come up the tests are skipped aloud.
+It needs root; where it does not start, the tests are skipped with a message.
 """
 
 import contextlib
@@ -11,7 +11,7 @@ import shutil
 import subprocess
 
 PROGRAM = "/lib/systemd/systemd"
-# What a user's manager cannot do, or what would keep a test's files from the service.
+# What a user's manager cannot do, or what would hide a test's files from the service.
 LEFT_OUT = re.compile(
     r"(?m)^(User|Group|WantedBy|Wants|After|LogsDirectory\w*|AmbientCapabilities|LimitNOFILE|Private\w+|Protect\w+|ProcSubset)=.*\n")
 SCRIPT = """
@@ -26,21 +26,21 @@ main() {{ systemctl --user show heartwire -P MainPID; }}
 
 
 def unit(text: str, program, configuration, errors) -> str:
-    """The unit file as it is shipped, for another program and configuration, without what only the system's manager can do."""
+    """The shipped unit file, for another program and configuration, without what only the system's manager can do."""
     text = LEFT_OUT.sub("", text).replace("[Unit]\n", "[Unit]\nDefaultDependencies=no\n")
     text = text.replace("/usr/local/bin/heartwire", str(program)).replace("/etc/heartwire/heartwire.conf", str(configuration))
     return text.replace("[Service]\n", f"[Service]\nStandardError=append:{errors}\nStandardOutput=null\n")
 
 
 def run(folder: pathlib.Path, text: str, script: str, timeout=60) -> subprocess.CompletedProcess | None:
-    """Runs a script of the shell beside a manager that knows the unit `heartwire.service`; None where there can be no manager."""
+    """Runs a shell script beside a manager that knows the unit `heartwire.service`; None where no manager can run."""
     if os.geteuid() != 0 or not os.path.exists(PROGRAM) or not shutil.which("unshare"):
         return None
     units = folder / "units"
     units.mkdir()
     (units / "default.target").write_text("[Unit]\nDescription=Nothing\n")
     (units / "heartwire.service").write_text(text)
-    # One hierarchy, or two of which the manager uses either.
+    # There is one hierarchy, or there are two and the manager uses either.
     roots = [path for path in ("/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified", "/sys/fs/cgroup") if os.path.exists(f"{path}/cgroup.procs")]
     groups = [pathlib.Path(root, f"heartwire-test-{os.getpid()}") for root in roots]
     if not groups:

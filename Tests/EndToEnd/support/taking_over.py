@@ -40,7 +40,7 @@ def end(process, orphans, number=signal.SIGTERM):
 
 
 def wait_until_gone(process, orphans):
-    """A successor that was succeeded in its turn ends by itself."""
+    """A successor that has its own successor ends by itself."""
     orphans.remove(process)
     deadline = time.monotonic() + 15
     while (outcome := os.waitpid(process, os.WNOHANG))[0] == 0:
