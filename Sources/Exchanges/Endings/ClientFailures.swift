@@ -86,13 +86,10 @@ extension ExchangeWorker {
             return Refusal(status: 400, cause: .clientTLSError, evidence: "this port speaks TLS; use https://")
         case .tooMany(let limit):
             worker.warn("the limit \(limit.rawValue) is reached; clients are refused or told to come back")
-            return Refusal(
-                status: 503, cause: .refusedByLimit, evidence: "the limit \(limit.rawValue) is reached", limit: limit.rawValue)
+            return .overload(limit: limit.rawValue, evidence: "the limit \(limit.rawValue) is reached")
         case .noRoom(let count):
             worker.warn("the limit pending is reached; clients that read too slowly are closed now")
-            return Refusal(
-                status: 503, cause: .refusedByLimit, evidence: "the limit pending is reached: \(count) bytes wait on this worker",
-                limit: "pending")
+            return .overload(limit: "pending", evidence: "the limit pending is reached: \(count) bytes wait on this worker")
         }
     }
 }

@@ -23,7 +23,7 @@ package final class ExchangeWorker {
     /// Who watches the exchanges.
     private(set) var observers: Observers
     /// What is counted.
-    package var counters = WorkerCounters()
+    package internal(set) var counters = WorkerCounters()
     /// The clients' side.
     package private(set) lazy var clients = DownstreamWorker(
         worker: worker, terms: settings.downstreamTerms, counts: shared.counts, handler: self)
@@ -88,11 +88,18 @@ package final class ExchangeWorker {
 
     func log(_ record: AccessRecord) { write(to: shared.accessLog) { record.encode(into: &$0) } }
 
+    /// Hands the lines of events to their writer.
+    func flush(_ log: EventLog) {
+        log.lines.flush()
+        let dropped = log.lines.takeDroppedCount()
+        if dropped > 0 { counters.add(.droppedLogLines, dropped) }
+    }
+
     private func write(to log: LogWriter?, _ encode: (inout [UInt8]) -> Void) {
         guard let log else { return }
         line.removeAll(keepingCapacity: true)
         encode(&line)
-        _ = log.submit(line)
+        if !log.submit(line) { counters.add(.droppedLogLines) }
     }
 
     // MARK: The end

@@ -28,6 +28,8 @@ struct Refusal {
     var vary: StaticString?
     /// Whether the connection is closed after the answer.
     var closes = true
+    /// Whether the proxy has no room, perhaps for a moment only.
+    private(set) var isOverload = false
     /// How a server failed, if that is the reason.
     private(set) var failure: ServerFailure?
 
@@ -71,14 +73,20 @@ struct Refusal {
         if limit != nil { cause = .refusedByLimit }
     }
 
-    /// Whether it means that the proxy has no room, perhaps only for a moment.
-    var isOverload: Bool { cause.side == .proxy && status == 503 }
-
     /// The proxy has no descriptor or memory left for a connection to a server.
     static func exhausted(_ error: SystemError) -> Refusal {
-        Refusal(
+        var refusal = Refusal(
             status: 503, cause: .proxyError, evidence: "no connection to a server can be opened: \(error.message)", errnoName: error.name,
             closes: false)
+        refusal.isOverload = true
+        return refusal
+    }
+
+    /// A limit of the proxy's own is reached, by its name in the configuration.
+    static func overload(limit: String, evidence: String) -> Refusal {
+        var refusal = Refusal(status: 503, cause: .refusedByLimit, evidence: evidence, limit: limit)
+        refusal.isOverload = true
+        return refusal
     }
 
     /// The whole answer. `isHead` leaves the body out; `urlHeldToken` says that the request carried a token in its URL.

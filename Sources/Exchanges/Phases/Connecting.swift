@@ -21,7 +21,7 @@ extension Exchange {
             if flags.contains(.isRepeatable), !request.search.wantsFresh, let idle = group.takeIdle(candidate.server) {
                 account.attempts -= 1
                 flags.insert(.usedReusedConnection)
-                upstream = idle
+                replaceSource(by: .server(idle))
                 idle.reuse(for: self)
                 reachedServer(request)
                 return sendRequest(request)
@@ -35,7 +35,7 @@ extension Exchange {
             do {
                 request.connectStartedAt = now
                 try connection.connect(to: address, for: self)
-                upstream = connection
+                replaceSource(by: .server(connection))
                 return
             } catch {
                 // If no descriptor is left, no server is to blame, and none can be reached.
@@ -62,7 +62,7 @@ extension Exchange {
     func serverNotReached(_ seen: SeenFailure) {
         guard case .connecting(let request) = phase else { preconditionFailure("a connection is awaited while connecting") }
         request.failedServer = upstream?.server.name
-        upstream = nil
+        leaveServer()
         request.search.failed(seen, server: request.search.server, in: group, now: now)
         connect()
     }
@@ -86,7 +86,7 @@ extension Exchange {
         guard case .awaitingHead(let request) = phase, let upstream, failure.isEndOfConnection, upstream.mayHaveBeenDead,
             flags.contains(.isRepeatable)
         else { return false }
-        leaveUpstream()
+        leaveServer()
         request.search.retryFresh()
         enter(.connecting(request))
         connect()
@@ -94,14 +94,7 @@ extension Exchange {
     }
 
     /// Releases the server's connection.
-    func leaveUpstream() {
-        guard let upstream else { return }
-        self.upstream = nil
-        upstream.detach()
-    }
-
-    /// Makes the kernel probe the server from time to time.
-    func probeServer() { upstream?.beginProbing(afterSeconds: ExchangeWorker.probeAfterSeconds) }
+    func leaveServer() { replaceSource(by: isHeld ? .held : .none) }
 
     // MARK: The half-open probe
 

@@ -37,8 +37,8 @@ final class Exchange {
     private(set) var phase = Phase.deciding
     /// Nil once it has finished.
     private(set) var sink: Sink?
-    /// The server's connection; nil without one.
-    var upstream: UpstreamConnection?
+    /// Where the response's bytes come from.
+    private(set) var source = Source.none
     /// Nil when none matched.
     private(set) var route: CompiledRoute?
     /// Finds the stream's events for the log of events; nil if they are not logged.
@@ -98,6 +98,16 @@ final class Exchange {
 
     func enter(_ next: Phase) { phase.enter(next) }
 
+    /// The server's connection; nil while no server is asked.
+    @inline(__always)
+    var upstream: UpstreamConnection? { source.connection }
+
+    /// Goes on with another source; nothing more is wanted of the present one.
+    func replaceSource(by next: Source) {
+        source.cancel()
+        source = next
+    }
+
     // MARK: Facts that are learnt while it is decided
 
     /// The route whose rules hold from now on.
@@ -120,7 +130,7 @@ final class Exchange {
         guard let sink else { preconditionFailure("an exchange finishes once") }
         observeEnd(ending)
         endProbe()
-        leaveUpstream()
+        replaceSource(by: .none)
         phase.enter(.finished)
         self.sink = nil
         if let answer { sink.begin(answer) }
@@ -153,7 +163,7 @@ extension Exchange: RequestReceiver {
     func clientDrained() {
         // Bytes that drain before this exchange has answered belong to an earlier one.
         if hasBegunResponse { account.clientWasSent(now: now) }
-        upstream?.resume(for: .slowClient)
+        source.resume()
     }
 
     /// The proxy ends: a stream ends at its moment, and any other exchange when it is complete.

@@ -47,7 +47,7 @@ enum Phase {
         }
     }
 
-    private func allows(_ next: Phase) -> Bool {
+    func allows(_ next: Phase) -> Bool {
         switch (self, next) {
         case (.finished, _): false
         case (_, .finished): true

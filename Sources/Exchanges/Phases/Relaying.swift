@@ -72,7 +72,7 @@ extension Exchange {
         account.clientWasSent(now: now)
         observeOpening(heldBecause: reason)
         // Otherwise the first heartbeat is the moment when the server's silence begins to matter.
-        if notWovenBecause == nil { sink?.wake(atMilliseconds: nextHeartbeatAt) } else { probeServer() }
+        if notWovenBecause == nil { sink?.wake(atMilliseconds: nextHeartbeatAt) } else { source.probe() }
         if let moment = proxy.takeDrainMoment() { endAtBoundary(from: moment) }
     }
 
@@ -86,8 +86,8 @@ extension Exchange {
 
     /// A piece of the response's body came; after the head it may be empty.
     func receiveBody(_ payload: UnsafeMutableRawBufferPointer, isLast: Bool) {
-        guard let sink, let upstream else { preconditionFailure("a body goes from a server to a client") }
-        if isLast, upstream.isCloseDelimited { return finishCloseDelimited(sink) }
+        guard let sink else { preconditionFailure("a body goes to a client") }
+        if isLast, upstream?.isCloseDelimited == true { return finishCloseDelimited(sink) }
         if !payload.isEmpty || isLast { pass(payload, isLast: isLast, to: sink) }
         sink.flush()
         if isLast {
@@ -97,7 +97,7 @@ extension Exchange {
         } else if now >= endsAt, isAtBoundary {
             endStream()
         } else if sink.waitingCount > 0, mayWait() {
-            upstream.pause(for: .slowClient)
+            source.pause()
         }
     }
 
@@ -169,7 +169,7 @@ extension Exchange {
         let due = nextHeartbeatAt
         guard due < .max, let sink, let route, let heartbeat = route.heartbeat else { return .max }
         guard now >= due else { return due }
-        if account.heartbeats == 0 { probeServer() }
+        if account.heartbeats == 0 { source.probe() }
         let placement = weaver.placement
         // If the client does not take the bytes that wait, more bytes do not help.
         guard placement != .nowhere, sink.waitingCount == 0 else {

@@ -18,16 +18,16 @@ extension Exchange {
         account.status = 101
         enter(.tunnelling(.open))
         sink.beginTunnel(ResponseForwarding.switchingProtocols(head, writesVia: route?.route.writesVia ?? true))
-        probeServer()
+        source.probe()
         upstream.readAtMost(bytes: settings.configuration.limits.pendingBytesPerStream)
     }
 
     /// The server's bytes in a tunnel.
     func receiveFromTunnel(_ bytes: UnsafeRawBufferPointer) {
-        guard let sink, let upstream else { preconditionFailure("a tunnel has two sides") }
+        guard let sink else { preconditionFailure("a tunnel has two sides") }
         account.sentToClient(bytes.count, now: now)
         guard !sink.sendThroughTunnel(bytes), mayWait() else { return }
-        upstream.pause(for: .slowClient)
+        source.pause()
     }
 
     /// The client's bytes in a tunnel. Returns whether more can be taken.

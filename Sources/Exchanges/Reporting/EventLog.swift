@@ -86,7 +86,7 @@ extension Exchange {
                 identifier: identifier,
                 !follower.trace.hasIdentifier ? .absent : known(of: identifier, isCut: follower.trace.isIdentifierTruncated))
         }
-        log.lines.flush()
+        proxy.flush(log)
     }
 
     /// Writes the line of a heartbeat that was sent just now.
@@ -97,7 +97,7 @@ extension Exchange {
                 stream: identity, number: account.heartbeats, byteCount: byteCount, silenceMilliseconds: now - account.lastClientByteAt,
                 pendingBytes: sink.waitingCount),
             timeMilliseconds: log.timeMilliseconds)
-        log.lines.flush()
+        proxy.flush(log)
     }
 
     /// What may be logged of a text that the server chose: nothing if it holds the request's token.

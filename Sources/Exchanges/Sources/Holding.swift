@@ -121,7 +121,7 @@ extension Exchange {
             return false
         }
         request.wasSentOnceMore = true
-        leaveUpstream()
+        leaveServer()
         request.search = ServerSearch(avoiding: request.search.server, in: group)
         enter(.connecting(request))
         connect()
@@ -133,7 +133,7 @@ extension Exchange {
         request.failedServer = upstream?.server.name ?? request.failedServer
         noteUnserved()
         endProbe()
-        leaveUpstream()
+        leaveServer()
         wait(until: now + request.waiting.failed(refusal, now: now) { proxy.chance(below: $0) }, request)
     }
 
@@ -155,6 +155,7 @@ extension Exchange {
     private func beginHolding(_ request: PendingRequest, _ reason: HeldReason) {
         guard let sink, let route else { preconditionFailure("a client is held on a route") }
         request.isHeld = true
+        if upstream == nil { replaceSource(by: .held) }
         account.status = 200
         account.heldSince(now)
         notWovenBecause = route.heartbeat == nil ? .heartbeatOff : nil
@@ -183,7 +184,7 @@ extension Exchange {
             return false
         }
         account.holdingEnds(now: now)
-        probeServer()
+        source.probe()
         return true
     }
 

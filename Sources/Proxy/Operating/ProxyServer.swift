@@ -251,9 +251,6 @@ package final class ProxyServer: Sendable {
         return sum
     }
 
-    /// How many lines of the current logs were dropped because their queue was full.
-    package var droppedLogLineCount: UInt64 { generation.logs.outputs.reduce(0) { $0 + $1.writer.droppedLineCount } }
-
     /// The listening sockets, each once, for a successor. They still belong to this proxy.
     package var handedSockets: [Successor.HandedSocket] {
         generation.sockets.all.flatMap { sockets in

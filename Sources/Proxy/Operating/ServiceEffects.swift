@@ -82,9 +82,10 @@ final class ProcessEffects: ServiceEffects {
     func beginToEnd(isSucceeded: Bool) {
         let ending: @Sendable () -> Void = { [server] in
             server.stop(isSucceeded: isSucceeded)
-            let dropped = server.droppedLogLineCount
+            let counted = server.counters(atMostMilliseconds: 0)
+            let dropped = counted[.droppedLogLines]
             if dropped > 0 { SystemProcess.warn("heartwire: \(dropped) log lines were dropped because their queue was full") }
-            let failed = server.counters(atMostMilliseconds: 0)[.failedHandshakes]
+            let failed = counted[.failedHandshakes]
             if failed > 0 { SystemProcess.warn("heartwire: \(failed) TLS handshakes failed or were not finished in time") }
             SystemProcess.exit(ExitStatus.success)
         }

@@ -74,6 +74,7 @@ package final class EventLines {
     private let memory: UnsafeMutableBufferPointer<UInt8>
     private var lines: FixedBytes
     private var count = 0
+    private var droppedCount: UInt64 = 0
     private var timestamps = TimestampCache()
 
     /// Takes the memory for its lines.
@@ -112,9 +113,15 @@ package final class EventLines {
     /// Passes all lines so far to the writer.
     package func flush() {
         guard count > 0 else { return }
-        writer.submit(lines.bytes, count: count)
+        if !writer.submit(lines.bytes, count: count) { droppedCount &+= UInt64(count) }
         lines.removeAll()
         count = 0
+    }
+
+    /// Returns how many lines were dropped, because the queue was full, since this was asked last.
+    package func takeDroppedCount() -> UInt64 {
+        defer { droppedCount = 0 }
+        return droppedCount
     }
 
     private func begin(

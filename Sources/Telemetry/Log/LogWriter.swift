@@ -25,7 +25,7 @@ package final class LogWriter: Sendable {
         self.queue = LogQueue(capacityBytes: capacityBytes)
     }
 
-    /// Lines for which there was no room, over the life of the writer.
+    /// Lines that found no room, over the life of the writer. For tests: workers count what they could not queue.
     package var droppedLineCount: UInt64 { queue.withLock { $0.droppedTotal } }
 
     /// Writes that the sink refused, over the life of the writer. For tests.

@@ -3,7 +3,7 @@
 
 /// One counter, from the start of its worker on.
 package enum Counter: Int, CaseIterable, Sendable {
-    case exchanges, streams, heartbeats, failedHandshakes
+    case exchanges, streams, heartbeats, failedHandshakes, droppedLogLines
 
     /// What is counted, for a reader of the numbers.
     package var meaning: String {
@@ -11,6 +11,7 @@ package enum Counter: Int, CaseIterable, Sendable {
         case .exchanges: "exchanges that have ended, refused ones included"
         case .streams: "event streams that were opened"
         case .heartbeats: "heartbeats that were woven into streams that have ended"
+        case .droppedLogLines: "log lines that were dropped because their queue was full"
         case .failedHandshakes: "TLS handshakes of clients that failed or were not finished in time"
         }
     }
