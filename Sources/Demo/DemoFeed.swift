@@ -2,6 +2,8 @@
 // can. Each page gets reports of its own streams only, by the name that it put into their URLs. Invariant: nothing is stored; the
 // number of pages is bounded, and a page that does not read is disconnected.
 
+import Bytes
+
 /// The two ways that the page compares.
 enum DemoSide: String {
     /// Browser, hop, backend: without Heartwire.
@@ -21,19 +23,13 @@ struct PageName: Hashable {
         let key = Array("page=".utf8)
         for parameter in target[(query + 1)...].split(separator: UInt8(ascii: "&")) where parameter.starts(with: key) {
             let value = parameter.dropFirst(key.count)
-            guard !value.isEmpty, value.count <= PageName.maximumBytes, value.allSatisfy(PageName.isAllowed) else { return nil }
+            guard !value.isEmpty, value.count <= PageName.maximumBytes, value.allSatisfy(isLetterOrDigit) else { return nil }
             bytes = Array(value)
             return
         }
         return nil
     }
 
-    private static func isAllowed(_ byte: UInt8) -> Bool {
-        switch byte {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"): true
-        default: false
-        }
-    }
 }
 
 /// Something that the hop saw happen to a stream.

@@ -3,6 +3,8 @@
 // The lexer knows blanks, comments, quotes, escapes and environment variables, but no directives. Invariant: every word knows its place
 // in the file. A variable's value is always one word or a part of one, so the environment cannot add a directive.
 
+import Bytes
+
 /// A word and where it stands.
 struct Word: Equatable {
     var text: String
@@ -166,12 +168,7 @@ struct Lexer {
         return nil
     }
 
-    private func isBlank(_ scalar: Unicode.Scalar) -> Bool { scalar == " " || scalar == "\t" }
-    private func isDigit(_ byte: UInt8) -> Bool { byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9") }
-    private func isNameByte(_ byte: UInt8) -> Bool {
-        isDigit(byte) || byte == UInt8(ascii: "_")
-            || (lowercased(byte) >= UInt8(ascii: "a") && lowercased(byte) <= UInt8(ascii: "z"))
-    }
+    private func isNameByte(_ byte: UInt8) -> Bool { isLetterOrDigit(byte) || byte == UInt8(ascii: "_") }
     private func hexadecimal(_ value: UInt32) -> String {
         let digits = String(value, radix: 16, uppercase: true)
         return String(repeating: "0", count: max(0, 4 - digits.utf8.count)) + digits

@@ -2,6 +2,8 @@
 //
 // Invariant: reading never traps and never rounds silently; `read` reads every value that `text` writes.
 
+import Bytes
+
 /// The kind of number of a setting, and its allowed values.
 struct Quantity: Sendable, Equatable {
     enum Unit: Sendable, Equatable { case count, bytes, milliseconds }
@@ -68,7 +70,6 @@ struct Quantity: Sendable, Equatable {
 
     /// Splits `1.5s` into `1`, `5` and `s`; nil if it does not begin with a digit or the point has no digit after it.
     private static func parts(_ text: String) -> (digits: Substring, decimals: Substring, suffix: Substring)? {
-        func isDigit(_ byte: UInt8) -> Bool { byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9") }
         let bytes = text.utf8
         let digits = bytes.prefix(while: isDigit)
         guard !digits.isEmpty else { return nil }

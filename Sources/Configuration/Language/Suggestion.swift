@@ -1,5 +1,7 @@
 // Finds the known word that an unknown one was probably meant to be.
 
+import Bytes
+
 /// The nearest of the known words, if it is near enough for a typing error; the first of several.
 func nearestWord(to word: String, in known: [String]) -> String? {
     let written = Array(word.utf8)

@@ -3,6 +3,7 @@
 // Invariant: the bits of `network` outside `mask` are zero. IPv4 addresses are stored in the IPv4-mapped part of the IPv6 space
 // (::ffff:0:0/96), so that a client has the same address on every socket.
 
+import Bytes
 import Glibc
 
 /// A range of addresses: `10.0.0.0/8`, `2001:db8::/32`, or a single address.
@@ -16,9 +17,7 @@ package struct AddressRange: Sendable, Equatable {
         guard let address = parts.first, let (value, width) = AddressRange.read(String(address)) else { return nil }
         var bits = width
         if parts.count == 2 {
-            guard parts[1].utf8.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }),
-                let written = Int(parts[1]), written <= width
-            else { return nil }
+            guard parts[1].utf8.allSatisfy(isDigit), let written = Int(parts[1]), written <= width else { return nil }
             bits = written
         }
         let hostBits = width - bits

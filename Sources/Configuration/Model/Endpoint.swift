@@ -3,6 +3,7 @@
 // Names are not looked up here. Invariant: a returned host is an IPv4 address, an IPv6 address without brackets, or a syntactically
 // possible name in lower case; a port is never zero.
 
+import Bytes
 import Glibc
 
 /// Why an address or a pattern cannot be used, as a sentence for the operator.
@@ -92,7 +93,7 @@ enum Endpoint {
             return host.lowercased()
         }
         let lastLabel = host.split(separator: ".", omittingEmptySubsequences: false).last ?? ""
-        if !lastLabel.isEmpty, lastLabel.utf8.allSatisfy({ $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }) {
+        if !lastLabel.isEmpty, lastLabel.utf8.allSatisfy(isDigit) {
             var address = in_addr()
             guard inet_pton(AF_INET, host, &address) == 1 else {
                 throw Malformed(message: "\(quoted(host)) is not an IPv4 address")
@@ -139,7 +140,7 @@ enum Endpoint {
     ) throws(Malformed) -> UInt16 {
         if rest.isEmpty {
             if let defaultPort { return defaultPort }
-            let isNumber = !text.isEmpty && text.utf8.allSatisfy { $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }
+            let isNumber = !text.isEmpty && text.utf8.allSatisfy(isDigit)
             throw Malformed(
                 message: isNumber
                     ? "\(quoted(text)) has no host; write 127.0.0.1:\(text), or *:\(text) for every address"
@@ -147,15 +148,9 @@ enum Endpoint {
         }
         let digits = rest.dropFirst()
         guard rest.first == ":", !digits.isEmpty, digits.utf8.count <= 5,
-            digits.utf8.allSatisfy({ $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }),
+            digits.utf8.allSatisfy(isDigit),
             let value = UInt16(digits), value > 0
         else { throw Malformed(message: "\(quoted(text)): the port must be a number from 1 to 65535") }
         return value
-    }
-
-    private static func isLetterOrDigit(_ byte: UInt8) -> Bool {
-        let byte = lowercased(byte)
-        return (byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9"))
-            || (byte >= UInt8(ascii: "a") && byte <= UInt8(ascii: "z"))
     }
 }

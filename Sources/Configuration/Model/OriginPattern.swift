@@ -2,6 +2,8 @@
 //
 // Invariant: a pattern is kept in the one spelling that browsers send: lower case, no default port, no path.
 
+import Bytes
+
 /// An origin, or all origins below a domain.
 package struct OriginPattern: Sendable, Hashable {
     /// The whole origin, or for a wildcard its beginning: the scheme and `://`.
@@ -36,12 +38,7 @@ package struct OriginPattern: Sendable, Hashable {
     }
 
     private static func isNameByte(_ byte: UInt8) -> Bool {
-        switch lowercased(byte) {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."),
-            UInt8(ascii: "_"):
-            true
-        default: false
-        }
+        isLetterOrDigit(byte) || byte == UInt8(ascii: "-") || byte == UInt8(ascii: ".") || byte == UInt8(ascii: "_")
     }
 
     /// Reads `SCHEME://HOST[:PORT]`, where HOST may begin with `*.`.
@@ -59,7 +56,7 @@ package struct OriginPattern: Sendable, Hashable {
         var port = ""
         if let colon = host.lastIndex(of: ":"), !host.hasSuffix("]") {
             let digits = host[host.index(after: colon)...]
-            guard let number = UInt16(digits), number > 0, digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else {
+            guard let number = UInt16(digits), number > 0, digits.utf8.allSatisfy(isDigit) else {
                 throw Malformed(message: "\(quoted(text)): \(quoted(String(digits))) is no port")
             }
             port = number == (scheme == "https" ? 443 : 80) ? "" : ":\(number)"

@@ -1,5 +1,7 @@
 // Which answers mean that a server, or a system behind it, is down for the moment. Invariant: no status below 400 is ever among them.
 
+import Bytes
+
 /// The statuses that count as an outage, so that an EventSource waits and asks again.
 package struct OutageAnswers: Sendable, Equatable {
     /// The statuses that may be configured.
@@ -17,7 +19,7 @@ package struct OutageAnswers: Sendable, Equatable {
     /// Reads one status, `503`, or one range, `520-527`.
     static func read(_ text: String) throws(Malformed) -> ClosedRange<Int> {
         let parts = text.split(separator: "-", omittingEmptySubsequences: false)
-        let numbers = parts.filter { $0.utf8.count == 3 && $0.allSatisfy { ("0"..."9").contains($0) } }.compactMap { Int($0) }
+        let numbers = parts.filter { $0.utf8.count == 3 && $0.utf8.allSatisfy(isDigit) }.compactMap { Int($0) }
         guard numbers.count == parts.count, let first = numbers.first, let last = numbers.last, numbers.count <= 2 else {
             throw Malformed(message: "\(quoted(text)) is no status and no range of statuses; write, for example: 502 503 504 520-527")
         }

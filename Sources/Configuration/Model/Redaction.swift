@@ -4,6 +4,8 @@
 // address it holds neither the user's name, nor the password, nor the query. Each is replaced by one mark, so that its length is not
 // shown either.
 
+import Bytes
+
 enum Redaction {
     static let mark: Unicode.Scalar = "…"
 
@@ -202,15 +204,10 @@ enum Redaction {
 
     /// A letter in lower case, a digit, or `_` for `_` and `-`; nil for any other character.
     private static func nameByte(_ scalar: Unicode.Scalar) -> UInt8? {
-        switch scalar {
-        case "a"..."z", "0"..."9", "_": UInt8(truncatingIfNeeded: scalar.value)
-        case "A"..."Z": UInt8(truncatingIfNeeded: scalar.value) | 0x20
-        case "-": UInt8(ascii: "_")
-        default: nil
-        }
+        guard let byte = UInt8(exactly: scalar.value) else { return nil }
+        if isLetterOrDigit(byte) { return lowercased(byte) }
+        return scalar == "_" || scalar == "-" ? UInt8(ascii: "_") : nil
     }
-
-    private static func isBlank(_ scalar: Unicode.Scalar) -> Bool { scalar == " " || scalar == "\t" }
 
     private static func string(_ scalars: some Sequence<Unicode.Scalar>) -> String {
         var view = String.UnicodeScalarView()

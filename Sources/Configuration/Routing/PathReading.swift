@@ -4,6 +4,8 @@
 // reading gives equal results for paths that RFC 3986 section 6.2.2.2 calls equal (an escaped byte and the byte itself), except for the
 // slash.
 
+import Bytes
+
 enum PathReading {
     /// Whether all readings of a path are the path itself. That is so for nearly all requests.
     static func isPlain(_ path: Span<UInt8>) -> Bool {
@@ -290,20 +292,4 @@ enum PathReading {
         index += 2
         return (high << 4 | low, true)
     }
-}
-
-/// The value of a hexadecimal digit, or nil.
-func hexadecimalValue(_ byte: UInt8) -> UInt8? {
-    switch byte {
-    case UInt8(ascii: "0")...UInt8(ascii: "9"): byte &- UInt8(ascii: "0")
-    case UInt8(ascii: "a")...UInt8(ascii: "f"): byte &- UInt8(ascii: "a") &+ 10
-    case UInt8(ascii: "A")...UInt8(ascii: "F"): byte &- UInt8(ascii: "A") &+ 10
-    default: nil
-    }
-}
-
-/// An ASCII letter in lower case, any other byte as it is.
-@inline(__always)
-func lowercased(_ byte: UInt8) -> UInt8 {
-    byte >= UInt8(ascii: "A") && byte <= UInt8(ascii: "Z") ? byte | 0x20 : byte
 }

@@ -7,6 +7,8 @@
 // Refusing is the only answer that cannot be wrong. With a single `/*` route nothing is ever refused. The client's bytes are forwarded
 // unchanged.
 
+import Bytes
+
 /// The routes of a configuration, in matching order. A class, because every request uses it and nothing changes it.
 package final class RouteTable: Sendable {
     private struct Entry {

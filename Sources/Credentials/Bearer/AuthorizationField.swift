@@ -4,6 +4,8 @@
 //
 // Invariant: a value that some server could take for credentials is always `credentials`; any other value never is.
 
+import Bytes
+
 /// What the value of an `Authorization` field is.
 enum AuthorizationField: Equatable {
     /// Empty, or a known scheme alone: it identifies nobody, so it counts as no field at all.
@@ -24,7 +26,7 @@ enum AuthorizationField: Equatable {
     /// 9110, `Bearer 12|abc` or `ApiKey id:key`.
     init(_ value: Span<UInt8>) {
         var index = 0
-        while index < value.count, isTokenByte(value[index]) { index += 1 }
+        while index < value.count, isTokenCharacter(value[index]) { index += 1 }
         let scheme = 0..<index
         while index < value.count, value[index] == UInt8(ascii: " ") { index += 1 }
         if index == value.count {
@@ -37,27 +39,5 @@ enum AuthorizationField: Equatable {
         }
         var syntax = TokenSyntax(.visible)
         self = (index..<value.count).contains { syntax.accepts(value[$0]) } ? .credentials : .malformed
-    }
-}
-
-private func equalsIgnoringCase(_ value: Span<UInt8>, _ range: Range<Int>, _ lowercasedName: StaticString) -> Bool {
-    guard range.count == lowercasedName.utf8CodeUnitCount else { return false }
-    for offset in range.indices where folded(value[offset]) != lowercasedName.utf8Start[offset - range.lowerBound] { return false }
-    return true
-}
-
-/// A letter in small, any other byte as it is.
-private func folded(_ byte: UInt8) -> UInt8 { UInt8(ascii: "A") <= byte && byte <= UInt8(ascii: "Z") ? byte | 0x20 : byte }
-
-/// Whether a byte may stand in a token (RFC 9110 section 5.6.2).
-private func isTokenByte(_ byte: UInt8) -> Bool {
-    switch byte {
-    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"):
-        true
-    case UInt8(ascii: "!"), UInt8(ascii: "#"), UInt8(ascii: "$"), UInt8(ascii: "%"), UInt8(ascii: "&"), UInt8(ascii: "'"),
-        UInt8(ascii: "*"), UInt8(ascii: "+"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "^"), UInt8(ascii: "_"),
-        UInt8(ascii: "`"), UInt8(ascii: "|"), UInt8(ascii: "~"):
-        true
-    default: false
     }
 }

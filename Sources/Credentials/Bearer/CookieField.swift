@@ -1,25 +1,17 @@
 // The Cookie field: pairs between `;`, read as tolerantly as servers do (RFC 6265 section 5.4 says what browsers send). A malformed
 // pair is no error here; it is passed on. Invariant: other pairs are copied byte for byte.
 
-func isBlank(_ byte: UInt8) -> Bool { byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") }
-
-private func trimmed(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Range<Int> {
-    var start = range.lowerBound
-    var end = range.upperBound
-    while start < end, isBlank(bytes[start]) { start += 1 }
-    while start < end, isBlank(bytes[end - 1]) { end -= 1 }
-    return start..<end
-}
+import Bytes
 
 /// Which of `names` the cookie in `pair` has, and where its value is, without quotes around it. A pair without `=` is a cookie without
 /// a name, so it never matches.
 func matchCookie(_ bytes: Span<UInt8>, _ pair: Range<Int>, names: [[UInt8]]) -> (nameIndex: Int, value: Range<Int>)? {
-    let pair = trimmed(bytes, pair)
-    let nameEnd = firstIndex(of: UInt8(ascii: "="), in: bytes, pair)
+    let pair = trimmingBlanks(bytes, pair)
+    let nameEnd = firstByte(UInt8(ascii: "="), in: bytes, pair)
     guard nameEnd < pair.upperBound else { return nil }
-    let name = trimmed(bytes, pair.lowerBound..<nameEnd)
+    let name = trimmingBlanks(bytes, pair.lowerBound..<nameEnd)
     for index in names.indices where equals(bytes, name, names[index]) {
-        var value = trimmed(bytes, nameEnd + 1..<pair.upperBound)
+        var value = trimmingBlanks(bytes, nameEnd + 1..<pair.upperBound)
         let quote = UInt8(ascii: "\"")
         if value.count >= 2, bytes[value.lowerBound] == quote, bytes[value.upperBound - 1] == quote {
             value = value.lowerBound + 1..<value.upperBound - 1
@@ -27,12 +19,6 @@ func matchCookie(_ bytes: Span<UInt8>, _ pair: Range<Int>, names: [[UInt8]]) -> 
         return (index, value)
     }
     return nil
-}
-
-private func equals(_ bytes: Span<UInt8>, _ range: Range<Int>, _ name: [UInt8]) -> Bool {
-    guard range.count == name.count else { return false }
-    for offset in name.indices where bytes[range.lowerBound + offset] != name[offset] { return false }
-    return true
 }
 
 extension TokenBridge {
@@ -49,7 +35,7 @@ extension TokenBridge {
         for field in fields {
             var start = field.lowerBound
             while start <= field.upperBound {
-                let end = firstIndex(of: UInt8(ascii: ";"), in: head, start..<field.upperBound)
+                let end = firstByte(UInt8(ascii: ";"), in: head, start..<field.upperBound)
                 if let hit = matchToken(head, start..<end) {
                     finding.add(hit.nameIndex, isCookie: true, value: hit.value)
                     hasHits = true
@@ -68,7 +54,7 @@ extension TokenBridge {
             var start = field.lowerBound
             var isFirstOfField = true
             while start <= field.upperBound {
-                let end = firstIndex(of: UInt8(ascii: ";"), in: head, start..<field.upperBound)
+                let end = firstByte(UInt8(ascii: ";"), in: head, start..<field.upperBound)
                 if matchToken(head, start..<end) == nil {
                     var pair = start..<end
                     if isFirstOfField {
@@ -79,7 +65,7 @@ extension TokenBridge {
                         result.append(UInt8(ascii: ";"))
                     }
                     append(head, pair, to: &result)
-                    if !trimmed(head, pair).isEmpty { hasContent = true }
+                    if !trimmingBlanks(head, pair).isEmpty { hasContent = true }
                     isFirstOfField = false
                 }
                 start = end + 1

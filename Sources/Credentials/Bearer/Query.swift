@@ -1,15 +1,7 @@
 // The query of a target or URL: pieces between `&`, each with a name and a value. Names are compared percent-decoded. Nothing is
 // repaired or encoded again. Invariant: other pieces are copied byte for byte, empty ones too.
 
-/// The value of a hexadecimal digit; nil for any other byte.
-func hexadecimalValue(_ byte: UInt8) -> UInt8? {
-    switch byte {
-    case UInt8(ascii: "0")...UInt8(ascii: "9"): byte &- UInt8(ascii: "0")
-    case UInt8(ascii: "a")...UInt8(ascii: "f"): byte &- UInt8(ascii: "a") &+ 10
-    case UInt8(ascii: "A")...UInt8(ascii: "F"): byte &- UInt8(ascii: "A") &+ 10
-    default: nil
-    }
-}
+import Bytes
 
 /// The byte that a percent escape at `index` stands for; nil when there is no well-formed one.
 func percentEscape(_ bytes: Span<UInt8>, at index: Int, end: Int) -> UInt8? {
@@ -35,16 +27,9 @@ func decodes(_ bytes: Span<UInt8>, _ range: Range<Int>, to name: [UInt8]) -> Boo
     return index == range.upperBound
 }
 
-/// The first index in `range` at which `byte` stands; the range's end when it does not.
-func firstIndex(of byte: UInt8, in bytes: Span<UInt8>, _ range: Range<Int>) -> Int {
-    var index = range.lowerBound
-    while index < range.upperBound, bytes[index] != byte { index += 1 }
-    return index
-}
-
 /// Which of `names` the parameter in `piece` has, and where its value is.
 func matchParameter(_ bytes: Span<UInt8>, _ piece: Range<Int>, names: [[UInt8]]) -> (nameIndex: Int, value: Range<Int>)? {
-    let nameEnd = firstIndex(of: UInt8(ascii: "="), in: bytes, piece)
+    let nameEnd = firstByte(UInt8(ascii: "="), in: bytes, piece)
     for index in names.indices where decodes(bytes, piece.lowerBound..<nameEnd, to: names[index]) {
         return (index, min(nameEnd + 1, piece.upperBound)..<piece.upperBound)
     }
@@ -56,9 +41,9 @@ extension TokenBridge {
     func scanQuery(of head: Span<UInt8>, target: Range<Int>, into finding: inout Finding) -> Bool {
         guard !queryNames.isEmpty else { return false }
         var hasHits = false
-        var start = firstIndex(of: UInt8(ascii: "?"), in: head, target) + 1
+        var start = firstByte(UInt8(ascii: "?"), in: head, target) + 1
         while start <= target.upperBound {
-            let end = firstIndex(of: UInt8(ascii: "&"), in: head, start..<target.upperBound)
+            let end = firstByte(UInt8(ascii: "&"), in: head, start..<target.upperBound)
             if let hit = matchParameter(head, start..<end, names: queryNames) {
                 finding.add(hit.nameIndex, isCookie: false, value: hit.value)
                 hasHits = true
@@ -72,12 +57,12 @@ extension TokenBridge {
     func targetWithoutTokens(_ head: Span<UInt8>, _ target: Range<Int>) -> [UInt8] {
         var result: [UInt8] = []
         result.reserveCapacity(target.count)
-        let pathEnd = firstIndex(of: UInt8(ascii: "?"), in: head, target)
+        let pathEnd = firstByte(UInt8(ascii: "?"), in: head, target)
         append(head, target.lowerBound..<pathEnd, to: &result)
         var start = pathEnd + 1
         var separator = UInt8(ascii: "?")
         while start <= target.upperBound {
-            let end = firstIndex(of: UInt8(ascii: "&"), in: head, start..<target.upperBound)
+            let end = firstByte(UInt8(ascii: "&"), in: head, start..<target.upperBound)
             if matchParameter(head, start..<end, names: queryNames) == nil {
                 result.append(separator)
                 append(head, start..<end, to: &result)

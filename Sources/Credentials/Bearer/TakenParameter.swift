@@ -2,6 +2,8 @@
 // browser would have sent the parameter in the next URL too, like an `Authorization` field. Invariant: the bytes are only lent, to be
 // written into such a URL, and are wiped when the last copy is released.
 
+import Bytes
+
 /// A query parameter with its name and value, byte for byte as it came.
 package struct TakenParameter: Sendable, CustomStringConvertible, CustomReflectable {
     private let piece: Token
@@ -21,11 +23,11 @@ package struct TakenParameter: Sendable, CustomStringConvertible, CustomReflecta
     /// The URL or relative reference with the parameter behind its query (RFC 3986 section 3.4); nil where it has one of that name.
     package func added(to reference: [UInt8]) -> [UInt8]? {
         let bytes = reference.span
-        let end = firstIndex(of: UInt8(ascii: "#"), in: bytes, bytes.indices)
-        let queryStart = firstIndex(of: UInt8(ascii: "?"), in: bytes, 0..<end) + 1
+        let end = firstByte(UInt8(ascii: "#"), in: bytes, bytes.indices)
+        let queryStart = firstByte(UInt8(ascii: "?"), in: bytes, 0..<end) + 1
         var start = queryStart
         while start <= end {
-            let pieceEnd = firstIndex(of: UInt8(ascii: "&"), in: bytes, start..<end)
+            let pieceEnd = firstByte(UInt8(ascii: "&"), in: bytes, start..<end)
             if matchParameter(bytes, start..<pieceEnd, names: [name]) != nil { return nil }
             start = pieceEnd + 1
         }

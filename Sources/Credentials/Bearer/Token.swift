@@ -2,6 +2,7 @@
 // printing it shows nothing of them. Invariant: the bytes are those that `TokenCharacters` allows, and are wiped when the last copy is
 // released.
 
+import Bytes
 import COpenSSL
 
 /// A checked bearer token. Its description, debug description and mirror do not reveal it.
@@ -41,8 +42,7 @@ package struct Token: Sendable, CustomStringConvertible, CustomDebugStringConver
     /// no token. It is only for the log's fingerprint and refuses nothing.
     package static func inAuthorization(_ value: Span<UInt8>) -> Token? {
         let scheme: StaticString = "bearer"
-        guard value.count > scheme.utf8CodeUnitCount else { return nil }
-        for offset in 0..<scheme.utf8CodeUnitCount where value[offset] | 0x20 != scheme.utf8Start[offset] { return nil }
+        guard hasPrefixIgnoringCase(value, value.indices, scheme) else { return nil }
         var start = scheme.utf8CodeUnitCount
         while start < value.count, value[start] == UInt8(ascii: " ") { start += 1 }
         guard start > scheme.utf8CodeUnitCount else { return nil }
@@ -131,9 +131,8 @@ struct TokenSyntax {
             return byte > 0x20 && byte < 0x7F && byte != UInt8(ascii: ",") && byte != UInt8(ascii: "\"")
         }
         switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),
-            UInt8(ascii: "~"), UInt8(ascii: "+"), UInt8(ascii: "/"):
+        case _ where isLetterOrDigit(byte), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "~"), UInt8(ascii: "+"),
+            UInt8(ascii: "/"):
             guard state != .padding else { return false }
             state = .characters
             return true

@@ -2,6 +2,8 @@
 // page or a request in many fields, and the token with it. Invariant: the cost is proportional to the text, whatever the token and the
 // text are.
 
+import Bytes
+
 /// So few bytes are no secret, and occur in many texts by chance.
 private let shortestTraceBytes = 8
 
@@ -34,7 +36,7 @@ package struct TokenTraces: Sendable {
     package init?(of token: Token) {
         let peeled = token.withBytes { bytes in
             // The token may contain a percent sign, and texts are compared without their escapes.
-            guard firstIndex(of: UInt8(ascii: "%"), in: bytes, bytes.indices) < bytes.count else { return token }
+            guard firstByte(UInt8(ascii: "%"), in: bytes, bytes.indices) < bytes.count else { return token }
             var peeled: [UInt8] = []
             var index = 0
             while index < bytes.count { peeled.append(peeledByte(bytes, at: index, next: &index)) }
@@ -76,7 +78,7 @@ package struct TokenTraces: Sendable {
         }
     }
 
-    private static func endsWord(_ byte: UInt8) -> Bool { byte == UInt8(ascii: " ") || byte == 0x09 || byte == UInt8(ascii: ",") }
+    private static func endsWord(_ byte: UInt8) -> Bool { isBlank(byte) || byte == UInt8(ascii: ",") }
 
     /// Whether the byte shows that a text is composed of parts.
     private static func isMark(_ byte: UInt8) -> Bool {
@@ -105,13 +107,13 @@ package struct TokenTraces: Sendable {
     package mutating func removed(fromQueryOf target: [UInt8]) -> [UInt8]? {
         guard target.count > token.count, isLeft(in: target.span) else { return nil }
         let bytes = target.span
-        let pathEnd = firstIndex(of: UInt8(ascii: "?"), in: bytes, bytes.indices)
+        let pathEnd = firstByte(UInt8(ascii: "?"), in: bytes, bytes.indices)
         var result = Array(target[..<pathEnd])
         var separator = UInt8(ascii: "?")
         var start = pathEnd + 1
         var hasHits = false
         while start <= target.count {
-            let end = firstIndex(of: UInt8(ascii: "&"), in: bytes, start..<target.count)
+            let end = firstByte(UInt8(ascii: "&"), in: bytes, start..<target.count)
             if isLeft(in: bytes.extracting(start..<end)) {
                 hasHits = true
             } else {

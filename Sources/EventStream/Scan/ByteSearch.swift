@@ -1,22 +1,12 @@
 // Finding the end of a line in bytes, a word of eight at a time.
 //
-// No other file of this target loads words from bytes. The scanner decides what a line means. Invariant: every load lies inside the
-// span; the last bytes that fill no word are read one by one.
+// The scanner decides what a line means. Invariant: every load lies inside the span; the last bytes that fill no word are read one by
+// one.
 
-/// The three bytes that decide the shape of an event stream (WHATWG HTML 9.2.5).
-enum Byte {
-    static let lineFeed: UInt8 = 0x0A
-    static let carriageReturn: UInt8 = 0x0D
-    static let colon: UInt8 = 0x3A
-    static let space: UInt8 = 0x20
-}
+import Bytes
 
 enum ByteSearch {
-    private static let lowestBits: UInt64 = 0x0101_0101_0101_0101
-    private static let highestBits: UInt64 = 0x8080_8080_8080_8080
     private static let shiftOuts: UInt64 = 0x0E0E_0E0E_0E0E_0E0E
-    private static let lineFeeds: UInt64 = 0x0A0A_0A0A_0A0A_0A0A
-    private static let carriageReturns: UInt64 = 0x0D0D_0D0D_0D0D_0D0D
 
     /// The offset of the first CR or LF at or after `start`, or the span's count where there is none.
     /// `start` lies between 0 and the count.
@@ -30,12 +20,12 @@ enum ByteSearch {
                 let smallBytes =
                     smallByteMask(in: bytes, at: offset) | smallByteMask(in: bytes, at: offset &+ 16)
                     | smallByteMask(in: bytes, at: offset &+ 32) | smallByteMask(in: bytes, at: offset &+ 48)
-                if (smallBytes[0] | smallBytes[1]) & highestBits != 0 { break }
+                if (smallBytes[0] | smallBytes[1]) & ByteWord.highestBits != 0 { break }
                 offset &+= 64
             }
             let end = min(count, offset &+ 64)
             while end &- offset >= 8 {
-                let matches = lineEndMask(word(in: bytes, at: offset))
+                let matches = lineEndMask(ByteWord.load(bytes, at: offset))
                 if matches != 0 {
                     return offset &+ (matches.trailingZeroBitCount >> 3)
                 }
@@ -45,18 +35,12 @@ enum ByteSearch {
         }
         while offset < count {
             let byte = bytes[offset]
-            if byte == Byte.lineFeed || byte == Byte.carriageReturn {
+            if byte == lineFeed || byte == carriageReturn {
                 return offset
             }
             offset &+= 1
         }
         return count
-    }
-
-    /// The eight bytes from `offset`, the first of them lowest. The caller guarantees that there are eight.
-    @inline(__always)
-    static func word(in bytes: Span<UInt8>, at offset: Int) -> UInt64 {
-        UInt64(littleEndian: bytes.bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt64.self))
     }
 
     /// Sets the highest bit of a byte below 0x0E among the sixteen from `offset`, and perhaps of others above it. The caller guarantees
@@ -73,11 +57,6 @@ enum ByteSearch {
     /// it, so bits above a first match may be false; below it, none is.
     @inline(__always)
     private static func lineEndMask(_ word: UInt64) -> UInt64 {
-        let zeroAtLineFeed = word ^ lineFeeds
-        let zeroAtCarriageReturn = word ^ carriageReturns
-        let matches =
-            ((zeroAtLineFeed &- lowestBits) & ~zeroAtLineFeed)
-            | ((zeroAtCarriageReturn &- lowestBits) & ~zeroAtCarriageReturn)
-        return matches & highestBits
+        ByteWord.zeroBytes(word ^ ByteWord.repeated(lineFeed)) | ByteWord.zeroBytes(word ^ ByteWord.repeated(carriageReturn))
     }
 }

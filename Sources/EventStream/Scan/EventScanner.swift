@@ -7,6 +7,8 @@
 // Invariants: any split of the same bytes leads to the same state (except `lastBoundary`, which belongs to one call), and no bytes can
 // make the scanner trap.
 
+import Bytes
+
 /// Follows an event stream and says whether its last byte is inside a line, inside an event or between events.
 public struct EventScanner: Sendable {
     /// Where the bytes so far have ended.
@@ -168,7 +170,7 @@ public struct EventScanner: Sendable {
         boundary = -1
         guard bytes.count > 0, flags.contains(.afterCarriageReturn) else { return 0 }
         flags.remove(.afterCarriageReturn)
-        guard bytes[0] == Byte.lineFeed else { return 0 }
+        guard bytes[0] == lineFeed else { return 0 }
         if flags.contains(.afterBlankLine) {
             boundary = 1
             if Witness.isLooking { witness.blankLineGoesOn(to: 1) }
@@ -180,13 +182,13 @@ public struct EventScanner: Sendable {
     @inline(__always)
     private mutating func beginLine<Witness: ScanWitness>(in bytes: Span<UInt8>, at index: Int, before witness: inout Witness) -> Int {
         if bytes.count &- index >= 8,
-            ByteSearch.word(in: bytes, at: index) & Self.dataPrefixMask == Self.dataPrefix
+            ByteWord.load(bytes, at: index) & Self.dataPrefixMask == Self.dataPrefix
         {
             state = .data
             return index &+ Self.dataPrefixCount
         }
         switch bytes[index] {
-        case Byte.lineFeed, Byte.carriageReturn:
+        case lineFeed, carriageReturn:
             let isEvent = flags.contains(.eventHasData)
             let hasIdentifier = identifier.hasPending
             dispatch()
@@ -194,7 +196,7 @@ public struct EventScanner: Sendable {
             boundary = next
             if Witness.isLooking { witness.blankLine(index..<next, endsEvent: isEvent, withIdentifier: hasIdentifier) }
             return next
-        case Byte.colon:
+        case UInt8(ascii: ":"):
             state = .comment
             return index &+ 1
         default:
@@ -253,12 +255,12 @@ public struct EventScanner: Sendable {
     @inline(__always)
     private mutating func afterLineEnd(in bytes: Span<UInt8>, at index: Int) -> Int {
         let next = index &+ 1
-        guard bytes[index] == Byte.carriageReturn else { return next }
+        guard bytes[index] == carriageReturn else { return next }
         if next == bytes.count {
             flags.insert(.afterCarriageReturn)
             return next
         }
-        return bytes[next] == Byte.lineFeed ? next &+ 1 : next
+        return bytes[next] == lineFeed ? next &+ 1 : next
     }
 
     private mutating func readByteOrderMark(in bytes: Span<UInt8>, at index: Int) -> Int {
@@ -283,10 +285,10 @@ public struct EventScanner: Sendable {
     private mutating func readName<Witness: ScanWitness>(in bytes: Span<UInt8>, at index: Int, before witness: inout Witness) -> Int {
         let byte = bytes[index]
         switch byte {
-        case Byte.lineFeed, Byte.carriageReturn:
+        case lineFeed, carriageReturn:
             if Witness.isLooking, isName(Self.typeName, count: 5) { witness.typeBegins() }
             return endLine(in: bytes, at: index)
-        case Byte.colon:
+        case UInt8(ascii: ":"):
             if isName(Self.dataName, count: 4) {
                 state = .data
             } else if isName(Self.idName, count: 2) {
@@ -317,7 +319,7 @@ public struct EventScanner: Sendable {
     private mutating func readIdentifier(in bytes: Span<UInt8>, at start: Int) -> Int {
         var index = start
         if state == .idStart {
-            if bytes[index] == Byte.space {
+            if bytes[index] == space {
                 state = .id
                 return index &+ 1
             }
@@ -325,7 +327,7 @@ public struct EventScanner: Sendable {
         }
         while index < bytes.count {
             switch bytes[index] {
-            case Byte.lineFeed, Byte.carriageReturn:
+            case lineFeed, carriageReturn:
                 return endLine(in: bytes, at: index)
             case 0:
                 // An id with a NUL is ignored as a whole.
@@ -344,7 +346,7 @@ public struct EventScanner: Sendable {
         var index = start
         if state == .typeStart {
             state = .type
-            if bytes[index] == Byte.space { index &+= 1 }
+            if bytes[index] == space { index &+= 1 }
         }
         let end = ByteSearch.firstLineEnd(in: bytes, from: index)
         witness.typeGoesOn(bytes.extracting(index..<end))
@@ -353,11 +355,11 @@ public struct EventScanner: Sendable {
 
     private mutating func readRetry(in bytes: Span<UInt8>, at index: Int) -> Int {
         switch bytes[index] {
-        case Byte.lineFeed, Byte.carriageReturn:
+        case lineFeed, carriageReturn:
             return endLine(in: bytes, at: index)
-        case Byte.space where state == .retryStart:
+        case space where state == .retryStart:
             state = .retryEmpty
-        case let digit where digit >= 0x30 && digit <= 0x39:
+        case let digit where isDigit(digit):
             let (tenfold, isTooLarge) = scratch.multipliedReportingOverflow(by: 10)
             let (sum, isSumTooLarge) = tenfold.addingReportingOverflow(UInt64(digit &- 0x30))
             scratch = isTooLarge || isSumTooLarge ? .max : sum

@@ -3,6 +3,8 @@
 // Others decide when a heartbeat is due and where it may stand. Invariant: its bytes end with a line end and hold no `id`, `retry` or
 // byte order mark. Between the lines of an event they are one comment line.
 
+import Bytes
+
 /// Whether a blank line follows a comment of the proxy between events. An EventSource reads both forms alike. Other clients are of two
 /// kinds, and each form breaks one of them.
 public enum CommentForm: Sendable, Equatable {
@@ -52,7 +54,7 @@ public final class Heartbeat: Sendable {
         try FieldError.check(text, for: .comment)
         self.form = form
         commentLine = Array((text.isEmpty ? ":\n" : ": \(text)\n").utf8)
-        commentBlock = commentLine + [Byte.lineFeed]
+        commentBlock = commentLine + [lineFeed]
         var bytes: [UInt8] = []
         switch kind {
         case .comment: break
@@ -61,7 +63,7 @@ public final class Heartbeat: Sendable {
             bytes += commentLine
             try Self.appendEvent(name, to: &bytes)
         }
-        eventBlock = bytes.isEmpty ? nil : bytes + [Byte.lineFeed]
+        eventBlock = bytes.isEmpty ? nil : bytes + [lineFeed]
     }
 
     /// The comment right after a response head, whatever the kind. It makes the page's `onopen` fire and intermediaries pass the head

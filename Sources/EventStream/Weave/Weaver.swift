@@ -6,6 +6,7 @@
 // the start; the LF of a CRLF between whose bytes something was inserted; and, until the mark is decided, its first one or two bytes.
 // CRLF that something was woven into, and, until it is decided, the first one or two bytes of a mark.
 
+import Bytes
 import Marks
 
 /// Where the proxy may place something of its own in the downstream.
@@ -112,7 +113,7 @@ public struct Weaver: Sendable {
         var start = 0
         if swallowsLineFeed, count > 0 {
             swallowsLineFeed = false
-            if bytes[0] == Byte.lineFeed {
+            if bytes[0] == lineFeed {
                 Mark.reached(.lineFeedSwallowed)
                 swallowedLineFeedCount &+= 1
                 start = 1

@@ -3,6 +3,8 @@
 // The caller owns the bytes. Invariant: only whole lines are written. An EventSource reads from them exactly what was given, except
 // that every line end in the data becomes an LF (WHATWG HTML 9.2.6).
 
+import Bytes
+
 /// Writes events and comments of a text/event-stream at the end of an array.
 public struct EventWriter: Sendable {
     /// A writer; it keeps nothing between calls.
@@ -37,7 +39,7 @@ public struct EventWriter: Sendable {
             writeField("event:", name, to: &bytes)
         }
         writeLines(data, prefix: "data:", to: &bytes)
-        bytes.append(Byte.lineFeed)
+        bytes.append(lineFeed)
     }
 
     /// Writes the line that sets how many milliseconds a client waits before it reconnects.
@@ -49,10 +51,10 @@ public struct EventWriter: Sendable {
         append(prefix, to: &bytes)
         if !value.isEmpty {
             // Always a space: readers drop one, and the value may begin with a space itself.
-            bytes.append(Byte.space)
+            bytes.append(space)
             bytes.append(contentsOf: value.utf8)
         }
-        bytes.append(Byte.lineFeed)
+        bytes.append(lineFeed)
     }
 
     private func writeLines(_ text: String, prefix: StaticString, to bytes: inout [UInt8]) {
@@ -61,23 +63,23 @@ public struct EventWriter: Sendable {
         var isAfterCarriageReturn = false
         for byte in text.utf8 {
             switch byte {
-            case Byte.lineFeed where isAfterCarriageReturn:
+            case lineFeed where isAfterCarriageReturn:
                 isAfterCarriageReturn = false
-            case Byte.lineFeed, Byte.carriageReturn:
-                bytes.append(Byte.lineFeed)
+            case lineFeed, carriageReturn:
+                bytes.append(lineFeed)
                 append(prefix, to: &bytes)
                 isAtLineStart = true
-                isAfterCarriageReturn = byte == Byte.carriageReturn
+                isAfterCarriageReturn = byte == carriageReturn
             default:
                 if isAtLineStart {
-                    bytes.append(Byte.space)
+                    bytes.append(space)
                 }
                 bytes.append(byte)
                 isAtLineStart = false
                 isAfterCarriageReturn = false
             }
         }
-        bytes.append(Byte.lineFeed)
+        bytes.append(lineFeed)
     }
 
     private func append(_ text: StaticString, to bytes: inout [UInt8]) {

@@ -2,6 +2,8 @@
 //
 // Shared by the writer and the heartbeat. Invariant: bytes that pass the check cannot end a line.
 
+import Bytes
+
 /// A text that cannot stand in one line of an event stream. The caller that gave the text is at fault.
 public enum FieldError: Error, Sendable, Equatable {
     /// The part of an event or comment that a text was meant for.
@@ -20,7 +22,7 @@ public enum FieldError: Error, Sendable, Equatable {
     case forbiddenByte(UInt8, in: Field)
 
     static func check(_ text: String, for field: Field) throws(FieldError) {
-        for byte in text.utf8 where byte == 0 || byte == Byte.lineFeed || byte == Byte.carriageReturn {
+        for byte in text.utf8 where byte == 0 || byte == lineFeed || byte == carriageReturn {
             throw .forbiddenByte(byte, in: field)
         }
     }

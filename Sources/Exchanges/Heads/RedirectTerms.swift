@@ -2,6 +2,7 @@
 // which lacks the token, and with `host server` uses the server's own address. This file makes values and writes none. Invariant: the
 // token goes only to the host that the client asked for, over nothing less secure than the client's own connection.
 
+import Bytes
 import Configuration
 import Credentials
 import Downstreams

@@ -2,6 +2,7 @@
 // page makes, but never add `Authorization` by themselves. A cookie that becomes `Authorization` exposes a server that was safe from
 // forged cross-site requests, so the proxy has to check.
 
+import Bytes
 import Configuration
 import Downstreams
 import HTTP
@@ -36,7 +37,7 @@ extension RequestForwarding {
     private var isSchemeCertain: Bool { client.isSecured || client.isTrusted && head.contains(.xForwardedProto) }
 
     private func isOwn(_ origin: ArraySlice<UInt8>, anyScheme: Bool) -> Bool {
-        let text = origin.map { $0 >= 0x41 && $0 <= 0x5A ? $0 | 0x20 : $0 }
+        let text = origin.map(lowercased)
         guard let mark = text.firstRange(of: Array("://".utf8)) else { return false }
         let scheme = text[..<mark.lowerBound]
         guard scheme.elementsEqual("https".utf8) || scheme.elementsEqual("http".utf8) else { return false }

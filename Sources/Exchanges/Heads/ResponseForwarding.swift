@@ -1,6 +1,7 @@
 // Which parts of a response's head go to the client, and what is replaced: the framing for this hop, and for event streams the fields
 // that keep the next hop from buffering or storing them. It makes bytes and sends none.
 
+import Bytes
 import Downstreams
 import HTTP
 

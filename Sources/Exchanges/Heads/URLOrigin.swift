@@ -1,6 +1,8 @@
 // The place to which a URL leads, as far as the proxy compares it: an HTTP scheme, a host and a port. Names are compared as they are
 // written. Invariant: what is not certainly the same place counts as another one.
 
+import Bytes
+
 /// An HTTP scheme, a host and a port.
 struct URLOrigin: Equatable {
     let isSecured: Bool
@@ -23,14 +25,14 @@ struct URLOrigin: Equatable {
             host = authority[..<colon]
             let digits = authority[(colon + 1)...]
             if !digits.isEmpty {
-                guard digits.count <= 5, digits.allSatisfy({ (0x30...0x39).contains($0) }),
+                guard digits.count <= 5, digits.allSatisfy(isDigit),
                     let number = UInt16(String(decoding: digits, as: UTF8.self))
                 else { return nil }
                 port = number
             }
         }
         guard !host.isEmpty, !host.contains(UInt8(ascii: "@")) else { return nil }
-        self.init(isSecured: isSecured, host: host.map { $0 >= 0x41 && $0 <= 0x5A ? $0 | 0x20 : $0 }, port: port)
+        self.init(isSecured: isSecured, host: host.map(lowercased), port: port)
     }
 
     private var hasUsualPort: Bool { port == (isSecured ? 443 : 80) }
@@ -76,12 +78,7 @@ struct URLReference {
     func origin(from isSecured: Bool) -> URLOrigin? { URLOrigin(authority, isSecured: self.isSecured ?? isSecured) }
 
     private static func hasPrefix(_ text: ArraySlice<UInt8>, _ prefix: StaticString) -> Bool {
-        let count = prefix.utf8CodeUnitCount
-        guard text.count >= count else { return false }
-        return (0..<count).allSatisfy { offset in
-            let byte = text[text.startIndex + offset]
-            return (byte >= 0x41 && byte <= 0x5A ? byte | 0x20 : byte) == prefix.utf8Start[offset]
-        }
+        hasPrefixIgnoringCase(text.span, 0..<text.count, prefix)
     }
 
     private static func endsAuthority(_ byte: UInt8, isWhole: Bool) -> Bool {

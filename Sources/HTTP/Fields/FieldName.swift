@@ -3,6 +3,8 @@
 //
 // Invariant: a name is recognised only if all its bytes are equal, ignoring the case of letters. `_` and `.` never match `-`.
 
+import Bytes
+
 /// A field name with a meaning for the proxy, or `other`.
 public enum FieldName: UInt8, Sendable, CaseIterable {
     /// Any name that is not listed here.

@@ -4,6 +4,8 @@
 // Invariant: every range in it lies within `bytes`, and no value holds a control character other than
 // a tab.
 
+import Bytes
+
 /// The bytes of a head and its fields.
 @usableFromInline
 struct FieldSection: Sendable {

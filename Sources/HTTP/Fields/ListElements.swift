@@ -3,6 +3,8 @@
 //
 // Invariant: the walk never leaves the value's range, and all of it together costs one pass.
 
+import Bytes
+
 /// The elements of a comma-separated value. Blanks around an element are cut off, empty elements are skipped, and a comma inside a
 /// quoted string does not split. A quoted string without an end includes the rest of the value.
 public struct ListElements: Sendable {

@@ -3,6 +3,8 @@
 //
 // Invariant: the result depends only on the values joined by ", ", not on how they are spread over lines.
 
+import Bytes
+
 extension FieldSection {
     /// Whether the media type is `text/event-stream`, in any case of letters and with any parameters.
     var isEventStream: Bool {

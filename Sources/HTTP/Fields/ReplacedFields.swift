@@ -3,6 +3,8 @@
 //
 // Invariant: whether a field is left out depends on its name alone. Only fields without their own `FieldName` are concerned.
 
+import Bytes
+
 /// Kinds of response fields that are not passed on.
 public struct ReplacedFields: OptionSet, Sendable {
     /// One bit for each kind.

@@ -3,6 +3,8 @@
 //
 // Invariant: whether a field is withheld depends on its name alone, so each field costs the same in a head of many fields.
 
+import Bytes
+
 /// The fields without their own `FieldName` that are not passed on. Servers that make variables of fields (CGI, WSGI, PHP, Rack)
 /// replace `-` by `_`, and some replace every character that is neither a letter nor a digit: `X_Forwarded_User` and `X-Forwarded-User`
 /// are one variable. So all such bytes are compared as `-`.
@@ -72,11 +74,7 @@ extension FieldName {
 
 /// The byte as names are compared: letters in lower case, and `-` for everything but letters and digits.
 private func folded(_ byte: UInt8) -> UInt8 {
-    switch byte {
-    case 0x30...0x39, 0x61...0x7A: byte
-    case 0x41...0x5A: byte | 0x20
-    default: 0x2D
-    }
+    isLetterOrDigit(byte) ? lowercased(byte) : UInt8(ascii: "-")
 }
 
 private func spells(_ bytes: Span<UInt8>, _ range: Range<Int>, _ foldedName: [UInt8]) -> Bool {

@@ -4,6 +4,8 @@
 // Invariant: the reported data, and the error or the end after it, do not depend on how the bytes were split. After an end nothing is
 // data; after an error there is only that error.
 
+import Bytes
+
 /// Decodes one body. It is a few words in size and allocates nothing.
 public struct BodyDecoder: Sendable {
     /// The most bytes of a chunk's size line, its extension and its line end included.

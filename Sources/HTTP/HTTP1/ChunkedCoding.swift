@@ -2,6 +2,8 @@
 //
 // Invariant: a written chunk is never empty, so the last chunk is only written on purpose.
 
+import Bytes
+
 /// The frame around the data of a chunk.
 public enum ChunkedCoding {
     /// The most bytes that a size line takes: sixteen digits and the line end.
@@ -27,8 +29,7 @@ public enum ChunkedCoding {
         while rest > 0 {
             precondition(position > 0, "the size line lies outside of the buffer")
             position -= 1
-            let digit = UInt8(truncatingIfNeeded: rest & 15)
-            buffer[position] = digit < 10 ? digit + 0x30 : digit - 10 + 0x61
+            buffer[position] = hexadecimalDigit(UInt8(truncatingIfNeeded: rest & 15))
             rest >>= 4
         }
         return end - position

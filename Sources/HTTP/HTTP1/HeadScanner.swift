@@ -4,6 +4,8 @@
 // Invariant: what the scanner has decided after n bytes depends on those bytes alone, never on how they were split. The first violation
 // is the one that is reported.
 
+import Bytes
+
 /// Which side's head it is.
 public enum HeadKind: Sendable {
     case request, response

@@ -4,6 +4,8 @@
 // Invariant: no call writes a CR, LF, NUL or other control character except its own line end (SwiftNIO GHSA-7fj7-39wj-c64f shows what
 // happens otherwise).
 
+import Bytes
+
 /// Appends a head, line by line, to bytes that it owns.
 public struct HeadWriter: Sendable {
     /// What has been written, and zeros behind it. Copying into existing room costs a third of appending.

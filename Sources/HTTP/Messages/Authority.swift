@@ -4,6 +4,8 @@
 // Invariant: an accepted value is one host with at most one port, and no server can read it as something else: it holds no user, no
 // list, no percent escape, no zone. An empty port, which means the scheme's default, is cut off.
 
+import Bytes
+
 /// The host-and-port check.
 enum Authority {
     /// The host and port in the range, without the colon of an empty port (RFC 3986 section 3.2.3). Nil unless the range holds a

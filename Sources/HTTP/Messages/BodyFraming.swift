@@ -4,6 +4,8 @@
 // Invariant: two readers that follow the standard find the same length for every accepted message. Where they could differ, the message
 // is refused.
 
+import Bytes
+
 /// How the end of a body is known.
 public enum BodyFraming: Sendable, Equatable {
     /// There is no body.

@@ -1,6 +1,8 @@
 // Request methods (RFC 9110 section 9). Only methods that the proxy acts upon have names. Any other token is `other` and passes with
 // its own bytes.
 
+import Bytes
+
 /// A request method; letters are compared exactly, for methods are case-sensitive.
 public enum Method: UInt8, Sendable {
     case get, head, post, put, delete, options, trace, patch, connect, other

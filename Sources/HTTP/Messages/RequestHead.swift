@@ -4,6 +4,8 @@
 // Invariant: a value of this type is a request with one meaning only: one host, at most one framing, a target that may be written into
 // a request line, and fields that may be written into field lines.
 
+import Bytes
+
 /// A request head with its own copy of the bytes; all ranges are into that copy. It is a class because it is passed around often and
 /// never changes: a copy of a struct would retain and release two arrays each time.
 public final class RequestHead: Sendable {

@@ -4,6 +4,8 @@
 // Invariant: the forwarded target is `*` or begins with `/`, and is byte for byte what the client sent. The only exception is the one
 // character that an absolute-form target without a path leaves out.
 
+import Bytes
+
 /// The three parts of a request line, as they were sent.
 struct RequestLine {
     let method: Range<Int>

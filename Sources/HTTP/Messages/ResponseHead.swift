@@ -4,6 +4,8 @@
 //
 // Invariant: a value of this type has at most one framing, and its fields may be written into field lines.
 
+import Bytes
+
 /// A response head with its own copy of the bytes; all ranges are into that copy. A class for the same reason as `RequestHead`.
 public final class ResponseHead: Sendable {
     @usableFromInline let section: FieldSection

@@ -6,6 +6,8 @@
 //
 // Invariant: the parser never asks for a byte that may lie behind the header, because that byte belongs to TLS or HTTP.
 
+import Bytes
+
 /// Why the received bytes are no header of the PROXY protocol.
 public enum ProxyHeaderError: Error, Equatable, Sendable {
     /// The first bytes are those of neither version.
@@ -125,7 +127,7 @@ public struct ProxyHeaderParser {
 
     /// A decimal number without leading zeros.
     private static func port(_ text: ArraySlice<UInt8>) -> UInt16? {
-        guard let first = text.first, text.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }), first != 0x30 || text.count == 1 else { return nil }
+        guard let first = text.first, text.allSatisfy(isDigit), first != UInt8(ascii: "0") || text.count == 1 else { return nil }
         return UInt16(String(decoding: text, as: UTF8.self))
     }
 

@@ -2,6 +2,8 @@
 // Invariant: whatever bytes come in, the output is valid UTF-8 without a control character, so no value can break a line or reach a
 // terminal as an escape sequence.
 
+import Bytes
+
 /// A line of a record, of which none is like the other.
 typealias RecordLine = JSONLine<GrowingBytes>
 
@@ -145,7 +147,6 @@ func appendDecimal(_ value: UInt64, minimumDigits: Int, to bytes: inout some Lin
 /// Appends exactly `digits` lower-case hexadecimal digits.
 func appendHexadecimal(_ value: UInt64, digits: Int, to bytes: inout some LineBytes) {
     for position in stride(from: (digits - 1) * 4, through: 0, by: -4) {
-        let digit = UInt8(truncatingIfNeeded: value >> UInt64(position)) & 0xF
-        bytes.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
+        bytes.append(hexadecimalDigit(UInt8(truncatingIfNeeded: value >> UInt64(position)) & 0xF))
     }
 }

@@ -1,11 +1,10 @@
 // What looks at words of eight bytes, against plain loops.
 
+import Bytes
 import Testing
 
-@testable import HTTP
-
 @Suite("Words of eight bytes")
-struct ByteWordsTests {
+struct ByteWordTests {
     @Test(
         "the search for control bytes finds the first one at every offset, from every start, up to every end, among bytes that resemble it")
     func findsFirst() {
