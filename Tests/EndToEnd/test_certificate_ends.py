@@ -81,7 +81,7 @@ def test_a_connection_takes_no_request_behind_the_end_and_a_stream_goes_on(stage
     streaming, idle = issue_ending(authority, "kept", use)
     assert b"403" in ask(idle, "/after")
     record = proxy.access_log.access("/after")
-    assert record["cause"] == "client_tls_error" and "ended" in record["evidence"]
+    assert record["cause"] == "client_tls_error" and "expired" in record["evidence"]
     assert b"/after" not in origin.everything_received()
     goes_on.set()
     received = b""

@@ -141,14 +141,19 @@ def test_the_end_of_the_new_process_is_told_while_the_old_one_drains(stage, orph
 
 
 def test_a_new_process_that_is_ended_in_order_is_not_taken_for_a_crash(stage, orphans):
+    def open_event(connection, request):
+        # An event that stays open holds the old process until its grace period is over, wherever its stream's moment lies.
+        connection.start_stream()
+        connection.chunk(b"data: open\n")
+        connection.wait_until_left(60)
     manager = ServiceManager()
-    proxy = stage.heartwire(stage.origin(handler), environment=manager.environment, drain="4s", grace="4s", heartbeat="15s")
+    proxy = stage.heartwire(stage.origin(open_event), environment=manager.environment, drain="4s", grace="4s", heartbeat="15s")
     with Client(proxy.port) as client:
         _, body = client.open_stream("/stream")
         proxy.send_signal(signal.SIGUSR2)
         process = successor(proxy, orphans)
         os.kill(process, signal.SIGTERM)
-        proxy.wait_for_words(f"process {process}, which had taken over, has ended in order", timeout=2)
+        proxy.wait_for_words(f"process {process}, which had taken over, has ended in order", timeout=3)
         body.read_to_end(8)
         assert body.complete
     assert proxy.wait() == 0
