@@ -47,4 +47,23 @@ struct ProxyEndTests {
         #expect(!client.isOpen)
         #expect(world.worker.endpointCount == 0)
     }
+
+    @Test("a server that breaks a rule behind an event's end is told of as such while the proxy ends, and its stream is cut")
+    func brokenWhileDraining() throws {
+        let world = try ScriptedProxy(
+            Upstream(name: "a", servers: [.init(host: "s", port: 80)]), addresses: [[SocketAddress(bytes: [10, 0, 0, 1], port: 80)]])
+        let client = try world.connectClient()
+        world.send(client, "GET / HTTP/1.1\nHost: a")
+        try world.attemptEnds()
+        let server = try #require(world.kernel.attempts.last).descriptor
+        world.kernel.receive(
+            server, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n8\r\ndata: yy\r\n")
+        world.worker.turn()
+        world.proxy.drain(graceMilliseconds: 60_000, streamMilliseconds: 0)
+        world.pass(milliseconds: 100)
+        world.kernel.receive(server, "2\r\n\n\n\r\nzz\r\n")
+        world.worker.turn()
+        let answer = latin1(world.answers(client))
+        #expect(answer.hasSuffix("2\r\n\n\n\r\n"), "\(answer)")
+    }
 }

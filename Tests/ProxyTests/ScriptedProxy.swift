@@ -37,7 +37,8 @@ final class ScriptedProxy {
         address.redirectPort = redirectPort
         let listener = try ListenerSecurity(address)
         let peer = try #require(SocketAddress(numeric: "192.0.2.1", port: 5))
-        var arrival = Arrival(AcceptedConnection(descriptor: -1, peer: peer), at: ListeningPlace(listener), listener, isTrusted: false)
+        var arrival = Arrival(
+            AcceptedConnection(descriptor: -1, peer: peer), at: ListeningPlace(listener), listener, terms: proxy.exchanges.clients.terms)
         arrival.admission = admission
         let client = HTTP1Connection(arrival, clients: proxy.exchanges.clients)
         let descriptor = kernel.makeDescriptor()

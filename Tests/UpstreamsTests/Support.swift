@@ -93,7 +93,8 @@ final class ScriptedServer {
     ) throws -> UpstreamConnection {
         let connection = try connecting(for: receiver)
         attemptEnds(connection)
-        connection.sendRequest(Array("GET".utf8), method: method, asksForUpgrade: asksForUpgrade, isWhole: isWhole)
+        connection.sendRequest(
+            Array("GET".utf8), method: method, framing: isWhole ? .none : .length(4), asksForUpgrade: asksForUpgrade, isWhole: isWhole)
         return connection
     }
 
@@ -105,6 +106,11 @@ final class ScriptedServer {
         connection.detach()
         #expect(server.idleCount == 1 && connection.isOpen)
         return connection
+    }
+
+    /// A connection's receiver sends the last piece of its request's body.
+    func send(_ text: String, on connection: UpstreamConnection) {
+        Array(text.utf8).withUnsafeBytes { connection.sendBody(worker.copyToScratch($0), isLast: true) }
     }
 
     /// The server sends these bytes in one piece; none stand for its end.

@@ -145,7 +145,7 @@ struct UpstreamConnectionTests {
         let receiver = ScriptedReceiver()
         let connection = try world.asked(for: receiver, isWhole: false)
         world.kernel.writeFailures[connection.descriptor] = .brokenPipe
-        Array("body".utf8).withUnsafeBytes { connection.sendBody($0, isLast: true) }
+        world.send("body", on: connection)
         receiver.react = { if $0.hasSuffix(" whole") { connection.detach() } }
         world.answer(Self.whole, to: connection)
         #expect(receiver.calls == ["connected", "head 200 length(2)", "body 'ok' whole"])
@@ -180,7 +180,7 @@ struct UpstreamConnectionTests {
         let connection = try world.asked(for: receiver, isWhole: false)
         world.pass(milliseconds: 100_000)
         #expect(receiver.calls == ["connected"])
-        Array("body".utf8).withUnsafeBytes { connection.sendBody($0, isLast: true) }
+        world.send("body", on: connection)
         world.pass(milliseconds: 15_000)
         world.answer("HTTP/1.1 102 Processing\r\n\r\n", to: connection)
         world.pass(milliseconds: 19_900)
@@ -272,7 +272,7 @@ struct UpstreamConnectionTests {
         #expect(world.group.takeIdle(0) === connection)
         let receiver = ScriptedReceiver()
         connection.reuse(for: receiver)
-        connection.sendRequest([], method: .get, asksForUpgrade: false, isWhole: true)
+        connection.sendRequest([], method: .get, framing: .none, asksForUpgrade: false, isWhole: true)
         #expect(connection.mayHaveBeenDead && world.server.activeCount == 1)
         world.answer("H", to: connection)
         #expect(!connection.mayHaveBeenDead)

@@ -10,6 +10,8 @@ struct Arrival {
 
     let place: ListeningPlace
     let security: ListenerSecurity
+    /// What held when it arrived. A reload since then applies to the connection's first request.
+    let terms: DownstreamTerms
     /// The client's address: the peer's, or what a PROXY header named.
     var client: SocketAddress
     /// Whether the client's `X-Forwarded-*` fields are believed.
@@ -21,11 +23,12 @@ struct Arrival {
     /// The limits' decision about it.
     var admission = Admission.admitted
 
-    init(_ accepted: AcceptedConnection, at place: ListeningPlace, _ security: ListenerSecurity, isTrusted: Bool) {
+    init(_ accepted: AcceptedConnection, at place: ListeningPlace, _ security: ListenerSecurity, terms: DownstreamTerms) {
         self.place = place
         self.security = security
         client = accepted.peer
-        self.isTrusted = isTrusted
+        self.terms = terms
+        isTrusted = terms.trusts(accepted.peer)
     }
 
     /// How long it may take for a step with that usual timeout.

@@ -67,7 +67,7 @@ package final class DownstreamWorker {
     package func accept(_ accepted: AcceptedConnection, at place: ListeningPlace) {
         // As if no process listened here: the other holder of the socket does not accept connections.
         guard let security = place.security else { return worker.kernel.close(accepted.descriptor, abortively: true) }
-        var arrival = Arrival(accepted, at: place, security, isTrusted: terms.trusts(accepted.peer))
+        var arrival = Arrival(accepted, at: place, security, terms: terms)
         if security.listener.takesProxyProtocol { return awaitHeader(accepted, arrival) }
         arrival.isCounted = counts.countsClients && !arrival.isTrusted
         guard admit(&arrival, accepted.descriptor) else { return }

@@ -84,13 +84,13 @@ package final class HTTP1Connection: Link {
     /// Monotonic milliseconds: when the current state, or the wait for bytes in it, began.
     var waitingSince: Int64
     /// Monotonic milliseconds: when the client last took pending bytes, or bytes began to be pending.
-    var lastProgressAt: Int64 = 0
+    var lastProgressAt: Int64
 
     init(_ arrival: Arrival, clients: DownstreamWorker) {
         self.clients = clients
         place = arrival.place
         listenerState = arrival.security
-        terms = clients.terms
+        terms = arrival.terms
         peer = arrival.client
         isTrusted = arrival.isTrusted
         isCounted = arrival.isCounted
@@ -101,6 +101,7 @@ package final class HTTP1Connection: Link {
         case .refused(let limit), .shed(let limit): flags.insert(Self.flag(of: limit))
         }
         waitingSince = clients.worker.now
+        lastProgressAt = waitingSince
         super.init(worker: clients.worker)
     }
 

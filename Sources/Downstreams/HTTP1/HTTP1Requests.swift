@@ -85,6 +85,8 @@ extension HTTP1Connection {
         if remainder > 0 {
             // Copied before the piece is framed, because the frame's end may overwrite the bytes behind it.
             putAside(UnsafeRawBufferPointer(rebasing: bytes[piece.consumed...]))
+            // Without room for them the exchange may be over.
+            guard self.receiver != nil else { return }
         }
         guard !piece.payload.isEmpty || piece.isLast else { return }
         if !receiver.received(body: piece.payload, isLast: piece.isLast), !piece.isLast { pauseReading() }

@@ -23,7 +23,7 @@ package enum ClientDeparture: Sendable {
 
     /// The client ended its sending.
     case ended(Goodbye, Place)
-    /// The connection broke while reading or writing. `isUnreachable` says that the kernel gave the client up.
+    /// The connection broke while reading or writing.
     case broke(SystemError, LinkOperation, isInsideRecord: Bool)
     /// The kernel gave up a client that acknowledged packets until then but took no bytes.
     case brokeWhileStalled(SystemError, LinkOperation, isInsideRecord: Bool)

@@ -5,7 +5,7 @@ import Reactor
 
 /// One request's receiver: an exchange. It gets no more calls after it has ended its sink.
 package protocol RequestReceiver: AnyObject {
-    /// The request's head. Called once, before all others; a `refuse` may come instead.
+    /// The request's head. Called once, before all others, unless `refuse` comes first.
     func begin(_ head: RequestHead)
     /// Answers a request that cannot be read or cannot be served.
     func refuse(_ failure: RequestFailure)

@@ -38,7 +38,7 @@ package enum Sink {
     }
 
     /// Sends a piece of the body, which lies in the worker's scratch buffer with room around it; after the last piece sends the body's
-    /// end. Returns whether everything sent has been taken; if not, `drained` follows.
+    /// end. Returns whether everything sent has been taken; if not, `clientDrained` follows.
     @discardableResult @inline(__always)
     package func send(_ payload: UnsafeMutableRawBufferPointer, isLast: Bool) -> Bool {
         switch self {
@@ -145,6 +145,13 @@ package enum Sink {
     package var client: ClientFacts {
         switch self {
         case .http1(let connection): connection.facts
+        }
+    }
+
+    /// Whether the client's `X-Forwarded-*` fields are believed.
+    package var isTrusted: Bool {
+        switch self {
+        case .http1(let connection): connection.isTrusted
         }
     }
 

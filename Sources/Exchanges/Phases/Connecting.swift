@@ -72,7 +72,7 @@ extension Exchange {
         enter(.awaitingHead(request))
         request.sentAt = now
         upstream.sendRequest(
-            request.head(for: upstream.server), method: method, asksForUpgrade: flags.contains(.asksForUpgrade),
+            request.head(for: upstream.server), method: method, framing: request.framing, asksForUpgrade: flags.contains(.asksForUpgrade),
             isWhole: sink.isRequestComplete)
         if flags.contains(.expectsContinue), !sink.isRequestComplete {
             request.continueDeadline = now + 1000
@@ -127,7 +127,7 @@ extension Exchange {
         guard let upstream else { preconditionFailure("a body is sent to the server that takes it") }
         account.requestBytes += UInt64(payload.count)
         request?.continueDeadline = .max
-        upstream.sendBody(requestFraming.frame(payload, isLast: isLast), isLast: isLast)
+        upstream.sendBody(payload, isLast: isLast)
         guard upstream.waitingCount > 0 else { return true }
         return !mayWait()
     }

@@ -62,7 +62,7 @@ extension Exchange {
         account.token = written.token
         if written.isBridged { flags.insert(.isBridged) }
         if written.urlHeldToken { flags.insert(.urlHeldToken) }
-        frameRequest(as: head.framing)
+        request.framing = head.framing
         if head.expectsContinue { flags.insert(.expectsContinue) }
         if let offered = head.upgradeProtocol {
             flags.insert(.asksForUpgrade)

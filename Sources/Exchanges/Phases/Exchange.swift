@@ -49,7 +49,6 @@ final class Exchange {
     var weaver: Weaver
     let method: Method
     var flags: Flags = []
-    private(set) var requestFraming = OutgoingFraming.none
     /// Why the stream gets no heartbeats; nil if it gets them. For streams only.
     var notWovenBecause: NotWovenReason?
 
@@ -58,7 +57,7 @@ final class Exchange {
         generation = proxy.generation
         self.sink = sink
         number = proxy.takeExchangeNumber()
-        summary = RequestSummary(head, isTrusted: head != nil && sink.client.isTrusted)
+        summary = RequestSummary(head, isTrusted: head != nil && sink.isTrusted)
         method = head?.method ?? .other
         account = ExchangeAccount(now: proxy.worker.now)
         weaver = Weaver(resumes: head?.contains(.lastEventID) ?? false)
@@ -112,16 +111,6 @@ final class Exchange {
 
     /// The route whose rules hold from now on.
     func follow(_ route: CompiledRoute) { self.route = route }
-
-    /// How the request's body is framed for its server.
-    func frameRequest(as framing: BodyFraming) {
-        requestFraming =
-            switch framing {
-            case .none, .untilClose: .none
-            case .length: .plain
-            case .chunked: .chunked
-            }
-    }
 
     // MARK: The end
 

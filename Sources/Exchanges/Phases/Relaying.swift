@@ -94,9 +94,9 @@ extension Exchange {
             // The rest of a complete response waits like any other bytes.
             if sink.waitingCount > 0, proxy.clients.isFarTooFull, !mayWait() { return }
             finishResponse(evidence: "the response's end was received")
-        } else if now >= endsAt, isAtBoundary {
+        } else if now >= endsAt, isAtBoundary, !source.isFailing {
             endStream()
-        } else if sink.waitingCount > 0, mayWait() {
+        } else if sink.waitingCount > 0, !source.isFailing, mayWait() {
             source.pause()
         }
     }

@@ -129,7 +129,7 @@ extension Exchange {
     }
 
     private func hold(because refusal: Refusal) {
-        guard let request else { return }
+        guard let request else { preconditionFailure("a request waits that has no response") }
         request.failedServer = upstream?.server.name ?? request.failedServer
         noteUnserved()
         endProbe()
@@ -139,7 +139,9 @@ extension Exchange {
 
     /// Waits for the next attempt, or sends the client away if that would be too late.
     private func wait(until next: Int64, _ request: PendingRequest) {
-        guard let sink, let refusal = request.waiting.refusal, let since = request.waiting.failingSince else { return }
+        guard let sink, let refusal = request.waiting.refusal, let since = request.waiting.failingSince else {
+            preconditionFailure("a client waits because a server failed")
+        }
         guard next < since + (holdLimitMilliseconds ?? 0), !proxy.isDraining else {
             var ending = Ending(refusal)
             ending.evidence += "; the client was told to come back"

@@ -10,6 +10,8 @@ final class PendingRequest {
     private let head: [UInt8]
     /// Where the chosen server's name must be inserted as Host; nil if the client's Host is there.
     private let hostOffset: Int?
+    /// How the body is delimited for the server.
+    var framing = BodyFraming.none
     var search = ServerSearch()
     var waiting = Waiting()
     /// Whether the client is held: it has the beginning of the proxy's own response, and no server serves it yet.

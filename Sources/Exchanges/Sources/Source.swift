@@ -31,6 +31,11 @@ enum Source {
         if case .server(let connection) = self { connection.resume(for: .slowClient) }
     }
 
+    /// Whether a failure follows the bytes that came last.
+    var isFailing: Bool {
+        if case .server(let connection) = self { connection.breaksRules } else { false }
+    }
+
     /// Nothing more is wanted of it.
     func cancel() {
         if case .server(let connection) = self { connection.detach() }

@@ -123,7 +123,7 @@ open class Link: Endpoint {
     /// Hands the open connection over to another link, which takes this one's place: with its TLS, with what waits to be sent, and with
     /// what comes behind the bytes that were reported. So a protocol's own object takes a connection over behind the handshake.
     public final func handOver(to successor: Link) {
-        precondition(phase == .open && successor.phase == .new)
+        precondition(phase == .open && successor.phase == .new && isReading && !closesWhenDrained && !shutsDownWhenDrained)
         handOverSlot(to: successor)
         (successor.session, successor.hasReadEnd, successor.endIsAuthentic) = (session, hasReadEnd, endIsAuthentic)
         (successor.ownPendingBytes, successor.writeFailure) = (ownPendingBytes, writeFailure)
@@ -131,6 +131,7 @@ open class Link: Endpoint {
         successor.phase = .open
         // What a write met is reported at the end of the turn.
         if writeFailure != nil { worker.atEndOfTurn(successor) }
+        if !successor.pending.isEmpty { successor.linkBeganToWait() }
         phase = .closed
         session = nil
     }

@@ -40,6 +40,8 @@ package final class UpstreamConnection: Link {
         static let keepsAlive = Flags(rawValue: 32)
         /// The connection's end was the end of the body.
         static let isCloseDelimited = Flags(rawValue: 64)
+        /// The server broke a rule behind the piece of the body that the receiver has now.
+        static let breaksRules = Flags(rawValue: 128)
     }
 
     /// Why reading from a server is paused. It resumes when no reason is left.
@@ -63,6 +65,7 @@ package final class UpstreamConnection: Link {
     // These four take up sixteen bytes together.
     private var body = BodyRelay(framing: .none)
     private var state = State.connecting
+    private var requestFraming = OutgoingFraming.none
     private var flags: Flags = []
     private var pauses: PauseReasons = []
 
@@ -102,10 +105,16 @@ package final class UpstreamConnection: Link {
         server.activeCount += 1
     }
 
-    /// Sends the request's head and waits for the response's. `isWhole` says that no body follows.
-    package func sendRequest(_ head: [UInt8], method: Method, asksForUpgrade: Bool, isWhole: Bool) {
+    /// Sends the request's head and waits for the response's. `isWhole` says that the whole request has come, so that no body follows.
+    package func sendRequest(_ head: [UInt8], method: Method, framing: BodyFraming, asksForUpgrade: Bool, isWhole: Bool) {
         precondition(state == .idle && receiver != nil)
         state = .awaitingHead
+        requestFraming =
+            switch framing {
+            case .none, .untilClose: .none
+            case .length: .plain
+            case .chunked: .chunked
+            }
         flags.formIntersection(.isReused)
         if method == .head { flags.insert(.asksForHead) }
         if asksForUpgrade { flags.insert(.asksForUpgrade) }
@@ -115,12 +124,16 @@ package final class UpstreamConnection: Link {
         wake(atMilliseconds: nextDeadline)
     }
 
-    /// Sends (a piece of) the request's body, framed. The time that the server has to answer begins again.
-    package func sendBody(_ bytes: UnsafeRawBufferPointer, isLast: Bool) {
+    /// Sends (a piece of) the request's body, with `OutgoingFraming.roomBytes` free around it. The time that the server has to answer
+    /// begins again.
+    package func sendBody(_ payload: UnsafeMutableRawBufferPointer, isLast: Bool) {
         if isLast { flags.insert(.isRequestSent) }
         lastActivityAt = worker.now
-        send(bytes)
+        send(requestFraming.frame(payload, isLast: isLast))
     }
+
+    /// Whether the server broke a rule behind the piece of the body that the receiver has now: a failure follows.
+    package var breaksRules: Bool { flags.contains(.breaksRules) }
 
     /// How many bytes wait for the server to take them.
     package var waitingCount: Int { pendingCount }
@@ -386,6 +399,7 @@ package final class UpstreamConnection: Link {
             if piece.consumed < bytes.count { flags.remove(.keepsAlive) }
         }
         guard isFirst || piece.isLast || !piece.payload.isEmpty || piece.error != nil, let receiver else { return }
+        if piece.error != nil { flags.insert(.breaksRules) }
         if isFirst || piece.isLast || !piece.payload.isEmpty { receiver.receiveBody(piece.payload, isLast: piece.isLast) }
         if let error = piece.error, state == .receivingBody { fail(.brokeRules, "\(error.reason)") }
     }
