@@ -82,88 +82,54 @@ package enum Cause: String, CaseIterable, Sendable {
         case proxy
     }
 
-    /// Which side caused the ending.
-    package var side: Side {
+    /// The name that is written to the log without making a `String`, the side that caused the ending, and one plain sentence for a reader
+    /// of the log.
+    private var row: (name: StaticString, side: Side, explanation: StaticString) {
         switch self {
-        case .clientClosed, .clientReset, .clientStalled, .clientVanished, .clientProtocolError, .clientTLSError,
-            .handshakeTimeout, .requestTimeout:
-            .client
-        case .upstreamFinished, .upstreamCutOff, .upstreamReset, .upstreamVanished, .upstreamSilent,
-            .upstreamProtocolError, .upstreamTLSError, .upstreamNoResponse, .connectionRefused, .connectTimeout, .connectFailed,
-            .responseTimeout, .upstreamUnavailable, .nameNotResolved:
-            .upstream
-        case .drained, .graceExpired, .sentBack, .refusedByLimit, .credentialsRefused, .noRoute, .proxyError:
-            .proxy
+        case .clientClosed: ("client_closed", .client, "The client closed the connection in good order.")
+        case .clientReset: ("client_reset", .client, "The client's side reset the connection.")
+        case .clientStalled: ("client_stalled", .client, "The client stopped taking its bytes for longer than allowed.")
+        case .clientVanished:
+            ("client_vanished", .client, "The client's machine no longer acknowledged anything: its network or power is gone.")
+        case .clientProtocolError: ("client_protocol_error", .client, "The client sent something that is not valid HTTP.")
+        case .clientTLSError: ("client_tls_error", .client, "The client's TLS handshake failed, or it sent something that is not TLS.")
+        case .handshakeTimeout: ("handshake_timeout", .client, "The client did not finish its TLS handshake in time.")
+        case .requestTimeout: ("request_timeout", .client, "The client did not send its request in time.")
+        case .upstreamFinished: ("upstream_finished", .upstream, "The server ended the response in good order.")
+        case .upstreamCutOff: ("upstream_cut_off", .upstream, "The server closed the connection in the middle of the response.")
+        case .upstreamReset: ("upstream_reset", .upstream, "The server reset the connection.")
+        case .upstreamVanished:
+            (
+                "upstream_vanished", .upstream,
+                "The server's machine no longer acknowledged anything: the machine or the network to it is gone."
+            )
+        case .upstreamSilent: ("upstream_silent", .upstream, "The server sent nothing for longer than its timeout allows.")
+        case .upstreamProtocolError: ("upstream_protocol_error", .upstream, "The server sent something that is not valid HTTP.")
+        case .upstreamTLSError:
+            ("upstream_tls_error", .upstream, "The TLS handshake with the server failed, or it sent something that is not TLS.")
+        case .upstreamNoResponse: ("upstream_no_response", .upstream, "The server closed the connection without any response.")
+        case .connectionRefused: ("connection_refused", .upstream, "No process listens at the server's address.")
+        case .connectTimeout: ("connect_timeout", .upstream, "The server did not answer the connection attempt in time.")
+        case .connectFailed: ("connect_failed", .upstream, "The connection to the server could not be made.")
+        case .responseTimeout: ("response_timeout", .upstream, "The server accepted the request but sent no response in time.")
+        case .upstreamUnavailable: ("upstream_unavailable", .upstream, "The server answered that it, or what it needs, is not available.")
+        case .nameNotResolved: ("name_not_resolved", .upstream, "The server's name could not be resolved.")
+        case .drained: ("drained", .proxy, "The proxy is shutting down and ended the stream cleanly.")
+        case .graceExpired: ("grace_expired", .proxy, "The proxy is shutting down and its grace period ran out.")
+        case .sentBack: ("sent_back", .proxy, "The client was held, and was told to come back for the server's own answer.")
+        case .refusedByLimit: ("refused_by_limit", .proxy, "The proxy refused because one of its limits was reached.")
+        case .credentialsRefused: ("credentials_refused", .proxy, "The proxy refused the request's credentials.")
+        case .noRoute: ("no_route", .proxy, "No route of the proxy matches the request.")
+        case .proxyError: ("proxy_error", .proxy, "The proxy failed because of its own error.")
         }
     }
+
+    /// Which side caused the ending.
+    package var side: Side { row.side }
 
     /// The same as the raw value, as a constant that can be written to the log without making a `String`.
-    package var name: StaticString {
-        switch self {
-        case .clientClosed: "client_closed"
-        case .clientReset: "client_reset"
-        case .clientStalled: "client_stalled"
-        case .clientVanished: "client_vanished"
-        case .clientProtocolError: "client_protocol_error"
-        case .clientTLSError: "client_tls_error"
-        case .handshakeTimeout: "handshake_timeout"
-        case .requestTimeout: "request_timeout"
-        case .upstreamFinished: "upstream_finished"
-        case .upstreamCutOff: "upstream_cut_off"
-        case .upstreamReset: "upstream_reset"
-        case .upstreamVanished: "upstream_vanished"
-        case .upstreamSilent: "upstream_silent"
-        case .upstreamProtocolError: "upstream_protocol_error"
-        case .upstreamTLSError: "upstream_tls_error"
-        case .upstreamNoResponse: "upstream_no_response"
-        case .connectionRefused: "connection_refused"
-        case .connectTimeout: "connect_timeout"
-        case .connectFailed: "connect_failed"
-        case .responseTimeout: "response_timeout"
-        case .upstreamUnavailable: "upstream_unavailable"
-        case .nameNotResolved: "name_not_resolved"
-        case .drained: "drained"
-        case .graceExpired: "grace_expired"
-        case .sentBack: "sent_back"
-        case .refusedByLimit: "refused_by_limit"
-        case .credentialsRefused: "credentials_refused"
-        case .noRoute: "no_route"
-        case .proxyError: "proxy_error"
-        }
-    }
+    package var name: StaticString { row.name }
 
     /// One plain sentence for a reader of the log. For tests: the manual must say the same.
-    package var explanation: String {
-        switch self {
-        case .clientClosed: "The client closed the connection in good order."
-        case .clientReset: "The client's side reset the connection."
-        case .clientStalled: "The client stopped taking its bytes for longer than allowed."
-        case .clientVanished: "The client's machine no longer acknowledged anything: its network or power is gone."
-        case .clientProtocolError: "The client sent something that is not valid HTTP."
-        case .clientTLSError: "The client's TLS handshake failed, or it sent something that is not TLS."
-        case .handshakeTimeout: "The client did not finish its TLS handshake in time."
-        case .requestTimeout: "The client did not send its request in time."
-        case .upstreamFinished: "The server ended the response in good order."
-        case .upstreamCutOff: "The server closed the connection in the middle of the response."
-        case .upstreamReset: "The server reset the connection."
-        case .upstreamVanished: "The server's machine no longer acknowledged anything: the machine or the network to it is gone."
-        case .upstreamSilent: "The server sent nothing for longer than its timeout allows."
-        case .upstreamProtocolError: "The server sent something that is not valid HTTP."
-        case .upstreamTLSError: "The TLS handshake with the server failed, or it sent something that is not TLS."
-        case .upstreamNoResponse: "The server closed the connection without any response."
-        case .connectionRefused: "No process listens at the server's address."
-        case .connectTimeout: "The server did not answer the connection attempt in time."
-        case .connectFailed: "The connection to the server could not be made."
-        case .responseTimeout: "The server accepted the request but sent no response in time."
-        case .upstreamUnavailable: "The server answered that it, or what it needs, is not available."
-        case .nameNotResolved: "The server's name could not be resolved."
-        case .drained: "The proxy is shutting down and ended the stream cleanly."
-        case .graceExpired: "The proxy is shutting down and its grace period ran out."
-        case .sentBack: "The client was held, and was told to come back for the server's own answer."
-        case .refusedByLimit: "The proxy refused because one of its limits was reached."
-        case .credentialsRefused: "The proxy refused the request's credentials."
-        case .noRoute: "No route of the proxy matches the request."
-        case .proxyError: "The proxy failed because of its own error."
-        }
-    }
+    package var explanation: String { "\(row.explanation)" }
 }
