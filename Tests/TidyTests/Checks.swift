@@ -169,6 +169,14 @@ enum Checks {
         }
     }
 
+    /// Prose that is wider than code may be. Tables and code are as wide as they need to be.
+    static func wideProse(_ page: SourceFile, widest: Int) -> [String] {
+        prose(page).enumerated().compactMap { number, line in
+            let isTableOrCode = line.hasPrefix("|") || line.hasPrefix("    ")
+            return line.count > widest && !isTableOrCode ? "\(page.path):\(number + 1): \(line.count) columns" : nil
+        }
+    }
+
     /// The links of a page that lead nowhere. `exists` is asked for paths from the root; `headings` for the anchors of a page.
     static func links(_ file: SourceFile, exists: (String) -> Bool, headings: (String) -> Set<String>) -> [String] {
         let folder = file.path.split(separator: "/").dropLast().map(String.init)

@@ -75,6 +75,9 @@ struct TidyTests {
         for folder in ["Sources", "Tests", "conf", "examples"] { #expect(Repository.file(folder + "/README.md") != nil) }
     }
 
+    @Test("the prose of every page is wrapped at the width of code")
+    func prose() { expectNone(Repository.textFiles.filter { $0.path.hasSuffix(".md") }.flatMap { Checks.wideProse($0, widest: 140) }) }
+
     @Test("every link of every page leads somewhere")
     func links() {
         let pages = Repository.textFiles.filter { $0.path.hasSuffix(".md") }
@@ -225,6 +228,13 @@ struct CheckTests {
         let test = file("@Test(\"x\", .reaches(.three, .one))\n", path: "Tests/HTTPTests/A.swift")
         #expect(
             Checks.marks(marks, in: [source, test]) == ["three: Sources does not reach it", "two: no test asserts that it is reached"])
+    }
+
+    @Test("see prose that is too wide, and leave tables and code alone")
+    func prose() {
+        let wide = String(repeating: "c", count: 137)
+        let page = file("\(wide)abcd\n| \(wide) |\n    \(wide)\n```\n\(wide)abcd\n```\n- \(wide)ab\n", path: "conf/README.md")
+        #expect(Checks.wideProse(page, widest: 140) == ["conf/README.md:1: 141 columns", "conf/README.md:7: 141 columns"])
     }
 
     @Test("see links that lead nowhere")
