@@ -237,6 +237,8 @@ package final class ProxyServer: Sendable {
 
     /// The counts of all workers, including those that have ended. A worker that does not answer within that time is left out.
     package func counters(atMostMilliseconds limit: Int) -> WorkerCounters {
+        // First, so that a worker that answers and then ends counts once.
+        var sum = means.countedByEnded.sum
         let answers = CounterSum()
         let pulse = Pulse(expected: mailboxes.count)
         for mailbox in mailboxes {
@@ -246,7 +248,6 @@ package final class ProxyServer: Sendable {
             }
         }
         _ = pulse.wait(atMostMilliseconds: isEnding ? 0 : limit, kernel)
-        var sum = means.countedByEnded.sum
         sum.add(answers.sum)
         return sum
     }
