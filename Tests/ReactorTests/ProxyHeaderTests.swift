@@ -97,6 +97,7 @@ struct ProxyHeaderTests {
     func longLine() {
         check(Array("PROXY UNKNOWN \(String(repeating: "x", count: 92))\r\n".utf8), .refused(.lineTooLong), "108 bytes")
         check(Array("PROXY TCP4 \(String(repeating: "1", count: 200))".utf8), .refused(.lineTooLong), "no end")
+        check(Array("PROXY UNKNOWN \(String(repeating: "x", count: 92))\r".utf8), .refused(.lineTooLong), "no room for the LF")
     }
 
     @Test(

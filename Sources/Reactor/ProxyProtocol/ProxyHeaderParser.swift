@@ -103,6 +103,8 @@ public struct ProxyHeaderParser {
             return nil
         }
         guard bytes[end] == 0x0D, end + 2 >= bytes.count else { throw .malformedLine }
+        // The CR is the last byte that a line may have, so that its LF would be one too many.
+        guard end + 2 <= ProxyHeaderParser.lineBytes else { throw .lineTooLong }
         guard end + 2 == bytes.count else { return nil }
         guard bytes[end + 1] == 0x0A else { throw .malformedLine }
         return try readValues(bytes[prefix.count..<end].split(separator: 0x20, omittingEmptySubsequences: false))
