@@ -1,6 +1,7 @@
 """Heartwire under a service manager: what it says (sd_notify), and the sockets that it is given."""
 
 import ctypes
+import fcntl
 import os
 import pathlib
 import re
@@ -139,7 +140,8 @@ def start_with(stage, sockets, text, port, names="", process="$$"):
     (folder / "heartwire.conf").write_text(text(folder))
     copies = [os.dup(made.fileno()) for made in sockets]
     # High numbers first, so that no copy is overwritten before it is put in its place.
-    high = [os.dup2(copy, 200 + place) for place, copy in enumerate(copies)]
+    # The kernel chooses them: a number that another thread is just given is busy for dup2.
+    high = [fcntl.fcntl(copy, fcntl.F_DUPFD, 200) for copy in copies]
     places = " ".join(f"{3 + place}<&{copy}-" for place, copy in enumerate(high))
     script = f"export LISTEN_PID={process} LISTEN_FDS={len(high)} LISTEN_FDNAMES={names}; exec \"$@\" {places}"
     try:
