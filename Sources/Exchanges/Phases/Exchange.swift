@@ -143,8 +143,9 @@ extension Exchange: RequestReceiver {
             endStream()
             return .max
         }
-        let beat = beat(now: now)
-        let next = min(beat, attend(now: now))
+        var next = beat(now: now)
+        // A stream that has its server has no clock of a request.
+        if case .streaming = phase {} else { next = min(next, attend(now: now)) }
         return endsAt > now ? min(next, endsAt) : next
     }
 
