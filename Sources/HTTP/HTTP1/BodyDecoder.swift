@@ -61,6 +61,9 @@ public struct BodyDecoder: Sendable {
     /// Whether the body has ended.
     public var isEnded: Bool { state == .ended }
 
+    /// Whether the sender broke a rule.
+    public var hasFailed: Bool { state == .failed }
+
     /// How many bytes are still to come; nil where that is not known.
     public var remaining: UInt64? {
         switch state {

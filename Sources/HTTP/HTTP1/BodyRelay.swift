@@ -24,6 +24,9 @@ public struct BodyRelay {
     /// Whether the whole body has been received.
     public var isEnded: Bool { decoder.isEnded }
 
+    /// Whether the sender broke a rule behind what has come.
+    public var hasFailed: Bool { decoder.hasFailed }
+
     /// Takes the bytes from `start` on. The payload lies within the same buffer and is valid as long as the buffer is.
     public mutating func take(_ bytes: UnsafeMutableRawBufferPointer, from start: Int = 0) -> Piece {
         let span = bytes.bindMemory(to: UInt8.self)

@@ -40,8 +40,8 @@ package final class UpstreamConnection: Link {
         static let keepsAlive = Flags(rawValue: 32)
         /// The connection's end was the end of the body.
         static let isCloseDelimited = Flags(rawValue: 64)
-        /// The server broke a rule behind the piece of the body that the receiver has now.
-        static let breaksRules = Flags(rawValue: 128)
+        /// The request's body is sent in chunks.
+        static let sendsChunks = Flags(rawValue: 128)
     }
 
     /// Why reading from a server is paused. It resumes when no reason is left.
@@ -65,7 +65,6 @@ package final class UpstreamConnection: Link {
     // These four take up sixteen bytes together.
     private var body = BodyRelay(framing: .none)
     private var state = State.connecting
-    private var requestFraming = OutgoingFraming.none
     private var flags: Flags = []
     private var pauses: PauseReasons = []
 
@@ -109,13 +108,8 @@ package final class UpstreamConnection: Link {
     package func sendRequest(_ head: [UInt8], method: Method, framing: BodyFraming, asksForUpgrade: Bool, isWhole: Bool) {
         precondition(state == .idle && receiver != nil)
         state = .awaitingHead
-        requestFraming =
-            switch framing {
-            case .none, .untilClose: .none
-            case .length: .plain
-            case .chunked: .chunked
-            }
         flags.formIntersection(.isReused)
+        if framing == .chunked { flags.insert(.sendsChunks) }
         if method == .head { flags.insert(.asksForHead) }
         if asksForUpgrade { flags.insert(.asksForUpgrade) }
         if isWhole { flags.insert(.isRequestSent) }
@@ -129,11 +123,12 @@ package final class UpstreamConnection: Link {
     package func sendBody(_ payload: UnsafeMutableRawBufferPointer, isLast: Bool) {
         if isLast { flags.insert(.isRequestSent) }
         lastActivityAt = worker.now
-        send(requestFraming.frame(payload, isLast: isLast))
+        let framing = flags.contains(.sendsChunks) ? OutgoingFraming.chunked : .plain
+        send(framing.frame(payload, isLast: isLast))
     }
 
     /// Whether the server broke a rule behind the piece of the body that the receiver has now: a failure follows.
-    package var breaksRules: Bool { flags.contains(.breaksRules) }
+    package var breaksRules: Bool { body.hasFailed }
 
     /// How many bytes wait for the server to take them.
     package var waitingCount: Int { pendingCount }
@@ -399,7 +394,6 @@ package final class UpstreamConnection: Link {
             if piece.consumed < bytes.count { flags.remove(.keepsAlive) }
         }
         guard isFirst || piece.isLast || !piece.payload.isEmpty || piece.error != nil, let receiver else { return }
-        if piece.error != nil { flags.insert(.breaksRules) }
         if isFirst || piece.isLast || !piece.payload.isEmpty { receiver.receiveBody(piece.payload, isLast: piece.isLast) }
         if let error = piece.error, state == .receivingBody { fail(.brokeRules, "\(error.reason)") }
     }
