@@ -31,7 +31,9 @@ let package = Package(
         .target(name: "Credentials", dependencies: ["Bytes", "COpenSSL"], swiftSettings: house),
         .target(name: "Telemetry", dependencies: ["Bytes"], swiftSettings: dataPath),
         .target(name: "Configuration", dependencies: ["Bytes", "HTTP", "Credentials"], swiftSettings: house),
-        .target(name: "Downstreams", dependencies: ["Marks", "HTTP", "Reactor", "Configuration"], swiftSettings: dataPath),
+        .target(
+            name: "Downstreams", dependencies: ["Marks", "HTTP", "Reactor", "Configuration"], exclude: ["README.md"],
+            swiftSettings: dataPath),
         .target(name: "Upstreams", dependencies: ["Marks", "HTTP", "Reactor", "Configuration"], swiftSettings: dataPath),
         .target(
             name: "Exchanges",
