@@ -8,8 +8,6 @@ import Upstreams
 
 /// The current settings of one worker, or earlier ones.
 package final class Generation {
-    /// Counts the reloads; a number is never used again.
-    let number: Int
     let settings: Settings
     /// The servers of each upstream.
     package let groups: [ServerGroup]
@@ -18,7 +16,6 @@ package final class Generation {
     /// health; its other groups are retired.
     init(_ settings: Settings, addresses: [[[SocketAddress]]], workerNumber: Int, succeeding previous: Generation? = nil) {
         self.settings = settings
-        number = (previous?.number ?? 0) + 1
         let known = previous?.groups ?? []
         let groups = settings.configuration.upstreams.indices.map { index in
             let (upstream, security) = (settings.configuration.upstreams[index], settings.upstreamSecurity[index])

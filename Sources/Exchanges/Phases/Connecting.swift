@@ -94,7 +94,7 @@ extension Exchange {
     }
 
     /// Releases the server's connection.
-    func leaveServer() { replaceSource(by: isHeld ? .held : .none) }
+    func leaveServer() { replaceSource(by: .none) }
 
     // MARK: The half-open probe
 

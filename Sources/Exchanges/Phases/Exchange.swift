@@ -101,7 +101,7 @@ final class Exchange {
     @inline(__always)
     var upstream: UpstreamConnection? { source.connection }
 
-    /// Goes on with another source; nothing more is wanted of the present one.
+    /// Releases the present source and goes on with another one.
     func replaceSource(by next: Source) {
         source.cancel()
         source = next
@@ -119,7 +119,7 @@ final class Exchange {
         guard let sink else { preconditionFailure("an exchange finishes once") }
         observeEnd(ending)
         endProbe()
-        replaceSource(by: .none)
+        leaveServer()
         phase.enter(.finished)
         self.sink = nil
         if let answer { sink.begin(answer) }

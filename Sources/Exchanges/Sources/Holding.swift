@@ -157,7 +157,6 @@ extension Exchange {
     private func beginHolding(_ request: PendingRequest, _ reason: HeldReason) {
         guard let sink, let route else { preconditionFailure("a client is held on a route") }
         request.isHeld = true
-        if upstream == nil { replaceSource(by: .held) }
         account.status = 200
         account.heldSince(now)
         notWovenBecause = route.heartbeat == nil ? .heartbeatOff : nil

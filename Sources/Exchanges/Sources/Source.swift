@@ -1,17 +1,16 @@
 // Where the bytes of a response come from: the seam between an exchange and what is behind it. An exchange replaces its source while its
-// client's side lives: a server that is lost by nobody, nobody by the next server. Another kind of source is one more case.
+// client's side lives: it leaves a lost server, and takes the next one. While a client is held between two attempts there is no source.
+// Another kind of source is one more case.
 
 import Reactor
 import Upstreams
 
 /// The source of a response's bytes. Eight bytes, and every call is dispatched statically.
 enum Source {
-    /// No server is asked.
+    /// No server is asked now.
     case none
     /// One server: its connection, with no object between.
     case server(UpstreamConnection)
-    /// No server is asked, and the client is held: it has the beginning of the proxy's own stream.
-    case held
 
     /// The server's connection; nil for other sources.
     @inline(__always)
@@ -19,7 +18,7 @@ enum Source {
         if case .server(let connection) = self { connection } else { nil }
     }
 
-    /// Sends nothing more for now, because the client does not take what was sent.
+    /// Stops reading, because the client does not take what was sent.
     @inline(__always)
     func pause() {
         if case .server(let connection) = self { connection.pause(for: .slowClient) }
@@ -36,7 +35,7 @@ enum Source {
         if case .server(let connection) = self { connection.breaksRules } else { false }
     }
 
-    /// Nothing more is wanted of it.
+    /// Releases the source; it calls the exchange no more.
     func cancel() {
         if case .server(let connection) = self { connection.detach() }
     }

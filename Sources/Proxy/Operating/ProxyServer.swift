@@ -44,7 +44,7 @@ package final class ProxyServer: Sendable {
     var kernel: Kernel { means.kernel }
 
     /// Opens everything and starts to serve. Inherited sockets are used where a listener has their address, and closed otherwise.
-    /// `makeKernel` makes the way to the world of each thread.
+    /// `makeKernel` makes the kernel of each thread.
     package convenience init(
         _ configuration: Configuration, inheriting inherited: [InheritedSocket] = [], kernel makeKernel: @escaping @Sendable () -> Kernel
     ) throws(StartError) {

@@ -8,7 +8,7 @@ import Reactor
 import Telemetry
 import Upstreams
 
-/// The way to the world of those who prepare a generation.
+/// What a generation is prepared with: the kernel, log files, threads, workers.
 struct StartMeans: Sendable {
     /// The kernel of the thread that prepares and puts in force.
     let kernel: Kernel
