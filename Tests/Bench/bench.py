@@ -1,7 +1,7 @@
 """Runs the scenarios in turns and prints the table. Tests/bench first installs packages and builds programs, and calls this.
 
 In each repetition of a scenario every contender has one turn, in an order that moves on by one each time: an origin, a proxy and a generator
-are started anew, pinned (the proxy on one core, the two others on another), measured and killed. So a change of the machine's mood
+are started again, pinned (the proxy on one core, the two others on another), measured and killed. So a change of the machine's mood
 meets all of them.
 
 Left to others: what is measured (scenarios.py), how proxies are set up (peers.py), what the table looks like (table.py).

@@ -298,7 +298,7 @@ def test_a_reload_switches_the_log_on_and_off_under_a_running_stream(stage):
             proxy.event_log.events(proxy.stream_log.opening("/late"), 1)
 
 
-def test_sigusr1_opens_the_file_anew(stage):
+def test_sigusr1_reopens_the_file(stage):
     ticks = Ticks()
     proxy = stage.heartwire(stage.origin(ticks), logs_events=True)
     with Client(proxy.port) as client:

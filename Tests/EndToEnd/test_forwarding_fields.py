@@ -98,7 +98,7 @@ def test_a_request_of_a_thousand_such_fields_holds_nobody_up(stage):
     assert proxy.processor_seconds() - before < 0.7
 
 
-def test_a_loop_does_not_run_for_ever(stage):
+def test_a_loop_ends(stage):
     """Two proxies that point at each other by mistake: the request ends, and both go on."""
     ports = reserve_port(), reserve_port()
     first = stage.heartwire(f"127.0.0.1:{ports[1]}", port=ports[0], limits="connections 64")

@@ -151,7 +151,7 @@ def test_many_clients_are_served_while_others_stall(stage):
         assert get(proxy.port, "/quick").body == b"ok"
         slowest = max(slowest, time.monotonic() - started)
     time.sleep(1)
-    # Whoever waits for a stalled client waits until that one is given up, which is after half a minute.
+    # The proxy gives a stalled client up after half a minute, and a reader of that client waits as long.
     assert slowest < 5, f"a stalled client held others up for {slowest:.2f} s"
     assert proxy.resident_bytes() - before < 8 << 20, "the proxy buffers for stalled clients without bound"
     for client in stalled:

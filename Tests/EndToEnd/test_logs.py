@@ -205,7 +205,7 @@ def test_a_named_pipe_that_nobody_reads_is_an_error_and_nothing_is_held_up(stage
     os.close(reader)
 
 
-def test_a_log_that_cannot_be_opened_anew_is_told(stage, tmp_path):
+def test_a_log_that_cannot_be_reopened_is_reported(stage, tmp_path):
     logs = tmp_path / "logs"
     logs.mkdir()
     proxy = stage.heartwire(stage.origin(answer), text=lambda port, folder: configuration(

@@ -188,7 +188,7 @@ def test_the_limit_for_each_client_counts_those_of_the_header(stage):
         client.close()
         if status == 200:
             break
-        assert time.monotonic() < deadline, "the connections are counted for ever"
+        assert time.monotonic() < deadline, "the connections are still counted"
         time.sleep(0.05)
 
 

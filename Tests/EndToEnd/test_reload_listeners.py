@@ -47,7 +47,7 @@ def test_an_address_that_is_written_otherwise_keeps_its_socket(stage):
 
 
 @pytest.mark.parametrize("workers", [1, 3])
-def test_a_listener_that_goes_serves_whoever_had_reached_it(stage, workers):
+def test_a_listener_that_goes_serves_the_clients_that_had_reached_it(stage, workers):
     proxy = stage.heartwire(stage.origin(origin_named(b"a")), workers=workers, heartbeat="10s")
     file, going = File(proxy), reserve_port()
     line = f"listen 127.0.0.1:{going}\n"

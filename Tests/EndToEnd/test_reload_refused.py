@@ -133,7 +133,7 @@ def test_what_cannot_change_is_named(stage):
     assert "workers stays 2" in said and "the file asks for 5" in said and "nothing in the configuration has changed" in said
 
 
-def test_without_a_file_certificates_are_read_anew_and_nothing_else(stage):
+def test_without_a_file_certificates_are_read_again_and_nothing_else(stage):
     origin, port = stage.origin(origin_named(b"a")), reserve_port()
     proxy = stage.command(["proxy", "--upstream", origin.address, "--listen", f"127.0.0.1:{port}", "--stream-log", "stream.log"], port)
     proxy.send_signal(signal.SIGHUP)

@@ -95,7 +95,7 @@ status() {{ systemctl --user show heartwire -p Result -p ActiveState; }}
     assert [record["cause"] for record in records if record["event"] == "stream_end"] == ["drained"] * len(streams)
 
 
-def test_systemd_starts_the_service_anew_when_a_new_process_dies_while_the_old_one_drains(stage):
+def test_systemd_starts_the_service_again_when_a_new_process_dies_while_the_old_one_drains(stage):
     origin, port, folder = stage.origin(stream), reserve_port(), stage.new_folder()
     (folder / "heartwire.conf").write_text(configuration(port, folder, [origin.address], drain="40s", grace="40s", heartbeat="15s"))
     text = systemd.unit((REPOSITORY / "conf/heartwire.service").read_text(), binary(), folder / "heartwire.conf", folder / "errors")
@@ -108,11 +108,11 @@ done
 sleep 0.5
 kill -USR2 $(main)
 until grep -q 'has taken over' errors; do sleep 0.05; done
-sleep 0.2; heir=$(main)
-kill -9 $heir
+sleep 0.2; successor=$(main)
+kill -9 $successor
 for attempt in $(seq 100); do
     sleep 0.1
-    test $(main) != $heir && test $(main) != 0 && (exec 3<>/dev/tcp/127.0.0.1/{port}) && break
+    test $(main) != $successor && test $(main) != 0 && (exec 3<>/dev/tcp/127.0.0.1/{port}) && break
 done
 echo "after $attempt looks"
 systemctl --user show heartwire -p NRestarts -p ActiveState

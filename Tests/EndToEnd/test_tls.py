@@ -97,7 +97,7 @@ def test_alpn_offers_http_11_and_staples_and_hsts_come(stage, authority, identit
         assert b"400 Bad Request" in ask(secured, fields="Host: doubled\r\n", wanted=b"\r\n\r\n")
 
 
-def test_certificates_are_read_anew_under_load_and_no_stream_notices(stage, authority, tmp_path):
+def test_certificates_are_read_again_under_load_and_no_stream_notices(stage, authority, tmp_path):
     certificate, key = tmp_path / "site.pem", tmp_path / "site.key"
 
     def put(name, pair=None):

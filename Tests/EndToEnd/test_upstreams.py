@@ -131,7 +131,7 @@ def test_a_connection_that_the_server_has_closed_meanwhile_costs_nobody_anything
     assert len(origin.requests) == 5
 
 
-def test_a_request_is_not_repeated_for_ever(stage):
+def test_a_request_is_repeated_a_limited_number_of_times(stage):
     origin = stage.origin(lambda connection, request: connection.close())
     proxy = stage.heartwire(origin)
     assert get(proxy.port).status == 502

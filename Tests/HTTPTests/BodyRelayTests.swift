@@ -1,4 +1,4 @@
-// Bodies through the scratch buffer: unframed in place, framed anew around the payload, in every split.
+// Bodies through the scratch buffer: the framing taken off in place, another one put around the payload, in every split.
 
 import HTTP
 import TestSupport

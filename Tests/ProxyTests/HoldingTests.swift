@@ -141,7 +141,7 @@ struct HoldingTests {
     }
 
     @Test(
-        "whoever is no EventSource is refused, and one of another origin that sends credentials",
+        "a client that is no EventSource is refused, and so is one of another origin that sends credentials",
         arguments: [
             "GET /e HTTP/1.1\nHost: h", "GET /e HTTP/1.1\nHost: h\nAccept: text/html",
             "HEAD /e HTTP/1.1\nHost: h\nAccept: text/event-stream",

@@ -234,7 +234,7 @@ struct RequestForwardingTests {
     // MARK: Framing, expectations, upgrades
 
     @Test(
-        "the framing is written anew, once, and says the same",
+        "the framing is rewritten, stands once, and means the same",
         arguments: [
             ("Content-Length: 0", ["Content-Length: 0"]), ("content-length:007", ["Content-Length: 7"]), ("", []),
             ("transfer-encoding: CHUNKED", ["Transfer-Encoding: chunked"]),

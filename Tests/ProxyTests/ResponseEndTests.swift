@@ -51,7 +51,7 @@ struct ResponseEndTests {
         #expect(world.kernel.reset.contains(descriptor) != isRead)
     }
 
-    // MARK: For want of room
+    // MARK: Without room
 
     /// A server answers an EventSource this, and the client takes the head only, and more waits than may wait in all.
     private func overfill(_ head: String, _ body: String) throws -> String {
@@ -82,7 +82,7 @@ struct ResponseEndTests {
         #expect(!(try overfill(head, String(repeating: "x", count: 2_000))).contains("retry"))
     }
 
-    @Test("tells when to come back also where a stream is ended within a line for want of room")
+    @Test("tells the client when to come back, also if there is no room and the stream ends within a line")
     func overfilledLine() throws {
         let answers = try overfill(ResponseEndTests.streamHead, "retry: 500\n\ndata: " + String(repeating: "x", count: 2_000))
         #expect(answers.contains("x\r\n"))

@@ -263,7 +263,7 @@ struct ResponseFieldTests {
     }
 
     @Test(
-        "what was bridged contradicts `private` nowhere: not in Cache-Control, and not in what shared caches heed before it",
+        "no field of a bridged response contradicts `private`: neither Cache-Control nor a field that shared caches obey first",
         arguments: [
             ("public, max-age=60", "max-age=60, private"), ("max-age=60, PUBLIC", "max-age=60, private"),
             ("s-maxage=9, max-age=1", "max-age=1, private"),

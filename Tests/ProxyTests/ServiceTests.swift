@@ -134,7 +134,7 @@ struct ServiceTests {
         #expect(failed[2].contains("cannot listen on a:1") && failed[2].hasSuffix("stays, and nothing has changed"))
     }
 
-    @Test("reads the certificates anew where no file was written, and puts the configuration in force once more")
+    @Test("without a configuration file reads the certificates again, and puts the same configuration in force")
     func certificates() {
         effects.configuration = Configuration(workerCount: 3)
         service(nil).receive(.reload)
@@ -240,7 +240,7 @@ struct ServiceTests {
         #expect(Set(process.passedOn) == [.reload, .reopenLogs] && process.passedOn.count == 2)
     }
 
-    @Test("passes a reload on to the process that serves, and has both open their logs anew")
+    @Test("passes a reload on to the process that serves, and makes both reopen their logs")
     func passesOn() throws {
         let (service, process) = try succeeded()
         service.receive(.reload)

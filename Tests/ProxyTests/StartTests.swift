@@ -99,7 +99,7 @@ struct StartTests {
         #expect(outcome.warnings.isEmpty && server.listeningAddresses == [81, 84, 85].map(StartTests.address))
         server.stop()
         world.bury()
-        #expect(world.kernel.addresses.count == (harm == .takenAddress ? 1 : 0), "but for the stranger's")
+        #expect(world.kernel.addresses.count == (harm == .takenAddress ? 1 : 0), "only the stranger's is left")
         #expect(server.generation.logs.outputs.allSatisfy { !$0.writer.submit([10]) }, "the logs have ended")
     }
 

@@ -58,7 +58,7 @@ struct ReadHead {
     /// The values of a field, whose name has to be given in lower case.
     func values(_ name: String) -> [String] { fields.filter { $0.name.lowercased() == name }.map(\.value) }
 
-    /// All fields as `name: value`, in their order, but for some names.
+    /// All fields as `name: value`, in their order, except some names.
     func lines(except names: Set<String> = []) -> [String] {
         fields.filter { !names.contains($0.name.lowercased()) }.map { "\($0.name): \($0.value)" }
     }

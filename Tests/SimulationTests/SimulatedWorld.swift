@@ -116,7 +116,7 @@ final class SimulatedWorld {
             while let first = queue.first, first.at <= now { takeFirst().run() }
             if isReady() { return }
             let next = min(queue.first?.at ?? .max, moment)
-            guard next < .max else { preconditionFailure("the worker waits for ever, and nothing will ever happen") }
+            guard next < .max else { preconditionFailure("the worker waits, and nothing will happen") }
             if next > now {
                 now = next
                 turnsAtThisMoment = 0

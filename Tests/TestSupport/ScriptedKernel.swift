@@ -54,7 +54,7 @@ package final class ScriptedKernel: Kernel, @unchecked Sendable {
         report(descriptor, .readable)
     }
 
-    /// The connection is broken; whoever reads is told of it.
+    /// The connection is broken; the next read reports it.
     package func breaks(_ descriptor: Int32, _ error: SystemError) {
         failures[descriptor] = error
         report(descriptor, .readable)

@@ -92,7 +92,7 @@ struct UpstreamConnectionTests {
             ])
     }
 
-    @Test("tells the same of an answer at every split, but for how many pieces its body comes in")
+    @Test("reports the same about a response at every split, except the number of pieces of its body")
     func splits() throws {
         let answer = "HTTP/1.1 103 Early Hints\r\n\r\n" + Self.chunkedHead + "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
         for cut in 1..<answer.utf8.count {
