@@ -67,6 +67,8 @@ final class LogQueue: @unchecked Sendable {
     // A pthread mutex and not Synchronization's, because a condition variable only works with a pthread mutex.
     private let mutex: UnsafeMutablePointer<pthread_mutex_t>
     private let condition: UnsafeMutablePointer<pthread_cond_t>
+    /// Signalled once, when the writer's thread has ended. Its waits are timed by the monotonic clock.
+    private let ending: UnsafeMutablePointer<pthread_cond_t>
     private var state: State
 
     init(capacityBytes: Int) {
@@ -78,12 +80,21 @@ final class LogQueue: @unchecked Sendable {
         condition.initialize(to: pthread_cond_t())
         pthread_mutex_init(mutex, nil)
         pthread_cond_init(condition, nil)
+        ending = .allocate(capacity: 1)
+        ending.initialize(to: pthread_cond_t())
+        var attributes = pthread_condattr_t()
+        pthread_condattr_init(&attributes)
+        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+        pthread_cond_init(ending, &attributes)
+        pthread_condattr_destroy(&attributes)
     }
 
     deinit {
         pthread_cond_destroy(condition)
+        pthread_cond_destroy(ending)
         pthread_mutex_destroy(mutex)
         condition.deallocate()
+        ending.deallocate()
         mutex.deallocate()
     }
 
@@ -128,6 +139,30 @@ final class LogQueue: @unchecked Sendable {
         state.isWaiting = false
         seen = state.sequence
         return state.isFinishing
+    }
+
+    /// Notes that the writer's thread has ended, and wakes who waits for that.
+    func end(_ body: (inout State) -> Void) {
+        withLock { state in
+            body(&state)
+            state.hasEnded = true
+        }
+        pthread_cond_broadcast(ending)
+    }
+
+    /// Waits until the writer's thread has ended, at most for that long. Returns whether it has, with all lines written.
+    func waitForEnd(atMostMilliseconds limit: Int) -> Bool {
+        var until = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &until)
+        let nanoseconds = until.tv_nsec + (limit % 1_000) * 1_000_000
+        until.tv_sec += limit / 1_000 + nanoseconds / 1_000_000_000
+        until.tv_nsec = nanoseconds % 1_000_000_000
+        pthread_mutex_lock(mutex)
+        defer { pthread_mutex_unlock(mutex) }
+        while !state.hasEnded {
+            if pthread_cond_timedwait(ending, mutex, &until) == ETIMEDOUT { break }
+        }
+        return state.hasEnded && state.endedClean
     }
 
     /// Whether the collected lines must be written at once: half of the room is taken, or somebody waits for the write.

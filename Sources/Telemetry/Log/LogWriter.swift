@@ -73,16 +73,7 @@ package final class LogWriter: Sendable {
             state.sequence &+= 1
         }
         queue.wake()
-        // Short sleeps need no clock, and this runs once in the life of a process.
-        let stepMilliseconds = 2
-        var waitedMilliseconds = 0
-        while true {
-            let (ended, clean) = queue.withLock { ($0.hasEnded, $0.endedClean) }
-            if ended { return clean }
-            if waitedMilliseconds >= deadlineMilliseconds { return false }
-            usleep(UInt32(stepMilliseconds * 1000))
-            waitedMilliseconds += stepMilliseconds
-        }
+        return queue.waitForEnd(atMostMilliseconds: deadlineMilliseconds)
     }
 
     /// The loop of the writer's own thread: writes lines as they come, until `finish`. Must be called once.
@@ -101,10 +92,9 @@ package final class LogWriter: Sendable {
                 if !writeOut(&pass) { break }
             }
             if isFinishing {
-                queue.withLock { state in
+                queue.end { state in
                     state.endedClean = pass.isEmpty && state.count == 0
                     state.lostLines = pass.lineCount + pass.droppedLines + state.lineCount + state.droppedLines
-                    state.hasEnded = true
                 }
                 return
             }
