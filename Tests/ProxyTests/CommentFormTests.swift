@@ -1,4 +1,4 @@
-// In which form the proxy's comments and its `retry` reach a client, from the opening to the end. Time is the test's.
+// In which form the proxy's comments and its `retry` reach a client, from the opening to the end. The test decides about time.
 
 import Configuration
 import Reactor
@@ -34,7 +34,7 @@ struct CommentFormTests {
         world.proxy.drain(graceMilliseconds: 1_000, streamMilliseconds: 0)
         world.pass(milliseconds: 500)
         let body = latin1(try ReadHead(world.answers(client)).rest)
-        // The time in the `retry` is chance.
+        // The time in the `retry` is random.
         return String(
             body.split(separator: "\n", omittingEmptySubsequences: false).map { $0.hasPrefix("retry: ") ? "retry" : $0 }.joined(
                 separator: "|"))

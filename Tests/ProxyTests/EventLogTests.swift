@@ -1,4 +1,4 @@
-// The log of events in a scripted world: what has a line, when, and what it says of bytes that the kernel did not take.
+// The log of events in a scripted world: what gets a line, when, and what the line says about bytes that the kernel did not take.
 
 import Configuration
 import Foundation
@@ -40,7 +40,7 @@ private final class LoggedStream {
         world.worker.turn()
     }
 
-    /// All lines, each as its values in the order of these keys; "-" where there is none.
+    /// All lines: for each its values in the order of these keys, and "-" for a missing key.
     func lines(_ keys: String...) -> [String] {
         let writer = self.writer
         Thread.detachNewThread { writer.run() }
@@ -91,7 +91,7 @@ struct EventLogTests {
         stream.receive("data: c\n\n")
         stream.world.kernel.writeFailures[client] = .connectionReset
         stream.receive("data: d\n\n")
-        // In a chunk an event of 9 bytes has 14.
+        // An event of 9 bytes has 14 in a chunk.
         #expect(stream.lines("number", "pending_bytes") == ["1 0", "2 9", "3 0"])
     }
 

@@ -1,4 +1,4 @@
-// The way of one exchange to a server: how often it is tried, where, and when a request may be sent again.
+// How one exchange finds a server: how often it tries, which servers, and when it may send a request again.
 
 import Configuration
 import Marks
@@ -94,7 +94,7 @@ struct ExchangeConnectingTests {
         #expect(head.values("content-length") == ["0"] && head.rest.isEmpty && world.kernel.attempts.isEmpty)
     }
 
-    /// Turns until what was put off is done.
+    /// Turns the worker until all deferred work is done.
     private func turn(_ world: ScriptedProxy) { for _ in 0..<3 { world.worker.turn() } }
 
     /// A world in which a connection to the server waits in the pool; returns its descriptor.

@@ -1,4 +1,4 @@
-// A token that came in a cookie, and the page that sent it along.
+// A token in a cookie, in a request that a page of another origin made.
 
 import Configuration
 import Credentials

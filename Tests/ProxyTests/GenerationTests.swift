@@ -1,4 +1,4 @@
-// What a reload takes over and what it lets go. With real processes it is tested in EndToEnd/test_reload.py.
+// What a reload keeps and what it closes. With real processes it is tested in EndToEnd/test_reload.py.
 
 import Configuration
 import HTTP
@@ -80,7 +80,7 @@ struct GenerationTests {
         try proxy.attemptEnds(.connectionRefused)
         #expect(client.exchange == nil && contains(proxy.answers(client), "502"))
         #expect(old == nil, "nothing holds it any more")
-        // The connection stands, and its next request is the new generation's.
+        // The connection stays open, and its next request belongs to the new generation.
         proxy.send(client, "GET / HTTP/1.1\nHost: a")
         #expect(client.exchange?.group.upstream.name == "b")
     }

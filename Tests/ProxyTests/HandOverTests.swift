@@ -1,4 +1,4 @@
-// A connection that is handed over behind its TLS handshake: what happened meanwhile holds for it too.
+// A connection that is handed over after its TLS handshake: a reload during the handshake applies to it too.
 
 import Configuration
 import Reactor
@@ -9,7 +9,7 @@ import Testing
 @testable import Exchanges
 @testable import Proxy
 
-/// Stands for an arrival whose handshake is done.
+/// An arrival whose handshake is done, without TLS.
 private final class DoneArrival: Link {}
 
 @Suite("A connection that is handed over")
@@ -32,7 +32,7 @@ struct HandOverTests {
         clients.adopt(DownstreamTerms(trusting, workerCount: 1), counts: clients.counts)
         let arrival = Arrival(AcceptedConnection(descriptor: -1, peer: peer), at: place, listener, terms: clients.terms)
         #expect(arrival.isTrusted)
-        // The peer is trusted no longer, and the listener redirects.
+        // The new configuration no longer trusts the peer, and its listener redirects.
         var address = Listener(host: "127.0.0.1", port: 8080)
         address.redirectPort = 443
         place.security = try ListenerSecurity(address)
@@ -58,7 +58,7 @@ struct HandOverTests {
         let client = HTTP1Connection(arrival, clients: clients)
         before.handOver(to: client)
         client.begin()
-        // Without a Host the request is answered 400, behind what waits.
+        // A request without a Host is answered 400, after the bytes that wait.
         client.redeliver(Array("GET / HTTP/1.1\r\n\r\n".utf8))
         world.pass(milliseconds: 1_000)
         #expect(client.isOpen && client.pendingCount > 7 && !world.kernel.closed.contains(descriptor))

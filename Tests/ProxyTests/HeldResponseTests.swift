@@ -1,5 +1,5 @@
-// A response that the proxy has begun in its server's place, when the server fails in another way than by refusing the connection, and
-// when the client does not take what it is told. Time is the test's.
+// A response that the proxy began before its server answered: the server fails in another way than by refusing the connection, or the
+// client does not read. The test decides about time.
 
 import Configuration
 import Reactor

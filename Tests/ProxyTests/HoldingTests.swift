@@ -1,5 +1,5 @@
-// An EventSource whose servers are gone: what it is answered, how long it is held, and what it is told at the end. Time is
-// the test's.
+// An EventSource whose servers are gone: what the proxy answers, how long it holds the client, and what it sends at the end. The test
+// decides about time.
 
 import Configuration
 import Reactor
@@ -47,7 +47,7 @@ struct HoldingTests {
         #expect(world.kernel.attempts.count == before + 1)
     }
 
-    /// The number of the only `retry` line.
+    /// The value of the only `retry` line.
     private func retry(_ body: String) throws -> Int {
         let lines = body.split(separator: "\n", omittingEmptySubsequences: false).filter { $0.hasPrefix("retry:") }
         #expect(lines.count == 1)
@@ -258,7 +258,7 @@ struct HoldingTests {
         #expect(world.kernel.attempts.count - gone == 100, "when it is back all come, each once")
     }
 
-    /// Lets time pass; servers take every connection, and answer what is asked on it this text.
+    /// Lets time pass. Servers accept every connection, and answer each request with this text.
     private func pass(_ world: ScriptedProxy, milliseconds: Int64, answering text: String?) {
         var answered = Set<Int32>()
         world.pass(milliseconds: milliseconds) {
@@ -300,7 +300,7 @@ struct HoldingTests {
         try expectAllServedSoon(in: try world(connectTimeout: 25_000))
     }
 
-    /// Fifty are answered 503 in the same moment, and the server is well right afterwards.
+    /// Fifty clients are answered 503 in the same moment, and the server works again right afterwards.
     private func expectAllServedSoon(in world: ScriptedProxy, sourceLocation: SourceLocation = #_sourceLocation) throws {
         let clients = try (0..<50).map { _ in try world.connectClient() }
         for client in clients { world.send(client, HoldingTests.request) }
@@ -314,15 +314,15 @@ struct HoldingTests {
         "who waits for an attempt of another's waits no longer when that has ended, however it ended",
         arguments: ["pooled", "exhausted", "left"])
     func attemptOfAnother(_ end: String) throws {
-        // Both may come in the same moment by chance, and tell nothing then.
+        // By chance both may come in the same moment; then the run proves nothing.
         for _ in 0..<50 { if try attemptOfAnotherIsOver(end) { return } }
         Issue.record("the two never came one after the other")
     }
 
-    /// False where the second one came with the first.
+    /// False if the second client came in the same moment as the first.
     private func attemptOfAnotherIsOver(_ end: String) throws -> Bool {
         let world = try world()
-        // Somebody is served while the server still takes connections.
+        // One client is served while the server still accepts connections.
         let before = try world.connectClient()
         world.send(before, "GET /before HTTP/1.1\nHost: h")
         try world.attemptEnds()

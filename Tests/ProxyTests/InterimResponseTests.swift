@@ -1,4 +1,4 @@
-// Interim responses: how many a server may send, and what they do to the time that it has. Time is the test's.
+// Interim responses: how many a server may send, and how they extend its time. The test decides about time.
 
 import Configuration
 import Marks

@@ -1,4 +1,4 @@
-// How a worker comes to its end, also where the system has nothing left to give. With real processes it is tested in
+// How a worker ends, also when the system has no descriptor or memory left. With real processes it is tested in
 // EndToEnd/test_draining.py.
 
 import Configuration

@@ -1,4 +1,4 @@
-// Fields by which servers are told what only a proxy can know: from whom they are passed on, in which spellings, and at what cost.
+// Fields in which the proxy tells servers what only it can know: whose values it passes on, in which spellings, and at what cost.
 
 import Configuration
 import Credentials
@@ -20,7 +20,7 @@ struct ProxyFieldsTests {
         "X-Rewrite-URL", "Client-Cert", "Client-Cert-Chain", "X-Sendfile-Type", "X-Accel-Mapping",
     ]
 
-    /// The same name as servers know it that make variables of fields.
+    /// The same name as seen by servers that turn fields into variables (CGI).
     private func aliases(of name: String) -> [String] {
         let dashes = name.indices.filter { name[$0] == "-" }
         let mixed = dashes.map { name.replacingCharacter(at: $0, with: "_") }
@@ -114,7 +114,7 @@ struct FieldCostTests {
         return String(repeating: "a", count: max(count - digits.count, 0)) + digits
     }
 
-    /// What grows with the number: fields, or pieces of one.
+    /// What grows: the number of fields, or of elements in one field.
     private static let shapes: [(name: String, make: @Sendable (Int) -> String)] = [
         ("names of the family", { n in "Host: h\n" + (0..<n).map { "X-Forwarded-\(padded($0, 700)): 1" }.joined(separator: "\n") }),
         ("other spellings", { n in "Host: h\n" + (0..<n).map { "X_Forwarded_\(padded($0, 700)): 1" }.joined(separator: "\n") }),
@@ -138,7 +138,7 @@ struct FieldCostTests {
         for target in ["/", "/?access_token=s3cr3t-T0ken"] {
             let few = try cost("GET \(target) HTTP/1.1\n\(make(120))", isTrusted: isTrusted, bearer: bearer)
             let many = try cost("GET \(target) HTTP/1.1\n\(make(480))", isTrusted: isTrusted, bearer: bearer)
-            // The square would be sixteen times.
+            // Quadratic cost would be sixteen times as much.
             #expect(Double(many) / Double(few) < 9, "\(target): \(few) ns, \(many) ns")
         }
     }

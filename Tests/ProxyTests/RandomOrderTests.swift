@@ -1,5 +1,5 @@
-// Clients, servers, time and the kernel in random orders: whatever comes when, no exchange reaches a phase that does not allow it, and
-// nothing is left behind. The simulation does the same with actors that keep to rules; here nobody does.
+// Clients, servers, time and the kernel act in random orders. No order may bring an exchange into a phase that does not allow it, or
+// leave something behind. The simulation has actors that follow protocols; here nobody does.
 
 import Configuration
 import Reactor
@@ -56,7 +56,7 @@ private final class RandomOrder {
             upstream, addresses: (0..<count).map { [SocketAddress(bytes: [10, 0, 0, UInt8($0)], port: 80)] }, route: route, limits: limits)
     }
 
-    /// Lets events come in a random order, then lets the proxy end. What is left is a mistake.
+    /// Lets events come in a random order, then ends the proxy. Anything that is left is a mistake.
     func run() throws {
         for _ in 0..<Int.random(in: 20...120, using: &chance) {
             try step()
@@ -72,7 +72,7 @@ private final class RandomOrder {
         }
     }
 
-    /// What is left, in words; empty if nothing is.
+    /// Describes what is left; empty if nothing is.
     var remains: [String] {
         let worker = world.worker
         var found = worker.openEndpoints.filter { $0 is Link }.map { "\(type(of: $0)) is open" }

@@ -16,7 +16,7 @@ struct RedirectTests {
     private static let piece = "%61ccess_token=s3cr3t%2DT0ken"
     private static let bearer = BearerPolicy(sources: [.query(name: "access_token"), .cookie(name: "session")])
 
-    /// What becomes of a response's head for a client of `h:81`.
+    /// A response's head as the client of `h:81` gets it.
     private func answered(
         _ fields: String, status: Int = 307, to target: String = "/a/events?x=1&\(piece)", way: Way = Way(bearer: bearer),
         claims: String = "", isServerSecured: Bool = false
@@ -146,7 +146,7 @@ struct RedirectTests {
             #expect(try answered("Location: \(value)", status: status, way: way).values("location") == [expected])
         }
         #expect(try answered("Content-Location: \(value)", way: way).values("content-location").count == 1)
-        // A server that is told the client's address has written its own on purpose.
+        // A server that knows the client's address has written its own address on purpose.
         #expect(try answered("Location: \(value)", way: Way()).values("location") == [value])
     }
 

@@ -1,4 +1,4 @@
-// The answers of the proxy's own, and what of a request is kept for the logs.
+// The proxy's own answers, and what it keeps of a request for the logs.
 
 import HTTP
 import Reactor

@@ -1,4 +1,4 @@
-// The log of a request that was refused before its token went on: the path may hold the same token.
+// The log of a request that was refused before its token was forwarded: the path may hold the same token.
 
 import Configuration
 import Credentials

@@ -1,4 +1,4 @@
-// What of a request reaches the server: fields of the hop, the fields that tell of the way, Host, the framing.
+// What of a request reaches the server: hop-by-hop fields, X-Forwarded and Via, Host, the framing.
 
 import Configuration
 import HTTP
@@ -10,7 +10,7 @@ import Testing
 
 @Suite("A request on its way to the server")
 struct RequestForwardingTests {
-    /// What the proxy writes in any case.
+    /// Fields that the proxy always writes.
     private static let own: Set<String> = ["host", "via", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"]
 
     @Test("method, target and ordinary fields pass byte for byte and in their order")

@@ -1,4 +1,5 @@
-// How a client sees a response end that the proxy ends: what it may take for whole, and when it is told to come back. Time is the test's.
+// How a response that the proxy ends looks to its client: whether it is complete, and when the client is told to come back. The test
+// decides about time.
 
 import Configuration
 import Marks
@@ -53,7 +54,7 @@ struct ResponseEndTests {
 
     // MARK: Without room
 
-    /// A server answers an EventSource this, and the client takes the head only, and more waits than may wait in all.
+    /// A server gives an EventSource this answer. The client reads the head only, and more bytes wait than all clients together may have.
     private func overfill(_ head: String, _ body: String) throws -> String {
         let world = try ScriptedProxy.withOneServer(limits: Limits(pendingBytes: 1_000))
         let client = try world.connectClient()

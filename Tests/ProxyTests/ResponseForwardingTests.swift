@@ -13,7 +13,7 @@ private enum ClientReading: Equatable {
     case length(UInt64)
 }
 
-/// One response on its way, as `Exchange` puts it together.
+/// One response as `Exchange` forwards it.
 private struct Case {
     var head: ResponseHead
     var method: Method
@@ -151,7 +151,7 @@ struct ResponseFramingTests {
 
 @Suite("The fields of a response on its way")
 struct ResponseFieldTests {
-    /// What the proxy writes in any case.
+    /// Fields that the proxy always writes.
     private static let own: Set<String> = ["via", "transfer-encoding", "content-length", "connection"]
 
     private func written(

@@ -1,4 +1,4 @@
-// A proxy of one worker in a scripted world: TestSupport's ScriptedKernel stands where the kernel stands otherwise.
+// A proxy of one worker in a scripted world: TestSupport's ScriptedKernel takes the place of the kernel.
 
 import Configuration
 import Reactor
@@ -15,7 +15,7 @@ final class ScriptedProxy {
     let kernel = ScriptedKernel()
     let worker: Worker
     let proxy: ProxyWorker
-    /// A connection that has closed has forgotten its descriptor.
+    /// Kept here, because a closed connection no longer knows its descriptor.
     private var clientDescriptors: [ObjectIdentifier: Int32] = [:]
 
     init(
@@ -48,7 +48,7 @@ final class ScriptedProxy {
         return client
     }
 
-    /// A client that came by a listening socket.
+    /// A client that was accepted from a listening socket.
     func acceptClient(by socket: Int32) throws -> HTTP1Connection {
         let known = Set(worker.openEndpoints.map(ObjectIdentifier.init))
         let descriptor = kernel.makeDescriptor()
@@ -60,7 +60,7 @@ final class ScriptedProxy {
         return client
     }
 
-    /// The client sends these lines as a request, and a body behind it.
+    /// The client sends these lines as a request, followed by a body.
     func send(_ client: HTTP1Connection, _ text: String, body: String = "") {
         client.redeliver(wire(text) + Array(body.utf8))
     }
@@ -83,7 +83,7 @@ final class ScriptedProxy {
         }
     }
 
-    /// The newest connection attempt comes out.
+    /// The newest connection attempt gets its result.
     func attemptEnds(_ error: SystemError? = nil) throws {
         let descriptor = try #require(kernel.attempts.last).descriptor
         kernel.errors[descriptor] = error
@@ -93,7 +93,7 @@ final class ScriptedProxy {
 }
 
 extension HTTP1Connection {
-    /// The exchange that is under way.
+    /// The exchange in progress.
     var exchange: Exchange? { receiver as? Exchange }
 }
 
@@ -111,7 +111,7 @@ extension ScriptedProxy {
             route: Route(upstreamIndex: 0, outage: outage, early: early), limits: limits)
     }
 
-    /// The newest connection to a server stands, and the server sends this.
+    /// The newest connection to a server is made, and the server sends this.
     func serverSends(_ text: String) throws {
         let descriptor = try #require(kernel.attempts.last).descriptor
         if kernel.written[descriptor] == nil { try attemptEnds() }
@@ -119,7 +119,7 @@ extension ScriptedProxy {
         worker.turn()
     }
 
-    /// Lets time pass until a server is tried once more, and the connection stands. Returns its descriptor.
+    /// Lets time pass until a server is tried once more, and makes the connection. Returns its descriptor.
     func nextAttempt() throws -> Int32 {
         let before = kernel.attempts.count
         for _ in 0..<200 where kernel.attempts.count == before { pass(milliseconds: 50) }

@@ -48,7 +48,7 @@ struct ServerFailureTests {
             route: Route(upstreamIndex: 0, outage: .retry(holdMilliseconds: 30_000), outageAnswers: answers, early: early))
     }
 
-    /// The newest attempt to connect comes through, and the server answers these bytes.
+    /// The newest attempt to connect succeeds, and the server answers with these bytes.
     private func answer(_ world: ScriptedProxy, _ text: String) throws {
         try world.attemptEnds()
         let server = try #require(world.kernel.attempts.last).descriptor

@@ -1,4 +1,4 @@
-// What a service decides about signals, the process that takes over and the service manager, with effects that only keep what was done.
+// What a service decides about signals, its successor and the service manager. The effects only record what the service wanted to do.
 // With real processes it is tested in EndToEnd/test_service.py and test_taking_over.py.
 
 import Configuration
@@ -11,11 +11,11 @@ import Testing
 @testable import Proxy
 @testable import Upstreams
 
-/// A process that comes as far as the test says.
+/// A successor that gets as far as the test says.
 private final class FakeProcess: SuccessorProcess {
     let processID: Int32
     var state = Successor.Progress.starting
-    /// How it ended after it had taken over; nil while it lives.
+    /// How it ended after it took over; nil while it lives.
     var end_: (how: String, isOrderly: Bool)?
     private(set) var passedOn: [SystemProcess.Signal] = []
     private(set) var wasEnded = false
@@ -30,7 +30,7 @@ private final class FakeProcess: SuccessorProcess {
     func ending() -> (how: String, isOrderly: Bool)? { end_ }
 }
 
-/// Effects that happen to nobody.
+/// Effects that only record what was asked for.
 private final class FakeEffects: ServiceEffects {
     var now: Int64 = 1_000
     var isFirstProcess = false
@@ -38,7 +38,7 @@ private final class FakeEffects: ServiceEffects {
     let reloadMoment = "MONOTONIC_USEC=1"
     let listeningURLs = ["http://127.0.0.1:80", "https://127.0.0.1:443"]
     var configuration = Configuration()
-    /// What the manager is told fails with.
+    /// The error of each message to the manager; nil for none.
     var managerError: SystemError?
     var startError: SystemError?
     var reloadError: StartError?
@@ -88,7 +88,7 @@ struct ServiceTests {
         Service(effects, reread: reread)
     }
 
-    /// A service whose new process serves.
+    /// A service whose successor serves.
     private func succeeded() throws -> (Service, FakeProcess) {
         let service = service()
         service.receive(.upgrade)
@@ -108,7 +108,7 @@ struct ServiceTests {
         #expect(effects.take()[1].hasPrefix("warn: the service manager cannot be told that all is ready"))
     }
 
-    // MARK: Reading again
+    // MARK: Reloading
 
     @Test("announces a reload to the manager first, and that it is ready again last, however the reload comes out")
     func reloads() {
@@ -145,7 +145,7 @@ struct ServiceTests {
         #expect(effects.wanted.map(\.workerCount) == [3, 3])
     }
 
-    // MARK: Being succeeded
+    // MARK: Successors
 
     @Test("starts one new process, looks at it often, and ends when that serves and the manager knows of it")
     func isSucceeded() throws {
@@ -369,7 +369,7 @@ struct WatchdogTests {
         Watchdog.feed(withinMicroseconds: 2_000_000, kernel, until: { kernel.now >= beginning + 10_000 }) {
             let pulse = Pulse(expected: 2)
             pulse.answer()
-            // From the third second to the sixth one of the two stands still.
+            // From the third to the sixth second one of the two workers does not turn.
             if (3_000..<6_000).contains(kernel.now - beginning) { open.append(pulse) } else { pulse.answer() }
             return pulse
         } sign: {

@@ -1,4 +1,4 @@
-// A start and a reload, step after step, and what a step that fails leaves behind: nothing. With real processes they are tested in
+// A start and a reload, step by step. A step that fails leaves nothing behind. With real processes they are tested in
 // EndToEnd/test_reload.py and test_names.py.
 
 import Configuration
@@ -28,7 +28,7 @@ struct StartTests {
             routes: [Route(upstreamIndex: 0)], streamLog: .file(logs.0), accessLog: .file(logs.1))
     }
 
-    /// Has a step fail for a configuration with two new sockets for each of two workers, on ports from `port` on.
+    /// Makes a step fail for a configuration with two new sockets for each of two workers, on ports from `port` on.
     private func harm(_ harm: Harm, _ world: StartWorld, _ wanted: inout Configuration, newSockets: Int) throws {
         switch harm {
         case .certificate:
@@ -177,7 +177,7 @@ struct StartTests {
                 "no 'listen' fits the inherited socket on 127.0.0.1:99; it was closed",
             ])
         #expect(server.handedSockets.count == 2 && world.kernel.watchedAddresses.filter { $0.port == 98 }.count == 2)
-        // A later configuration may want it.
+        // A later configuration may need it.
         #expect(try server.reload(configuration([98], logs: ("a", "b"))).warnings.isEmpty)
         #expect(server.generation.sockets.served.flatMap(\.descriptors) == [sockets[1].descriptor])
         #expect(try server.reload(configuration([80], logs: ("a", "b"))).warnings.count == 1)

@@ -1,4 +1,4 @@
-// A process without a kernel in which a proxy starts and reloads: sockets are numbers, log files are counted, time passes while somebody
+// A process without a kernel in which a proxy starts and reloads: sockets are numbers, log files are counted, time passes while a thread
 // sleeps, and each call can be made to fail. Workers turn on the test's own thread, while the proxy waits for them.
 
 import Configuration
@@ -19,20 +19,20 @@ final class ListeningKernel: Kernel, @unchecked Sendable {
     private(set) var now: Int64 = 0
     /// Called after each sleep.
     var hasSlept: () -> Void = {}
-    /// Everything that is open, with the address of what listens or is bound.
+    /// All open descriptors, with the address of those that listen or are bound.
     private(set) var open: [Int32: SocketAddress?] = [:]
-    /// What is watched, and by which poller.
+    /// The watched descriptors, each with its poller.
     private(set) var watched: [Int32: (poller: Int32, token: UInt64)] = [:]
-    /// Whether look-ups of names do not end.
+    /// Whether look-ups of names never end.
     let holdsNames = Atomic(false)
     private var woken: Set<Int32> = []
     private var lastDescriptor: Int32 = 100
     private var failing: (call: Call, left: Int)?
 
-    /// The call of that number from now on fails, once.
+    /// How many calls from now the next failure comes; it comes once.
     func fail(_ call: Call, number: Int = 1) { failing = (call, number) }
 
-    /// The addresses that somebody listens on or is bound to, one for each descriptor.
+    /// The addresses of listening or bound sockets, one for each descriptor.
     var addresses: [SocketAddress] { open.values.compactMap { $0 } }
     /// The addresses that workers watch, one for each descriptor.
     var watchedAddresses: [SocketAddress] { watched.keys.compactMap { open[$0] ?? nil } }
@@ -100,7 +100,7 @@ final class ListeningKernel: Kernel, @unchecked Sendable {
     }
 }
 
-/// A log file that takes everything.
+/// A log file that accepts everything.
 private final class CountedSink: LogSink {
     func write(_ bytes: UnsafeRawBufferPointer) -> Bool { true }
     func reopen() -> Bool { true }
@@ -114,14 +114,14 @@ final class StartWorld: @unchecked Sendable {
     }
 
     let kernel = ListeningKernel()
-    /// What the operator was told at once.
+    /// Messages to the operator.
     private(set) var warnings: [String] = []
     private(set) var workers: [Worker] = []
     /// Whether workers do not turn, because they are busy.
     var areWorkersBusy = false
     /// The log file that cannot be opened.
     var missingLog: String?
-    /// Whether the next thread of a log cannot be had.
+    /// Whether the next thread for a log cannot be started.
     var lacksThreads = false
     private var sinks: [Reference] = []
 
@@ -150,14 +150,14 @@ final class StartWorld: @unchecked Sendable {
         }
         means.startThread = { [unowned self] name, body throws(SystemError) in
             if lacksThreads { throw .outOfMemory }
-            // Names are looked up again by nobody: that is another test's subject.
+            // No name is looked up a second time: another test does that.
             if name == "resolver" { return try SystemThread.tryStart(name: name) {} }
             return try SystemThread.tryStart(name: name, body)
         }
         return try ProxyServer(configuration, inheriting: inherited, by: means) { kernel }
     }
 
-    /// Lets the workers of a proxy that has ended, or never was, do what they were told last, and forgets them.
+    /// Lets the workers of a proxy that has ended, or never started, finish their last orders, and forgets them.
     func bury() {
         turn()
         for worker in workers { worker.resident = nil }

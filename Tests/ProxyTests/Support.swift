@@ -1,5 +1,5 @@
-// What the tests of the proxy share: heads made from texts, and a reader of written heads that is the tests' own, so
-// that what the proxy writes is not judged by the code that the proxy reads with.
+// What the tests of the proxy share: heads made from texts, and a reader of heads that belongs to the tests. So the code with which
+// the proxy reads does not judge what the proxy writes.
 
 import Configuration
 import Credentials
@@ -22,7 +22,7 @@ struct ReadHead {
 
     let firstLine: String
     let fields: [(name: String, value: String)]
-    /// What stands behind the head.
+    /// The bytes after the head.
     let rest: [UInt8]
 
     /// Reads one head; throws at anything that RFC 9112 does not allow a sender.
@@ -55,7 +55,7 @@ struct ReadHead {
         }
     }
 
-    /// The values of a field, whose name has to be given in lower case.
+    /// The values of a field. The name must be in lower case.
     func values(_ name: String) -> [String] { fields.filter { $0.name.lowercased() == name }.map(\.value) }
 
     /// All fields as `name: value`, in their order, except some names.
@@ -94,7 +94,7 @@ func wire(_ text: String) -> [UInt8] {
     Array(text.utf8).split(separator: 0x0A).flatMap { $0 + [0x0D, 0x0A] } + [0x0D, 0x0A]
 }
 
-/// How a request is sent on.
+/// How a request is forwarded.
 struct Way {
     var bearer: BearerPolicy?
     var allowedOrigins: [OriginPattern] = []
@@ -104,14 +104,14 @@ struct Way {
     var peer = "198.51.100.9"
     var isTrusted = false
     var isSecured = false
-    /// The field in which the listener tells of its clients' certificates.
+    /// The field in which the listener names the client's certificate.
     var subjectField: String?
-    /// What this client's certificate says.
+    /// The subject of this client's certificate.
     var subject: String?
 
     static let fingerprinter = Fingerprinter(key: Array("a key that tests use".utf8))
 
-    /// What becomes of a request.
+    /// The result of forwarding a request.
     enum Outcome {
         case forward(RequestForwarding.Request)
         case refused(Refusal)
@@ -153,7 +153,7 @@ struct Way {
         return refusal
     }
 
-    /// The head as the server `backend:9000` receives it. Whatever came in, it has to be one valid head and nothing more.
+    /// The head as the server `backend:9000` receives it. It must be one valid head and nothing more, whatever the request was.
     func sent(_ text: String, sourceLocation: SourceLocation = #_sourceLocation) throws -> ReadHead {
         let request = try forwarded(text, sourceLocation: sourceLocation)
         let server = ServerState(Upstream.Server(host: "backend", port: 9000), addresses: [], idleConnections: 0)

@@ -1,4 +1,4 @@
-// What the token bridge does to a request that goes on, and that the token is nowhere but in Authorization.
+// What the token bridge does to a forwarded request, and that the token is only in Authorization.
 
 import Configuration
 import Credentials

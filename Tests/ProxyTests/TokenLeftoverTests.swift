@@ -1,4 +1,4 @@
-// The token's own bytes, in whatever else comes with the request: nothing of it reaches the server but in Authorization.
+// Copies of the token elsewhere in the request: the token reaches the server only in Authorization.
 
 import Configuration
 import Credentials
@@ -116,7 +116,7 @@ struct TokenLeftoverTests {
         ]
         let sent = try TokenLeftoverTests.way.sent("\(TokenLeftoverTests.query)\n\(lines.joined(separator: "\n"))")
         for line in lines { #expect(sent.lines().contains(line)) }
-        // Seven bytes stand in many texts by chance, and are no secret.
+        // Seven bytes are in many texts by chance, and are no secret.
         let short = try TokenLeftoverTests.way.sent("GET /e?access_token=gzip HTTP/1.1\nHost: h\nAccept-Encoding: gzip\nX-A: gzip")
         #expect(short.values("accept-encoding") == ["gzip"] && short.values("x-a") == ["gzip"])
     }

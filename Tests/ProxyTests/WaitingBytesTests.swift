@@ -1,5 +1,5 @@
-// What waits on a client's connection: bytes that the client sent ahead of their turn, bytes that it does not take, and the times that are
-// said of both. Time is the test's.
+// Bytes that wait on a client's connection: those that the client sent too early, those that it does not read, and the timeouts of
+// both. The test decides about time.
 
 import Configuration
 import HTTP
@@ -44,7 +44,7 @@ struct WaitingBytesTests {
         world.worker.turn()
     }
 
-    // MARK: Sent ahead of its turn
+    // MARK: Sent too early
 
     @Test("the next request waits until the client has read the answer to this one", .reaches(.answerUnread))
     func readsFirst() throws {
@@ -165,7 +165,7 @@ struct WaitingBytesTests {
         #expect(world.worker.pendingBytes == 0)
     }
 
-    // MARK: What is said of waits
+    // MARK: Timeouts
 
     @Test(
         "a client is not called stalled before it could take nothing for as long as it may, and the evidence says for how long it did not")

@@ -1,4 +1,4 @@
-// Many clients that wait for one server, in a proxy whose time is the test's.
+// Many clients that wait for one server. The test decides about time.
 
 import Configuration
 import Marks
@@ -15,11 +15,11 @@ struct WaitingCrowdTests {
     private static let refusal = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
     private static let stream = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: a\n\n"
 
-    /// A proxy with one server, which takes every connection and answers each request what `answer` says of its path; nil for nothing.
+    /// A proxy with one server that accepts every connection and answers each request with `answer` of its path; nil for no answer.
     private final class World {
         let scripted: ScriptedProxy
         var answer: (String) -> String?
-        /// When each request was asked, and on which path.
+        /// When each request came, and its path.
         private(set) var asked: [(path: String, at: Int64)] = []
         private var looked = 0
         private var waiting: [Int32] = []
@@ -84,7 +84,7 @@ struct WaitingCrowdTests {
         }
         world.answer = { _ in Self.stream }
         world.pass(milliseconds: 10_000)
-        // The one that hangs has its answer still to come.
+        // The attempt that hangs has no answer yet.
         #expect(clients.filter { !world.isServed($0) }.count == 1)
     }
 
