@@ -61,15 +61,34 @@ extension Scenario {
     private func checkArrivals(_ truth: Truth) {
         let posts = truth.arrivals.filter(\.isPOST).count
         expect(posts <= 1, "\(truth.path): came to servers \(posts) times, and is not safe to repeat")
+        checkClaim(truth)
         guard truth.arrivals.contains(where: \.isByImpostor) else { return }
-        let mayBe = plan.configuration.upstreams[0].tls?.isVerified == false && truth.askedAt ?? .max <= verifiedSince ?? .max
+        let mayBe = plan.configuration.upstreams[0].tls?.isVerified == false && truth.askedAt ?? .max <= stricterSince ?? .max
         expect(
             mayBe,
             """
             \(truth.path): came to a server that could not prove who it is, asked at \(truth.askedAt ?? 0), verified since \
-            \(verifiedSince ?? 0)
+            \(stricterSince ?? 0)
             """
         )
+    }
+
+    /// A client's word about another client reaches servers exactly while the configuration trusts the client.
+    private func checkClaim(_ truth: Truth) {
+        guard let askedAt = truth.askedAt, !truth.arrivals.isEmpty else { return }
+        let isClaimed = truth.arrivals.contains(where: \.isClaimed)
+        let ofEventSource = truth.path.hasPrefix("/es/")
+        if isClaimed {
+            world.count("a client names another")
+            expect(
+                plan.trustsClients && ofEventSource && askedAt <= stricterSince ?? .max,
+                "\(truth.path): asked at \(askedAt), its word about another client was passed on, stricter since \(stricterSince ?? 0)")
+        } else {
+            let mayBeDropped = truth.arrivals.allSatisfy { $0.cameAt >= reloadedAt ?? .max }
+            expect(
+                !plan.trustsClients || !ofEventSource || mayBeDropped,
+                "\(truth.path): the word of a trusted client about another one was not passed on")
+        }
     }
 
     // MARK: What clients received

@@ -84,6 +84,7 @@ extension Scenario {
 
     func addEventSource(number: Int) {
         var manner = SimulatedEventSource.Manner()
+        manner.claimsAnotherClient = plan.trustsClients
         if !plan.troubles.crowdedOutage {
             manner.isForeign = world.chance.permille(150)
             manner.hasCookie = world.chance.permille(150)

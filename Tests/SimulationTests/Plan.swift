@@ -58,6 +58,8 @@ struct Plan {
     let usesUnixSockets: Bool
     /// Whether clients come through a proxy that names them in a PROXY header.
     let takesProxyProtocol: Bool
+    /// Whether clients may name other clients, as a trusted proxy does, until a reload forbids it.
+    let trustsClients: Bool
     /// How many addresses the clients come from.
     let addressCount: Int
     let outage: OutagePolicy
@@ -81,6 +83,7 @@ struct Plan {
         heartbeatForm = chance.pick([.automatic, .automatic, .line, .block])
         usesUnixSockets = chance.permille(200)
         takesProxyProtocol = chance.permille(250)
+        trustsClients = troubles.reloads && !takesProxyProtocol && chance.permille(500)
         let isUnix = usesUnixSockets
         serverNames = (1...chance.number(1...3)).map { isUnix ? "unix:/run/\($0).sock" : "10.0.0.\($0)" }
         clientCount = troubles.crowdedOutage ? 0 : chance.number(1...6)
@@ -123,11 +126,13 @@ struct Plan {
         listener.takesProxyProtocol = takesProxyProtocol
         var limits = Plan.limits(troubles, regulars: clientCount + eventSourceCount, &chance)
         // Who a client is would be known here only after the proxy has read its header.
-        if takesProxyProtocol { limits.connectionsPerClient = 0 }
+        if takesProxyProtocol || trustsClients { limits.connectionsPerClient = 0 }
         configuration = Configuration(
             workerCount: workerCount, listeners: [listener], upstreams: [upstream], routes: [route], limits: limits,
             timeouts: Plan.timeouts,
-            trustedProxies: takesProxyProtocol ? [Plan.proxyInFront.host].compactMap(AddressRange.init) : [])
+            trustedProxies: [takesProxyProtocol ? Plan.proxyInFront.host : nil, trustsClients ? "192.0.2.0/24" : nil].compactMap {
+                $0.flatMap(AddressRange.init)
+            })
         logsEvents = chance.permille(500)
     }
 

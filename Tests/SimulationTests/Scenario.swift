@@ -58,8 +58,10 @@ final class Scenario {
     private(set) var greatestPendingOfLink = 0
     private var turns = 0
     private var adoptionCount = 0
-    /// Since when all workers require servers to prove their name, after a reload.
-    private(set) var verifiedSince: Int64?
+    /// Since when all workers have a configuration that requires servers to prove their name, and that trusts no client to name another.
+    private(set) var stricterSince: Int64?
+    /// When the first of these configurations was loaded.
+    private(set) var reloadedAt: Int64?
     /// Every group of servers that ever existed.
     private(set) var groups: [ServerGroup] = []
     let lines = LogLines()
@@ -161,6 +163,8 @@ final class Scenario {
                 var changed = plan.configuration
                 if world.chance.permille(500) { changed.upstreams[0].idleConnections = world.chance.number(0...4) }
                 changed.upstreams[0].tls?.isVerified = true
+                if plan.trustsClients { changed.trustedProxies = [] }
+                if reloadedAt == nil { reloadedAt = world.now }
                 guard let security = try? Security(changed) else { return expect(false, "the certificates cannot be read again") }
                 world.count("reload")
                 let settings = Settings(changed, security, workerCount: plan.workerCount)
@@ -176,17 +180,17 @@ final class Scenario {
                             settings, shared: next, addresses: addresses,
                             listeners: [Scenario.listenAddress: security.listeners[0]])
                         scenario.groups += proxy.exchanges.groups
-                        scenario.noteVerification()
+                        scenario.noteAdoption()
                     }
                 }
             }
         }
     }
 
-    /// Every reload requires servers to prove their name, whether they had to before or not.
-    private func noteVerification() {
+    /// Every reload is as strict as the others, whatever was in force before.
+    private func noteAdoption() {
         adoptionCount += 1
-        if adoptionCount == plan.workerCount { verifiedSince = world.now }
+        if adoptionCount == plan.workerCount { stricterSince = world.now }
     }
 
     /// A reload may also switch the event log off, and a later one on again.

@@ -37,10 +37,15 @@ final class SimulatedEventSource {
         /// The page's origin differs from the request's.
         var isForeign = false
         var hasCookie = false
+        /// Names another client in X-Forwarded-For, as a proxy does.
+        var claimsAnotherClient = false
         /// Whether it reuses a connection that the last answer has left open.
         var reusesConnections = false
         var isSlow = false
     }
+
+    /// The client that requests claim to come from.
+    static let claimedClient = "203.0.113.200"
 
     let number: Int
     let manner: Manner
@@ -85,7 +90,9 @@ final class SimulatedEventSource {
         let resuming = lastEventID.isEmpty ? "" : "Last-Event-ID: \(String(decoding: lastEventID, as: UTF8.self))\r\n"
         let origin = manner.isForeign ? "Origin: https://elsewhere.example\r\n" : ""
         let cookie = manner.hasCookie ? "Cookie: c=d\r\n" : ""
-        wire.send(Array("GET \(truth.path) HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n\(origin)\(cookie)\(resuming)\r\n".utf8))
+        let claim = manner.claimsAnotherClient ? "X-Forwarded-For: \(SimulatedEventSource.claimedClient)\r\n" : ""
+        wire.send(
+            Array("GET \(truth.path) HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n\(origin)\(cookie)\(claim)\(resuming)\r\n".utf8))
     }
 
     // MARK: Reading

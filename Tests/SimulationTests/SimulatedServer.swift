@@ -204,6 +204,7 @@ final class ServerConnection {
         self.arrival = arrival
         arrival.isByImpostor = isImpostor
         arrival.isPOST = head.method == "POST"
+        arrival.isClaimed = head.forwardedFor == SimulatedEventSource.claimedClient
         endsByClosing = false
         isAskedForHead = head.method == "HEAD"
         if body != truth.requestBody { world.problems.append("\(truth.path): the body of the request is not what was sent") }

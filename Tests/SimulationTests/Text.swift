@@ -9,6 +9,8 @@ enum Text {
         var method: String
         var path: String
         var lastEventID: [UInt8]
+        /// The first address in X-Forwarded-For.
+        var forwardedFor: String?
         var count: Int
         private var length: Int
         private var isChunked: Bool
@@ -19,6 +21,7 @@ enum Text {
             path = words[1]
             self.count = count
             lastEventID = Array((Text.value("last-event-id", in: lines) ?? "").utf8)
+            forwardedFor = Text.value("x-forwarded-for", in: lines)?.split(separator: ",").first.map(String.init)
             length = Text.value("content-length", in: lines).flatMap(Int.init) ?? 0
             isChunked = Text.value("transfer-encoding", in: lines) == "chunked"
         }

@@ -33,6 +33,8 @@ final class Arrival {
     var isTruncated = false
     /// It reached a server that cannot prove its name.
     var isByImpostor = false
+    /// The server was told that it came from another client, as the client claimed.
+    var isClaimed = false
     /// It is not safe to repeat (RFC 9110 section 9.2.2).
     var isPOST = false
     /// The longest time for which the server made the client wait in the middle of a line.
