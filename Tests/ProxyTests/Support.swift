@@ -118,9 +118,10 @@ struct Way {
     }
 
     func outcome(_ text: String) throws -> Outcome {
-        let route = Route(
-            upstreamIndex: 0, bearer: bearer, allowedOrigins: allowedOrigins, hostField: hostField, asksForIdentity: asksForIdentity,
-            writesVia: writesVia)
+        var route = Route(upstreamIndex: 0, bearer: bearer, allowedOrigins: allowedOrigins)
+        route.hostField = hostField
+        route.asksForIdentity = asksForIdentity
+        route.writesVia = writesVia
         var tls = ListenerTLS(certificates: [])
         tls.clientSubjectField = subjectField
         let configuration = Configuration(listeners: [Listener(host: "*", port: 443, tls: tls)], routes: [route])

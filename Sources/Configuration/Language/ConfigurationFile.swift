@@ -37,11 +37,11 @@ package enum ConfigurationFile {
             return (Statement.gather(lines, report: &gathered), gathered)
         }
         var interpreter = Interpreter(report: report)
-        interpreter.interpret(statements)
+        let configuration = interpreter.interpretFile(statements)
         guard !interpreter.report.hasErrors else {
             throw ConfigurationErrors(diagnostics: interpreter.report.sorted)
         }
-        return Parsed(configuration: interpreter.configuration, warnings: interpreter.report.sorted)
+        return Parsed(configuration: configuration, warnings: interpreter.report.sorted)
     }
 
     /// The bytes of a file, for `parse`. It reads no more than one byte past the limit, which `parse` then reports.

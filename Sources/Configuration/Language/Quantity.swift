@@ -47,6 +47,15 @@ struct Quantity: Sendable, Equatable {
         return unit == .milliseconds ? "\(value)ms" : "\(value)"
     }
 
+    /// What stands in the manual in place of a value.
+    var placeholder: String {
+        switch unit {
+        case .count: "COUNT"
+        case .bytes: "SIZE"
+        case .milliseconds: "DURATION"
+        }
+    }
+
     /// The range in words, for messages and for the manual.
     var rangeText: String { "\(text(range.lowerBound)) to \(text(range.upperBound))" }
 

@@ -21,20 +21,21 @@ extension Configuration {
     }
 
     private func numberChanges(since old: Configuration) -> [String] {
-        DirectiveTable.all.compactMap { directive in
-            let before: Int
-            let after: Int
-            switch directive.meaning {
-            // The reload itself reports a new `workerCount`, because that takes a restart.
-            case .general(let path, _) where path == \Configuration.workerCount: return nil
-            case .general(let path, _): (before, after) = (old[keyPath: path], self[keyPath: path])
-            case .limit(let path, _): (before, after) = (old.limits[keyPath: path], limits[keyPath: path])
-            case .timeout(let path, _): (before, after) = (old.timeouts[keyPath: path], timeouts[keyPath: path])
-            default: return nil
-            }
-            guard before != after, let quantity = directive.quantity else { return nil }
-            let scope = directive.scope == .top ? "" : "\(directive.scope.rawValue) "
-            return "\(scope)\(directive.name) \(quantity.text(after)) (was \(quantity.text(before)))"
+        // The reload itself reports a new `workerCount`, because that takes a restart.
+        let top = Configuration.numberChanges(FileDraft(configuration: old), FileDraft(configuration: self)) { $0 != "workers" }
+        return top + Configuration.numberChanges(old.limits, limits) + Configuration.numberChanges(old.timeouts, timeouts)
+    }
+
+    private static func numberChanges<Model: DirectiveModel>(
+        _ old: Model, _ new: Model, where isReported: (String) -> Bool = { _ in true }
+    ) -> [String] {
+        Model.rows.compactMap { row in
+            guard let path = row.number, let quantity = row.directive.quantity, isReported(row.directive.name) else { return nil }
+            let before = old[keyPath: path]
+            let after = new[keyPath: path]
+            guard before != after else { return nil }
+            let scope = Model.scope == .top ? "" : "\(Model.scope.rawValue) "
+            return "\(scope)\(row.directive.name) \(quantity.text(after)) (was \(quantity.text(before)))"
         }
     }
 
@@ -77,7 +78,8 @@ extension Configuration {
 }
 
 extension LogDestination {
-    fileprivate var words: String {
+    /// The destination as a configuration says it.
+    var words: String {
         switch self {
         case .off: "off"
         case .standardOutput: "stdout"

@@ -22,7 +22,7 @@ package struct Route: Sendable, Equatable {
     /// Pages of other origins that may use cookies which are tokens here.
     package var allowedOrigins: [OriginPattern]
     /// What the upstream gets in the `Host` field.
-    package var hostField: HostField
+    package var hostField = HostField.preserve
     /// What happens to an EventSource whose servers are down, or when a limit of connections is reached.
     package var outage: OutagePolicy
     /// Which answers of a server count as an outage.
@@ -32,9 +32,9 @@ package struct Route: Sendable, Equatable {
     /// Whether its events and heartbeats are written to the event log, if there is one.
     package var logsEvents: Bool
     /// Whether every request asks the upstream for `identity`, and not only those for event streams.
-    package var asksForIdentity: Bool
+    package var asksForIdentity = false
     /// Whether the proxy adds itself to `Via`, in requests and responses.
-    package var writesVia: Bool
+    package var writesVia = true
 
     /// What the upstream gets in the `Host` field.
     package enum HostField: Sendable, Equatable {
@@ -44,7 +44,7 @@ package struct Route: Sendable, Equatable {
         case server
     }
 
-    /// Makes a route; whatever is left out has its documented default (conf/README.md).
+    /// Makes a route; whatever is left out has its documented default (conf/README.md), also a property that has no parameter here.
     package init(
         name: String = "/*",
         host: HostPattern = .any,
@@ -53,13 +53,10 @@ package struct Route: Sendable, Equatable {
         heartbeat: HeartbeatPolicy = HeartbeatPolicy(),
         bearer: BearerPolicy? = nil,
         allowedOrigins: [OriginPattern] = [],
-        hostField: HostField = .preserve,
         outage: OutagePolicy = .retry(holdMilliseconds: OutagePolicy.defaultHoldMilliseconds),
         outageAnswers: OutageAnswers = OutageAnswers(),
         early: EarlyPolicy? = nil,
-        logsEvents: Bool = true,
-        asksForIdentity: Bool = false,
-        writesVia: Bool = true
+        logsEvents: Bool = true
     ) {
         self.name = name
         self.host = host
@@ -68,13 +65,10 @@ package struct Route: Sendable, Equatable {
         self.heartbeat = heartbeat
         self.bearer = bearer
         self.allowedOrigins = allowedOrigins
-        self.hostField = hostField
         self.outage = outage
         self.outageAnswers = outageAnswers
         self.early = early
         self.logsEvents = logsEvents
-        self.asksForIdentity = asksForIdentity
-        self.writesVia = writesVia
     }
 }
 

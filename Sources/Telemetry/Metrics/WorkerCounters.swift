@@ -5,7 +5,7 @@
 package enum Counter: Int, CaseIterable, Sendable {
     case exchanges, streams, heartbeats, failedHandshakes, droppedLogLines
 
-    /// What is counted, for a reader of the numbers.
+    /// What is counted. For tests, and for a reader of the numbers.
     package var meaning: String {
         switch self {
         case .exchanges: "exchanges that have ended, refused ones included"

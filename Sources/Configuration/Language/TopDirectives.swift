@@ -1,0 +1,233 @@
+// The directives at the top level of a file, and what is checked when the whole file has been read.
+
+/// A configuration while its file is read.
+struct FileDraft {
+    var configuration = Configuration()
+    /// The routes, in the order of the file. Their upstreams are looked up when the whole file has been read.
+    var routes: [RouteDraft] = []
+    private var listenerWords: [Listener: Word] = [:]
+    private var upstreamWords: [String: Word] = [:]
+    private var usedUpstreams: Set<Int> = []
+    private var patterns: [Pattern.Key: Word] = [:]
+    private var requestTargetWord: Word?
+    private var proxyProtocolWords: [Word] = []
+
+    init(configuration: Configuration = Configuration()) { self.configuration = configuration }
+}
+
+extension FileDraft: DirectiveModel {
+    static var scope: Scope { .top }
+    static var defaults: FileDraft { FileDraft() }
+
+    static let rows: [Row<FileDraft>] = [
+        .own(
+            "listen", "ADDRESS... [{ ... }]", arguments: 1...64, block: .optional, default: "(required)", isRepeatable: true,
+            "Accepts clients on these addresses."
+        ) { interpreter, statement, draft in
+            let listener = interpreter.readListen(statement)
+            draft.proxyProtocolWords += [listener.proxyProtocol].compactMap { $0 }
+            for word in statement.arguments { draft.addListener(word, listener, &interpreter) }
+        },
+        .own("upstream", "NAME { ... }", block: .required, default: "(none)", isRepeatable: true, "Names a group of servers.") {
+            interpreter, statement, draft in
+            draft.addUpstream(statement, &interpreter)
+        },
+        .own(
+            "route", "[HOST]PATH { ... }", block: .required, default: "(required)", isRepeatable: true,
+            "Says where requests go and how they are treated."
+        ) { interpreter, statement, draft in
+            if let route = interpreter.readRoute(statement) { draft.add(route, at: statement.arguments[0], &interpreter) }
+        },
+        .log("stream_log", \.configuration.streamLog, "Where the opening and the end of every event stream are written."),
+        .log("access_log", \.configuration.accessLog, "Where all other exchanges are written."),
+        .log(
+            "event_log", \.configuration.eventLog,
+            "Where each event that is passed on is written, without its data, and each heartbeat."),
+        .own(
+            "fingerprint_key", "TEXT", default: "(a random key, made at every start)", isSecret: true,
+            "The key of the token fingerprints in the logs."
+        ) { interpreter, statement, draft in
+            let word = statement.arguments[0]
+            let range = 16...256
+            guard range.contains(word.text.utf8.count) else {
+                interpreter.error(
+                    word, "the key has \(word.text.utf8.count) bytes; it needs \(range.lowerBound) to \(range.upperBound)")
+                return
+            }
+            draft.configuration.fingerprintKey = Array(word.text.utf8)
+        },
+        .list("trusted_proxies", "RANGE...", "The peers whose X-Forwarded fields are believed.") { interpreter, word, draft in
+            guard let range = AddressRange(word.text) else {
+                interpreter.error(
+                    word,
+                    """
+                    \(quoted(word.text)) is not a range of addresses; write ADDRESS or ADDRESS/BITS with no bit set behind the prefix, \
+                    such as 10.0.0.0/8
+                    """
+                )
+                return
+            }
+            draft.configuration.trustedProxies.append(range)
+        },
+        .number(
+            "workers", \.configuration.workerCount, .count(0...1_024), "How many worker threads there are; 0 is one for each core."),
+        .number(
+            "grace", \.configuration.graceMilliseconds, .milliseconds(0...DirectiveTable.hour),
+            "How long exchanges may go on after the signal to stop."),
+        .number(
+            "drain", \.configuration.drainMilliseconds, .milliseconds(0...DirectiveTable.hour),
+            "Over how long event streams are ended after the signal to stop, each at its own moment."),
+        .number(
+            "resolve_interval", \.configuration.resolveIntervalMilliseconds, .milliseconds(1_000...DirectiveTable.day),
+            "How often the names of servers are looked up again."),
+        .own("limits", "{ ... }", arguments: 0...0, block: .required, default: "(as below)", "Bounds of sizes and counts.") {
+            interpreter, statement, draft in
+            let said = interpreter.interpret(statement.block, into: &draft.configuration.limits)
+            draft.requestTargetWord = said["request_target"]?.arguments[0]
+        },
+        .block("timeouts", \.configuration.timeouts, default: "(as below)", "How long the proxy waits for a client."),
+    ]
+}
+
+extension Row<FileDraft> {
+    /// Where a log is written.
+    fileprivate static func log(_ name: String, _ path: Setting<FileDraft, LogDestination>, _ summary: String) -> Row {
+        let fallback = FileDraft.defaults[keyPath: path].words
+        return own(name, "stdout|stderr|off|FILE", default: fallback, summary) { interpreter, statement, draft in
+            let word = statement.arguments[0]
+            switch word.text {
+            case "off": draft[keyPath: path] = .off
+            case "stdout", "-": draft[keyPath: path] = .standardOutput
+            case "stderr": draft[keyPath: path] = .standardError
+            case "": interpreter.error(word, "the name of the file is empty; write stdout, stderr, off or a path")
+            default:
+                if !word.isQuoted, let near = nearestWord(to: word.text, in: ["stdout", "stderr", "off"]) {
+                    interpreter.error(word, "did you mean '\(near)'? For a file of that name, write \"\(word.text)\" in quotes")
+                    return
+                }
+                draft[keyPath: path] = .file(word.text)
+            }
+        }
+    }
+}
+
+extension Interpreter {
+    /// Reads a whole file.
+    mutating func interpretFile(_ statements: [Statement]) -> Configuration {
+        var draft = FileDraft()
+        interpret(statements, into: &draft)
+        draft.resolveUpstreams(&self)
+        draft.checkWhole(&self)
+        return draft.configuration
+    }
+}
+
+extension FileDraft {
+    fileprivate mutating func addListener(_ word: Word, _ draft: ListenerDraft, _ interpreter: inout Interpreter) {
+        do throws(Malformed) {
+            var listener = try Endpoint.listener(word.text)
+            if let first = listenerWords[listener] {
+                interpreter.error(word, "\(listener) is already listened on, line \(first.line)")
+                return
+            }
+            listenerWords[listener] = word
+            listener.tls = draft.tls
+            listener.redirectPort = draft.redirectPort
+            listener.takesProxyProtocol = draft.proxyProtocol != nil
+            listener.strictTransportSecuritySeconds = draft.strictTransportSecuritySeconds
+            configuration.listeners.append(listener)
+        } catch { interpreter.error(word, error.message) }
+    }
+
+    fileprivate mutating func addUpstream(_ statement: Statement, _ interpreter: inout Interpreter) {
+        let word = statement.arguments[0]
+        let errorsBefore = interpreter.report.diagnostics.count
+        let upstream = interpreter.readUpstream(statement.block ?? [], name: word.text)
+        if upstream.servers.isEmpty, interpreter.report.diagnostics.count == errorsBefore {
+            interpreter.error(word, "upstream \(quoted(word.text)) has no server; write: server ADDRESS")
+        }
+        if !Endpoint.isName(word.text) {
+            interpreter.error(
+                word, "\(quoted(word.text)) cannot name an upstream; use letters, digits, '_' and '-', at most \(DirectiveTable.nameBytes)")
+        } else if let first = upstreamWords[word.text] {
+            interpreter.error(word, "the upstream \(quoted(word.text)) is already described on line \(first.line)")
+        } else {
+            upstreamWords[word.text] = word
+            configuration.upstreams.append(upstream)
+        }
+    }
+
+    /// Finds the upstream of every route. An upstream inside a route is added, once for the same addresses.
+    fileprivate mutating func resolveUpstreams(_ interpreter: inout Interpreter) {
+        for draft in routes {
+            var route = draft.route
+            guard let index = upstreamIndex(draft.upstream, &interpreter) else { continue }
+            usedUpstreams.insert(index)
+            route.upstreamIndex = index
+            configuration.routes.append(route)
+        }
+        // With errors in the file, the route that uses the upstream may be one of them.
+        guard !interpreter.report.hasErrors else { return }
+        for (index, upstream) in configuration.upstreams.enumerated() where !usedUpstreams.contains(index) {
+            if let word = upstreamWords[upstream.name] {
+                interpreter.warn(word, "no route leads to the upstream '\(upstream.name)'")
+            }
+        }
+    }
+
+    private mutating func upstreamIndex(_ words: [Word], _ interpreter: inout Interpreter) -> Int? {
+        guard let first = words.first else { return nil }
+        if words.count == 1, !first.text.contains(":") {
+            if let index = configuration.upstreams.firstIndex(where: { $0.name == first.text }) { return index }
+            let known = configuration.upstreams.map(\.name)
+            let hint = suggestion(for: first.text, in: known)
+            interpreter.error(
+                first,
+                "there is no upstream \(quoted(first.text))\(hint.isEmpty ? "; an address needs a port, such as 127.0.0.1:9000" : hint)")
+            return nil
+        }
+        var servers: [Upstream.Server] = []
+        var security = ServerSecurity()
+        for word in words { interpreter.addServer(word, to: &servers, &security) }
+        guard servers.count == words.count else { return nil }
+        let isSecure = security.isSecure == true
+        let name = (isSecure ? "https://" : "") + servers.map(\.description).joined(separator: ",")
+        if let index = configuration.upstreams.firstIndex(where: { $0.name == name }) { return index }
+        configuration.upstreams.append(Upstream(name: name, servers: servers, tls: isSecure ? UpstreamTLS() : nil))
+        return configuration.upstreams.count - 1
+    }
+
+    fileprivate mutating func add(_ draft: RouteDraft, at word: Word, _ interpreter: inout Interpreter) {
+        let key = Pattern(host: draft.route.host, path: draft.route.path).key
+        if let first = patterns[key] {
+            interpreter.error(word, "a route for the same requests is on line \(first.line)")
+            return
+        }
+        patterns[key] = word
+        routes.append(draft)
+    }
+
+    fileprivate func checkWhole(_ interpreter: inout Interpreter) {
+        if let word = requestTargetWord, configuration.limits.requestTargetBytes > configuration.limits.requestHeadBytes {
+            let head = Quantity.bytes(0...1).text(configuration.limits.requestHeadBytes)
+            interpreter.error(word, "a request target cannot be larger than a request head (request_head is \(head))")
+        }
+        // With other errors in the file, a missing directive may only be misspelt.
+        guard !interpreter.report.hasErrors else { return }
+        if configuration.trustedProxies.isEmpty {
+            for word in proxyProtocolWords {
+                interpreter.warn(
+                    word, "nobody can connect here: the PROXY protocol is taken from 'trusted_proxies' only, and there are none")
+            }
+        }
+        let place = max(1, interpreter.report.sourceLines.count)
+        if configuration.listeners.isEmpty {
+            interpreter.report.add(
+                .error, line: place, column: 1, "there is no 'listen' directive; write, for example: listen 127.0.0.1:8080")
+        }
+        if configuration.routes.isEmpty {
+            interpreter.report.add(
+                .error, line: place, column: 1, "there is no 'route'; write, for example: route /* { ... } with an upstream inside")
+        }
+    }
+}
