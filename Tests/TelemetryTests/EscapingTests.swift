@@ -37,6 +37,20 @@ struct EscapingTests {
         for bytes in vectors { #expect(try roundTrip(bytes) == String(decoding: bytes, as: UTF8.self), "\(bytes)") }
     }
 
+    @Test("escapes every byte that needs it at every place of a long plain text")
+    func everyPlace() throws {
+        for byte in UInt8.min...UInt8.max {
+            for place in 0..<20 {
+                var bytes = Array("abcdefghijklmnopqrst".utf8)
+                bytes[place] = byte
+                let result = escaped(bytes)
+                let isPlain = byte >= 0x20 && byte < 0x7F && byte != UInt8(ascii: "\"") && byte != UInt8(ascii: "\\")
+                #expect((result == bytes) == isPlain)
+                #expect(try roundTrip(bytes) == String(decoding: bytes, as: UTF8.self))
+            }
+        }
+    }
+
     @Test("has no byte that breaks a line or reaches a terminal, and reads back as the standard library decodes it")
     func randomBytes() throws {
         let seed = ProcessInfo.processInfo.environment["HEARTWIRE_SEED"].flatMap { UInt64($0) } ?? UInt64.random(in: 0...UInt64.max)

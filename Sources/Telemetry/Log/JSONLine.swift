@@ -114,11 +114,17 @@ struct JSONLine<Bytes: LineBytes>: ~Copyable {
     }
 
     private mutating func key(_ key: StaticString) {
-        if !isFirst { bytes.append(UInt8(ascii: ",")) }
+        let comma = isFirst ? 0 : 1
         isFirst = false
-        bytes.append(UInt8(ascii: "\""))
-        append(key)
-        append("\":")
+        let count = key.utf8CodeUnitCount
+        bytes.append(atMost: count + 4) { target in
+            target[0] = UInt8(ascii: ",")
+            target[comma] = UInt8(ascii: "\"")
+            copyShort(key, to: target + comma + 1)
+            target[comma + 1 + count] = UInt8(ascii: "\"")
+            target[comma + 2 + count] = UInt8(ascii: ":")
+            return comma + 3 + count
+        }
     }
 
     private mutating func append(_ text: StaticString) { bytes.append(text) }
@@ -126,21 +132,19 @@ struct JSONLine<Bytes: LineBytes>: ~Copyable {
 
 /// Appends a decimal number with leading zeros up to `minimumDigits`.
 func appendDecimal(_ value: UInt64, minimumDigits: Int, to bytes: inout some LineBytes) {
-    var digits = 1
-    var rest = value / 10
-    while rest > 0 {
-        digits += 1
-        rest /= 10
-    }
-    let count = max(digits, minimumDigits)
-    precondition(count <= 20, "no number of 64 bits is longer")
-    withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 20) { text in
+    // Most numbers are short.
+    if value < 10, minimumDigits <= 1 { return bytes.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: value)) }
+    let most = 20
+    precondition(minimumDigits <= most, "no number of 64 bits is longer")
+    withUnsafeTemporaryAllocation(of: UInt8.self, capacity: most) { text in
+        var first = most
         var remaining = value
-        for index in (0..<count).reversed() {
-            text[index] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: remaining % 10)
+        while remaining > 0 || most - first < minimumDigits {
+            first -= 1
+            text[first] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: remaining % 10)
             remaining /= 10
         }
-        bytes.append(contentsOf: UnsafeBufferPointer(rebasing: text[..<count]))
+        bytes.append(contentsOf: UnsafeBufferPointer(rebasing: text[first...]))
     }
 }
 

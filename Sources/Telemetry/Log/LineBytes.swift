@@ -8,16 +8,55 @@ protocol LineBytes {
     subscript(index: Int) -> UInt8 { get set }
     mutating func append(_ byte: UInt8)
     mutating func append(contentsOf bytes: UnsafeBufferPointer<UInt8>)
+    /// Makes room for `atMost` bytes; the body writes there and returns how many.
+    mutating func append(atMost count: Int, _ body: (UnsafeMutablePointer<UInt8>) -> Int)
 }
 
 extension LineBytes {
     @inline(__always)
     mutating func append(_ text: StaticString) {
-        append(contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+        append(atMost: text.utf8CodeUnitCount) { target in
+            copyShort(text, to: target)
+            return text.utf8CodeUnitCount
+        }
     }
 }
 
-extension [UInt8]: LineBytes {}
+/// Copies a short text, as keys and words are: most of the time of `memcpy` would be the call.
+@inline(__always)
+func copyShort(_ text: StaticString, to target: UnsafeMutablePointer<UInt8>) {
+    let count = text.utf8CodeUnitCount
+    let from = UnsafeRawPointer(text.utf8Start)
+    let to = UnsafeMutableRawPointer(target)
+    if count > 16 {
+        to.copyMemory(from: from, byteCount: count)
+    } else if count >= 8 {
+        copyTwice(UInt64.self, from, to, count)
+    } else if count >= 4 {
+        copyTwice(UInt32.self, from, to, count)
+    } else {
+        for index in 0..<count { target[index] = text.utf8Start[index] }
+    }
+}
+
+/// Copies a text's beginning and its end as one word each; the two may overlap.
+@inline(__always)
+private func copyTwice<Word: FixedWidthInteger & BitwiseCopyable>(
+    _: Word.Type, _ from: UnsafeRawPointer, _ to: UnsafeMutableRawPointer, _ count: Int
+) {
+    let last = count - MemoryLayout<Word>.size
+    let (beginning, end) = (from.loadUnaligned(as: Word.self), from.loadUnaligned(fromByteOffset: last, as: Word.self))
+    to.storeBytes(of: beginning, as: Word.self)
+    to.storeBytes(of: end, toByteOffset: last, as: Word.self)
+}
+
+extension [UInt8]: LineBytes {
+    mutating func append(atMost count: Int, _ body: (UnsafeMutablePointer<UInt8>) -> Int) {
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: count) { memory in
+            append(contentsOf: UnsafeBufferPointer(rebasing: memory[..<body(memory.baseAddress!)]))
+        }
+    }
+}
 
 /// Bytes in memory of a fixed size, which belongs to the creator. More bytes than fit are our own mistake.
 struct FixedBytes: LineBytes {
@@ -55,6 +94,12 @@ struct FixedBytes: LineBytes {
         guard let start = bytes.baseAddress else { return }
         (memory.baseAddress! + count).update(from: start, count: bytes.count)
         count &+= bytes.count
+    }
+
+    @inline(__always)
+    mutating func append(atMost added: Int, _ body: (UnsafeMutablePointer<UInt8>) -> Int) {
+        precondition(room >= added, "a line is longer than there is room for any")
+        count &+= body(memory.baseAddress! + count)
     }
 }
 
@@ -94,6 +139,12 @@ struct GrowingBytes: LineBytes {
         if memory.count &- count < bytes.count { grow(by: bytes.count) }
         (memory.baseAddress! + count).update(from: start, count: bytes.count)
         count &+= bytes.count
+    }
+
+    @inline(__always)
+    mutating func append(atMost added: Int, _ body: (UnsafeMutablePointer<UInt8>) -> Int) {
+        if memory.count &- count < added { grow(by: added) }
+        count &+= body(memory.baseAddress! + count)
     }
 
     @inline(never)

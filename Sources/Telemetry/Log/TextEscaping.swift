@@ -2,6 +2,8 @@
 // Invariant: the output is valid UTF-8, without `"`, without a lone `\`, without control or line-separating characters, and without
 // characters that reorder text on a screen.
 
+import Bytes
+
 /// Appends text, escaped for a JSON string. Each maximal invalid part becomes one U+FFFD (Unicode 3.9, as in WHATWG).
 func appendEscaped(_ text: Span<UInt8>, to bytes: inout some LineBytes) {
     var index = 0
@@ -37,6 +39,15 @@ func appendEscaped(_ text: Span<UInt8>, to bytes: inout some LineBytes) {
 /// Where the text that begins there ends to be letters that stand for themselves. Most texts have no others.
 private func endOfPlainText(_ text: Span<UInt8>, from start: Int) -> Int {
     var end = start
+    while text.count &- end >= 8 {
+        let word = ByteWord.load(text, at: end)
+        let others =
+            (((word &- ByteWord.repeated(0x20)) & ~word) | word) & ByteWord.highestBits
+            | ByteWord.zeroBytes(word ^ ByteWord.repeated(0x7F)) | ByteWord.zeroBytes(word ^ ByteWord.repeated(UInt8(ascii: "\"")))
+            | ByteWord.zeroBytes(word ^ ByteWord.repeated(UInt8(ascii: "\\")))
+        if others != 0 { return end &+ (others.trailingZeroBitCount >> 3) }
+        end &+= 8
+    }
     while end < text.count {
         let byte = text[end]
         guard byte >= 0x20, byte < 0x7F, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "\\") else { break }

@@ -13,21 +13,30 @@ func appendTimestamp(_ unixMilliseconds: Int64, to bytes: inout some LineBytes) 
         day -= 1
     }
     let date = civilDate(daysSince1970: day)
-    let parts: [4 of (value: Int64, separator: UInt8)] = [
-        (date.month, UInt8(ascii: "-")), (date.day, UInt8(ascii: "-")),
-        (rest / 3_600_000, UInt8(ascii: "T")), (rest / 60_000 % 60, UInt8(ascii: ":")),
-    ]
-    appendDecimal(UInt64(date.year), minimumDigits: 4, to: &bytes)
-    for index in parts.indices {
-        bytes.append(parts[index].separator)
-        appendDecimal(UInt64(parts[index].value), minimumDigits: 2, to: &bytes)
+    let time = UInt64(rest)
+    bytes.append(atMost: timestampByteCount) { text in
+        func write(_ value: UInt64, digits: Int, at start: Int, behind separator: Unicode.Scalar? = nil) {
+            var value = value
+            for index in (start..<(start + digits)).reversed() {
+                text[index] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: value % 10)
+                value /= 10
+            }
+            if let separator { text[start - 1] = UInt8(ascii: separator) }
+        }
+        write(UInt64(date.year), digits: 4, at: 0)
+        write(UInt64(date.month), digits: 2, at: 5, behind: "-")
+        write(UInt64(date.day), digits: 2, at: 8, behind: "-")
+        write(time / 3_600_000, digits: 2, at: 11, behind: "T")
+        write(time / 60_000 % 60, digits: 2, at: 14, behind: ":")
+        write(time / 1000 % 60, digits: 2, at: 17, behind: ":")
+        write(time % 1000, digits: 3, at: 20, behind: ".")
+        text[23] = UInt8(ascii: "Z")
+        return timestampByteCount
     }
-    bytes.append(UInt8(ascii: ":"))
-    appendDecimal(UInt64(rest / 1000 % 60), minimumDigits: 2, to: &bytes)
-    bytes.append(UInt8(ascii: "."))
-    appendDecimal(UInt64(rest % 1000), minimumDigits: 3, to: &bytes)
-    bytes.append(UInt8(ascii: "Z"))
 }
+
+/// What RFC 3339 takes in UTC with milliseconds.
+private let timestampByteCount = 24
 
 private func clampedToCalendar(_ unixMilliseconds: Int64) -> Int64 {
     min(max(unixMilliseconds, -62_167_219_200_000), 253_402_300_799_999)
