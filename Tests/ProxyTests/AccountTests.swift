@@ -64,6 +64,61 @@ struct ExchangeAccountTests {
         #expect(account.unplaceableMilliseconds == 1250)
     }
 
+    @Test("the silence at the end is that of each side since its last byte; the end of a body is no byte")
+    func silencesAtTheEnd() {
+        var account = ExchangeAccount(now: 1000)
+        #expect(account.upstreamSilence(now: 9000) == nil && account.clientSilence(now: 9000) == 0)
+        account.upstreamBegan(now: 1500)
+        account.clientWasSent(now: 1500)
+        #expect(account.upstreamSilence(now: 2000) == 500 && account.clientSilence(now: 2000) == 500)
+        account.upstreamSent(10, now: 2000)
+        account.sentToClient(10, now: 2000)
+        account.upstreamSent(0, now: 5000)
+        account.sentToClient(0, now: 5000)
+        #expect(account.upstreamSilence(now: 5000) == 3000 && account.clientSilence(now: 5000) == 3000)
+        account.close(now: 5000)
+        #expect(account.longestUpstreamSilenceMilliseconds == 3000 && account.longestClientSilenceMilliseconds == 3000)
+    }
+
+    @Test("the silence before the last bytes to a client is known, and bytes of the same moment belong together")
+    func silenceBeforeLastWrite() {
+        var account = ExchangeAccount(now: 0)
+        account.clientWasSent(now: 100)
+        #expect(account.silenceBeforeLastWriteMilliseconds == 0)
+        account.sentToClient(3, now: 15_100)
+        account.sentToClient(3, now: 15_100)
+        #expect(account.silenceBeforeLastWriteMilliseconds == 15_000)
+        account.sentToClient(3, now: 15_200)
+        account.close(now: 60_000)
+        #expect(account.silenceBeforeLastWriteMilliseconds == 100)
+    }
+
+    @Test("the time in which bytes wait adds up until the client has taken all of them, or until the end; so does the most that waited")
+    func pending() {
+        // The lowest 32 bits of the clock start again at zero in between.
+        let start = Int64(1 << 32) - 500
+        var account = ExchangeAccount(now: start)
+        account.clientWasSent(now: start)
+        account.bytesWait(100, now: start + 100)
+        account.bytesWait(300, now: start + 400)
+        account.bytesWait(200, now: start + 700)
+        #expect(account.mostPendingBytes == 300 && account.pendingMilliseconds == 0)
+        account.clientDrained(now: start + 1_100)
+        #expect(account.pendingMilliseconds == 1_000 && account.lastClientByteAt == start + 1_100)
+        account.clientDrained(now: start + 2_000)
+        #expect(account.pendingMilliseconds == 1_000)
+        account.bytesWait(1, now: start + 3_000)
+        account.close(now: start + 3_250)
+        #expect(account.mostPendingBytes == 300 && account.pendingMilliseconds == 1_250)
+        account.bytesWait(.max, now: start + 4_000)
+        #expect(account.mostPendingBytes == .max)
+    }
+
+    @Test("fills its 112 bytes, so that an idle stream grows by none")
+    func size() {
+        #expect(MemoryLayout<ExchangeAccount>.size == 112 && MemoryLayout<RequestSummary>.size == 16)
+    }
+
     @Test("an exchange that never got an answer has no silences and no spans")
     func unanswered() {
         var account = ExchangeAccount(now: 5000)
@@ -83,7 +138,8 @@ struct ExchangeAccountTests {
         for _ in 0..<2 { account.upstreamSent(.max, now: .max / 2) }
         account.sentToClient(.max, now: .max / 2)
         account.close(now: .max / 2)
-        #expect(account.longestUpstreamSilenceMilliseconds == .max && account.unplaceableMilliseconds == .max)
+        #expect(account.longestUpstreamSilenceMilliseconds == .max)
+        #expect(account.silenceBeforeLastWriteMilliseconds == .max)
     }
 }
 

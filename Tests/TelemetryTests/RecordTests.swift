@@ -53,6 +53,24 @@ struct RecordTests {
                 + "\n")
     }
 
+    @Test("says what the request's fields show of its client and of the proxies in front")
+    func client() throws {
+        var exchange = exchange()
+        exchange.requester = RequesterDescription(
+            resumes: false, clientProtocol: .http10, agent: .mobileSafari, hops: Hops(bits: 1 << 1 | 1 << 0 | 1 << 4), viaCount: 2,
+            forwardedCount: 3, expectedTimeoutMilliseconds: 15_000)
+        var line: [UInt8] = []
+        StreamOpening(timeMilliseconds: 0, exchange: exchange).encode(into: &line)
+        let text = String(decoding: line, as: UTF8.self)
+        #expect(
+            text.contains(
+                #"""
+                ,"token_from":"query","resumes":false,"http":"1.0","agent":"mobile_safari","hops":["cloudflare","aws_load_balancer"],\#
+                "via_count":2,"forwarded_count":3,"expected_timeout_ms":15000,"woven":true
+                """#))
+        #expect(try parsed(line)["hops"] as? [String] == ["cloudflare", "aws_load_balancer"])
+    }
+
     @Test("of an opening says why the proxy answered before a server did")
     func heldOpening() throws {
         for (reason, word, seen) in [
@@ -86,6 +104,13 @@ struct RecordTests {
         ending.endedMidLine = true
         ending.unheartbeatableMilliseconds = 21
         ending.heldMilliseconds = 22
+        ending.upstreamSilenceAtEndMilliseconds = 23
+        ending.clientSilenceAtEndMilliseconds = 24
+        ending.clientSilenceBeforeLastWriteMilliseconds = 25
+        ending.retryMilliseconds = 26
+        ending.heartbeatMilliseconds = 27
+        ending.mostPendingBytes = 28
+        ending.pendingMilliseconds = 29
         ending.clientTransport = view
         ending.upstreamTransport = view
         var line: [UInt8] = []
@@ -95,7 +120,9 @@ struct RecordTests {
             "cause": "client_reset", "side": "client", "evidence": "write: Broken pipe (EPIPE)", "errno": "EPIPE", "duration_ms": 11,
             "first_event_ms": 12, "connect_ms": 13, "response_ms": 14, "events": 15, "bytes_to_client": 17, "heartbeats": 18,
             "longest_upstream_silence_ms": 19, "longest_client_silence_ms": 20, "last_event_id": String(decoding: nasty, as: UTF8.self),
-            "unheartbeatable_ms": 21, "held_ms": 22, "event": "stream_end",
+            "unheartbeatable_ms": 21, "held_ms": 22, "event": "stream_end", "upstream_silence_at_end_ms": 23,
+            "client_silence_at_end_ms": 24, "client_silence_before_last_write_ms": 25, "retry_ms": 26, "heartbeat_ms": 27,
+            "max_pending_bytes": 28, "pending_ms": 29,
         ]
         for (key, value) in expected { #expect(isSame(object[key], value), "\(key)") }
         #expect((object["bytes_from_upstream"] as? NSNumber)?.uint64Value == .max)
@@ -106,7 +133,7 @@ struct RecordTests {
             """#
         let text = String(decoding: line, as: UTF8.self)
         #expect(text.hasSuffix(#","tcp":\#(transport),"upstream_tcp":\#(transport)}"# + "\n"))
-        #expect(text.contains(#""last_event_id_truncated":true,"held_ms":22,"woven":true,"mid_line":true"#))
+        #expect(text.contains(#""last_event_id_truncated":true,"retry_ms":26,"held_ms":22,"woven":true,"heartbeat_ms":27,"mid_line":true"#))
         ending.lastEventIdentifier = nil
         line = []
         ending.encode(into: &line)
@@ -114,9 +141,9 @@ struct RecordTests {
             keys(line) == shared + [
                 "cause", "side", "evidence", "errno", "duration_ms", "first_event_ms", "connect_ms", "response_ms", "events",
                 "bytes_from_upstream",
-                "bytes_to_client", "heartbeats", "longest_upstream_silence_ms", "longest_client_silence_ms", "held_ms", "woven", "mid_line",
-                "unheartbeatable_ms",
-                "tcp", "upstream_tcp",
+                "bytes_to_client", "heartbeats", "longest_upstream_silence_ms", "longest_client_silence_ms", "upstream_silence_at_end_ms",
+                "client_silence_at_end_ms", "client_silence_before_last_write_ms", "max_pending_bytes", "pending_ms", "retry_ms", "held_ms",
+                "woven", "heartbeat_ms", "mid_line", "unheartbeatable_ms", "tcp", "upstream_tcp",
             ])
     }
 
@@ -128,7 +155,11 @@ struct RecordTests {
         let object = try parsed(line)
         #expect(object["first_event_ms"] is NSNull && object["connect_ms"] is NSNull && object["response_ms"] is NSNull)
         #expect(object["stream"] as? String == "w0-12345678")
-        for key in ["errno", "tcp", "upstream_tcp", "token", "status", "route", "last_event_id", "unheartbeatable_ms"] {
+        for key in [
+            "errno", "tcp", "upstream_tcp", "token", "status", "route", "last_event_id", "unheartbeatable_ms", "retry_ms", "heartbeat_ms",
+            "resumes", "http", "agent", "hops",
+            "via_count", "forwarded_count", "expected_timeout_ms", "upstream_silence_at_end_ms",
+        ] {
             #expect(object[key] == nil, "\(key)")
         }
     }

@@ -61,8 +61,22 @@ struct ReferenceTests {
         #expect(examples == [keys(RecordSamples.events(.whole)[0]), keys(event[1])])
     }
 
+    @Test("lists every sign of a proxy in front, in the order of the table, every kind of client, and every version of HTTP")
+    func clients() throws {
+        let signs = HopSign.all.map { sign in
+            let field = "`\(sign.field)\(sign.match == .prefix ? "…" : "")`"
+            return ["`\(sign.word)`", field, sign.value.map { "`\($0)`" } ?? ""]
+        }
+        #expect(try rows(of: "The proxies in front") == signs)
+        let shared = try rows(of: "What every line says of its exchange")
+        let agents = try #require(shared.first { $0[0] == "`agent`" })
+        #expect(words(in: agents[1]).filter { $0 != "User-Agent" } == AgentClass.allCases.map { "\($0.name)" })
+        let versions = try #require(shared.first { $0[0] == "`http`" })
+        #expect(words(in: versions[1]) == ClientProtocol.allCases.map { "\($0.name)" })
+    }
+
     @Test("names every event and every reason not to weave")
-    func words() throws {
+    func events() throws {
         var dropped: [UInt8] = []
         encodeDroppedLines(3, timeMilliseconds: 0, into: &dropped)
         let lines = [RecordSamples.opening(), RecordSamples.ending(), RecordSamples.access()] + RecordSamples.events() + [dropped]
@@ -94,6 +108,9 @@ private enum RecordSamples {
         exchange.status = 200
         exchange.tokenFingerprint = 1
         exchange.tokenOrigin = .cookie
+        exchange.requester = RequesterDescription(
+            resumes: true, clientProtocol: .http11, agent: .chrome, hops: Hops(bits: 1), viaCount: 1, forwardedCount: 1,
+            expectedTimeoutMilliseconds: 1)
         return exchange
     }
 
@@ -102,6 +119,7 @@ private enum RecordSamples {
         var opening = StreamOpening(
             timeMilliseconds: 0, exchange: exchange(), notWovenBecause: .compressed, heldBecause: .outage(.connectFailed, evidence: "seen"))
         opening.lastEventIdentifierIsDropped = true
+        opening.heartbeatMilliseconds = 1
         opening.encode(into: &line)
         return line
     }
@@ -115,6 +133,9 @@ private enum RecordSamples {
         ending.notWovenBecause = .compressed
         ending.unheartbeatableMilliseconds = 1
         ending.heldMilliseconds = 1
+        ending.upstreamSilenceAtEndMilliseconds = 1
+        ending.retryMilliseconds = 1
+        ending.heartbeatMilliseconds = 1
         ending.clientTransport = view
         ending.upstreamTransport = view
         var line: [UInt8] = []

@@ -57,8 +57,8 @@ public struct Weaver: Sendable {
     private var startsWoven = false
     /// A blank line of the proxy would have an effect that no blank line of the upstream has had yet.
     private var guardsIdentifier: Bool
-    /// The browser came with a last event id.
-    private let resumes: Bool
+    /// Whether the browser came with a last event id.
+    public let resumes: Bool
     /// Something was inserted directly behind a CR, so an LF that comes next is dropped.
     private var swallowsLineFeed = false
 

@@ -17,6 +17,8 @@ struct Ending {
     var errnoName: String?
     /// The limit of the configuration that was reached, by name.
     var limit: String?
+    /// After how many milliseconds the proxy itself told the client to come back; nil if it did not.
+    var retryMilliseconds: UInt64?
 }
 
 extension Exchange {
@@ -65,14 +67,16 @@ extension Exchange {
     /// different moment around the server's retry value, or the browsers' default.
     func endStream() {
         guard let sink else { preconditionFailure("a stream ends once") }
+        let place = notWovenBecause == .compressed ? "where compressed bytes had come to" : "between two events"
+        var ending = Ending(cause: .drained, evidence: "ended \(place) because the proxy shuts down")
         if notWovenBecause == nil, weaver.placement != .nowhere, sink.waitingCount == 0 {
             var bytes: [UInt8] = []
-            writeRetry(around: min(weaver.scanner.retryMilliseconds ?? 3_000, 60_000), to: &bytes)
+            ending.retryMilliseconds = writeRetry(around: min(weaver.scanner.retryMilliseconds ?? 3_000, 60_000), to: &bytes)
+            account.bytesToClient &+= UInt64(bytes.count)
             sink.send(own: bytes)
         }
         sink.send(own: [], isLast: true)
-        let place = notWovenBecause == .compressed ? "where compressed bytes had come to" : "between two events"
-        finish(Ending(cause: .drained, evidence: "ended \(place) because the proxy shuts down"), .complete)
+        finish(ending, .complete)
     }
 
     /// The grace period is over.

@@ -70,6 +70,7 @@ extension Exchange {
     /// The head of an event stream was sent to the client.
     func streamBegan(heldBecause reason: HeldReason?) {
         account.clientWasSent(now: now)
+        if let waiting = sink?.waitingCount, waiting > 0 { account.bytesWait(waiting, now: now) }
         observeOpening(heldBecause: reason)
         // Otherwise the first heartbeat is the moment when the server's silence begins to matter.
         if notWovenBecause == nil { sink?.wake(atMilliseconds: nextHeartbeatAt) } else { source.probe() }
@@ -90,6 +91,7 @@ extension Exchange {
         if isLast, upstream?.isCloseDelimited == true { return finishCloseDelimited(sink) }
         if !payload.isEmpty || isLast { pass(payload, isLast: isLast, to: sink) }
         sink.flush()
+        if sink.waitingCount > 0 { account.bytesWait(sink.waitingCount, now: now) }
         if isLast {
             // The rest of a complete response waits like any other bytes.
             if sink.waitingCount > 0, proxy.clients.isFarTooFull, !mayWait() { return }
@@ -177,7 +179,7 @@ extension Exchange {
             return now + route.heartbeatMilliseconds
         }
         let bytes = heartbeat.bytes(at: placement, hasIdentifier: weaver.hasIdentifier)
-        sink.send(own: bytes)
+        if !sink.send(own: bytes) { account.bytesWait(sink.waitingCount, now: now) }
         weaver.didWeave()
         account.heartbeats &+= 1
         if !proxy.observers.isDisjoint(with: .ofEvents) { observeHeartbeat(byteCount: bytes.count, now: now) }

@@ -94,7 +94,8 @@ extension Exchange {
         guard route?.route.logsEvents == true, let sink, sink.isConnected else { return }
         log.lines.add(
             HeartbeatRecord(
-                stream: identity, number: account.heartbeats, byteCount: byteCount, silenceMilliseconds: now - account.lastClientByteAt,
+                stream: identity, number: UInt64(account.heartbeats), byteCount: byteCount,
+                silenceMilliseconds: now - account.lastClientByteAt,
                 pendingBytes: sink.waitingCount),
             timeMilliseconds: log.timeMilliseconds)
         proxy.flush(log)

@@ -20,41 +20,61 @@ final class KnownToken {
     }
 }
 
-/// Counts and times of one exchange. Moments are monotonic milliseconds; spans that may be missing are `UInt32.max`.
+/// Counts and times of one exchange. Moments are monotonic milliseconds; spans that may be missing are `UInt32.max`. 112 bytes: eight
+/// more would be sixteen for each idle stream.
 struct ExchangeAccount {
     static let missing = UInt32.max
 
+    /// What lasts now.
+    private struct State: OptionSet {
+        let rawValue: UInt8
+        /// The client is held.
+        static let held = State(rawValue: 1)
+        /// A due heartbeat cannot be placed.
+        static let unplaceable = State(rawValue: 2)
+        /// Bytes wait for the client.
+        static let pending = State(rawValue: 4)
+    }
+
     let startedAt: Int64
+    /// When the last byte of the body came, or the head before the first; 0 before that.
     private(set) var lastUpstreamByteAt: Int64 = 0
     private(set) var lastClientByteAt: Int64 = 0
-    /// Since when a due heartbeat cannot be placed; 0 if none is due.
-    private(set) var unplaceableSince: Int64 = 0
     var requestBytes: UInt64 = 0
     private(set) var bytesFromUpstream: UInt64 = 0
     var bytesToClient: UInt64 = 0
-    var heartbeats: UInt64 = 0
     /// Nil for a request without a token.
     var token: KnownToken?
+    var heartbeats: UInt32 = 0
     var connectMilliseconds = ExchangeAccount.missing
     var responseMilliseconds = ExchangeAccount.missing
     private(set) var firstEventMilliseconds = ExchangeAccount.missing
     private(set) var longestUpstreamSilenceMilliseconds: UInt32 = 0
     private(set) var longestClientSilenceMilliseconds: UInt32 = 0
+    /// The silence before the bytes that went to the client last.
+    private(set) var silenceBeforeLastWriteMilliseconds: UInt32 = 0
     private(set) var unplaceableMilliseconds: UInt32 = 0
+    /// The lowest bits of the moment since when a due heartbeat cannot be placed.
+    private var unplaceableSince: UInt32 = 0
+    private(set) var mostPendingBytes: UInt32 = 0
+    private(set) var pendingMilliseconds: UInt32 = 0
+    /// The lowest bits of the moment since when bytes wait for the client.
+    private var pendingSince: UInt32 = 0
     /// For how long the client was held. While it is held: since when, counted from `startedAt`.
     private(set) var heldMilliseconds = ExchangeAccount.missing
-    private var isHeld = false
     var status: UInt16 = 0
     /// New connections that were tried.
     var attempts: UInt8 = 0
+    private var state: State = []
 
     init(now: Int64) { startedAt = now }
 
     /// The response's head came from the upstream.
     mutating func upstreamBegan(now: Int64) { lastUpstreamByteAt = now }
 
-    /// Body bytes came from the upstream.
+    /// Body bytes came from the upstream. The end of the body alone is no byte.
     mutating func upstreamSent(_ count: Int, now: Int64) {
+        guard count > 0 else { return }
         bytesFromUpstream &+= UInt64(count)
         noteSilences(now: now)
         lastUpstreamByteAt = now
@@ -68,35 +88,73 @@ struct ExchangeAccount {
     }
 
     /// Something went to the client.
+    @inline(__always)
     mutating func clientWasSent(now: Int64) {
-        if lastClientByteAt > 0 {
-            longestClientSilenceMilliseconds = max(longestClientSilenceMilliseconds, UInt32(clamping: now - lastClientByteAt))
+        if lastClientByteAt > 0, now > lastClientByteAt {
+            let silence = UInt32(clamping: now - lastClientByteAt)
+            silenceBeforeLastWriteMilliseconds = silence
+            longestClientSilenceMilliseconds = max(longestClientSilenceMilliseconds, silence)
         }
         lastClientByteAt = now
         endUnplaceable(now: now)
     }
 
-    /// A heartbeat was due and could not be placed.
-    mutating func noteUnplaceable(now: Int64) {
-        if unplaceableSince == 0 { unplaceableSince = now }
+    // MARK: Bytes that wait
+
+    /// That many bytes wait for the client now.
+    mutating func bytesWait(_ count: Int, now: Int64) {
+        mostPendingBytes = max(mostPendingBytes, UInt32(clamping: count))
+        guard !state.contains(.pending) else { return }
+        state.insert(.pending)
+        pendingSince = UInt32(truncatingIfNeeded: now)
     }
 
-    private mutating func endUnplaceable(now: Int64) {
-        guard unplaceableSince > 0 else { return }
-        unplaceableMilliseconds = UInt32(clamping: Int64(unplaceableMilliseconds) + now - unplaceableSince)
-        unplaceableSince = 0
+    /// The client has taken all bytes that waited.
+    mutating func clientDrained(now: Int64) {
+        clientWasSent(now: now)
+        endPending(now: now)
     }
+
+    private mutating func endPending(now: Int64) {
+        guard state.contains(.pending) else { return }
+        state.remove(.pending)
+        pendingMilliseconds = sum(pendingMilliseconds, since: pendingSince, now: now)
+    }
+
+    /// A total and the span since a moment, of which the lowest bits are known: right for spans below seven weeks.
+    private func sum(_ total: UInt32, since: UInt32, now: Int64) -> UInt32 {
+        let (sum, isTooMuch) = total.addingReportingOverflow(UInt32(truncatingIfNeeded: now) &- since)
+        return isTooMuch ? .max : sum
+    }
+
+    // MARK: Heartbeats without a place
+
+    /// A heartbeat was due and could not be placed.
+    mutating func noteUnplaceable(now: Int64) {
+        guard !state.contains(.unplaceable) else { return }
+        state.insert(.unplaceable)
+        unplaceableSince = UInt32(truncatingIfNeeded: now)
+    }
+
+    @inline(__always)
+    private mutating func endUnplaceable(now: Int64) {
+        guard state.contains(.unplaceable) else { return }
+        state.remove(.unplaceable)
+        unplaceableMilliseconds = sum(unplaceableMilliseconds, since: unplaceableSince, now: now)
+    }
+
+    // MARK: Holding
 
     /// The proxy begins to hold the client.
     mutating func heldSince(_ now: Int64) {
-        isHeld = true
+        state.insert(.held)
         heldMilliseconds = UInt32(clamping: now - startedAt)
     }
 
     /// The hold ends: a server serves, or the exchange ends.
     mutating func holdingEnds(now: Int64) {
-        guard isHeld else { return }
-        isHeld = false
+        guard state.contains(.held) else { return }
+        state.remove(.held)
         heldMilliseconds = UInt32(clamping: now - startedAt - Int64(heldMilliseconds))
     }
 
@@ -107,7 +165,15 @@ struct ExchangeAccount {
             longestUpstreamSilenceMilliseconds, UInt32(clamping: now - lastUpstreamByteAt))
     }
 
-    /// Counts the silences that last until now.
+    // MARK: The end
+
+    /// For how long nothing has been sent to the client; 0 if nothing ever was.
+    func clientSilence(now: Int64) -> Int64 { lastClientByteAt > 0 ? now - lastClientByteAt : 0 }
+
+    /// For how long no byte of the body has come from the upstream; nil if there was no upstream.
+    func upstreamSilence(now: Int64) -> Int64? { lastUpstreamByteAt > 0 ? now - lastUpstreamByteAt : nil }
+
+    /// Counts what lasts until now.
     mutating func close(now: Int64) {
         holdingEnds(now: now)
         if lastUpstreamByteAt > 0 { noteSilences(now: now) }
@@ -115,5 +181,6 @@ struct ExchangeAccount {
             longestClientSilenceMilliseconds = max(longestClientSilenceMilliseconds, UInt32(clamping: now - lastClientByteAt))
         }
         endUnplaceable(now: now)
+        endPending(now: now)
     }
 }

@@ -28,8 +28,20 @@ extension Exchange {
         description.status = account.status == 0 ? nil : Int(account.status)
         description.tokenFingerprint = account.token?.fingerprint
         description.tokenOrigin = account.token?.origin
+        if isStream || summary.acceptsEventStream { description.requester = requester }
         return description
     }
+
+    /// What the request shows of its client. It explains why streams end and why they cannot begin, and nothing of other exchanges.
+    private var requester: RequesterDescription {
+        let (hops, timeout) = summary.hops
+        return RequesterDescription(
+            resumes: weaver.resumes, clientProtocol: summary.clientProtocol, agent: summary.agent, hops: hops, viaCount: summary.viaCount,
+            forwardedCount: summary.forwardedCount, expectedTimeoutMilliseconds: timeout == 0 ? nil : timeout)
+    }
+
+    /// The interval of the stream's heartbeats; nil if it gets none.
+    private var heartbeatInForce: Int64? { notWovenBecause == nil ? route?.heartbeatMilliseconds : nil }
 
     /// The client's text without the request's token.
     private func masked(_ text: ArraySlice<UInt8>?, isCut: Bool = false) -> ArraySlice<UInt8>? {
@@ -43,6 +55,7 @@ extension Exchange {
             timeMilliseconds: proxy.worker.kernel.unixMilliseconds(), exchange: description, notWovenBecause: notWovenBecause,
             heldBecause: heldBecause)
         record.lastEventIdentifierIsDropped = summary.lacksLastEventID
+        record.heartbeatMilliseconds = heartbeatInForce
         proxy.log(record)
     }
 
@@ -59,9 +72,16 @@ extension Exchange {
         record.events = weaver.scanner.eventCount
         record.bytesFromUpstream = account.bytesFromUpstream
         record.bytesToClient = account.bytesToClient
-        record.heartbeats = account.heartbeats
+        record.heartbeats = UInt64(account.heartbeats)
         record.longestUpstreamSilenceMilliseconds = Int64(account.longestUpstreamSilenceMilliseconds)
         record.longestClientSilenceMilliseconds = Int64(account.longestClientSilenceMilliseconds)
+        record.upstreamSilenceAtEndMilliseconds = account.upstreamSilence(now: now)
+        record.clientSilenceAtEndMilliseconds = account.clientSilence(now: now)
+        record.clientSilenceBeforeLastWriteMilliseconds = Int64(account.silenceBeforeLastWriteMilliseconds)
+        record.mostPendingBytes = Int64(account.mostPendingBytes)
+        record.pendingMilliseconds = Int64(account.pendingMilliseconds)
+        record.retryMilliseconds = ending.retryMilliseconds ?? weaver.scanner.retryMilliseconds
+        record.heartbeatMilliseconds = heartbeatInForce
         let identifier = weaver.scanner.lastEventID
         let isTruncated = weaver.scanner.isLastEventIDTruncated
         if account.token?.echo.isHeard(in: identifier.span, isCut: isTruncated) == true {

@@ -47,7 +47,7 @@ extension Exchange {
     func observeEnd(_ ending: Ending?) {
         account.close(now: now)
         proxy.counters.add(.exchanges)
-        proxy.counters.add(.heartbeats, account.heartbeats)
+        proxy.counters.add(.heartbeats, UInt64(account.heartbeats))
         if isStream, let ending {
             if proxy.observers.contains(.streamLog) { writeStreamEnding(ending) }
         } else if proxy.observers.contains(.accessLog) {

@@ -209,24 +209,27 @@ extension Exchange {
     /// Ends the response in good order and tells the client when to come back: each client at a different moment around the usual one.
     private func sendBack(_ ending: Ending, around usual: UInt64, after event: [UInt8] = []) {
         guard let sink else { preconditionFailure("a client is sent back once") }
-        var bytes = event
-        writeRetry(around: usual, to: &bytes)
+        var (bytes, ending) = (event, ending)
+        ending.retryMilliseconds = writeRetry(around: usual, to: &bytes)
         guard hasBegunResponse else {
             account.status = 200
             account.bytesToClient += UInt64(bytes.count)
             return finish(ending, .complete, answer: ownResponse(to: sink).response(whole: bytes))
         }
-        account.sentToClient(bytes.count, now: now)
+        // The silence at the end is the one before these bytes.
+        account.bytesToClient &+= UInt64(bytes.count)
         sink.send(own: bytes, isLast: true)
         finish(ending, .complete)
     }
 
     /// The line that says when to come back. It takes effect at its end (WHATWG HTML 9.2.6). Clients that keep its value dispatch an
-    /// empty event at a blank line after it, so a blank line follows only if the route wants blocks.
-    func writeRetry(around usual: UInt64, to bytes: inout [UInt8]) {
+    /// empty event at a blank line after it, so a blank line follows only if the route wants blocks. Returns the time, in milliseconds.
+    func writeRetry(around usual: UInt64, to bytes: inout [UInt8]) -> UInt64 {
         // A truncated event is lost anyway, together with its open line, but the retry is not.
         if weaver.placement == .nowhere { bytes.append(UInt8(ascii: "\n")) }
-        EventWriter().writeRetry(milliseconds: usual / 2 + proxy.chance(below: max(usual, 1)), to: &bytes)
+        let milliseconds = usual / 2 + proxy.chance(below: max(usual, 1))
+        EventWriter().writeRetry(milliseconds: milliseconds, to: &bytes)
         if route?.commentForm == .block, weaver.placement == .betweenEvents { bytes.append(UInt8(ascii: "\n")) }
+        return milliseconds
     }
 }

@@ -38,6 +38,20 @@ struct JSONLine<Bytes: LineBytes>: ~Copyable {
 
     mutating func constant(_ key: StaticString, _ value: StaticString) {
         self.key(key)
+        constant(value)
+    }
+
+    mutating func constants(_ key: StaticString, _ values: [StaticString]) {
+        self.key(key)
+        bytes.append(UInt8(ascii: "["))
+        for (index, value) in values.enumerated() {
+            if index > 0 { bytes.append(UInt8(ascii: ",")) }
+            constant(value)
+        }
+        bytes.append(UInt8(ascii: "]"))
+    }
+
+    private mutating func constant(_ value: StaticString) {
         bytes.append(UInt8(ascii: "\""))
         append(value)
         bytes.append(UInt8(ascii: "\""))

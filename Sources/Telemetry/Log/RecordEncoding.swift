@@ -4,7 +4,7 @@
 
 extension ExchangeDescription {
     /// The keys that all records share, in order: stream, route, upstream, server, client, tls, tls_resumed, client_forwarded, host, path,
-    /// method, status, token, token_from.
+    /// method, status, token, token_from, resumes, http, agent, hops, via_count, forwarded_count, expected_timeout_ms.
     func encode(into line: inout RecordLine) {
         line.stream("stream", stream)
         if let route { line.string("route", route) }
@@ -25,6 +25,19 @@ extension ExchangeDescription {
         if let status { line.number("status", Int64(status)) }
         if let tokenFingerprint { line.hexadecimal("token", tokenFingerprint) }
         if let tokenOrigin { line.constant("token_from", tokenOrigin.name) }
+        requester?.encode(into: &line)
+    }
+}
+
+extension RequesterDescription {
+    func encode(into line: inout RecordLine) {
+        line.boolean("resumes", resumes)
+        if let clientProtocol { line.constant("http", clientProtocol.name) }
+        if let agent { line.constant("agent", agent.name) }
+        if !hops.isEmpty { line.constants("hops", hops.words) }
+        if viaCount > 0 { line.number("via_count", UInt64(viaCount)) }
+        if forwardedCount > 0 { line.number("forwarded_count", UInt64(forwardedCount)) }
+        if let expectedTimeoutMilliseconds { line.number("expected_timeout_ms", UInt64(expectedTimeoutMilliseconds)) }
     }
 }
 
@@ -92,11 +105,12 @@ private func appendLine(
 
 extension StreamOpening {
     /// Appends the record as one line. Keys in order: time, event (`stream_open`), the shared ones, woven,
-    /// not_woven_because, held_because, held_evidence, last_event_id_dropped (only when true).
+    /// not_woven_because, heartbeat_ms, held_because, held_evidence, last_event_id_dropped (only when true).
     package func encode(into bytes: inout [UInt8]) {
         appendLine(to: &bytes, timeMilliseconds: timeMilliseconds, event: "stream_open") { line in
             exchange.encode(into: &line)
             NotWovenReason.encode(notWovenBecause, into: &line)
+            if let heartbeatMilliseconds { line.number("heartbeat_ms", heartbeatMilliseconds) }
             if let heldBecause { line.constant("held_because", heldBecause.name) }
             if case .outage(_, let evidence)? = heldBecause { line.string("held_evidence", evidence) }
             if lastEventIdentifierIsDropped { line.boolean("last_event_id_dropped", true) }
@@ -117,8 +131,9 @@ extension StreamEnding {
     /// Appends the record as one line. Keys in order: time, event (`stream_end`), the shared ones, cause, side, evidence,
     /// errno, duration_ms, first_event_ms (or null), connect_ms (or null), response_ms (or null), events,
     /// bytes_from_upstream, bytes_to_client, heartbeats, longest_upstream_silence_ms, longest_client_silence_ms,
-    /// last_event_id, last_event_id_truncated and last_event_id_withheld (only when true), held_ms, woven, not_woven_because,
-    /// mid_line, unheartbeatable_ms, tcp, upstream_tcp.
+    /// upstream_silence_at_end_ms, client_silence_at_end_ms, client_silence_before_last_write_ms, max_pending_bytes, pending_ms,
+    /// last_event_id, last_event_id_truncated and last_event_id_withheld (only when true), retry_ms, held_ms, woven, not_woven_because,
+    /// heartbeat_ms, mid_line, unheartbeatable_ms, tcp, upstream_tcp.
     package func encode(into bytes: inout [UInt8]) {
         appendLine(to: &bytes, timeMilliseconds: timeMilliseconds, event: "stream_end") { line in
             exchange.encode(into: &line)
@@ -136,13 +151,20 @@ extension StreamEnding {
             line.number("heartbeats", heartbeats)
             line.number("longest_upstream_silence_ms", longestUpstreamSilenceMilliseconds)
             line.number("longest_client_silence_ms", longestClientSilenceMilliseconds)
+            if let upstreamSilenceAtEndMilliseconds { line.number("upstream_silence_at_end_ms", upstreamSilenceAtEndMilliseconds) }
+            line.number("client_silence_at_end_ms", clientSilenceAtEndMilliseconds)
+            line.number("client_silence_before_last_write_ms", clientSilenceBeforeLastWriteMilliseconds)
+            line.number("max_pending_bytes", mostPendingBytes)
+            line.number("pending_ms", pendingMilliseconds)
             if let lastEventIdentifier {
                 line.string("last_event_id", lastEventIdentifier.span)
                 if lastEventIdentifierIsTruncated { line.boolean("last_event_id_truncated", true) }
             }
             if lastEventIdentifierIsWithheld { line.boolean("last_event_id_withheld", true) }
+            if let retryMilliseconds { line.number("retry_ms", retryMilliseconds) }
             if let heldMilliseconds { line.number("held_ms", heldMilliseconds) }
             NotWovenReason.encode(notWovenBecause, into: &line)
+            if let heartbeatMilliseconds { line.number("heartbeat_ms", heartbeatMilliseconds) }
             line.boolean("mid_line", endedMidLine)
             if let unheartbeatableMilliseconds { line.number("unheartbeatable_ms", unheartbeatableMilliseconds) }
             clientTransport?.encode("tcp", into: &line)

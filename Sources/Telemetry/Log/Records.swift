@@ -26,6 +26,54 @@ package enum LoggedTokenOrigin: Sendable, Equatable {
     case authorization
 }
 
+/// The version of HTTP that a client speaks (`http`).
+package enum ClientProtocol: Sendable, Equatable, CaseIterable {
+    case http10, http11
+
+    /// Its word in the log.
+    package var name: StaticString {
+        switch self {
+        case .http10: "1.0"
+        case .http11: "1.1"
+        }
+    }
+}
+
+/// What a request for an event stream shows of its client and of the proxies in front. An object, so that the records of other exchanges
+/// are not larger.
+package final class RequesterDescription: Sendable {
+    let resumes: Bool
+    let clientProtocol: ClientProtocol?
+    let agent: AgentClass?
+    let hops: Hops
+    let viaCount: UInt8
+    let forwardedCount: UInt8
+    let expectedTimeoutMilliseconds: UInt32?
+
+    /// A description.
+    /// - Parameters:
+    ///   - resumes: Whether the request brought a `Last-Event-ID` (`resumes`).
+    ///   - clientProtocol: The version of HTTP that the client speaks (`http`); nil when the request could not be read.
+    ///   - agent: The kind of client (`agent`); nil without a User-Agent.
+    ///   - hops: The proxies that the request's fields betray (`hops`).
+    ///   - viaCount: How many elements the request's `Via` has, at most 255 (`via_count`); left out when 0.
+    ///   - forwardedCount: The same of `X-Forwarded-For` (`forwarded_count`).
+    ///   - expectedTimeoutMilliseconds: The limit of an Envoy in front, in milliseconds, as `X-Envoy-Expected-Rq-Timeout-Ms` says it
+    ///     (`expected_timeout_ms`); nil without one.
+    package init(
+        resumes: Bool, clientProtocol: ClientProtocol? = nil, agent: AgentClass? = nil, hops: Hops = Hops(), viaCount: UInt8 = 0,
+        forwardedCount: UInt8 = 0, expectedTimeoutMilliseconds: UInt32? = nil
+    ) {
+        self.resumes = resumes
+        self.clientProtocol = clientProtocol
+        self.agent = agent
+        self.hops = hops
+        self.viaCount = viaCount
+        self.forwardedCount = forwardedCount
+        self.expectedTimeoutMilliseconds = expectedTimeoutMilliseconds
+    }
+}
+
 /// What all records say about an exchange. Bytes from the network stay bytes: they are escaped when they are written, never before.
 package struct ExchangeDescription: Sendable {
     /// The exchange's identity (`stream`).
@@ -56,6 +104,8 @@ package struct ExchangeDescription: Sendable {
     package var tokenFingerprint: UInt64?
     /// Where that token came from; nil without a token.
     package var tokenOrigin: LoggedTokenOrigin?
+    /// What the request shows of its client; nil where nobody asked for an event stream.
+    package var requester: RequesterDescription?
 
     /// A description with only the client; the rest is filled in as it becomes known.
     package init(stream: StreamIdentifier, client: String) {
@@ -76,6 +126,8 @@ package struct StreamOpening: Sendable {
     package var heldBecause: HeldReason?
     /// Whether the server did not get the client's `Last-Event-ID`, because it holds control characters (`last_event_id_dropped`).
     package var lastEventIdentifierIsDropped = false
+    /// After how long a silence the client gets a heartbeat (`heartbeat_ms`); left out when it gets none.
+    package var heartbeatMilliseconds: Int64?
 
     /// A record.
     package init(
@@ -136,6 +188,22 @@ package struct StreamEnding: Sendable {
     package var longestUpstreamSilenceMilliseconds: Int64 = 0
     /// The longest time without a byte to the client (`longest_client_silence_ms`).
     package var longestClientSilenceMilliseconds: Int64 = 0
+    /// For how long the upstream had sent no byte of the body at the end (`upstream_silence_at_end_ms`); left out when there was no
+    /// upstream.
+    package var upstreamSilenceAtEndMilliseconds: Int64?
+    /// For how long nothing had been sent to the client at the end, without what the proxy sent to end the stream
+    /// (`client_silence_at_end_ms`).
+    package var clientSilenceAtEndMilliseconds: Int64 = 0
+    /// How long the client's silence was before the last bytes to it (`client_silence_before_last_write_ms`).
+    package var clientSilenceBeforeLastWriteMilliseconds: Int64 = 0
+    /// The last time to come back that the client was sent, the server's or the proxy's (`retry_ms`); left out when nil.
+    package var retryMilliseconds: UInt64?
+    /// After how long a silence the client gets a heartbeat (`heartbeat_ms`); left out when it gets none.
+    package var heartbeatMilliseconds: Int64?
+    /// The most bytes that waited in the proxy for the client (`max_pending_bytes`).
+    package var mostPendingBytes: Int64 = 0
+    /// The total time in which bytes waited in the proxy for the client (`pending_ms`).
+    package var pendingMilliseconds: Int64 = 0
     /// The last event id that a browser would send back; nil when there was none (`last_event_id`).
     package var lastEventIdentifier: [UInt8]?
     /// Whether `lastEventIdentifier` is only the beginning of a longer one (`last_event_id_truncated`).

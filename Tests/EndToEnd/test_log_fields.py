@@ -1,0 +1,167 @@
+"""The fields of the logs that decide why streams drop: who asked and through what, silences at the end, times to come back, waiting bytes."""
+
+import re
+import signal
+import time
+
+from support.client import Client
+from support.logs import check_ending
+
+CHROME = ("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36")
+
+
+def one_event(connection, request):
+    connection.start_stream()
+    connection.chunk(b"id: 7\ndata: a\n\n")
+    time.sleep(0.5)
+    connection.last_chunk()
+
+
+def lines_of(proxy, path):
+    return proxy.stream_log.opening(path), proxy.stream_log.ending(path)
+
+
+def test_the_lines_tell_whether_the_same_eventsource_came_back(stage):
+    proxy = stage.heartwire(stage.origin(one_event))
+    for path, fields, expected in (
+            ("/new", "", False), ("/back", "Last-Event-ID: 7\r\n", True), ("/unfit", "Last-Event-ID: \x01\r\n", True)):
+        with Client(proxy.port) as client:
+            _, body = client.open_stream(path, fields)
+            body.read_to_end()
+        assert [line["resumes"] for line in lines_of(proxy, path)] == [expected, expected], path
+
+
+def test_an_access_line_tells_it_of_those_that_wanted_a_stream(stage):
+    def refuse(connection, request):
+        connection.respond(401, b"")
+    proxy = stage.heartwire(stage.origin(refuse))
+    for path, fields in (("/new", ""), ("/back", "Last-Event-ID: 7\r\n")):
+        with Client(proxy.port) as client:
+            client.get(path, "Accept: text/event-stream\r\nUser-Agent: node\r\n" + fields)
+            assert client.read_response().status == 401
+    with Client(proxy.port) as client:
+        client.get("/other", "User-Agent: node\r\nLast-Event-ID: 7\r\n")
+        client.read_response()
+    for path, expected in (("/new", False), ("/back", True)):
+        line = proxy.access_log.access(path)
+        assert (line["resumes"], line["agent"], line["http"]) == (expected, "node", "1.1")
+    assert not {"resumes", "agent", "http"} & set(proxy.access_log.access("/other"))
+
+
+def test_the_lines_tell_the_kind_of_client_and_the_proxies_in_front_and_never_the_fields_themselves(stage):
+    proxy = stage.heartwire(stage.origin(one_event))
+    fields = (
+        f"User-Agent: {CHROME}\r\nCF-RAY: 8c5f-FRA\r\nCf-Connecting-Ip: 203.0.113.9\r\nVia: 1.1 varnish (Varnish/7.1), 1.1 squid.example\r\n"
+        "X-Forwarded-For: 203.0.113.9, 198.51.100.7\r\nX-Forwarded-For: 192.0.2.3\r\nX-Envoy-Expected-Rq-Timeout-Ms: 15000\r\n")
+    with Client(proxy.port) as client:
+        _, body = client.open_stream("/hops", fields)
+        body.read_to_end()
+    for line in lines_of(proxy, "/hops"):
+        assert line["http"] == "1.1" and line["agent"] == "chrome"
+        assert line["hops"] == ["cloudflare", "envoy", "varnish", "squid"]
+        assert (line["via_count"], line["forwarded_count"], line["expected_timeout_ms"]) == (2, 3, 15000)
+    assert b"203.0.113.9" not in proxy.stream_log.raw() and b"Mozilla" not in proxy.stream_log.raw()
+    with Client(proxy.port) as client:
+        _, body = client.open_stream("/direct", version="1.0")
+        body.read_to_end()
+    opening, _ = lines_of(proxy, "/direct")
+    assert opening["http"] == "1.0"
+    assert not {"agent", "hops", "via_count", "forwarded_count", "expected_timeout_ms"} & set(opening)
+
+
+def test_a_trusted_proxys_client_is_named_beside_the_hops(stage):
+    proxy = stage.heartwire(stage.origin(one_event), top="trusted_proxies 127.0.0.1/32")
+    with Client(proxy.port) as client:
+        _, body = client.open_stream("/trusted", "X-Forwarded-For: 203.0.113.9\r\nX-Real-IP: 203.0.113.9\r\n")
+        body.read_to_end()
+    opening, _ = lines_of(proxy, "/trusted")
+    assert opening["client_forwarded"] == "203.0.113.9" and opening["hops"] == ["nginx"] and opening["path"] == "/trusted"
+
+
+def test_the_end_of_a_body_does_not_hide_the_silence_before_it(stage):
+    proxy = stage.heartwire(stage.origin(one_event))
+    with Client(proxy.port) as client:
+        _, body = client.open_stream("/quiet")
+        body.read_to_end()
+    opening, ending = lines_of(proxy, "/quiet")
+    check_ending(ending, "upstream_finished")
+    assert 450 <= ending["upstream_silence_at_end_ms"] <= 2000
+    assert 450 <= ending["client_silence_at_end_ms"] <= 2000
+    assert "heartbeat_ms" not in opening and "heartbeat_ms" not in ending and "retry_ms" not in ending
+
+
+def test_heartbeats_end_the_clients_silence_and_not_the_servers(stage):
+    proxy = stage.heartwire(stage.origin(one_event), heartbeat="150ms")
+    with Client(proxy.port) as client:
+        _, body = client.open_stream("/beaten")
+        body.read_to_end()
+    opening, ending = lines_of(proxy, "/beaten")
+    assert opening["heartbeat_ms"] == ending["heartbeat_ms"] == 150
+    assert ending["heartbeats"] >= 2 and ending["upstream_silence_at_end_ms"] >= 450
+    assert ending["client_silence_at_end_ms"] < 300
+    assert 140 <= ending["client_silence_before_last_write_ms"] <= 450
+
+
+def test_the_silence_before_the_last_bytes_is_known(stage):
+    def handler(connection, request):
+        connection.start_stream()
+        connection.chunk(b"data: a\n\n")
+        time.sleep(0.6)
+        connection.chunk(b"data: b\n\n")
+        connection.wait_until_left(10)
+    proxy = stage.heartwire(stage.origin(handler))
+    with Client(proxy.port) as client:
+        _, body = client.open_stream("/forgotten")
+        body.wait_for(b"data: b")
+        client.reset()
+    ending = proxy.stream_log.ending("/forgotten")
+    assert ending["cause"] == "client_reset"
+    assert 550 <= ending["client_silence_before_last_write_ms"] <= 2000 and ending["client_silence_at_end_ms"] < 500
+
+
+def test_the_time_to_come_back_is_the_last_one_that_the_client_was_told(stage):
+    def handler(connection, request):
+        connection.start_stream()
+        connection.chunk(b"retry: 4000\ndata: a\n\nretry: 1234\n\n")
+        connection.wait_until_left(20)
+    proxy = stage.heartwire(stage.origin(handler), heartbeat="10s")
+    with Client(proxy.port) as client:
+        _, body = client.open_stream("/server")
+        body.wait_for(b"1234\n\n")
+    assert proxy.stream_log.ending("/server")["retry_ms"] == 1234
+    with Client(proxy.port) as client:
+        _, body = client.open_stream("/drained")
+        body.wait_for(b"1234\n\n")
+        proxy.send_signal(signal.SIGTERM)
+        told = int(re.findall(rb"retry: ?(\d+)\n", body.read_to_end())[-1])
+    assert proxy.wait() == 0
+    ending = proxy.stream_log.ending("/drained")
+    check_ending(ending, "drained")
+    assert ending["retry_ms"] == told != 1234
+    assert ending["bytes_to_client"] == len(body.data)
+
+
+def test_a_slow_reader_is_seen_before_it_is_cut(stage):
+    def handler(connection, request):
+        connection.start_stream()
+        for _ in range(400):
+            connection.chunk(b"data: " + b"x" * 60_000 + b"\n\n")
+        connection.last_chunk()
+    proxy = stage.heartwire(stage.origin(handler), timeouts="client_stall 10s")
+    with Client(proxy.port) as client:
+        client.get("/slow", "Accept: text/event-stream\r\n")
+        time.sleep(1.5)
+        body = client.body(client.read_head())
+        body.read_to_end(30)
+        assert body.complete
+    ending = proxy.stream_log.ending("/slow")
+    assert ending["max_pending_bytes"] > 0 and 1000 <= ending["pending_ms"] <= ending["duration_ms"]
+
+
+def test_a_reader_that_keeps_up_leaves_nothing_waiting(stage):
+    proxy = stage.heartwire(stage.origin(one_event))
+    with Client(proxy.port) as client:
+        _, body = client.open_stream("/quick")
+        body.read_to_end()
+    ending = proxy.stream_log.ending("/quick")
+    assert ending["max_pending_bytes"] == 0 and ending["pending_ms"] == 0
