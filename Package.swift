@@ -29,8 +29,8 @@ let package = Package(
         .target(name: "HTTP", dependencies: ["Bytes"], swiftSettings: dataPath),
         .target(name: "Reactor", dependencies: ["Bytes", "Marks", "CLinux", "COpenSSL"], swiftSettings: dataPath),
         .target(name: "Credentials", dependencies: ["Bytes", "COpenSSL"], swiftSettings: house),
-        .target(name: "Telemetry", dependencies: ["Bytes"], swiftSettings: dataPath),
-        .target(name: "Configuration", dependencies: ["Bytes", "HTTP", "Credentials"], swiftSettings: house),
+        .target(name: "Telemetry", dependencies: ["Bytes", "Reactor", "Credentials"], swiftSettings: dataPath),
+        .target(name: "Configuration", dependencies: ["Bytes", "EventStream", "HTTP", "Credentials"], swiftSettings: house),
         .target(
             name: "Downstreams", dependencies: ["Marks", "HTTP", "Reactor", "Configuration"], exclude: ["README.md"],
             swiftSettings: dataPath),
@@ -58,8 +58,9 @@ let package = Package(
         .testTarget(name: "HTTPTests", dependencies: ["HTTP", "TestSupport"], swiftSettings: house),
         .testTarget(name: "ReactorTests", dependencies: ["Marks", "Reactor", "COpenSSL", "TestSupport"], swiftSettings: house),
         .testTarget(name: "CredentialsTests", dependencies: ["Credentials", "TestSupport"], swiftSettings: house),
-        .testTarget(name: "TelemetryTests", dependencies: ["Telemetry", "TestSupport"], swiftSettings: house),
-        .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "Credentials", "TestSupport"], swiftSettings: house),
+        .testTarget(name: "TelemetryTests", dependencies: ["Telemetry", "Reactor", "Credentials", "TestSupport"], swiftSettings: house),
+        .testTarget(
+            name: "ConfigurationTests", dependencies: ["Configuration", "Credentials", "EventStream", "TestSupport"], swiftSettings: house),
         .testTarget(
             name: "UpstreamsTests", dependencies: ["Marks", "Upstreams", "HTTP", "Reactor", "Configuration", "TestSupport"],
             swiftSettings: house),
@@ -77,6 +78,7 @@ let package = Package(
             dependencies: [
                 "Marks",
                 "Proxy", "Exchanges", "Downstreams", "Upstreams", "HTTP", "Reactor", "Telemetry", "Configuration", "Credentials",
+                "EventStream",
                 "ReferenceEventSource", "COpenSSL", "TestSupport",
             ],
             swiftSettings: optimised),

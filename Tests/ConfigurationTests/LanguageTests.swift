@@ -1,6 +1,7 @@
 // The configuration language, from text to value.
 
 import Credentials
+import EventStream
 import Glibc
 import Testing
 

@@ -1,6 +1,7 @@
 // In which form the proxy's comments and its `retry` reach a client, from the opening to the end. The test decides about time.
 
 import Configuration
+import EventStream
 import Reactor
 import TestSupport
 import Testing
@@ -14,7 +15,7 @@ struct CommentFormTests {
     private static let idle: Int64 = 15_100
 
     /// Everything that a client is sent as its stream's body: the opening, a silence, one event, a silence, the end in order.
-    private func body(_ form: HeartbeatPolicy.Form, event: String, request fields: String = "", kind: HeartbeatPolicy.Kind = .comment)
+    private func body(_ form: CommentForm, event: String, request fields: String = "", kind: Heartbeat.Kind = .comment)
         throws -> String
     {
         let upstream = Upstream(name: "u", servers: [Upstream.Server(host: "s", port: 80)])
@@ -59,8 +60,8 @@ struct CommentFormTests {
         #expect(try body(.block, event: "id: 2\ndata: a\n\n", request: "\nLast-Event-ID: 1") == ": on|: on|id: 2|data: a||: on||retry||")
     }
 
-    @Test("ends with a blank line where it is an event, in every form", arguments: [HeartbeatPolicy.Form.automatic, .line, .block])
-    func event(_ form: HeartbeatPolicy.Form) throws {
+    @Test("ends with a blank line where it is an event, in every form", arguments: [CommentForm.automatic, .line, .block])
+    func event(_ form: CommentForm) throws {
         let body = try body(form, event: "id: 1\ndata: a\n\n", kind: .event(name: "beat"))
         #expect(body.contains("id: 1|data: a||event: beat|data:||retry|"))
     }

@@ -2,6 +2,7 @@
 // at every blank line (sseclient). With the form of comments that suits it, it must read the same with the proxy as without. Written
 // like `ReferenceEventSource`, over the complete bytes.
 
+import EventStream
 import Configuration
 
 /// What such a client dispatches.

@@ -3,6 +3,7 @@
 
 import Configuration
 import Credentials
+import EventStream
 import Reactor
 import TestSupport
 
@@ -47,7 +48,7 @@ struct Plan {
     /// The name of heartbeats that are events.
     let heartbeatName: String?
     /// Whether blank lines follow comments.
-    let heartbeatForm: HeartbeatPolicy.Form
+    let heartbeatForm: CommentForm
     let serverNames: [String]
     let clientCount: Int
     let eventSourceCount: Int

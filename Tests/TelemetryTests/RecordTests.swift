@@ -1,4 +1,6 @@
+import Credentials
 import Foundation
+import Reactor
 import Telemetry
 import Testing
 
@@ -21,9 +23,19 @@ struct RecordTests {
         return exchange
     }
 
-    private let view = TransportView(
-        roundTripMicroseconds: 1, roundTripVarianceMicroseconds: 2, retransmits: 3, totalRetransmits: 4, unacknowledgedBytes: 5,
-        sinceLastAcknowledgementMilliseconds: 6, sinceLastSentMilliseconds: 7, sinceLastReceivedMilliseconds: .max, state: 1)
+    private var view: TransportInformation {
+        var view = TransportInformation()
+        view.state = 1
+        view.roundTripMicroseconds = 1
+        view.roundTripVarianceMicroseconds = 2
+        view.retransmits = 3
+        view.totalRetransmits = 4
+        view.unacknowledgedBytes = 5
+        view.sinceLastAcknowledgementMilliseconds = 6
+        view.sinceLastSentMilliseconds = 7
+        view.sinceLastReceivedMilliseconds = .max
+        return view
+    }
 
     /// Whether a parsed value is the expected string or whole number.
     private func isSame(_ value: Any?, _ expected: Any) -> Bool {
@@ -256,9 +268,7 @@ struct CauseTests {
 
     @Test("stands beside the name of a TCP state")
     func states() {
-        var view = TransportView(
-            roundTripMicroseconds: 0, roundTripVarianceMicroseconds: 0, retransmits: 0, totalRetransmits: 0, unacknowledgedBytes: 0,
-            sinceLastAcknowledgementMilliseconds: 0, sinceLastSentMilliseconds: 0, sinceLastReceivedMilliseconds: 0, state: 0)
+        var view = TransportInformation()
         var names: Set<String> = []
         for state in UInt8(0)...12 {
             view.state = state

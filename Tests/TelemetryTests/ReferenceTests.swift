@@ -1,6 +1,8 @@
 // Compares conf/logs.md with what the records write.
 
+import Credentials
 import Foundation
+import Reactor
 import Testing
 
 @testable import Telemetry
@@ -91,9 +93,8 @@ struct ReferenceTests {
 
 /// Records with every key.
 private enum RecordSamples {
-    static let view = TransportView(
-        roundTripMicroseconds: 1, roundTripVarianceMicroseconds: 1, retransmits: 1, totalRetransmits: 1, unacknowledgedBytes: 1,
-        sinceLastAcknowledgementMilliseconds: 1, sinceLastSentMilliseconds: 1, sinceLastReceivedMilliseconds: 1, state: 0)
+    /// State 0 has no name, so that its number is written.
+    static let view = TransportInformation()
 
     static func exchange() -> ExchangeDescription {
         var exchange = ExchangeDescription(stream: StreamIdentifier(worker: 0, number: 1), client: "192.0.2.1:1")

@@ -23,7 +23,9 @@ extension Checks {
         Wall(
             room: "Downstreams", names: ["Exchange", "Exchanges", "Telemetry", "Route", "Cause", "Upstreams", "ServerGroup"],
             parts: ["heartbeat"]),
-        Wall(room: "Telemetry", names: ["Exchange", "Link", "Worker"]),
+        Wall(
+            room: "Telemetry",
+            names: ["Exchange", "Link", "Worker", "Kernel", "Acceptor", "LogFile", "Token", "TokenSource", "BearerPolicy"]),
         Wall(room: "HTTP", names: ["Exchange", "Link", "Worker", "Clock", "Route"], parts: ["heartbeat"]),
         Wall(room: "EventStream", names: ["Link", "Worker", "Clock"], texts: ["HTTP/"]),
         Wall(room: "Reactor", names: ["Exchange", "Route", "Cause"], parts: ["heartbeat"], texts: ["HTTP/"]),

@@ -3,6 +3,7 @@
 // Invariant: as in Interpreter.swift; settings that depend on each other are checked when the whole block has been read.
 
 import Credentials
+import EventStream
 
 /// A route while its block is read.
 struct RouteDraft {

@@ -98,7 +98,7 @@ enum Redaction {
             let text = scalars[word].drop { $0 == "\"" }
             found.append(word)
             if text.elementsEqual("#".unicodeScalars) { isComment = true }
-            guard !isComment, !text.starts(with: "unix:".unicodeScalars) else { continue }
+            guard !isComment, !text.starts(with: Upstream.Server.unixPrefix.unicodeScalars) else { continue }
             let hasScheme = String(String.UnicodeScalarView(text)).contains("://")
             if start == nil && text.contains(":") || hasScheme && text.contains("@") { start = found.count - 1 }
             guard text.contains("@"), let first = start, first < found.count - 1 else { continue }
@@ -137,7 +137,7 @@ enum Redaction {
     /// The rest of a URL or address without its login and query; nil if it has neither.
     private static func withoutLogin(_ scalars: [Unicode.Scalar]) -> [Unicode.Scalar]? {
         let text = scalars.drop { $0 == "\"" }
-        guard !text.starts(with: "unix:".unicodeScalars) else { return nil }
+        guard !text.starts(with: Upstream.Server.unixPrefix.unicodeScalars) else { return nil }
         let scheme = text.indices.dropLast(2).first { text[$0] == ":" && text[$0 + 1] == "/" && text[$0 + 2] == "/" }
         var start = scheme.map { $0 + 3 } ?? text.startIndex
         // Without a scheme, text before an `@` is a login only if it holds a password.

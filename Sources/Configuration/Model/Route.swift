@@ -4,6 +4,7 @@
 // (hosts in lower case without a port, paths beginning with a slash, a prefix ending with one).
 
 import Credentials
+import EventStream
 
 /// One rule: its requests, their upstream, and how they are treated.
 package struct Route: Sendable, Equatable {
@@ -98,33 +99,13 @@ package struct HeartbeatPolicy: Sendable, Equatable {
     /// After how many milliseconds without a byte to the client a heartbeat is sent (100 ... 3,600,000); nil: never.
     package var intervalMilliseconds: Int?
     /// What a heartbeat is.
-    package var kind: Kind
+    package var kind: Heartbeat.Kind
     /// The text of a comment, after its colon; without CR and LF. Empty by default: the smallest sign of life.
     package var commentText: String
     /// Whether a comment follows the response head at once, so that `onopen` fires and intermediaries pass the head on.
     package var opening: Bool
     /// Whether a blank line follows the proxy's comments and its `retry` between events.
-    package var form: Form
-
-    /// What a heartbeat is made of.
-    package enum Kind: Sendable, Equatable {
-        /// A comment, which page scripts do not see; it may stand between any two lines.
-        case comment
-        /// An event with this name, which page scripts can listen for; it may only stand between events.
-        case event(name: String)
-        /// A comment and an event where an event may stand, else a comment.
-        case both(name: String)
-    }
-
-    /// Whether a blank line follows the proxy's comments and its `retry` between events.
-    package enum Form: Sendable, Equatable {
-        /// After a comment until the stream has shown an id or the request brought one; never after a `retry`.
-        case automatic
-        /// Never.
-        case line
-        /// Wherever it loses no event and no id.
-        case block
-    }
+    package var form: CommentForm
 
     /// The default interval, in milliseconds.
     package static let defaultIntervalMilliseconds = 15_000
@@ -134,10 +115,10 @@ package struct HeartbeatPolicy: Sendable, Equatable {
     /// Makes a policy; by default a comment after 15 seconds of silence, and one at the opening.
     package init(
         intervalMilliseconds: Int? = HeartbeatPolicy.defaultIntervalMilliseconds,
-        kind: Kind = .comment,
+        kind: Heartbeat.Kind = .comment,
         commentText: String = "",
         opening: Bool = true,
-        form: Form = .automatic
+        form: CommentForm = .automatic
     ) {
         self.intervalMilliseconds = intervalMilliseconds
         self.kind = kind

@@ -48,14 +48,10 @@ struct RequestForwarding {
         try write(bridged, to: &request)
         let token = bridged?.token ?? tokenInAuthorization()
         if let token {
-            let origin: LoggedTokenOrigin =
-                switch bridged?.token == nil ? nil : bridged?.origin {
-                case .query: .query
-                case .cookie: .cookie
-                case .authorization, nil: .authorization
-                }
+            let bridgedOrigin = bridged?.token == nil ? nil : bridged?.origin
             request.token = KnownToken(
-                fingerprint: fingerprinter.fingerprint(of: token)?.value, origin: origin, echo: TokenEcho(of: token))
+                fingerprint: fingerprinter.fingerprint(of: token)?.value, origin: bridgedOrigin ?? .authorization,
+                echo: TokenEcho(of: token))
         }
         return request
     }

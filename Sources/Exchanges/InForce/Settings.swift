@@ -22,20 +22,10 @@ final class CompiledRoute: Sendable {
         self.route = route
         bridge = route.bearer.map(TokenBridge.init(policy:))
         let policy = route.heartbeat
-        let kind: Heartbeat.Kind =
-            switch policy.kind {
-            case .comment: .comment
-            case .event(let name): .event(name: name)
-            case .both(let name): .both(name: name)
-            }
-        commentForm =
-            switch policy.form {
-            case .automatic: .automatic
-            case .line: .line
-            case .block: .block
-            }
+        commentForm = policy.form
         // The configuration has checked name and text. An invalid value, made by hand, becomes the plain comment.
-        let heartbeat = (try? Heartbeat(kind, text: policy.commentText, form: commentForm)) ?? (try? Heartbeat(.comment, form: commentForm))
+        let heartbeat =
+            (try? Heartbeat(policy.kind, text: policy.commentText, form: commentForm)) ?? (try? Heartbeat(.comment, form: commentForm))
         self.heartbeat = policy.intervalMilliseconds == nil ? nil : heartbeat
         heartbeatMilliseconds = Int64(policy.intervalMilliseconds ?? 0)
         opensWithComment = policy.opening && policy.intervalMilliseconds != nil

@@ -9,11 +9,11 @@ import Telemetry
 final class KnownToken {
     let fingerprint: UInt64?
     /// Nil for the unused token of a refused request.
-    let origin: LoggedTokenOrigin?
+    let origin: TokenOrigin?
     /// Finds the token in the texts of the server's events, and in the path.
     let echo: TokenEcho
 
-    init(fingerprint: UInt64?, origin: LoggedTokenOrigin?, echo: TokenEcho) {
+    init(fingerprint: UInt64?, origin: TokenOrigin?, echo: TokenEcho) {
         self.fingerprint = fingerprint
         self.origin = origin
         self.echo = echo

@@ -94,8 +94,8 @@ extension Exchange {
         record.notWovenBecause = notWovenBecause
         record.endedMidLine = notWovenBecause != .compressed && weaver.placement == .nowhere
         if account.unplaceableMilliseconds > 0 { record.unheartbeatableMilliseconds = Int64(account.unplaceableMilliseconds) }
-        record.clientTransport = (sink?.transportInformation).map(TransportView.init)
-        record.upstreamTransport = (upstream?.transportInformation).map(TransportView.init)
+        record.clientTransport = sink?.transportInformation
+        record.upstreamTransport = upstream?.transportInformation
         proxy.log(record)
     }
 
@@ -114,26 +114,13 @@ extension Exchange {
             record.evidence = ending.evidence
             record.errnoName = ending.errnoName
             record.refusedBy = ending.limit
-            record.clientTransport = (sink?.transportInformation).map(TransportView.init)
-            record.upstreamTransport = (upstream?.transportInformation).map(TransportView.init)
+            record.clientTransport = sink?.transportInformation
+            record.upstreamTransport = upstream?.transportInformation
         }
         proxy.log(record)
     }
 
     private func present(_ milliseconds: UInt32) -> Int64? {
         milliseconds == ExchangeAccount.missing ? nil : Int64(milliseconds)
-    }
-}
-
-extension TransportView {
-    /// The kernel's view as the log shows it.
-    init(_ view: TransportInformation) {
-        self.init(
-            roundTripMicroseconds: view.roundTripMicroseconds,
-            roundTripVarianceMicroseconds: view.roundTripVarianceMicroseconds, retransmits: view.retransmits,
-            totalRetransmits: view.totalRetransmits, unacknowledgedBytes: view.unacknowledgedBytes,
-            sinceLastAcknowledgementMilliseconds: view.sinceLastAcknowledgementMilliseconds,
-            sinceLastSentMilliseconds: view.sinceLastSentMilliseconds,
-            sinceLastReceivedMilliseconds: view.sinceLastReceivedMilliseconds, state: view.state)
     }
 }

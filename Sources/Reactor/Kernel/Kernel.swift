@@ -75,7 +75,7 @@ public struct PollerEvent: Sendable {
     }
 }
 
-/// The kernel's own view of a TCP connection (`TCP_INFO` and `SIOCOUTQ`).
+/// The kernel's own view of a TCP connection (`TCP_INFO` and `SIOCOUTQ`), which the logs show as evidence beside a cause.
 public struct TransportInformation: Equatable, Sendable {
     /// The state's number, as in `netinet/tcp.h` (1 is ESTABLISHED, 7 CLOSE, 8 CLOSE_WAIT).
     public var state: UInt8 = 0
@@ -98,6 +98,24 @@ public struct TransportInformation: Equatable, Sendable {
 
     /// A view with nothing in it.
     public init() {}
+
+    /// The name of `state` as RFC 9293 section 3.3.2 has it, in lower case with underscores.
+    public var stateName: StaticString {
+        switch state {
+        case 1: "established"
+        case 2: "syn_sent"
+        case 3: "syn_received"
+        case 4: "fin_wait_1"
+        case 5: "fin_wait_2"
+        case 6: "time_wait"
+        case 7: "closed"
+        case 8: "close_wait"
+        case 9: "last_ack"
+        case 10: "listen"
+        case 11: "closing"
+        default: "unknown"
+        }
+    }
 }
 
 /// How long the kernel itself may wait for a peer that does not answer at all.

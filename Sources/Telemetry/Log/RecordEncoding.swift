@@ -2,6 +2,9 @@
 // value does not apply is left out, except where its documentation says null. Invariant: a path is cut at its query, even if the proxy
 // did not do so.
 
+import Credentials
+import Reactor
+
 extension ExchangeDescription {
     /// The keys that all records share, in order: stream, route, upstream, server, client, tls, tls_resumed, client_forwarded, host, path,
     /// method, status, token, token_from, resumes, http, agent, hops, via_count, forwarded_count, expected_timeout_ms.
@@ -41,7 +44,7 @@ extension RequesterDescription {
     }
 }
 
-extension LoggedTokenOrigin {
+extension TokenOrigin {
     var name: StaticString {
         switch self {
         case .query: "query"
@@ -66,7 +69,7 @@ extension NotWovenReason {
     }
 }
 
-extension TransportView {
+extension TransportInformation {
     /// Keys in order: state, rtt_us, rtt_variance_us, retransmits, total_retransmits, unacknowledged_bytes,
     /// since_last_ack_ms, since_last_sent_ms, since_last_received_ms.
     func encode(_ key: StaticString, into line: inout RecordLine) {

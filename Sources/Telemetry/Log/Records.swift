@@ -2,6 +2,9 @@
 // RecordEncoding.swift turns them into JSON, and LogWriter.swift writes them to a file. Invariant: a record holds no query, no cookie
 // and no token, only the token's fingerprint.
 
+import Credentials
+import Reactor
+
 /// The identity of one exchange within one run of the proxy, written as `w1-000042`.
 package struct StreamIdentifier: Sendable, Hashable {
     /// The number of the worker that carries the exchange.
@@ -14,16 +17,6 @@ package struct StreamIdentifier: Sendable, Hashable {
         self.worker = worker
         self.number = number
     }
-}
-
-/// Where the token behind a fingerprint came from, as `token_from` says it.
-package enum LoggedTokenOrigin: Sendable, Equatable {
-    /// A query parameter.
-    case query
-    /// A cookie.
-    case cookie
-    /// The request's own `Authorization` field.
-    case authorization
 }
 
 /// The version of HTTP that a client speaks (`http`).
@@ -103,7 +96,7 @@ package struct ExchangeDescription: Sendable {
     /// The keyed fingerprint of the token in use (`token`, 16 hexadecimal digits); nil without a token.
     package var tokenFingerprint: UInt64?
     /// Where that token came from; nil without a token.
-    package var tokenOrigin: LoggedTokenOrigin?
+    package var tokenOrigin: TokenOrigin?
     /// What the request shows of its client; nil where nobody asked for an event stream.
     package var requester: RequesterDescription?
 
@@ -219,9 +212,9 @@ package struct StreamEnding: Sendable {
     /// The total time in which a heartbeat was due but could not be placed (`unheartbeatable_ms`); left out when nil.
     package var unheartbeatableMilliseconds: Int64?
     /// The kernel's view of the client's connection at the end (`tcp`).
-    package var clientTransport: TransportView?
+    package var clientTransport: TransportInformation?
     /// The kernel's view of the upstream's connection at the end (`upstream_tcp`).
-    package var upstreamTransport: TransportView?
+    package var upstreamTransport: TransportInformation?
 
     /// A record with its cause; the counts begin at zero.
     package init(timeMilliseconds: Int64, exchange: ExchangeDescription, cause: Cause, evidence: String) {
@@ -261,9 +254,9 @@ package struct AccessRecord: Sendable {
     /// The name of the limit that refused the exchange (`refused_by`); nil otherwise.
     package var refusedBy: String?
     /// The kernel's view of the client's connection at the end (`tcp`); left out when nil.
-    package var clientTransport: TransportView?
+    package var clientTransport: TransportInformation?
     /// The kernel's view of the upstream's connection at the end (`upstream_tcp`); left out when nil.
-    package var upstreamTransport: TransportView?
+    package var upstreamTransport: TransportInformation?
 
     /// A record; the counts begin at zero.
     package init(timeMilliseconds: Int64, exchange: ExchangeDescription) {
