@@ -165,3 +165,76 @@ def test_a_reader_that_keeps_up_leaves_nothing_waiting(stage):
         body.read_to_end()
     ending = proxy.stream_log.ending("/quick")
     assert ending["max_pending_bytes"] == 0 and ending["pending_ms"] == 0
+
+
+def come_and_go(proxy, path="/again", fields="", how="close"):
+    """A stream that the client ends; returns its opening once its end is in the log."""
+    known = {line["stream"] for line in proxy.stream_log.records() if line["event"] == "stream_open"}
+    with Client(proxy.port) as client:
+        _, body = client.open_stream(path, fields)
+        body.wait_for(b"data: a\n\n")
+        getattr(client, how)()
+    ending = proxy.stream_log.wait_for(lambda line: line["event"] == "stream_end" and line["stream"] not in known)[0]
+    return next(line for line in proxy.stream_log.records() if line["event"] == "stream_open" and line["stream"] == ending["stream"])
+
+
+def endless(connection, request):
+    connection.start_stream()
+    connection.chunk(b"data: a\n\n")
+    connection.wait_until_left(30)
+
+
+def test_a_stream_names_the_one_that_the_same_client_had_before(stage):
+    proxy = stage.heartwire(stage.origin(endless), workers=2)
+    first = come_and_go(proxy, "/again?token=1", "User-Agent: a\r\n")
+    time.sleep(0.4)
+    second = come_and_go(proxy, "/again?token=2", "User-Agent: a\r\nLast-Event-ID: 1\r\n", "reset")
+    third = come_and_go(proxy, "/again", "User-Agent: a\r\n")
+    assert "previous_stream" not in first and "since_previous_end_ms" not in first
+    assert second["previous_stream"] == first["stream"] and 350 <= second["since_previous_end_ms"] <= 3000
+    assert third["previous_stream"] == second["stream"] and third["since_previous_end_ms"] < 2000
+    for path, fields in (
+            ("/elsewhere", "User-Agent: a\r\n"), ("/again", "User-Agent: b\r\n"), ("/again", ""),
+            ("/again", "User-Agent: a\r\nX-Forwarded-For: 203.0.113.9\r\n")):
+        assert "previous_stream" not in come_and_go(proxy, path, fields), (path, fields)
+    # After all these the stream's own client is still known.
+    assert come_and_go(proxy, "/again", "User-Agent: a\r\n")["previous_stream"] == third["stream"]
+
+
+def test_a_client_with_a_token_is_known_by_it_wherever_it_comes_from(stage):
+    proxy = stage.heartwire(stage.origin(endless))
+    ada, bob = ("Authorization: Bearer token-of-ada-0001\r\nUser-Agent: a\r\n", "Authorization: Bearer token-of-bob-0002\r\nUser-Agent: a\r\n")
+    first = come_and_go(proxy, "/mine", ada)
+    assert "previous_stream" not in come_and_go(proxy, "/mine", bob)
+    assert "previous_stream" not in come_and_go(proxy, "/mine", "User-Agent: a\r\n")
+    again = come_and_go(proxy, "/mine", ada.replace("Agent: a", "Agent: phone") + "X-Forwarded-For: 203.0.113.9\r\n")
+    assert again["previous_stream"] == first["stream"] and again["token"] == first["token"]
+
+
+def test_behind_a_trusted_proxy_the_forwarded_client_counts(stage):
+    proxy = stage.heartwire(stage.origin(endless), top="trusted_proxies 127.0.0.1/32")
+    ada, bob = ("X-Forwarded-For: 203.0.113.9, 10.0.0.{}\r\n", "X-Forwarded-For: 203.0.113.10, 10.0.0.{}\r\n")
+    first = come_and_go(proxy, "/mine", ada.format(1))
+    assert "previous_stream" not in come_and_go(proxy, "/mine", bob.format(1))
+    assert come_and_go(proxy, "/mine", ada.format(2))["previous_stream"] == first["stream"]
+
+
+def test_the_end_of_a_stream_tells_how_many_others_are_open(stage):
+    origin, other = stage.origin(endless), stage.origin(endless)
+    proxy = stage.heartwire(
+        origin, workers=2, extra=f"upstream other {{\n    server {other.address}\n}}\nroute /other/* {{\n    upstream other\n}}\n")
+    clients = [Client(proxy.port) for _ in range(6)]
+    for number, client in enumerate(clients):
+        _, body = client.open_stream(f"/other/{number}" if number == 5 else f"/{number}")
+        body.wait_for(b"data: a\n\n")
+    for number, left in ((0, 4), (1, 3), (5, 0), (2, 2)):
+        clients[number].close()
+        ending = proxy.stream_log.ending(f"/other/{number}" if number == 5 else f"/{number}")
+        assert ending["open_streams"] == ending["open_streams_server"] == left
+    # A burst: the last one of all has no other.
+    proxy.send_signal(signal.SIGTERM)
+    assert proxy.wait() == 0
+    rest = [line["open_streams"] for line in proxy.stream_log.records() if line["event"] == "stream_end"][-2:]
+    assert rest == [1, 0]
+    for client in clients:
+        client.close()

@@ -65,6 +65,17 @@ struct RecordTests {
                 + "\n")
     }
 
+    @Test("of an opening names the client's last stream")
+    func previous() throws {
+        var opening = StreamOpening(timeMilliseconds: 0, exchange: exchange())
+        opening.previous = (StreamIdentifier(worker: 3, number: 41), sinceMilliseconds: 3_012)
+        var line: [UInt8] = []
+        opening.encode(into: &line)
+        #expect(keys(line) == shared + ["woven", "previous_stream", "since_previous_end_ms"])
+        #expect(try parsed(line)["previous_stream"] as? String == "w3-000041")
+        #expect(try parsed(line)["since_previous_end_ms"] as? Int == 3_012)
+    }
+
     @Test("says what the request's fields show of its client and of the proxies in front")
     func client() throws {
         var exchange = exchange()
@@ -123,6 +134,8 @@ struct RecordTests {
         ending.heartbeatMilliseconds = 27
         ending.mostPendingBytes = 28
         ending.pendingMilliseconds = 29
+        ending.openStreams = 30
+        ending.openStreamsOfServer = 31
         ending.clientTransport = view
         ending.upstreamTransport = view
         var line: [UInt8] = []
@@ -134,7 +147,7 @@ struct RecordTests {
             "longest_upstream_silence_ms": 19, "longest_client_silence_ms": 20, "last_event_id": String(decoding: nasty, as: UTF8.self),
             "unheartbeatable_ms": 21, "held_ms": 22, "event": "stream_end", "upstream_silence_at_end_ms": 23,
             "client_silence_at_end_ms": 24, "client_silence_before_last_write_ms": 25, "retry_ms": 26, "heartbeat_ms": 27,
-            "max_pending_bytes": 28, "pending_ms": 29,
+            "max_pending_bytes": 28, "pending_ms": 29, "open_streams": 30, "open_streams_server": 31,
         ]
         for (key, value) in expected { #expect(isSame(object[key], value), "\(key)") }
         #expect((object["bytes_from_upstream"] as? NSNumber)?.uint64Value == .max)
@@ -155,7 +168,7 @@ struct RecordTests {
                 "bytes_from_upstream",
                 "bytes_to_client", "heartbeats", "longest_upstream_silence_ms", "longest_client_silence_ms", "upstream_silence_at_end_ms",
                 "client_silence_at_end_ms", "client_silence_before_last_write_ms", "max_pending_bytes", "pending_ms", "retry_ms", "held_ms",
-                "woven", "heartbeat_ms", "mid_line", "unheartbeatable_ms", "tcp", "upstream_tcp",
+                "woven", "heartbeat_ms", "mid_line", "unheartbeatable_ms", "open_streams", "open_streams_server", "tcp", "upstream_tcp",
             ])
     }
 
@@ -170,7 +183,7 @@ struct RecordTests {
         for key in [
             "errno", "tcp", "upstream_tcp", "token", "status", "route", "last_event_id", "unheartbeatable_ms", "retry_ms", "heartbeat_ms",
             "resumes", "http", "agent", "hops",
-            "via_count", "forwarded_count", "expected_timeout_ms", "upstream_silence_at_end_ms",
+            "via_count", "forwarded_count", "expected_timeout_ms", "upstream_silence_at_end_ms", "open_streams_server", "previous_stream",
         ] {
             #expect(object[key] == nil, "\(key)")
         }

@@ -121,6 +121,7 @@ private enum RecordSamples {
             timeMilliseconds: 0, exchange: exchange(), notWovenBecause: .compressed, heldBecause: .outage(.connectFailed, evidence: "seen"))
         opening.lastEventIdentifierIsDropped = true
         opening.heartbeatMilliseconds = 1
+        opening.previous = (StreamIdentifier(worker: 0, number: 1), sinceMilliseconds: 1)
         opening.encode(into: &line)
         return line
     }
@@ -136,6 +137,7 @@ private enum RecordSamples {
         ending.heldMilliseconds = 1
         ending.upstreamSilenceAtEndMilliseconds = 1
         ending.retryMilliseconds = 1
+        ending.openStreamsOfServer = 1
         ending.heartbeatMilliseconds = 1
         ending.clientTransport = view
         ending.upstreamTransport = view

@@ -15,6 +15,10 @@ package final class SharedState: Sendable {
     package let accessLog: LogWriter?
     /// The log of events; nil for none.
     package let eventLog: LogWriter?
+    /// The streams that are open now.
+    package let openStreams: OpenStreams
+    /// The streams that ended lately.
+    package let recentStreams: RecentStreams
     /// Makes what logs show of tokens.
     package let fingerprinter: Fingerprinter
 
@@ -24,6 +28,8 @@ package final class SharedState: Sendable {
         eventLog: LogWriter? = nil, fingerprinter: Fingerprinter, succeeding previous: SharedState? = nil
     ) {
         counts = ConnectionCounts(limit: connectionLimit, limitPerClient: connectionsPerClientLimit, succeeding: previous?.counts)
+        openStreams = previous?.openStreams ?? OpenStreams()
+        recentStreams = previous?.recentStreams ?? RecentStreams()
         self.streamLog = streamLog
         self.accessLog = accessLog
         self.eventLog = eventLog

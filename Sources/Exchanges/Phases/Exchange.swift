@@ -51,6 +51,8 @@ final class Exchange {
     var flags: Flags = []
     /// Why the stream gets no heartbeats; nil if it gets them. For streams only.
     var notWovenBecause: NotWovenReason?
+    /// Recognises a client that comes back. The last field: the six bytes are free there.
+    let clientMark: ClientMark
 
     init(proxy: ExchangeWorker, sink: Sink, head: RequestHead?) {
         self.proxy = proxy
@@ -60,6 +62,7 @@ final class Exchange {
         summary = RequestSummary(head, isTrusted: head != nil && sink.isTrusted)
         method = head?.method ?? .other
         account = ExchangeAccount(now: proxy.worker.now)
+        clientMark = ClientMark(head, from: sink.peer, isTrusted: head != nil && sink.isTrusted)
         weaver = Weaver(resumes: head?.contains(.lastEventID) ?? false)
     }
 

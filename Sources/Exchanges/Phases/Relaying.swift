@@ -40,7 +40,9 @@ extension Exchange {
         account.upstreamBegan(now: now)
         upstream.readAtMost(bytes: settings.configuration.limits.pendingBytesPerStream)
         // A held client's response has begun already.
-        if request.isHeld { enter(.streaming) } else { begin(head, framing, request.redirects) }
+        guard request.isHeld else { return begin(head, framing, request.redirects) }
+        enter(.streaming)
+        observeServer()
     }
 
     private func begin(_ head: ResponseHead, _ framing: BodyFraming, _ redirects: RedirectTerms?) {

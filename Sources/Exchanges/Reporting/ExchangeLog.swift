@@ -56,11 +56,12 @@ extension Exchange {
             heldBecause: heldBecause)
         record.lastEventIdentifierIsDropped = summary.lacksLastEventID
         record.heartbeatMilliseconds = heartbeatInForce
+        if let client = clientKey { record.previous = proxy.shared.recentStreams.takeLast(of: client, now: now) }
         proxy.log(record)
     }
 
-    /// Writes the record of a stream's end.
-    func writeStreamEnding(_ ending: Ending) {
+    /// Writes the record of a stream's end, while so many others are open.
+    func writeStreamEnding(_ ending: Ending, _ others: (ofRoute: Int, ofServer: Int?)) {
         var record = StreamEnding(
             timeMilliseconds: proxy.worker.kernel.unixMilliseconds(), exchange: description, cause: ending.cause,
             evidence: ending.evidence)
@@ -96,7 +97,9 @@ extension Exchange {
         if account.unplaceableMilliseconds > 0 { record.unheartbeatableMilliseconds = Int64(account.unplaceableMilliseconds) }
         record.clientTransport = sink?.transportInformation
         record.upstreamTransport = upstream?.transportInformation
+        (record.openStreams, record.openStreamsOfServer) = others
         proxy.log(record)
+        if let client = clientKey { proxy.shared.recentStreams.ended(record.exchange.stream, of: client, now: now) }
     }
 
     /// Writes the record of an exchange that was not a stream.

@@ -2,8 +2,10 @@
 // four moments; this file decides which observer gets what. A new observer is one bit of the mask, and one line at each moment that it
 // watches.
 
+import Configuration
 import EventStream
 import Telemetry
+import Upstreams
 
 /// Who watches the exchanges of a worker.
 struct Observers: OptionSet {
@@ -29,8 +31,21 @@ extension Exchange {
     /// A stream has begun.
     func observeOpening(heldBecause reason: HeldReason?) {
         proxy.counters.add(.streams)
+        if let route { proxy.shared.openStreams.opened(route: route.route.name) }
+        if case .streaming = phase { observeServer() }
         if proxy.observers.contains(.streamLog) { writeOpening(heldBecause: reason) }
         if proxy.observers.contains(.eventLog) { followEvents() }
+    }
+
+    /// A server serves the stream from now on.
+    func observeServer() { if let upstream { proxy.shared.openStreams.joined(server: upstream.server.name) } }
+
+    /// The stream ends. Returns how many others are open, of its route and of its server.
+    private func closeStream() -> (ofRoute: Int, ofServer: Int?) {
+        guard let route else { preconditionFailure("a stream has a route") }
+        var server: String?
+        if case .streaming = phase { server = upstream?.server.name }
+        return proxy.shared.openStreams.ended(route: route.route.name, server: server)
     }
 
     /// These bytes of the server have been passed on.
@@ -48,8 +63,9 @@ extension Exchange {
         account.close(now: now)
         proxy.counters.add(.exchanges)
         proxy.counters.add(.heartbeats, UInt64(account.heartbeats))
-        if isStream, let ending {
-            if proxy.observers.contains(.streamLog) { writeStreamEnding(ending) }
+        let others = isStream ? closeStream() : nil
+        if let others, let ending {
+            if proxy.observers.contains(.streamLog) { writeStreamEnding(ending, others) }
         } else if proxy.observers.contains(.accessLog) {
             writeAccess(ending)
         }

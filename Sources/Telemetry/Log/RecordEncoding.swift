@@ -108,7 +108,8 @@ private func appendLine(
 
 extension StreamOpening {
     /// Appends the record as one line. Keys in order: time, event (`stream_open`), the shared ones, woven,
-    /// not_woven_because, heartbeat_ms, held_because, held_evidence, last_event_id_dropped (only when true).
+    /// not_woven_because, heartbeat_ms, held_because, held_evidence, last_event_id_dropped (only when true),
+    /// previous_stream, since_previous_end_ms.
     package func encode(into bytes: inout [UInt8]) {
         appendLine(to: &bytes, timeMilliseconds: timeMilliseconds, event: "stream_open") { line in
             exchange.encode(into: &line)
@@ -117,6 +118,10 @@ extension StreamOpening {
             if let heldBecause { line.constant("held_because", heldBecause.name) }
             if case .outage(_, let evidence)? = heldBecause { line.string("held_evidence", evidence) }
             if lastEventIdentifierIsDropped { line.boolean("last_event_id_dropped", true) }
+            if let previous {
+                line.stream("previous_stream", previous.stream)
+                line.number("since_previous_end_ms", previous.sinceMilliseconds)
+            }
         }
     }
 }
@@ -136,7 +141,7 @@ extension StreamEnding {
     /// bytes_from_upstream, bytes_to_client, heartbeats, longest_upstream_silence_ms, longest_client_silence_ms,
     /// upstream_silence_at_end_ms, client_silence_at_end_ms, client_silence_before_last_write_ms, max_pending_bytes, pending_ms,
     /// last_event_id, last_event_id_truncated and last_event_id_withheld (only when true), retry_ms, held_ms, woven, not_woven_because,
-    /// heartbeat_ms, mid_line, unheartbeatable_ms, tcp, upstream_tcp.
+    /// heartbeat_ms, mid_line, unheartbeatable_ms, open_streams, open_streams_server, tcp, upstream_tcp.
     package func encode(into bytes: inout [UInt8]) {
         appendLine(to: &bytes, timeMilliseconds: timeMilliseconds, event: "stream_end") { line in
             exchange.encode(into: &line)
@@ -170,6 +175,8 @@ extension StreamEnding {
             if let heartbeatMilliseconds { line.number("heartbeat_ms", heartbeatMilliseconds) }
             line.boolean("mid_line", endedMidLine)
             if let unheartbeatableMilliseconds { line.number("unheartbeatable_ms", unheartbeatableMilliseconds) }
+            line.number("open_streams", Int64(openStreams))
+            if let openStreamsOfServer { line.number("open_streams_server", Int64(openStreamsOfServer)) }
             clientTransport?.encode("tcp", into: &line)
             upstreamTransport?.encode("upstream_tcp", into: &line)
         }

@@ -121,6 +121,8 @@ package struct StreamOpening: Sendable {
     package var lastEventIdentifierIsDropped = false
     /// After how long a silence the client gets a heartbeat (`heartbeat_ms`); left out when it gets none.
     package var heartbeatMilliseconds: Int64?
+    /// The client's last stream and how long ago it ended (`previous_stream`, `since_previous_end_ms`); left out when nil.
+    package var previous: (stream: StreamIdentifier, sinceMilliseconds: Int64)?
 
     /// A record.
     package init(
@@ -197,6 +199,10 @@ package struct StreamEnding: Sendable {
     package var mostPendingBytes: Int64 = 0
     /// The total time in which bytes waited in the proxy for the client (`pending_ms`).
     package var pendingMilliseconds: Int64 = 0
+    /// How many other streams of the route are open in the process (`open_streams`).
+    package var openStreams = 0
+    /// How many other streams of the server are open in the process (`open_streams_server`); left out when no server served the stream.
+    package var openStreamsOfServer: Int?
     /// The last event id that a browser would send back; nil when there was none (`last_event_id`).
     package var lastEventIdentifier: [UInt8]?
     /// Whether `lastEventIdentifier` is only the beginning of a longer one (`last_event_id_truncated`).
