@@ -43,8 +43,13 @@ let package = Package(
             ],
             swiftSettings: dataPath),
         .target(
+            name: "Console",
+            dependencies: ["Bytes", "HTTP", "Reactor", "Credentials", "Telemetry", "Configuration", "Downstreams"], swiftSettings: house),
+        .target(
             name: "Proxy",
-            dependencies: ["HTTP", "Reactor", "Credentials", "Telemetry", "Configuration", "Downstreams", "Upstreams", "Exchanges"],
+            dependencies: [
+                "HTTP", "Reactor", "Credentials", "Telemetry", "Configuration", "Downstreams", "Upstreams", "Exchanges", "Console",
+            ],
             swiftSettings: dataPath),
         .target(
             name: "Demo", dependencies: ["Bytes", "EventStream", "HTTP", "Reactor", "Configuration", "Proxy"], swiftSettings: house),
@@ -63,6 +68,10 @@ let package = Package(
             name: "ConfigurationTests", dependencies: ["Configuration", "Credentials", "EventStream", "TestSupport"], swiftSettings: house),
         .testTarget(
             name: "UpstreamsTests", dependencies: ["Marks", "Upstreams", "HTTP", "Reactor", "Configuration", "TestSupport"],
+            swiftSettings: house),
+        .testTarget(
+            name: "ConsoleTests",
+            dependencies: ["Console", "HTTP", "Reactor", "Credentials", "Telemetry", "Configuration", "Downstreams", "TestSupport"],
             swiftSettings: house),
         .testTarget(
             name: "ProxyTests",

@@ -38,9 +38,11 @@ enum ConfigurationCommand {
             Main.fail(error.message, status: ExitStatus.configuration)
         }
         let listeners = configuration.listeners.map(\.description).joined(separator: ", ")
+        let addresses = configuration.console?.listeners.map(\.description) ?? []
+        let console = addresses.isEmpty ? "" : ", the console on \(addresses.joined(separator: ", "))"
         SystemProcess.say(
             """
-            \(path): good. Listens on \(listeners); \(configuration.routes.count) route(s), \(configuration.upstreams.count) \
+            \(path): good. Listens on \(listeners)\(console); \(configuration.routes.count) route(s), \(configuration.upstreams.count) \
             upstream(s).\n
             """
         )

@@ -15,7 +15,8 @@ enum ServeCommand {
         } catch {
             fail(error)
         }
-        SystemProcess.warn("heartwire \(Version.number): listening on \(server.listeningURLs.joined(separator: ", "))")
+        let console = server.consoleURLs.isEmpty ? "" : "; the console is on \(server.consoleURLs.joined(separator: ", "))"
+        SystemProcess.warn("heartwire \(Version.number): listening on \(server.listeningURLs.joined(separator: ", "))\(console)")
         let service = Service(
             server, manager: manager, kernel: LinuxKernel(), reread: path.map { path in { ConfigurationCommand.read(path, on: .reload) } })
         service.run(after: inheritance.predecessor)

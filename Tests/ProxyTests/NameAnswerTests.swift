@@ -23,7 +23,7 @@ struct NameAnswerTests {
         try #require(old.addresses[0][0].isEmpty == false)
         let next = ProxyGeneration(
             settings: Settings(configuration, old.security), security: old.security, shared: old.shared, logs: old.logs,
-            sockets: old.sockets, names: old.names, addresses: [[[]]])
+            sockets: old.sockets, consoleSockets: old.consoleSockets, names: old.names, addresses: [[[]]])
         let listeners = next.listeners
         let isDone = Atomic(false)
         server.put(next) {

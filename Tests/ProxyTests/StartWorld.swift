@@ -135,7 +135,7 @@ final class StartWorld: @unchecked Sendable {
     func turn() { for worker in workers { worker.turn() } }
 
     func start(_ configuration: Configuration, inheriting inherited: [InheritedSocket] = []) throws(StartError) -> ProxyServer {
-        var means = StartMeans(kernel: kernel, lookupKernel: kernel, workerCount: configuration.workerCount)
+        var means = StartMeans(kernel: kernel, lookupKernel: kernel, consoleKernel: kernel, workerCount: configuration.workerCount)
         means.warn = { [unowned self] in warnings.append($0) }
         means.startWorker = { [unowned self] worker, _ in
             workers.append(worker)

@@ -23,6 +23,8 @@ extension Checks {
         Wall(
             room: "Downstreams", names: ["Exchange", "Exchanges", "Telemetry", "Route", "Cause", "Upstreams", "ServerGroup"],
             parts: ["heartbeat"]),
+        // The console shows what workers tell it, and acts only through its source.
+        Wall(room: "Console", names: ["Exchange", "Exchanges", "ExchangeWorker", "ProxyServer", "Upstreams"], parts: ["SSL_"]),
         Wall(
             room: "Telemetry",
             names: ["Exchange", "Link", "Worker", "Kernel", "Acceptor", "LogFile", "Token", "TokenSource", "BearerPolicy"]),

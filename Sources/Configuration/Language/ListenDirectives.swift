@@ -118,7 +118,7 @@ extension Interpreter {
         return port
     }
 
-    fileprivate mutating func readListenerTLS(_ statement: Statement) -> ListenerTLS? {
+    mutating func readListenerTLS(_ statement: Statement) -> ListenerTLS? {
         var tls = ListenerTLS.defaults
         let errorsBefore = report.diagnostics.count
         let said = interpret(statement.block, into: &tls)

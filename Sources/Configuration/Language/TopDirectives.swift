@@ -11,6 +11,7 @@ struct FileDraft {
     private var patterns: [Pattern.Key: Word] = [:]
     private var requestTargetWord: Word?
     private var proxyProtocolWords: [Word] = []
+    private var consoleWords: [Word] = []
 
     init(configuration: Configuration = Configuration()) { self.configuration = configuration }
 }
@@ -68,6 +69,13 @@ extension FileDraft: DirectiveModel {
                 return
             }
             draft.configuration.trustedProxies.append(range)
+        },
+        .own(
+            "console", "ADDRESS... [{ ... }]", arguments: 1...64, block: .optional, default: "(off)",
+            "Serves the operator on these addresses: metrics and health."
+        ) { interpreter, statement, draft in
+            draft.consoleWords = statement.arguments
+            draft.configuration.console = interpreter.readConsole(statement)
         },
         .number(
             "workers", \.configuration.workerCount, .count(0...1_024), "How many worker threads there are; 0 is one for each core."),
@@ -212,6 +220,7 @@ extension FileDraft {
             let head = Quantity.bytes(0...1).text(configuration.limits.requestHeadBytes)
             interpreter.error(word, "a request target cannot be larger than a request head (request_head is \(head))")
         }
+        interpreter.checkConsole(consoleWords, against: configuration.listeners)
         // With other errors in the file, a missing directive may only be misspelt.
         guard !interpreter.report.hasErrors else { return }
         if configuration.trustedProxies.isEmpty {

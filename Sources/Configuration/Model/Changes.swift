@@ -46,6 +46,12 @@ extension Configuration {
         if eventLog != old.eventLog { found.append("event_log \(eventLog.words)") }
         if fingerprintKey != old.fingerprintKey { found.append("fingerprint_key changed") }
         if trustedProxies != old.trustedProxies { found.append("trusted_proxies changed") }
+        switch (old.console, console) {
+        case (nil, nil): break
+        case (nil, _): found.append("console added")
+        case (_, nil): found.append("console removed")
+        case (let before?, let after?): if before != after { found.append("console changed") }
+        }
         return found
     }
 

@@ -28,6 +28,8 @@ package struct Configuration: Sendable, Equatable {
     package var fingerprintKey: [UInt8]?
     /// The peers whose `X-Forwarded-*` fields are believed.
     package var trustedProxies: [AddressRange]
+    /// The operator's own listener; nil for none.
+    package var console: ConsoleSettings?
     /// How long exchanges may go on after the signal to stop, in milliseconds.
     package var graceMilliseconds: Int
     /// Over how long event streams are ended after the signal to stop, each at its own moment, in milliseconds.
@@ -48,6 +50,7 @@ package struct Configuration: Sendable, Equatable {
         eventLog: LogDestination = .off,
         fingerprintKey: [UInt8]? = nil,
         trustedProxies: [AddressRange] = [],
+        console: ConsoleSettings? = nil,
         graceMilliseconds: Int = 10_000,
         drainMilliseconds: Int = 10_000,
         resolveIntervalMilliseconds: Int = 30_000
@@ -63,6 +66,7 @@ package struct Configuration: Sendable, Equatable {
         self.eventLog = eventLog
         self.fingerprintKey = fingerprintKey
         self.trustedProxies = trustedProxies
+        self.console = console
         self.graceMilliseconds = graceMilliseconds
         self.drainMilliseconds = drainMilliseconds
         self.resolveIntervalMilliseconds = resolveIntervalMilliseconds
@@ -92,8 +96,8 @@ package struct Listener: Sendable, Hashable, CustomStringConvertible {
         self.tls = tls
     }
 
-    /// The address as it is written in a configuration: `127.0.0.1:8080`, `[::1]:8080`, `*:8080`.
-    package var description: String { describeEndpoint(host: host.isEmpty ? "*" : host, port: port) }
+    /// The address as it is written in a configuration: `127.0.0.1:8080`, `[::1]:8080`, `*:8080`, `unix:/run/c.sock`.
+    package var description: String { isUnix ? host : describeEndpoint(host: host.isEmpty ? "*" : host, port: port) }
 }
 
 /// Where the lines of a log go.

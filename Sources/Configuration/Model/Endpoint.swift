@@ -22,6 +22,21 @@ enum Endpoint {
         return Listener(host: host.isEmpty || host == "*" ? "*" : try checked(host: host, in: text), port: port)
     }
 
+    /// `IPv4:PORT`, `[IPv6]:PORT`, `*:PORT`, `unix:/PATH` or `unix:@NAME`, for the console.
+    static func console(_ text: String) throws(Malformed) -> Listener {
+        if text.hasPrefix(Listener.unixPrefix) {
+            let path = try unixPath(text.dropFirst(Listener.unixPrefix.count), in: text)
+            return Listener(host: Listener.unixPrefix + path, port: 0)
+        }
+        let listener = try listener(text)
+        var four = in_addr()
+        guard listener.host == "*" || listener.host.contains(":") || inet_pton(AF_INET, listener.host, &four) == 1 else {
+            throw Malformed(
+                message: "\(quoted(text)): write the console's address as a number, such as 127.0.0.1:9464: a name could lead elsewhere")
+        }
+        return listener
+    }
+
     /// The room for a path in `sockaddr_un` without the zero at its end (unix(7)).
     static let unixPathBytes = 107
 

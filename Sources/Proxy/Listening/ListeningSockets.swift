@@ -101,7 +101,7 @@ struct ListeningSockets: Sendable {
         // The kernel lets sockets that share a port in beside those of any other process of this user that share it too. So a socket
         // that does not share is bound first: it is refused where the address is taken. It does not listen, because closing it would
         // reset the clients that had connected.
-        if looksFirst {
+        if looksFirst, !wanted.isUnix {
             let probe = try kernel.bind(wanted)
             bound = kernel.localAddress(of: probe) ?? wanted
             kernel.close(probe, abortively: false)

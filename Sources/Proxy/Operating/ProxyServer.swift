@@ -33,6 +33,7 @@ package final class ProxyServer: Sendable {
     }
 
     private let state = Mutex(State())
+    private let console = ConsoleHost()
     private let means: StartMeans
     /// How long a reload waits for busy workers.
     private static let takingMilliseconds = 10_000
@@ -49,7 +50,8 @@ package final class ProxyServer: Sendable {
         _ configuration: Configuration, inheriting inherited: [InheritedSocket] = [], kernel makeKernel: @escaping @Sendable () -> Kernel
     ) throws(StartError) {
         var means = StartMeans(
-            kernel: makeKernel(), lookupKernel: makeKernel(), workerCount: StartMeans.workerCount(configuration))
+            kernel: makeKernel(), lookupKernel: makeKernel(), consoleKernel: makeKernel(),
+            workerCount: StartMeans.workerCount(configuration))
         means.descriptorLimit = SystemProcess.raiseDescriptorLimit()
         try self.init(configuration, inheriting: inherited, by: means, kernel: makeKernel)
     }
@@ -70,6 +72,11 @@ package final class ProxyServer: Sendable {
         mailboxes = workers.map(\.mailbox)
         let threads = workers.compactMap { means.startWorker($0, means.countedByEnded) }
         state.withLock { $0.threads = threads }
+        do throws(SystemError) { try startConsole(for: prepared) } catch {
+            abandon(nil)
+            prepared.undo(by: means)
+            throw .system(error)
+        }
         let (pulse, warnings) = put(prepared)
         if let error = pulse.failure {
             abandon(prepared.generation)
@@ -83,6 +90,10 @@ package final class ProxyServer: Sendable {
     package func reload(_ wanted: Configuration) throws(StartError) -> Reload {
         let old = generation
         let prepared = try PreparedGeneration(wanted, after: old, by: means)
+        do throws(SystemError) { try startConsole(for: prepared) } catch {
+            prepared.undo(by: means)
+            throw .system(error)
+        }
         let warnings = prepared.warnings(by: means) + put(prepared).warnings
         return Reload(
             changes: wanted.changes(since: old.configuration), warnings: warnings,
@@ -99,12 +110,15 @@ package final class ProxyServer: Sendable {
 
     /// Puts a generation in force, which cannot fail, and waits until the workers have taken it. Returns what came up meanwhile.
     private func put(_ prepared: PreparedGeneration) -> (pulse: Pulse, warnings: [String]) {
-        let pulse = Pulse(expected: mailboxes.count)
+        let pulse = Pulse(expected: mailboxes.count + (console.isRunning ? 1 : 0))
         put(prepared.generation) {
             // The workers' copies keep these sockets open until their backlogs are accepted. Close ours before the workers learn of it:
             // the last close resets connections that have arrived since.
-            for descriptor in prepared.unneededSockets.flatMap(\.descriptors) { kernel.close(descriptor, abortively: false) }
+            let unneeded = prepared.unneededSockets + prepared.unneededConsoleSockets
+            for descriptor in unneeded.flatMap(\.descriptors) { kernel.close(descriptor, abortively: false) }
+            for sockets in prepared.unneededConsoleSockets where !sockets.isHeldElsewhere { sockets.address.removeUnixFile() }
             tellWorkers(prepared, pulse)
+            console.tell(prepared, pulse)
         }
         var warnings: [String] = []
         if pulse.wait(atMostMilliseconds: ProxyServer.takingMilliseconds, kernel) {
@@ -149,8 +163,13 @@ package final class ProxyServer: Sendable {
         }
     }
 
-    /// Takes back a first generation that was put in force, because a worker cannot serve it.
-    private func abandon(_ generation: ProxyGeneration) {
+    private func startConsole(for prepared: PreparedGeneration) throws(SystemError) {
+        guard prepared.generation.configuration.console != nil else { return }
+        try console.start(by: means, for: self)
+    }
+
+    /// Takes back a first generation that was put in force, because a worker cannot serve it; nil if none was.
+    private func abandon(_ generation: ProxyGeneration?) {
         for mailbox in mailboxes {
             mailbox.post { worker in
                 ProxyWorker.on(worker)?.abandonListening()
@@ -158,9 +177,22 @@ package final class ProxyServer: Sendable {
             }
         }
         for thread in state.withLock({ $0.threads }) { thread.join() }
-        for descriptor in generation.sockets.descriptors { kernel.close(descriptor, abortively: false) }
-        generation.logs.end(by: means)
+        console.end()
         state.withLock { $0.isEnding = true }
+        guard let generation else { return }
+        for descriptor in generation.sockets.descriptors { kernel.close(descriptor, abortively: false) }
+        close(generation.consoleSockets)
+        removeFiles(of: generation.consoleSockets)
+        generation.logs.end(by: means)
+    }
+
+    /// Closes the process's descriptors; the console's own stay.
+    private func close(_ sockets: ListeningSockets) {
+        for descriptor in sockets.descriptors { kernel.close(descriptor, abortively: false) }
+    }
+
+    private func removeFiles(of sockets: ListeningSockets) {
+        for sockets in sockets.all where !sockets.isHeldElsewhere { sockets.address.removeUnixFile() }
     }
 
     // MARK: Names
@@ -235,6 +267,16 @@ package final class ProxyServer: Sendable {
         }
     }
 
+    /// The addresses of the console, each as a URL, or `unix:` and a path.
+    package var consoleURLs: [String] {
+        let current = generation
+        return current.consoleSockets.served.map { sockets in
+            if sockets.address.isUnix { return "\(sockets.address)" }
+            let isSecured = sockets.owner.map { current.security.console[$0.index].listener.tls != nil } ?? false
+            return "\(isSecured ? "https" : "http")://\(sockets.address)"
+        }
+    }
+
     /// The counts of all workers, including those that have ended. A worker that does not answer within that time is left out.
     package func counters(atMostMilliseconds limit: Int) -> WorkerCounters {
         // First, so that a worker that answers and then ends counts once.
@@ -252,9 +294,12 @@ package final class ProxyServer: Sendable {
         return sum
     }
 
+    /// What workers have counted that have ended.
+    var countedByEnded: WorkerCounters { means.countedByEnded.sum }
+
     /// The listening sockets, each once, for a successor. They still belong to this proxy.
     package var handedSockets: [Successor.HandedSocket] {
-        generation.sockets.all.flatMap { sockets in
+        (generation.sockets.all + generation.consoleSockets.all).flatMap { sockets in
             sockets.descriptors.map { Successor.HandedSocket(descriptor: $0, isHeldElsewhere: sockets.isHeldElsewhere) }
         }
     }
@@ -275,6 +320,9 @@ package final class ProxyServer: Sendable {
     package func stop(isSucceeded: Bool = false) {
         state.withLock { $0.isEnding = true }
         let last = generation
+        // A console without a successor answers until the end, so that `/readyz` can say that this is the end.
+        if isSucceeded { console.stopListening() }
+        close(last.consoleSockets)
         // The workers' copies keep the sockets open until their backlogs are accepted.
         for descriptor in last.sockets.descriptors { kernel.close(descriptor, abortively: false) }
         let (grace, drain) = (last.configuration.graceMilliseconds, last.configuration.drainMilliseconds)
@@ -286,6 +334,8 @@ package final class ProxyServer: Sendable {
         }
         for thread in state.withLock({ $0.threads }) { thread.join() }
         last.logs.end(by: means)
+        if !isSucceeded { removeFiles(of: last.consoleSockets) }
+        console.end()
     }
 
     /// Lets an end that `stop` began take no longer than that.

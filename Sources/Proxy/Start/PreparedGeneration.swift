@@ -16,6 +16,8 @@ struct PreparedGeneration {
     let predecessor: ProxyGeneration?
     /// Its new sockets for each worker, as descriptors of the worker's own.
     let workerSockets: [[SocketAddress: [Int32]]]
+    /// The console's new sockets: by the process's descriptor, one of the console's own.
+    let consoleCopies: [Int32: Int32]
     private let unansweredNames: Set<String>
     private let lookupMilliseconds: Int
 
@@ -41,13 +43,22 @@ struct PreparedGeneration {
         unansweredNames = lookups.lookUp(
             unknown.union(oldSockets.namesToLookUp(for: wanted.listeners)), atMostMilliseconds: lookupMilliseconds)
         let addresses = names.addresses(from: lookups)
+        let (ofConsole, ofClients) = PreparedGeneration.divided(inherited, wanted.console)
         let sockets = try ListeningSockets(
-            wanted.listeners, after: oldSockets, inheriting: inherited, workerCount: means.workerCount, kernel: means.kernel,
+            wanted.listeners, after: oldSockets, inheriting: ofClients, workerCount: means.workerCount, kernel: means.kernel,
             lookups: lookups, warn: means.warn)
         let newSockets = sockets.missing(in: oldSockets)
         workerSockets = try PreparedGeneration.copies(of: newSockets, by: means)
+        let consoleSockets: ListeningSockets
+        do throws(StartError) {
+            (consoleSockets, consoleCopies) = try PreparedGeneration.console(wanted.console, after: current, inheriting: ofConsole, means)
+        } catch {
+            PreparedGeneration.undo(logs, after: current, newSockets, workerSockets, by: means)
+            throw error
+        }
         do { try logs.start(by: means) } catch {
             PreparedGeneration.undo(logs, after: current, newSockets, workerSockets, by: means)
+            PreparedGeneration.undo(consoleSockets, consoleCopies, after: current, by: means)
             throw error
         }
         let shared = SharedState(
@@ -56,7 +67,7 @@ struct PreparedGeneration {
             fingerprinter: Fingerprinter(key: wanted.fingerprintKey ?? means.randomKey), succeeding: current?.shared)
         generation = ProxyGeneration(
             settings: Settings(wanted, security, workerCount: means.workerCount), security: security, shared: shared, logs: logs,
-            sockets: sockets,
+            sockets: sockets, consoleSockets: consoleSockets,
             names: names, addresses: addresses)
     }
 
@@ -64,6 +75,7 @@ struct PreparedGeneration {
     func undo(by means: StartMeans) {
         let newSockets = generation.sockets.missing(in: predecessor?.sockets ?? ListeningSockets())
         PreparedGeneration.undo(generation.logs, after: predecessor, newSockets, workerSockets, by: means)
+        PreparedGeneration.undo(generation.consoleSockets, consoleCopies, after: predecessor, by: means)
     }
 
     private static func undo(
@@ -75,6 +87,9 @@ struct PreparedGeneration {
 
     /// The process's own sockets that nobody needs when this generation is in force.
     var unneededSockets: [ListenerSockets] { predecessor?.sockets.missing(in: generation.sockets) ?? [] }
+
+    /// The same of the console.
+    var unneededConsoleSockets: [ListenerSockets] { predecessor?.consoleSockets.missing(in: generation.consoleSockets) ?? [] }
 
     /// One line for each thing that the operator should know of it: what stays as it was, what is not as it should be.
     func warnings(by means: StartMeans) -> [String] {
@@ -117,5 +132,57 @@ struct PreparedGeneration {
         for descriptor in copies.flatMap({ $0.values.joined() }) + new.flatMap(\.descriptors) {
             kernel.close(descriptor, abortively: false)
         }
+    }
+}
+
+// MARK: - The console
+
+extension PreparedGeneration {
+    /// Inherited sockets that the console has an address for, and the others. Clients are accepted over TCP only.
+    private static func divided(
+        _ inherited: [InheritedSocket], _ console: ConsoleSettings?
+    ) -> (ofConsole: [InheritedSocket], ofClients: [InheritedSocket]) {
+        let wanted = Set((console?.listeners ?? []).compactMap { SocketAddress(literal: $0.host, port: $0.port) })
+        var (ofConsole, ofClients): ([InheritedSocket], [InheritedSocket]) = ([], [])
+        for socket in inherited {
+            if let address = socket.address, wanted.contains(address) {
+                ofConsole.append(socket)
+            } else if socket.address?.isUnix == true {
+                ofClients.append(
+                    InheritedSocket(
+                        descriptor: socket.descriptor, name: socket.name, address: nil, isHeldElsewhere: socket.isHeldElsewhere))
+            } else {
+                ofClients.append(socket)
+            }
+        }
+        return (ofConsole, ofClients)
+    }
+
+    /// The console's sockets, and its own descriptors of the new ones.
+    private static func console(
+        _ settings: ConsoleSettings?, after current: ProxyGeneration?, inheriting inherited: [InheritedSocket], _ means: StartMeans
+    ) throws(StartError) -> (ListeningSockets, copies: [Int32: Int32]) {
+        let old = current?.consoleSockets ?? ListeningSockets()
+        let sockets = try ListeningSockets(
+            settings?.listeners ?? [], after: old, inheriting: inherited, workerCount: 1, kernel: means.kernel, lookups: means.lookups,
+            warn: means.warn)
+        var copies: [Int32: Int32] = [:]
+        do throws(SystemError) {
+            for descriptor in sockets.missing(in: old).flatMap(\.descriptors) {
+                copies[descriptor] = try means.kernel.duplicate(descriptor)
+            }
+        } catch {
+            undo(sockets, copies, after: current, by: means)
+            throw .system(error)
+        }
+        return (sockets, copies)
+    }
+
+    private static func undo(
+        _ sockets: ListeningSockets, _ copies: [Int32: Int32], after current: ProxyGeneration?, by means: StartMeans
+    ) {
+        let new = sockets.missing(in: current?.consoleSockets ?? ListeningSockets())
+        for descriptor in copies.values + new.flatMap(\.descriptors) { means.kernel.close(descriptor, abortively: false) }
+        for sockets in new where !sockets.isHeldElsewhere { sockets.address.removeUnixFile() }
     }
 }

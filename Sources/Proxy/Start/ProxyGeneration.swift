@@ -17,6 +17,8 @@ struct ProxyGeneration: Sendable {
     let shared: SharedState
     let logs: Logs
     let sockets: ListeningSockets
+    /// The console's.
+    let consoleSockets: ListeningSockets
     let names: NameResolver
     /// The addresses of each server of each upstream, as far as they are known.
     var addresses: [[[SocketAddress]]]

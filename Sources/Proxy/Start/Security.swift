@@ -13,6 +13,8 @@ package final class Security: Sendable {
 
     let listeners: [ListenerSecurity]
     let upstreams: [UpstreamSecurity]
+    /// That of each address of the console.
+    let console: [ListenerSecurity]
     /// One line for each file that could not be used, so that what was read of it before stays.
     let readingWarnings: [String]
 
@@ -21,28 +23,32 @@ package final class Security: Sendable {
 
     init(_ configuration: Configuration, succeeding previous: Security?) throws(TLSError) {
         var warnings: [String] = []
-        var listeners: [ListenerSecurity] = []
-        for listener in configuration.listeners {
-            let known = previous?.listeners.first { $0.listener.description == listener.description }
-            listeners.append(try ListenerSecurity(listener, succeeding: known) { warnings.append($0) })
+        func secured(_ all: [Listener], after previous: [ListenerSecurity]) throws(TLSError) -> [ListenerSecurity] {
+            var found: [ListenerSecurity] = []
+            for listener in all {
+                let known = previous.first { $0.listener.description == listener.description }
+                found.append(try ListenerSecurity(listener, succeeding: known) { warnings.append($0) })
+            }
+            return found
         }
+        listeners = try secured(configuration.listeners, after: previous?.listeners ?? [])
+        console = try secured(configuration.console?.listeners ?? [], after: previous?.console ?? [])
         var upstreams: [UpstreamSecurity] = []
         for upstream in configuration.upstreams {
             let known = previous?.upstreams.first { $0.name == upstream.name }
             upstreams.append(try UpstreamSecurity(upstream, succeeding: known) { warnings.append($0) })
         }
-        self.listeners = listeners
         self.upstreams = upstreams
         readingWarnings = warnings
     }
 
     /// Whether there is any TLS at all.
-    var isEmpty: Bool { listeners.allSatisfy { $0.listener.tls == nil } && upstreams.allSatisfy { $0.tls == nil } }
+    var isEmpty: Bool { (listeners + console).allSatisfy { $0.listener.tls == nil } && upstreams.allSatisfy { $0.tls == nil } }
 
     /// One line for each certificate that has expired or soon will.
     package func expiryWarnings(nowUnixMilliseconds now: Int64) -> [String] {
         let ends =
-            listeners.flatMap { $0.context?.certificateEnds ?? [] }
+            (listeners + console).flatMap { $0.context?.certificateEnds ?? [] }
             + upstreams.compactMap { upstream in
                 guard let end = upstream.context?.certificateEndsAt, let file = upstream.tls?.certificate?.certificateFile else {
                     return nil

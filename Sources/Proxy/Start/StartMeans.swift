@@ -25,14 +25,19 @@ struct StartMeans: Sendable {
         StartMeans.startThread
     /// Lets a worker turn until it stops, and adds up what it has counted then; nil where its owner turns it.
     var startWorker: @Sendable (Worker, CounterSum) -> SystemThread.Handle? = StartMeans.startWorker
+    /// Lets the console's worker turn until it stops; nil where its owner turns it.
+    var startConsole: @Sendable (Worker) throws(SystemError) -> SystemThread.Handle? = StartMeans.startConsole
+    /// The kernel of the console's thread.
+    let consoleKernel: Kernel
     /// What workers have counted that have ended.
     let countedByEnded = CounterSum()
     /// Tells the operator something at once.
     var warn: @Sendable (String) -> Void = { SystemProcess.warn("heartwire: \($0)") }
 
     /// The means of a process that will have so many workers.
-    init(kernel: Kernel, lookupKernel: Kernel, workerCount: Int) {
+    init(kernel: Kernel, lookupKernel: Kernel, consoleKernel: Kernel, workerCount: Int) {
         self.kernel = kernel
+        self.consoleKernel = consoleKernel
         self.workerCount = workerCount
         lookups = NameLookups(lookupKernel)
         var key = [UInt8](repeating: 0, count: Fingerprinter.keyBytes)
@@ -71,6 +76,14 @@ struct StartMeans: Sendable {
     /// Hands a worker to the one thread that will use it from then on.
     private struct Handed: @unchecked Sendable {
         let worker: Worker
+    }
+
+    private static func startConsole(_ worker: Worker) throws(SystemError) -> SystemThread.Handle? {
+        let handed = Handed(worker: worker)
+        return try SystemThread.tryStart(name: "console") {
+            handed.worker.run()
+            handed.worker.resident = nil
+        }
     }
 
     private static func startWorker(_ worker: Worker, _ ended: CounterSum) -> SystemThread.Handle? {

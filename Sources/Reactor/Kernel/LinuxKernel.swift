@@ -52,6 +52,7 @@ public final class LinuxKernel: Kernel, @unchecked Sendable {
 
     private func bind(_ address: SocketAddress, sharingPort: Bool) throws(SystemError) -> Int32 {
         let descriptor = try makeSocket(for: address)
+        if address.isUnix { return try bindPath(of: address, descriptor) }
         setOption(descriptor, SOL_SOCKET, SO_REUSEADDR, 1)
         if sharingPort { setOption(descriptor, SOL_SOCKET, SO_REUSEPORT, 1) }
         // An unspecified IPv6 address also accepts IPv4, whatever the system's default (net.ipv6.bindv6only).
@@ -61,6 +62,27 @@ public final class LinuxKernel: Kernel, @unchecked Sendable {
             Glibc.close(descriptor)
             throw error
         }
+        return descriptor
+    }
+
+    /// Binds to a path, which only its owner and group may use then. A file that a process has left behind there is replaced: nobody
+    /// listens on it.
+    private func bindPath(of address: SocketAddress, _ descriptor: Int32) throws(SystemError) -> Int32 {
+        func isBound() -> Bool { address.withSockaddr { Glibc.bind(descriptor, $0, $1) } == 0 }
+        var isDone = isBound()
+        if !isDone, errno == EADDRINUSE, let path = address.unixFile {
+            do { close(try connect(to: address).descriptor, abortively: false) } catch  where error == .connectionRefused {
+                unlink(path)
+                isDone = isBound()
+            } catch {}
+            if !isDone { errno = EADDRINUSE }
+        }
+        guard isDone else {
+            let error = SystemError.last
+            Glibc.close(descriptor)
+            throw error
+        }
+        if let path = address.unixFile { chmod(path, 0o660) }
         return descriptor
     }
 

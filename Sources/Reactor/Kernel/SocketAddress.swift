@@ -83,6 +83,21 @@ public struct SocketAddress: Hashable, Sendable {
         }
     }
 
+    /// The address of clients of a UNIX socket, which usually have none. It is the same for all of them, since a path is kept for good.
+    static let unixClient = SocketAddress(high: UInt64(UnixSocketPath.numberOfClients), low: 0, scope: 0, port: 0, family: .unix)
+
+    /// The file of a UNIX socket; nil for an abstract one, and for other addresses.
+    var unixFile: String? {
+        guard isUnix else { return nil }
+        let path = UnixSocketPath.path(high)
+        return path.hasPrefix("/") ? path : nil
+    }
+
+    /// Removes the file of a UNIX socket that is no longer listened on.
+    public func removeUnixFile() {
+        if let file = unixFile { unlink(file) }
+    }
+
     /// Reads what `accept`, `getsockname` or `getaddrinfo` filled in; `nil` for another family.
     init?(_ pointer: UnsafePointer<sockaddr>) {
         let raw = UnsafeRawPointer(pointer)
@@ -101,6 +116,7 @@ public struct SocketAddress: Hashable, Sendable {
                 )
             }
             self.init(high, low, scope: address.sin6_scope_id, port: UInt16(bigEndian: address.sin6_port))
+        case AF_UNIX: self = .unixClient
         default:
             return nil
         }
@@ -112,7 +128,9 @@ public struct SocketAddress: Hashable, Sendable {
         var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
         let found = withUnsafeMutablePointer(to: &storage) { storage in
             storage.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
-                getsockname(descriptor, pointer, &length) == 0 ? SocketAddress(pointer) : nil
+                guard getsockname(descriptor, pointer, &length) == 0 else { return nil as SocketAddress? }
+                let isUnix = Int32(pointer.pointee.sa_family) == AF_UNIX
+                return isUnix ? UnixSocketPath.read(pointer, Int(length)).flatMap(SocketAddress.init(unixPath:)) : SocketAddress(pointer)
             }
         }
         guard let found else { return nil }
