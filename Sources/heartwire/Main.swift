@@ -3,6 +3,7 @@
 
 import Configuration
 import Reactor
+import Telemetry
 
 @main
 struct Main {

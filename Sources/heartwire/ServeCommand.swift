@@ -3,6 +3,7 @@
 import Configuration
 import Proxy
 import Reactor
+import Telemetry
 
 enum ServeCommand {
     /// Serves until a signal ends the process. SIGHUP reads the configuration file again, or, without a file, only the certificates.

@@ -59,7 +59,7 @@ struct ClientFailureTests {
             #expect((refusal.limit != nil) == (cause == .refusedByLimit), "\(failure)")
         }
         #expect(Refusal.exhausted(.tooManyFiles).isOverload)
-        #expect(worker.counters[.failedHandshakes] == 1, "plain text is a handshake that failed")
+        #expect(worker.counted().value(of: .handshakes, HandshakeOutcome.failed) == 1, "plain text is a handshake that failed")
     }
 }
 

@@ -85,7 +85,8 @@ struct FieldCostTests {
     private func cost(_ text: String, isTrusted: Bool, bearer: BearerPolicy?) throws -> UInt64 {
         let bytes = wire(text)
         let route = Route(upstreamIndex: 0, bearer: bearer)
-        let settings = Settings(Configuration(routes: [route]), try Security(Configuration()))
+        let settings = Settings(
+            Configuration(upstreams: [Upstream(name: "u", servers: [])], routes: [route]), try Security(Configuration()))
         let peer = try #require(SocketAddress(numeric: "198.51.100.9", port: 40_000))
         var best = UInt64.max
         for _ in 0..<3 {

@@ -64,6 +64,7 @@ private final class FakeEffects: ServiceEffects {
         if let reloadError { throw reloadError }
         return outcome
     }
+    func noteFailedReload() { done.append("note a failed reload") }
     func beginToEnd(isSucceeded: Bool) { done.append("end\(isSucceeded ? " succeeded" : "")") }
     func endWithin(milliseconds: Int) { done.append("end within \(milliseconds)") }
     func notify(_ lines: [String], waiting milliseconds: Int) -> SystemError? {
@@ -124,7 +125,7 @@ struct ServiceTests {
         service({ nil }).receive(.reload)
         #expect(
             effects.take() == [
-                "tell RELOADING=1 0",
+                "tell RELOADING=1 0", "note a failed reload",
                 "warn: SIGHUP: the configuration cannot be used; the one in force stays, and nothing has changed", "tell READY=1 5000",
             ])
         effects.reloadError = .cannotListen(address: "a:1", .addressInUse)

@@ -124,7 +124,8 @@ struct Way {
         route.writesVia = writesVia
         var tls = ListenerTLS(certificates: [])
         tls.clientSubjectField = subjectField
-        let configuration = Configuration(listeners: [Listener(host: "*", port: 443, tls: tls)], routes: [route])
+        let configuration = Configuration(
+            listeners: [Listener(host: "*", port: 443, tls: tls)], upstreams: [Upstream(name: "u", servers: [])], routes: [route])
         let settings = Settings(configuration, try Security(Configuration()))
         let client = ClientFacts(
             redirectPort: nil, certificateIsOver: false, isTrusted: isTrusted, isSecured: isSecured, subjectField: subjectField,

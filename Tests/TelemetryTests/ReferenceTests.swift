@@ -7,27 +7,9 @@ import Testing
 
 @testable import Telemetry
 
-/// The lines of one section of conf/logs.md.
-private func lines(of section: String) throws -> [String] {
-    let root = URL(fileURLWithPath: #filePath).resolvingSymlinksInPath()
-        .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-    let page = try String(contentsOf: root.appendingPathComponent("conf/logs.md"), encoding: .utf8)
-    let lines = page.components(separatedBy: "\n")
-    let start = try #require(lines.firstIndex(of: "## \(section)"), "conf/logs.md has no section '\(section)'")
-    return Array(lines[(start + 1)...].prefix { !$0.hasPrefix("## ") })
-}
+private func lines(of section: String) throws -> [String] { try ManualPage("logs.md").lines(of: section) }
 
-/// The table rows among these lines, split into cells.
-private func rows(of section: String) throws -> [[String]] {
-    try lines(of: section).filter { $0.hasPrefix("| `") }.map { line in
-        line.components(separatedBy: "|").dropFirst().dropLast().map { $0.trimmingCharacters(in: .whitespaces) }
-    }
-}
-
-/// The words between backquotes in a cell.
-private func words(in cell: String) -> [String] {
-    cell.components(separatedBy: "`").enumerated().filter { !$0.offset.isMultiple(of: 2) }.map(\.element)
-}
+private func rows(of section: String) throws -> [[String]] { try ManualPage("logs.md").rows(of: section) }
 
 /// The keys that one section describes.
 private func documentedKeys(in section: String) throws -> Set<String> { Set(try rows(of: section).flatMap { words(in: $0[0]) }) }

@@ -92,3 +92,32 @@ func keys(_ line: [UInt8]) -> [String] {
     }
     return keys
 }
+
+/// A page of conf/.
+struct ManualPage {
+    private let name: String
+
+    init(_ name: String) { self.name = name }
+
+    /// The lines of one section.
+    func lines(of section: String) throws -> [String] {
+        let root = URL(fileURLWithPath: #filePath).resolvingSymlinksInPath()
+            .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+        let page = try String(contentsOf: root.appendingPathComponent("conf/" + name), encoding: .utf8)
+        let lines = page.components(separatedBy: "\n")
+        let start = try #require(lines.firstIndex(of: "## \(section)"), "conf/\(name) has no section '\(section)'")
+        return Array(lines[(start + 1)...].prefix { !$0.hasPrefix("## ") })
+    }
+
+    /// The table rows of a section that begin with a word in backquotes, split into cells.
+    func rows(of section: String) throws -> [[String]] {
+        try lines(of: section).filter { $0.hasPrefix("| `") }.map { line in
+            line.components(separatedBy: "|").dropFirst().dropLast().map { $0.trimmingCharacters(in: .whitespaces) }
+        }
+    }
+}
+
+/// The words between backquotes in a cell.
+func words(in cell: String) -> [String] {
+    cell.components(separatedBy: "`").enumerated().filter { !$0.offset.isMultiple(of: 2) }.map(\.element)
+}

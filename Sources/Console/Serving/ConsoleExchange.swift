@@ -1,17 +1,17 @@
 // One request to the console and its answer. The gate decides; this class keeps the answer until it is there. Invariant: the sink is
 // ended once, and nothing is sent after that.
 
-import Bytes
 import Downstreams
 import HTTP
 import Reactor
+import Telemetry
 
 /// One request to the console.
 final class ConsoleExchange {
     private enum State {
         case deciding
-        /// The text is asked for.
-        case awaitingMetrics(hurry: @Sendable () -> Void)
+        /// The workers are asked for their counts.
+        case awaitingMetrics(MetricsFormat)
         case finished
     }
 
@@ -30,38 +30,29 @@ final class ConsoleExchange {
         switch resource {
         case .health: answer(ConsoleAnswer("ok"))
         case .readiness: answer(console.source.isServing ? ConsoleAnswer("ready") : ConsoleAnswer(status: 503, "draining"))
-        case .metrics: askMetrics(asOpenMetrics: ConsoleExchange.acceptsOpenMetrics(head))
+        case .metrics: askMetrics(MetricsFormat(accept: ConsoleExchange.accepted(head)))
         case .page, .script, .style, .feed, .streamFeed, .endStream, .eventLog: answer(ConsoleAnswer(.unknownPath))
         }
     }
 
-    /// Whether the Accept field names OpenMetrics; its weight is ignored, since no scraper asks for a format that it cannot read.
-    private static func acceptsOpenMetrics(_ head: RequestHead) -> Bool {
-        for field in head.fields where field.known == .accept {
-            var elements = ListElements(field.value)
-            while let element = elements.next(in: head.bytes.span) {
-                if hasPrefixIgnoringCase(head.bytes.span, element, "application/openmetrics-text") { return true }
-            }
-        }
-        return false
+    /// The values of all Accept fields, joined.
+    private static func accepted(_ head: RequestHead) -> [UInt8] {
+        Array(head.fields.filter { $0.known == .accept }.map { head.bytes[$0.value] }.joined(separator: [UInt8(ascii: ",")]))
     }
 
-    private func askMetrics(asOpenMetrics: Bool) {
+    private func askMetrics(_ format: MetricsFormat) {
         deadline = console.worker.now + ConsoleLimits.answerMilliseconds
         sink?.wake(atMilliseconds: deadline)
         let mailbox = console.worker.mailbox
         let reference = WeakReference(self)
-        state = .awaitingMetrics(
-            hurry: console.source.askMetrics(asOpenMetrics: asOpenMetrics) { text in
-                mailbox.post { _ in reference.exchange?.received(metrics: text, asOpenMetrics: asOpenMetrics) }
-            })
+        state = .awaitingMetrics(format)
+        console.source.askForCounts { mailbox.post { _ in reference.exchange?.tellMetrics() } }
     }
 
-    private func received(metrics text: [UInt8], asOpenMetrics: Bool) {
-        guard case .awaitingMetrics = state else { return }
-        let type: StaticString =
-            asOpenMetrics ? "application/openmetrics-text; version=1.0.0; charset=utf-8" : "text/plain; version=0.0.4; charset=utf-8"
-        answer(ConsoleAnswer(type, text))
+    /// Tells the metrics on the console's own thread: a long text delays no stream.
+    private func tellMetrics() {
+        guard case .awaitingMetrics(let format) = state else { return }
+        answer(ConsoleAnswer(format.contentType, console.source.metrics(format)))
     }
 
     private func answer(_ answer: ConsoleAnswer) {
@@ -123,7 +114,8 @@ extension ConsoleExchange: RequestReceiver {
     func deadlineReached(now: Int64) -> Int64 {
         guard now >= deadline else { return deadline }
         deadline = .max
-        if case .awaitingMetrics(let hurry) = state { hurry() }
+        // A worker that is busy counts with what it said before.
+        tellMetrics()
         return .max
     }
 

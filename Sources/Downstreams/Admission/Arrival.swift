@@ -41,7 +41,14 @@ struct Arrival {
 package final class ListeningPlace {
     /// Nil without a listener.
     package var security: ListenerSecurity?
+    /// By which its handler counts its connections.
+    package var number: Int32
+    /// How many of its connections are open; its handler counts them.
+    package var connectionCount = 0
 
     /// An address with a listener, or without one.
-    package init(_ security: ListenerSecurity?) { self.security = security }
+    package init(_ security: ListenerSecurity?, number: Int32 = 0) {
+        self.security = security
+        self.number = number
+    }
 }

@@ -78,6 +78,7 @@ package final class DownstreamWorker {
     private func admit(_ arrival: inout Arrival, _ descriptor: Int32) -> Bool {
         arrival.admission = counts.admit(arrival.client, isTrusted: !arrival.isCounted)
         connectionCount += 1
+        handler.connectionOpened(at: arrival.place)
         guard case .shed(let limit) = arrival.admission else { return true }
         shed(descriptor, arrival, limit)
         return false
@@ -86,7 +87,8 @@ package final class DownstreamWorker {
     private func shed(_ descriptor: Int32, _ arrival: Arrival, _ limit: ConnectionLimit) {
         worker.warn("the limit \(limit.rawValue) is far exceeded; connections are closed without an answer")
         worker.kernel.close(descriptor, abortively: true)
-        connectionClosed(arrival.client, isCounted: arrival.isCounted)
+        handler.connectionShed(by: limit)
+        connectionClosed(arrival.client, isCounted: arrival.isCounted, at: arrival.place)
     }
 
     /// Serves a counted connection: at once, or after its TLS handshake.
@@ -103,7 +105,7 @@ package final class DownstreamWorker {
                 connection.begin()
             }
         } catch {
-            connectionClosed(arrival.client, isCounted: arrival.isCounted)
+            connectionClosed(arrival.client, isCounted: arrival.isCounted, at: arrival.place)
         }
     }
 
@@ -120,7 +122,7 @@ package final class DownstreamWorker {
         var arrival = arrival
         guard admit(&arrival, accepted.descriptor) else { return }
         let proxied = ProxiedArrival(arrival, clients: self)
-        do { try proxied.begin(accepted.descriptor) } catch { connectionClosed(accepted.peer, isCounted: false) }
+        do { try proxied.begin(accepted.descriptor) } catch { connectionClosed(accepted.peer, isCounted: false, at: arrival.place) }
     }
 
     /// The PROXY header has been read: from now on the connection belongs to the named client. X-Forwarded fields are believed if that
@@ -139,9 +141,10 @@ package final class DownstreamWorker {
     }
 
     /// A connection is closed, for whatever reason.
-    func connectionClosed(_ client: SocketAddress, isCounted: Bool) {
+    func connectionClosed(_ client: SocketAddress, isCounted: Bool, at place: ListeningPlace) {
         counts.leave(client, isCounted: isCounted)
         connectionCount -= 1
+        handler.connectionClosed(at: place)
         if isDraining, connectionCount == 0 { handler.clientsDrained() }
     }
 

@@ -64,7 +64,7 @@ final class ProxiedArrival: Link {
     /// Closes; an unknown client cannot be answered.
     private func end() {
         abort()
-        clients.connectionClosed(arrival.client, isCounted: false)
+        clients.connectionClosed(arrival.client, isCounted: false, at: arrival.place)
     }
 
     // MARK: The proxy ends

@@ -30,7 +30,10 @@ final class SecuredArrival: Link {
         fail(.handshakeTimeout(milliseconds: handshakeMilliseconds))
     }
 
-    override func linkConnected() { becomeConnection().begin() }
+    override func linkConnected() {
+        if let security { clients.handler.handshakeSucceeded(version: security.version, isResumed: security.isResumed) }
+        becomeConnection().begin()
+    }
 
     override func linkFoundPlainText() { becomeConnection().answer(.plainText) }
 
@@ -56,7 +59,7 @@ final class SecuredArrival: Link {
 
     private func end(abortively: Bool = false) {
         if abortively { abort() } else { close() }
-        clients.connectionClosed(arrival.client, isCounted: arrival.isCounted)
+        clients.connectionClosed(arrival.client, isCounted: arrival.isCounted, at: arrival.place)
     }
 
     // MARK: The proxy ends

@@ -154,7 +154,7 @@ package final class HTTP1Connection: Link {
         forgetHeldBytes()
         // A close-delimited response whose rest is dropped must not end in good order.
         if abortively || (pendingCount > 0 && flags.contains(.endsByClosing)) { abort() } else { close() }
-        clients.connectionClosed(peer, isCounted: isCounted)
+        clients.connectionClosed(peer, isCounted: isCounted, at: place)
     }
 
     /// Sends the last bytes and closes. If the client may still be sending, that is read and dropped first: closing with unread bytes

@@ -37,6 +37,14 @@ package protocol RequestReceiver: AnyObject {
 package protocol RequestHandler: AnyObject {
     /// A receiver for a request; `head` is nil if it could not be read.
     func makeReceiver(for head: RequestHead?, from sink: Sink) -> any RequestReceiver
+    /// A connection came by that place. `connectionClosed` follows.
+    func connectionOpened(at place: ListeningPlace)
+    /// A connection that came by that place is closed.
+    func connectionClosed(at place: ListeningPlace)
+    /// A connection was closed without an answer, because that limit is far exceeded.
+    func connectionShed(by limit: ConnectionLimit)
+    /// A client's TLS handshake succeeded.
+    func handshakeSucceeded(version: String, isResumed: Bool)
     /// A connection ended without a request.
     func connectionFailed(from client: SocketAddress, _ departure: ClientDeparture)
     /// The last client connection is closed, and no new one is accepted.

@@ -82,7 +82,7 @@ extension ExchangeWorker {
         case .bodyTimeout(let milliseconds):
             return Refusal(status: 408, cause: .requestTimeout, evidence: "no byte of the request's body within \(milliseconds) ms")
         case .plainText:
-            counters.add(.failedHandshakes)
+            counters.add(.handshakes, HandshakeOutcome.failed)
             return Refusal(status: 400, cause: .clientTLSError, evidence: "this port speaks TLS; use https://")
         case .tooMany(let limit):
             worker.warn("the limit \(limit.rawValue) is reached; clients are refused or told to come back")

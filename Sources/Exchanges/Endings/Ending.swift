@@ -19,6 +19,8 @@ struct Ending {
     var limit: String?
     /// After how many milliseconds the proxy itself told the client to come back; nil if it did not.
     var retryMilliseconds: UInt64?
+    /// What was wrong with the request's credentials.
+    var credentialsFault: CredentialsFault?
 }
 
 extension Exchange {

@@ -22,15 +22,17 @@ extension RequestForwarding {
         case .untouched: return .forward(nil)
         case .forward(let request):
             guard request.origin == .cookie, !isReadOnly, isForeign else { return .forward(request) }
-            return .refused(
-                Refusal(
-                    status: 403, cause: .credentialsRefused,
-                    evidence: "the token came in a cookie, and the request from a page of another origin", closes: false))
+            var answer = Refusal(
+                status: 403, cause: .credentialsRefused,
+                evidence: "the token came in a cookie, and the request from a page of another origin", closes: false)
+            answer.credentialsFault = .foreignPage
+            return .refused(answer)
         case .refused(let refusal):
             var answer = Refusal(
                 status: refusal.status, cause: .credentialsRefused, evidence: "\(refusal.error.reason)",
                 challenge: refusal.wwwAuthenticate, closes: false)
             answer.urlHeldToken = refusal.urlHeldToken
+            answer.credentialsFault = CredentialsFault(refusal.error)
             return .refused(answer)
         }
     }
@@ -76,4 +78,20 @@ extension CompiledRoute {
 
     /// Whether a URL holds a token of this route, well-formed or not.
     func holdsToken(url: Span<UInt8>) -> Bool { bridge?.redact(url: url) != nil }
+}
+
+extension CredentialsFault {
+    fileprivate init(_ error: BridgeError) {
+        switch error {
+        case .missing: self = .missing
+        case .unusableAuthorization: self = .unusableAuthorization
+        case .tokenTooLong: self = .tokenTooLong
+        case .malformedEncoding: self = .malformedEncoding
+        case .forbiddenCharacter: self = .forbiddenCharacter
+        case .repeatedToken: self = .repeatedToken
+        case .severalSources: self = .severalSources
+        case .conflictsWithAuthorization: self = .conflictsWithAuthorization
+        case .severalAuthorizationFields: self = .severalAuthorizationFields
+        }
+    }
 }

@@ -23,7 +23,9 @@ package final class ExchangeWorker {
     /// Who watches the exchanges.
     private(set) var observers: Observers
     /// What is counted.
-    package internal(set) var counters = WorkerCounters()
+    package let counters: WorkerCounters
+    /// What the path of an event counts.
+    private(set) var pathCells: PathCells
     /// The clients' side.
     package private(set) lazy var clients = DownstreamWorker(
         worker: worker, terms: settings.downstreamTerms, counts: shared.counts, handler: self)
@@ -40,6 +42,8 @@ package final class ExchangeWorker {
     package init(worker: Worker, settings: Settings, shared: SharedState, addresses: [[[SocketAddress]]]) {
         self.worker = worker
         self.shared = shared
+        counters = WorkerCounters(settings.series)
+        pathCells = counters.path
         generation = Generation(settings, addresses: addresses, workerNumber: worker.number)
         eventLog = EventLog.replacing(nil, by: shared.eventLog, worker)
         observers = Observers(streamLog: shared.streamLog, accessLog: shared.accessLog, eventLog: eventLog)
@@ -71,8 +75,26 @@ package final class ExchangeWorker {
         self.shared = shared
         eventLog = EventLog.replacing(eventLog, by: shared.eventLog, worker)
         observers = Observers(streamLog: shared.streamLog, accessLog: shared.accessLog, eventLog: eventLog)
+        counters.makeRoom(for: settings.series)
+        pathCells = counters.path
         generation = Generation(settings, addresses: addresses, workerNumber: worker.number, succeeding: generation)
         clients.adopt(settings.downstreamTerms, counts: shared.counts)
+    }
+
+    // MARK: Metrics
+
+    /// A copy of what was counted, with the gauges of this moment. No stream is looked at.
+    package func counted() -> CounterSnapshot {
+        counters.set(.pendingBytes, to: worker.pendingBytes)
+        for numbers in settings.serverSeries {
+            for number in numbers { counters.set(.upstreamHealthy, of: number, to: 0) }
+        }
+        for (group, numbers) in zip(groups, settings.serverSeries) {
+            for (server, number) in zip(group.servers, numbers) where !server.seemsHealthy(now: worker.now) {
+                counters.add(.upstreamHealthy, of: number)
+            }
+        }
+        return counters.snapshot()
     }
 
     // MARK: What waits
@@ -82,24 +104,24 @@ package final class ExchangeWorker {
 
     // MARK: Logs
 
-    func log(_ opening: StreamOpening) { write(to: shared.streamLog) { opening.encode(into: &$0) } }
+    func log(_ opening: StreamOpening) { write(to: shared.streamLog, .stream) { opening.encode(into: &$0) } }
 
-    func log(_ ending: StreamEnding) { write(to: shared.streamLog) { ending.encode(into: &$0) } }
+    func log(_ ending: StreamEnding) { write(to: shared.streamLog, .stream) { ending.encode(into: &$0) } }
 
-    func log(_ record: AccessRecord) { write(to: shared.accessLog) { record.encode(into: &$0) } }
+    func log(_ record: AccessRecord) { write(to: shared.accessLog, .access) { record.encode(into: &$0) } }
 
     /// Hands the lines of events to their writer.
     func flush(_ log: EventLog) {
         log.lines.flush()
         let dropped = log.lines.takeDroppedCount()
-        if dropped > 0 { counters.add(.droppedLogLines, dropped) }
+        if dropped > 0 { counters.add(.logLinesDropped, LogKind.event, dropped) }
     }
 
-    private func write(to log: LogWriter?, _ encode: (inout [UInt8]) -> Void) {
+    private func write(to log: LogWriter?, _ kind: LogKind, _ encode: (inout [UInt8]) -> Void) {
         guard let log else { return }
         line.removeAll(keepingCapacity: true)
         encode(&line)
-        if !log.submit(line) { counters.add(.droppedLogLines) }
+        if !log.submit(line) { counters.add(.logLinesDropped, kind) }
     }
 
     // MARK: The end
@@ -128,7 +150,7 @@ extension ExchangeWorker: RequestHandler {
 
     /// Writes the record of a connection without a request.
     package func connectionFailed(from client: SocketAddress, _ departure: ClientDeparture) {
-        if departure.isFailedHandshake { counters.add(.failedHandshakes) }
+        if departure.isFailedHandshake { counters.add(.handshakes, HandshakeOutcome.failed) }
         guard observers.contains(.accessLog) else { return }
         let description = ExchangeDescription(
             stream: StreamIdentifier(worker: worker.number, number: takeExchangeNumber()), client: client.description)
@@ -137,6 +159,37 @@ extension ExchangeWorker: RequestHandler {
         record.cause = ending.cause
         record.evidence = ending.evidence
         log(record)
+    }
+
+    /// A connection came by that place.
+    package func connectionOpened(at place: ListeningPlace) {
+        place.connectionCount += 1
+        counters.add(.connections, of: place.number)
+        counters.add(.connectionsOpen, of: place.number)
+    }
+
+    /// A connection that came by that place is closed.
+    package func connectionClosed(at place: ListeningPlace) {
+        place.connectionCount -= 1
+        counters.subtract(.connectionsOpen, of: place.number)
+    }
+
+    /// Gives a place another number. Its open connections go with it.
+    package func renumber(_ place: ListeningPlace, _ number: Int32) {
+        guard place.number != number else { return }
+        counters.add(.connectionsOpen, of: place.number, 0 &- UInt64(place.connectionCount))
+        counters.add(.connectionsOpen, of: number, UInt64(place.connectionCount))
+        place.number = number
+    }
+
+    /// A connection was closed without an answer, because far too many came.
+    package func connectionShed(by limit: ConnectionLimit) {
+        if let limit = ReachedLimit(rawValue: limit.rawValue) { counters.add(.refused, limit) }
+    }
+
+    /// A client's TLS handshake succeeded.
+    package func handshakeSucceeded(version: String, isResumed: Bool) {
+        counters.add(.handshakes, HandshakeOutcome(version: version, isResumed: isResumed))
     }
 
     /// The last connection is closed.

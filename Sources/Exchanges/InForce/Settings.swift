@@ -6,11 +6,14 @@ import Credentials
 import Downstreams
 import EventStream
 import HTTP
+import Telemetry
 import Upstreams
 
 /// One route, with everything that its exchanges need, made in advance.
 final class CompiledRoute: Sendable {
     let route: Route
+    /// The numbers of its metrics' series: of the route, and of the path to its upstream.
+    let series: (route: Int32, path: Int32)
     let bridge: TokenBridge?
     /// Nil when the route's heartbeat is off.
     let heartbeat: Heartbeat?
@@ -18,8 +21,9 @@ final class CompiledRoute: Sendable {
     let commentForm: CommentForm
     private let opensWithComment: Bool
 
-    init(_ route: Route) {
+    init(_ route: Route, series: (route: Int32, path: Int32) = (MetricSeries.none, MetricSeries.none)) {
         self.route = route
+        self.series = series
         bridge = route.bearer.map(TokenBridge.init(policy:))
         let policy = route.heartbeat
         commentForm = policy.form
@@ -41,6 +45,10 @@ package final class Settings: Sendable {
     package let configuration: Configuration
     let routes: [CompiledRoute]
     let table: RouteTable
+    /// The series of the metrics of this configuration, and of those before it.
+    package let series: MetricSeries
+    /// The numbers of the series of each server of each upstream.
+    let serverSeries: [[Int32]]
     /// TLS with the servers of each upstream.
     let upstreamSecurity: [UpstreamSecurity]
     /// The fields with clients' certificate subjects for servers: they are never taken from a client.
@@ -53,14 +61,26 @@ package final class Settings: Sendable {
     /// The terms of clients' connections.
     let downstreamTerms: DownstreamTerms
 
-    /// A configuration, compiled for `workerCount` workers.
-    package init(_ configuration: Configuration, _ upstreamSecurity: [UpstreamSecurity], workerCount: Int) {
+    /// A configuration, compiled for `workerCount` workers. It continues the metrics of the settings before it.
+    package init(
+        _ configuration: Configuration, _ upstreamSecurity: [UpstreamSecurity], workerCount: Int, succeeding previous: Settings? = nil
+    ) {
         self.configuration = configuration
         self.upstreamSecurity = upstreamSecurity
         subjectFields = configuration.listeners.compactMap { $0.tls?.clientSubjectField }
         withheldOfTrusted = WithheldNames(guarded: subjectFields, believesProxyFields: true)
         withheldOfStrangers = WithheldNames(guarded: subjectFields, believesProxyFields: false)
-        routes = configuration.routes.map(CompiledRoute.init)
+        var series = previous?.series ?? MetricSeries()
+        series.begin(configuration)
+        serverSeries = configuration.upstreams.map { upstream in
+            upstream.servers.map { series.add([upstream.name, $0.description], in: .server) }
+        }
+        routes = configuration.routes.map { route in
+            let upstream = configuration.upstreams[route.upstreamIndex].name
+            return CompiledRoute(
+                route, series: (series.add([route.name], in: .route), series.add([route.name, upstream], in: .path)))
+        }
+        self.series = series
         table = RouteTable(configuration.routes)
         loggedPaths = PathRedaction(configuration.routes.compactMap(\.bearer))
         let limits = configuration.limits
@@ -69,11 +89,24 @@ package final class Settings: Sendable {
             headBytes: limits.responseHeadBytes, fieldCount: limits.responseFields, targetBytes: limits.responseHeadBytes)
     }
 
+    /// The number of the series of a listener's metrics.
+    package func series(of listener: Listener) -> Int32 { series.known(MetricSeries.labels(of: listener), in: .listener) }
+
     /// Which of a client's fields are not passed on. `subjectField` is the certificate field of the client's listener, if any: a reload
     /// may have removed that listener since.
     func withheldNames(and subjectField: String?, isTrusted: Bool) -> WithheldNames {
         let withheld = isTrusted ? withheldOfTrusted : withheldOfStrangers
         guard let subjectField, !withheld.guards(subjectField) else { return withheld }
         return WithheldNames(guarded: subjectFields + [subjectField], believesProxyFields: isTrusted)
+    }
+}
+
+extension MetricSeries {
+    fileprivate static func labels(of listener: Listener) -> [String] { [listener.description, listener.tls == nil ? "false" : "true"] }
+
+    /// Begins another configuration with the series of its listeners.
+    fileprivate mutating func begin(_ configuration: Configuration) {
+        beginConfiguration()
+        for listener in configuration.listeners { _ = add(MetricSeries.labels(of: listener), in: .listener) }
     }
 }

@@ -16,6 +16,8 @@ struct Refusal {
     var evidence: String
     /// The limit that was reached, by its name in the configuration.
     var limit: String?
+    /// What was wrong with the request's credentials, if they are the reason.
+    var credentialsFault: CredentialsFault?
     /// The system's error, by name.
     var errnoName: String?
     /// The value of `WWW-Authenticate` that RFC 6750 section 3 asks for.
@@ -125,6 +127,8 @@ extension HeadWriter {
 extension Ending {
     /// The log's words for a refusal.
     init(_ refusal: Refusal) {
-        self.init(cause: refusal.cause, evidence: refusal.evidence, errnoName: refusal.errnoName, limit: refusal.limit)
+        self.init(
+            cause: refusal.cause, evidence: refusal.evidence, errnoName: refusal.errnoName, limit: refusal.limit,
+            credentialsFault: refusal.credentialsFault)
     }
 }

@@ -5,6 +5,7 @@ import Configuration
 import Downstreams
 import HTTP
 import Reactor
+import Telemetry
 import Upstreams
 
 extension Exchange {
@@ -28,6 +29,7 @@ extension Exchange {
             }
             flags.remove(.usedReusedConnection)
             guard let address = candidate.address else {
+                countAttempt(.nameNotResolved, server: candidate.server)
                 request.search.failed(.nameNotResolved, server: candidate.server, in: group, now: now)
                 continue
             }
@@ -39,10 +41,14 @@ extension Exchange {
                 return
             } catch {
                 // If no descriptor is left, no server is to blame, and none can be reached.
-                if error.meansExhausted { return refuse(.exhausted(error)) }
+                if error.meansExhausted {
+                    countAttempt(.exhausted, server: candidate.server)
+                    return refuse(.exhausted(error))
+                }
                 // A UNIX socket reports the failure at once.
                 request.failedServer = server.name
                 let seen = SeenFailure(connecting: error, withinMilliseconds: group.upstream.connectTimeoutMilliseconds)
+                countAttempt(AttemptResult(seen.failure), server: candidate.server)
                 request.search.failed(seen, server: candidate.server, in: group, now: now)
             }
         }
@@ -53,6 +59,7 @@ extension Exchange {
     func serverConnected() {
         guard case .connecting(let request) = phase else { preconditionFailure("a connection is awaited while connecting") }
         account.connectMilliseconds = UInt32(clamping: now - request.connectStartedAt)
+        countConnection(server: request.search.server)
         request.search.succeeded(in: group)
         reachedServer(request)
         sendRequest(request)
@@ -63,6 +70,7 @@ extension Exchange {
         guard case .connecting(let request) = phase else { preconditionFailure("a connection is awaited while connecting") }
         request.failedServer = upstream?.server.name
         leaveServer()
+        countAttempt(AttemptResult(seen.failure), server: request.search.server)
         request.search.failed(seen, server: request.search.server, in: group, now: now)
         connect()
     }

@@ -155,7 +155,7 @@ extension Exchange: RequestReceiver {
     /// The client has taken everything that was sent to it.
     func clientDrained() {
         // Bytes that drain before this exchange has answered belong to an earlier one.
-        if hasBegunResponse { account.clientDrained(now: now) }
+        if hasBegunResponse { noteDrained() }
         source.resume()
     }
 

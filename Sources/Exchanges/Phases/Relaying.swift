@@ -66,13 +66,14 @@ extension Exchange {
         guard notWovenBecause == nil, let comment = route.openingComment(in: weaver) else { return nil }
         weaver.didWeave()
         account.bytesToClient += UInt64(comment.count)
+        countPassed(events: 0, fromUpstream: 0, toClient: comment.count)
         return comment
     }
 
     /// The head of an event stream was sent to the client.
     func streamBegan(heldBecause reason: HeldReason?) {
         account.clientWasSent(now: now)
-        if let waiting = sink?.waitingCount, waiting > 0 { account.bytesWait(waiting, now: now) }
+        if let waiting = sink?.waitingCount, waiting > 0 { noteWaiting(waiting) }
         observeOpening(heldBecause: reason)
         // Otherwise the first heartbeat is the moment when the server's silence begins to matter.
         if notWovenBecause == nil { sink?.wake(atMilliseconds: nextHeartbeatAt) } else { source.probe() }
@@ -93,7 +94,7 @@ extension Exchange {
         if isLast, upstream?.isCloseDelimited == true { return finishCloseDelimited(sink) }
         if !payload.isEmpty || isLast { pass(payload, isLast: isLast, to: sink) }
         sink.flush()
-        if sink.waitingCount > 0 { account.bytesWait(sink.waitingCount, now: now) }
+        if sink.waitingCount > 0 { noteWaiting(sink.waitingCount) }
         if isLast {
             // The rest of a complete response waits like any other bytes.
             if sink.waitingCount > 0, proxy.clients.isFarTooFull, !mayWait() { return }
@@ -120,6 +121,7 @@ extension Exchange {
     private func pass(_ payload: UnsafeMutableRawBufferPointer, isLast: Bool, to sink: Sink) {
         account.upstreamSent(payload.count, now: now)
         guard isStream, notWovenBecause != .compressed else {
+            if isStream { countPassed(events: 0, fromUpstream: payload.count, toClient: payload.count) }
             account.sentToClient(payload.count, now: now)
             sink.send(payload, isLast: isLast)
             return
@@ -127,7 +129,8 @@ extension Exchange {
         let events = weaver.scanner.eventCount
         let received = UnsafeMutableRawBufferPointer(payload).bindMemory(to: UInt8.self)
         let forward = weaver.receive(UnsafeBufferPointer(received).span)
-        if events == 0, weaver.scanner.eventCount > 0 { account.noteFirstEvent(now: now) }
+        let count = weaver.scanner.eventCount
+        if events == 0, count > 0 { noteFirstEvent() }
         var out = UnsafeMutableRawBufferPointer(rebasing: payload[forward.range])
         if forward.withheldCount > 0 {
             // Withheld bytes are written before the range, where there is room: bytes already taken, or the buffer's headroom.
@@ -138,10 +141,17 @@ extension Exchange {
             out = UnsafeMutableRawBufferPointer(start: start, count: out.count + forward.withheldCount)
         }
         account.sentToClient(out.count, now: now)
+        countPassed(events: count &- events, fromUpstream: payload.count, toClient: out.count)
         if !out.isEmpty || isLast { sink.send(out, isLast: isLast) }
         // Only now: the log must not delay an event. If a byte order mark was dropped, the end of the chunk's size line has overwritten
         // it. That reads as a line of one hexadecimal digit, an unknown field.
         if !proxy.observers.isDisjoint(with: .ofEvents) { observeEvents(in: UnsafeBufferPointer(received).span) }
+    }
+
+    private func noteFirstEvent() {
+        account.noteFirstEvent(now: now)
+        guard let route else { return }
+        proxy.counters.observe(.streamFirstEvent, of: route.series.route, milliseconds: now - account.startedAt)
     }
 
     private func finishResponse(evidence: String) {
@@ -181,11 +191,12 @@ extension Exchange {
             return now + route.heartbeatMilliseconds
         }
         let bytes = heartbeat.bytes(at: placement, hasIdentifier: weaver.hasIdentifier)
-        if !sink.send(own: bytes) { account.bytesWait(sink.waitingCount, now: now) }
+        if !sink.send(own: bytes) { noteWaiting(sink.waitingCount) }
         weaver.didWeave()
         account.heartbeats &+= 1
         if !proxy.observers.isDisjoint(with: .ofEvents) { observeHeartbeat(byteCount: bytes.count, now: now) }
         account.sentToClient(bytes.count, now: now)
+        countHeartbeat(byteCount: bytes.count, lateMilliseconds: now - due)
         return now + route.heartbeatMilliseconds
     }
 }

@@ -101,10 +101,13 @@ struct ExchangeAccount {
 
     // MARK: Bytes that wait
 
+    /// Whether bytes wait for the client.
+    var isPending: Bool { state.contains(.pending) }
+
     /// That many bytes wait for the client now.
     mutating func bytesWait(_ count: Int, now: Int64) {
         mostPendingBytes = max(mostPendingBytes, UInt32(clamping: count))
-        guard !state.contains(.pending) else { return }
+        guard !isPending else { return }
         state.insert(.pending)
         pendingSince = UInt32(truncatingIfNeeded: now)
     }
@@ -116,7 +119,7 @@ struct ExchangeAccount {
     }
 
     private mutating func endPending(now: Int64) {
-        guard state.contains(.pending) else { return }
+        guard isPending else { return }
         state.remove(.pending)
         pendingMilliseconds = sum(pendingMilliseconds, since: pendingSince, now: now)
     }

@@ -30,9 +30,12 @@ struct Observers: OptionSet {
 extension Exchange {
     /// A stream has begun.
     func observeOpening(heldBecause reason: HeldReason?) {
-        proxy.counters.add(.streams)
         if let route { proxy.shared.openStreams.opened(route: route.route.name) }
         if case .streaming = phase { observeServer() }
+        if let series = route?.series {
+            proxy.counters.add(.streamsOpened, Resumption(weaver.resumes), of: series.route)
+            proxy.counters.add(.streamsOpen, of: series.path)
+        }
         if proxy.observers.contains(.streamLog) { writeOpening(heldBecause: reason) }
         if proxy.observers.contains(.eventLog) { followEvents() }
     }
@@ -60,9 +63,9 @@ extension Exchange {
 
     /// The exchange ends. A nil ending means a response that was passed on completely.
     func observeEnd(_ ending: Ending?) {
+        if account.isPending { countStalled(false) }
         account.close(now: now)
-        proxy.counters.add(.exchanges)
-        proxy.counters.add(.heartbeats, UInt64(account.heartbeats))
+        countEnd(ending)
         let others = isStream ? closeStream() : nil
         if let others, let ending {
             if proxy.observers.contains(.streamLog) { writeStreamEnding(ending, others) }

@@ -159,6 +159,7 @@ extension Exchange {
         request.isHeld = true
         account.status = 200
         account.heldSince(now)
+        holdBegan()
         notWovenBecause = route.heartbeat == nil ? .heartbeatOff : nil
         sink.begin(ownResponse(to: sink).response(), opening: takeOpeningComment(of: route))
         streamBegan(heldBecause: reason)
@@ -185,6 +186,7 @@ extension Exchange {
             return false
         }
         account.holdingEnds(now: now)
+        holdEnded(.joined)
         source.probe()
         return true
     }
@@ -218,6 +220,7 @@ extension Exchange {
         }
         // The silence at the end is the one before these bytes.
         account.bytesToClient &+= UInt64(bytes.count)
+        countPassed(events: 0, fromUpstream: 0, toClient: bytes.count)
         sink.send(own: bytes, isLast: true)
         finish(ending, .complete)
     }

@@ -23,18 +23,21 @@ package struct Reload: Sendable {
 
 /// A running proxy.
 package final class ProxyServer: Sendable {
-    private struct State {
+    struct State {
         /// Nil until the first generation is in force.
         var generation: ProxyGeneration?
         /// Threads of the workers that run.
         var threads: [SystemThread.Handle] = []
         var hasResolver = false
         var isEnding = false
+        var isLastReloadSuccessful = true
+        /// When the generation was put in force.
+        var loadedAtUnixMilliseconds: Int64 = 0
     }
 
-    private let state = Mutex(State())
+    let state = Mutex(State())
     private let console = ConsoleHost()
-    private let means: StartMeans
+    let means: StartMeans
     /// How long a reload waits for busy workers.
     private static let takingMilliseconds = 10_000
     /// How often the resolver looks for answers.
@@ -70,7 +73,7 @@ package final class ProxyServer: Sendable {
             throw .system(error)
         }
         mailboxes = workers.map(\.mailbox)
-        let threads = workers.compactMap { means.startWorker($0, means.countedByEnded) }
+        let threads = workers.compactMap { means.startWorker($0, means.counts) }
         state.withLock { $0.threads = threads }
         do throws(SystemError) { try startConsole(for: prepared) } catch {
             abandon(nil)
@@ -89,9 +92,14 @@ package final class ProxyServer: Sendable {
     /// they began with. After a throw nothing has changed.
     package func reload(_ wanted: Configuration) throws(StartError) -> Reload {
         let old = generation
-        let prepared = try PreparedGeneration(wanted, after: old, by: means)
+        let prepared: PreparedGeneration
+        do { prepared = try PreparedGeneration(wanted, after: old, by: means) } catch {
+            noteFailedReload()
+            throw error
+        }
         do throws(SystemError) { try startConsole(for: prepared) } catch {
             prepared.undo(by: means)
+            noteFailedReload()
             throw .system(error)
         }
         let warnings = prepared.warnings(by: means) + put(prepared).warnings
@@ -135,9 +143,14 @@ package final class ProxyServer: Sendable {
     func put(_ next: ProxyGeneration, telling tell: () -> Void) {
         state.withLock { state in
             state.generation = next
+            state.isLastReloadSuccessful = true
+            state.loadedAtUnixMilliseconds = kernel.unixMilliseconds()
             tell()
         }
     }
+
+    /// Remembers that a configuration could not be used.
+    package func noteFailedReload() { state.withLock { $0.isLastReloadSuccessful = false } }
 
     /// Hands the generation to all workers, each of which says when it has taken it.
     private func tellWorkers(_ prepared: PreparedGeneration, _ pulse: Pulse) {
@@ -276,26 +289,6 @@ package final class ProxyServer: Sendable {
             return "\(isSecured ? "https" : "http")://\(sockets.address)"
         }
     }
-
-    /// The counts of all workers, including those that have ended. A worker that does not answer within that time is left out.
-    package func counters(atMostMilliseconds limit: Int) -> WorkerCounters {
-        // First, so that a worker that answers and then ends counts once.
-        var sum = means.countedByEnded.sum
-        let answers = CounterSum()
-        let pulse = Pulse(expected: mailboxes.count)
-        for mailbox in mailboxes {
-            mailbox.post { worker in
-                if let proxy = ProxyWorker.on(worker) { answers.add(proxy.exchanges.counters) }
-                pulse.answer()
-            }
-        }
-        _ = pulse.wait(atMostMilliseconds: isEnding ? 0 : limit, kernel)
-        sum.add(answers.sum)
-        return sum
-    }
-
-    /// What workers have counted that have ended.
-    var countedByEnded: WorkerCounters { means.countedByEnded.sum }
 
     /// The listening sockets, each once, for a successor. They still belong to this proxy.
     package var handedSockets: [Successor.HandedSocket] {

@@ -6,6 +6,7 @@ import Downstreams
 import Exchanges
 import HTTP
 import Reactor
+import Telemetry
 
 /// The proxy on one worker.
 final class ProxyWorker {
@@ -39,13 +40,17 @@ final class ProxyWorker {
     /// Takes connections from a listening socket, which is closed on a failure. Without a listener they are refused.
     func listen(on descriptor: Int32, as security: ListenerSecurity?) throws(SystemError) {
         guard let address = worker.kernel.localAddress(of: descriptor) else { preconditionFailure("a listening socket has an address") }
-        let place = listening[address]?.place ?? ListeningPlace(security)
+        let place = listening[address]?.place ?? ListeningPlace(security, number: number(of: security))
         setPatience(ofListener: descriptor)
         let acceptor = try Acceptor(
             worker: worker, descriptor: descriptor,
             accepted: { [unowned self] in clients.accept($0, at: place) },
             exhausted: { [unowned self] in noteExhaustion($0) })
         listening[address, default: WatchedListener(place: place)].acceptors.append(acceptor)
+    }
+
+    private func number(of security: ListenerSecurity?) -> Int32 {
+        security.map { exchanges.settings.series(of: $0.listener) } ?? MetricSeries.none
     }
 
     /// Accepted connections inherit it. So a heartbeat that a vanished client does not acknowledge finds it out, and without heartbeats
@@ -130,6 +135,7 @@ final class ProxyWorker {
                 continue
             }
             old.place.security = security
+            exchanges.renumber(old.place, number(of: security))
             for acceptor in old.acceptors { setPatience(ofListener: acceptor.descriptor) }
         }
         for (address, descriptors) in newSockets {

@@ -118,6 +118,7 @@ package final class Service {
         effects.notify(["RELOADING=1", effects.reloadMoment, "STATUS=Reading the configuration again"], waiting: 0)
         defer { _ = tellReady() }
         guard let wanted = reread.map({ $0() }) ?? effects.configuration else {
+            effects.noteFailedReload()
             return effects.warn("SIGHUP: the configuration cannot be used; the one in force stays, and nothing has changed")
         }
         let outcome: Reload

@@ -36,6 +36,8 @@ protocol ServiceEffects: AnyObject {
     func reopenLogs()
     /// Puts another configuration in force.
     func reload(_ wanted: Configuration) throws(StartError) -> Reload
+    /// Has the metrics tell that a configuration could not be read.
+    func noteFailedReload()
     /// Begins to end the proxy, and with it the process, and does not wait for that.
     func beginToEnd(isSucceeded: Bool)
     /// Lets an end that has begun take no longer than that.
@@ -76,16 +78,17 @@ final class ProcessEffects: ServiceEffects {
     var listeningURLs: [String] { server.listeningURLs }
     func reopenLogs() { server.reopenLogs() }
     func reload(_ wanted: Configuration) throws(StartError) -> Reload { try server.reload(wanted) }
+    func noteFailedReload() { server.noteFailedReload() }
     func endWithin(milliseconds: Int) { server.endWithin(milliseconds: milliseconds) }
 
     /// Ends on a separate thread, so that further signals are handled; without a free thread it ends on this one.
     func beginToEnd(isSucceeded: Bool) {
         let ending: @Sendable () -> Void = { [server] in
             server.stop(isSucceeded: isSucceeded)
-            let counted = server.counters(atMostMilliseconds: 0)
-            let dropped = counted[.droppedLogLines]
+            let counted = server.counted
+            let dropped = counted.total(of: .logLinesDropped)
             if dropped > 0 { SystemProcess.warn("heartwire: \(dropped) log lines were dropped because their queue was full") }
-            let failed = counted[.failedHandshakes]
+            let failed = counted.value(of: .handshakes, HandshakeOutcome.failed)
             if failed > 0 { SystemProcess.warn("heartwire: \(failed) TLS handshakes failed or were not finished in time") }
             SystemProcess.exit(ExitStatus.success)
         }

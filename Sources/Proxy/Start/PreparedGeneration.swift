@@ -66,8 +66,8 @@ struct PreparedGeneration {
             streamLog: logs.stream, accessLog: logs.access, eventLog: logs.event,
             fingerprinter: Fingerprinter(key: wanted.fingerprintKey ?? means.randomKey), succeeding: current?.shared)
         generation = ProxyGeneration(
-            settings: Settings(wanted, security, workerCount: means.workerCount), security: security, shared: shared, logs: logs,
-            sockets: sockets, consoleSockets: consoleSockets,
+            settings: Settings(wanted, security, workerCount: means.workerCount, succeeding: current?.settings), security: security,
+            shared: shared, logs: logs, sockets: sockets, consoleSockets: consoleSockets,
             names: names, addresses: addresses)
     }
 

@@ -65,7 +65,7 @@ package final class Security: Sendable {
 
 extension Settings {
     /// A configuration with its TLS, compiled for `workerCount` workers.
-    convenience init(_ configuration: Configuration, _ security: Security, workerCount: Int = 1) {
-        self.init(configuration, security.upstreams, workerCount: workerCount)
+    convenience init(_ configuration: Configuration, _ security: Security, workerCount: Int = 1, succeeding previous: Settings? = nil) {
+        self.init(configuration, security.upstreams, workerCount: workerCount, succeeding: previous)
     }
 }

@@ -23,14 +23,16 @@ struct StartMeans: Sendable {
     var openLog: @Sendable (LogDestination) throws(SystemError) -> Logs.File? = StartMeans.openLog
     var startThread: @Sendable (_ name: String, _ body: @escaping @Sendable () -> Void) throws(SystemError) -> SystemThread.Handle =
         StartMeans.startThread
-    /// Lets a worker turn until it stops, and adds up what it has counted then; nil where its owner turns it.
-    var startWorker: @Sendable (Worker, CounterSum) -> SystemThread.Handle? = StartMeans.startWorker
+    /// Lets a worker turn until it stops, and keeps what it has counted then; nil where its owner turns it.
+    var startWorker: @Sendable (Worker, WorkerCounts) -> SystemThread.Handle? = StartMeans.startWorker
     /// Lets the console's worker turn until it stops; nil where its owner turns it.
     var startConsole: @Sendable (Worker) throws(SystemError) -> SystemThread.Handle? = StartMeans.startConsole
     /// The kernel of the console's thread.
     let consoleKernel: Kernel
-    /// What workers have counted that have ended.
-    let countedByEnded = CounterSum()
+    /// What the workers have counted, as they last said.
+    let counts = WorkerCounts()
+    /// What the process uses now.
+    var usage: @Sendable () -> ProcessUsage = { ProcessUsage() }
     /// Tells the operator something at once.
     var warn: @Sendable (String) -> Void = { SystemProcess.warn("heartwire: \($0)") }
 
@@ -86,11 +88,11 @@ struct StartMeans: Sendable {
         }
     }
 
-    private static func startWorker(_ worker: Worker, _ ended: CounterSum) -> SystemThread.Handle? {
+    private static func startWorker(_ worker: Worker, _ counts: WorkerCounts) -> SystemThread.Handle? {
         let handed = Handed(worker: worker)
         return SystemThread.start(name: "worker-\(worker.number)") {
             handed.worker.run()
-            if let proxy = ProxyWorker.on(handed.worker) { ended.add(proxy.exchanges.counters) }
+            if let proxy = ProxyWorker.on(handed.worker) { counts.keepLast(proxy.exchanges.counted(), of: handed.worker.number) }
             // The worker and its resident hold each other.
             handed.worker.resident = nil
         }

@@ -73,7 +73,7 @@ package enum Cause: String, CaseIterable, Sendable {
     case proxyError = "proxy_error"
 
     /// Which side caused the ending.
-    package enum Side: String, Sendable {
+    package enum Side: String, CaseIterable, Sendable {
         /// The browser, or a hop in front of the proxy.
         case client
         /// The event-stream server, or the network to it.

@@ -14,6 +14,16 @@ package struct ServerHealth {
     /// Until then no waiting client tries the server.
     package var probesBlockedUntil: Int64 { max(ejectedUntil, breaker.blockedUntil) }
 
+    /// For how long a failure is remembered that nobody has tried to repeat.
+    private static let memoryMilliseconds: Int64 = 10_000
+
+    /// Whether it failed and has not served since. Where no client asks it, the failure is forgotten after a while, because it may be
+    /// well again.
+    func failedLately(now: Int64) -> Bool {
+        let lastFailure = max(isUnreachable ? ejectedUntil : .min, breaker.isOpen ? breaker.blockedUntil : .min)
+        return lastFailure > now - ServerHealth.memoryMilliseconds
+    }
+
     /// Whether a half-open probe of it may begin: it failed, and its cooldown is over.
     func mayBeProbed(now: Int64) -> Bool { (isUnreachable || breaker.isOpen) && probesBlockedUntil <= now }
 

@@ -35,6 +35,9 @@ package final class ServerState {
     /// It served a waiting client.
     package func served(now: Int64) { health.breaker.served(now: now) }
 
+    /// Whether it has an address, and has not failed to serve since it last did, as far as this worker has seen.
+    package func seemsHealthy(now: Int64) -> Bool { !addresses.isEmpty && !health.failedLately(now: now) }
+
     /// The addresses in the order in which they are to be tried.
     var addressesBestFirst: [SocketAddress] {
         guard let preferredAddress, let index = addresses.firstIndex(of: preferredAddress), index > 0 else { return addresses }

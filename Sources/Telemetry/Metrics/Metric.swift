@@ -1,0 +1,111 @@
+// The table of all metrics: a metric is one case with its row, and one `add` or `observe` where it is counted. The text that monitoring
+// reads, and the check of conf/metrics.md, come from these rows. Invariant: names and labels are part of an interface and never change
+// their meaning; labels come from closed sets or from the configuration, never from a client or a server.
+
+/// A metric.
+package enum Metric: Int, CaseIterable, Sendable {
+    case streamsOpen, streamsOpened, streamsEnded, streamDuration, streamSilenceAtEnd, streamFirstEvent
+    case events, heartbeats, streamBytes, heartbeatLateness
+    case streamsHeld, held
+    case pendingBytes, streamsStalled
+    case connectionsOpen, connections, handshakes
+    case requests, requestDuration
+    case refused, credentialsRefused
+    case upstreamConnect, upstreamAttempts, upstreamHealthy, upstreamStreamsEnded
+    case logLinesDropped, reloadSuccessful, reloadTimestamp, buildInfo
+    case processDescriptors, processDescriptorLimit, processResidentMemory, processProcessorTime, processStartTime
+
+    /// The metric's row.
+    package var row: MetricRow { MetricTable.rows[rawValue] }
+
+    /// Where its integers stand.
+    var placement: MetricTable.Placement { MetricTable.placements[rawValue] }
+
+    var definition: MetricRow {
+        switch self {
+        case .streamsOpen:
+            .gauge("heartwire_streams_open", .path, help: "Event streams that are open now, held ones included.")
+        case .streamsOpened:
+            .counter(
+                "heartwire_streams_opened", .route, Resumption.self,
+                help: "Event streams that were opened; resumed ones brought a Last-Event-ID.")
+        case .streamsEnded:
+            .counter("heartwire_streams_ended", .route, Cause.self, help: "Event streams that have ended, by cause.")
+        case .streamDuration:
+            .histogram(
+                "heartwire_stream_duration_seconds", .route, Cause.Side.self, buckets: .durations,
+                help: "How long ended event streams were open, by the side that ended them.")
+        case .streamSilenceAtEnd:
+            .histogram(
+                "heartwire_stream_silence_at_end_seconds", .route, SilentSide.self, buckets: .silences,
+                help: "For how long nothing had gone to the client, or come from the server, when that side ended an event stream.")
+        case .streamFirstEvent:
+            .histogram(
+                "heartwire_stream_first_event_seconds", .route, buckets: .waits,
+                help: "From a request to the first event of its event stream.")
+        case .events: .counter("heartwire_events", .route, help: "Events that were passed on.")
+        case .heartbeats: .counter("heartwire_heartbeats", .route, help: "Heartbeats that were sent.")
+        case .streamBytes:
+            .counter(
+                "heartwire_stream_bytes", .route, Direction.self, unit: .bytes,
+                help: "Bytes of event streams, without HTTP's framing and TLS.")
+        case .heartbeatLateness:
+            .histogram(
+                "heartwire_heartbeat_lateness_seconds", .proxy, buckets: .lateness,
+                help: "By how much heartbeats were later than the route's interval after the last byte.")
+        case .streamsHeld: .gauge("heartwire_streams_held", .proxy, help: "Clients that are held now, because no server serves them.")
+        case .held: .counter("heartwire_held", .proxy, HoldOutcome.self, help: "Holds that have ended, by what became of the client.")
+        case .pendingBytes:
+            .gauge("heartwire_pending_bytes", .proxy, unit: .bytes, help: "Bytes that wait now for clients and servers to take them.")
+        case .streamsStalled:
+            .gauge("heartwire_streams_stalled", .proxy, help: "Event streams whose clients have not taken all bytes yet, now.")
+        case .connectionsOpen: .gauge("heartwire_connections_open", .listener, help: "Client connections that are open now.")
+        case .connections: .counter("heartwire_connections", .listener, help: "Client connections that were accepted.")
+        case .handshakes:
+            .counter("heartwire_tls_handshakes", .proxy, HandshakeOutcome.self, help: "TLS handshakes of clients.")
+        case .requests:
+            .counter(
+                "heartwire_requests", .route, StatusClass.self,
+                help: "Exchanges that were no event stream and have ended; code is none where the client left before its answer.")
+        case .requestDuration:
+            .histogram(
+                "heartwire_request_duration_seconds", .route, StatusClass.self, buckets: .waits,
+                help: "How long exchanges took that were no event stream.")
+        case .refused:
+            .counter(
+                "heartwire_refused", .proxy, ReachedLimit.self,
+                help: "Requests, streams and connections that were refused or sent back because a limit was reached.")
+        case .credentialsRefused:
+            .counter("heartwire_credentials_refused", .proxy, CredentialsFault.self, help: "Requests whose credentials were refused.")
+        case .upstreamConnect:
+            .histogram(
+                "heartwire_upstream_connect_seconds", .server, buckets: .connects,
+                help: "How long it took to connect to a server, the TLS handshake included.")
+        case .upstreamAttempts:
+            .counter("heartwire_upstream_attempts", .server, AttemptResult.self, help: "Attempts to connect to a server.")
+        case .upstreamHealthy:
+            .health("heartwire_upstream_healthy", .server, help: "1 while no worker has found the server unable to serve, else 0.")
+        case .upstreamStreamsEnded:
+            .counter(
+                "heartwire_upstream_streams_ended", .server, Cause.Side.self,
+                help: "Event streams of the server that have ended, by the side that ended them.")
+        case .logLinesDropped:
+            .counter("heartwire_log_lines_dropped", .proxy, LogKind.self, help: "Log lines that were dropped because their queue was full.")
+        case .reloadSuccessful:
+            .fact("heartwire_config_last_reload_successful", .gauge, help: "1 if the last reload of the configuration succeeded, else 0.")
+        case .reloadTimestamp:
+            .fact(
+                "heartwire_config_last_reload_success_timestamp_seconds", .gauge, unit: .seconds,
+                help: "When the configuration in force was loaded, in seconds since 1970.")
+        case .buildInfo: .fact("heartwire_build_info", .gauge, help: "Always 1; the label is the version of Heartwire.")
+        case .processDescriptors: .fact("process_open_fds", .gauge, help: "Open file descriptors of the process.")
+        case .processDescriptorLimit: .fact("process_max_fds", .gauge, help: "How many file descriptors the process may have open.")
+        case .processResidentMemory:
+            .fact("process_resident_memory_bytes", .gauge, unit: .bytes, help: "Resident memory of the process.")
+        case .processProcessorTime:
+            .fact("process_cpu_seconds", .counter, unit: .seconds, help: "User and system time that the process has used.")
+        case .processStartTime:
+            .fact("process_start_time_seconds", .gauge, unit: .seconds, help: "When the process began, in seconds since 1970.")
+        }
+    }
+}

@@ -1,6 +1,0 @@
-// The program's version.
-
-/// The version of the program.
-enum Version {
-    static let number = "0.1.0"
-}
