@@ -17,6 +17,24 @@
 #include <netinet/tcp.h>
 #include <unistd.h>
 
+// What the kernel knows of a TCP connection, as far as it is used here. It is Linux's own `struct tcp_info` since 4.9; glibc's ends
+// before `pacing_rate`. An older kernel fills less of it and says how much.
+struct tcp_information {
+    uint8_t state, congestion_state, retransmits, probes, backoff, options, window_scales, flags;
+    uint32_t retransmission_timeout, acknowledgement_timeout, sent_segment_size, received_segment_size;
+    uint32_t unacknowledged, selectively_acknowledged, lost, retransmitted, forward_acknowledged;
+    uint32_t last_data_sent, last_acknowledgement_sent, last_data_received, last_acknowledgement_received;
+    uint32_t path_limit, receive_threshold, round_trip, round_trip_variance, send_threshold, send_window, advertised_size, reordering;
+    uint32_t receive_round_trip, receive_space;
+    uint32_t total_retransmits;
+    uint64_t pacing_rate, most_pacing_rate, bytes_acknowledged, bytes_received;
+    uint32_t segments_sent, segments_received;
+    uint32_t unsent_bytes, least_round_trip, data_segments_received, data_segments_sent;
+    uint64_t delivery_rate;
+};
+_Static_assert(offsetof(struct tcp_information, total_retransmits) == offsetof(struct tcp_info, tcpi_total_retrans), "as glibc has it");
+_Static_assert(sizeof(struct tcp_information) == 168, "as Linux has it");
+
 int accept4(int descriptor, struct sockaddr *address, socklen_t *length, int flags);
 int pipe2(int descriptors[2], int flags);
 ssize_t getrandom(void *buffer, size_t length, unsigned int flags);

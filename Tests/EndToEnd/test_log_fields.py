@@ -238,3 +238,105 @@ def test_the_end_of_a_stream_tells_how_many_others_are_open(stage):
     assert rest == [1, 0]
     for client in clients:
         client.close()
+
+
+def starts(log, count):
+    """The lines about the proxy itself, once there are so many."""
+    deadline = time.monotonic() + 5
+    while len(found := [line for line in log.lines() if line["event"] == "proxy_start"]) < count:
+        assert time.monotonic() < deadline, found
+        time.sleep(0.02)
+    assert len(found) == count
+    return found
+
+
+def test_a_log_begins_with_the_process_and_its_limits(stage):
+    proxy = stage.heartwire(
+        stage.origin(endless), heartbeat="15s", upstream="stream_silence_timeout 40s", timeouts="client_stall 20s", workers=2,
+        top="fingerprint_key a-key-that-nobody-may-see-in-a-log")
+    first = starts(proxy.stream_log, 1)[0]
+    assert first == proxy.stream_log.lines()[0] and first["reload"] is False and "again" not in first
+    assert first["process"] == proxy.process.pid and first["workers"] == 2 and re.match(r"\d+\.\d+\.\d+\Z", first["version"])
+    assert re.match(r"[0-9a-f]{16}\Z", first["configuration"])
+    assert first["routes"] == [{
+        "route": "/*", "upstream": "origin", "heartbeat_ms": 15000, "stream_silence_timeout_ms": 40000, "client_stall_ms": 20000,
+        "response_timeout_ms": 300000}]
+    assert b"nobody-may-see-in" not in proxy.stream_log.raw()
+
+
+def reload(proxy, change, count):
+    text = (proxy.folder / "heartwire.conf").read_text()
+    assert change(text) != text
+    (proxy.folder / "heartwire.conf").write_text(change(text))
+    proxy.send_signal(signal.SIGHUP)
+    proxy.wait_for_words("SIGHUP: done", count)
+
+
+def test_a_reload_has_a_line_and_only_another_configuration_has_another_digest(stage):
+    proxy = stage.heartwire(stage.origin(endless), heartbeat="15s", top="fingerprint_key " + 32 * "a")
+    reload(proxy, lambda text: "# a comment\n" + text.replace(32 * "a", 32 * "b"), 1)
+    reload(proxy, lambda text: text.replace("heartbeat 15s", "heartbeat 10s"), 2)
+    lines = starts(proxy.stream_log, 3)
+    assert [line["reload"] for line in lines] == [False, True, True]
+    assert lines[0]["configuration"] == lines[1]["configuration"] != lines[2]["configuration"]
+    assert [line["routes"][0]["heartbeat_ms"] for line in lines] == [15000, 15000, 10000]
+    assert len({line["process"] for line in lines}) == 1
+
+
+def test_a_log_that_is_opened_again_begins_with_the_limits_and_the_streams_that_run(stage):
+    proxy = stage.heartwire(stage.origin(endless), heartbeat="15s")
+    clients = [Client(proxy.port) for _ in range(250)]
+    # More than are written in two turns.
+    for number, client in enumerate(clients):
+        _, body = client.open_stream(f"/{number}", "Last-Event-ID: 1\r\n")
+        body.wait_for(b"data: a\n\n")
+    proxy.stream_log.opening("/249")
+    before = {line["path"]: line for line in proxy.stream_log.records() if line["event"] == "stream_open"}
+    time.sleep(0.3)
+    proxy.stream_log.path.rename(proxy.folder / "stream.log.1")
+    proxy.send_signal(signal.SIGUSR1)
+    deadline = time.monotonic() + 5
+    while sum(line["event"] == "stream_open" for line in proxy.stream_log.records()) < 250:
+        assert time.monotonic() < deadline, proxy.stream_log.records()
+        time.sleep(0.02)
+    first, *rest = proxy.stream_log.lines()
+    assert first["event"] == "proxy_start" and first["reload"] is True and first["again"] is True
+    assert first["routes"][0]["heartbeat_ms"] == 15000
+    for line in rest:
+        assert line["again"] is True and 250 <= line["age_ms"] <= 10_000
+        known = before[line["path"]]
+        assert {key: value for key, value in line.items() if key not in ("time", "again", "age_ms")} == {
+            key: value for key, value in known.items() if key != "time"}
+    for client in clients:
+        client.close()
+    proxy.stream_log.wait_for(lambda line: line["event"] == "stream_end" and line["path"] == "/249")
+
+
+def test_a_log_that_a_reload_switches_on_knows_the_streams_that_run(stage):
+    proxy = stage.heartwire(stage.origin(endless))
+    with Client(proxy.port) as early, Client(proxy.port) as late:
+        _, body = early.open_stream("/early")
+        body.wait_for(b"data: a\n\n")
+        log = proxy.stream_log.path
+        reload(proxy, lambda text: text.replace(f"stream_log {log}", "stream_log off"), 1)
+        _, body = late.open_stream("/late")
+        body.wait_for(b"data: a\n\n")
+        lines = len(proxy.stream_log.lines())
+        reload(proxy, lambda text: text.replace("stream_log off", f"stream_log {log}"), 2)
+        proxy.stream_log.wait_for(lambda line: line.get("path") == "/late")
+        found = proxy.stream_log.lines()[lines:]
+        assert found[0]["event"] == "proxy_start" and found[0]["reload"] is True and "again" not in found[0]
+        assert sorted((line["path"], line["again"]) for line in found[1:]) == [("/early", True), ("/late", True)]
+    assert proxy.stream_log.ending("/late")["open_streams"] <= 1
+
+
+def test_the_kernel_says_what_a_client_has_acknowledged(stage):
+    proxy = stage.heartwire(stage.origin(one_event))
+    with Client(proxy.port) as client:
+        _, body = client.open_stream("/told")
+        body.read_to_end()
+    ending = proxy.stream_log.ending("/told")
+    for view in (ending["tcp"], ending["upstream_tcp"]):
+        assert view["bytes_acked"] > 0 and view["notsent_bytes"] == 0 and view["delivery_rate"] >= 0
+    # The head, an event in its chunk.
+    assert 100 <= ending["tcp"]["bytes_acked"] <= 2000

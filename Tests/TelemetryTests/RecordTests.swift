@@ -138,6 +138,9 @@ struct RecordTests {
         ending.openStreamsOfServer = 31
         ending.clientTransport = view
         ending.upstreamTransport = view
+        ending.upstreamTransport?.acknowledgedBytes = .max
+        ending.upstreamTransport?.unsentBytes = 8
+        ending.upstreamTransport?.deliveryBytesPerSecond = 9
         var line: [UInt8] = []
         ending.encode(into: &line)
         let object = try parsed(line)
@@ -157,7 +160,9 @@ struct RecordTests {
             "since_last_ack_ms":6,"since_last_sent_ms":7,"since_last_received_ms":4294967295}
             """#
         let text = String(decoding: line, as: UTF8.self)
-        #expect(text.hasSuffix(#","tcp":\#(transport),"upstream_tcp":\#(transport)}"# + "\n"))
+        // A kernel before 4.9 does not say the last three.
+        let more = #","bytes_acked":18446744073709551615,"notsent_bytes":8,"delivery_rate":9}"#
+        #expect(text.hasSuffix(#","tcp":\#(transport),"upstream_tcp":\#(transport.dropLast())\#(more)}"# + "\n"))
         #expect(text.contains(#""last_event_id_truncated":true,"retry_ms":26,"held_ms":22,"woven":true,"heartbeat_ms":27,"mid_line":true"#))
         ending.lastEventIdentifier = nil
         line = []
@@ -241,6 +246,43 @@ struct RecordTests {
             #expect(object["route"] as? String == "\"\n")
             #expect(!String(decoding: line, as: UTF8.self).contains("s3cr3t"))
         }
+    }
+
+    @Test("of a start has the limits of each route, and tells a start from a reload and from a log that is opened again")
+    func start() throws {
+        func line(_ occasion: StartRecord.Occasion, _ routes: [StartRecord.Route]) -> String {
+            var line: [UInt8] = []
+            StartRecord(
+                timeMilliseconds: 0, occasion: occasion, process: 4711, configurationDigest: 0xAB, workerCount: 2, routes: routes
+            ).encode(into: &line)
+            return String(decoding: line, as: UTF8.self)
+        }
+        let off = StartRecord.Route(
+            name: "a\"", upstream: "u", heartbeatMilliseconds: nil, streamSilenceTimeoutMilliseconds: nil, clientStallMilliseconds: 3,
+            responseTimeoutMilliseconds: 4)
+        var on = off
+        (on.heartbeatMilliseconds, on.streamSilenceTimeoutMilliseconds) = (1, 2)
+        #expect(
+            line(.start, [off, on])
+                == #"""
+                {"time":"1970-01-01T00:00:00.000Z","event":"proxy_start","version":"\#(Version.number)","process":4711,\#
+                "configuration":"00000000000000ab","workers":2,"reload":false,"routes":[\#
+                {"route":"a\"","upstream":"u","client_stall_ms":3,"response_timeout_ms":4},\#
+                {"route":"a\"","upstream":"u","heartbeat_ms":1,"stream_silence_timeout_ms":2,"client_stall_ms":3,"response_timeout_ms":4}\#
+                ]}
+                """# + "\n")
+        #expect(line(.reload, []).hasSuffix(#""reload":true,"routes":[]}"# + "\n"))
+        #expect(line(.reopening, []).hasSuffix(#""reload":true,"again":true,"routes":[]}"# + "\n"))
+    }
+
+    @Test("of an opening says when the stream has been running already")
+    func again() throws {
+        var opening = StreamOpening(timeMilliseconds: 0, exchange: exchange())
+        opening.ageMilliseconds = 3_600_000
+        var line: [UInt8] = []
+        opening.encode(into: &line)
+        #expect(keys(line) == shared + ["woven", "again", "age_ms"])
+        #expect(String(decoding: line, as: UTF8.self).hasSuffix(#","again":true,"age_ms":3600000}"# + "\n"))
     }
 
     @Test("is appended to existing bytes")

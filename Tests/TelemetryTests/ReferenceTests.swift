@@ -45,6 +45,15 @@ struct ReferenceTests {
         #expect(examples == [keys(RecordSamples.events(.whole)[0]), keys(event[1])])
     }
 
+    @Test("describes every key of the line about the proxy, and its example is such a line")
+    func keysOfStart() throws {
+        let line = RecordSamples.start()
+        let route = try #require((try parsed(line)["routes"] as? [[String: Any]])?.first)
+        #expect(Set(keys(line)).union(route.keys) == (try documentedKeys(in: "The proxy itself")))
+        let example = try #require(try lines(of: "The proxy itself").first { $0.hasPrefix("{\"time\"") })
+        #expect(keys(Array(example.utf8)) == keys(RecordSamples.start(.start, silence: nil)))
+    }
+
     @Test("lists every sign of a proxy in front, in the order of the table, every kind of client, and every version of HTTP")
     func clients() throws {
         let signs = HopSign.all.map { sign in
@@ -63,7 +72,10 @@ struct ReferenceTests {
     func events() throws {
         var dropped: [UInt8] = []
         encodeDroppedLines(3, timeMilliseconds: 0, into: &dropped)
-        let lines = [RecordSamples.opening(), RecordSamples.ending(), RecordSamples.access()] + RecordSamples.events() + [dropped]
+        let lines =
+            [RecordSamples.opening(), RecordSamples.ending(), RecordSamples.access()] + RecordSamples.events() + [
+                RecordSamples.start(), dropped,
+            ]
         let events = try lines.map { try #require(try parsed($0)["event"] as? String) }
         #expect(try rows(of: "The events").map { $0[0] } == events.map { "`\($0)`" })
         let reasons = try #require(try rows(of: "What every line says of its exchange").last)
@@ -76,7 +88,23 @@ struct ReferenceTests {
 /// Records with every key.
 private enum RecordSamples {
     /// State 0 has no name, so that its number is written.
-    static let view = TransportInformation()
+    static let view = {
+        var view = TransportInformation()
+        view.acknowledgedBytes = 1
+        view.unsentBytes = 1
+        view.deliveryBytesPerSecond = 1
+        return view
+    }()
+
+    static func start(_ occasion: StartRecord.Occasion = .reopening, silence: Int? = 1) -> [UInt8] {
+        let route = StartRecord.Route(
+            name: "/*", upstream: "u", heartbeatMilliseconds: 1, streamSilenceTimeoutMilliseconds: silence, clientStallMilliseconds: 1,
+            responseTimeoutMilliseconds: 1)
+        var line: [UInt8] = []
+        StartRecord(timeMilliseconds: 0, occasion: occasion, process: 1, configurationDigest: 1, workerCount: 1, routes: [route])
+            .encode(into: &line)
+        return line
+    }
 
     static func exchange() -> ExchangeDescription {
         var exchange = ExchangeDescription(stream: StreamIdentifier(worker: 0, number: 1), client: "192.0.2.1:1")
@@ -103,6 +131,7 @@ private enum RecordSamples {
             timeMilliseconds: 0, exchange: exchange(), notWovenBecause: .compressed, heldBecause: .outage(.connectFailed, evidence: "seen"))
         opening.lastEventIdentifierIsDropped = true
         opening.heartbeatMilliseconds = 1
+        opening.ageMilliseconds = 1
         opening.previous = (StreamIdentifier(worker: 0, number: 1), sinceMilliseconds: 1)
         opening.encode(into: &line)
         return line

@@ -148,6 +148,9 @@ package final class DownstreamWorker {
         if isDraining, connectionCount == 0 { handler.clientsDrained() }
     }
 
+    /// The receivers of all requests that are being served.
+    package var receivers: [any RequestReceiver] { worker.openEndpoints.compactMap { ($0 as? HTTP1Connection)?.receiver } }
+
     // MARK: What waits
 
     /// Whether the limit of waiting bytes is reached: there is no room for another slow client.

@@ -37,6 +37,8 @@ package final class ExchangeWorker {
     /// Reused for every log line.
     private var line: [UInt8] = []
     private var lastDate = HTTPDate()
+    /// Running streams whose opening a log does not have yet.
+    private var undescribed: [Exchange] = []
 
     /// The exchanges of a worker with these settings.
     package init(worker: Worker, settings: Settings, shared: SharedState, addresses: [[[SocketAddress]]]) {
@@ -72,7 +74,9 @@ package final class ExchangeWorker {
 
     /// Applies other settings. Running exchanges keep their own.
     package func adopt(_ settings: Settings, shared: SharedState, addresses: [[[SocketAddress]]]) {
+        let isNewLog = shared.streamLog !== self.shared.streamLog
         self.shared = shared
+        if isNewLog { streamLogOpened() }
         eventLog = EventLog.replacing(eventLog, by: shared.eventLog, worker)
         observers = Observers(streamLog: shared.streamLog, accessLog: shared.accessLog, eventLog: eventLog)
         counters.makeRoom(for: settings.series)
@@ -109,6 +113,21 @@ package final class ExchangeWorker {
     func log(_ ending: StreamEnding) { write(to: shared.streamLog, .stream) { ending.encode(into: &$0) } }
 
     func log(_ record: AccessRecord) { write(to: shared.accessLog, .access) { record.encode(into: &$0) } }
+
+    /// The stream log's file is a new one. `describeSomeStreams` writes into it which streams are running.
+    package func streamLogOpened() {
+        undescribed = shared.streamLog == nil ? [] : clients.receivers.compactMap { $0 as? Exchange }.filter(\.isStream)
+    }
+
+    /// How many running streams are described in one turn.
+    private static let describedInTurn = 100
+
+    /// Writes openings of running streams into a new log: not all in one turn, because there may be many. Returns whether some are left.
+    package func describeSomeStreams() -> Bool {
+        for exchange in undescribed.suffix(ExchangeWorker.describedInTurn) where exchange.isStream { exchange.writeOpeningAgain() }
+        undescribed.removeLast(min(undescribed.count, ExchangeWorker.describedInTurn))
+        return !undescribed.isEmpty
+    }
 
     /// Hands the lines of events to their writer.
     func flush(_ log: EventLog) {

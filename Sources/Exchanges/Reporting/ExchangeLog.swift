@@ -60,6 +60,16 @@ extension Exchange {
         proxy.log(record)
     }
 
+    /// Writes the opening of a running stream once more, for a log that has just been opened.
+    func writeOpeningAgain() {
+        var record = StreamOpening(
+            timeMilliseconds: proxy.worker.kernel.unixMilliseconds(), exchange: description, notWovenBecause: notWovenBecause)
+        record.lastEventIdentifierIsDropped = summary.lacksLastEventID
+        record.heartbeatMilliseconds = heartbeatInForce
+        record.ageMilliseconds = now - account.startedAt
+        proxy.log(record)
+    }
+
     /// Writes the record of a stream's end, while so many others are open.
     func writeStreamEnding(_ ending: Ending, _ others: (ofRoute: Int, ofServer: Int?)) {
         var record = StreamEnding(

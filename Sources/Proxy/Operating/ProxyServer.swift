@@ -125,6 +125,8 @@ package final class ProxyServer: Sendable {
             let unneeded = prepared.unneededSockets + prepared.unneededConsoleSockets
             for descriptor in unneeded.flatMap(\.descriptors) { kernel.close(descriptor, abortively: false) }
             for sockets in prepared.unneededConsoleSockets where !sockets.isHeldElsewhere { sockets.address.removeUnixFile() }
+            let occasion: StartRecord.Occasion = prepared.predecessor == nil ? .start : .reload
+            prepared.generation.logStart(occasion, workerCount: means.workerCount, kernel: kernel)
             tellWorkers(prepared, pulse)
             console.tell(prepared, pulse)
         }
@@ -260,9 +262,13 @@ package final class ProxyServer: Sendable {
 
     // MARK: Operating it
 
-    /// Opens the log files again, after they were moved away.
+    /// Opens the log files again, after they were moved away. The new file of the stream log begins with what a reader needs to know.
     package func reopenLogs() {
-        for output in generation.logs.outputs { output.writer.requestReopen() }
+        let current = generation
+        for output in current.logs.outputs { output.writer.requestReopen() }
+        guard case .file = current.configuration.streamLog else { return }
+        current.logStart(.reopening, workerCount: means.workerCount, kernel: kernel)
+        for mailbox in mailboxes { mailbox.post { ProxyWorker.on($0)?.streamLogOpened() } }
     }
 
     /// The current configuration.

@@ -123,6 +123,7 @@ final class ProxyWorker {
         listenFailed: (SocketAddress, SystemError) -> Void = { _, _ in }
     ) {
         exchanges.adopt(settings, shared: shared, addresses: addresses)
+        describeStreams()
         for (address, old) in listening {
             guard let security = listeners[address] else {
                 if refused.contains(address) {
@@ -143,6 +144,16 @@ final class ProxyWorker {
                 do { try listen(on: descriptor, as: listeners[address]) } catch { listenFailed(address, error) }
             }
         }
+    }
+
+    /// The stream log's file was opened again: running streams are written into it.
+    func streamLogOpened() {
+        exchanges.streamLogOpened()
+        describeStreams()
+    }
+
+    private func describeStreams() {
+        if exchanges.describeSomeStreams() { worker.mailbox.post { ProxyWorker.on($0)?.describeStreams() } }
     }
 
     /// Takes the current addresses of the upstreams' names, if these settings are still current.

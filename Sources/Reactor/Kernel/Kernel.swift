@@ -95,6 +95,12 @@ public struct TransportInformation: Equatable, Sendable {
     public var sinceLastSentMilliseconds: UInt32 = 0
     /// Milliseconds since data was last received.
     public var sinceLastReceivedMilliseconds: UInt32 = 0
+    /// Bytes that the peer has acknowledged over the connection's whole life; nil from a kernel before 4.9, like those that follow.
+    public var acknowledgedBytes: UInt64?
+    /// Bytes in the kernel's queue that were not sent yet.
+    public var unsentBytes: UInt32?
+    /// How fast the peer took bytes lately, in bytes a second.
+    public var deliveryBytesPerSecond: UInt64?
 
     /// A view with nothing in it.
     public init() {}

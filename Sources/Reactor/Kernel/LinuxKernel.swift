@@ -227,22 +227,28 @@ public final class LinuxKernel: Kernel, @unchecked Sendable {
     }
 
     public override func transportInformation(of descriptor: Int32) -> TransportInformation? {
-        var raw = tcp_info()
-        var length = socklen_t(MemoryLayout<tcp_info>.size)
+        var raw = tcp_information()
+        var length = socklen_t(MemoryLayout<tcp_information>.size)
         guard getsockopt(descriptor, Int32(IPPROTO_TCP), TCP_INFO, &raw, &length) == 0 else { return nil }
         var queued: Int32 = 0
         // SIOCOUTQ has the number of TIOCOUTQ: the bytes that the peer has not acknowledged.
         if ioctl(descriptor, UInt(TIOCOUTQ), &queued) != 0 { queued = 0 }
         var information = TransportInformation()
-        information.state = raw.tcpi_state
-        information.retransmits = UInt32(raw.tcpi_retransmits)
-        information.totalRetransmits = raw.tcpi_total_retrans
-        information.roundTripMicroseconds = raw.tcpi_rtt
-        information.roundTripVarianceMicroseconds = raw.tcpi_rttvar
+        information.state = raw.state
+        information.retransmits = UInt32(raw.retransmits)
+        information.totalRetransmits = raw.total_retransmits
+        information.roundTripMicroseconds = raw.round_trip
+        information.roundTripVarianceMicroseconds = raw.round_trip_variance
         information.unacknowledgedBytes = UInt32(max(queued, 0))
-        information.sinceLastAcknowledgementMilliseconds = raw.tcpi_last_ack_recv
-        information.sinceLastSentMilliseconds = raw.tcpi_last_data_sent
-        information.sinceLastReceivedMilliseconds = raw.tcpi_last_data_recv
+        information.sinceLastAcknowledgementMilliseconds = raw.last_acknowledgement_received
+        information.sinceLastSentMilliseconds = raw.last_data_sent
+        information.sinceLastReceivedMilliseconds = raw.last_data_received
+        // An older kernel fills less.
+        if Int(length) >= MemoryLayout<tcp_information>.size {
+            information.acknowledgedBytes = raw.bytes_acknowledged
+            information.unsentBytes = raw.unsent_bytes
+            information.deliveryBytesPerSecond = raw.delivery_rate
+        }
         return information
     }
 

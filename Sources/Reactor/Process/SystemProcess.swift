@@ -31,6 +31,9 @@ public enum SystemProcess {
     /// Whether this process is the first of its container: when it ends, the kernel ends all others there.
     public static var isFirst: Bool { getpid() == 1 }
 
+    /// The process's id.
+    public static var identifier: Int32 { getpid() }
+
     /// Waits for the operator's next signal.
     public static func nextSignal() -> Signal {
         while true {

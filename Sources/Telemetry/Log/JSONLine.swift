@@ -36,6 +36,24 @@ struct JSONLine<Bytes: LineBytes>: ~Copyable {
         isFirst = false
     }
 
+    mutating func openArray(_ key: StaticString) {
+        self.key(key)
+        bytes.append(UInt8(ascii: "["))
+        isFirst = true
+    }
+
+    /// Opens an object in an array; `closeObject` closes it.
+    mutating func openElement() {
+        if !isFirst { bytes.append(UInt8(ascii: ",")) }
+        bytes.append(UInt8(ascii: "{"))
+        isFirst = true
+    }
+
+    mutating func closeArray() {
+        bytes.append(UInt8(ascii: "]"))
+        isFirst = false
+    }
+
     mutating func constant(_ key: StaticString, _ value: StaticString) {
         self.key(key)
         constant(value)

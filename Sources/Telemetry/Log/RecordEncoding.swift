@@ -71,7 +71,7 @@ extension NotWovenReason {
 
 extension TransportInformation {
     /// Keys in order: state, rtt_us, rtt_variance_us, retransmits, total_retransmits, unacknowledged_bytes,
-    /// since_last_ack_ms, since_last_sent_ms, since_last_received_ms.
+    /// since_last_ack_ms, since_last_sent_ms, since_last_received_ms, bytes_acked, notsent_bytes, delivery_rate.
     func encode(_ key: StaticString, into line: inout RecordLine) {
         line.openObject(key)
         line.constant("state", stateName)
@@ -84,6 +84,9 @@ extension TransportInformation {
         line.number("since_last_ack_ms", UInt64(sinceLastAcknowledgementMilliseconds))
         line.number("since_last_sent_ms", UInt64(sinceLastSentMilliseconds))
         line.number("since_last_received_ms", UInt64(sinceLastReceivedMilliseconds))
+        if let acknowledgedBytes { line.number("bytes_acked", acknowledgedBytes) }
+        if let unsentBytes { line.number("notsent_bytes", UInt64(unsentBytes)) }
+        if let deliveryBytesPerSecond { line.number("delivery_rate", deliveryBytesPerSecond) }
         line.closeObject()
     }
 }
@@ -92,7 +95,7 @@ extension TransportInformation {
 private let usualLineBytes = 1_000
 
 /// Appends a line that is written beside the array first.
-private func appendLine(
+func appendLine(
     to bytes: inout [UInt8], timeMilliseconds: Int64, event: StaticString, _ body: (inout RecordLine) -> Void
 ) {
     withUnsafeTemporaryAllocation(of: UInt8.self, capacity: usualLineBytes) { memory in
@@ -109,7 +112,7 @@ private func appendLine(
 extension StreamOpening {
     /// Appends the record as one line. Keys in order: time, event (`stream_open`), the shared ones, woven,
     /// not_woven_because, heartbeat_ms, held_because, held_evidence, last_event_id_dropped (only when true),
-    /// previous_stream, since_previous_end_ms.
+    /// previous_stream, since_previous_end_ms, again (only when true), age_ms.
     package func encode(into bytes: inout [UInt8]) {
         appendLine(to: &bytes, timeMilliseconds: timeMilliseconds, event: "stream_open") { line in
             exchange.encode(into: &line)
@@ -121,6 +124,10 @@ extension StreamOpening {
             if let previous {
                 line.stream("previous_stream", previous.stream)
                 line.number("since_previous_end_ms", previous.sinceMilliseconds)
+            }
+            if let ageMilliseconds {
+                line.boolean("again", true)
+                line.number("age_ms", ageMilliseconds)
             }
         }
     }

@@ -123,6 +123,9 @@ package struct StreamOpening: Sendable {
     package var heartbeatMilliseconds: Int64?
     /// The client's last stream and how long ago it ended (`previous_stream`, `since_previous_end_ms`); left out when nil.
     package var previous: (stream: StreamIdentifier, sinceMilliseconds: Int64)?
+    /// For how long the stream has been running, where the line is written for a log that has just been opened (`again`, `age_ms`); nil
+    /// for a stream that opens now.
+    package var ageMilliseconds: Int64?
 
     /// A record.
     package init(

@@ -1,4 +1,4 @@
-"""Reads the proxy's logs: JSON lines of the events stream_open, stream_end, access, stream_event and stream_heartbeat."""
+"""Reads the proxy's logs: JSON lines of the events proxy_start, stream_open, stream_end, access, stream_event and stream_heartbeat."""
 
 import json
 import pathlib
@@ -21,6 +21,10 @@ class Log:
         return self.path.read_bytes() if self.path.exists() else b""
 
     def records(self) -> list:
+        """All complete lines but those about the proxy itself (proxy_start)."""
+        return [record for record in self.lines() if record["event"] != "proxy_start"]
+
+    def lines(self) -> list:
         """All complete lines. Each has to be one JSON object without control characters."""
         found = []
         for line in self.raw().split(b"\n")[:-1]:
