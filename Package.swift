@@ -30,6 +30,7 @@ let package = Package(
         .target(name: "Reactor", dependencies: ["Bytes", "Marks", "CLinux", "COpenSSL"], swiftSettings: dataPath),
         .target(name: "Credentials", dependencies: ["Bytes", "COpenSSL"], swiftSettings: house),
         .target(name: "Telemetry", dependencies: ["Bytes", "Reactor", "Credentials"], swiftSettings: dataPath),
+        .target(name: "Diagnosis", dependencies: ["Bytes", "Telemetry"], swiftSettings: dataPath),
         .target(name: "Configuration", dependencies: ["Bytes", "EventStream", "HTTP", "Credentials"], swiftSettings: house),
         .target(
             name: "Downstreams", dependencies: ["Marks", "HTTP", "Reactor", "Configuration"], exclude: ["README.md"],

@@ -1,0 +1,155 @@
+// What the logs say, in a form that the method can go over many times: one small value for each stream, with everything that many
+// streams share in tables beside it. The reader fills it, the method reads it. Invariant: its memory is bounded, however long the logs
+// are; what was left out for that reason is counted.
+
+import Telemetry
+
+/// A number in one of the tables of `LogFacts`.
+package typealias TableIndex = UInt32
+
+/// One event stream as the logs tell it. A stream without a known end is still here: it counts in what was survived.
+package struct StreamFacts: Sendable {
+    /// For spans that the log does not tell.
+    package static let missing = UInt32.max
+
+    /// When it was opened, in milliseconds since 1970-01-01 UTC: from its `stream_open`, or its end less its duration.
+    package var openedAt: Int64
+    /// How long it lived, in milliseconds; of a stream without an end, until the last line of the logs.
+    package var duration: UInt32
+    /// The silence at its end towards the client, in milliseconds.
+    package var clientSilenceAtEnd = StreamFacts.missing
+    /// The silence at its end from the server, without the last chunk, in milliseconds.
+    package var upstreamSilenceAtEnd = StreamFacts.missing
+    /// The client's silence before the last write, in milliseconds: long when a hop forgot the connection.
+    package var clientSilenceBeforeLastWrite = StreamFacts.missing
+    /// The longest silence towards the client, the last one included, in milliseconds.
+    package var longestClientSilence = StreamFacts.missing
+    /// The longest silence from the server, the last one included, in milliseconds.
+    package var longestUpstreamSilence = StreamFacts.missing
+    /// Events that came from the server.
+    package var events: UInt32 = 0
+    /// Heartbeats that were sent.
+    package var heartbeats: UInt32 = 0
+    /// The heartbeat interval in force, in milliseconds; `missing` if the logs do not say it.
+    package var heartbeatInterval = StreamFacts.missing
+    /// The `retry` that was last sent to the client, in milliseconds.
+    package var retry = StreamFacts.missing
+    /// Which client: the same for streams of the same forwarded address (else address), token, host and path.
+    package var client: TableIndex
+    /// Which address stands before the proxy (the peer's, without its port).
+    package var address: TableIndex
+    /// What it shares with many others: an index of `LogFacts.surroundings`.
+    package var surroundings: TableIndex
+    /// Where the line of its end (or of its opening, if it has none) is.
+    package var place: LogPlace
+    /// Why it ended; nil while it has not.
+    package var cause: Cause?
+    /// Yes and no.
+    package var marks: Marks = []
+
+    package struct Marks: OptionSet, Sendable {
+        package let rawValue: UInt16
+        package init(rawValue: UInt16) { self.rawValue = rawValue }
+        /// It got heartbeats (`woven`).
+        package static let isWoven = Marks(rawValue: 1)
+        /// The server stopped inside a line (`mid_line`), where no heartbeat may stand.
+        package static let endedMidLine = Marks(rawValue: 2)
+        /// The log tells whether the request brought a Last-Event-ID.
+        package static let tellsResuming = Marks(rawValue: 4)
+        /// The request brought a Last-Event-ID: the same `EventSource` came back.
+        package static let resumes = Marks(rawValue: 8)
+        /// It was held in place of a server's answer.
+        package static let wasHeld = Marks(rawValue: 16)
+        /// A connection over TLS ended without close_notify.
+        package static let lacksCloseNotify = Marks(rawValue: 32)
+        /// Its opening was seen.
+        package static let openingSeen = Marks(rawValue: 64)
+    }
+
+    package init(openedAt: Int64, duration: UInt32, client: TableIndex, address: TableIndex, surroundings: TableIndex, place: LogPlace) {
+        self.openedAt = openedAt
+        self.duration = duration
+        self.client = client
+        self.address = address
+        self.surroundings = surroundings
+        self.place = place
+    }
+}
+
+/// Where a line is.
+package struct LogPlace: Sendable, Hashable {
+    /// The number of the file, in the order of the command line.
+    package var file: UInt16
+    /// The number of the line in it, counted from 1.
+    package var line: UInt32
+
+    package init(file: UInt16, line: UInt32) {
+        self.file = file
+        self.line = line
+    }
+}
+
+/// What many streams share. Texts are empty where the log does not tell.
+package struct Surroundings: Sendable, Hashable {
+    package var route = ""
+    package var upstream = ""
+    package var server = ""
+    package var host = ""
+    /// The path; one word for all of them when there are too many different ones.
+    package var path = ""
+    /// The class of the client's program (`agent`).
+    package var agent = ""
+    /// The version of HTTP that the client speaks (`http`).
+    package var http = ""
+    /// The intermediaries that gave themselves away (`hops`), sorted.
+    package var hops: [String] = []
+    /// The absolute limit that Envoy told (`expected_timeout_ms`); 0 for none.
+    package var expectedTimeout: UInt32 = 0
+    package var isTLS = false
+
+    package init() {}
+}
+
+/// A request that was refused with 401 or 403, or by a limit of the proxy.
+package struct RefusalFacts: Sendable {
+    package var time: Int64
+    /// The client as in `StreamFacts.client`, so it holds token and path.
+    package var client: TableIndex
+    /// The path alone.
+    package var surroundings: TableIndex
+    package var status: UInt16
+    package var hasToken: Bool
+    package var cause: Cause?
+    package var place: LogPlace
+}
+
+/// One start or reload of the proxy (`proxy_start`).
+package struct StartFacts: Sendable {
+    package var time: Int64
+    package var isReload: Bool
+    package var heartbeatMilliseconds: UInt32
+}
+
+/// All that was read.
+package struct LogFacts: Sendable {
+    /// The streams, in order of their opening.
+    package var streams: [StreamFacts] = []
+    package var surroundings: [Surroundings] = []
+    /// The addresses before the proxy, without ports.
+    package var addresses: [String] = []
+    /// How many different clients there are; a client is a number below it.
+    package var clientCount = 0
+    package var refusals: [RefusalFacts] = []
+    package var starts: [StartFacts] = []
+    /// The files, in the order of the command line.
+    package var files: [String] = []
+    package var lineCount = 0
+    /// Lines that were no JSON or of an unknown event.
+    package var skippedLineCount = 0
+    /// One in so many clients was kept, when there were more streams than memory: 1 for all.
+    package var keptOneIn = 1
+    package var firstTime: Int64 = 0
+    package var lastTime: Int64 = 0
+
+    package init() {}
+}

@@ -1,0 +1,1 @@
+// Placeholder of the target until the first suite lands.
