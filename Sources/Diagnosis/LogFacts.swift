@@ -64,6 +64,9 @@ package struct StreamFacts: Sendable {
         package static let lacksCloseNotify = Marks(rawValue: 32)
         /// Its opening was seen.
         package static let openingSeen = Marks(rawValue: 64)
+        /// The server sent an id (`last_event_id`, or one that was withheld): the same `EventSource` names it when it comes back, a new
+        /// page does not.
+        package static let hasEventID = Marks(rawValue: 128)
     }
 
     package init(openedAt: Int64, duration: UInt32, client: TableIndex, address: TableIndex, surroundings: TableIndex, place: LogPlace) {
