@@ -30,7 +30,8 @@ let package = Package(
         .target(name: "Reactor", dependencies: ["Bytes", "Marks", "CLinux", "COpenSSL"], swiftSettings: dataPath),
         .target(name: "Credentials", dependencies: ["Bytes", "COpenSSL"], swiftSettings: house),
         .target(name: "Telemetry", dependencies: ["Bytes", "Reactor", "Credentials"], swiftSettings: dataPath),
-        .target(name: "Diagnosis", dependencies: ["Bytes", "Telemetry"], swiftSettings: dataPath),
+        .target(
+            name: "Diagnosis", dependencies: ["Bytes", "Telemetry"], exclude: ["Hops/idle-timeouts.tsv"], swiftSettings: dataPath),
         .target(name: "Configuration", dependencies: ["Bytes", "EventStream", "HTTP", "Credentials"], swiftSettings: house),
         .target(
             name: "Downstreams", dependencies: ["Marks", "HTTP", "Reactor", "Configuration"], exclude: ["README.md"],
@@ -65,6 +66,7 @@ let package = Package(
         .testTarget(name: "ReactorTests", dependencies: ["Marks", "Reactor", "COpenSSL", "TestSupport"], swiftSettings: house),
         .testTarget(name: "CredentialsTests", dependencies: ["Credentials", "TestSupport"], swiftSettings: house),
         .testTarget(name: "TelemetryTests", dependencies: ["Telemetry", "Reactor", "Credentials", "TestSupport"], swiftSettings: house),
+        .testTarget(name: "DiagnosisTests", dependencies: ["Diagnosis", "Telemetry", "TestSupport"], swiftSettings: optimised),
         .testTarget(
             name: "ConfigurationTests", dependencies: ["Configuration", "Credentials", "EventStream", "TestSupport"], swiftSettings: house),
         .testTarget(

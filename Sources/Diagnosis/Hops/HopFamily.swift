@@ -1,0 +1,60 @@
+// Hops that have the same settings, and how each gives itself away by a request's fields.
+
+/// A program, a service or a library, however many limits it has.
+package enum HopFamily: String, CaseIterable, Sendable {
+    // Proxies that people run themselves.
+    case nginx, ingressNginx, traefik, caddy, apache, varnish, h2o, haproxy, kong, envoy, envoyGateway, appMesh, istio, yarp, higress
+    // Services of clouds, networks for delivery, platforms.
+    case classicLoadBalancer, applicationLoadBalancer, networkLoadBalancer, natGateway, apiGateway, cloudFront, appRunner
+    case azureLoadBalancer, azureNAT, appService, containerApps, apiManagement, frontDoor, applicationGateway
+    case googleBackend, cloudRun, googleNAT
+    case cloudflare, fastly, akamai, gcore, heroku, fly, vercel, netlify, railway, render
+    // Servers.
+    case node, bun, gunicorn, uvicorn, puma, cowboy, micronaut, kestrel, iis, iisRouting, php, passenger, mercure, spring
+    // Clients' programs.
+    case yaffle, undici, aiohttp, okhttp, urlSession
+    // Networks.
+    case carrierNAT, homeNAT, conntrack, ipvs, inspection
+
+    /// The words by which `hops` in the log names it.
+    private var words: [String] {
+        switch self {
+        case .nginx, .ingressNginx: ["nginx"]
+        case .traefik: ["traefik"]
+        case .varnish: ["varnish"]
+        case .kong: ["kong"]
+        case .envoy, .envoyGateway, .istio, .appMesh: ["envoy", "istio"]
+        case .applicationLoadBalancer: ["alb", "amazon_load_balancer", "aws_load_balancer", "amazon"]
+        case .apiGateway: ["api_gateway", "alb", "amazon"]
+        case .cloudFront: ["cloudfront"]
+        case .googleBackend, .cloudRun: ["google"]
+        case .frontDoor: ["front_door", "azure_front_door"]
+        case .appService: ["app_service", "azure_app_service"]
+        case .iisRouting: ["arr", "iis_arr", "app_service", "azure_app_service"]
+        case .cloudflare: ["cloudflare"]
+        case .fastly: ["fastly"]
+        case .akamai: ["akamai"]
+        case .heroku: ["heroku"]
+        case .fly: ["fly"]
+        case .vercel: ["vercel"]
+        case .netlify: ["netlify"]
+        case .railway: ["railway"]
+        case .render: ["render"]
+        case .inspection: ["zscaler", "blue_coat", "bluecoat", "squid"]
+        default: []
+        }
+    }
+
+    /// Whether one of these words from the log names it.
+    func isNamed(in hops: [String]) -> Bool { hops.contains { words.contains($0) } }
+
+    /// Whether it adds a field of its own to every request, so that its absence from the log excludes it.
+    var alwaysNamesItself: Bool {
+        switch self {
+        case .applicationLoadBalancer, .apiGateway, .cloudFront, .googleBackend, .cloudRun, .frontDoor, .cloudflare, .heroku, .fly,
+            .vercel, .railway, .render, .netlify:
+            true
+        default: false
+        }
+    }
+}
