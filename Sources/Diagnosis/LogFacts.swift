@@ -149,8 +149,12 @@ package struct LogFacts: Sendable {
     package var lineCount = 0
     /// Lines that were no JSON or of an unknown event.
     package var skippedLineCount = 0
+    /// Lines that the proxy itself could not write (`log_dropped`): what they would have said is missing here.
+    package var droppedLineCount = 0
     /// One in so many clients was kept, when there were more streams than memory: 1 for all.
     package var keptOneIn = 1
+    /// How many streams were left out for that reason.
+    package var leftOutStreamCount = 0
     package var firstTime: Int64 = 0
     package var lastTime: Int64 = 0
 

@@ -1,0 +1,265 @@
+// Lines become streams: an end belongs to the last opening of its number. Numbers begin again with every process, and two processes may
+// write at one time while one takes over from the other; so an opening must also lie within the life that the end tells.
+//
+// Rotated files may come in any order, so an end may come before its opening: what is left over on both sides is matched at the end.
+
+import Bytes
+import Telemetry
+
+struct StreamCollector {
+    /// How long before the beginning that its end tells a stream can have been opened: clocks are set while streams live.
+    private static let clockMilliseconds: Int64 = 5_000
+    private static let mostFiles = Int(UInt16.max)
+
+    private(set) var lineCount = 0
+    private var facts = LogFacts()
+    private var tables = FactTables()
+    private var matching = Matching()
+    private var sample: Sample
+    private var clock = LogTime()
+    private let causes = CauseTable()
+    private var place = LogPlace(file: 0, line: 0)
+
+    init(mostStreams: Int) { sample = Sample(most: mostStreams) }
+
+    mutating func beginFile(_ name: String) {
+        if facts.files.count < StreamCollector.mostFiles { facts.files.append(name) }
+        place = LogPlace(file: UInt16(max(0, facts.files.count - 1)), line: 0)
+    }
+
+    /// Counts a line that says nothing.
+    mutating func skipLine() {
+        passLine()
+        facts.skippedLineCount += 1
+    }
+
+    /// Counts an empty line.
+    mutating func passLine() {
+        lineCount += 1
+        place.line &+= 1
+    }
+
+    /// Takes the values of one line.
+    @inline(__always)
+    mutating func take(_ bytes: Span<UInt8>, _ values: LineValues) {
+        guard let event = values.text(.event), let moment = values.text(.time), let time = clock.read(bytes, moment) else {
+            return skipLine()
+        }
+        passLine()
+        var isKnown = true
+        switch event.count {
+        case 10 where equals(bytes, event, "stream_end"): isKnown = end(bytes, values, at: time)
+        case 11 where equals(bytes, event, "stream_open"): isKnown = open(bytes, values, at: time)
+        case 6 where equals(bytes, event, "access"): refuse(bytes, values, at: time)
+        case 11 where equals(bytes, event, "proxy_start"): start(values, at: time)
+        case 11 where equals(bytes, event, "log_dropped"): facts.droppedLineCount += Int(clamping: values.number(.lines) ?? 0)
+        case 12 where equals(bytes, event, "stream_event"): break
+        case 16 where equals(bytes, event, "stream_heartbeat"): break
+        default: isKnown = false
+        }
+        guard isKnown else {
+            facts.skippedLineCount += 1
+            return
+        }
+        if time < facts.firstTime || facts.firstTime == 0 { facts.firstTime = time }
+        if time > facts.lastTime { facts.lastTime = time }
+    }
+
+    // MARK: Streams
+
+    /// The stream's number as one word; the hash of a number in another form.
+    @inline(__always)
+    private static func number(_ bytes: Span<UInt8>, _ values: LineValues) -> UInt64? {
+        guard let text = values.text(.stream), !text.isEmpty else { return nil }
+        var hash = TextHash()
+        hash.add(bytes, text)
+        return hash.bits
+    }
+
+    private mutating func open(_ bytes: Span<UInt8>, _ values: LineValues, at time: Int64) -> Bool {
+        guard let number = StreamCollector.number(bytes, values) else { return false }
+        let identity = FactTables.identity(bytes, values)
+        guard sample.keeps(client: identity.clientHash, stream: number) else {
+            matching.forget(number, at: time)
+            return true
+        }
+        var stream = stream(identity, bytes, values, openedAt: time, duration: 0)
+        stream.marks.insert(.openingSeen)
+        StreamCollector.fill(&stream, bytes, values, cause: nil)
+        matching.open(number, append(stream, number), at: time)
+        return true
+    }
+
+    private mutating func end(_ bytes: Span<UInt8>, _ values: LineValues, at time: Int64) -> Bool {
+        guard let number = StreamCollector.number(bytes, values), let duration = values.number(.duration),
+            let cause = values.text(.cause).flatMap({ causes[bytes, $0] })
+        else { return false }
+        let began = time - Int64(min(duration, 1 << 50))
+        if let index = matching.opening(of: number),
+            facts.streams[Int(index)].openedAt >= began - StreamCollector.clockMilliseconds
+        {
+            matching.close(number)
+            // A stream that was held has its server only at its end.
+            if facts.streams[Int(index)].marks.contains(.wasHeld) {
+                facts.streams[Int(index)].surroundings = tables.surroundings(bytes, values)
+            }
+            StreamCollector.finish(&facts.streams[Int(index)], bytes, values, cause: cause, duration: duration, place: place)
+            return true
+        }
+        let identity = FactTables.identity(bytes, values)
+        guard sample.keeps(client: identity.clientHash, stream: number) else {
+            facts.leftOutStreamCount += 1
+            return true
+        }
+        var stream = stream(identity, bytes, values, openedAt: began, duration: 0)
+        StreamCollector.finish(&stream, bytes, values, cause: cause, duration: duration, place: place)
+        matching.endWithoutOpening(number, append(stream, number), at: time)
+        return true
+    }
+
+    @inline(__always)
+    private mutating func stream(
+        _ identity: Identity, _ bytes: Span<UInt8>, _ values: LineValues, openedAt: Int64, duration: UInt32
+    ) -> StreamFacts {
+        StreamFacts(
+            openedAt: openedAt, duration: duration, client: tables.client(identity), address: tables.address(identity, in: bytes),
+            surroundings: tables.surroundings(bytes, values), place: place)
+    }
+
+    /// Adds a stream; when there are too many, some are taken out first.
+    @inline(__always)
+    private mutating func append(_ stream: StreamFacts, _ number: UInt64) -> UInt32 {
+        facts.streams.append(stream)
+        sample.numbers.append(UInt32(truncatingIfNeeded: number))
+        if facts.streams.count > sample.most { thin() }
+        return UInt32(max(0, facts.streams.count - 1))
+    }
+
+    // MARK: What a line says of a stream
+
+    /// What openings and ends say alike.
+    @inline(__always)
+    private static func fill(_ stream: inout StreamFacts, _ bytes: Span<UInt8>, _ values: LineValues, cause: Cause?) {
+        if let interval = values.number(.heartbeat) { stream.heartbeatInterval = milliseconds(interval) }
+        if values.flag(.woven) == true { stream.marks.insert(.isWoven) }
+        if let resumes = values.flag(.resumes) { stream.marks.insert(resumes ? [.tellsResuming, .resumes] : .tellsResuming) }
+        if cause == nil, values.text(.server) == nil { stream.marks.insert(.wasHeld) }
+    }
+
+    @inline(__always)
+    private static func milliseconds(_ number: UInt64) -> UInt32 { UInt32(truncatingIfNeeded: min(number, UInt64(UInt32.max - 1))) }
+
+    @inline(__always)
+    private static func milliseconds(_ number: UInt64?) -> UInt32 { number.map { milliseconds($0) } ?? StreamFacts.missing }
+
+    private static func finish(
+        _ stream: inout StreamFacts, _ bytes: Span<UInt8>, _ values: LineValues, cause: Cause, duration: UInt64, place: LogPlace
+    ) {
+        fill(&stream, bytes, values, cause: cause)
+        stream.cause = cause
+        stream.duration = milliseconds(duration)
+        stream.place = place
+        stream.events = milliseconds(values.number(.events) ?? 0)
+        stream.heartbeats = milliseconds(values.number(.heartbeats) ?? 0)
+        stream.retry = milliseconds(values.number(.retry))
+        stream.longestClientSilence = milliseconds(values.number(.longestClientSilence))
+        stream.longestUpstreamSilence = milliseconds(values.number(.longestUpstreamSilence))
+        stream.clientSilenceBeforeLastWrite = milliseconds(values.number(.clientSilenceBeforeLastWrite))
+        stream.clientSilenceAtEnd = milliseconds(values.number(.clientSilenceAtEnd) ?? clientSilence(values, cause))
+        stream.upstreamSilenceAtEnd = milliseconds(values.number(.upstreamSilenceAtEnd) ?? upstreamSilence(values, cause))
+        if values.flag(.midLine) == true { stream.marks.insert(.endedMidLine) }
+        if values.number(.held) != nil { stream.marks.insert(.wasHeld) } else { stream.marks.remove(.wasHeld) }
+        if values.text(.lastEventID) != nil || values.flag(.lastEventIDWithheld) == true { stream.marks.insert(.hasEventID) }
+        if cause.side == .client, let evidence = values.text(.evidence), equals(bytes, evidence, "FIN received without close_notify") {
+            stream.marks.insert(.lacksCloseNotify)
+        }
+    }
+
+    /// Logs without the silences at the end have the kernel's view. It is right where the client ended the stream: at all other ends
+    /// the proxy has just written something.
+    private static func clientSilence(_ values: LineValues, _ cause: Cause) -> UInt64? {
+        cause.side == .client ? values.number(.clientSinceLastSent) : nil
+    }
+
+    /// The same of the server. A last chunk counts as received, so of an orderly end nothing is known unless no byte came at all.
+    private static func upstreamSilence(_ values: LineValues, _ cause: Cause) -> UInt64? {
+        if cause == .upstreamFinished { return values.number(.bytesFromUpstream) == 0 ? values.number(.longestUpstreamSilence) : nil }
+        return values.number(.upstreamSinceLastReceived)
+    }
+
+    // MARK: Refusals and starts
+
+    private mutating func refuse(_ bytes: Span<UInt8>, _ values: LineValues, at time: Int64) {
+        let status = values.number(.status) ?? 0
+        let cause = values.text(.cause).flatMap { causes[bytes, $0] }
+        let isOwn = cause == .refusedByLimit || cause == .credentialsRefused || cause == .proxyError
+        guard status == 401 || status == 403 || isOwn else { return }
+        let identity = FactTables.identity(bytes, values)
+        guard sample.keeps(client: identity.clientHash, place) else { return }
+        let client = tables.client(identity)
+        facts.refusals.append(
+            RefusalFacts(
+                time: time, client: client, surroundings: tables.surroundings(bytes, values), status: UInt16(clamping: status),
+                hasToken: values.text(.token) != nil, cause: cause, place: place))
+        if facts.refusals.count > sample.most / 4 { thin() }
+    }
+
+    private mutating func start(_ values: LineValues, at time: Int64) {
+        guard facts.starts.count < 65_536 else { return }
+        facts.starts.append(
+            StartFacts(
+                time: time, isReload: values.flag(.reload) == true, heartbeatMilliseconds: UInt32(clamping: values.number(.heartbeat) ?? 0))
+        )
+    }
+
+    // MARK: Too many
+
+    /// Takes out every second client, or every second stream of few clients.
+    private mutating func thin() {
+        sample.halve(clientCount: tables.clientHashes.count)
+        facts.keptOneIn = sample.keptOneIn
+        var newNumbers = [UInt32](repeating: .max, count: facts.streams.count)
+        var isUsedClient = [Bool](repeating: false, count: tables.clientHashes.count)
+        var isUsedAddress = [Bool](repeating: false, count: tables.addresses.count)
+        var count = 0
+        for index in facts.streams.indices {
+            let stream = facts.streams[index]
+            let number = sample.numbers[index]
+            guard sample.keeps(client: tables.clientHashes[Int(stream.client)], stream: UInt64(number)) else { continue }
+            isUsedClient[Int(stream.client)] = true
+            isUsedAddress[Int(stream.address)] = true
+            newNumbers[index] = UInt32(count)
+            facts.streams[count] = stream
+            sample.numbers[count] = number
+            count += 1
+        }
+        facts.leftOutStreamCount += facts.streams.count - count
+        facts.streams.removeLast(facts.streams.count - count)
+        sample.numbers.removeLast(sample.numbers.count - count)
+        let (kept, hashes) = (sample, tables.clientHashes)
+        facts.refusals.removeAll { !kept.keeps(client: hashes[Int($0.client)], $0.place) }
+        for refusal in facts.refusals { isUsedClient[Int(refusal.client)] = true }
+        let (clients, addresses) = tables.keepOnly(clients: isUsedClient, addresses: isUsedAddress)
+        for index in facts.streams.indices {
+            facts.streams[index].client = clients[Int(facts.streams[index].client)]
+            facts.streams[index].address = addresses[Int(facts.streams[index].address)]
+        }
+        for index in facts.refusals.indices { facts.refusals[index].client = clients[Int(facts.refusals[index].client)] }
+        matching.renumber(newNumbers)
+    }
+
+    /// All that was taken, in order.
+    consuming func finish() -> LogFacts {
+        sample.numbers = []
+        var (facts, matching) = (self.facts, self.matching)
+        self.facts = LogFacts()
+        facts.lineCount = lineCount
+        facts.starts.sort { $0.time < $1.time }
+        matching.matchLeftovers(in: &facts)
+        facts.streams.sort { ($0.openedAt, $0.place.file, $0.place.line) < ($1.openedAt, $1.place.file, $1.place.line) }
+        facts.surroundings = tables.surroundings
+        facts.addresses = tables.addresses
+        facts.clientCount = tables.clientHashes.count
+        return facts
+    }
+}
