@@ -1,0 +1,167 @@
+// Whether clients came back, and how: the strongest evidence of whether somebody had wanted to leave. An EventSource comes back after its
+// retry time, a page that was loaded again at once, somebody who left does not.
+
+import Telemetry
+
+/// The openings of each client, in order of time.
+struct ClientOpens {
+    private let starts: [UInt32]
+    private let streams: [UInt32]
+    /// By client: more people than one are behind that number (no forwarded address, no token), so an open cannot be assigned to an end.
+    private let shared: [Bool]
+
+    init(_ facts: LogFacts) {
+        let clients = max(facts.clientCount, Int(facts.streams.map(\.client).max() ?? 0) + 1)
+        var starts = [UInt32](repeating: 0, count: clients + 1)
+        for stream in facts.streams { starts[Int(stream.client) + 1] += 1 }
+        for client in 0..<clients { starts[client + 1] += starts[client] }
+        var next = starts
+        var streams = [UInt32](repeating: 0, count: facts.streams.count)
+        // How long the client's streams lived together, and until when: three and more at a time are several people, or many tabs.
+        var lived = [Double](repeating: 0, count: clients)
+        var lastEnd = [Int64](repeating: .min, count: clients)
+        for (index, stream) in facts.streams.enumerated() {
+            let client = Int(stream.client)
+            streams[Int(next[client])] = UInt32(index)
+            next[client] += 1
+            lived[client] += Double(stream.duration)
+            lastEnd[client] = max(lastEnd[client], stream.endedAt)
+        }
+        shared = (0..<clients).map { client in
+            let first = starts[client]
+            guard starts[client + 1] - first >= 4 else { return false }
+            let span = Double(lastEnd[client] - facts.streams[Int(streams[Int(first)])].openedAt)
+            return lived[client] > 3 * max(span, 1)
+        }
+        self.starts = starts
+        self.streams = streams
+    }
+
+    /// How many clients there are.
+    var count: Int { shared.count }
+
+    /// The streams of a client, in order of their opening.
+    func streams(of client: TableIndex) -> ArraySlice<UInt32> { streams[Int(starts[Int(client)])..<Int(starts[Int(client) + 1])] }
+
+    /// More people than one are behind this number.
+    func isShared(_ client: TableIndex) -> Bool { shared[Int(client)] }
+
+    /// The first of the client's streams that was opened at that time or later.
+    func first(of client: TableIndex, from time: Int64, in facts: LogFacts) -> ArraySlice<UInt32> {
+        let all = streams(of: client)
+        var (low, high) = (all.startIndex, all.endIndex)
+        while low < high {
+            let middle = (low + high) / 2
+            if facts.streams[Int(all[middle])].openedAt < time { low = middle + 1 } else { high = middle }
+        }
+        return all[low...]
+    }
+}
+
+/// How the clients of some ended streams came back.
+struct Returns {
+    /// The share that came back after a pause, or named the last event: they had not wanted to leave.
+    private(set) var afterPause = 0.0
+    /// The share that came back at once or as a new page.
+    private(set) var atOnce = 0.0
+    /// How many people they are, as far as that can be told.
+    private(set) var people = 0
+
+    /// A browser begins a page again before it closes the old one, so an open a little before the end belongs to it.
+    private static let earliest: Int64 = -500
+    /// Above this it was a pause: the shortest retry in use is a second, a page needs less on a usual network.
+    private static let pause: Int64 = 800
+    /// Chrome waits 3 s and Firefox 5 s; what comes later than this is a new visit.
+    private static let latest: Int64 = 15_000
+    private static let bin: Int64 = 250
+    /// So many ends are looked at in detail, evenly spread: a share is then known to two hundredths.
+    private static let looked = 2_000
+
+    /// More came back after a pause than the slower part of those who load their page again.
+    private var isPause: Bool { afterPause * 2 > atOnce }
+    /// Some had not wanted to leave.
+    var some: Bool { afterPause >= 0.15 && isPause }
+    /// Many had not wanted to leave.
+    var many: Bool { afterPause >= 0.3 && isPause }
+    /// They load pages again, or their client comes back without a pause.
+    var mostlyAtOnce: Bool { atOnce >= 0.3 && !some }
+
+    init(after ended: [Int], in book: Casebook) {
+        let sample = book.spread(ended, over: Self.looked)
+        guard !sample.isEmpty else { return }
+        var named = (pause: 0, atOnce: 0)
+        var anonymous: [Int] = []
+        for index in sample {
+            let stream = book.facts.streams[index]
+            if book.opens.isShared(stream.client) {
+                anonymous.append(index)
+            } else {
+                switch Self.comeBack(of: stream, index, in: book) {
+                case .pause: named.pause += 1
+                case .atOnce: named.atOnce += 1
+                case nil: break
+                }
+            }
+        }
+        let guess = Self.excess(after: anonymous, in: book)
+        afterPause = (Double(named.pause) + guess.pause) / Double(sample.count)
+        atOnce = (Double(named.atOnce) + guess.atOnce) / Double(sample.count)
+        let clients = Set(ended.lazy.map { book.facts.streams[$0].client })
+        people = clients.reduce(0) { $0 + (book.opens.isShared($1) ? 3 : 1) }
+    }
+
+    private enum Kind { case pause, atOnce }
+
+    private static func window(_ stream: StreamFacts) -> Int64 {
+        stream.retry == StreamFacts.missing ? latest : max(latest, Int64(stream.retry) * 14 / 10)
+    }
+
+    private static func comeBack(of stream: StreamFacts, _ index: Int, in book: Casebook) -> Kind? {
+        let end = stream.endedAt
+        let from = max(end + earliest, stream.openedAt + 1)
+        for next in book.opens.first(of: stream.client, from: from, in: book.facts) where Int(next) != index {
+            let open = book.facts.streams[Int(next)]
+            let lag = open.openedAt - end
+            guard lag <= window(stream) else { return nil }
+            if open.marks.contains(.resumes) { return .pause }
+            // The server had sent ids, and this request names none: a page that was loaded again.
+            if open.marks.contains(.tellsResuming) && stream.marks.contains(.hasEventID) { return .atOnce }
+            return lag < pause ? .atOnce : .pause
+        }
+        return nil
+    }
+
+    /// How many of the ends of clients who cannot be told apart were followed by an open: all opens by their lag, less what their rate
+    /// makes expected. Only lags that stand out count, because a busy log has an open after everything.
+    private static func excess(after ended: [Int], in book: Casebook) -> (pause: Double, atOnce: Double) {
+        guard !ended.isEmpty else { return (0, 0) }
+        let bins = Int((latest - earliest) / bin)
+        var counts = [Double](repeating: 0, count: bins)
+        var expected = 0.0
+        for index in ended {
+            let stream = book.facts.streams[index]
+            let all = book.opens.streams(of: stream.client)
+            let first = book.facts.streams[Int(all[all.startIndex])].openedAt
+            let span = Double(max(book.facts.streams[Int(all[all.endIndex - 1])].openedAt - first, 1_000))
+            expected += Double(all.count) / span * Double(bin)
+            // Bounded: where thousands of opens follow each end, the nearest ones are enough to see a peak.
+            for next in book.opens.first(of: stream.client, from: stream.endedAt + earliest, in: book.facts).prefix(4_000)
+            where Int(next) != index {
+                let lag = book.facts.streams[Int(next)].openedAt - stream.endedAt - earliest
+                guard lag < latest - earliest else { break }
+                counts[Int(lag / bin)] += 1
+            }
+        }
+        let firstPause = Int((pause - earliest) / bin)
+        func sum(_ range: Range<Int>) -> Double {
+            let peaks = counts[range].reduce(0.0) { sum, count in
+                let excess = count - expected
+                return excess > 4 * expected.squareRoot() + 1.5 ? sum + excess : sum
+            }
+            let all = counts[range].reduce(0, +) - expected * Double(range.count)
+            let isClear = all > 4 * (expected * Double(range.count)).squareRoot() + 1.5
+            return min(max(peaks, isClear ? all : 0), Double(ended.count))
+        }
+        return (sum(firstPause..<bins), sum(0..<firstPause))
+    }
+}
