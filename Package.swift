@@ -56,7 +56,7 @@ let package = Package(
         .target(
             name: "Demo", dependencies: ["Bytes", "EventStream", "HTTP", "Reactor", "Configuration", "Proxy"], swiftSettings: house),
         .executableTarget(
-            name: "heartwire", dependencies: ["Configuration", "Proxy", "Telemetry", "Reactor", "Demo"], swiftSettings: house),
+            name: "heartwire", dependencies: ["Diagnosis", "Configuration", "Proxy", "Telemetry", "Reactor", "Demo"], swiftSettings: house),
         .target(name: "ReferenceEventSource", path: "Tests/ReferenceEventSource", swiftSettings: optimised),
         .target(name: "TestSupport", dependencies: ["Marks", "Reactor", "Telemetry"], path: "Tests/TestSupport", swiftSettings: house),
         .testTarget(name: "BytesTests", dependencies: ["Bytes"], swiftSettings: house),

@@ -23,6 +23,8 @@ struct Main {
                 ServeCommand.run(ConfigurationCommand.load(path), file: path, inheritance, manager)
             case .check(let path):
                 ConfigurationCommand.check(path)
+            case .diagnose(let logs, let isJSON, let page):
+                DiagnoseCommand.run(logs, isJSON: isJSON, pagePath: page)
             case .demo(let listener):
                 DemoCommand.run(listener)
             }

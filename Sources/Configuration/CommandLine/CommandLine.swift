@@ -13,6 +13,10 @@ package enum ExitStatus {
     package static let interrupted: Int32 = 1
     /// The command line cannot be understood (EX_USAGE).
     package static let usage: Int32 = 64
+    /// A file that a command is to read cannot be read (EX_NOINPUT).
+    package static let noInput: Int32 = 66
+    /// A file that a command is to write cannot be written (EX_CANTCREAT).
+    package static let cannotCreate: Int32 = 73
     /// An address to listen on is not available (EX_UNAVAILABLE).
     package static let unavailable: Int32 = 69
     /// The configuration has errors or cannot be read (EX_CONFIG).
@@ -37,6 +41,8 @@ package enum CommandLine {
         case check(configurationPath: String)
         /// Run the demonstration.
         case demo(listen: Listener)
+        /// Read logs and say why streams end: as text or as JSON, and as a page where a file for it is named.
+        case diagnose(logPaths: [String], isJSON: Bool, pagePath: String?)
         /// Print this text on standard output and end with success.
         case help(String)
         /// Print the version on standard output and end with success.
@@ -46,18 +52,19 @@ package enum CommandLine {
     /// Where the demonstration listens by default.
     package static let defaultDemoListener = Listener(host: "127.0.0.1", port: 8080)
 
-    /// An option of a command: its name without the dashes, and its value's name in messages.
+    /// An option of a command: its name without the dashes, and its value's name in messages; none for an option without a value.
     struct Option {
         var name: String
-        var value: String
+        var value: String?
         var isRepeatable = false
         var isRequired = false
     }
 
-    /// A command: its name and its options.
+    /// A command: its name, its options, and the name of what follows them, if anything does.
     struct Verb {
         var name: String
         var options: [Option]
+        var operand: String?
         var help: String
     }
 
@@ -80,13 +87,15 @@ package enum CommandLine {
             help: Help.proxy),
         Verb(name: "run", options: [Option(name: "config", value: "FILE", isRequired: true)], help: Help.run),
         Verb(name: "check", options: [Option(name: "config", value: "FILE", isRequired: true)], help: Help.check),
+        Verb(
+            name: "diagnose", options: [Option(name: "json"), Option(name: "html", value: "FILE")], operand: "LOG", help: Help.diagnose),
         Verb(name: "demo", options: [Option(name: "listen", value: "HOST:PORT")], help: Help.demo),
     ]
 
     /// Reads the words after the program's name.
     package static func parse(_ words: [String]) throws(UsageError) -> Command {
         guard let first = words.first else {
-            throw UsageError(description: "say what to do: proxy, run, check or demo; 'heartwire --help' explains them")
+            throw UsageError(description: "say what to do: proxy, run, check, diagnose or demo; 'heartwire --help' explains them")
         }
         switch first {
         case "--help", "-h": return .help(Help.overview)
@@ -102,11 +111,12 @@ package enum CommandLine {
                 description: "unknown \(kind) \(shown(first))\(suggestion(for: first, in: known)); see 'heartwire --help'")
         }
         if words.dropFirst().contains(where: { $0 == "--help" || $0 == "-h" }) { return .help(verb.help) }
-        let values = try read(Array(words.dropFirst()), for: verb)
+        let (values, operands) = try read(Array(words.dropFirst()), for: verb)
         switch verb.name {
         case "proxy": return .proxy(try configuration(values))
         case "run": return .run(configurationPath: values["config"]?.last ?? "")
         case "check": return .check(configurationPath: values["config"]?.last ?? "")
+        case "diagnose": return .diagnose(logPaths: operands, isJSON: values["json"] != nil, pagePath: values["html"]?.last)
         default:
             guard let text = values["listen"]?.last else { return .demo(listen: defaultDemoListener) }
             return .demo(listen: try listener(text))
@@ -115,16 +125,27 @@ package enum CommandLine {
 
     // MARK: Options
 
-    /// The values of each option that was given, in order.
-    private static func read(_ words: [String], for verb: Verb) throws(UsageError) -> [String: [String]] {
+    /// The values of each option that was given, and what follows the options or stands between them, each in order.
+    private static func read(
+        _ words: [String], for verb: Verb
+    ) throws(UsageError) -> (values: [String: [String]], operands: [String]) {
         var values: [String: [String]] = [:]
+        var operands: [String] = []
         let see = "see 'heartwire \(verb.name) --help'"
         var index = 0
         while index < words.count {
             let word = words[index]
             index += 1
+            if word == "--", verb.operand != nil {
+                operands += words[index...]
+                break
+            }
             guard word.hasPrefix("--"), word != "--" else {
-                throw UsageError(description: "\(shown(word)) is not an option of '\(verb.name)'; \(see)")
+                guard verb.operand != nil, word == "-" || !word.hasPrefix("-") else {
+                    throw UsageError(description: "\(shown(word)) is not an option of '\(verb.name)'; \(see)")
+                }
+                operands.append(word)
+                continue
             }
             let equals = word.firstIndex(of: "=")
             let name = String(word[word.index(word.startIndex, offsetBy: 2)..<(equals ?? word.endIndex)])
@@ -133,23 +154,33 @@ package enum CommandLine {
                 throw UsageError(
                     description: "unknown option \(shown("--\(name)")) of '\(verb.name)'\(suggestion(for: "--\(name)", in: known)); \(see)")
             }
-            let value: String
-            if let equals {
-                value = String(word[word.index(after: equals)...])
-            } else if index < words.count, !words[index].hasPrefix("--") {
-                value = words[index]
-                index += 1
-            } else {
-                throw UsageError(description: "--\(name) needs a value: --\(name) \(option.value)")
-            }
-            if value.isEmpty { throw UsageError(description: "the value of --\(name) is empty; write --\(name) \(option.value)") }
+            let inline = equals.map { String(word[word.index(after: $0)...]) }
+            let next = index < words.count && !words[index].hasPrefix("--") ? words[index] : nil
+            let value = try value(of: option, inline: inline, next: next)
+            if inline == nil, option.value != nil { index += 1 }
             if values[name] != nil, !option.isRepeatable { throw UsageError(description: "--\(name) is given twice") }
             values[name, default: []].append(value)
         }
         for option in verb.options where option.isRequired && values[option.name] == nil {
-            throw UsageError(description: "'\(verb.name)' needs --\(option.name) \(option.value); \(see)")
+            throw UsageError(description: "'\(verb.name)' needs --\(option.name) \(option.value ?? ""); \(see)")
         }
-        return values
+        if let operand = verb.operand, operands.allSatisfy(\.isEmpty) {
+            throw UsageError(description: "'\(verb.name)' needs at least one \(operand); \(see)")
+        }
+        return (values, operands)
+    }
+
+    /// The value of an option: behind its `=`, or the next word. Empty for an option without a value.
+    private static func value(of option: Option, inline: String?, next: String?) throws(UsageError) -> String {
+        guard let kind = option.value else {
+            if inline != nil { throw UsageError(description: "--\(option.name) takes no value") }
+            return ""
+        }
+        guard let value = inline ?? next else {
+            throw UsageError(description: "--\(option.name) needs a value: --\(option.name) \(kind)")
+        }
+        if value.isEmpty { throw UsageError(description: "the value of --\(option.name) is empty; write --\(option.name) \(kind)") }
+        return value
     }
 
     // MARK: The configuration of `proxy`

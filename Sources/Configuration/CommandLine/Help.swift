@@ -15,6 +15,7 @@ enum Help {
           proxy    run a proxy in front of one server, described by options
           run      run the proxy that a configuration file describes
           check    look for errors in a configuration file, and run nothing
+          diagnose read logs and say which timeout or which hop ends the streams
           demo     watch a stream die of silence, and the same stream survive
 
         Options:
@@ -25,7 +26,8 @@ enum Help {
           heartwire proxy --upstream http://127.0.0.1:9000 --listen 127.0.0.1:8080
 
         Ends with 0 when all went well, 64 for a mistake on the command line, 78 for one
-        in a configuration file, 69 when an address is not available.
+        in a configuration file, 66 when a log cannot be read, 69 when an address is not
+        available.
 
         """
 
@@ -99,6 +101,27 @@ enum Help {
 
         Example: restart a service only with a file that can be used:
           heartwire check --config heartwire.conf && systemctl restart heartwire
+
+        """
+
+    static let diagnose = """
+        Reads the logs of this proxy and says why streams end: after how many seconds,
+        on which side, which hop it may be, which setting to change and to what, and
+        what is excluded. What it is not sure of stands apart, as remarks.
+
+        Usage: heartwire diagnose [--json] [--html FILE] LOG...
+
+          LOG            a stream log; access and event logs add to it. Rotated ones in
+                         any order, packed by gzip or not; - is standard input
+          --json         one object of JSON instead of text
+          --html FILE    a page with the same and with plots, too
+          --help         this text
+
+        Ends with 0 whether or not something was found, with 66 when a log cannot be
+        read. conf/diagnose.md describes what it finds, and how.
+
+        Example:
+          heartwire diagnose --html why.html /var/log/heartwire/streams.jsonl*
 
         """
 

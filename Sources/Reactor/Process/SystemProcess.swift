@@ -28,6 +28,12 @@ public enum SystemProcess {
         pthread_sigmask(SIG_BLOCK, &set, nil)
     }
 
+    /// Lets the operator's signals end this process at once, for commands that do one thing and end.
+    public static func endOnSignals() {
+        var set = operatorSignals()
+        pthread_sigmask(SIG_UNBLOCK, &set, nil)
+    }
+
     /// Whether this process is the first of its container: when it ends, the kernel ends all others there.
     public static var isFirst: Bool { getpid() == 1 }
 
@@ -98,10 +104,23 @@ public enum SystemProcess {
         }
     }
 
-    /// Writes text to standard output.
+    /// Writes text to standard output, all of it unless nobody reads it.
     public static func say(_ text: String) {
         var text = text
-        text.withUTF8 { bytes in _ = Glibc.write(STDOUT_FILENO, bytes.baseAddress, bytes.count) }
+        text.withUTF8 { bytes in
+            var rest = UnsafeBufferPointer(rebasing: bytes[...])
+            while !rest.isEmpty {
+                let written = Glibc.write(STDOUT_FILENO, rest.baseAddress, rest.count)
+                if written < 0, errno == EINTR { continue }
+                if written < 0, errno == EAGAIN {
+                    var reader = pollfd(fd: STDOUT_FILENO, events: Int16(POLLOUT), revents: 0)
+                    poll(&reader, 1, 1_000)
+                    continue
+                }
+                guard written > 0 else { return }
+                rest = UnsafeBufferPointer(rebasing: rest[written...])
+            }
+        }
     }
 
     /// Ends the process.

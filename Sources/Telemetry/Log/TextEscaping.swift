@@ -36,6 +36,12 @@ func appendEscaped(_ text: Span<UInt8>, to bytes: inout some LineBytes) {
     }
 }
 
+/// Appends text, escaped for a JSON string.
+package func appendEscaped(_ text: String, to bytes: inout [UInt8]) {
+    var text = text
+    text.withUTF8 { appendEscaped($0.span, to: &bytes) }
+}
+
 /// Where the text that begins there ends to be letters that stand for themselves. Most texts have no others.
 private func endOfPlainText(_ text: Span<UInt8>, from start: Int) -> Int {
     var end = start

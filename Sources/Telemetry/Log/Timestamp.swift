@@ -38,6 +38,13 @@ func appendTimestamp(_ unixMilliseconds: Int64, to bytes: inout some LineBytes) 
 /// What RFC 3339 takes in UTC with milliseconds.
 private let timestampByteCount = 24
 
+/// The same as a text.
+package func timestampText(_ unixMilliseconds: Int64) -> String {
+    var bytes: [UInt8] = []
+    appendTimestamp(unixMilliseconds, to: &bytes)
+    return String(decoding: bytes, as: UTF8.self)
+}
+
 private func clampedToCalendar(_ unixMilliseconds: Int64) -> Int64 {
     min(max(unixMilliseconds, -62_167_219_200_000), 253_402_300_799_999)
 }

@@ -1,0 +1,123 @@
+// A file that is read once from its beginning to its end, for commands that read logs: plain, compressed with gzip, or standard input.
+// Invariant: no file is written or locked, and no process outlives the reading of its file.
+
+import CLinux
+import Glibc
+
+/// A file that a command reads.
+public final class InputFile {
+    /// Why it cannot be read.
+    public enum Failure: Error, Equatable {
+        /// The system's own error.
+        case system(SystemError)
+        /// The program that unpacks it has ended with an error. The text says how.
+        case unpacking(String)
+    }
+
+    private let file: Int32
+    /// Where the bytes come from: the file itself, or the pipe of the program that unpacks it.
+    private var source: Int32
+    private var unpacker: pid_t?
+    /// How large the file is, unpacked or not; nil where nobody knows, as of a pipe.
+    public let byteCount: Int?
+
+    /// Opens a file; `-` is standard input. A file that begins as gzip writes it is unpacked by the system's `gzip`.
+    public init(path: String) throws(Failure) {
+        file = path == "-" ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY)
+        guard file >= 0 else { throw .system(.last) }
+        source = file
+        var status = stat()
+        let isPlain = fstat(file, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+        byteCount = isPlain ? Int(status.st_size) : nil
+        var start: (UInt8, UInt8) = (0, 0)
+        guard isPlain, pread(file, &start, 2, lseek(file, 0, SEEK_CUR)) == 2, start == (0x1F, 0x8B) else { return }
+        do throws(SystemError) { try unpack() } catch { throw .system(error) }
+    }
+
+    deinit {
+        if source != file { close(source) }
+        if file != STDIN_FILENO { close(file) }
+        guard let unpacker else { return }
+        // It may still write: without a reader it would end by itself, and sooner so.
+        kill(unpacker, SIGKILL)
+        waitpid(unpacker, nil, 0)
+    }
+
+    /// How many bytes of the file were read, by this process or by the program that unpacks it.
+    public var readByteCount: Int { max(0, Int(lseek(file, 0, SEEK_CUR))) }
+
+    /// The next bytes; how many there are, 0 at the end.
+    public func read(into memory: UnsafeMutableRawBufferPointer) throws(Failure) -> Int {
+        while true {
+            let count = Glibc.read(source, memory.baseAddress, memory.count)
+            if count > 0 { return count }
+            if count == 0 {
+                try endUnpacking()
+                return 0
+            }
+            if errno == EINTR { continue }
+            guard errno == EAGAIN else { throw .system(.last) }
+            // Standard input may be a terminal that another process made non-blocking.
+            var wait = pollfd(fd: source, events: Int16(POLLIN), revents: 0)
+            poll(&wait, 1, 1_000)
+        }
+    }
+
+    private func unpack() throws(SystemError) {
+        var ends: [Int32] = [-1, -1]
+        guard pipe2(&ends, O_CLOEXEC) == 0 else { throw .last }
+        defer { close(ends[1]) }
+        source = ends[0]
+        var actions = posix_spawn_file_actions_t()
+        var attributes = posix_spawnattr_t()
+        posix_spawn_file_actions_init(&actions)
+        posix_spawnattr_init(&attributes)
+        defer {
+            posix_spawn_file_actions_destroy(&actions)
+            posix_spawnattr_destroy(&attributes)
+        }
+        posix_spawn_file_actions_adddup2(&actions, file, STDIN_FILENO)
+        posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO)
+        // It must end when nobody reads its pipe, and when the terminal says so.
+        var none = sigset_t()
+        var pipe = sigset_t()
+        sigemptyset(&none)
+        sigemptyset(&pipe)
+        sigaddset(&pipe, SIGPIPE)
+        posix_spawnattr_setsigmask(&attributes, &none)
+        posix_spawnattr_setsigdefault(&attributes, &pipe)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
+        var words = ["gzip", "-dc"].map { strdup($0) } + [nil]
+        defer { for word in words { free(word) } }
+        var process = pid_t()
+        let outcome = posix_spawnp(&process, "gzip", &actions, &attributes, &words, current_environment())
+        guard outcome == 0 else { throw SystemError(outcome) }
+        unpacker = process
+    }
+
+    private func endUnpacking() throws(Failure) {
+        guard let process = unpacker else { return }
+        unpacker = nil
+        var status: Int32 = 0
+        while waitpid(process, &status, 0) < 0, errno == EINTR {}
+        // gzip's status 2 is a warning, for example of what stands behind the packed part.
+        guard status & 0x7F == 0, [0, 2].contains(status >> 8 & 0xFF) else { throw .unpacking("gzip \(Successor.describe(status))") }
+    }
+}
+
+/// A file that a command writes whole.
+public enum OutputFile {
+    /// Writes the bytes into a file, which is created (mode 0640: it may name clients) or replaced.
+    public static func write(_ bytes: [UInt8], to path: String) throws(SystemError) {
+        let file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0o640)
+        guard file >= 0 else { throw .last }
+        defer { close(file) }
+        var done = 0
+        while done < bytes.count {
+            let count = bytes.withUnsafeBytes { Glibc.write(file, $0.baseAddress! + done, bytes.count - done) }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { throw .last }
+            done += count
+        }
+    }
+}
