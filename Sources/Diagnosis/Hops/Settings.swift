@@ -12,7 +12,7 @@ extension HopFamily {
     private var proxySetting: String? {
         switch self {
         case .nginx:
-            "proxy_read_timeout 1h; in the location of the streams, with proxy_http_version 1.1; proxy_buffering off; and no gzip"
+            "proxy_read_timeout 1h in the location of the streams, with proxy_http_version 1.1, proxy_buffering off and no gzip"
         case .ingressNginx:
             "the annotations nginx.ingress.kubernetes.io/proxy-read-timeout: \"3600\" and proxy-send-timeout: \"3600\", with"
                 + " proxy-buffering: \"off\"; reloads: worker-shutdown-timeout"

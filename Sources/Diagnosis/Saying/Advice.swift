@@ -72,8 +72,16 @@ enum Advice {
         let shown = families.prefix(shownFamilies)
         return shown.map { family in
             let names = candidates.filter { $0.family == family }.map(\.name)
-            return "\(Words.list(names, most: 2, last: "or")): \(family.setting)."
+            return "\(common(names)): \(family.setting)."
         }
+    }
+
+    /// The words with which all names begin: `nginx` of two limits of nginx.
+    private static func common(_ names: [String]) -> String {
+        let all = names.map { $0.split(separator: " ") }
+        var count = all[0].count
+        for words in all { count = min(count, zip(all[0], words).prefix { $0 == $1 }.count) }
+        return count == 0 ? names[0] : all[0].prefix(count).joined(separator: " ")
     }
 
     private static func others(_ finding: Finding) -> [String] {

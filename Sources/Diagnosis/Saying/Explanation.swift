@@ -42,9 +42,6 @@ package struct Explanation: Sendable {
         return "\(headline) (\(certainty); it may be \(who))"
     }
 
-    /// Where the candidates stop being worth a line each.
-    package static let shownCandidates = 6
-
     // MARK: What
 
     private static func title(_ finding: Finding) -> String {
@@ -157,6 +154,9 @@ package struct Explanation: Sendable {
         if finding.addresses > 0, finding.side == .client { first += ", by \(Words.count(finding.addresses, "address", "addresses"))" }
         if !finding.routes.isEmpty { first += ", on \(finding.routes.count == 1 ? "route" : "routes") \(Words.list(finding.routes))" }
         var counts = [first]
+        if !finding.hops.isEmpty { counts.append("the requests name \(Words.list(finding.hops))") }
+        // Where the method decided, it says in its own words what decided.
+        guard finding.evidence.isEmpty else { return counts }
         if let between = finding.between {
             counts.append(
                 "silences up to \(Words.seconds(between.lowerBound)) were survived, from \(Words.seconds(between.upperBound)) on they were not"
@@ -169,7 +169,6 @@ package struct Explanation: Sendable {
                     ? "\(Words.percent(returned)) of the clients came back after a pause, so they had not wanted to leave"
                     : "\(Words.percent(returned)) of the clients came back after a pause")
         }
-        if !finding.hops.isEmpty { counts.append("the requests name \(Words.list(finding.hops))") }
         return counts
     }
 }

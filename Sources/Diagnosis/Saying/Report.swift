@@ -80,7 +80,8 @@ package struct Report: Sendable {
     private func excluded(_ survived: Diagnosis.Survived, on side: Finding.Side) -> [String] {
         let place = side == .client ? "between browser and proxy" : "between proxy and server"
         var sentences: [String] = []
-        if let silence = survived.silence {
+        // Less than that excludes no hop of the table.
+        if let silence = survived.silence, silence >= 5 {
             var sentence =
                 "No idle timeout below \(Words.span(silence)) \(place): \(Words.count(survived.silenceStreams, "stream")) outlived such a silence."
             if side == .client, let heartbeat = heartbeatInForce, silence < heartbeat * 1.3 {
@@ -88,7 +89,7 @@ package struct Report: Sendable {
             }
             sentences.append(sentence)
         }
-        if let age = survived.age {
+        if let age = survived.age, age >= 15 {
             sentences.append(
                 "No limit on a stream's whole life below \(Words.span(age)) \(place): \(Words.count(survived.ageStreams, "stream")) lived"
                     + " longer.")

@@ -53,12 +53,12 @@ extension Report {
         for line in lines { out.add(line, style, first: indent + "  - ") }
     }
 
+    /// The rows' names in one line; those that nobody has verified apart.
     private func candidateLines(_ explanation: Explanation) -> [String] {
-        let shown = explanation.candidates.prefix(Explanation.shownCandidates).map { hop in
-            "\(hop.name): \(Words.decimal(hop.seconds)) s" + (hop.isVerified ? "" : " (not verified)") + ", reset by \(hop.resetBy)"
-        }
-        let left = explanation.candidates.dropFirst(Explanation.shownCandidates).map(\.name)
-        return shown + (left.isEmpty ? [] : ["also \(left.joined(separator: ", "))"])
+        let known = explanation.candidates.filter(\.isVerified).map(\.name)
+        let hearsay = explanation.candidates.filter { !$0.isVerified }.map(\.name)
+        return (known.isEmpty ? [] : [known.joined(separator: ", ")])
+            + (hearsay.isEmpty ? [] : ["not verified: \(hearsay.joined(separator: ", "))"])
     }
 
     private func draw(_ histogram: Histogram, _ out: inout TerminalText, indentation: Int) {

@@ -87,7 +87,7 @@ public final class InputFile {
         posix_spawnattr_setsigmask(&attributes, &none)
         posix_spawnattr_setsigdefault(&attributes, &pipe)
         posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
-        var words = ["gzip", "-dc"].map { strdup($0) } + [nil]
+        var words = (["gzip", "-dc"] as [String]).map { strdup($0) } + [nil]
         defer { for word in words { free(word) } }
         var process = pid_t()
         let outcome = posix_spawnp(&process, "gzip", &actions, &attributes, &words, current_environment())

@@ -1,1 +1,0 @@
-// Placeholder of the target until the first suite lands.
