@@ -12,7 +12,7 @@ struct ForgettingHop {
     /// So many of the silences above the edge may have been survived: some do not pass the hop.
     private static let mostSurvived = 0.03
     /// A reset within this after the last write is an answer to the write, in milliseconds: a round trip.
-    private static let answer: UInt32 = 2_000
+    private static let answer: UInt32 = 1_000
     /// Below this nobody forgets, in milliseconds.
     private static let shortest: UInt32 = 5_000
     /// Limits of hops that forget, in seconds: two clouds' load balancers, carriers, IPVS, a cloud's NAT, RFC 5382.
@@ -61,6 +61,7 @@ struct ForgettingHop {
         guard let edge = Self.edge(ends, in: book) else { return nil }
         let above = ends[..<edge]
         let fatal = above.compactMap(\.stream)
+        guard !Self.isAbsolute(fatal, in: book) else { return nil }
         let shortest = Double(above[above.count - 1].silence) / 1_000
         let longest = Double(ends[edge...].first { $0.stream == nil }?.silence ?? 0) / 1_000
         let seconds = Self.roundest(from: longest, to: shortest)
@@ -82,11 +83,16 @@ struct ForgettingHop {
         explained = fatal
     }
 
+    /// Most of them end at one age. A hop that resets at that age meets some streams in the second after a long silence.
+    private static func isAbsolute(_ fatal: [Int], in book: Casebook) -> Bool {
+        let ages = Axis(.age, on: .client, of: fatal.map(UInt32.init)[...], in: book)
+        return Cluster.strongest(on: ages).map { $0.ends.count * 2 > fatal.count } ?? false
+    }
+
     /// How many of the silences, the longest first, lie above the edge; nil if there is none.
     private static func edge(_ ends: [(silence: UInt32, stream: Int?)], in book: Casebook) -> Int? {
         let marked = ends.count { $0.stream != nil }
         guard marked >= fewest else { return nil }
-        let needed = Chance.level - log(Double(marked))
         var best: (count: Int, chance: Double)?
         var (high, highOthers) = (0, 0)
         var longest = LongestOfItsStream()
@@ -101,13 +107,15 @@ struct ForgettingHop {
             guard Double(highOthers) <= mostSurvived * Double(high + highOthers) else { continue }
             let split = Chance.split(marked: marked, others: ends.count - marked, high: high, highOthers: highOthers)
             let chance = split + longest.chance
-            if chance < min(needed, best?.chance ?? 0) { best = (position + 1, chance) }
+            if chance < min(Chance.level, best?.chance ?? 0) { best = (position + 1, chance) }
         }
         return best?.count
     }
 
     /// The limit that somebody has most likely set: one that is known where it is the only one in the gap, else the roundest number.
     private static func roundest(from low: Double, to high: Double) -> Double {
+        // In a large log the two bounds meet, and a stray reset can lie a little below the limit.
+        let (low, high) = high - low < 1 ? (low - 0.5, high + 0.5) : (low, high)
         let fitting = known.filter { $0 > low && $0 <= high }
         if fitting.count == 1 { return fitting[0] }
         for step in [3_600.0, 1_800, 900, 600, 300, 60, 30, 10, 5, 1] {

@@ -4,10 +4,7 @@
 enum Limit {
     /// Of the ends of a cluster, from the earliest on.
     static func seconds(of ends: [EndPoint]) -> Double {
-        var values = ends.map(\.milliseconds)[...]
-        let spread = values[values.count * 3 / 4] - values[values.count / 4]
-        // Somebody who left by chance just before the others were cut.
-        if values.count > 3, values[1] - values[0] > max(100, 3 * spread) { values = values.dropFirst() }
+        let values = withoutLeavers(ends.map(\.milliseconds))
         let first = values.startIndex
         // The 3 % point, because in a large log some leave by chance in the second before the limit.
         let low = values[first + values.count * 3 / 100]
@@ -23,6 +20,16 @@ enum Limit {
             if round > low { return seconds(round) }
         }
         return seconds(low / 100 * 100)
+    }
+
+    /// Without those who left by chance a little before the others were cut: the densest four fifths are the limit's, and what lies before
+    /// them by more than half of their width is not.
+    private static func withoutLeavers(_ values: [Int]) -> ArraySlice<Int> {
+        let most = values.count - values.count / 5
+        guard most < values.count else { return values[...] }
+        let start = (0...values.count - most).min { values[$0 + most - 1] - values[$0] < values[$1 + most - 1] - values[$1] }!
+        let width = values[start + most - 1] - values[start]
+        return values.drop { $0 < values[start] - max(100, width / 2) }
     }
 
     private static func seconds(_ milliseconds: Int) -> Double { Double(milliseconds) / 1_000 }
