@@ -48,9 +48,23 @@ struct ForgettingHop {
 
     private static func known(_ silence: UInt32) -> UInt32? { silence == StreamFacts.missing ? nil : silence }
 
-    init?(_ book: Casebook) {
-        var ends: [(silence: UInt32, stream: Int?)] = []
+    /// The clearest one. Streams are compared with those of their route that have heartbeats too, or have none too: silences of others
+    /// are not alike.
+    static func clearest(in book: Casebook) -> ForgettingHop? {
+        var groups: [Int: [UInt32]] = [:]
         for (index, stream) in book.facts.streams.enumerated() where !book.isExplained[index] && !stream.marks.contains(.wasHeld) {
+            guard fatal(stream) != nil || survived(stream) != nil else { continue }
+            let isWoven = stream.marks.contains(.isWoven)
+            groups[book.routeOf[Int(stream.surroundings)] * 2 + (isWoven ? 1 : 0), default: []].append(UInt32(index))
+        }
+        return groups.sorted { $0.key < $1.key }.compactMap { ForgettingHop($0.value, in: book) }
+            .max { $0.explained.count < $1.explained.count }
+    }
+
+    private init?(_ streams: [UInt32], in book: Casebook) {
+        var ends: [(silence: UInt32, stream: Int?)] = []
+        for index in streams.map(Int.init) {
+            let stream = book.facts.streams[index]
             if let silence = Self.fatal(stream), silence >= Self.shortest {
                 ends.append((silence, index))
             } else if let silence = Self.survived(stream) {

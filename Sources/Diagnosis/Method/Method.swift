@@ -12,7 +12,7 @@ extension Diagnosis {
         book.explain(moments.explained)
         let badServer = BadServer.find(in: book)
         book.explain(badServer.explained)
-        let forgetting = ForgettingHop(book)
+        let forgetting = ForgettingHop.clearest(in: book)
         book.explain(forgetting?.explained ?? [])
         let clients = Timeouts(on: .client, in: book)
         let servers = Timeouts(on: .upstream, in: book)

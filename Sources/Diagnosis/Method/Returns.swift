@@ -1,50 +1,50 @@
 // Whether clients came back, and how: the strongest evidence of whether somebody had wanted to leave. An EventSource comes back after its
 // retry time, a page that was loaded again at once, somebody who left does not.
 
+import Glibc
 import Telemetry
 
 /// The openings of each client, in order of time.
 struct ClientOpens {
-    private let starts: [UInt32]
+    private let starts: [Int]
     private let streams: [UInt32]
-    /// By client: more people than one are behind that number (no forwarded address, no token), so an open cannot be assigned to an end.
-    private let shared: [Bool]
+    /// By client: 0 for one person; for a number behind which there are more (no forwarded address, no token, or several tabs) how many live
+    /// at a time. Then an open cannot be assigned to an end.
+    private let crowds: [Float]
 
     init(_ facts: LogFacts) {
         let clients = max(facts.clientCount, Int(facts.streams.map(\.client).max() ?? 0) + 1)
-        var starts = [UInt32](repeating: 0, count: clients + 1)
-        for stream in facts.streams { starts[Int(stream.client) + 1] += 1 }
-        for client in 0..<clients { starts[client + 1] += starts[client] }
-        var next = starts
-        var streams = [UInt32](repeating: 0, count: facts.streams.count)
-        // How long the client's streams lived together, and until when: three and more at a time are several people, or many tabs.
+        (starts, streams) = Casebook.grouped(facts.streams.map(\.client), into: clients)
         var lived = [Double](repeating: 0, count: clients)
         var lastEnd = [Int64](repeating: .min, count: clients)
-        for (index, stream) in facts.streams.enumerated() {
+        var overlaps = [UInt32](repeating: 0, count: clients)
+        for stream in facts.streams {
             let client = Int(stream.client)
-            streams[Int(next[client])] = UInt32(index)
-            next[client] += 1
             lived[client] += Double(stream.duration)
+            // A browser begins a page again a little before it closes the old one. More than that is another tab or another person.
+            if lastEnd[client] > stream.openedAt + 1_000 { overlaps[client] += 1 }
             lastEnd[client] = max(lastEnd[client], stream.endedAt)
         }
-        shared = (0..<clients).map { client in
-            let first = starts[client]
-            guard starts[client + 1] - first >= 4 else { return false }
-            let span = Double(lastEnd[client] - facts.streams[Int(streams[Int(first)])].openedAt)
-            return lived[client] > 3 * max(span, 1)
+        let (starts, streams) = (starts, streams)
+        crowds = (0..<clients).map { client in
+            let count = starts[client + 1] - starts[client]
+            guard overlaps[client] >= 2, Int(overlaps[client]) * 25 > count else { return 0 }
+            let first = facts.streams[Int(streams[starts[client]])].openedAt
+            return Float(lived[client] / Double(max(lastEnd[client] - first, 1)))
         }
-        self.starts = starts
-        self.streams = streams
     }
 
     /// How many clients there are.
-    var count: Int { shared.count }
+    var count: Int { crowds.count }
 
     /// The streams of a client, in order of their opening.
-    func streams(of client: TableIndex) -> ArraySlice<UInt32> { streams[Int(starts[Int(client)])..<Int(starts[Int(client) + 1])] }
+    func streams(of client: TableIndex) -> ArraySlice<UInt32> { streams[starts[Int(client)]..<starts[Int(client) + 1]] }
 
     /// More people than one are behind this number.
-    func isShared(_ client: TableIndex) -> Bool { shared[Int(client)] }
+    func isShared(_ client: TableIndex) -> Bool { crowds[Int(client)] > 0 }
+
+    /// How many people are behind this number, roughly.
+    func people(behind client: TableIndex) -> Int { isShared(client) ? max(2, Int(crowds[Int(client)].rounded(.up))) : 1 }
 
     /// The first of the client's streams that was opened at that time or later.
     func first(of client: TableIndex, from time: Int64, in facts: LogFacts) -> ArraySlice<UInt32> {
@@ -107,7 +107,7 @@ struct Returns {
         afterPause = (Double(named.pause) + guess.pause) / Double(sample.count)
         atOnce = (Double(named.atOnce) + guess.atOnce) / Double(sample.count)
         let clients = Set(ended.lazy.map { book.facts.streams[$0].client })
-        people = clients.reduce(0) { $0 + (book.opens.isShared($1) ? 3 : 1) }
+        people = clients.reduce(0) { $0 + book.opens.people(behind: $1) }
     }
 
     private enum Kind { case pause, atOnce }
@@ -153,14 +153,16 @@ struct Returns {
             }
         }
         let firstPause = Int((pause - earliest) / bin)
+        // One chance in a thousand for all bins together.
+        let needed = log(1e-3 / Double(bins))
         func sum(_ range: Range<Int>) -> Double {
             let peaks = counts[range].reduce(0.0) { sum, count in
-                let excess = count - expected
-                return excess > 4 * expected.squareRoot() + 1.5 ? sum + excess : sum
+                Chance.atLeast(Int(count), mean: expected) < needed ? sum + count - expected : sum
             }
-            let all = counts[range].reduce(0, +) - expected * Double(range.count)
-            let isClear = all > 4 * (expected * Double(range.count)).squareRoot() + 1.5
-            return min(max(peaks, isClear ? all : 0), Double(ended.count))
+            let all = counts[range].reduce(0, +)
+            let usual = expected * Double(range.count)
+            let isClear = Chance.atLeast(Int(all), mean: usual) < needed
+            return min(max(peaks, isClear ? all - usual : 0), Double(ended.count))
         }
         return (sum(firstPause..<bins), sum(0..<firstPause))
     }
