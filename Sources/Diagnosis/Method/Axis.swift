@@ -7,13 +7,20 @@ import Telemetry
 enum Measure { case age, silence }
 
 /// An end and where it lies, as one number, so that a million of them sort quickly: milliseconds above, the stream's index below.
-struct EndPoint: Comparable {
+struct EndPoint {
     private let bits: UInt64
 
     init(_ milliseconds: UInt32, stream: Int) { bits = UInt64(milliseconds) << 32 | UInt64(stream) }
+    private init(bits: UInt64) { self.bits = bits }
     var milliseconds: Int { Int(bits >> 32) }
     var stream: Int { Int(bits & 0xFFFF_FFFF) }
-    static func < (one: EndPoint, other: EndPoint) -> Bool { one.bits < other.bits }
+
+    /// From the earliest on.
+    static func ordered(_ ends: [EndPoint]) -> [EndPoint] {
+        var bits = ends.map(\.bits)
+        bits.sortByDigits(from: 32)
+        return bits.map(EndPoint.init(bits:))
+    }
 }
 
 struct Axis {
@@ -39,8 +46,7 @@ struct Axis {
             if let shadow, shadow.hides(value, of: stream) { continue }
             ends.append(EndPoint(value, stream: index))
         }
-        ends.sort()
-        reached.sort()
+        reached.sortByDigits()
         var sum = 0.0
         sums =
             [0]
@@ -48,7 +54,7 @@ struct Axis {
                 sum += Double(far)
                 return sum
             }
-        self.ends = ends
+        self.ends = EndPoint.ordered(ends)
         self.reached = reached
     }
 

@@ -123,6 +123,18 @@ extension StreamFacts {
     }
 }
 
+extension [Int64] {
+    /// How many of the times, which are in order, are at most that one.
+    func count(upTo time: Int64) -> Int {
+        var (low, high) = (0, count)
+        while low < high {
+            let middle = (low + high) / 2
+            if self[middle] <= time { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+}
+
 /// Numbers in the clauses of evidence.
 enum Clause {
     /// Seconds with at most one decimal.

@@ -71,6 +71,7 @@ struct ForgettingHop {
                 ends.append((silence, nil))
             }
         }
+        guard ends.count(where: { $0.stream != nil }) >= Self.fewest else { return nil }
         ends.sort { $0.silence > $1.silence }
         guard let edge = Self.edge(ends, in: book) else { return nil }
         let above = ends[..<edge]

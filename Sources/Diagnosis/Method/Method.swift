@@ -17,16 +17,15 @@ extension Diagnosis {
         let clients = Timeouts(on: .client, in: book)
         let servers = Timeouts(on: .upstream, in: book)
         let limits = clients.findings(in: book) + servers.findings(in: book) + (forgetting.map { [$0.finding] } ?? [])
-        var others = book
-        others.explain(clients.explained)
-        others.explain(servers.explained)
+        book.explain(clients.explained)
+        book.explain(servers.explained)
         let tokens = StaleTokens.find(in: facts)
 
         findings = moments.findings + badServer.findings + limits
         findings += tokens.finding.map { [$0] } ?? []
-        findings += Others.find(in: others, staleRefusals: tokens.refusals)
+        findings += Others.find(in: book, staleRefusals: tokens.refusals)
         findings += Storms.find(in: book, after: moments.times)
-        findings += ConnectionLimit.find(in: book, explained: others.isExplained).map { [$0] } ?? []
+        findings += ConnectionLimit.find(in: book, explained: book.isExplained).map { [$0] } ?? []
         findings.sort { ($0.confidence, $0.streams) > ($1.confidence, $1.streams) }
         client = Survived(of: .client, in: book, limits: limits)
         upstream = Survived(of: .upstream, in: book, limits: limits)

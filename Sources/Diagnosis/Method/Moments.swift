@@ -55,7 +55,7 @@ enum Moments {
                 let members = range.map { Int(ends[$0].stream) }
                 guard differ(members.map { Int(streams[$0].duration) }) else { return nil }
                 let time = ends[range.lowerBound].time
-                let living = count(opened, below: time) - count(closed, below: time)
+                let living = opened.count(upTo: time - 1) - closed.count(upTo: time - 1)
                 let silences = members.compactMap { streams[$0].atEnd(.silence, on: side) }.map(Int.init).sorted()
                 return Moment(
                     place: number, time: time, streams: members, share: Double(members.count) / Double(max(living, members.count)),
@@ -122,14 +122,5 @@ enum Moments {
         let middle = silences[silences.count / 2]
         let width = silences[silences.count * 3 / 4] - silences[silences.count / 4]
         return middle >= 2_000 && width <= max(1_000, middle / 100) ? middle : nil
-    }
-
-    private static func count(_ times: [Int64], below time: Int64) -> Int {
-        var (low, high) = (0, times.count)
-        while low < high {
-            let middle = (low + high) / 2
-            if times[middle] < time { low = middle + 1 } else { high = middle }
-        }
-        return low
     }
 }

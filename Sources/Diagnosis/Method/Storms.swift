@@ -14,6 +14,10 @@ enum Storms {
     /// A log that begins with a crowd may begin with the proxy itself.
     private static let beginning: Int64 = 10_000
 
+    /// A limit that cuts streams which began together sends their clients back together, each time: the retry, and a little more.
+    private static let retry: Int64 = 8_000
+
+    /// `book` knows which ends are explained already, and `moments` when something was replaced.
     static func find(in book: Casebook, after moments: [Int64]) -> [Finding] { crowds(book, moments) + loops(book) }
 
     // MARK: All in one second
@@ -35,10 +39,15 @@ enum Storms {
             }
         }
         guard !crowds.isEmpty else { return [] }
-        let caused = moments + book.facts.starts.map(\.time) + drains(book)
+        let causes = (moments + book.facts.starts.map(\.time)).sorted()
+        let sentBack = streams.indices.filter {
+            book.isExplained[$0] || streams[$0].cause == .drained || streams[$0].cause == .graceExpired
+        }
+        .map { streams[$0].endedAt }.sorted()
         let own = crowds.filter { crowd in
             let time = streams[crowd.lowerBound].openedAt
-            return time - first > beginning && !caused.contains { time >= $0 && time <= $0 + echo }
+            let ends = sentBack.count(upTo: time + 1_000) - sentBack.count(upTo: time - retry)
+            return time - first > beginning && causes.count(upTo: time) == causes.count(upTo: time - echo) && ends * 2 < crowd.count
         }
         let shown = own.isEmpty ? crowds : own
         let members = shown.flatMap { Array($0) }
@@ -52,14 +61,8 @@ enum Storms {
             "\(shown.map(\.count).max() ?? 0) streams were opened within a second; usual are \(Clause.number(mean)) a second"
         ]
         if isReturn { finding.evidence.append("\(known) of them had been there before") }
-        if own.isEmpty { finding.evidence.append("they follow a moment in which all of them were cut, or the log's beginning") }
+        if own.isEmpty { finding.evidence.append("they follow a moment in which they were cut or sent away, or the log's beginning") }
         return [finding]
-    }
-
-    /// When the proxy itself sent its clients away.
-    private static func drains(_ book: Casebook) -> [Int64] {
-        let times = book.facts.streams.filter { $0.cause == .drained || $0.cause == .graceExpired }.map { $0.endedAt / 1_000 }
-        return Set(times).map { $0 * 1_000 }
     }
 
     private static func isKnown(_ index: Int, _ book: Casebook) -> Bool {

@@ -35,7 +35,8 @@ extension Diagnosis.Survived {
 
     private static func longest(of values: [UInt32], below limit: Double?) -> (Double?, Int) {
         let most = limit.map { UInt32(max($0 * 1_000 - 1, 0)) } ?? .max
-        let fitting = values.filter { $0 <= most }.sorted()
+        var fitting = values.filter { $0 <= most }
+        fitting.sortByDigits()
         let needed = max(fewest, Int(share * Double(values.count)))
         guard fitting.count >= needed else { return (nil, 0) }
         let value = fitting[fitting.count - needed]
