@@ -43,6 +43,8 @@ struct Axis {
             guard let far = stream.reached(measure, on: side) else { continue }
             reached.append(far)
             guard stream.mayBeLimit(on: side), !book.isExplained[index], let value = stream.atEnd(measure, on: side) else { continue }
+            // It had borne a longer silence before, on the same way: this one did not end it.
+            if measure == .silence, Int(far) > Int(value) + Limit.margin(Double(value) / 1_000) { continue }
             if let shadow, shadow.hides(value, of: stream) { continue }
             ends.append(EndPoint(value, stream: index))
         }

@@ -16,6 +16,8 @@ enum BadServer {
         var bad = [[Int]](repeating: [], count: book.servers.count)
         for (index, stream) in book.facts.streams.enumerated() where stream.cause != nil && !book.isExplained[index] {
             let server = book.serverOf[Int(stream.surroundings)]
+            // The log does not tell which one.
+            guard !book.servers[server].name.isEmpty else { continue }
             streams[server] += 1
             if isBad(stream) { bad[server].append(index) }
         }

@@ -16,6 +16,8 @@ struct Members {
     let alwaysSilent: Double
     /// All of them had the same number of events.
     private let isSameCount: Bool
+    /// Many of them began together: after something had ended their streams before, and may have ended these too.
+    private let isBunched: Bool
 
     init(_ streams: [Int], outlived: Int, silenceOn side: Finding.Side, in book: Casebook) {
         self.streams = streams
@@ -27,6 +29,8 @@ struct Members {
         orderly = share { $0.cause == .upstreamFinished }
         alwaysSilent = share { stream in stream.atEnd(.silence, on: side).map { $0 + 1_000 >= stream.duration } ?? (stream.events == 0) }
         let events = book.facts.streams[streams[0]].events
+        let begins = Set(streams.map { book.facts.streams[$0].openedAt / 2_500 }).count
+        isBunched = begins * 5 <= streams.count * 2 || begins < 3
         isSameCount = streams.allSatisfy { book.facts.streams[$0].events == events }
     }
 
@@ -41,6 +45,8 @@ struct Members {
             confidence = atOneAge
         }
         if streams.count < 6 { confidence -= 0.1 }
+        // A server that is replaced every ten minutes gives one age to those who come back each time. Others outlive that age.
+        if isBunched && !reading.isIdle && lethality < 0.5 { confidence = min(confidence, 0.45) }
         return max(min(confidence, reading.isSure ? 1 : 0.75), 0.05)
     }
 

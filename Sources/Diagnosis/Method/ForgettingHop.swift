@@ -76,6 +76,9 @@ struct ForgettingHop {
         guard let edge = Self.edge(ends, in: book) else { return nil }
         let above = ends[..<edge]
         let fatal = above.compactMap(\.stream)
+        let borne = ends[edge...].count { $0.stream == nil && $0.silence >= above[above.count - 1].silence / 3 }
+        // Others that never were silent for long prove nothing.
+        guard borne >= Self.fewest else { return nil }
         guard !Self.isAbsolute(fatal, in: book) else { return nil }
         let shortest = Double(above[above.count - 1].silence) / 1_000
         let longest = Double(ends[edge...].first { $0.stream == nil }?.silence ?? 0) / 1_000

@@ -29,7 +29,12 @@ struct Replacements {
             in: book, places: book.servers.count, place: { book.serverOf[Int($0.surroundings)] }, side: .upstream,
             isEnd: { $0.cause?.side == .upstream && $0.cause != .upstreamSilent })
         let real = Self.withoutBroadcasts(moments)
-        var restarts = real.filter { $0.share >= Self.whole }.sorted { $0.time < $1.time }
+        let partly = Dictionary(grouping: real.filter { $0.share < Self.whole }, by: \.place).filter { $0.value.count >= 2 }.keys
+        // Of few streams a part is all of them now and then. A server whose workers are replaced is not restarted in between.
+        func isWhole(_ moment: Moment) -> Bool {
+            moment.share >= Self.whole && (moment.streams.count >= 10 || !partly.contains(moment.place))
+        }
+        var restarts = real.filter(isWhole).sorted { $0.time < $1.time }
         while let first = restarts.first {
             // Servers that follow each other: each within a quarter of an hour of the one before.
             var chain = [first]
@@ -44,7 +49,7 @@ struct Replacements {
                 restarts.removeAll { moment in mine.contains { $0.place == moment.place && $0.time == moment.time } }
             }
         }
-        let parts = real.filter { $0.share < Self.whole && !Self.isOneSubject($0, book) }
+        let parts = real.filter { !isWhole($0) && !Self.isOneSubject($0, book) }
         for (_, moments) in Dictionary(grouping: parts, by: \.place).sorted(by: { $0.key < $1.key }) {
             add(.workerRecycling, moments, book)
         }
