@@ -10,10 +10,15 @@ enum Measure { case age, silence }
 struct EndPoint {
     private let bits: UInt64
 
-    init(_ milliseconds: UInt32, stream: Int) { bits = UInt64(milliseconds) << 32 | UInt64(stream) }
+    /// `isRefuted`: it is an end, but known not to be this measure's limit.
+    init(_ milliseconds: UInt32, stream: Int, isRefuted: Bool = false) {
+        bits = UInt64(milliseconds) << 32 | (isRefuted ? 1 << 31 : 0) | UInt64(stream)
+    }
+
     private init(bits: UInt64) { self.bits = bits }
     var milliseconds: Int { Int(bits >> 32) }
-    var stream: Int { Int(bits & 0xFFFF_FFFF) }
+    var stream: Int { Int(bits & 0x7FFF_FFFF) }
+    var isRefuted: Bool { bits & 1 << 31 != 0 }
 
     /// From the earliest on.
     static func ordered(_ ends: [EndPoint]) -> [EndPoint] {
@@ -43,10 +48,10 @@ struct Axis {
             guard let far = stream.reached(measure, on: side) else { continue }
             reached.append(far)
             guard stream.mayBeLimit(on: side), !book.isExplained[index], let value = stream.atEnd(measure, on: side) else { continue }
-            // It had borne a longer silence before, on the same way: this one did not end it.
-            if measure == .silence, Int(far) > Int(value) + Limit.margin(Double(value) / 1_000) { continue }
             if let shadow, shadow.hides(value, of: stream) { continue }
-            ends.append(EndPoint(value, stream: index))
+            // It had borne a longer silence before, on the same way: this one did not end it.
+            let isRefuted = measure == .silence && Int(far) > Int(value) + Limit.margin(Double(value) / 1_000)
+            ends.append(EndPoint(value, stream: index, isRefuted: isRefuted))
         }
         reached.sortByDigits()
         var sum = 0.0
@@ -110,7 +115,7 @@ extension StreamFacts {
 }
 
 /// Heartbeats keep the client's silences below their interval, so silences pile up just below the interval. These say nothing of a hop.
-private struct HeartbeatShadow {
+struct HeartbeatShadow {
     private let intervals: [UInt32]
     private let routeOf: [Int]
 
@@ -120,9 +125,10 @@ private struct HeartbeatShadow {
         var silences = [[UInt32]](repeating: [], count: book.routes.count)
         for index in streams {
             let stream = book.facts.streams[Int(index)]
-            let isTold = stream.heartbeatInterval != StreamFacts.missing
-            guard stream.heartbeats > 0, !isTold, stream.longestClientSilence != StreamFacts.missing else { continue }
-            silences[book.routeOf[Int(stream.surroundings)]].append(stream.longestClientSilence)
+            let told = stream.heartbeatInterval
+            guard stream.heartbeats > 0 || told != StreamFacts.missing else { continue }
+            let interval = told == StreamFacts.missing ? stream.longestClientSilence : told
+            if interval != StreamFacts.missing { silences[book.routeOf[Int(stream.surroundings)]].append(interval) }
         }
         intervals = silences.map { all in all.isEmpty ? StreamFacts.missing : all.sorted()[all.count / 2] }
     }

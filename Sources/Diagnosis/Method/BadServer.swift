@@ -33,7 +33,7 @@ enum BadServer {
                 let own = Double(bad[server].count) / Double(streams[server])
                 guard own > share, own > timesOthers * usual, othersAll > 0,
                     Chance.atLeast(bad[server].count, mean: usual * Double(streams[server])) < level,
-                    !isLimit(bad[server], in: book)
+                    !isLimit(bad[server], in: book), !isMoment(bad[server], in: book)
                 else { continue }
                 var finding = book.finding(
                     .badServer, .upstream, of: bad[server], confidence: bad[server].count >= 10 ? 0.9 : 0.8)
@@ -46,6 +46,13 @@ enum BadServer {
             }
         }
         return (findings, explained)
+    }
+
+    /// Most of them end in the same quarter of a minute: something happened once.
+    private static func isMoment(_ bad: [Int], in book: Casebook) -> Bool {
+        let times = bad.map { book.facts.streams[$0].endedAt }.sorted()
+        let most = bad.count * 6 / 10
+        return times.indices.dropFirst(most).contains { times[$0] - times[$0 - most] <= 15_000 }
     }
 
     private static func isBad(_ stream: StreamFacts) -> Bool {

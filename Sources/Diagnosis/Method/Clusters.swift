@@ -27,6 +27,8 @@ extension Cluster {
     private static let widths: [@Sendable (Int) -> Int] = [
         { _ in 50 }, { _ in 200 }, { _ in 600 }, { _ in 1_600 }, { max(2_000, $0 * 3 / 100) },
     ]
+    /// So many ends before a window say how the rate is just there.
+    private static let preceding = 5
     /// No limit is shorter than this, in milliseconds.
     private static let earliest = 1_000
 
@@ -36,20 +38,28 @@ extension Cluster {
         guard ends.count >= fewest else { return nil }
         let needed = Chance.level - log(Double(ends.count * widths.count))
         var best: (range: Range<Int>, width: Int, chance: Double)?
+        var possible = [0]
+        possible.reserveCapacity(ends.count + 1)
+        for end in ends { possible.append(possible[possible.count - 1] + (end.isRefuted ? 0 : 1)) }
         for width in widths {
             var scan = Scan()
             for first in ends.indices {
                 let start = ends[first].milliseconds
-                guard start >= earliest, first == 0 || ends[first - 1].milliseconds != start else { continue }
+                guard start >= earliest, !ends[first].isRefuted,
+                    first == 0 || ends[first - 1].milliseconds != start || ends[first - 1].isRefuted
+                else { continue }
                 let range = scan.window(from: first, width: width(start), on: axis)
-                guard range.count >= fewest else { continue }
+                let count = possible[range.upperBound] - possible[first]
+                guard count >= fewest else { continue }
                 let expected = scan.expected(from: start, width: width(start), on: axis)
-                guard Double(range.count) >= timesExpected * expected else { continue }
-                let chance = Chance.atLeast(range.count, mean: expected)
+                guard Double(count) >= timesExpected * expected else { continue }
+                let chance = Chance.atLeast(count, mean: expected)
                 if chance < min(needed, best?.chance ?? 0) { best = (range, width(start), chance) }
             }
         }
-        return best.map { Cluster(measure: axis.measure, ends: Array(ends[$0.range]), width: $0.width, chance: $0.chance) }
+        return best.map {
+            Cluster(measure: axis.measure, ends: ends[$0.range].filter { !$0.isRefuted }, width: $0.width, chance: $0.chance)
+        }
     }
 
     /// One pass over the axis with windows of one width. All places only move forward.
@@ -57,6 +67,7 @@ extension Cluster {
         private var end = 0
         private var lowEnd = 0
         private var startEnd = 0
+        private var nearest = Axis.RiskCursor()
         private var belowEnd = 0
         private var highEnd = 0
         private var low = Axis.RiskCursor()
@@ -90,7 +101,14 @@ extension Cluster {
             // A limit has an edge on its lower side. A hump of people who leave has none: it is as high just below.
             let justBelow =
                 Double(startEnd - belowEnd) / max(timeAtStart - below.time(below: max(first - 4 * width, earliest), on: axis), 1)
-            return max(around, justBelow) * Double(start.count(from: first, on: axis)) * Double(width)
+            return max(around, justBelow, beforeIt(timeAtStart, on: axis)) * Double(start.count(from: first, on: axis)) * Double(width)
+        }
+
+        /// The rate of the last few ends before the window, however near they are: it follows a rate that rises to the end of a range.
+        private mutating func beforeIt(_ timeAtStart: Double, on axis: Axis) -> Double {
+            guard startEnd >= Cluster.preceding else { return 0 }
+            let first = axis.ends[startEnd - Cluster.preceding].milliseconds
+            return Double(Cluster.preceding - 1) / max(timeAtStart - nearest.time(below: first, on: axis), 1)
         }
 
         private static func move(_ place: inout Int, to milliseconds: Int, on axis: Axis) {

@@ -30,7 +30,8 @@ struct Members {
         alwaysSilent = share { stream in stream.atEnd(.silence, on: side).map { $0 + 1_000 >= stream.duration } ?? (stream.events == 0) }
         let events = book.facts.streams[streams[0]].events
         let begins = Set(streams.map { book.facts.streams[$0].openedAt / 2_500 }).count
-        isBunched = begins * 5 <= streams.count * 2 || begins < 3
+        let stops = Set(streams.map { book.facts.streams[$0].endedAt / 2_500 }).count
+        isBunched = min(begins, stops) * 2 <= streams.count || begins < 3
         isSameCount = streams.allSatisfy { book.facts.streams[$0].events == events }
     }
 
@@ -76,7 +77,7 @@ struct Members {
     /// A server or a hop behind the proxy.
     private var atServer: Double {
         // Jobs that have done their work: their clients have what they came for.
-        if isSameCount && orderly > 0.9 && alwaysSilent < 0.9 && returns.afterPause + returns.atOnce < 0.05 { return 0.3 }
+        if isSameCount && orderly > 0.9 && alwaysSilent < 0.9 && returns.afterPause + returns.atOnce < 0.15 { return 0.3 }
         var confidence = 0.65
         if returns.some { confidence += 0.2 }
         if orderly < 0.5 { confidence += 0.15 }

@@ -63,11 +63,12 @@ struct ForgettingHop {
 
     private init?(_ streams: [UInt32], in book: Casebook) {
         var ends: [(silence: UInt32, stream: Int?)] = []
+        let shadow = HeartbeatShadow(streams[...], in: book)
         for index in streams.map(Int.init) {
             let stream = book.facts.streams[index]
             if let silence = Self.fatal(stream), silence >= Self.shortest {
-                ends.append((silence, index))
-            } else if let silence = Self.survived(stream) {
+                if !shadow.hides(silence, of: stream) { ends.append((silence, index)) }
+            } else if let silence = Self.survived(stream), !shadow.hides(silence, of: stream) {
                 ends.append((silence, nil))
             }
         }
@@ -80,7 +81,8 @@ struct ForgettingHop {
         // Others that never were silent for long prove nothing.
         guard borne >= Self.fewest else { return nil }
         guard !Self.isAbsolute(fatal, in: book) else { return nil }
-        let shortest = Double(above[above.count - 1].silence) / 1_000
+        // The 3 % point, because a client can be gone for another reason, and meet the same answer.
+        let shortest = Double(above.filter { $0.stream != nil }[fatal.count - 1 - fatal.count * 3 / 100].silence) / 1_000
         let longest = Double(ends[edge...].first { $0.stream == nil }?.silence ?? 0) / 1_000
         let seconds = Self.roundest(from: longest, to: shortest)
         let returns = Returns(after: fatal, in: book)

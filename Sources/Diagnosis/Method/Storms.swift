@@ -27,11 +27,13 @@ enum Storms {
         guard let first = streams.first?.openedAt, let last = streams.last?.openedAt else { return [] }
         let mean = Double(streams.count) / max(Double(last - first) / 1_000, 60)
         var crowds: [Range<Int>] = []
+        var most = 0
         var start = 0
         for end in streams.indices {
             while streams[end].openedAt - streams[start].openedAt >= 1_000 { start += 1 }
             let count = end - start + 1
             guard count >= opensInSecond, Double(count) >= timesMean * mean else { continue }
+            most = max(most, count)
             if let crowd = crowds.last, start < crowd.upperBound {
                 crowds[crowds.count - 1] = crowd.lowerBound..<end + 1
             } else {
@@ -46,7 +48,7 @@ enum Storms {
         .map { streams[$0].endedAt }.sorted()
         let own = crowds.filter { crowd in
             let time = streams[crowd.lowerBound].openedAt
-            let ends = sentBack.count(upTo: time + 1_000) - sentBack.count(upTo: time - retry)
+            let ends = sentBack.count(upTo: streams[crowd.upperBound - 1].openedAt) - sentBack.count(upTo: time - retry)
             return time - first > beginning && causes.count(upTo: time) == causes.count(upTo: time - echo) && ends * 2 < crowd.count
         }
         let shown = own.isEmpty ? crowds : own
@@ -58,7 +60,7 @@ enum Storms {
         var finding = book.finding(.reconnectStorm, .client, of: members, confidence: confidence)
         finding.moments = shown.map { streams[$0.lowerBound].openedAt }
         finding.evidence = [
-            "\(shown.map(\.count).max() ?? 0) streams were opened within a second; usual are \(Clause.number(mean)) a second"
+            "up to \(most) streams were opened within a second; usual are \(Clause.number(mean)) a second"
         ]
         if isReturn { finding.evidence.append("\(known) of them had been there before") }
         if own.isEmpty { finding.evidence.append("they follow a moment in which they were cut or sent away, or the log's beginning") }
