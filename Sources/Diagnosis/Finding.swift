@@ -4,22 +4,39 @@
 package struct Finding: Sendable, Equatable {
     /// What it is. The raw values are the contract of `--json`.
     package enum Kind: String, CaseIterable, Sendable {
+        /// Ends after that long without bytes.
         case idleTimeout = "idle_timeout"
+        /// Ends that long after the beginning, whatever is sent.
         case absoluteTimeout = "absolute_timeout"
+        /// A hop holds bytes back.
         case buffering
+        /// The proxy's own `stream_silence_timeout` ended streams.
         case upstreamSilent = "upstream_silent"
+        /// All streams of a server end in one moment.
         case serverRestart = "server_restart"
+        /// Several servers, one after another.
         case deployment
+        /// A part of a server's streams ends in one moment, again and again.
         case workerRecycling = "worker_recycling"
+        /// All streams of one address before the proxy end in one moment.
         case hopRestart = "hop_restart"
+        /// One server of several ends streams far more often than the others.
         case badServer = "bad_server"
+        /// The same clients are refused again and again.
         case staleToken = "stale_token"
+        /// Everybody comes in one second, or the same clients come at once and without end.
         case reconnectStorm = "reconnect_storm"
+        /// Clients take too little.
         case slowReader = "slow_reader"
+        /// Clients vanish.
         case mobileSleep = "mobile_sleep"
+        /// Six streams of one browser, and a seventh that waits.
         case connectionLimit = "connection_limit"
+        /// The proxy's own limits refused clients.
         case refusedByLimit = "refused_by_limit"
+        /// The proxy refused credentials.
         case credentialsRefused = "credentials_refused"
+        /// The proxy's own errors.
         case proxyError = "proxy_error"
     }
 
@@ -29,10 +46,13 @@ package struct Finding: Sendable, Equatable {
         case client
         /// The server, or a hop behind the proxy.
         case upstream
+        /// This proxy itself.
         case proxy
     }
 
+    /// What it is.
     package var kind: Kind
+    /// On which side its cause is.
     package var side: Side
     /// The limit in seconds, where the kind has one.
     package var seconds: Double?
@@ -50,8 +70,11 @@ package struct Finding: Sendable, Equatable {
     package var returned: Double?
     /// How many clients, and how many addresses before the proxy.
     package var people = 0
+    /// How many addresses before the proxy.
     package var addresses = 0
+    /// The routes of these streams, as configured.
     package var routes: [String] = []
+    /// The servers of these streams.
     package var servers: [String] = []
     /// The intermediaries that these streams' requests name.
     package var hops: [String] = []
@@ -66,6 +89,7 @@ package struct Finding: Sendable, Equatable {
     /// Whether it is said as a claim, and not only as a remark.
     package var isClaim: Bool { confidence >= 0.5 }
 
+    /// A finding of which the rest is filled in as it becomes known.
     package init(kind: Kind, side: Side, seconds: Double? = nil, streams: Int, confidence: Double) {
         self.kind = kind
         self.side = side
@@ -81,9 +105,11 @@ package struct Diagnosis: Sendable {
     package var findings: [Finding] = []
     /// What each side was proved to bear.
     package var client = Survived()
+    /// What the servers' side was proved to bear.
     package var upstream = Survived()
     /// How many streams were looked at, and how many of them had ended.
     package var streams = 0
+    /// How many of them had ended.
     package var ended = 0
 
     /// What a path was proved to bear: no limit below it is there.
@@ -94,10 +120,13 @@ package struct Diagnosis: Sendable {
         package var silenceStreams = 0
         /// The longest life in seconds that several streams reached.
         package var age: Double?
+        /// How many streams reached it.
         package var ageStreams = 0
 
+        /// Nothing yet.
         package init() {}
     }
 
+    /// Nothing yet.
     package init() {}
 }

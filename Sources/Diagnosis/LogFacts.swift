@@ -47,8 +47,11 @@ package struct StreamFacts: Sendable {
     /// Yes and no.
     package var marks: Marks = []
 
+    /// What is true or not of a stream.
     package struct Marks: OptionSet, Sendable {
+        /// The bits.
         package let rawValue: UInt16
+        /// Marks of these bits.
         package init(rawValue: UInt16) { self.rawValue = rawValue }
         /// It got heartbeats (`woven`).
         package static let isWoven = Marks(rawValue: 1)
@@ -69,6 +72,7 @@ package struct StreamFacts: Sendable {
         package static let hasEventID = Marks(rawValue: 128)
     }
 
+    /// A stream of which the rest is filled in as its line tells it.
     package init(openedAt: Int64, duration: UInt32, client: TableIndex, address: TableIndex, surroundings: TableIndex, place: LogPlace) {
         self.openedAt = openedAt
         self.duration = duration
@@ -86,6 +90,7 @@ package struct LogPlace: Sendable, Hashable {
     /// The number of the line in it, counted from 1.
     package var line: UInt32
 
+    /// A place.
     package init(file: UInt16, line: UInt32) {
         self.file = file
         self.line = line
@@ -94,9 +99,13 @@ package struct LogPlace: Sendable, Hashable {
 
 /// What many streams share. Texts are empty where the log does not tell.
 package struct Surroundings: Sendable, Hashable {
+    /// The route's pattern, as configured.
     package var route = ""
+    /// The upstream's name, as configured.
     package var upstream = ""
+    /// The address of the server.
     package var server = ""
+    /// The request's host.
     package var host = ""
     /// The path; one word for all of them when there are too many different ones.
     package var path = ""
@@ -108,28 +117,38 @@ package struct Surroundings: Sendable, Hashable {
     package var hops: [String] = []
     /// The absolute limit that Envoy told (`expected_timeout_ms`); 0 for none.
     package var expectedTimeout: UInt32 = 0
+    /// Whether the client speaks TLS.
     package var isTLS = false
 
+    /// Nothing yet.
     package init() {}
 }
 
 /// A request that was refused with 401 or 403, or by a limit of the proxy.
 package struct RefusalFacts: Sendable {
+    /// When, in milliseconds since 1970-01-01 UTC.
     package var time: Int64
     /// The client as in `StreamFacts.client`, so it holds token and path.
     package var client: TableIndex
     /// The path alone.
     package var surroundings: TableIndex
+    /// The status of the answer.
     package var status: UInt16
+    /// Whether the request had a token.
     package var hasToken: Bool
+    /// The proxy's own reason, where it refused.
     package var cause: Cause?
+    /// Where its line is.
     package var place: LogPlace
 }
 
 /// One start or reload of the proxy (`proxy_start`).
 package struct StartFacts: Sendable {
+    /// When, in milliseconds since 1970-01-01 UTC.
     package var time: Int64
+    /// A reload of the configuration, not a new process.
     package var isReload: Bool
+    /// The heartbeat interval from then on; 0 where the line does not tell it.
     package var heartbeatMilliseconds: UInt32
 }
 
@@ -137,15 +156,19 @@ package struct StartFacts: Sendable {
 package struct LogFacts: Sendable {
     /// The streams, in order of their opening.
     package var streams: [StreamFacts] = []
+    /// What many streams share, each once.
     package var surroundings: [Surroundings] = []
     /// The addresses before the proxy, without ports.
     package var addresses: [String] = []
     /// How many different clients there are; a client is a number below it.
     package var clientCount = 0
+    /// Requests that were refused, in the order of the lines.
     package var refusals: [RefusalFacts] = []
+    /// Starts and reloads, in order of time.
     package var starts: [StartFacts] = []
     /// The files, in the order of the command line.
     package var files: [String] = []
+    /// All lines, empty ones too.
     package var lineCount = 0
     /// Lines that were no JSON or of an unknown event.
     package var skippedLineCount = 0
@@ -155,8 +178,11 @@ package struct LogFacts: Sendable {
     package var keptOneIn = 1
     /// How many streams were left out for that reason.
     package var leftOutStreamCount = 0
+    /// The earliest time of a line, in milliseconds since 1970-01-01 UTC; 0 without any.
     package var firstTime: Int64 = 0
+    /// The latest time of a line, likewise.
     package var lastTime: Int64 = 0
 
+    /// Nothing yet.
     package init() {}
 }

@@ -54,12 +54,15 @@ struct CommandLineTests {
     func others() throws {
         #expect(try command("run --config a.conf") == .run(configurationPath: "a.conf"))
         #expect(try command("check --config=a=b.conf") == .check(configurationPath: "a=b.conf"))
+        #expect(try command("diagnose a.log") == .diagnose(logPaths: ["a.log"], isJSON: false, pagePath: nil))
+        let all = try command("diagnose a --json - --html=p.html -- --b")
+        #expect(all == .diagnose(logPaths: ["a", "-", "--b"], isJSON: true, pagePath: "p.html"))
         #expect(try command("demo") == .demo(listen: Listener(host: "127.0.0.1", port: 8080)))
         #expect(try command("demo --listen [::1]:81") == .demo(listen: Listener(host: "::1", port: 81)))
         #expect(try command("--version") == .version)
     }
 
-    @Test("asks for help anywhere in it, even beside mistakes", arguments: ["proxy", "run", "check", "demo"])
+    @Test("asks for help anywhere in it, even beside mistakes", arguments: ["proxy", "run", "check", "diagnose", "demo"])
     func help(verb: String) throws {
         guard case .help(let text) = try command("\(verb) --help") else { throw UsageError(description: "no help") }
         #expect(text.contains("Usage: heartwire \(verb)") && text.contains("Example"))
@@ -74,7 +77,7 @@ struct CommandLineTests {
     @Test(
         "with a mistake is answered in one line",
         arguments: [
-            ("", "say what to do: proxy, run, check or demo"),
+            ("", "say what to do: proxy, run, check, diagnose or demo"),
             ("prxy", "unknown command 'prxy'; did you mean 'proxy'?"),
             ("banana", "unknown command 'banana'; see 'heartwire --help'"),
             ("--versoin", "unknown option '--versoin'; did you mean '--version'?"),
@@ -90,6 +93,9 @@ struct CommandLineTests {
             ("proxy --upstream a:1 --listen a:1 --tls-key k", "--tls-key needs --tls-certificate FILE"),
             ("proxy --upstream a:1 --listen a:1 --tls-certificate c", "--tls-certificate needs --tls-key FILE"),
             ("proxy --upstream a:1 --listen a:1 --upstream-ca f", "--upstream-ca means nothing without an https:// upstream"),
+            ("diagnose", "'diagnose' needs at least one LOG"), ("diagnose --json=yes a", "--json takes no value"),
+            ("diagnose a -x", "'-x' is not an option of 'diagnose'"), ("diagnose --html", "--html needs a value: --html FILE"),
+            ("demo here", "'here' is not an option of 'demo'"),
             ("proxy --upstream a --listen a:1", "--upstream: 'a' has no port"),
             ("proxy --upstream a:1 --listen 8080", "--listen: '8080' has no host"),
             ("proxy --upstream a:1 --listen b:1 --heartbeat 15", "--heartbeat: the duration '15' has no unit"),

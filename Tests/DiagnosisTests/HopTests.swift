@@ -1,6 +1,7 @@
 // The table of hops against the file that it was made of, and which rows are candidates for which finding.
 
 import Foundation
+import Telemetry
 import Testing
 
 @testable import Diagnosis
@@ -96,6 +97,17 @@ struct HopTests {
         let named = names(finding(.idleTimeout, .client, 60, people: 40, addresses: 2, hops: ["aws_load_balancer", "kong"]))
         #expect(Set(named.prefix(2)) == ["Kong read_timeout", "AWS Application Load Balancer"])
         #expect(named.contains("nginx proxy_read_timeout") && !named.contains("Azure Front Door") && !named.contains("Fly.io"))
+    }
+
+    @Test("are named by the words of the log, and by no others")
+    func words() {
+        let words = Set(HopSign.all.map { "\($0.word)" })
+        for family in HopFamily.allCases {
+            #expect(family.words.allSatisfy(words.contains), "\(family): \(family.words)")
+            #expect(!family.alwaysNamesItself || !family.words.isEmpty)
+        }
+        // A second Heartwire has no limit of its own that would end a stream.
+        #expect(words.subtracting(HopFamily.allCases.flatMap(\.words)) == ["heartwire"])
     }
 
     @Test("that forget connections are candidates only where one was forgotten")

@@ -26,7 +26,8 @@ struct Expected {
 }
 
 enum PlantedLogs {
-    /// The limit of that row on a side, in a log of so many streams. Some people leave by themselves, and most come back when they were cut.
+    /// The limit of that row on a side, in a log of so many streams. Some people leave by themselves, and most come back when they were
+    /// cut.
     static func limit(_ hop: Hop, on side: Finding.Side, streams: Int, seed: UInt64) -> (LogFacts, Expected) {
         var world = World(seed: seed)
         let limit = hop.seconds

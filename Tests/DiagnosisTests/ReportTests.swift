@@ -59,7 +59,9 @@ struct ReportTests {
                After 60 s without a byte to the client, a hop between the browser and this proxy closes the stream.
                What to change
                  - heartbeat 25s in Heartwire's configuration (below half of 60 s) prevents it, whichever hop it is.
-                 - nginx: proxy_read_timeout 1h in the location of the streams, with proxy_http_version 1.1, proxy_buffering off and no
+                 - nginx: proxy_read_timeout 1h in the location of the streams, with proxy_http_version 1.1, proxy_buffering off and
+                   no gzip.
+                 - ingress-nginx: the annotations
             """
         let text = ReportTests.report().text(columns: 140, isColoured: false)
         #expect(text.hasPrefix(expected), "\(text)")
@@ -96,9 +98,11 @@ struct ReportTests {
         let object = try #require(try JSONSerialization.jsonObject(with: Data(ReportTests.report().json)) as? [String: Any])
         let findings = try #require(object["findings"] as? [[String: Any]])
         #expect(findings.count == 2 && findings[0]["kind"] as? String == "idle_timeout" && findings[0]["side"] as? String == "client")
-        #expect(findings[0]["seconds"] as? Double == 60 && findings[0]["streams"] as? Int == 30 && findings[0]["confidence"] as? Double == 0.95)
+        #expect(findings[0]["seconds"] as? Double == 60 && findings[0]["confidence"] as? Double == 0.95)
+        #expect(findings[0]["streams"] as? Int == 30)
         #expect((findings[0]["candidates"] as? [String])?.first == "nginx proxy_read_timeout")
-        #expect((findings[0]["summary"] as? String)?.hasPrefix("After 60 s without a byte") == true && findings[0]["heartbeat_seconds"] as? Int == 25)
+        #expect((findings[0]["summary"] as? String)?.hasPrefix("After 60 s without a byte") == true)
+        #expect(findings[0]["heartbeat_seconds"] as? Int == 25)
         #expect(findings[1]["seconds"] is NSNull)
         #expect((findings[0]["examples"] as? [[String: Any]])?.first?["line"] as? Int == 2)
         #expect(((object["survived"] as? [String: Any])?["upstream"] as? [String: Any])?["silence_seconds"] as? Double == 240)

@@ -9,7 +9,8 @@ struct WordsTests {
     @Test("for seconds, spans, shares and counts")
     func numbers() {
         #expect([60, 37.25, 0.04, 7_440].map(Words.seconds) == ["60 s", "37.3 s", "0 s", "7,440 s"])
-        #expect([3, 59.6, 240, 270, 3_600, 9_000, 700_000].map(Words.span) == ["3 s", "60 s", "4 min", "4.5 min", "60 min", "2.5 h", "8 days"])
+        #expect([3, 59.6, 240, 270].map(Words.span) == ["3 s", "60 s", "4 min", "4.5 min"])
+        #expect([3_600, 9_000, 700_000].map(Words.span) == ["60 min", "2.5 h", "8 days"])
         #expect([0, 0.001, 0.5, 0.996, 1].map(Words.percent) == ["0 %", "under 1 %", "50 %", "over 99 %", "100 %"])
         #expect([0, 999, 1_000, 1_234_567].map { Words.count($0) } == ["0", "999", "1,000", "1,234,567"])
         #expect(Words.count(1, "stream") == "1 stream" && Words.count(2, "address", "addresses") == "2 addresses")
@@ -24,7 +25,8 @@ struct WordsTests {
 
     @Test("for how sure something is, by the steps of the contract")
     func certainty() {
-        #expect([0.95, 0.8, 0.5, 0.49, 0.1].map(Words.certainty) == ["almost certain", "very likely", "likely", "possible", "a weak sign"])
+        #expect(
+            [0.95, 0.8, 0.5, 0.49, 0.1].map(Words.certainty) == ["almost certain", "very likely", "likely", "possible", "a weak sign"])
     }
 
     @Test("for a heartbeat: round, and always below half of the limit")

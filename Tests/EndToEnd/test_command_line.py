@@ -31,12 +31,12 @@ def test_the_version_is_told_on_standard_output():
 
 
 @pytest.mark.parametrize("arguments", [
-    ["--help"], ["proxy", "--help"], ["run", "--help"], ["check", "--help"], ["demo", "--help"]])
+    ["--help"], ["proxy", "--help"], ["run", "--help"], ["check", "--help"], ["diagnose", "--help"], ["demo", "--help"]])
 def test_help_is_told_on_standard_output(arguments):
     result = run(*arguments)
     assert result.returncode == 0 and not result.stderr
     assert "heartwire " + (arguments[0] if len(arguments) > 1 else "") in result.stdout
-    for name in ("proxy", "run", "check", "demo") if len(arguments) == 1 else ():
+    for name in ("proxy", "run", "check", "diagnose", "demo") if len(arguments) == 1 else ():
         assert name in result.stdout
 
 

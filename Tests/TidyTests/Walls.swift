@@ -28,6 +28,9 @@ extension Checks {
         Wall(
             room: "Telemetry",
             names: ["Exchange", "Link", "Worker", "Kernel", "Acceptor", "LogFile", "Token", "TokenSource", "BearerPolicy"]),
+        Wall(
+            room: "Diagnosis", names: ["Exchange", "Exchanges", "Link", "Worker", "Kernel", "Socket", "SocketAddress", "Clock"],
+            parts: ["descriptor", "openFile"]),
         Wall(room: "HTTP", names: ["Exchange", "Link", "Worker", "Clock", "Route"], parts: ["heartbeat"]),
         Wall(room: "EventStream", names: ["Link", "Worker", "Clock"], texts: ["HTTP/"]),
         Wall(room: "Reactor", names: ["Exchange", "Route", "Cause"], parts: ["heartbeat"], texts: ["HTTP/"]),

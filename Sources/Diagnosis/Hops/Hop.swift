@@ -17,7 +17,9 @@ package struct Hop: Sendable, Equatable {
 
     /// Where such a hop can stand.
     package struct Places: OptionSet, Sendable {
+        /// The bits.
         package let rawValue: UInt8
+        /// A set of these bits.
         package init(rawValue: UInt8) { self.rawValue = rawValue }
         /// Between the browser and this proxy.
         package static let before = Places(rawValue: 1)
@@ -42,7 +44,9 @@ package struct Hop: Sendable, Equatable {
 
     /// What matters for a comparison beside the limit.
     package struct Marks: OptionSet, Sendable {
+        /// The bits.
         package let rawValue: UInt8
+        /// A set of these bits.
         package init(rawValue: UInt8) { self.rawValue = rawValue }
         /// Its timer is up to 2 s late.
         package static let late = Marks(rawValue: 1)
@@ -56,10 +60,13 @@ package struct Hop: Sendable, Equatable {
     package let family: HopFamily
     /// As people call it, with the name of the limit where there are several.
     package let name: String
+    /// What the limit counts.
     package let limit: Limit
     /// The limit in seconds; 0 for none.
     package let seconds: Double
+    /// Where it can stand.
     package let places: Places
+    /// What matters beside the limit.
     package let marks: Marks
     /// What begins the time again, and what is known of the end.
     package let resetBy: String

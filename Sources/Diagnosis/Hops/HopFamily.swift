@@ -17,20 +17,19 @@ package enum HopFamily: String, CaseIterable, Sendable {
     case carrierNAT, homeNAT, conntrack, ipvs, inspection
 
     /// The words by which `hops` in the log names it.
-    private var words: [String] {
+    var words: [String] {
         switch self {
         case .nginx, .ingressNginx: ["nginx"]
-        case .traefik: ["traefik"]
+        case .traefik, .apache: ["traefik_or_httpd"]
+        case .caddy: ["caddy"]
         case .varnish: ["varnish"]
         case .kong: ["kong"]
-        case .envoy, .envoyGateway, .istio, .appMesh: ["envoy", "istio"]
-        case .applicationLoadBalancer: ["alb", "amazon_load_balancer", "aws_load_balancer", "amazon"]
-        case .apiGateway: ["api_gateway", "alb", "amazon"]
+        case .envoy, .envoyGateway, .istio, .appMesh: ["envoy"]
+        case .applicationLoadBalancer, .apiGateway: ["aws_load_balancer"]
         case .cloudFront: ["cloudfront"]
         case .googleBackend, .cloudRun: ["google"]
-        case .frontDoor: ["front_door", "azure_front_door"]
-        case .appService: ["app_service", "azure_app_service"]
-        case .iisRouting: ["arr", "iis_arr", "app_service", "azure_app_service"]
+        case .frontDoor: ["azure_front_door"]
+        case .appService, .iisRouting: ["azure_app_service"]
         case .cloudflare: ["cloudflare"]
         case .fastly: ["fastly"]
         case .akamai: ["akamai"]
@@ -40,7 +39,7 @@ package enum HopFamily: String, CaseIterable, Sendable {
         case .netlify: ["netlify"]
         case .railway: ["railway"]
         case .render: ["render"]
-        case .inspection: ["zscaler", "blue_coat", "bluecoat", "squid"]
+        case .inspection: ["zscaler", "blue_coat", "squid"]
         default: []
         }
     }

@@ -8,8 +8,8 @@ import Telemetry
 struct ClientOpens {
     private let starts: [Int]
     private let streams: [UInt32]
-    /// By client: 0 for one person; for a number behind which there are more (no forwarded address, no token, or several tabs) how many live
-    /// at a time. Then an open cannot be assigned to an end.
+    /// By client: 0 for one person; for a number behind which there are more (no forwarded address, no token, or several tabs) how many
+    /// live at a time. Then an open cannot be assigned to an end.
     private let crowds: [Float]
 
     init(_ facts: LogFacts) {

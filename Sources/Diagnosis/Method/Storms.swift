@@ -90,7 +90,8 @@ enum Storms {
         guard !streams.isEmpty else { return [] }
         var finding = book.finding(.reconnectStorm, .client, of: streams, confidence: streams.count >= 20 ? 0.85 : 0.75)
         finding.evidence = [
-            "\(finding.people) \(finding.people == 1 ? "client" : "clients") came back \(streams.count) times, and each time lived for less than 2 s"
+            "\(finding.people) \(finding.people == 1 ? "client" : "clients") came back \(streams.count) times, and each time lived for less"
+                + " than 2 s"
         ]
         return [finding]
     }

@@ -114,7 +114,8 @@ struct Timeouts {
         return clauses
     }
 
-    /// What else one age can mean. Heartbeats went out, so the client heard from the server. If it still ends at one age, the bytes may not have reached it.
+    /// What else one age can mean. Heartbeats went out, so the client heard from the server. If it still ends at one age, the bytes
+    /// may not have reached it.
     private func readAge(_ finding: inout Finding, _ members: Members, in book: Casebook) {
         guard let seconds = finding.seconds else { return }
         let streams = book.facts.streams

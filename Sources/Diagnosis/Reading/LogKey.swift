@@ -71,8 +71,8 @@ struct LogKeyTable {
     private struct Row {
         var first: UInt64 = 0
         var last: UInt64 = 0
-        /// 0 for an empty row.
-        var count = 0
+        /// Of no key for an empty row.
+        var count = -1
         var key = LogKey.time
     }
 
@@ -94,7 +94,7 @@ struct LogKeyTable {
             let padded = text + [UInt8](repeating: 0, count: 8)
             let (first, last) = LogKeyTable.words(padded.span, 0..<text.count)
             let slot = slot(first, last, text.count)
-            guard rows[slot].count == 0 else { return false }
+            guard rows[slot].count < 0 else { return false }
             rows[slot] = Row(first: first, last: last, count: text.count, key: key)
         }
         return true

@@ -7,11 +7,13 @@ struct Matching {
     private struct Leftover {
         var number: UInt64
         var stream: UInt32
-        /// When the number came again, or when the stream ended.
-        var time: Int64
+        /// When it was opened, or when it ended.
+        var time: Int64 = 0
     }
 
     private var openings = NumberTable()
+    /// The opening before that one, where it has not ended either.
+    private var older = NumberTable()
     private var replaced: [Leftover] = []
     private var ends: [Leftover] = []
 
@@ -19,21 +21,24 @@ struct Matching {
     @inline(__always)
     func opening(of number: UInt64) -> UInt32? { openings[number] }
 
+    /// The one before that, which another process may have opened.
     @inline(__always)
-    mutating func close(_ number: UInt64) { openings.remove(number) }
+    func olderOpening(of number: UInt64) -> UInt32? { older.count == 0 ? nil : older[number] }
 
+    /// That stream has ended.
     @inline(__always)
-    mutating func open(_ number: UInt64, _ stream: UInt32, at time: Int64) {
-        forget(number, at: time)
-        openings.set(number, stream)
-    }
+    mutating func close(_ number: UInt64, isOlder: Bool) { if isOlder { older.remove(number) } else { openings.remove(number) } }
 
-    /// The number was given to another stream.
+    mutating func open(_ number: UInt64, _ stream: UInt32) { openings.set(number, stream) }
+
+    /// The number is given to another stream. Returns the stream that had it and has not ended.
     @inline(__always)
-    mutating func forget(_ number: UInt64, at time: Int64) {
-        guard let before = openings[number] else { return }
-        replaced.append(Leftover(number: number, stream: before, time: time))
+    mutating func forget(_ number: UInt64) -> UInt32? {
+        guard let before = openings[number] else { return nil }
+        if let oldest = older[number] { replaced.append(Leftover(number: number, stream: oldest)) }
+        older.set(number, before)
         openings.remove(number)
+        return before
     }
 
     @inline(__always)
@@ -43,11 +48,16 @@ struct Matching {
 
     /// Streams were taken out: new numbers by the old ones, `UInt32.max` for none.
     mutating func renumber(_ numbers: [UInt32]) {
-        var left = NumberTable()
-        openings.forEach { number, stream in if numbers[Int(stream)] != .max { left.set(number, numbers[Int(stream)]) } }
-        openings = left
+        Matching.renumber(&openings, numbers)
+        Matching.renumber(&older, numbers)
         Matching.renumber(&replaced, numbers)
         Matching.renumber(&ends, numbers)
+    }
+
+    private static func renumber(_ table: inout NumberTable, _ numbers: [UInt32]) {
+        var left = NumberTable()
+        table.forEach { number, stream in if numbers[Int(stream)] != .max { left.set(number, numbers[Int(stream)]) } }
+        table = left
     }
 
     private static func renumber(_ leftovers: inout [Leftover], _ numbers: [UInt32]) {
@@ -57,13 +67,13 @@ struct Matching {
 
     /// Joins ends with openings that came after them in the files, and lets every stream that has no end last as long as is known.
     mutating func matchLeftovers(in facts: inout LogFacts) {
-        for leftover in replaced { facts.streams[Int(leftover.stream)].duration = Matching.span(facts, leftover.stream, to: leftover.time) }
         var opened: [Leftover] = replaced
-        openings.forEach { number, stream in
-            facts.streams[Int(stream)].duration = Matching.span(facts, stream, to: facts.lastTime)
-            opened.append(Leftover(number: number, stream: stream, time: facts.streams[Int(stream)].openedAt))
+        for table in [openings, older] { table.forEach { opened.append(Leftover(number: $0, stream: $1)) } }
+        for index in opened.indices {
+            let stream = opened[index].stream
+            opened[index].time = facts.streams[Int(stream)].openedAt
+            facts.streams[Int(stream)].duration = Matching.span(facts, facts.streams[Int(stream)])
         }
-        for index in opened.indices { opened[index].time = facts.streams[Int(opened[index].stream)].openedAt }
         guard !opened.isEmpty, !ends.isEmpty else { return }
         opened.sort { ($0.number, $0.time) < ($1.number, $1.time) }
         ends.sort { ($0.number, $0.time) < ($1.number, $1.time) }
@@ -94,17 +104,17 @@ struct Matching {
         }
     }
 
-    /// How long a stream without an end lived at least, in milliseconds: until the next process began, which may have ended it, or until
-    /// that time.
-    private static func span(_ facts: LogFacts, _ stream: UInt32, to time: Int64) -> UInt32 {
-        let openedAt = facts.streams[Int(stream)].openedAt
+    /// How long a stream without an end lived at least, in milliseconds: until its number came again, until the next process began,
+    /// which may have ended it, or until the last line.
+    private static func span(_ facts: LogFacts, _ stream: StreamFacts) -> UInt32 {
         var (low, high) = (0, facts.starts.count)
         while low < high {
             let middle = (low + high) / 2
-            if facts.starts[middle].time > openedAt { high = middle } else { low = middle + 1 }
+            if facts.starts[middle].time > stream.openedAt { high = middle } else { low = middle + 1 }
         }
-        let start = facts.starts[low...].first { !$0.isReload }?.time ?? time
-        return UInt32(clamping: max(0, min(time, start) - openedAt))
+        let start = facts.starts[low...].first { !$0.isReload }?.time ?? facts.lastTime
+        let replaced = stream.duration == 0 ? Int64.max : stream.openedAt + Int64(stream.duration)
+        return UInt32(clamping: max(0, min(facts.lastTime, start, replaced) - stream.openedAt))
     }
 }
 

@@ -80,14 +80,37 @@ struct StreamCollector {
         guard let number = StreamCollector.number(bytes, values) else { return false }
         let identity = FactTables.identity(bytes, values)
         guard sample.keeps(client: identity.clientHash, stream: number) else {
-            matching.forget(number, at: time)
+            replace(number, at: time)
             return true
         }
         var stream = stream(identity, bytes, values, openedAt: time, duration: 0)
         stream.marks.insert(.openingSeen)
         StreamCollector.fill(&stream, bytes, values, cause: nil)
-        matching.open(number, append(stream, number), at: time)
+        replace(number, at: time)
+        matching.open(number, append(stream, number))
         return true
+    }
+
+    /// The number begins again: what it stood for so far may have ended at any time before now.
+    @inline(__always)
+    private mutating func replace(_ number: UInt64, at time: Int64) {
+        guard let before = matching.forget(number) else { return }
+        facts.streams[Int(before)].duration = UInt32(clamping: max(1, time - facts.streams[Int(before)].openedAt))
+    }
+
+    /// The stream that ends and began about then: the last one that was opened with its number, or the one before.
+    @inline(__always)
+    private func opening(of number: UInt64, about began: Int64) -> (index: Int, isOlder: Bool)? {
+        func distance(_ index: UInt32) -> Int64? {
+            let distance = facts.streams[Int(index)].openedAt - began
+            return distance < -StreamCollector.clockMilliseconds ? nil : max(distance, -distance)
+        }
+        let last = matching.opening(of: number)
+        guard let before = matching.olderOpening(of: number), let old = distance(before) else {
+            return last.flatMap { distance($0) == nil ? nil : (Int($0), false) }
+        }
+        if let last, let new = distance(last), new <= old { return (Int(last), false) }
+        return (Int(before), true)
     }
 
     private mutating func end(_ bytes: Span<UInt8>, _ values: LineValues, at time: Int64) -> Bool {
@@ -95,15 +118,11 @@ struct StreamCollector {
             let cause = values.text(.cause).flatMap({ causes[bytes, $0] })
         else { return false }
         let began = time - Int64(min(duration, 1 << 50))
-        if let index = matching.opening(of: number),
-            facts.streams[Int(index)].openedAt >= began - StreamCollector.clockMilliseconds
-        {
-            matching.close(number)
+        if let (index, isOlder) = opening(of: number, about: began) {
+            matching.close(number, isOlder: isOlder)
             // A stream that was held has its server only at its end.
-            if facts.streams[Int(index)].marks.contains(.wasHeld) {
-                facts.streams[Int(index)].surroundings = tables.surroundings(bytes, values)
-            }
-            StreamCollector.finish(&facts.streams[Int(index)], bytes, values, cause: cause, duration: duration, place: place)
+            if facts.streams[index].marks.contains(.wasHeld) { facts.streams[index].surroundings = tables.surroundings(bytes, values) }
+            StreamCollector.finish(&facts.streams[index], bytes, values, cause: cause, duration: duration, place: place)
             return true
         }
         let identity = FactTables.identity(bytes, values)

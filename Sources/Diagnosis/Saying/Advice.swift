@@ -63,8 +63,8 @@ enum Advice {
         guard !candidates.isEmpty else {
             guard let limit else { return [] }
             return [
-                "No hop of the table has \(Words.seconds(limit)) by default, so somebody has set it: look for \(Words.decimal(limit)) in the"
-                    + " configuration of every hop on that side."
+                "No hop of the table has \(Words.seconds(limit)) by default, so somebody has set it: look for \(Words.decimal(limit)) in"
+                    + " the configuration of every hop on that side."
             ]
         }
         var families: [HopFamily] = []
@@ -90,8 +90,8 @@ enum Advice {
             ["If the server is well and only has nothing to say: raise stream_silence_timeout, or let it send comments."]
         case .serverRestart, .deployment:
             [
-                "If it was planned: end streams one by one with different retry values before the process ends; if not, look at the server's"
-                    + " log at that time."
+                "If it was planned: end streams one by one with different retry values before the process ends; if not, look at the"
+                    + " server's log at that time."
             ]
         case .workerRecycling:
             ["Let workers end their streams in order before they are replaced (graceful timeout), or recycle them less often."]

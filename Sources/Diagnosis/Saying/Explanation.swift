@@ -159,7 +159,8 @@ package struct Explanation: Sendable {
         guard finding.evidence.isEmpty else { return counts }
         if let between = finding.between {
             counts.append(
-                "silences up to \(Words.seconds(between.lowerBound)) were survived, from \(Words.seconds(between.upperBound)) on they were not"
+                "silences up to \(Words.seconds(between.lowerBound)) were survived,"
+                    + " from \(Words.seconds(between.upperBound)) on they were not"
             )
         }
         if let lethality = finding.lethality { counts.append("\(Words.percent(lethality)) of the streams that got that far ended there") }

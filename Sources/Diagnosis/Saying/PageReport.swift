@@ -194,10 +194,12 @@ struct PageText {
           --bar: #5b83c4; --wall: #c8324a; --good: #1c7c45; --upstream: #b06a12; --proxy: #7d55b5 }
         @media (prefers-color-scheme: dark) { :root { --text: #e4e8ee; --faint: #9aa5b4; --back: #14181e; --box: #1d232c;
           --line: #343d49; --bar: #7aa2e3; --wall: #ff6b81; --good: #5fca8c; --upstream: #e0a04a; --proxy: #b594ea } }
-        body { font: 16px/1.5 system-ui, sans-serif; color: var(--text); background: var(--back); max-width: 60rem; margin: 0 auto; padding: 1rem }
+        body { font: 16px/1.5 system-ui, sans-serif; color: var(--text); background: var(--back);
+          max-width: 60rem; margin: 0 auto; padding: 1rem }
         h1, h2, h3 { line-height: 1.25 } h4 { margin: 1rem 0 .25rem; color: var(--faint) }
         p { margin: .25rem 0 } ul { margin: .25rem 0; padding-left: 1.25rem } li, td { overflow-wrap: anywhere }
-        section { margin: 1.5rem 0; padding: .25rem 1rem 1rem; background: var(--box); border-radius: 8px; border-left: 4px solid var(--line) }
+        section { margin: 1.5rem 0; padding: .25rem 1rem 1rem; background: var(--box); border-radius: 8px;
+          border-left: 4px solid var(--line) }
         section.claim { border-left-color: var(--wall) }
         .side { display: block; font-size: 1rem; font-weight: normal; color: var(--faint) }
         .faint, .key, figcaption { color: var(--faint) } .headline { font-weight: 600 } .verdict { font-size: 1.25rem; margin-top: 1rem }

@@ -83,7 +83,8 @@ package struct Report: Sendable {
         // Less than that excludes no hop of the table.
         if let silence = survived.silence, silence >= 5 {
             var sentence =
-                "No idle timeout below \(Words.span(silence)) \(place): \(Words.count(survived.silenceStreams, "stream")) outlived such a silence."
+                "No idle timeout below \(Words.span(silence)) \(place): \(Words.count(survived.silenceStreams, "stream")) outlived"
+                + " such a silence."
             if side == .client, let heartbeat = heartbeatInForce, silence < heartbeat * 1.3 {
                 sentence += " Longer silences did not occur, because of the heartbeat every \(Words.seconds(heartbeat))."
             }
