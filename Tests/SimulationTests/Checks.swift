@@ -20,7 +20,12 @@ extension Scenario {
 
     func checkEverything() {
         outcome.problems += world.problems
-        let log = LogView(lines.records, kernel)
+        let records = lines.records.map { record in
+            var record = record
+            tamper(&record)
+            return record
+        }
+        let log = LogView(records, kernel)
         for client in clients + [probe].compactMap({ $0 }) { check(client, log) }
         for source in eventSources { check(source, log) }
         checkProbe()
@@ -28,6 +33,7 @@ extension Scenario {
         for truth in truths.values { checkArrivals(truth) }
         check(log)
         checkEvents(log)
+        checkFields(log)
         checkCrowd(log)
     }
 
@@ -150,6 +156,7 @@ extension Scenario {
             !isPrefix || isKnownID,
             "\(truth.path): the last event id is '\(String(decoding: got.lastEventID, as: UTF8.self))', which it never was")
         let cause = ending?["cause"] as? String
+        if response.isComplete { checkRetry(ending, truth, read: read.reconnectionTimeMilliseconds) }
         if response.isComplete, response["content-length"] == nil, cause == nil {
             expect(false, "\(truth.path): a whole stream has no end in the log")
         }

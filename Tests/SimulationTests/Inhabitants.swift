@@ -54,7 +54,9 @@ extension Scenario {
         if world.chance.permille(750) || mine.isEmpty {
             let path = "/stream/\(number)"
             requests.append(Array("GET \(path) HTTP/1.\(isHTTP10 ? 0 : 1)\r\nHost: a\r\nAccept: text/event-stream\r\n\r\n".utf8))
-            mine.append(Truth(path: path, isStream: true, isSlow: isSlow))
+            let truth = Truth(path: path, isStream: true, isSlow: isSlow)
+            if isHTTP10 { truth.version = "1.0" }
+            mine.append(truth)
         }
         for truth in mine { register(truth) }
         let sendsAllAtOnce = world.chance.permille(250)
@@ -90,6 +92,7 @@ extension Scenario {
             manner.hasCookie = world.chance.permille(150)
             manner.isSlow = world.chance.permille(100)
             manner.reusesConnections = world.chance.permille(300)
+            manner.comesThroughHops = world.chance.permille(300)
         }
         let source = SimulatedEventSource(
             world, number: number, manner: manner, connect: { [unowned self] in connection(from: 100 + number) },
@@ -99,6 +102,16 @@ extension Scenario {
         guard world.chance.permille(200) else { return }
         let deed = world.chance.pick([Deed.left, .reset, .vanished])
         world.after(Int64(world.chance.number(5_000...39_000))) { source.leave(deed) }
+    }
+
+    func addReturner(number: Int) {
+        let path = "\(Returner.path)\(number / 2)"
+        if truths[path] == nil { register(Truth(path: path, isStream: true)) }
+        let returner = Returner(
+            world, path: path, agent: "curl/\(number)", connect: { [unowned self] in connection(from: 400 + number) },
+            asked: { [unowned self] in if truths[path]?.askedAt == nil { truths[path]?.askedAt = world.now } })
+        returners.append(returner)
+        world.after(Int64(world.chance.number(0...10_000))) { returner.begin() }
     }
 
     func addHog(number: Int) {

@@ -53,6 +53,8 @@ struct Plan {
     let clientCount: Int
     let eventSourceCount: Int
     let hogCount: Int
+    /// How many clients ask for the same path again and again.
+    let returnerCount: Int
     let isSecuredDownstream: Bool
     let isSecuredUpstream: Bool
     /// Whether servers listen on UNIX sockets.
@@ -94,6 +96,7 @@ struct Plan {
         isSecuredDownstream = chance.permille(200)
         isSecuredUpstream = chance.permille(200) && !usesUnixSockets
         hogCount = troubles.limits && !troubles.crowdedOutage ? chance.number(4...30) : 0
+        returnerCount = !troubles.crowdedOutage && chance.permille(500) ? chance.number(1...4) : 0
         addressCount = chance.number(1...10)
         outage =
             chance.permille(150)
@@ -125,7 +128,7 @@ struct Plan {
             listener.tls = ListenerTLS(certificates: [Certificate(certificateFile: identity.certificate, keyFile: identity.key)])
         }
         listener.takesProxyProtocol = takesProxyProtocol
-        var limits = Plan.limits(troubles, regulars: clientCount + eventSourceCount, &chance)
+        var limits = Plan.limits(troubles, regulars: clientCount + eventSourceCount + returnerCount, &chance)
         // Who a client is would be known here only after the proxy has read its header.
         if takesProxyProtocol || trustsClients { limits.connectionsPerClient = 0 }
         configuration = Configuration(

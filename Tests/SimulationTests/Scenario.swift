@@ -24,6 +24,9 @@ struct Outcome {
     var injected: [String: Int] = [:]
     var streamCount = 0
     var eventLineCount = 0
+    /// Streams whose lines were compared with the truth, and openings that rightly named the stream before.
+    var fieldCount = 0
+    var returnCount = 0
     var causes: [String: Int] = [:]
     /// What did not hold; empty if everything did.
     var problems: [String] = []
@@ -44,6 +47,7 @@ final class Scenario {
     var clients: [SimulatedClient] = []
     var eventSources: [SimulatedEventSource] = []
     var hogs: [Hog] = []
+    var returners: [Returner] = []
     var strangers: [Stranger] = []
     private(set) var pesterer: Pesterer?
     let contexts: SecureContexts?
@@ -65,6 +69,8 @@ final class Scenario {
     /// Every group of servers that ever existed.
     private(set) var groups: [ServerGroup] = []
     let lines = LogLines()
+    /// Changes the log's records before they are checked, so that a test can see the checks fail.
+    var tamper: (inout [String: Any]) -> Void = { _ in }
     var outcome = Outcome()
 
     init(seed: UInt64) {
@@ -272,6 +278,7 @@ final class Scenario {
         for number in 0..<plan.clientCount { addClient(number: number) }
         for number in 0..<plan.eventSourceCount { addEventSource(number: number) }
         for number in 0..<plan.hogCount { addHog(number: number) }
+        for number in 0..<plan.returnerCount { addReturner(number: number) }
         if plan.isSecuredDownstream || plan.takesProxyProtocol, plan.troubles.insecurity {
             for number in 0..<world.chance.number(1...6) { addStranger(number: number) }
         }
@@ -302,6 +309,7 @@ final class Scenario {
         checkContentment()
         drainsSince = world.now
         for source in eventSources { source.retire() }
+        for returner in returners { returner.retire() }
         for mailbox in mailboxes {
             mailbox.post { ProxyWorker.on($0)?.drain(graceMilliseconds: 3_000, streamMilliseconds: streamMilliseconds) }
         }

@@ -42,6 +42,8 @@ final class SimulatedEventSource {
         /// Whether it reuses a connection that the last answer has left open.
         var reusesConnections = false
         var isSlow = false
+        /// Whether it comes through a Varnish and a Squid.
+        var comesThroughHops = false
     }
 
     /// The client that requests claim to come from.
@@ -88,11 +90,14 @@ final class SimulatedEventSource {
         wire.socket.keepsReadTimes = manner.isSlow
         wire.changed = { [unowned self] in look() }
         let resuming = lastEventID.isEmpty ? "" : "Last-Event-ID: \(String(decoding: lastEventID, as: UTF8.self))\r\n"
+        truth.agent = "node"
+        if manner.comesThroughHops { truth.hops = ["varnish", "squid"] }
+        let via = manner.comesThroughHops ? "Via: 1.1 varnish (Varnish/7.1), 1.1 squid.example\r\n" : ""
         let origin = manner.isForeign ? "Origin: https://elsewhere.example\r\n" : ""
         let cookie = manner.hasCookie ? "Cookie: c=d\r\n" : ""
         let claim = manner.claimsAnotherClient ? "X-Forwarded-For: \(SimulatedEventSource.claimedClient)\r\n" : ""
-        wire.send(
-            Array("GET \(truth.path) HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n\(origin)\(cookie)\(claim)\(resuming)\r\n".utf8))
+        let usual = "Host: a\r\nAccept: text/event-stream\r\nUser-Agent: node\r\n"
+        wire.send(Array("GET \(truth.path) HTTP/1.1\r\n\(usual)\(via)\(origin)\(cookie)\(claim)\(resuming)\r\n".utf8))
     }
 
     // MARK: Reading

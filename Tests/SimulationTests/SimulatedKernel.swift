@@ -217,6 +217,7 @@ final class SimulatedKernel: Kernel, @unchecked Sendable {
         var room = buffer.count
         if world.strikes(world.faults.shortReads, "short read") { room = world.chance.number(1...min(room, 40)) }
         let bytes = socket.read(upTo: room)
+        socket.peer?.traffic.read(bytes.count, at: world.now)
         buffer.copyBytes(from: bytes)
         world.note("read", Int(descriptor), bytes.count)
         return .bytes(bytes.count)
@@ -228,14 +229,19 @@ final class SimulatedKernel: Kernel, @unchecked Sendable {
         precondition(socket.phase == .open && !socket.hasSentEnd, "written to a socket that is not open for it")
         if world.strikes(world.faults.spuriousEAGAIN, "EAGAIN on write") {
             findMemory(for: descriptor)
+            socket.peer?.traffic.write(bytes.count, taken: 0, at: world.now)
             return .wouldBlock
         }
         var room = min(socket.window, bytes.count)
-        guard room > 0 else { return .wouldBlock }
+        guard room > 0 else {
+            socket.peer?.traffic.write(bytes.count, taken: 0, at: world.now)
+            return .wouldBlock
+        }
         if world.strikes(world.faults.shortWrites, "short write") {
             room = world.chance.number(1...room)
             findMemory(for: descriptor)
         }
+        socket.peer?.traffic.write(bytes.count, taken: room, at: world.now)
         socket.send(Array(bytes[..<room]))
         world.note("write", Int(descriptor), room)
         return .bytes(room)

@@ -314,7 +314,11 @@ final class ServerConnection {
         var bytes = Array(head.utf8)
         if world.chance.permille(200) { bytes = Array("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n".utf8) + bytes }
         endsByClosing = framing == .untilClose
-        wire.send(bytes, noting: { if framing == .length(0) { arrival.did(.finished) } }) { [self] in
+        let noteHead = { [self] in
+            arrival.lastGoneAt = world.now
+            if framing == .length(0) { arrival.did(.finished) }
+        }
+        wire.send(bytes, noting: noteHead) { [self] in
             nextPiece(arrival, pieces[...], framing)
         }
     }
@@ -351,7 +355,11 @@ final class ServerConnection {
         arrival.lastSentAt = world.now
         let framed = framing == .chunked ? Text.chunks(piece, &world.chance) : piece
         let isWhole = framing.isLength && pieces.count == 1
-        wire.send(framed, noting: { if isWhole { arrival.did(.finished) } }) { [self] in
+        let notePiece = { [self] in
+            arrival.lastGoneAt = world.now
+            if isWhole { arrival.did(.finished) }
+        }
+        wire.send(framed, noting: notePiece) { [self] in
             if isWhole { return done() }
             let heartbeat = server.habits.heartbeatMilliseconds
             let silence = world.chance.permille(150) ? 3 * heartbeat : world.chance.permille(500) ? 30 : 0

@@ -35,6 +35,8 @@ final class SimulatedSocket {
     var isLocal = false
     /// How many connections the proxy had when it accepted this one; nil before that.
     var crowding: Crowding?
+    /// What the proxy does with the connection. Only of actors' ends.
+    let traffic = Traffic()
     /// When bytes last came.
     private(set) var lastArrivalAt: Int64?
     /// Whether the time of the owner's reads matters.

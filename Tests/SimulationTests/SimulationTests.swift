@@ -52,6 +52,30 @@ struct SimulationTests {
         print("simulated: 10000 idle streams for 2 virtual hours, \(outcome.heartbeats) heartbeats")
     }
 
+    /// A wrong value of each field that is checked.
+    private static let wrongFields: [(key: String, value: @Sendable (Any) -> Any?)] = [
+        ("resumes", { $0 as? Bool != true }), ("http", { _ in "2" }), ("agent", { _ in "chrome" }), ("hops", { _ in nil }),
+        ("via_count", { _ in nil }), ("heartbeat_ms", { _ in 1 }), ("retry_ms", { _ in 1 }), ("upstream_silence_at_end_ms", { _ in 0 }),
+        ("client_silence_at_end_ms", { _ in 0 }), ("client_silence_before_last_write_ms", { ($0 as? Int ?? 0) + 1 }),
+        ("pending_ms", { ($0 as? Int ?? 0) + 1 }), ("max_pending_bytes", { ($0 as? Int ?? 0) > 0 ? 1 : 0 }),
+        ("open_streams", { ($0 as? Int ?? 0) + 1 }), ("open_streams_server", { ($0 as? Int ?? 0) + 100 }),
+        ("previous_stream", { _ in nil }), ("since_previous_end_ms", { ($0 as? Int ?? 0) + 1 }),
+    ]
+
+    @Test("a wrong value of a field of the log is found", arguments: wrongFields.indices)
+    func wrongField(index: Int) {
+        let (key, value) = Self.wrongFields[index]
+        // Not every world has slow readers, hops, or clients that come back.
+        for seed in UInt64(1)...200 {
+            let scenario = Scenario(seed: seed)
+            scenario.tamper = { record in if let right = record[key] { record[key] = value(right) } }
+            guard !scenario.run().problems.isEmpty else { continue }
+            #expect(Scenario(seed: seed).run().problems == [], "HEARTWIRE_SEED=\(seed): not because of \(key)")
+            return
+        }
+        Issue.record("nobody finds a wrong \(key)")
+    }
+
     @Test("a seed replays to the same trace", arguments: 1...40 as ClosedRange<UInt64>)
     func replays(seed: UInt64) {
         let first = Scenario(seed: seed).run()
@@ -66,6 +90,8 @@ private struct Tally {
     private var virtualMilliseconds: Int64 = 0
     private var streams = 0
     private var eventLines = 0
+    private var fields = 0
+    private var returns = 0
     private var injected: [String: Int] = [:]
     private var causes: [String: Int] = [:]
 
@@ -74,6 +100,8 @@ private struct Tally {
         virtualMilliseconds += outcome.virtualMilliseconds
         streams += outcome.streamCount
         eventLines += outcome.eventLineCount
+        fields += outcome.fieldCount
+        returns += outcome.returnCount
         injected.merge(outcome.injected, uniquingKeysWith: +)
         causes.merge(outcome.causes, uniquingKeysWith: +)
     }
@@ -84,6 +112,7 @@ private struct Tally {
         }
         return """
             simulated: \(runs) runs, \(virtualMilliseconds / 3_600_000) virtual hours, \(streams) streams, \(eventLines) lines of events
+            simulated: the fields of \(fields) streams were compared with the truth, and \(returns) named the stream before
             simulated faults:\(list(injected))
             simulated causes:\(list(causes))
             """

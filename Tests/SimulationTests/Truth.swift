@@ -27,6 +27,8 @@ final class Arrival {
     var body: [UInt8] = []
     /// When the last byte was sent.
     var lastSentAt: Int64
+    /// When everything sent so far had left the server; nil before that.
+    var lastGoneAt: Int64?
     /// How it ended. A later event may overtake an end that is still on its way, so several may be true.
     private(set) var deeds: [Deed] = []
     /// It ended before all of `body` was sent.
@@ -73,6 +75,12 @@ final class Truth {
     let isSlow: Bool
     /// The body of the request, without framing.
     let requestBody: [UInt8]
+    /// The version of HTTP.
+    var version = "1.1"
+    /// The class of its User-Agent; nil without one.
+    var agent: String?
+    /// The proxies in front that its Via names.
+    var hops: [String] = []
     /// The id that an EventSource brought.
     let lastEventID: [UInt8]
     var clientDeed: Deed?

@@ -91,7 +91,7 @@ struct ExchangeAccount {
     @inline(__always)
     mutating func clientWasSent(now: Int64) {
         if lastClientByteAt > 0, now > lastClientByteAt {
-            let silence = UInt32(clamping: now - lastClientByteAt)
+            let silence = UInt32(truncatingIfNeeded: min(now - lastClientByteAt, Int64(UInt32.max)))
             silenceBeforeLastWriteMilliseconds = silence
             longestClientSilenceMilliseconds = max(longestClientSilenceMilliseconds, silence)
         }
