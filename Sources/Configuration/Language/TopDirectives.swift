@@ -72,7 +72,7 @@ extension FileDraft: DirectiveModel {
         },
         .own(
             "console", "ADDRESS... [{ ... }]", arguments: 1...64, block: .optional, default: "(off)",
-            "Serves the operator on these addresses: metrics and health."
+            "Serves the operator on these addresses: a live page, metrics and health."
         ) { interpreter, statement, draft in
             draft.consoleWords = statement.arguments
             draft.configuration.console = interpreter.readConsole(statement)

@@ -40,6 +40,18 @@ struct ConsoleAnswer {
         return answer
     }
 
+    /// An event stream, whose body follows piece by piece.
+    static func eventStream(date: [UInt8]) -> OutgoingResponse {
+        var response = OutgoingResponse(status: 200, capacityBytes: 768)
+        response.body = .untilEnd
+        response.fields.field("Content-Type", "text/event-stream")
+        // A proxy in front must not keep the events.
+        response.fields.field("X-Accel-Buffering", "no")
+        writeProtection(to: &response.fields)
+        response.fields.moment(date)
+        return response
+    }
+
     /// The whole response.
     func response(isHead: Bool, date: [UInt8]) -> OutgoingResponse {
         var response = OutgoingResponse(status: status, capacityBytes: 768 + body.count)

@@ -70,6 +70,9 @@ package struct Gate: Sendable {
 
     private let terms: ConsoleTerms
 
+    /// What the page brings with an action.
+    var pageToken: [UInt8] { terms.pageToken }
+
     /// A gate with these terms.
     package init(_ terms: ConsoleTerms) { self.terms = terms }
 

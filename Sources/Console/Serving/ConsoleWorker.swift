@@ -14,6 +14,8 @@ package enum ConsoleLimits {
     package static let viewers = 16
     /// Bytes of a request's head.
     package static let requestHeadBytes = 16_384
+    /// Bytes of an action's body.
+    package static let requestBodyBytes = 1_024
     /// How many bytes wait for one viewer before what comes is dropped.
     package static let waitingBytesPerViewer = 262_144
     /// How long a viewer may take nothing, in milliseconds.
@@ -27,6 +29,7 @@ package final class ConsoleWorker {
     let worker: Worker
     let source: any ConsoleSource
     private(set) var gate: Gate
+    private(set) lazy var feed = Feed(console: self, source: source)
     private var acceptors: [Int32: (acceptor: Acceptor, place: ListeningPlace)] = [:]
     private var lastDate = HTTPDate()
     private lazy var clients = DownstreamWorker(

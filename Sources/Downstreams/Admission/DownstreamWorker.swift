@@ -151,6 +151,14 @@ package final class DownstreamWorker {
     /// The receivers of all requests that are being served.
     package var receivers: [any RequestReceiver] { worker.openEndpoints.compactMap { ($0 as? HTTP1Connection)?.receiver } }
 
+    /// Visits the receivers of running requests from a place on, at most so many endpoints of the worker. Returns the place to go on
+    /// from; nil at the end.
+    package func visitReceivers(from place: Int, atMost count: Int, _ body: (any RequestReceiver) -> Void) -> Int? {
+        worker.visitEndpoints(from: place, atMost: count) { endpoint in
+            if let receiver = (endpoint as? HTTP1Connection)?.receiver { body(receiver) }
+        }
+    }
+
     // MARK: What waits
 
     /// Whether the limit of waiting bytes is reached: there is no room for another slow client.

@@ -62,6 +62,13 @@ extension Exchange {
         sink?.wake(atMilliseconds: endsAt)
     }
 
+    /// The operator wants the stream to end: it ends as soon as no event is open.
+    func endForOperator() {
+        guard isStream else { return }
+        flags.insert(.endedByOperator)
+        endAtBoundary(from: now)
+    }
+
     /// Whether no event is open, as far as this is known.
     var isAtBoundary: Bool { notWovenBecause == .compressed || weaver.isBetweenEvents }
 
@@ -71,6 +78,9 @@ extension Exchange {
         guard let sink else { preconditionFailure("a stream ends once") }
         let place = notWovenBecause == .compressed ? "where compressed bytes had come to" : "between two events"
         var ending = Ending(cause: .drained, evidence: "ended \(place) because the proxy shuts down")
+        if flags.contains(.endedByOperator) {
+            ending = Ending(cause: .endedByOperator, evidence: "ended \(place) because the operator asked for it")
+        }
         if notWovenBecause == nil, weaver.placement != .nowhere, sink.waitingCount == 0 {
             var bytes: [UInt8] = []
             ending.retryMilliseconds = writeRetry(around: min(weaver.scanner.retryMilliseconds ?? 3_000, 60_000), to: &bytes)

@@ -21,7 +21,13 @@ package final class ExchangeWorker {
     /// Nil while no events are logged, which is usual.
     private(set) var eventLog: EventLog?
     /// Who watches the exchanges.
-    private(set) var observers: Observers
+    var observers: Observers
+    /// The latest lines about streams and the causes of the last hour; nil without a console.
+    private(set) var live: LiveView?
+    /// The streams whose events the console's operator watches now.
+    var taps: [EventTap] = []
+    /// The routes whose event log the operator has switched, until the next reload.
+    var eventLogSwitches: [String: Bool] = [:]
     /// What is counted.
     package let counters: WorkerCounters
     /// What the path of an event counts.
@@ -49,6 +55,7 @@ package final class ExchangeWorker {
         generation = Generation(settings, addresses: addresses, workerNumber: worker.number)
         eventLog = EventLog.replacing(nil, by: shared.eventLog, worker)
         observers = Observers(streamLog: shared.streamLog, accessLog: shared.accessLog, eventLog: eventLog)
+        keepLive()
     }
 
     /// The settings in force.
@@ -81,8 +88,17 @@ package final class ExchangeWorker {
         observers = Observers(streamLog: shared.streamLog, accessLog: shared.accessLog, eventLog: eventLog)
         counters.makeRoom(for: settings.series)
         pathCells = counters.path
+        if !taps.isEmpty { observers.formUnion(.tap) }
+        eventLogSwitches = [:]
+        keepLive()
         generation = Generation(settings, addresses: addresses, workerNumber: worker.number, succeeding: generation)
         clients.adopt(settings.downstreamTerms, counts: shared.counts)
+    }
+
+    /// Keeps lines for a console where there is one.
+    private func keepLive() {
+        live = shared.hasConsole ? live ?? LiveView() : nil
+        if shared.hasConsole { observers.formUnion(.live) }
     }
 
     // MARK: Metrics
@@ -108,9 +124,24 @@ package final class ExchangeWorker {
 
     // MARK: Logs
 
-    func log(_ opening: StreamOpening) { write(to: shared.streamLog, .stream) { opening.encode(into: &$0) } }
+    func log(_ opening: StreamOpening) {
+        line.removeAll(keepingCapacity: true)
+        opening.encode(into: &line)
+        // A console has seen the openings that a new log file is told once more.
+        submitStreamLine(isNew: opening.ageMilliseconds == nil)
+    }
 
-    func log(_ ending: StreamEnding) { write(to: shared.streamLog, .stream) { ending.encode(into: &$0) } }
+    func log(_ ending: StreamEnding) {
+        live?.causes.add(ending.cause, atMilliseconds: ending.timeMilliseconds)
+        line.removeAll(keepingCapacity: true)
+        ending.encode(into: &line)
+        submitStreamLine(isNew: true)
+    }
+
+    private func submitStreamLine(isNew: Bool) {
+        if isNew { live?.tail.note(line) }
+        if let log = shared.streamLog, !log.submit(line) { counters.add(.logLinesDropped, LogKind.stream) }
+    }
 
     func log(_ record: AccessRecord) { write(to: shared.accessLog, .access) { record.encode(into: &$0) } }
 

@@ -15,6 +15,8 @@ package final class SharedState: Sendable {
     package let accessLog: LogWriter?
     /// The log of events; nil for none.
     package let eventLog: LogWriter?
+    /// Whether there is a console, which shows the latest lines.
+    package let hasConsole: Bool
     /// The streams that are open now.
     package let openStreams: OpenStreams
     /// The streams that ended lately.
@@ -25,7 +27,7 @@ package final class SharedState: Sendable {
     /// Continues the counts of `previous`, if there is one.
     package init(
         connectionLimit: Int, connectionsPerClientLimit: Int, streamLog: LogWriter?, accessLog: LogWriter?,
-        eventLog: LogWriter? = nil, fingerprinter: Fingerprinter, succeeding previous: SharedState? = nil
+        eventLog: LogWriter? = nil, hasConsole: Bool = false, fingerprinter: Fingerprinter, succeeding previous: SharedState? = nil
     ) {
         counts = ConnectionCounts(limit: connectionLimit, limitPerClient: connectionsPerClientLimit, succeeding: previous?.counts)
         openStreams = previous?.openStreams ?? OpenStreams()
@@ -33,6 +35,7 @@ package final class SharedState: Sendable {
         self.streamLog = streamLog
         self.accessLog = accessLog
         self.eventLog = eventLog
+        self.hasConsole = hasConsole
         self.fingerprinter = fingerprinter
     }
 }

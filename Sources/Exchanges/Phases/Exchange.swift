@@ -27,6 +27,8 @@ final class Exchange {
         static let awaitsStream = Flags(rawValue: 1 << 5)
         /// The request was sent over a reused connection.
         static let usedReusedConnection = Flags(rawValue: 1 << 6)
+        /// The operator wants the stream to end.
+        static let endedByOperator = Flags(rawValue: 1 << 7)
     }
 
     let proxy: ExchangeWorker

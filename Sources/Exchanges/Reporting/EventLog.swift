@@ -17,7 +17,7 @@ final class EventLog {
     private var turnAt = Int64.min
     private var unixMilliseconds: Int64 = 0
 
-    private init(_ writer: LogWriter, _ worker: Worker) {
+    init(_ writer: LogWriter, _ worker: Worker) {
         lines = EventLines(writer: writer)
         self.worker = worker
     }
@@ -55,18 +55,23 @@ final class EventFollower {
 extension Exchange {
     private var identity: StreamIdentifier { StreamIdentifier(worker: proxy.worker.number, number: number) }
 
-    /// Begins to follow the events, if the route logs them and the stream is not compressed.
-    func followEvents() {
-        guard route?.route.logsEvents == true, notWovenBecause != .compressed else { return }
-        follower = EventFollower(EventTrace(following: weaver.scanner), followedBytes: account.bytesFromUpstream)
+    /// Whether the stream's events are written to the log of events: the route says so, or the operator has switched it.
+    var logsEvents: Bool {
+        guard let route = route?.route else { return false }
+        return proxy.eventLogSwitches.isEmpty ? route.logsEvents : proxy.eventLogSwitches[route.name] ?? route.logsEvents
     }
 
-    /// Writes a line for each event that ended within these bytes of the server, which were passed on just now.
-    func logEvents(of bytes: Span<UInt8>, in log: EventLog) {
-        guard let follower, follower.followedBytes == account.bytesFromUpstream - UInt64(bytes.count) else {
-            // The log was switched on while the stream ran: logging begins with the next event.
-            follower = nil
-            if weaver.isBetweenEvents { followEvents() }
+    /// Follows the events from here on; nil if nobody wants that, or if the stream is compressed.
+    func newFollower(isWanted: Bool) -> EventFollower? {
+        guard isWanted, notWovenBecause != .compressed else { return nil }
+        return EventFollower(EventTrace(following: weaver.scanner), followedBytes: account.bytesFromUpstream)
+    }
+
+    /// Makes a line for each event that ended within these bytes of the server, which were passed on just now.
+    func logEvents(of bytes: Span<UInt8>, in log: EventLog, isWanted: Bool, _ following: inout EventFollower?) {
+        guard isWanted, let follower = following, follower.followedBytes == account.bytesFromUpstream - UInt64(bytes.count) else {
+            // Somebody began to look while the stream ran: the lines begin with the next event.
+            following = weaver.isBetweenEvents ? newFollower(isWanted: isWanted) : nil
             return
         }
         follower.followedBytes = account.bytesFromUpstream
@@ -86,19 +91,17 @@ extension Exchange {
                 identifier: identifier,
                 !follower.trace.hasIdentifier ? .absent : known(of: identifier, isCut: follower.trace.isIdentifierTruncated))
         }
-        proxy.flush(log)
     }
 
-    /// Writes the line of a heartbeat that was sent just now.
+    /// Makes the line of a heartbeat that was sent just now.
     func logHeartbeat(byteCount: Int, now: Int64, in log: EventLog) {
-        guard route?.route.logsEvents == true, let sink, sink.isConnected else { return }
+        guard let sink, sink.isConnected else { return }
         log.lines.add(
             HeartbeatRecord(
                 stream: identity, number: UInt64(account.heartbeats), byteCount: byteCount,
                 silenceMilliseconds: now - account.lastClientByteAt,
                 pendingBytes: sink.waitingCount),
             timeMilliseconds: log.timeMilliseconds)
-        proxy.flush(log)
     }
 
     /// What may be logged of a text that the server chose: nothing if it holds the request's token.

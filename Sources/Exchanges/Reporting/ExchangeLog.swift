@@ -51,23 +51,32 @@ extension Exchange {
 
     /// Writes the record of a stream whose head is sent to the client now.
     func writeOpening(heldBecause: HeldReason?) {
-        var record = StreamOpening(
-            timeMilliseconds: proxy.worker.kernel.unixMilliseconds(), exchange: description, notWovenBecause: notWovenBecause,
-            heldBecause: heldBecause)
-        record.lastEventIdentifierIsDropped = summary.lacksLastEventID
-        record.heartbeatMilliseconds = heartbeatInForce
+        var record = opening(heldBecause: heldBecause, atUnixMilliseconds: proxy.worker.kernel.unixMilliseconds())
         if let client = clientKey { record.previous = proxy.shared.recentStreams.takeLast(of: client, now: now) }
         proxy.log(record)
     }
 
     /// Writes the opening of a running stream once more, for a log that has just been opened.
     func writeOpeningAgain() {
-        var record = StreamOpening(
-            timeMilliseconds: proxy.worker.kernel.unixMilliseconds(), exchange: description, notWovenBecause: notWovenBecause)
-        record.lastEventIdentifierIsDropped = summary.lacksLastEventID
-        record.heartbeatMilliseconds = heartbeatInForce
+        var record = opening(heldBecause: nil, atUnixMilliseconds: proxy.worker.kernel.unixMilliseconds())
         record.ageMilliseconds = now - account.startedAt
         proxy.log(record)
+    }
+
+    private func opening(heldBecause: HeldReason?, atUnixMilliseconds moment: Int64) -> StreamOpening {
+        var record = StreamOpening(
+            timeMilliseconds: moment, exchange: description, notWovenBecause: notWovenBecause, heldBecause: heldBecause)
+        record.lastEventIdentifierIsDropped = summary.lacksLastEventID
+        record.heartbeatMilliseconds = heartbeatInForce
+        return record
+    }
+
+    /// The line of the stream's opening, as far as it is still known: of what happened before, nothing is kept.
+    var presentOpening: [UInt8] {
+        let began = proxy.worker.kernel.unixMilliseconds() - (now - account.startedAt)
+        var line: [UInt8] = []
+        opening(heldBecause: nil, atUnixMilliseconds: began).encode(into: &line)
+        return line
     }
 
     /// Writes the record of a stream's end, while so many others are open.

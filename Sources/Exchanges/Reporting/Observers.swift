@@ -16,8 +16,14 @@ struct Observers: OptionSet {
     static let accessLog = Observers(rawValue: 2)
     /// Lines about events and heartbeats.
     static let eventLog = Observers(rawValue: 4)
+    /// The console, which keeps the latest lines about streams.
+    static let live = Observers(rawValue: 8)
+    /// The console's operator, who watches the events of single streams.
+    static let tap = Observers(rawValue: 16)
+    /// Those who are told of openings and endings.
+    static let ofStreams: Observers = [.streamLog, .live]
     /// Those who are told of events.
-    static let ofEvents: Observers = [.eventLog]
+    static let ofEvents: Observers = [.eventLog, .tap]
 
     /// Those whom a worker's logs make.
     init(streamLog: LogWriter?, accessLog: LogWriter?, eventLog: EventLog?) {
@@ -36,8 +42,8 @@ extension Exchange {
             proxy.counters.add(.streamsOpened, Resumption(weaver.resumes), of: series.route)
             proxy.counters.add(.streamsOpen, of: series.path)
         }
-        if proxy.observers.contains(.streamLog) { writeOpening(heldBecause: reason) }
-        if proxy.observers.contains(.eventLog) { followEvents() }
+        if !proxy.observers.isDisjoint(with: .ofStreams) { writeOpening(heldBecause: reason) }
+        if proxy.observers.contains(.eventLog) { follower = newFollower(isWanted: logsEvents) }
     }
 
     /// A server serves the stream from now on.
@@ -53,12 +59,26 @@ extension Exchange {
 
     /// These bytes of the server have been passed on.
     func observeEvents(in bytes: Span<UInt8>) {
-        if let log = proxy.eventLog { logEvents(of: bytes, in: log) }
+        if let log = proxy.eventLog {
+            logEvents(of: bytes, in: log, isWanted: logsEvents, &follower)
+            proxy.flush(log)
+        }
+        for tap in proxy.taps where tap.number == number {
+            logEvents(of: bytes, in: tap.log, isWanted: true, &tap.follower)
+            tap.log.lines.flush()
+        }
     }
 
     /// A heartbeat with that many bytes has been sent.
     func observeHeartbeat(byteCount: Int, now: Int64) {
-        if let log = proxy.eventLog { logHeartbeat(byteCount: byteCount, now: now, in: log) }
+        if let log = proxy.eventLog, logsEvents {
+            logHeartbeat(byteCount: byteCount, now: now, in: log)
+            proxy.flush(log)
+        }
+        for tap in proxy.taps where tap.number == number {
+            logHeartbeat(byteCount: byteCount, now: now, in: tap.log)
+            tap.log.lines.flush()
+        }
     }
 
     /// The exchange ends. A nil ending means a response that was passed on completely.
@@ -68,7 +88,7 @@ extension Exchange {
         countEnd(ending)
         let others = isStream ? closeStream() : nil
         if let others, let ending {
-            if proxy.observers.contains(.streamLog) { writeStreamEnding(ending, others) }
+            if !proxy.observers.isDisjoint(with: .ofStreams) { writeStreamEnding(ending, others) }
         } else if proxy.observers.contains(.accessLog) {
             writeAccess(ending)
         }

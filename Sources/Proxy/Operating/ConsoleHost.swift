@@ -13,6 +13,7 @@ final class ConsoleHost: Sendable {
         let mailbox: Mailbox
         let thread: SystemThread.Handle?
         let pageToken: [UInt8]
+        let view: ConsoleView
     }
 
     private let running = Mutex<Running?>(nil)
@@ -26,18 +27,20 @@ final class ConsoleHost: Sendable {
         var random = [UInt8](repeating: 0, count: ConsoleTerms.pageTokenBytes)
         random.withUnsafeMutableBytes { means.consoleKernel.fillRandom($0) }
         let pageToken = Array(random.map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined().utf8)
+        let view = ConsoleView(server)
         let worker = try Worker(number: means.workerCount, kernel: means.consoleKernel)
         let console = ConsoleWorker(
-            worker: worker, source: ConsoleView(server), terms: ConsoleTerms(ConsoleSettings(listeners: []), pageToken: pageToken))
+            worker: worker, source: view, terms: ConsoleTerms(ConsoleSettings(listeners: []), pageToken: pageToken))
         worker.resident = console
         let mailbox = worker.mailbox
         let thread = try means.startConsole(worker)
-        running.withLock { $0 = Running(mailbox: mailbox, thread: thread, pageToken: pageToken) }
+        running.withLock { $0 = Running(mailbox: mailbox, thread: thread, pageToken: pageToken, view: view) }
     }
 
     /// Hands a generation to the console, which says when it has taken it.
     func tell(_ prepared: PreparedGeneration, _ pulse: Pulse) {
         guard let running = running.withLock({ $0 }) else { return }
+        running.view.forgetSwitches()
         let next = prepared.generation
         let settings = next.configuration.console ?? ConsoleSettings(listeners: [])
         let terms = ConsoleTerms(settings, pageToken: running.pageToken)

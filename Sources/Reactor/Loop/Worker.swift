@@ -119,6 +119,15 @@ public final class Worker {
         return room
     }
 
+    /// Visits the open endpoints among the slots from that place on, at most so many slots. Returns the place to go on from; nil at the
+    /// end.
+    public func visitEndpoints(from place: Int, atMost count: Int, _ body: (Endpoint) -> Void) -> Int? {
+        let end = min(endpoints.count, place + count)
+        guard place < end else { return nil }
+        for index in place..<end { if let endpoint = endpoints[index] { body(endpoint) } }
+        return end < endpoints.count ? end : nil
+    }
+
     /// The open endpoints, for a shutdown's walk.
     public var openEndpoints: [Endpoint] { endpoints.compactMap { $0 } }
 

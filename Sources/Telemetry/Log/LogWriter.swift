@@ -53,6 +53,15 @@ package final class LogWriter: Sendable {
     @discardableResult
     func submit(_ lines: UnsafeRawBufferPointer, count: Int) -> Bool { queue.append(lines, count: count) }
 
+    /// Takes the lines that wait, and how many found no room since this was called last. For a writer that no thread runs: its reader
+    /// takes the lines itself.
+    package func takeLines() -> (lines: [UInt8], dropped: UInt64) {
+        queue.withLock { state in
+            defer { (state.count, state.droppedLines) = (0, 0) }
+            return (Array(state.buffer.bytes[..<state.count]), state.droppedLines)
+        }
+    }
+
     /// Requests that the sink is reopened: lines submitted before this call go to the old destination, unless it does not take them,
     /// and later ones to the new. The writer's thread reopens it. Must not be called inside a signal handler.
     package func requestReopen() {

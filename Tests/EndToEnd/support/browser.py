@@ -21,7 +21,7 @@ def find_chromium() -> str | None:
 class Browser:
     """One browser with one page."""
 
-    def __init__(self, profile: pathlib.Path):
+    def __init__(self, profile: pathlib.Path, *options):
         program = find_chromium()
         assert program, "Chromium is not installed (Tests/run installs it)"
         self.profile, self.messages, self._number = profile, [], 0
@@ -29,7 +29,7 @@ class Browser:
             [program, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
              "--no-first-run", "--disable-extensions", "--disable-background-networking", "--disable-sync",
              "--no-proxy-server", "--window-size=1280,900", "--remote-debugging-port=0",
-             f"--user-data-dir={profile}", "about:blank"],
+             f"--user-data-dir={profile}", *options, "about:blank"],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=open(profile / "chromium.stderr", "wb"))
         try:
             self.socket = connect(self._page_address(), max_size=None, open_timeout=30, compression=None, proxy=None)
