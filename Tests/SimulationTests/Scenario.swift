@@ -5,6 +5,7 @@
 // proxy drains and ends.
 
 import Configuration
+import Console
 import Credentials
 import Foundation
 import HTTP
@@ -68,6 +69,14 @@ final class Scenario {
     private(set) var reloadedAt: Int64?
     /// Every group of servers that ever existed.
     private(set) var groups: [ServerGroup] = []
+    /// The operator's side, in some worlds.
+    private(set) var operators: Operators?
+    let hasConsole: Bool
+    /// What ran at some moments, for what the operator is shown.
+    private var runningBefore: [(moment: Int64, streams: Set<String>, shown: Set<String>)] = []
+    private var operatorWaitsSince: Int64?
+    /// Changes what the operator is shown before it is checked, so that a test can see the check fail.
+    var tamperShown: (inout Set<String>) -> Void = { _ in }
     let lines = LogLines()
     /// Changes the log's records before they are checked, so that a test can see the checks fail.
     var tamper: (inout [String: Any]) -> Void = { _ in }
@@ -75,6 +84,8 @@ final class Scenario {
 
     init(seed: UInt64) {
         SimulatedRandomness.begin(seed: seed)
+        var another = Chance(seed: seed &+ 9_464)
+        hasConsole = another.permille(300)
         var chance = Chance(seed: seed)
         plan = Plan(&chance)
         world = SimulatedWorld(seed: chance.next(), faults: plan.faults)
@@ -177,7 +188,7 @@ final class Scenario {
                 let next = SharedState(
                     connectionLimit: changed.limits.connections, connectionsPerClientLimit: changed.limits.connectionsPerClient,
                     streamLog: shared.streamLog, accessLog: shared.accessLog, eventLog: switchEventLog(shared.eventLog),
-                    fingerprinter: shared.fingerprinter, succeeding: shared)
+                    hasConsole: hasConsole, fingerprinter: shared.fingerprinter, succeeding: shared)
                 nonisolated(unsafe) let scenario = self
                 for mailbox in mailboxes {
                     mailbox.post { worker in
@@ -261,7 +272,8 @@ final class Scenario {
         let configuration = plan.configuration
         let shared = SharedState(
             connectionLimit: configuration.limits.connections, connectionsPerClientLimit: configuration.limits.connectionsPerClient,
-            streamLog: writer, accessLog: writer, eventLog: plan.logsEvents ? writer : nil, fingerprinter: Fingerprinter(key: [1, 2, 3]))
+            streamLog: writer, accessLog: writer, eventLog: plan.logsEvents ? writer : nil, hasConsole: hasConsole,
+            fingerprinter: Fingerprinter(key: [1, 2, 3]))
         let security = try Security(configuration)
         let settings = Settings(configuration, security, workerCount: plan.workerCount)
         addServers()
@@ -287,26 +299,68 @@ final class Scenario {
         planScarcity()
         let mailboxes = proxies.map(\.worker.mailbox)
         planReloads(on: mailboxes, shared, addresses)
+        if hasConsole {
+            operators = try Operators(kernel, world, over: mailboxes, configuration)
+            operators?.begin()
+            rememberRunning(on: proxies)
+        }
         let drainMilliseconds = world.chance.pick([0, 500, 6_000])
         world.after(Scenario.troubledMilliseconds) { [self] in
             calmDown()
             world.after(Scenario.settlingMilliseconds) { [self] in drain(mailboxes, drainMilliseconds) }
         }
-        turn(proxies.map(\.worker))
+        turn(proxies.map(\.worker) + [operators?.worker].compactMap { $0 })
         // Bytes still on their way arrive.
         world.pass(until: world.now + 5_000) { false }
         for proxy in proxies {
             check(proxy.worker)
             proxy.worker.resident = nil
         }
+        operators?.worker.resident = nil
+        operators = nil
         check(shared)
         groups = []
         // The poller and the mailbox's waker belong to the worker.
-        expect(kernel.openCount == 2 * plan.workerCount, "\(kernel.openCount - 2 * plan.workerCount) descriptors are left open")
+        let workerCount = plan.workerCount + (hasConsole ? 1 : 0)
+        expect(kernel.openCount == 2 * workerCount, "\(kernel.openCount - 2 * workerCount) descriptors are left open")
+    }
+
+    /// Notes twice a second what runs.
+    private func rememberRunning(on proxies: [ProxyWorker]) {
+        guard drainsSince == .max, let operators else { return }
+        operatorWaitsSince = operators.worker.pendingBytes == 0 ? nil : operatorWaitsSince ?? world.now
+        // The viewer that never reads is dropped after `stallMilliseconds`.
+        let waits = world.now - (operatorWaitsSince ?? world.now)
+        expect(waits < Int64(ConsoleLimits.stallMilliseconds) + 4_000, "bytes have waited in the console for \(waits) ms")
+        runningBefore.append((world.now, Operators.running(on: proxies), shownNow))
+        runningBefore.removeAll { $0.moment < world.now - Operators.lagMilliseconds }
+        world.after(500) { [self] in rememberRunning(on: proxies) }
+    }
+
+    private var shownNow: Set<String> {
+        var shown = operators?.watcher?.shown ?? []
+        tamperShown(&shown)
+        return shown
+    }
+
+    /// What the watcher is shown is true: every stream that has run for a while, and for a while none that does not run.
+    private func checkOperators() {
+        guard let operators, let watcher = operators.watcher, let first = runningBefore.first else { return }
+        expect(operators.scraper.map { $0.answerCount > 5 } ?? false, "the scraper has \(operators.scraper?.answerCount ?? 0) answers")
+        let isSettled = world.now - watcher.connectedAt > Operators.lagMilliseconds
+        let shown = shownNow
+        operators.retire()
+        guard isSettled else { return }
+        let lasting = runningBefore.reduce(first.streams) { $0.intersection($1.streams) }
+        let lately = runningBefore.reduce(Set<String>()) { $0.union($1.streams) }
+        expect(lasting.isSubset(of: shown), "the operator is not shown \(lasting.subtracting(shown).sorted())")
+        let constantly = runningBefore.reduce(shown) { $0.intersection($1.shown) }
+        expect(constantly.isSubset(of: lately), "the operator is shown \(constantly.subtracting(lately).sorted()), which do not run")
     }
 
     private func drain(_ mailboxes: [Mailbox], _ streamMilliseconds: Int) {
         checkContentment()
+        checkOperators()
         drainsSince = world.now
         for source in eventSources { source.retire() }
         for returner in returners { returner.retire() }
@@ -321,6 +375,11 @@ final class Scenario {
         while true {
             let alive = workers.filter { !$0.isStopping }
             guard !alive.isEmpty else { return }
+            // The console ends last, as in the process.
+            if let operators, alive.count == 1, alive[0] === operators.worker {
+                operators.end()
+                continue
+            }
             var due = alive
             if kernel.neverWaits {
                 let pollers = alive.map(\.poller)

@@ -76,6 +76,19 @@ struct SimulationTests {
         Issue.record("nobody finds a wrong \(key)")
     }
 
+    @Test("an operator who is shown a stream that does not run, or is not shown one that does, is found")
+    func wronglyShown() {
+        for isMissing in [true, false] {
+            let isFound = (UInt64(1)...100).contains { seed in
+                let scenario = Scenario(seed: seed)
+                guard scenario.hasConsole else { return false }
+                scenario.tamperShown = { if isMissing { $0 = [] } else { $0.insert("w0-999999") } }
+                return scenario.run().problems.contains { $0.contains("the operator is") }
+            }
+            #expect(isFound, "nobody finds \(isMissing ? "a missing" : "an invented") stream")
+        }
+    }
+
     @Test("a seed replays to the same trace", arguments: 1...40 as ClosedRange<UInt64>)
     func replays(seed: UInt64) {
         let first = Scenario(seed: seed).run()
