@@ -46,7 +46,8 @@ let package = Package(
             swiftSettings: dataPath),
         .target(
             name: "Console",
-            dependencies: ["Bytes", "HTTP", "Reactor", "Credentials", "Telemetry", "Configuration", "Downstreams"], swiftSettings: house),
+            dependencies: ["Bytes", "HTTP", "Reactor", "Credentials", "Telemetry", "Diagnosis", "Configuration", "Downstreams"],
+            swiftSettings: house),
         .target(
             name: "Proxy",
             dependencies: [
@@ -89,8 +90,8 @@ let package = Package(
             name: "SimulationTests",
             dependencies: [
                 "Marks",
-                "Proxy", "Exchanges", "Downstreams", "Upstreams", "HTTP", "Reactor", "Telemetry", "Configuration", "Credentials",
-                "EventStream",
+                "Proxy", "Console", "Exchanges", "Downstreams", "Upstreams", "HTTP", "Reactor", "Telemetry", "Configuration",
+                "Credentials", "EventStream",
                 "ReferenceEventSource", "COpenSSL", "TestSupport",
             ],
             swiftSettings: optimised),

@@ -13,6 +13,8 @@ final class Feed {
     private static let changesPerMessage = 4_000
     /// Every so many rounds the causes of the hour are told.
     private static let roundsPerHour = 5
+    /// Every so many rounds the latest lines are diagnosed.
+    private static let roundsPerDiagnosis = 10
     /// How many lines are kept for viewers that come later.
     private static let keptLines = 500
 
@@ -36,6 +38,8 @@ final class Feed {
     private var untoldSet: Set<StreamIdentifier> = []
     private var lines: [[UInt8]] = []
     private var hour: [UInt8]?
+    private var diagnosis = LiveDiagnosis()
+    private var findings: [UInt8]?
     private var clock: FeedClock?
     private var roundCount = 0
     /// Answers to questions of an earlier time in which somebody watched are ignored.
@@ -77,13 +81,16 @@ final class Feed {
         clock = nil
         table.removeAll()
         (lines, hour, untoldChanges, untoldSet) = ([], nil, [], [])
+        (diagnosis, findings, roundCount) = (LiveDiagnosis(), nil, 0)
     }
 
     private func begin(_ viewer: Viewer) {
         let streams = viewer.stream.map { table.rows[$0] == nil ? [] : [$0] } ?? Array(table.rows.keys)
         viewer.begin(facts(), streams)
         if !lines.isEmpty { viewer.send("lines", message(lines: lines.filter { isAbout($0, viewer) }, missed: 0)) }
-        if let hour, viewer.stream == nil { viewer.send("hour", hour) }
+        guard viewer.stream == nil else { return }
+        if let hour { viewer.send("hour", hour) }
+        if let findings { viewer.send("findings", findings) }
     }
 
     /// Lets a viewer have more of its snapshot, if it has taken what there was.
@@ -102,6 +109,7 @@ final class Feed {
         tellChanges()
         for viewer in viewers.values where viewer.isBehind { goOn(viewer) }
         for stream in Set(viewers.values.compactMap(\.stream)) { takeEvents(of: stream) }
+        if roundCount % Feed.roundsPerDiagnosis == 2, viewers.values.contains(where: { $0.stream == nil }) { diagnose() }
         ask()
     }
 
@@ -143,6 +151,7 @@ final class Feed {
         let opened = part.lines.compactMap { table.take(line: $0) }
         tell(opened: opened)
         lines = Array((lines + part.lines).suffix(Feed.keptLines))
+        diagnosis.take(part.lines)
         for viewer in viewers.values {
             let some = viewer.stream == nil ? part.lines : part.lines.filter { isAbout($0, viewer) }
             if !some.isEmpty || part.missed > 0 { viewer.send("lines", message(lines: some, missed: part.missed)) }
@@ -240,6 +249,13 @@ final class Feed {
         text.append("]}")
         self.hour = text.bytes
         for viewer in viewers.values where viewer.stream == nil { viewer.send("hour", text.bytes) }
+    }
+
+    /// What the latest lines look like, as `heartwire diagnose` says it.
+    private func diagnose() {
+        guard let report = diagnosis.report(with: table) else { return }
+        findings = report
+        for viewer in viewers.values where viewer.stream == nil { viewer.send("findings", report) }
     }
 
     // MARK: One stream's events

@@ -63,7 +63,7 @@ enum Page {
             <section id="causes" class="card" aria-label="Causes of the last hour">
               <h2>Ended in the last hour <span id="hour-total" class="soft"></span></h2>
               <div id="cause-list"></div>
-              <div id="thoughts" hidden><h2>What the logs say now</h2><div id="findings"></div></div>
+              <div id="thoughts" hidden><h2>What diagnose thinks now</h2><div id="findings"></div></div>
               <div id="routes"><h2>Routes</h2><div id="route-list"></div></div>
             </section>
             <section id="tail" class="card" aria-label="Openings and endings">

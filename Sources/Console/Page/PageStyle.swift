@@ -110,6 +110,7 @@ extension Page {
         .route-line button { font-size: 12px; padding: 1px 8px; }
         .finding { font-size: 13px; border-left: 3px solid var(--silence); padding: 1px 0 1px 9px; margin: 6px 0; }
         .finding b { display: block; font-weight: 600; }
+        .finding summary { cursor: pointer; color: var(--soft); }
         .finding.remark { border-color: var(--line); color: var(--soft); }
 
         #tail { display: flex; flex-direction: column; overflow: hidden; }

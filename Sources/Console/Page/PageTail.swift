@@ -42,15 +42,22 @@ extension Page {
         function drawFindings() {
           const found = state.findings;
           $("thoughts").hidden = !found;
-          if (!found) return;
+          // An opened piece of advice stays open until there is news.
+          if (!found || tail.drawn === found) return;
+          tail.drawn = found;
           const list = found.findings.map(finding => {
             const shown = element("div", "finding" + (finding.confidence < .5 ? " remark" : ""));
-            shown.append(element("b", "", finding.summary));
-            if (finding.advice) shown.append(element("span", "", finding.advice));
+            shown.append(element("b", "", finding.title), element("span", "", finding.summary));
+            if (finding.advice && finding.confidence >= .5) {
+              const more = element("details");
+              more.append(element("summary", "", "What to change"), element("p", "soft", finding.advice));
+              shown.append(more);
+            }
+            shown.title = finding.evidence.join("; ");
             return shown;
           });
-          $("findings").replaceChildren(...(list.length ? list : [element("p", "soft", "Nothing found in the last " + found.streams
-            + " endings.")]));
+          if (!list.length) list.push(element("p", "soft", "Nothing found in " + amount(found.ended) + " endings."));
+          $("findings").replaceChildren(...list, ...found.excluded.map(text => element("p", "soft", text)));
         }
         function drawRoutes() {
           const open = new Map();

@@ -10,19 +10,41 @@ import Telemetry
 
 /// Answers the console's questions.
 final class ConsoleView: ConsoleSource {
-    /// The console's thread ends before the proxy does.
-    private unowned let server: ProxyServer
+    /// What of the proxy the console asks beside its workers.
+    struct Proxy: Sendable {
+        var isServing: @Sendable () -> Bool
+        var configuration: @Sendable () -> Configuration
+        var askForCounts: @Sendable (@escaping @Sendable () -> Void) -> Void
+        var metrics: @Sendable (MetricsFormat) -> [UInt8]
+    }
+
+    private let mailboxes: [Mailbox]
+    private let proxy: Proxy
     /// What the operator has switched since the last reload, by the route's name.
     private let eventLogSwitches = Mutex<[String: Bool]>([:])
 
-    init(_ server: ProxyServer) { self.server = server }
+    /// A view of these workers, by their numbers.
+    init(_ mailboxes: [Mailbox], of proxy: Proxy) {
+        self.mailboxes = mailboxes
+        self.proxy = proxy
+    }
 
-    var isServing: Bool { !server.isEnding }
+    /// A view of a server, which outlives its console's thread.
+    convenience init(_ server: ProxyServer) {
+        self.init(
+            server.mailboxes,
+            of: Proxy(
+                isServing: { [unowned server] in !server.isEnding }, configuration: { [unowned server] in server.configuration },
+                askForCounts: { [unowned server] in server.askForCounts(then: $0) },
+                metrics: { [unowned server] in server.metrics($0) }))
+    }
 
-    var workerCount: Int { server.mailboxes.count }
+    var isServing: Bool { proxy.isServing() }
+
+    var workerCount: Int { mailboxes.count }
 
     var facts: ConsoleFacts {
-        let configuration = server.configuration
+        let configuration = proxy.configuration()
         let switched = eventLogSwitches.withLock { $0 }
         let routes = configuration.routes.map { route in
             ConsoleFacts.Route(name: route.name, logsEvents: switched[route.name] ?? route.logsEvents)
@@ -30,14 +52,14 @@ final class ConsoleView: ConsoleSource {
         return ConsoleFacts(routes: routes, hasEventLog: configuration.eventLog != .off)
     }
 
-    func askForCounts(then: @escaping @Sendable () -> Void) { server.askForCounts(then: then) }
+    func askForCounts(then: @escaping @Sendable () -> Void) { proxy.askForCounts(then) }
 
-    func metrics(_ format: MetricsFormat) -> [UInt8] { server.metrics(format) }
+    func metrics(_ format: MetricsFormat) -> [UInt8] { proxy.metrics(format) }
 
     // MARK: What happens
 
     func ask(_ worker: Int, linesAfter known: UInt64, describing: Bool, _ answer: @escaping @Sendable (LiveAnswer) -> Void) {
-        server.mailboxes[worker].post { worker in
+        mailboxes[worker].post { worker in
             guard let exchanges = ProxyWorker.on(worker)?.exchanges else { return }
             var part = exchanges.tail(after: known)
             answer(.lines(part))
@@ -60,8 +82,8 @@ final class ConsoleView: ConsoleSource {
     }
 
     func askCauses(_ answer: @escaping @Sendable (CauseHour) -> Void) {
-        let gathered = Gathered(left: server.mailboxes.count)
-        for mailbox in server.mailboxes {
+        let gathered = Gathered(left: mailboxes.count)
+        for mailbox in mailboxes {
             mailbox.post { worker in
                 guard let causes = ProxyWorker.on(worker)?.exchanges.causesOfTheHour else { return }
                 if let whole = gathered.add(causes) { answer(whole) }
@@ -83,8 +105,8 @@ final class ConsoleView: ConsoleSource {
     }
 
     private func onWorker(of stream: StreamIdentifier, _ job: @escaping @Sendable (ExchangeWorker) -> Void) {
-        guard server.mailboxes.indices.contains(stream.worker) else { return }
-        server.mailboxes[stream.worker].post { worker in
+        guard mailboxes.indices.contains(stream.worker) else { return }
+        mailboxes[stream.worker].post { worker in
             if let exchanges = ProxyWorker.on(worker)?.exchanges { job(exchanges) }
         }
     }
@@ -92,8 +114,8 @@ final class ConsoleView: ConsoleSource {
     // MARK: What the operator does
 
     func end(_ stream: StreamIdentifier, _ answer: @escaping @Sendable (ActionOutcome) -> Void) {
-        guard server.mailboxes.indices.contains(stream.worker) else { return answer(.unknown) }
-        server.mailboxes[stream.worker].post { worker in ConsoleView.end(stream.number, on: worker, from: 0, answer) }
+        guard mailboxes.indices.contains(stream.worker) else { return answer(.unknown) }
+        mailboxes[stream.worker].post { worker in ConsoleView.end(stream.number, on: worker, from: 0, answer) }
     }
 
     private static func end(
@@ -105,11 +127,11 @@ final class ConsoleView: ConsoleSource {
     }
 
     func switchEventLog(ofRoute name: String, on isOn: Bool) -> ActionOutcome {
-        let configuration = server.configuration
+        let configuration = proxy.configuration()
         guard configuration.routes.contains(where: { $0.name == name }) else { return .unknown }
         guard configuration.eventLog != .off else { return .noEventLog }
         eventLogSwitches.withLock { $0[name] = isOn }
-        for mailbox in server.mailboxes {
+        for mailbox in mailboxes {
             mailbox.post { ProxyWorker.on($0)?.exchanges.switchEventLog(ofRoute: name, on: isOn) }
         }
         return .done
