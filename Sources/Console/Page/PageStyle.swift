@@ -78,7 +78,7 @@ extension Page {
         #heads button[data-order]::after { content: " ▲"; font-size: 9px; }
         #heads button[data-order="down"]::after { content: " ▼"; }
         #heads button[data-order] { color: var(--ink); }
-        #rows { flex: 1; min-height: 120px; overflow-y: auto; position: relative; scrollbar-gutter: stable; outline-offset: -2px; }
+        #rows { flex: 1; min-height: 120px; overflow: hidden auto; position: relative; scrollbar-gutter: stable; outline-offset: -2px; }
         #space { position: relative; }
         .row { position: absolute; left: 0; right: 0; height: 29px; border-bottom: 1px solid var(--faint); cursor: pointer;
           font-size: 13px; }
@@ -163,7 +163,7 @@ extension Page {
           border-radius: 9px; max-width: calc(100vw - 32px);
         }
 
-        @media (max-width: 1180px) { #heads, .row {
+        @media (max-width: 1380px) { #heads, .row {
           grid-template-columns: minmax(80px, 1fr) minmax(90px, 1.4fr) minmax(90px, 1.1fr) 54px 82px 94px 56px 58px; }
           #heads > :nth-child(4), .row > :nth-child(4), #heads > :nth-child(10), .row > :nth-child(10) { display: none; }
         }
