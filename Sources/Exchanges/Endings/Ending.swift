@@ -85,6 +85,7 @@ extension Exchange {
             var bytes: [UInt8] = []
             ending.retryMilliseconds = writeRetry(around: min(weaver.scanner.retryMilliseconds ?? 3_000, 60_000), to: &bytes)
             account.bytesToClient &+= UInt64(bytes.count)
+            countPassed(events: 0, fromUpstream: 0, toClient: bytes.count)
             sink.send(own: bytes)
         }
         sink.send(own: [], isLast: true)
