@@ -35,6 +35,7 @@ extension Scenario {
         checkEvents(log)
         checkFields(log)
         checkCrowd(log)
+        checkMetrics(log)
     }
 
     // MARK: Released resources

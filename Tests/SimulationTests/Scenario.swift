@@ -77,6 +77,12 @@ final class Scenario {
     private var operatorWaitsSince: Int64?
     /// Changes what the operator is shown before it is checked, so that a test can see the check fail.
     var tamperShown: (inout Set<String>) -> Void = { _ in }
+    /// The settings that were loaded last.
+    private var newestSettings: Settings?
+    /// What all workers have counted; nil until their end.
+    private(set) var counted: CounterSnapshot?
+    /// Changes what a worker has counted, so that a test sees that the checks notice.
+    var spoilCounts: (WorkerCounters) -> Void = { _ in }
     let lines = LogLines()
     /// Changes the log's records before they are checked, so that a test can see the checks fail.
     var tamper: (inout [String: Any]) -> Void = { _ in }
@@ -184,7 +190,8 @@ final class Scenario {
                 if reloadedAt == nil { reloadedAt = world.now }
                 guard let security = try? Security(changed) else { return expect(false, "the certificates cannot be read again") }
                 world.count("reload")
-                let settings = Settings(changed, security, workerCount: plan.workerCount)
+                let settings = Settings(changed, security, workerCount: plan.workerCount, succeeding: newestSettings)
+                newestSettings = settings
                 let next = SharedState(
                     connectionLimit: changed.limits.connections, connectionsPerClientLimit: changed.limits.connectionsPerClient,
                     streamLog: shared.streamLog, accessLog: shared.accessLog, eventLog: switchEventLog(shared.eventLog),
@@ -276,6 +283,7 @@ final class Scenario {
             fingerprinter: Fingerprinter(key: [1, 2, 3]))
         let security = try Security(configuration)
         let settings = Settings(configuration, security, workerCount: plan.workerCount)
+        newestSettings = settings
         addServers()
         let addresses = configuration.upstreams.map { $0.servers.map { kernel.resolve($0.host, port: $0.port) } }
         var proxies: [ProxyWorker] = []
@@ -312,7 +320,10 @@ final class Scenario {
         turn(proxies.map(\.worker) + [operators?.worker].compactMap { $0 })
         // Bytes still on their way arrive.
         world.pass(until: world.now + 5_000) { false }
+        spoilCounts(proxies[0].exchanges.counters)
         for proxy in proxies {
+            counted = counted ?? CounterSnapshot()
+            counted?.add(proxy.exchanges.counted())
             check(proxy.worker)
             proxy.worker.resident = nil
         }

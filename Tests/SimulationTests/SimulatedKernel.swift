@@ -43,6 +43,8 @@ final class SimulatedKernel: Kernel, @unchecked Sendable {
     private(set) var attempts: [ConnectionAttempt] = []
     /// Client sockets that the proxy holds, by the client's address.
     private var accepted: [Int32: SocketAddress] = [:]
+    /// How many connections the proxy has accepted.
+    private(set) var acceptedCount = 0
     private var listeners: [Int32] = []
     var nodes: [Int32: Node] = [:]
     var watches: [Int32: Watch] = [:]
@@ -134,6 +136,7 @@ final class SimulatedKernel: Kernel, @unchecked Sendable {
         socket.patience = listener.patience
         let new = add(.socket(socket))
         accepted[new] = peer
+        acceptedCount += 1
         let client = peer.withoutPort
         socket.peer?.crowding = Crowding(
             total: accepted.count, ofPeer: accepted.values.reduce(0) { $0 + ($1.withoutPort == client ? 1 : 0) })

@@ -4,6 +4,7 @@
 
 import Foundation
 import Marks
+import Telemetry
 import TestSupport
 import Testing
 
@@ -43,6 +44,39 @@ struct SimulationTests {
         // So many runs come by every branch that failed once; one that is not reached any more proves nothing about it.
         let missing = marks.missing.filter { !Self.rarelyReached.contains($0) }
         #expect(tally.runs < 1_000 || missing.isEmpty)
+    }
+
+    /// A mistake in what is counted.
+    enum Miscount: CaseIterable, Sendable {
+        case opened, cause, event, heartbeat, byte, duration, request, connection, stillOpen, stillHeld, stillConnected
+
+        func spoil(_ counters: WorkerCounters) {
+            switch self {
+            case .opened: counters.add(.streamsOpened, Resumption.resumed, of: 2)
+            // The sum over all causes stays right.
+            case .cause:
+                counters.add(.streamsEnded, Cause.drained, of: 2)
+                counters.add(.streamsEnded, Cause.clientClosed, of: 2, 0 &- 1)
+            case .event: counters.add(.events, of: 2)
+            case .heartbeat: counters.add(.heartbeats, of: 2)
+            case .byte: counters.add(.streamBytes, Direction.toClient, of: 2)
+            case .duration: counters.observe(.streamDuration, Cause.Side.client, of: 2, milliseconds: 1)
+            case .request: counters.add(.requests, StatusClass.success, of: 2)
+            case .connection: counters.add(.connections, of: 2)
+            case .stillOpen: counters.add(.streamsOpen, of: 2)
+            case .stillHeld: counters.subtract(.streamsHeld)
+            case .stillConnected: counters.add(.connectionsOpen, of: 2)
+            }
+        }
+    }
+
+    @Test("a count that is wrong by one is noticed", arguments: Miscount.allCases)
+    func miscounts(_ miscount: Miscount) {
+        let scenario = Scenario(seed: 7)
+        scenario.spoilCounts = miscount.spoil
+        let problems = scenario.run().problems
+        #expect(!problems.isEmpty && problems.allSatisfy { $0.contains("in the metrics") || $0.contains("after the end") }, "\(problems)")
+        #expect(Scenario(seed: 7).run().problems == [])
     }
 
     @Test("ten thousand idle streams live through two hours of silence on heartbeats alone")
