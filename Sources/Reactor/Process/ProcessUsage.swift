@@ -25,7 +25,10 @@ public struct ProcessUsage: Sendable {
         startedAtUnixMilliseconds = ProcessUsage.start()
     }
 
+    /// Linux tells the number as the folder's size from 6.2 on. Before that each one has to be looked at: two milliseconds for a thousand.
     private static func countDescriptors() -> Int? {
+        var view = stat()
+        if stat("/proc/self/fd", &view) == 0, view.st_size > 0 { return Int(view.st_size) }
         guard let folder = opendir("/proc/self/fd") else { return nil }
         defer { closedir(folder) }
         var count = 0
