@@ -43,7 +43,7 @@ struct HeldResponseTests {
         _ = try world.nextAttempt()
         try world.serverSends("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
         let answer = latin1(world.answers(client))
-        #expect(answer.contains("retry: ") && answer.hasSuffix("0\r\n\r\n") && !answer.contains("403"))
+        #expect(answer.contains("retry: ") && answer.hasSuffix("0\r\n\r\n") && !answer.contains(" 403") && !answer.contains("gone"))
     }
 
     @Test("leaves a client that takes only part of its head the whole stall deadline for the rest")
