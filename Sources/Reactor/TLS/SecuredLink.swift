@@ -116,6 +116,9 @@ extension Link {
         return (session.versionName, session.isResumed)
     }
 
+    /// The protocol that the server chose of those that were offered to it (ALPN, RFC 7301); nil if it chose none.
+    public var applicationProtocol: String? { session?.applicationProtocol }
+
     /// Whether the peer's certificate has expired since the handshake; false if it showed none.
     public var peerCertificateIsOver: Bool { session?.peerCertificateIsOver ?? false }
 

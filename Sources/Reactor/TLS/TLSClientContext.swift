@@ -11,6 +11,8 @@ public struct TLSClientSettings: Sendable, Equatable {
     public var identity: TLSIdentityFiles?
     /// Whether servers have to prove who they are.
     public var isVerified = true
+    /// The protocols to offer, the preferred one first (ALPN, RFC 7301), such as `http/1.1`; none are offered where it is empty.
+    public var applicationProtocols: [String] = []
 
     /// The system's authorities and no certificate of our own.
     public init() {}
@@ -52,6 +54,10 @@ public final class TLSClientContext: @unchecked Sendable {
                 try TLSContext.trust(file, in: context)
             } else {
                 SSL_CTX_set_default_verify_paths(context)
+            }
+            if !settings.applicationProtocols.isEmpty {
+                let list = settings.applicationProtocols.flatMap { [UInt8($0.utf8.count)] + $0.utf8 }
+                precondition(SSL_CTX_set_alpn_protos(context, list, UInt32(list.count)) == 0, "a protocol has a name of 1 to 255 bytes")
             }
             if let identity = settings.identity {
                 try TLSContext.load(identity, into: context)

@@ -148,6 +148,14 @@ final class TLSSession {
     /// `TLSv1.3` or `TLSv1.2`.
     var versionName: String { String(cString: SSL_get_version(ssl)) }
 
+    /// The protocol that the server chose of those that were offered (ALPN, RFC 7301); nil if it chose none.
+    var applicationProtocol: String? {
+        var name: UnsafePointer<UInt8>?
+        var count: UInt32 = 0
+        SSL_get0_alpn_selected(ssl, &name, &count)
+        return name.map { String(decoding: UnsafeBufferPointer(start: $0, count: Int(count)), as: UTF8.self) }
+    }
+
     /// Whether the peer's certificate has expired since the handshake.
     var peerCertificateIsOver: Bool { TLSSessionEnd.isOver(certificate: SSL_get0_peer_certificate(ssl)) }
 
