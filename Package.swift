@@ -27,6 +27,7 @@ let package = Package(
         .target(name: "Bytes", swiftSettings: dataPath),
         .target(name: "EventStream", dependencies: ["Bytes", "Marks"], swiftSettings: dataPath),
         .target(name: "HTTP", dependencies: ["Bytes"], swiftSettings: dataPath),
+        .target(name: "ProbeScripts", dependencies: ["Bytes"], swiftSettings: house),
         .target(name: "Reactor", dependencies: ["Bytes", "Marks", "CLinux", "COpenSSL"], swiftSettings: dataPath),
         .target(name: "Credentials", dependencies: ["Bytes", "COpenSSL"], swiftSettings: house),
         .target(name: "Telemetry", dependencies: ["Bytes", "Reactor", "Credentials"], swiftSettings: dataPath),
@@ -34,14 +35,17 @@ let package = Package(
             name: "Diagnosis", dependencies: ["Bytes", "Telemetry"], exclude: ["Hops/idle-timeouts.tsv"], swiftSettings: dataPath),
         .target(name: "Configuration", dependencies: ["Bytes", "EventStream", "HTTP", "Credentials"], swiftSettings: house),
         .target(
+            name: "Probing", dependencies: ["EventStream", "HTTP", "ProbeScripts", "Reactor", "Credentials", "Telemetry", "Diagnosis"],
+            swiftSettings: house),
+        .target(
             name: "Downstreams", dependencies: ["Marks", "HTTP", "Reactor", "Configuration"], exclude: ["README.md"],
             swiftSettings: dataPath),
         .target(name: "Upstreams", dependencies: ["Marks", "HTTP", "Reactor", "Configuration"], swiftSettings: dataPath),
         .target(
             name: "Exchanges",
             dependencies: [
-                "Bytes", "Marks", "EventStream", "HTTP", "Reactor", "Credentials", "Telemetry", "Configuration", "Downstreams",
-                "Upstreams",
+                "Bytes", "Marks", "EventStream", "HTTP", "ProbeScripts", "Reactor", "Credentials", "Telemetry", "Configuration",
+                "Downstreams", "Upstreams",
             ],
             swiftSettings: dataPath),
         .target(
@@ -57,7 +61,9 @@ let package = Package(
         .target(
             name: "Demo", dependencies: ["Bytes", "EventStream", "HTTP", "Reactor", "Configuration", "Proxy"], swiftSettings: house),
         .executableTarget(
-            name: "heartwire", dependencies: ["Diagnosis", "Configuration", "Proxy", "Telemetry", "Reactor", "Demo"], swiftSettings: house),
+            name: "heartwire",
+            dependencies: ["Diagnosis", "Probing", "Credentials", "Configuration", "Proxy", "Telemetry", "Reactor", "Demo"],
+            swiftSettings: house),
         .target(name: "ReferenceEventSource", path: "Tests/ReferenceEventSource", swiftSettings: optimised),
         .target(name: "TestSupport", dependencies: ["Marks", "Reactor", "Telemetry"], path: "Tests/TestSupport", swiftSettings: house),
         .testTarget(name: "BytesTests", dependencies: ["Bytes"], swiftSettings: house),
@@ -71,6 +77,8 @@ let package = Package(
         .testTarget(
             name: "ConfigurationTests", dependencies: ["Configuration", "Credentials", "EventStream", "TestSupport"], swiftSettings: house),
         .testTarget(
+            name: "ProbingTests", dependencies: ["Probing", "ProbeScripts", "Credentials", "Reactor", "TestSupport"], swiftSettings: house),
+        .testTarget(
             name: "UpstreamsTests", dependencies: ["Marks", "Upstreams", "HTTP", "Reactor", "Configuration", "TestSupport"],
             swiftSettings: house),
         .testTarget(
@@ -82,7 +90,7 @@ let package = Package(
             dependencies: [
                 "Marks",
                 "Proxy", "Exchanges", "EventStream", "HTTP", "Reactor", "Credentials", "Telemetry", "Configuration", "Downstreams",
-                "Upstreams", "TestSupport",
+                "Upstreams", "ProbeScripts", "TestSupport",
             ],
             swiftSettings: house),
         .testTarget(name: "DemoTests", dependencies: ["Demo", "Reactor", "Configuration", "Proxy", "TestSupport"], swiftSettings: house),

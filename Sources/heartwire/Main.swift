@@ -25,6 +25,8 @@ struct Main {
                 ConfigurationCommand.check(path)
             case .diagnose(let logs, let isJSON, let page):
                 DiagnoseCommand.run(logs, isJSON: isJSON, pagePath: page)
+            case .probe(let options):
+                ProbeCommand.run(options)
             case .demo(let listener):
                 DemoCommand.run(listener)
             }

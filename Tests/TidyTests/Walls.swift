@@ -35,6 +35,8 @@ extension Checks {
         Wall(room: "EventStream", names: ["Link", "Worker", "Clock"], texts: ["HTTP/"]),
         Wall(room: "Reactor", names: ["Exchange", "Route", "Cause"], parts: ["heartbeat"], texts: ["HTTP/"]),
         Wall(room: "Credentials", names: ["Link", "Worker", "Exchange"]),
+        Wall(room: "ProbeScripts", names: ["Link", "Worker", "Clock", "Exchange"], texts: ["HTTP/"]),
+        Wall(room: "Probing", names: ["Exchange", "Route", "Settings", "SystemProcess", "Terminal"]),
         Wall(room: "Configuration", names: ["Link", "Worker", "Exchange"]),
     ]
 

@@ -43,6 +43,8 @@ package enum CommandLine {
         case demo(listen: Listener)
         /// Read logs and say why streams end: as text or as JSON, and as a page where a file for it is named.
         case diagnose(logPaths: [String], isJSON: Bool, pagePath: String?)
+        /// Measure what the path to a URL does to event streams.
+        case probe(ProbeOptions)
         /// Print this text on standard output and end with success.
         case help(String)
         /// Print the version on standard output and end with success.
@@ -89,13 +91,14 @@ package enum CommandLine {
         Verb(name: "check", options: [Option(name: "config", value: "FILE", isRequired: true)], help: Help.check),
         Verb(
             name: "diagnose", options: [Option(name: "json"), Option(name: "html", value: "FILE")], operand: "LOG", help: Help.diagnose),
+        Verb(name: "probe", options: probeOptions, operand: "URL", help: Help.probe),
         Verb(name: "demo", options: [Option(name: "listen", value: "HOST:PORT")], help: Help.demo),
     ]
 
     /// Reads the words after the program's name.
     package static func parse(_ words: [String]) throws(UsageError) -> Command {
         guard let first = words.first else {
-            throw UsageError(description: "say what to do: proxy, run, check, diagnose or demo; 'heartwire --help' explains them")
+            throw UsageError(description: "say what to do: proxy, run, check, diagnose, probe or demo; 'heartwire --help' explains them")
         }
         switch first {
         case "--help", "-h": return .help(Help.overview)
@@ -117,6 +120,7 @@ package enum CommandLine {
         case "run": return .run(configurationPath: values["config"]?.last ?? "")
         case "check": return .check(configurationPath: values["config"]?.last ?? "")
         case "diagnose": return .diagnose(logPaths: operands, isJSON: values["json"] != nil, pagePath: values["html"]?.last)
+        case "probe": return .probe(try probe(values, operands))
         default:
             guard let text = values["listen"]?.last else { return .demo(listen: defaultDemoListener) }
             return .demo(listen: try listener(text))

@@ -16,6 +16,7 @@ enum Help {
           run      run the proxy that a configuration file describes
           check    look for errors in a configuration file, and run nothing
           diagnose read logs and say which timeout or which hop ends the streams
+          probe    measure what the hops on the way to a URL do to event streams
           demo     watch a stream die of silence, and the same stream survive
 
         Options:
@@ -122,6 +123,41 @@ enum Help {
 
         Example:
           heartwire diagnose --html why.html /var/log/heartwire/streams.jsonl*
+
+        """
+
+    static let probe = """
+        Measures what the hops between here and a URL do to event streams: who cuts them
+        and after how many seconds, who holds events back, what passes. Probe only hosts
+        that are yours.
+
+        Usage: heartwire probe [OPTIONS] URL
+
+          URL                  an event stream, or with --secret-file the path of this
+                               proxy's probe_endpoint
+          --secret-file FILE   the secret of the endpoint; without it a URL is only
+                               watched, and much cannot be told
+          --for DURATION       search limits for so long (2s to 55m; default 75s), and
+                               run all steps: 10m finds limits up to ten minutes
+          --steps LIST         only these steps, such as 1-4,9: 1 head, 2 first event,
+                               3 buffering, 4 comments, 5 idle and absolute limits,
+                               6 forgetting hops, 7 heartbeat, 8 late head, 9 leaving,
+                               10 width and caches (default 1-5,9)
+          --header 'NAME: VALUE'
+                               add a field to each request; may be repeated
+          --connect-to HOST:PORT:ADDR:PORT
+                               connect elsewhere for a host and port, as curl does: past
+                               one hop after another; may be repeated
+          --ca FILE            trust these authorities, not the system's
+          --json               one object of JSON instead of text
+          --help               this text
+
+        A quick run takes under two minutes and makes at most 14 connections. Ends with
+        0 whether or not something was found, 69 when no probe could be made, 66 when
+        the secret cannot be read. conf/probe.md describes the steps.
+
+        Example:
+          heartwire probe --secret-file probe.secret https://example.com/heartwire-probe
 
         """
 

@@ -27,6 +27,19 @@ package enum OperatorFile {
         return isTooLarge ? "it is larger than \(Quantity.bytes(0...1).text(largestBytes))" : nil
     }
 
+    /// Why a file cannot be read, in a few words.
+    package struct Unreadable: Error {
+        /// In the system's words, or the proxy's own.
+        package let reason: String
+    }
+
+    /// The content of a small file: regular, at once, at most as large as a configuration may be.
+    package static func content(of path: String) throws(Unreadable) -> [UInt8] {
+        do throws(Failure) { return try ConfigurationFile.load(path, on: .reload, patienceMilliseconds: 0) } catch {
+            throw Unreadable(reason: error.reason)
+        }
+    }
+
     /// Opens a file without waiting for a writer. `isPlain` says whether the whole content is there.
     static func open(_ path: String, on occasion: Occasion) throws(Failure) -> (descriptor: Int32, isPlain: Bool) {
         let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)

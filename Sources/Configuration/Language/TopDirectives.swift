@@ -88,6 +88,12 @@ extension FileDraft: DirectiveModel {
         .number(
             "resolve_interval", \.configuration.resolveIntervalMilliseconds, .milliseconds(1_000...DirectiveTable.day),
             "How often the names of servers are looked up again."),
+        .own(
+            "probe_endpoint", "PATH secret_file FILE", arguments: 3...3, default: "(none)",
+            "Answers `heartwire probe` at this path, for probes that prove the secret in the file."
+        ) { interpreter, statement, draft in
+            draft.configuration.probeEndpoint = interpreter.readProbeEndpoint(statement.arguments)
+        },
         .own("limits", "{ ... }", arguments: 0...0, block: .required, default: "(as below)", "Bounds of sizes and counts.") {
             interpreter, statement, draft in
             let said = interpreter.interpret(statement.block, into: &draft.configuration.limits)
@@ -120,6 +126,26 @@ extension Row<FileDraft> {
 }
 
 extension Interpreter {
+    /// Reads where probes are answered; nil where that is wrong, which it reports.
+    fileprivate mutating func readProbeEndpoint(_ words: [Word]) -> ProbeEndpoint? {
+        let path = words[0]
+        let isPlain = path.text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && !Array("?#%\\;".utf8).contains($0) }
+        let segments = path.text.split(separator: "/", omittingEmptySubsequences: false).dropFirst()
+        guard path.text.hasPrefix("/"), isPlain, segments.allSatisfy({ !["", ".", ".."].contains($0) }) else {
+            error(path, "\(quoted(path.text)) is not a plain path; write /PATH, such as /heartwire-probe, without a slash at its end")
+            return nil
+        }
+        guard words[1].text == "secret_file" else {
+            error(words[1], "\(quoted(words[1].text)) stands where 'secret_file' is expected: probe_endpoint PATH secret_file FILE")
+            return nil
+        }
+        guard !words[2].text.isEmpty else {
+            error(words[2], "the name of the file with the secret is empty")
+            return nil
+        }
+        return ProbeEndpoint(path: path.text, secretFile: words[2].text)
+    }
+
     /// Reads a whole file.
     mutating func interpretFile(_ statements: [Statement]) -> Configuration {
         var draft = FileDraft()

@@ -52,6 +52,7 @@ extension Configuration {
         case (_, nil): found.append("console removed")
         case (let before?, let after?): if before != after { found.append("console changed") }
         }
+        if probeEndpoint != old.probeEndpoint { found.append("probe_endpoint \(probeEndpoint.map { printable($0.path) } ?? "off")") }
         return found
     }
 

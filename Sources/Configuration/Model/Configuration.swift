@@ -36,6 +36,8 @@ package struct Configuration: Sendable, Equatable {
     package var drainMilliseconds: Int
     /// How often the names of servers are looked up again, in milliseconds.
     package var resolveIntervalMilliseconds: Int
+    /// Where probes are answered; nil: nowhere.
+    package var probeEndpoint: ProbeEndpoint?
 
     /// Makes a configuration; whatever is left out has its documented default (conf/README.md).
     package init(

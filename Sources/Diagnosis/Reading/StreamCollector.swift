@@ -46,6 +46,8 @@ struct StreamCollector {
             return skipLine()
         }
         passLine()
+        // Streams of probes are cut on purpose, and say nothing of clients.
+        if let route = values.text(.route), equals(bytes, route, "probe_endpoint") { return }
         var isKnown = true
         switch event.count {
         case 10 where equals(bytes, event, "stream_end"): isKnown = end(bytes, values, at: time)

@@ -58,12 +58,15 @@ package final class Settings: Sendable {
     /// What may be logged of a request's path.
     let loggedPaths: PathRedaction
     let responseLimits: HeadLimits
+    /// The endpoint for probes; nil where there is none.
+    let probeAccess: ProbeAccess?
     /// The terms of clients' connections.
     let downstreamTerms: DownstreamTerms
 
     /// A configuration, compiled for `workerCount` workers. It continues the metrics of the settings before it.
     package init(
-        _ configuration: Configuration, _ upstreamSecurity: [UpstreamSecurity], workerCount: Int, succeeding previous: Settings? = nil
+        _ configuration: Configuration, _ upstreamSecurity: [UpstreamSecurity], probeSecret: ProbeSecret? = nil, workerCount: Int,
+        succeeding previous: Settings? = nil
     ) {
         self.configuration = configuration
         self.upstreamSecurity = upstreamSecurity
@@ -83,6 +86,10 @@ package final class Settings: Sendable {
         self.series = series
         table = RouteTable(configuration.routes)
         loggedPaths = PathRedaction(configuration.routes.compactMap(\.bearer))
+        let heartbeats = configuration.routes.compactMap(\.heartbeat.intervalMilliseconds)
+        probeAccess = configuration.probeEndpoint.flatMap { endpoint in
+            probeSecret.map { ProbeAccess(path: endpoint.path, secret: $0, heartbeatMilliseconds: heartbeats.max()) }
+        }
         let limits = configuration.limits
         downstreamTerms = DownstreamTerms(configuration, workerCount: workerCount)
         responseLimits = HeadLimits(

@@ -23,8 +23,10 @@ package final class SharedState: Sendable {
     package let recentStreams: RecentStreams
     /// Makes what logs show of tokens.
     package let fingerprinter: Fingerprinter
+    /// The streams of the endpoint for probes.
+    package let probes: ProbeRegister
 
-    /// Continues the counts of `previous`, if there is one.
+    /// Continues the counts of `previous`, if there is one, and what it knows of probes.
     package init(
         connectionLimit: Int, connectionsPerClientLimit: Int, streamLog: LogWriter?, accessLog: LogWriter?,
         eventLog: LogWriter? = nil, hasConsole: Bool = false, fingerprinter: Fingerprinter, succeeding previous: SharedState? = nil
@@ -37,5 +39,6 @@ package final class SharedState: Sendable {
         self.eventLog = eventLog
         self.hasConsole = hasConsole
         self.fingerprinter = fingerprinter
+        probes = previous?.probes ?? ProbeRegister()
     }
 }

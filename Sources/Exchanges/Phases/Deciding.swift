@@ -17,6 +17,7 @@ extension Exchange {
             return refuse(
                 Refusal(status: 403, cause: .clientTLSError, evidence: "the client's certificate has expired since the handshake"))
         }
+        if let access = settings.probeAccess, access.covers(head) { return answerProbe(head, access) }
         guard let route = findRoute(head) else { return }
         follow(route)
         if head.method.isIdempotent, head.framing == .none, head.upgradeProtocol == nil { flags.insert(.isRepeatable) }

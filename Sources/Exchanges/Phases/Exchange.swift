@@ -100,6 +100,9 @@ final class Exchange {
         }
     }
 
+    /// What logs call its route: the route's pattern, or the endpoint for probes.
+    var routeName: String? { route?.route.name ?? (source.playing == nil ? nil : ProbeSource.routeName) }
+
     func enter(_ next: Phase) { phase.enter(next) }
 
     /// The server's connection; nil while no server is asked.
@@ -148,6 +151,7 @@ extension Exchange: RequestReceiver {
             endStream()
             return .max
         }
+        if case .probe(let probe) = source { return play(probe, now: now) }
         var next = beat(now: now)
         // A stream that has its server has no clock of a request.
         if case .streaming = phase {} else { next = min(next, attend(now: now)) }

@@ -51,7 +51,7 @@ enum Phase {
         switch (self, next) {
         case (.finished, _): false
         case (_, .finished): true
-        case (.deciding, .connecting): true
+        case (.deciding, .connecting), (.deciding, .streaming): true
         case (.connecting, .connecting), (.connecting, .awaitingHead), (.connecting, .waiting): true
         case (.awaitingHead, .connecting), (.awaitingHead, .waiting): true
         case (.awaitingHead, .relaying), (.awaitingHead, .streaming), (.awaitingHead, .tunnelling): true

@@ -14,7 +14,7 @@ extension Exchange {
         var description = ExchangeDescription(
             stream: StreamIdentifier(worker: proxy.worker.number, number: number),
             client: sink?.peer.description ?? "")
-        description.route = route?.route.name
+        description.route = routeName
         if let route { description.upstream = settings.configuration.upstreams[route.route.upstreamIndex].name }
         description.server = upstream?.server.name ?? request?.failedServer
         if let security = sink?.security {

@@ -36,7 +36,7 @@ struct Observers: OptionSet {
 extension Exchange {
     /// A stream has begun.
     func observeOpening(heldBecause reason: HeldReason?) {
-        if let route { proxy.shared.openStreams.opened(route: route.route.name) }
+        if let routeName { proxy.shared.openStreams.opened(route: routeName) }
         if case .streaming = phase { observeServer() }
         if let series = route?.series {
             proxy.counters.add(.streamsOpened, Resumption(weaver.resumes), of: series.route)
@@ -51,10 +51,10 @@ extension Exchange {
 
     /// The stream ends. Returns how many others are open, of its route and of its server.
     private func closeStream() -> (ofRoute: Int, ofServer: Int?) {
-        guard let route else { preconditionFailure("a stream has a route") }
+        guard let routeName else { preconditionFailure("a stream has a route, or is played for a probe") }
         var server: String?
         if case .streaming = phase { server = upstream?.server.name }
-        return proxy.shared.openStreams.ended(route: route.route.name, server: server)
+        return proxy.shared.openStreams.ended(route: routeName, server: server)
     }
 
     /// These bytes of the server have been passed on.
@@ -86,6 +86,7 @@ extension Exchange {
         if account.isPending { countStalled(false) }
         account.close(now: now)
         countEnd(ending)
+        if let probe = source.playing { proxy.shared.probes.ended(probe.nonce, ending?.cause, now: now) }
         let others = isStream ? closeStream() : nil
         if let others, let ending {
             if !proxy.observers.isDisjoint(with: .ofStreams) { writeStreamEnding(ending, others) }

@@ -11,6 +11,8 @@ enum Source {
     case none
     /// One server: its connection, with no object between.
     case server(UpstreamConnection)
+    /// The proxy itself plays a script for a probe.
+    case probe(ProbeSource)
 
     /// The server's connection; nil for other sources.
     @inline(__always)
@@ -33,6 +35,12 @@ enum Source {
     /// Whether a failure follows the bytes that came last.
     var isFailing: Bool {
         if case .server(let connection) = self { connection.breaksRules } else { false }
+    }
+
+    /// The script that is played; nil for other sources.
+    @inline(__always)
+    var playing: ProbeSource? {
+        if case .probe(let probe) = self { probe } else { nil }
     }
 
     /// Releases the source; it calls the exchange no more.

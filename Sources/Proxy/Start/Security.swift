@@ -1,13 +1,14 @@
-// The TLS of a whole configuration: of each listener and each upstream. A reload makes another value. Invariant: the files in use were
-// complete and matched when they were read.
+// What a whole configuration keeps in files of their own: the TLS of each listener and each upstream, and the secret of probes. A reload
+// makes another value. Invariant: the files in use were complete and matched when they were read.
 
 import Configuration
+import Credentials
 import Downstreams
 import Exchanges
 import Reactor
 import Upstreams
 
-/// All TLS of a configuration.
+/// All TLS of a configuration, and the secret of probes.
 package final class Security: Sendable {
     private static let warningSeconds: Int64 = 14 * 86_400
 
@@ -15,6 +16,9 @@ package final class Security: Sendable {
     let upstreams: [UpstreamSecurity]
     /// That of each address of the console.
     let console: [ListenerSecurity]
+    /// What probes have to prove; nil where they are not answered.
+    let probeSecret: ProbeSecret?
+    private let probeEndpoint: ProbeEndpoint?
     /// One line for each file that could not be used, so that what was read of it before stays.
     let readingWarnings: [String]
 
@@ -39,7 +43,23 @@ package final class Security: Sendable {
             upstreams.append(try UpstreamSecurity(upstream, succeeding: known) { warnings.append($0) })
         }
         self.upstreams = upstreams
+        probeEndpoint = configuration.probeEndpoint
+        probeSecret = try Security.probeSecret(configuration.probeEndpoint, succeeding: previous) { warnings.append($0) }
         readingWarnings = warnings
+    }
+
+    /// Reads the secret of the endpoint for probes. What was read of the same file before stays if it cannot be used now.
+    private static func probeSecret(
+        _ endpoint: ProbeEndpoint?, succeeding previous: Security?, warn: (String) -> Void
+    ) throws(TLSError) -> ProbeSecret? {
+        guard let endpoint else { return nil }
+        do throws(TLSError) {
+            return try ProbeSecret(file: endpoint.secretFile)
+        } catch {
+            guard previous?.probeEndpoint?.secretFile == endpoint.secretFile, let known = previous?.probeSecret else { throw error }
+            warn(error.message)
+            return known
+        }
     }
 
     /// Whether there is any TLS at all.
@@ -66,6 +86,23 @@ package final class Security: Sendable {
 extension Settings {
     /// A configuration with its TLS, compiled for `workerCount` workers.
     convenience init(_ configuration: Configuration, _ security: Security, workerCount: Int = 1, succeeding previous: Settings? = nil) {
-        self.init(configuration, security.upstreams, workerCount: workerCount, succeeding: previous)
+        self.init(
+            configuration, security.upstreams, probeSecret: security.probeSecret, workerCount: workerCount, succeeding: previous)
+    }
+}
+
+extension ProbeSecret {
+    /// The secret in a file of the operator's.
+    fileprivate init(file: String) throws(TLSError) {
+        let content: [UInt8]
+        do throws(OperatorFile.Unreadable) { content = try OperatorFile.content(of: file) } catch {
+            throw TLSError("\(file): it cannot be read: \(error.reason)")
+        }
+        do throws(ProbeSecretError) { try self.init(fileContent: content) } catch {
+            switch error {
+            case .tooShort: throw TLSError("\(file): the secret of probe_endpoint has fewer than \(ProbeSecret.leastBytes) bytes")
+            case .tooLong: throw TLSError("\(file): the secret of probe_endpoint has more than \(ProbeSecret.mostBytes) bytes")
+            }
+        }
     }
 }

@@ -65,6 +65,8 @@ package enum Cause: String, CaseIterable, Sendable {
     case sentBack = "sent_back"
     /// Proxy: its operator ended the stream in the console, where a browser reconnects without loss.
     case endedByOperator = "ended_by_operator"
+    /// Proxy: what a probe asked the endpoint to play was played to its end.
+    case probeEnded = "probe_ended"
     /// Proxy: a limit of its configuration was reached. `refused_by` or the evidence names the limit.
     case refusedByLimit = "refused_by_limit"
     /// Proxy: the request's credentials were missing, malformed or contradictory. The evidence says which.
@@ -120,6 +122,7 @@ package enum Cause: String, CaseIterable, Sendable {
         case .graceExpired: ("grace_expired", .proxy, "The proxy is shutting down and its grace period ran out.")
         case .sentBack: ("sent_back", .proxy, "The client was held, and was told to come back for the server's own answer.")
         case .endedByOperator: ("ended_by_operator", .proxy, "The proxy's operator ended the stream in the console.")
+        case .probeEnded: ("probe_ended", .proxy, "The proxy played what a probe asked for to its end.")
         case .refusedByLimit: ("refused_by_limit", .proxy, "The proxy refused because one of its limits was reached.")
         case .credentialsRefused: ("credentials_refused", .proxy, "The proxy refused the request's credentials.")
         case .noRoute: ("no_route", .proxy, "No route of the proxy matches the request.")
