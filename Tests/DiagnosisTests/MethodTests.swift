@@ -9,7 +9,7 @@ import Testing
 @testable import Diagnosis
 
 /// How many logs of a kind are tried.
-private func count(usually few: Int) -> Int {
+func count(usually few: Int) -> Int {
     ProcessInfo.processInfo.environment["HEARTWIRE_DIAGNOSE_LOGS"].flatMap { Int($0) } ?? few
 }
 
@@ -42,18 +42,19 @@ struct HealthyTests {
     }
 }
 
+/// Both or all of them have to be found, and nothing else.
+func check(_ facts: LogFacts, _ expected: [Expected], _ what: String, sourceLocation: SourceLocation = #_sourceLocation) {
+    let claims = Diagnosis(of: facts).findings.filter(\.isClaim)
+    for one in expected {
+        #expect(claims.contains(where: one.fits), "\(what): not found among\n\(words(claims))", sourceLocation: sourceLocation)
+    }
+    let wrong = claims.filter { claim in !expected.contains { $0.fits(claim) } }
+    #expect(wrong.isEmpty, "\(what): wrong:\n\(words(wrong))", sourceLocation: sourceLocation)
+}
+
 @Suite("The method names what was planted")
 struct PlantedTests {
     static let rows = Hop.table.filter { $0.limit != .none && $0.seconds > 0 }
-
-    private func check(_ facts: LogFacts, _ expected: [Expected], _ what: String, sourceLocation: SourceLocation = #_sourceLocation) {
-        let claims = Diagnosis(of: facts).findings.filter(\.isClaim)
-        for one in expected {
-            #expect(claims.contains(where: one.fits), "\(what): not found among\n\(words(claims))", sourceLocation: sourceLocation)
-        }
-        let wrong = claims.filter { claim in !expected.contains { $0.fits(claim) } }
-        #expect(wrong.isEmpty, "\(what): wrong:\n\(words(wrong))", sourceLocation: sourceLocation)
-    }
 
     @Test("each limit of the table of hops, on either side, by thirty streams and by ten thousand", arguments: rows.indices)
     func limits(_ row: Int) {
