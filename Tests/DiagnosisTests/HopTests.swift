@@ -99,6 +99,15 @@ struct HopTests {
         #expect(named.contains("nginx proxy_read_timeout") && !named.contains("Azure Front Door") && !named.contains("Fly.io"))
     }
 
+    @Test("that the requests name are candidates with another limit than their usual one too, if people set it")
+    func changedHops() {
+        let changed = finding(.idleTimeout, .client, 4, people: 40, addresses: 1, hops: ["nginx"])
+        #expect(names(changed).first == "nginx proxy_read_timeout")
+        #expect(Hop.candidates(for: changed).first?.isChanged(for: changed) == true)
+        #expect(!names(finding(.idleTimeout, .client, 4, people: 40, addresses: 1, hops: ["cloudflare"])).contains("Cloudflare proxy read"))
+        #expect(!names(finding(.absoluteTimeout, .client, 4, people: 40, addresses: 1, hops: ["nginx"])).contains { $0.hasPrefix("nginx") })
+    }
+
     @Test("are named by the words of the log, and by no others")
     func words() {
         let words = Set(HopSign.all.map { "\($0.word)" })

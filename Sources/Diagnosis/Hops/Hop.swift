@@ -106,8 +106,16 @@ extension Hop {
         // Some services always give themselves away. One of them that no request names does not stand there.
         let named = fitting.filter { $0.family.isNamed(in: finding.hops) }
         let others = fitting.filter { !$0.family.isNamed(in: finding.hops) && !$0.family.alwaysNamesItself }
-        return named + others
+        // A program that the requests name stands there, and its limit may have been changed.
+        let changed = table.filter { hop in
+            hop.limit == limit && !hop.places.isDisjoint(with: places) && hop.family.isOftenChanged
+                && hop.family.isNamed(in: finding.hops)
+        }
+        return (named.isEmpty && !finding.isSilentDrop ? changed : named) + others
     }
+
+    /// The row's own limit is another one: somebody has changed it, if it is this hop.
+    package func isChanged(for finding: Finding) -> Bool { !fits(finding) }
 
     private static func limit(behind finding: Finding) -> Limit? {
         switch finding.kind {

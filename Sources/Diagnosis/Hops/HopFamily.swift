@@ -47,6 +47,14 @@ package enum HopFamily: String, CaseIterable, Sendable {
     /// Whether one of these words from the log names it.
     func isNamed(in hops: [String]) -> Bool { hops.contains { words.contains($0) } }
 
+    /// Whether people set its limit in a file of their own.
+    var isOftenChanged: Bool {
+        switch self {
+        case .nginx, .ingressNginx, .varnish, .kong, .envoy, .envoyGateway, .istio, .applicationLoadBalancer: true
+        default: false
+        }
+    }
+
     /// Whether it adds a field of its own to every request, so that its absence from the log excludes it.
     var alwaysNamesItself: Bool {
         switch self {

@@ -18,6 +18,8 @@ struct Members {
     private let isSameCount: Bool
     /// Many of them began together: after something had ended their streams before, and may have ended these too.
     private let isBunched: Bool
+    /// They ended together and had not begun together, so something happened to all of them at one time.
+    private let endedTogether: Bool
 
     init(_ streams: [Int], outlived: Int, silenceOn side: Finding.Side, in book: Casebook) {
         self.streams = streams
@@ -31,6 +33,7 @@ struct Members {
         let events = book.facts.streams[streams[0]].events
         let begins = Set(streams.map { book.facts.streams[$0].openedAt / 2_500 }).count
         let stops = Set(streams.map { book.facts.streams[$0].endedAt / 2_500 }).count
+        endedTogether = stops * 2 <= begins
         isBunched = min(begins, stops) * 2 <= streams.count || begins < 3
         isSameCount = streams.allSatisfy { book.facts.streams[$0].events == events }
     }
@@ -46,6 +49,7 @@ struct Members {
             confidence = atOneAge
         }
         if streams.count < 6 { confidence -= 0.1 }
+        if endedTogether && !reading.isIdle { confidence = min(confidence, 0.4) }
         // A server that is replaced every ten minutes gives one age to those who come back each time. Others outlive that age.
         if isBunched && !reading.isIdle && lethality < 0.5 { confidence = min(confidence, 0.45) }
         return max(min(confidence, reading.isSure ? 1 : 0.75), 0.05)

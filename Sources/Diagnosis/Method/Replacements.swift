@@ -32,7 +32,7 @@ struct Replacements {
         let partly = Dictionary(grouping: real.filter { $0.share < Self.whole }, by: \.place).filter { $0.value.count >= 2 }.keys
         // Of few streams a part is all of them now and then. A server whose workers are replaced is not restarted in between.
         func isWhole(_ moment: Moment) -> Bool {
-            moment.share >= Self.whole && (moment.streams.count >= 10 || !partly.contains(moment.place))
+            moment.share >= Self.whole && (moment.streams.count >= 20 || !partly.contains(moment.place))
         }
         var restarts = real.filter(isWhole).sorted { $0.time < $1.time }
         while let first = restarts.first {

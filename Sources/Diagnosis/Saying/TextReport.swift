@@ -39,7 +39,7 @@ extension Report {
         if let doubt = explanation.doubt { out.add(doubt, first: indent) }
         if let moments = moments(of: finding) { out.add("At \(moments) UTC.", first: indent) }
         list("What to change", explanation.advice, indent, &out, .accent)
-        list("Who it may be", candidateLines(explanation), indent, &out)
+        list("Who it may be", candidateLines(explanation, finding), indent, &out)
         list("How it is known", explanation.evidence, indent, &out)
         list("For example", examples(of: finding).map { "\($0.place)  \($0.text)" }, indent, &out)
         if !isRemark, let histogram = Histogram(facts, finding) { draw(histogram, &out, indentation: indent.count) }
@@ -54,10 +54,13 @@ extension Report {
     }
 
     /// The rows' names in one line; those that nobody has verified apart.
-    private func candidateLines(_ explanation: Explanation) -> [String] {
-        let known = explanation.candidates.filter(\.isVerified).map(\.name)
-        let hearsay = explanation.candidates.filter { !$0.isVerified }.map(\.name)
-        return (known.isEmpty ? [] : [known.joined(separator: ", ")])
+    private func candidateLines(_ explanation: Explanation, _ finding: Finding) -> [String] {
+        let changed = explanation.candidates.filter { $0.isChanged(for: finding) }
+        let usual = explanation.candidates.filter { !$0.isChanged(for: finding) }
+        let known = usual.filter(\.isVerified).map(\.name)
+        let hearsay = usual.filter { !$0.isVerified }.map(\.name)
+        return changed.map { "\($0.name): the requests name it; \(Words.seconds($0.seconds)) unless somebody has set it" }
+            + (known.isEmpty ? [] : [known.joined(separator: ", ")])
             + (hearsay.isEmpty ? [] : ["not verified: \(hearsay.joined(separator: ", "))"])
     }
 
