@@ -14,7 +14,7 @@ func count(usually few: Int) -> Int {
 }
 
 /// What was claimed, for the message of a failure.
-private func words(_ findings: [Finding]) -> String {
+func words(_ findings: [Finding]) -> String {
     findings.map { finding in
         "\(finding.kind.rawValue) \(finding.side) \(finding.seconds.map { "\($0) s " } ?? "")\(finding.streams) streams "
             + "\(finding.confidence) \(finding.evidence)"
