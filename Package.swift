@@ -13,8 +13,8 @@ let house: [SwiftSetting] = [
 /// checks were a third of an event's instructions.
 let dataPath = house + [.unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))]
 
-/// What does most of the work in its tests is optimised in debug builds too: the simulated world and its judge, and the reader of the
-/// repository's text.
+/// What does most of the work in its tests is optimised in debug builds too: the simulated world and its judge, the method of `diagnose`
+/// on hundreds of simulated logs, and the reader of the repository's text.
 let optimised = house + [.unsafeFlags(["-O"])]
 
 let package = Package(
@@ -32,7 +32,8 @@ let package = Package(
         .target(name: "Credentials", dependencies: ["Bytes", "COpenSSL"], swiftSettings: house),
         .target(name: "Telemetry", dependencies: ["Bytes", "Reactor", "Credentials"], swiftSettings: dataPath),
         .target(
-            name: "Diagnosis", dependencies: ["Bytes", "Telemetry"], exclude: ["Hops/idle-timeouts.tsv"], swiftSettings: dataPath),
+            name: "Diagnosis", dependencies: ["Bytes", "Telemetry"], exclude: ["Hops/idle-timeouts.tsv"],
+            swiftSettings: dataPath + [.unsafeFlags(["-O"])]),
         .target(name: "Configuration", dependencies: ["Bytes", "EventStream", "HTTP", "Credentials"], swiftSettings: house),
         .target(
             name: "Probing", dependencies: ["EventStream", "HTTP", "ProbeScripts", "Reactor", "Credentials", "Telemetry", "Diagnosis"],

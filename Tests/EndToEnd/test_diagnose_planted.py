@@ -189,7 +189,7 @@ def test_clients_that_read_too_slowly(stage):
         with Client(proxy.port) as client:
             _, body = client.open_stream(f"/quick{number}")
             body.collect(random.uniform(0.2, 1))
-    proxy.stream_log.wait_for(lambda _: len([r for r in proxy.stream_log.records() if r.get("cause") == "client_stalled"]) == 6, 20)
+    proxy.stream_log.wait_for(lambda _: len([r for r in proxy.stream_log.records() if r.get("cause") == "client_stalled"]) >= 4, 60)
     for client in slow:
         client.close()
     assert claims(diagnosed(proxy)) == [("slow_reader", "client", None)]
