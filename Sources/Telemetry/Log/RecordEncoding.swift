@@ -92,7 +92,7 @@ extension TransportInformation {
 }
 
 /// Most lines are shorter, and so much lies on the stack.
-private let usualLineBytes = 1_000
+private let usualLineBytes = 2_000
 
 /// Appends a line that is written beside the array first.
 func appendLine(
