@@ -200,6 +200,26 @@ struct LogReaderTests {
         #expect(backward.map(\.openedAt) == forward.map(\.openedAt))
     }
 
+    @Test("takes an opening that is repeated when a log is opened again for the same stream, whichever file is read first")
+    func openedAgain() {
+        let old = LogReaderTests.line("stream_open", 1, at: 10) + LogReaderTests.line("stream_open", 2, at: 11)
+        let again =
+            #"{"time":"2026-11-21T00:01:40.000Z","event":"proxy_start","reload":true,"again":true,"routes":[{"heartbeat_ms":1}]}"# + "\n"
+            + LogReaderTests.line("stream_open", 1, at: 100, #","again":true,"age_ms":90020"#)
+            + LogReaderTests.line("stream_open", 2, at: 100, #","again":true,"age_ms":89000"#)
+        let new = again + LogReaderTests.end(1, at: 130, lived: 120.02) + LogReaderTests.line("access", 9, at: 140)
+        for files in [[old, new], [new, old], [old + new]] {
+            let streams = LogReaderTests.read(files).streams
+            #expect(streams.map(\.duration) == [120_020, 129_000], "\(streams)")
+            #expect(streams.map { $0.cause == nil } == [false, true])
+        }
+        let alone = LogReaderTests.read([new]).streams
+        #expect(alone.map(\.openedAt) == [zero + 9_980, zero + 11_000] && alone.map(\.duration) == [120_020, 129_000])
+        // The same number a minute later is another stream.
+        let other = LogReaderTests.line("stream_open", 1, at: 200)
+        #expect(LogReaderTests.read([old + new + other]).streams.count == 3)
+    }
+
     @Test("takes refusals from access lines, and what a token was refused for")
     func refusals() {
         let log =

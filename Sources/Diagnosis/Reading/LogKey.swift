@@ -9,7 +9,7 @@ enum LogKey: UInt8, CaseIterable {
     case resumes, http, agent, hops, expectedTimeout
     case cause, evidence, duration, events, heartbeats, bytesFromUpstream, longestUpstreamSilence, longestClientSilence
     case upstreamSilenceAtEnd, clientSilenceAtEnd, clientSilenceBeforeLastWrite, lastEventID, lastEventIDWithheld
-    case retry, held, woven, heartbeat, midLine, bytes, lines, tcp, upstreamTCP, reload
+    case retry, held, woven, heartbeat, midLine, bytes, lines, tcp, upstreamTCP, reload, again, age
     /// Inside of `tcp` and `upstream_tcp`.
     case clientSinceLastSent, upstreamSinceLastReceived
 
@@ -57,6 +57,8 @@ enum LogKey: UInt8, CaseIterable {
         case .tcp: "tcp"
         case .upstreamTCP: "upstream_tcp"
         case .reload: "reload"
+        case .again: "again"
+        case .age: "age_ms"
         case .clientSinceLastSent: "since_last_sent_ms"
         case .upstreamSinceLastReceived: "since_last_received_ms"
         }

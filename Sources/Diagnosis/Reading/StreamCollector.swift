@@ -80,17 +80,30 @@ struct StreamCollector {
 
     private mutating func open(_ bytes: Span<UInt8>, _ values: LineValues, at time: Int64) -> Bool {
         guard let number = StreamCollector.number(bytes, values) else { return false }
+        // A log that is opened again repeats the openings of all streams that run.
+        let isAgain = values.flag(.again) == true
+        let openedAt = isAgain ? time - Int64(min(values.number(.age) ?? 0, 1 << 50)) : time
+        guard !isKnown(number, openedAt: openedAt) else { return true }
         let identity = FactTables.identity(bytes, values)
         guard sample.keeps(client: identity.clientHash, stream: number) else {
             replace(number, at: time)
             return true
         }
-        var stream = stream(identity, bytes, values, openedAt: time, duration: 0)
-        stream.marks.insert(.openingSeen)
+        var stream = stream(identity, bytes, values, openedAt: openedAt, duration: 0)
+        if !isAgain { stream.marks.insert(.openingSeen) }
         StreamCollector.fill(&stream, bytes, values, cause: nil)
         replace(number, at: time)
         matching.open(number, append(stream, number))
         return true
+    }
+
+    /// Whether that stream is there already: by its first line or by a repeated one, whichever file was read first.
+    @inline(__always)
+    private func isKnown(_ number: UInt64, openedAt: Int64) -> Bool {
+        func isSame(_ index: UInt32) -> Bool {
+            (facts.streams[Int(index)].openedAt - openedAt).magnitude <= UInt64(StreamCollector.clockMilliseconds)
+        }
+        return matching.opening(of: number).map(isSame) == true || matching.olderOpening(of: number).map(isSame) == true
     }
 
     /// The number begins again: what it stood for so far may have ended at any time before now.
@@ -125,6 +138,8 @@ struct StreamCollector {
             // A stream that was held has its server only at its end.
             if facts.streams[index].marks.contains(.wasHeld) { facts.streams[index].surroundings = tables.surroundings(bytes, values) }
             StreamCollector.finish(&facts.streams[index], bytes, values, cause: cause, duration: duration, place: place)
+            // Its first line may be in a file that is still to come.
+            if !facts.streams[index].marks.contains(.openingSeen) { matching.endWithoutOpening(number, UInt32(index), at: time) }
             return true
         }
         let identity = FactTables.identity(bytes, values)

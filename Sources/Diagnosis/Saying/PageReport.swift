@@ -71,7 +71,7 @@ extension Report {
     // MARK: Plots
 
     private func write(_ histogram: Histogram, _ out: inout PageText) {
-        let (left, width, height) = (130, 430, 20)
+        let (left, width, height) = (130, 370, 20)
         out.raw("<figure><figcaption>")
         out.add(histogram.title)
         out.raw("</figcaption><svg viewBox=\"0 0 640 \(histogram.rows.count * height + 4)\" role=\"img\">")
@@ -205,7 +205,7 @@ struct PageText {
         .faint, .key, figcaption { color: var(--faint) } .headline { font-weight: 600 } .verdict { font-size: 1.25rem; margin-top: 1rem }
         .good { color: var(--good) } .examples { font-family: ui-monospace, monospace; font-size: .875rem }
         .wide { overflow-x: auto } table { border-collapse: collapse; font-size: .875rem } td, th { text-align: left; vertical-align: top;
-          padding: .25rem .75rem .25rem 0; border-bottom: 1px solid var(--line) } td { min-width: 6rem }
+          padding: .25rem .75rem .25rem 0; border-bottom: 1px solid var(--line) } td { min-width: 5rem } td:first-child { min-width: 14rem }
         figure { margin: 1rem 0 } svg { width: 100%; max-width: 44rem } svg text { font-size: 13px; fill: var(--text) }
         svg text.right { text-anchor: end } rect { fill: var(--bar) } rect.wall { fill: var(--wall) }
         line { stroke: var(--line) } line.wall { stroke: var(--wall) } circle { fill: var(--bar); fill-opacity: .55 }
