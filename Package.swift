@@ -61,9 +61,11 @@ let package = Package(
             swiftSettings: dataPath),
         .target(
             name: "Demo", dependencies: ["Bytes", "EventStream", "HTTP", "Reactor", "Configuration", "Proxy"], swiftSettings: house),
+        .target(
+            name: "Replay", dependencies: ["HTTP", "Reactor", "Telemetry", "Configuration", "Downstreams"], swiftSettings: house),
         .executableTarget(
             name: "heartwire",
-            dependencies: ["Diagnosis", "Probing", "Credentials", "Configuration", "Proxy", "Telemetry", "Reactor", "Demo"],
+            dependencies: ["Diagnosis", "Probing", "Credentials", "Configuration", "Proxy", "Telemetry", "Reactor", "Demo", "Replay"],
             swiftSettings: house),
         .target(name: "ReferenceEventSource", path: "Tests/ReferenceEventSource", swiftSettings: optimised),
         .target(name: "TestSupport", dependencies: ["Marks", "Reactor", "Telemetry"], path: "Tests/TestSupport", swiftSettings: house),
@@ -94,6 +96,8 @@ let package = Package(
                 "Upstreams", "ProbeScripts", "TestSupport",
             ],
             swiftSettings: house),
+        .testTarget(
+            name: "ReplayTests", dependencies: ["Replay", "Telemetry", "Reactor", "Downstreams", "TestSupport"], swiftSettings: house),
         .testTarget(name: "DemoTests", dependencies: ["Demo", "Reactor", "Configuration", "Proxy", "TestSupport"], swiftSettings: house),
         .testTarget(
             name: "SimulationTests",

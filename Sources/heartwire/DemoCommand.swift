@@ -53,7 +53,7 @@ enum DemoCommand {
     }
 
     /// The one address to listen on. If a name has several, an IPv4 address: `localhost` may mean `::1` on machines without IPv6.
-    private static func address(of listener: Listener, _ kernel: Kernel) -> SocketAddress {
+    static func address(of listener: Listener, _ kernel: Kernel) -> SocketAddress {
         if listener.host.isEmpty || listener.host == "*" { return kernel.everyAddress(port: listener.port) }
         let found = kernel.resolve(listener.host, port: listener.port)
         // For a name without an address, listening on this one fails, and that failure is reported.

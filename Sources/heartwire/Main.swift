@@ -29,6 +29,8 @@ struct Main {
                 ProbeCommand.run(options)
             case .demo(let listener):
                 DemoCommand.run(listener)
+            case .replay(let path, let listener, let speed):
+                ReplayCommand.run(path, at: listener, speed: speed)
             }
         } catch {
             fail(error.description, status: ExitStatus.usage)

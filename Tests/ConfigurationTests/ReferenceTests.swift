@@ -130,7 +130,7 @@ struct ReferenceTests {
             \(block(.timeouts, ""))
             }
             route /* {
-            \(block(.route, "upstream u\nbearer_from query t"))
+            \(block(.route, "upstream u\nbearer_from query t\nrecord d {\(block(.record, ""))\n}"))
             }
             """.replacingOccurrences(of: line.hasPrefix("upstream ") ? "upstream u\n" : "\u{1}", with: "")
     }

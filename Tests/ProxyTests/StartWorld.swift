@@ -142,7 +142,7 @@ final class StartWorld: @unchecked Sendable {
             return nil
         }
         means.openLog = { [unowned self] destination throws(SystemError) in
-            guard case .file(let path) = destination else { return nil }
+            guard case .log(.file(let path)) = destination else { return nil }
             if path == missingLog { throw .outOfMemory }
             let sink = CountedSink()
             sinks.append(Reference(sink: sink, path: path))

@@ -24,6 +24,7 @@ extension Checks {
             room: "Downstreams", names: ["Exchange", "Exchanges", "Telemetry", "Route", "Cause", "Upstreams", "ServerGroup"],
             parts: ["heartbeat"]),
         // The console shows what workers tell it, and acts only through its source.
+        Wall(room: "Replay", names: ["Exchange", "Exchanges", "ExchangeWorker", "ProxyServer", "Upstreams", "Route"]),
         Wall(room: "Console", names: ["Exchange", "Exchanges", "ExchangeWorker", "ProxyServer", "Upstreams"], parts: ["SSL_"]),
         Wall(
             room: "Telemetry",

@@ -45,6 +45,8 @@ package enum CommandLine {
         case diagnose(logPaths: [String], isJSON: Bool, pagePath: String?)
         /// Measure what the path to a URL does to event streams.
         case probe(ProbeOptions)
+        /// Play a recording as a backend, that many times as fast as it was.
+        case replay(recordingPath: String, listen: Listener, speed: Int)
         /// Print this text on standard output and end with success.
         case help(String)
         /// Print the version on standard output and end with success.
@@ -92,13 +94,17 @@ package enum CommandLine {
         Verb(
             name: "diagnose", options: [Option(name: "json"), Option(name: "html", value: "FILE")], operand: "LOG", help: Help.diagnose),
         Verb(name: "probe", options: probeOptions, operand: "URL", help: Help.probe),
+        Verb(
+            name: "replay", options: [Option(name: "listen", value: "HOST:PORT", isRequired: true), Option(name: "speed", value: "N")],
+            operand: "FILE", help: Help.replay),
         Verb(name: "demo", options: [Option(name: "listen", value: "HOST:PORT")], help: Help.demo),
     ]
 
     /// Reads the words after the program's name.
     package static func parse(_ words: [String]) throws(UsageError) -> Command {
         guard let first = words.first else {
-            throw UsageError(description: "say what to do: proxy, run, check, diagnose, probe or demo; 'heartwire --help' explains them")
+            throw UsageError(
+                description: "say what to do: proxy, run, check, diagnose, probe, replay or demo; 'heartwire --help' explains them")
         }
         switch first {
         case "--help", "-h": return .help(Help.overview)
@@ -121,6 +127,11 @@ package enum CommandLine {
         case "check": return .check(configurationPath: values["config"]?.last ?? "")
         case "diagnose": return .diagnose(logPaths: operands, isJSON: values["json"] != nil, pagePath: values["html"]?.last)
         case "probe": return .probe(try probe(values, operands))
+        case "replay":
+            guard operands.count == 1 else { throw UsageError(description: "'replay' plays one recording; see 'heartwire replay --help'") }
+            var speed = 1
+            if let text = values["speed"]?.last { speed = try number(text, .count(1...1_000), of: "speed") }
+            return .replay(recordingPath: operands[0], listen: try listener(values["listen"]?.last ?? ""), speed: speed)
         default:
             guard let text = values["listen"]?.last else { return .demo(listen: defaultDemoListener) }
             return .demo(listen: try listener(text))

@@ -17,6 +17,7 @@ enum Help {
           check    look for errors in a configuration file, and run nothing
           diagnose read logs and say which timeout or which hop ends the streams
           probe    measure what the hops on the way to a URL do to event streams
+          replay   play a recording of a stream as a backend
           demo     watch a stream die of silence, and the same stream survive
 
         Options:
@@ -27,7 +28,7 @@ enum Help {
           heartwire proxy --upstream http://127.0.0.1:9000 --listen 127.0.0.1:8080
 
         Ends with 0 when all went well, 64 for a mistake on the command line, 78 for one
-        in a configuration file, 66 when a log cannot be read, 69 when an address is not
+        in a configuration file, 66 when a file cannot be read, 69 when an address is not
         available.
 
         """
@@ -158,6 +159,25 @@ enum Help {
 
         Example:
           heartwire probe --secret-file probe.secret https://example.com/heartwire-probe
+
+        """
+
+    static let replay = """
+        Plays a recording as a backend: every GET is answered with the stream that was
+        recorded (see 'record' in conf/README.md), from its beginning, at its own
+        times, and cut where it was cut. Ends with SIGTERM or SIGINT.
+
+        Usage: heartwire replay FILE --listen HOST:PORT [--speed N]
+
+          FILE                  the recording
+          --listen HOST:PORT    where clients connect (required)
+          --speed N             play it N times as fast, 1 to 1000 (default 1)
+          --help                this text
+
+        Example: see what broke a client, with the proxy in between:
+          heartwire replay 20261128T071233.123Z-w1-000042.recording \\
+            --listen 127.0.0.1:9000
+          heartwire proxy --upstream 127.0.0.1:9000 --listen 127.0.0.1:8080
 
         """
 

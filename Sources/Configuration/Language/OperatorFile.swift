@@ -40,6 +40,21 @@ package enum OperatorFile {
         }
     }
 
+    /// Reads a regular file of any size piece by piece, until `take` returns false. Returns why it cannot be read; nil if it was.
+    package static func readPieces(of path: String, _ take: (Span<UInt8>) -> Bool) -> String? {
+        do {
+            let (descriptor, _) = try open(path, on: .reload)
+            defer { close(descriptor) }
+            var piece = [UInt8](repeating: 0, count: 65_536)
+            while true {
+                let count = read(descriptor, &piece, piece.count)
+                if count < 0, errno == EINTR { continue }
+                guard count >= 0 else { throw Failure.last }
+                if count == 0 || !take(piece.span.extracting(first: count)) { return nil }
+            }
+        } catch let failure as Failure { return failure.reason } catch { return "\(error)" }
+    }
+
     /// Opens a file without waiting for a writer. `isPlain` says whether the whole content is there.
     static func open(_ path: String, on occasion: Occasion) throws(Failure) -> (descriptor: Int32, isPlain: Bool) {
         let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)

@@ -10,6 +10,8 @@ struct RouteDraft {
     var route: Route
     /// The token settings, before it is known whether the block has a `bearer_from`.
     var bearer = BearerPolicy(sources: [])
+    /// Where the directory of recordings stands.
+    var recordingDirectory: Word?
     /// The servers, or the name of an upstream that has not been looked up yet.
     var upstream: [Word] = []
 }
@@ -115,6 +117,17 @@ extension RouteDraft: DirectiveModel {
         .flag(
             "log_events", \.route.logsEvents,
             "Whether the route's events and heartbeats are written to the event log, where there is one."),
+        .own(
+            "record", "DIRECTORY [{ ... }]", block: .optional, default: "(nothing is recorded)",
+            "Keeps what servers sent on event streams, with its timing, in a file for each stream."
+        ) { interpreter, statement, draft in
+            let word = statement.arguments[0]
+            guard !word.text.isEmpty else { return interpreter.error(word, "the name of the directory is empty") }
+            var policy = RecordingPolicy(directory: word.text)
+            interpreter.interpret(statement.block, into: &policy)
+            draft.route.recording = policy
+            draft.recordingDirectory = word
+        },
     ]
 }
 

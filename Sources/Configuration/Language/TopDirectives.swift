@@ -238,6 +238,13 @@ extension FileDraft {
             return
         }
         patterns[key] = word
+        if let policy = draft.route.recording, let directory = draft.recordingDirectory {
+            if let other = routes.first(where: { $0.route.recording?.directory == policy.directory && $0.route.recording != policy }) {
+                interpreter.error(
+                    directory,
+                    "the route \(quoted(other.route.name)) records into the same directory with other bounds; write the same ones")
+            }
+        }
         routes.append(draft)
     }
 

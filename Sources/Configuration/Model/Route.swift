@@ -37,6 +37,9 @@ package struct Route: Sendable, Equatable {
     /// Whether the proxy adds itself to `Via`, in requests and responses.
     package var writesVia = true
 
+    /// Where its event streams are recorded; nil: nowhere.
+    package var recording: RecordingPolicy?
+
     /// What the upstream gets in the `Host` field.
     package enum HostField: Sendable, Equatable {
         /// The client's own value.

@@ -109,17 +109,6 @@ extension ConsoleWorker: RequestHandler {
     /// A connection that ended without a request leaves no trace.
     package func connectionFailed(from client: SocketAddress, _ departure: ClientDeparture) {}
 
-    // The metrics are about the proxy's clients, and not about who reads them.
-
-    /// Does nothing.
-    package func connectionOpened(at place: ListeningPlace) {}
-    /// Does nothing.
-    package func connectionClosed(at place: ListeningPlace) {}
-    /// Does nothing.
-    package func connectionShed(by limit: ConnectionLimit) {}
-    /// Does nothing.
-    package func handshakeSucceeded(version: String, isResumed: Bool) {}
-
     /// The last connection is closed.
     package func clientsDrained() {}
 }

@@ -27,7 +27,7 @@ func peeledByte(_ bytes: Span<UInt8>, at index: Int, next: inout Int) -> UInt8 {
 
 /// Looks for a whole token in texts, in any encoding that URLs give it.
 package struct TokenTraces: Sendable {
-    private let token: Token
+    let token: Token
     /// For each position in the token: the length of the token's beginning that ends there. Made when a text is first long enough to
     /// hold the token.
     private var overlaps: [Int32] = []
@@ -91,7 +91,7 @@ package struct TokenTraces: Sendable {
         }
     }
 
-    private static func overlaps(in token: Span<UInt8>) -> [Int32] {
+    static func overlaps(in token: Span<UInt8>) -> [Int32] {
         var overlaps = [Int32](repeating: 0, count: token.count)
         var matched = 0
         for index in 1..<token.count {

@@ -72,6 +72,7 @@ extension HTTP1Connection {
             Mark.reached(.closeDelimitedBodyReset)
             closeNow(abortively: true)
         case .abandoned: closeNow(abortively: pendingCount > 0)
+        case .reset: closeNow(abortively: true)
         }
     }
 

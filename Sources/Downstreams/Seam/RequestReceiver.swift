@@ -50,3 +50,15 @@ package protocol RequestHandler: AnyObject {
     /// The last client connection is closed, and no new one is accepted.
     func clientsDrained()
 }
+
+// For handlers that count nothing.
+extension RequestHandler {
+    /// Does nothing.
+    package func connectionOpened(at place: ListeningPlace) {}
+    /// Does nothing.
+    package func connectionClosed(at place: ListeningPlace) {}
+    /// Does nothing.
+    package func connectionShed(by limit: ConnectionLimit) {}
+    /// Does nothing.
+    package func handshakeSucceeded(version: String, isResumed: Bool) {}
+}

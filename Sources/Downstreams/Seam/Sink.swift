@@ -12,6 +12,8 @@ package enum ResponseEnd: Sendable {
     case truncated
     /// The client is gone, or the proxy no longer waits for it.
     case abandoned
+    /// The connection breaks, as it did in what is played again.
+    case reset
 }
 
 /// A client's side of one exchange: an HTTP/1 connection. Eight bytes, and every call is dispatched statically.

@@ -49,9 +49,11 @@ struct RequestForwarding {
         let token = bridged?.token ?? tokenInAuthorization()
         if let token {
             let bridgedOrigin = bridged?.token == nil ? nil : bridged?.origin
-            request.token = KnownToken(
-                fingerprint: fingerprinter.fingerprint(of: token)?.value, origin: bridgedOrigin ?? .authorization,
-                echo: TokenEcho(of: token))
+            let (fingerprint, origin) = (fingerprinter.fingerprint(of: token)?.value, bridgedOrigin ?? .authorization)
+            request.token =
+                route.route.recording == nil
+                ? KnownToken(fingerprint: fingerprint, origin: origin, echo: TokenEcho(of: token))
+                : RecordedToken(token, fingerprint: fingerprint, origin: origin)
         }
         return request
     }

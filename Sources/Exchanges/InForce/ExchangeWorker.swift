@@ -28,6 +28,8 @@ package final class ExchangeWorker {
     var taps: [EventTap] = []
     /// The routes whose event log the operator has switched, until the next reload.
     var eventLogSwitches: [String: Bool] = [:]
+    /// The streams that are recorded, by the number of their exchange. Not in the exchange, so that an idle stream is not larger.
+    var recorders: [UInt64: StreamRecorder] = [:]
     /// What is counted.
     package let counters: WorkerCounters
     /// What the path of an event counts.
@@ -54,7 +56,7 @@ package final class ExchangeWorker {
         pathCells = counters.path
         generation = Generation(settings, addresses: addresses, workerNumber: worker.number)
         eventLog = EventLog.replacing(nil, by: shared.eventLog, worker)
-        observers = Observers(streamLog: shared.streamLog, accessLog: shared.accessLog, eventLog: eventLog)
+        observers = Observers(shared)
         keepLive()
     }
 
@@ -85,12 +87,13 @@ package final class ExchangeWorker {
         self.shared = shared
         if isNewLog { streamLogOpened() }
         eventLog = EventLog.replacing(eventLog, by: shared.eventLog, worker)
-        observers = Observers(streamLog: shared.streamLog, accessLog: shared.accessLog, eventLog: eventLog)
+        observers = Observers(shared)
         counters.makeRoom(for: settings.series)
         pathCells = counters.path
         if !taps.isEmpty { observers.formUnion(.tap) }
         eventLogSwitches = [:]
         keepLive()
+        endRecordings(without: shared)
         generation = Generation(settings, addresses: addresses, workerNumber: worker.number, succeeding: generation)
         clients.adopt(settings.downstreamTerms, counts: shared.counts)
     }

@@ -1,6 +1,7 @@
 // What the workers of one proxy share: counts of connections and the logs. It is used when a connection or an exchange begins or ends,
 // not for the bytes in between. A reload makes another value with the same counts.
 
+import Configuration
 import Credentials
 import Downstreams
 import Telemetry
@@ -17,6 +18,8 @@ package final class SharedState: Sendable {
     package let eventLog: LogWriter?
     /// Whether there is a console, which shows the latest lines.
     package let hasConsole: Bool
+    /// The queues of recordings.
+    package let recordings: [RecordingPolicy: LogWriter]
     /// The streams that are open now.
     package let openStreams: OpenStreams
     /// The streams that ended lately.
@@ -29,7 +32,8 @@ package final class SharedState: Sendable {
     /// Continues the counts of `previous`, if there is one, and what it knows of probes.
     package init(
         connectionLimit: Int, connectionsPerClientLimit: Int, streamLog: LogWriter?, accessLog: LogWriter?,
-        eventLog: LogWriter? = nil, hasConsole: Bool = false, fingerprinter: Fingerprinter, succeeding previous: SharedState? = nil
+        eventLog: LogWriter? = nil, recordings: [RecordingPolicy: LogWriter] = [:], hasConsole: Bool = false,
+        fingerprinter: Fingerprinter, succeeding previous: SharedState? = nil
     ) {
         counts = ConnectionCounts(limit: connectionLimit, limitPerClient: connectionsPerClientLimit, succeeding: previous?.counts)
         openStreams = previous?.openStreams ?? OpenStreams()
@@ -38,6 +42,7 @@ package final class SharedState: Sendable {
         self.accessLog = accessLog
         self.eventLog = eventLog
         self.hasConsole = hasConsole
+        self.recordings = recordings
         self.fingerprinter = fingerprinter
         probes = previous?.probes ?? ProbeRegister()
     }

@@ -43,6 +43,7 @@ extension Exchange {
         guard request.isHeld else { return begin(head, framing, request.redirects) }
         enter(.streaming)
         observeServer()
+        observeHead(head, framing)
     }
 
     private func begin(_ head: ResponseHead, _ framing: BodyFraming, _ redirects: RedirectTerms?) {
@@ -58,7 +59,9 @@ extension Exchange {
         enter(isStream ? .streaming : .relaying)
         // Usually the body's beginning came with the head, and `receiveBody` follows.
         sink.begin(forwarding.response(to: method), opening: isStream ? takeOpeningComment(of: route) : nil, awaitsBody: true)
-        if isStream { streamBegan(heldBecause: nil) } else { account.clientWasSent(now: now) }
+        guard isStream else { return account.clientWasSent(now: now) }
+        streamBegan(heldBecause: nil)
+        observeHead(head, framing)
     }
 
     /// The comment that opens the stream; nil for none.
@@ -128,6 +131,9 @@ extension Exchange {
         }
         let events = weaver.scanner.eventCount
         let received = UnsafeMutableRawBufferPointer(payload).bindMemory(to: UInt8.self)
+        let observers = proxy.observers
+        // Before the event goes on: afterwards its first bytes may be overwritten.
+        if observers.contains(.recordings) { record(UnsafeBufferPointer(received).span) }
         let forward = weaver.receive(UnsafeBufferPointer(received).span)
         let count = weaver.scanner.eventCount
         if events == 0, count > 0 { noteFirstEvent() }
@@ -145,7 +151,7 @@ extension Exchange {
         if !out.isEmpty || isLast { sink.send(out, isLast: isLast) }
         // Only now: the log must not delay an event. If a byte order mark was dropped, the end of the chunk's size line has overwritten
         // it. That reads as a line of one hexadecimal digit, an unknown field.
-        if !proxy.observers.isDisjoint(with: .ofEvents) { observeEvents(in: UnsafeBufferPointer(received).span) }
+        if !observers.isDisjoint(with: .ofEvents) { observeEvents(in: UnsafeBufferPointer(received).span) }
     }
 
     private func noteFirstEvent() {

@@ -6,7 +6,7 @@ import Downstreams
 import Telemetry
 
 /// What the log may know of a request's token. A separate object, since most requests have no token.
-final class KnownToken {
+class KnownToken {
     let fingerprint: UInt64?
     /// Nil for the unused token of a refused request.
     let origin: TokenOrigin?
@@ -17,6 +17,16 @@ final class KnownToken {
         self.fingerprint = fingerprint
         self.origin = origin
         self.echo = echo
+    }
+}
+
+/// A token that recordings must not hold. They need all of it, because bodies are masked byte by byte.
+final class RecordedToken: KnownToken {
+    let token: Token
+
+    init(_ token: Token, fingerprint: UInt64?, origin: TokenOrigin?) {
+        self.token = token
+        super.init(fingerprint: fingerprint, origin: origin, echo: TokenEcho(of: token))
     }
 }
 

@@ -10,7 +10,8 @@ import Telemetry
 import Upstreams
 
 extension Exchange {
-    private var description: ExchangeDescription {
+    /// What records say about the exchange.
+    var description: ExchangeDescription {
         var description = ExchangeDescription(
             stream: StreamIdentifier(worker: proxy.worker.number, number: number),
             client: sink?.peer.description ?? "")

@@ -1,9 +1,10 @@
-// The observers of exchanges: at most one of each kind, all behind one mask, which the path of an event tests once. They are called at
-// four moments; this file decides which observer gets what. A new observer is one bit of the mask, and one line at each moment that it
+// The observers of exchanges: at most one of each kind, all behind one mask, which the path of an event reads once. They are called at
+// five moments; this file decides which observer gets what. A new observer is one bit of the mask, and one line at each moment that it
 // watches.
 
 import Configuration
 import EventStream
+import HTTP
 import Telemetry
 import Upstreams
 
@@ -22,12 +23,16 @@ struct Observers: OptionSet {
     static let tap = Observers(rawValue: 16)
     /// Those who are told of openings and endings.
     static let ofStreams: Observers = [.streamLog, .live]
+    /// Recordings of streams.
+    static let recordings = Observers(rawValue: 32)
     /// Those who are told of events.
-    static let ofEvents: Observers = [.eventLog, .tap]
+    static let ofEvents: Observers = [.eventLog, .tap, .recordings]
 
     /// Those whom a worker's logs make.
-    init(streamLog: LogWriter?, accessLog: LogWriter?, eventLog: EventLog?) {
-        rawValue = (streamLog == nil ? 0 : 1) | (accessLog == nil ? 0 : 2) | (eventLog == nil ? 0 : 4)
+    init(_ shared: SharedState) {
+        rawValue =
+            (shared.streamLog == nil ? 0 : 1) | (shared.accessLog == nil ? 0 : 2) | (shared.eventLog == nil ? 0 : 4)
+            | (shared.recordings.isEmpty ? 0 : 32)
     }
 
     init(rawValue: UInt8) { self.rawValue = rawValue }
@@ -57,6 +62,11 @@ extension Exchange {
         return proxy.shared.openStreams.ended(route: routeName, server: server)
     }
 
+    /// A server's response is the stream, or goes on in it.
+    func observeHead(_ head: ResponseHead, _ framing: BodyFraming) {
+        if proxy.observers.contains(.recordings) { beginRecording(head, framing) }
+    }
+
     /// These bytes of the server have been passed on.
     func observeEvents(in bytes: Span<UInt8>) {
         if let log = proxy.eventLog {
@@ -79,12 +89,14 @@ extension Exchange {
             logHeartbeat(byteCount: byteCount, now: now, in: tap.log)
             tap.log.lines.flush()
         }
+        if proxy.observers.contains(.recordings) { recordHeartbeat(byteCount: byteCount, now: now) }
     }
 
     /// The exchange ends. A nil ending means a response that was passed on completely.
     func observeEnd(_ ending: Ending?) {
         if account.isPending { countStalled(false) }
         account.close(now: now)
+        if !proxy.recorders.isEmpty { recordEnd(ending) }
         countEnd(ending)
         if let probe = source.playing { proxy.shared.probes.ended(probe.nonce, ending?.cause, now: now) }
         let others = isStream ? closeStream() : nil

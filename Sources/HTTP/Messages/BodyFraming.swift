@@ -16,6 +16,16 @@ public enum BodyFraming: Sendable, Equatable {
     case chunked
     /// The body ends when the peer closes; only a response can have that.
     case untilClose
+
+    /// A word for it, as recordings show it.
+    public var name: StaticString {
+        switch self {
+        case .none: "none"
+        case .length: "length"
+        case .chunked: "chunked"
+        case .untilClose: "close"
+        }
+    }
 }
 
 /// What a head's two framing fields say.

@@ -1,5 +1,5 @@
-// The writers of the stream log, the access log and the event log, each with its file and its thread. A reload keeps the writers whose
-// destination stays. Invariant: logs with the same destination share one writer, so that their lines do not mix.
+// The writers of the logs of streams, of other exchanges and of events, and of recordings, each with its destination and its thread. A
+// reload keeps the writers whose destination stays. Invariant: logs with the same destination share one writer, so that their lines do not mix.
 
 import Configuration
 import Downstreams
@@ -14,9 +14,16 @@ struct Logs: Sendable {
         let name: String
     }
 
+    /// Where lines go.
+    enum Place: Sendable, Equatable {
+        case log(LogDestination)
+        /// Recordings of streams, a file for each.
+        case recordings(RecordingPolicy)
+    }
+
     /// One destination.
     struct Output: Sendable {
-        let destination: LogDestination
+        let place: Place
         /// Its name in messages.
         let name: String
         let capacityBytes: Int
@@ -30,13 +37,17 @@ struct Logs: Sendable {
     private(set) var stream: LogWriter?
     private(set) var access: LogWriter?
     private(set) var event: LogWriter?
+    private(set) var recordings: [RecordingPolicy: LogWriter] = [:]
 
     /// Opens what the configuration names and `previous` does not have open.
     init(_ configuration: Configuration, keeping previous: Logs?, by means: StartMeans) throws(StartError) {
         let (capacity, known) = (configuration.limits.logQueueBytes, previous?.outputs ?? [])
-        stream = try open(configuration.streamLog, capacity, known, means)
-        access = try open(configuration.accessLog, capacity, known, means)
-        event = try open(configuration.eventLog, capacity, known, means)
+        stream = try open(.log(configuration.streamLog), capacity, known, means)
+        access = try open(.log(configuration.accessLog), capacity, known, means)
+        event = try open(.log(configuration.eventLog), capacity, known, means)
+        for policy in configuration.routes.compactMap(\.recording) where recordings[policy] == nil {
+            recordings[policy] = try open(.recordings(policy), capacity, known, means)
+        }
     }
 
     /// Starts the threads of the writers that have none.
@@ -73,27 +84,40 @@ struct Logs: Sendable {
 
     /// The writer to a destination; nil for none.
     private mutating func open(
-        _ destination: LogDestination, _ capacity: Int, _ known: [Output], _ means: StartMeans
+        _ place: Place, _ capacity: Int, _ known: [Output], _ means: StartMeans
     ) throws(StartError) -> LogWriter? {
-        func isIt(_ output: Output) -> Bool { output.destination == destination && output.capacityBytes == capacity }
+        func isIt(_ output: Output) -> Bool { output.place == place && output.capacityBytes == capacity }
         if let output = outputs.first(where: isIt) { return output.writer }
         if let output = known.first(where: isIt) {
             outputs.append(output)
             return output.writer
         }
         let opened: File?
-        do { opened = try means.openLog(destination) } catch { throw .cannotOpenLog(path: destination.path, error) }
+        do { opened = try means.openLog(place) } catch { throw .cannotOpenLog(path: place.path, error) }
         guard let file = opened else { return nil }
         let kernel = means.kernel
         let writer = LogWriter(sink: file.sink, capacityBytes: capacity) { kernel.unixMilliseconds() }
-        outputs.append(Output(destination: destination, name: file.name, capacityBytes: capacity, writer: writer))
+        outputs.append(Output(place: place, name: file.name, capacityBytes: capacity, writer: writer))
         return writer
     }
 }
 
 extension LogFile: LogSink {}
 
-extension LogDestination {
-    /// The file's path; empty for all but files, which are there already.
-    fileprivate var path: String { if case .file(let path) = self { path } else { "" } }
+extension FileFolder: RecordingStore {
+    /// Its recordings.
+    package func list() -> [StoredRecording] {
+        entries().map { StoredRecording(name: $0.name, byteCount: $0.byteCount, modifiedMilliseconds: $0.modifiedMilliseconds) }
+    }
+}
+
+extension Logs.Place {
+    /// The path of a file or a directory; empty for the rest, which is there already.
+    fileprivate var path: String {
+        switch self {
+        case .log(.file(let path)): path
+        case .log: ""
+        case .recordings(let policy): policy.directory
+        }
+    }
 }

@@ -63,7 +63,8 @@ struct PreparedGeneration {
         }
         let shared = SharedState(
             connectionLimit: means.connectionLimit(wanted.limits), connectionsPerClientLimit: wanted.limits.connectionsPerClient,
-            streamLog: logs.stream, accessLog: logs.access, eventLog: logs.event, hasConsole: wanted.console != nil,
+            streamLog: logs.stream, accessLog: logs.access, eventLog: logs.event, recordings: logs.recordings,
+            hasConsole: wanted.console != nil,
             fingerprinter: Fingerprinter(key: wanted.fingerprintKey ?? means.randomKey), succeeding: current?.shared)
         generation = ProxyGeneration(
             settings: Settings(wanted, security, workerCount: means.workerCount, succeeding: current?.settings), security: security,

@@ -19,8 +19,8 @@ struct StartMeans: Sendable {
     let randomKey: [UInt8]
     /// How many descriptors the process may have.
     var descriptorLimit = 65_536
-    /// Opens the file of a log; nil for a log that is off.
-    var openLog: @Sendable (LogDestination) throws(SystemError) -> Logs.File? = StartMeans.openLog
+    /// Opens the file of a log or the folder of recordings; nil for a log that is off.
+    var openLog: @Sendable (Logs.Place) throws(SystemError) -> Logs.File? = StartMeans.openLog
     var startThread: @Sendable (_ name: String, _ body: @escaping @Sendable () -> Void) throws(SystemError) -> SystemThread.Handle =
         StartMeans.startThread
     /// Lets a worker turn until it stops, and keeps what it has counted then; nil where its owner turns it.
@@ -60,13 +60,20 @@ struct StartMeans: Sendable {
         return max(16, half - ConnectionCounts.roomAbove(limit: half))
     }
 
-    private static func openLog(_ destination: LogDestination) throws(SystemError) -> Logs.File? {
+    private static func openLog(_ place: Logs.Place) throws(SystemError) -> Logs.File? {
         let file: LogFile
-        switch destination {
-        case .off: return nil
-        case .standardOutput: file = LogFile(standardError: false)
-        case .standardError: file = LogFile(standardError: true)
-        case .file(let path): file = try LogFile(appendingTo: path)
+        switch place {
+        case .log(.off): return nil
+        case .log(.standardOutput): file = LogFile(standardError: false)
+        case .log(.standardError): file = LogFile(standardError: true)
+        case .log(.file(let path)): file = try LogFile(appendingTo: path)
+        case .recordings(let policy):
+            let bounds = RecordingBounds(
+                totalBytes: policy.totalBytes, files: policy.files, ageMilliseconds: Int64(policy.ageMilliseconds))
+            let folder = try FileFolder(path: policy.directory, suffix: RecordingKeeper.suffix)
+            let clock = LinuxKernel()
+            return Logs.File(
+                sink: RecordingKeeper(folder, bounds) { clock.unixMilliseconds() }, name: "the directory of recordings \(policy.directory)")
         }
         return Logs.File(sink: file, name: file.name)
     }

@@ -138,10 +138,8 @@ struct JSONLine<Bytes: LineBytes>: ~Copyable {
 
     mutating func stream(_ key: StaticString, _ stream: StreamIdentifier) {
         self.key(key)
-        append("\"w")
-        appendDecimal(UInt64(max(stream.worker, 0)), minimumDigits: 1, to: &bytes)
-        bytes.append(UInt8(ascii: "-"))
-        appendDecimal(stream.number, minimumDigits: 6, to: &bytes)
+        bytes.append(UInt8(ascii: "\""))
+        stream.append(to: &bytes)
         bytes.append(UInt8(ascii: "\""))
     }
 

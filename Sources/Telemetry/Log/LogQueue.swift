@@ -67,7 +67,7 @@ final class LogQueue: @unchecked Sendable {
     // A pthread mutex and not Synchronization's, because a condition variable only works with a pthread mutex.
     private let mutex: UnsafeMutablePointer<pthread_mutex_t>
     private let condition: UnsafeMutablePointer<pthread_cond_t>
-    /// Signalled once, when the writer's thread has ended. Its waits are timed by the monotonic clock.
+    /// Signalled once, when the writer's thread has ended.
     private let ending: UnsafeMutablePointer<pthread_cond_t>
     private var state: State
 
@@ -79,12 +79,12 @@ final class LogQueue: @unchecked Sendable {
         condition = .allocate(capacity: 1)
         condition.initialize(to: pthread_cond_t())
         pthread_mutex_init(mutex, nil)
-        pthread_cond_init(condition, nil)
         ending = .allocate(capacity: 1)
         ending.initialize(to: pthread_cond_t())
         var attributes = pthread_condattr_t()
         pthread_condattr_init(&attributes)
         pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+        pthread_cond_init(condition, &attributes)
         pthread_cond_init(ending, &attributes)
         pthread_condattr_destroy(&attributes)
     }
@@ -130,15 +130,28 @@ final class LogQueue: @unchecked Sendable {
         return fits
     }
 
-    /// Sleeps until something changed after `seen`. Returns whether the writer must finish.
-    func waitForNews(since seen: inout UInt64) -> Bool {
+    /// Sleeps until something changed after `seen`, at most for that long. Returns whether the writer must finish; nil if nothing changed.
+    func waitForNews(since seen: inout UInt64, atMostMilliseconds limit: Int) -> Bool? {
+        var until = LogQueue.moment(inMilliseconds: limit)
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
         state.isWaiting = true
-        while state.sequence == seen { pthread_cond_wait(condition, mutex) }
-        state.isWaiting = false
+        defer { state.isWaiting = false }
+        while state.sequence == seen {
+            if pthread_cond_timedwait(condition, mutex, &until) == ETIMEDOUT { return nil }
+        }
         seen = state.sequence
         return state.isFinishing
+    }
+
+    /// A moment from now, by the monotonic clock.
+    private static func moment(inMilliseconds milliseconds: Int) -> timespec {
+        var moment = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &moment)
+        let nanoseconds = moment.tv_nsec + (milliseconds % 1_000) * 1_000_000
+        moment.tv_sec += milliseconds / 1_000 + nanoseconds / 1_000_000_000
+        moment.tv_nsec = nanoseconds % 1_000_000_000
+        return moment
     }
 
     /// Notes that the writer's thread has ended, and wakes who waits for that.
@@ -152,11 +165,7 @@ final class LogQueue: @unchecked Sendable {
 
     /// Waits until the writer's thread has ended, at most for that long. Returns whether it has, with all lines written.
     func waitForEnd(atMostMilliseconds limit: Int) -> Bool {
-        var until = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &until)
-        let nanoseconds = until.tv_nsec + (limit % 1_000) * 1_000_000
-        until.tv_sec += limit / 1_000 + nanoseconds / 1_000_000_000
-        until.tv_nsec = nanoseconds % 1_000_000_000
+        var until = LogQueue.moment(inMilliseconds: limit)
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
         while !state.hasEnded {

@@ -11,4 +11,12 @@ package protocol LogSink: Sendable {
     /// sink then keeps its old destination. After a success, bytes of which the old destination took a part are written whole to the
     /// new one, so that it begins with a whole line.
     func reopen() -> Bool
+
+    /// Called now and then while there are no lines, at least every minute.
+    func timePassed()
+}
+
+extension LogSink {
+    /// Does nothing.
+    package func timePassed() {}
 }

@@ -10,6 +10,9 @@ import Glibc
 /// There are two buffers of `capacityBytes`: one collects lines while the other is written, then they swap. Both are allocated at the
 /// start; after that only the rare line about dropped lines allocates.
 package final class LogWriter: Sendable {
+    /// How long the writer's thread waits for lines before the sink is told that time passes.
+    private static let restMilliseconds = 60_000
+
     private let sink: any LogSink
     private let clock: @Sendable () -> Int64
     private let queue: LogQueue
@@ -92,7 +95,10 @@ package final class LogWriter: Sendable {
         pass.line.reserveCapacity(128)
         var seen: UInt64 = 0
         while true {
-            let isFinishing = queue.waitForNews(since: &seen)
+            guard let isFinishing = queue.waitForNews(since: &seen, atMostMilliseconds: LogWriter.restMilliseconds) else {
+                sink.timePassed()
+                continue
+            }
             if !isFinishing { gather() }
             // A batch that the sink refused is offered again first; newer lines follow only after it.
             while true {

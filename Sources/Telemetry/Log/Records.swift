@@ -17,6 +17,22 @@ package struct StreamIdentifier: Sendable, Hashable {
         self.worker = worker
         self.number = number
     }
+
+    /// The identity as logs show it.
+    package var text: String {
+        var line: [UInt8] = []
+        append(to: &line)
+        return String(decoding: line, as: UTF8.self)
+    }
+
+    /// Appends the identity as logs show it.
+    @inline(__always)
+    func append(to bytes: inout some LineBytes) {
+        bytes.append(UInt8(ascii: "w"))
+        appendDecimal(UInt64(max(worker, 0)), minimumDigits: 1, to: &bytes)
+        bytes.append(UInt8(ascii: "-"))
+        appendDecimal(number, minimumDigits: 6, to: &bytes)
+    }
 }
 
 /// The version of HTTP that a client speaks (`http`).

@@ -91,7 +91,7 @@ private func appendUnicodeEscape(_ scalar: UInt32, to bytes: inout some LineByte
 }
 
 /// C1 controls (U+009B begins a terminal sequence), line and paragraph separators, and marks that reorder text.
-private func isUnsafeToShow(_ scalar: UInt32) -> Bool {
+func isUnsafeToShow(_ scalar: UInt32) -> Bool {
     switch scalar {
     case 0x80...0x9F, 0x061C, 0x200E...0x200F, 0x2028...0x202E, 0x2066...0x2069, 0xFEFF: true
     default: false
@@ -100,7 +100,7 @@ private func isUnsafeToShow(_ scalar: UInt32) -> Bool {
 
 /// The scalar value at `index` and its length in bytes; nil with the length of the maximal invalid part otherwise.
 /// The bounds of the second byte are those of table 3-7 of the Unicode Standard.
-private func decodeScalar(_ text: Span<UInt8>, at index: Int) -> (length: Int, scalar: UInt32?) {
+func decodeScalar(_ text: Span<UInt8>, at index: Int) -> (length: Int, scalar: UInt32?) {
     let lead = text[index]
     let count: Int
     var lowest: UInt8 = 0x80

@@ -168,7 +168,7 @@ package enum AttemptResult: String, MetricLabel {
 
 /// A log.
 package enum LogKind: String, MetricLabel {
-    case stream, access, event
+    case stream, access, event, recording
 
     /// `log`.
     package static let names = ["log"]
