@@ -52,6 +52,16 @@ struct GateTests {
         }
     }
 
+    @Test("serves nobody when the configuration has no console any more")
+    func closed() throws {
+        let closed = Gate(.closed(pageToken: Array(pageToken.utf8)))
+        for host in ["localhost", "127.0.0.1", "[::1]"] {
+            for path in ["/", "/healthz", "/metrics", "/feed"] {
+                #expect(try decision("GET \(path)", ["Host: \(host)"], by: closed) == .refused(.foreignHost))
+            }
+        }
+    }
+
     @Test("is asked by the names that are allowed, and by the address that it listens on")
     func allowedNames() throws {
         let gate = gate(listeners: [Listener(host: "10.0.0.5", port: 9464)], allowing: ["ops.example"])

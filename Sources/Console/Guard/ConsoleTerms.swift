@@ -4,7 +4,7 @@ import Configuration
 import Credentials
 
 /// What the console demands of a request.
-package struct ConsoleTerms: Sendable {
+package struct ConsoleTerms: Equatable, Sendable {
     /// How many random bytes the page's token has.
     package static let pageTokenBytes = 16
 
@@ -27,6 +27,15 @@ package struct ConsoleTerms: Sendable {
         tokenDigest = settings.tokenDigest
         self.pageToken = pageToken
     }
+
+    private init(hosts: Set<[UInt8]>, pageToken: [UInt8]) {
+        self.hosts = hosts
+        tokenDigest = nil
+        self.pageToken = pageToken
+    }
+
+    /// The terms of a configuration without a console: nobody is served. A connection can outlive the console that accepted it.
+    package static func closed(pageToken: [UInt8]) -> ConsoleTerms { ConsoleTerms(hosts: [], pageToken: pageToken) }
 
     private static func bracketed(_ host: String) -> String { host.contains(":") ? "[\(host)]" : host }
 }

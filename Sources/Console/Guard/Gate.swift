@@ -68,7 +68,7 @@ package struct Gate: Sendable {
     /// The field in which the page brings its token.
     static let pageTokenField: StaticString = "x-heartwire-page"
 
-    private let terms: ConsoleTerms
+    let terms: ConsoleTerms
 
     /// What the page brings with an action.
     var pageToken: [UInt8] { terms.pageToken }

@@ -30,7 +30,7 @@ final class ConsoleHost: Sendable {
         let view = ConsoleView(server)
         let worker = try Worker(number: means.workerCount, kernel: means.consoleKernel)
         let console = ConsoleWorker(
-            worker: worker, source: view, terms: ConsoleTerms(ConsoleSettings(listeners: []), pageToken: pageToken))
+            worker: worker, source: view, terms: .closed(pageToken: pageToken))
         worker.resident = console
         let mailbox = worker.mailbox
         let thread = try means.startConsole(worker)
@@ -42,8 +42,8 @@ final class ConsoleHost: Sendable {
         guard let running = running.withLock({ $0 }) else { return }
         running.view.forgetSwitches()
         let next = prepared.generation
-        let settings = next.configuration.console ?? ConsoleSettings(listeners: [])
-        let terms = ConsoleTerms(settings, pageToken: running.pageToken)
+        let pageToken = running.pageToken
+        let terms = next.configuration.console.map { ConsoleTerms($0, pageToken: pageToken) } ?? .closed(pageToken: pageToken)
         var kept: [Int32: ListenerSecurity] = [:]
         var new: [Int32: (descriptor: Int32, security: ListenerSecurity)] = [:]
         for sockets in next.consoleSockets.served {
