@@ -259,6 +259,25 @@ struct LogReaderTests {
         #expect(facts.clientCount == 3 && facts.keptOneIn > 1 && facts.streams.count <= 400 && facts.streams.count > 100)
     }
 
+    @Test("bears times longer than any, in every place")
+    func longestTimes() {
+        for cause in ["client_closed", "client_reset", "client_vanished", "upstream_cut_off", "upstream_finished"] {
+            for number in ["4294966300", "4294967294", "4294967295", "99999999999", "1000000000000000000000"] {
+                let keys = [
+                    "client_silence_at_end_ms", "upstream_silence_at_end_ms", "client_silence_before_last_write_ms",
+                    "longest_client_silence_ms", "longest_upstream_silence_ms", "heartbeat_ms", "retry_ms", "pending_ms", "age_ms",
+                ]
+                let more = keys.map { ",\"\($0)\":\(number)" }.joined()
+                let log = (0..<20).map {
+                    LogReaderTests.line(
+                        "stream_end", $0, at: Double($0), ",\"cause\":\"\(cause)\",\"duration_ms\":\(number)\(more)", client: $0)
+                }.joined()
+                let diagnosis = Diagnosis(of: LogReaderTests.read([log]))
+                #expect(diagnosis.ended == 20)
+            }
+        }
+    }
+
     @Test("has bounded tables, whatever paths, hosts and addresses strangers think of")
     func bounds() {
         let log = (0..<40_000).map { number in

@@ -9,6 +9,8 @@ import Telemetry
 struct StreamCollector {
     /// How long before the beginning that its end tells a stream can have been opened: clocks are set while streams live.
     private static let clockMilliseconds: Int64 = 5_000
+    /// Longer times are taken for this one, 46 days: there is room for what the method adds to a time.
+    private static let mostMilliseconds: UInt64 = 4_000_000_000
     private static let mostFiles = Int(UInt16.max)
 
     private(set) var lineCount = 0
@@ -183,7 +185,7 @@ struct StreamCollector {
     }
 
     @inline(__always)
-    private static func milliseconds(_ number: UInt64) -> UInt32 { UInt32(truncatingIfNeeded: min(number, UInt64(UInt32.max - 1))) }
+    private static func milliseconds(_ number: UInt64) -> UInt32 { UInt32(truncatingIfNeeded: min(number, mostMilliseconds)) }
 
     @inline(__always)
     private static func milliseconds(_ number: UInt64?) -> UInt32 { number.map { milliseconds($0) } ?? StreamFacts.missing }
