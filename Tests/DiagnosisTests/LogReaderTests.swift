@@ -278,6 +278,22 @@ struct LogReaderTests {
         }
     }
 
+    @Test("reads logs whose streams all have one number, kept or not", arguments: 0..<16)
+    func oneNumber(stream: Int) {
+        let log = (0..<100).map { LogReaderTests.line("stream_open", stream, at: Double($0)) }.joined()
+        let facts = LogReaderTests.read([log], mostStreams: 20)
+        #expect(facts.lineCount == 100 && facts.streams.count <= 20)
+    }
+
+    @Test("gives no stream the end of another one that was taken out", arguments: 400..<408)
+    func noOtherEnd(most: Int) {
+        var log = ""
+        for stream in 0..<1_000 { log += LogReaderTests.line("stream_open", stream, at: 1, client: stream % 3) }
+        for stream in 0..<1_000 { log += LogReaderTests.end(stream, at: Double(stream + 2), lived: Double(stream + 1), client: stream % 3) }
+        let facts = LogReaderTests.read([log], mostStreams: most)
+        #expect(facts.streams.allSatisfy { facts.addresses[Int($0.address)] == "192.0.2.\(($0.duration / 1_000 - 1) % 3)" })
+    }
+
     @Test("has bounded tables, whatever paths, hosts and addresses strangers think of")
     func bounds() {
         let log = (0..<40_000).map { number in

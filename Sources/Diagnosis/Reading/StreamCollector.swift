@@ -95,7 +95,7 @@ struct StreamCollector {
         if !isAgain { stream.marks.insert(.openingSeen) }
         StreamCollector.fill(&stream, bytes, values, cause: nil)
         replace(number, at: time)
-        matching.open(number, append(stream, number))
+        if let index = append(stream, number) { matching.open(number, index) }
         return true
     }
 
@@ -151,7 +151,7 @@ struct StreamCollector {
         }
         var stream = stream(identity, bytes, values, openedAt: began, duration: 0)
         StreamCollector.finish(&stream, bytes, values, cause: cause, duration: duration, place: place)
-        matching.endWithoutOpening(number, append(stream, number), at: time)
+        if let index = append(stream, number) { matching.endWithoutOpening(number, index, at: time) }
         return true
     }
 
@@ -164,13 +164,17 @@ struct StreamCollector {
             surroundings: tables.surroundings(bytes, values), place: place)
     }
 
-    /// Adds a stream; when there are too many, some are taken out first.
+    /// Adds a stream. When there are too many, some are taken out, perhaps this one: then there is no number.
     @inline(__always)
-    private mutating func append(_ stream: StreamFacts, _ number: UInt64) -> UInt32 {
+    private mutating func append(_ stream: StreamFacts, _ number: UInt64) -> UInt32? {
+        let clientHash = tables.clientHashes[Int(stream.client)]
         facts.streams.append(stream)
         sample.numbers.append(UInt32(truncatingIfNeeded: number))
-        if facts.streams.count > sample.most { thin() }
-        return UInt32(max(0, facts.streams.count - 1))
+        if facts.streams.count > sample.most {
+            thin()
+            guard sample.keeps(client: clientHash, stream: number) else { return nil }
+        }
+        return UInt32(facts.streams.count - 1)
     }
 
     // MARK: What a line says of a stream
