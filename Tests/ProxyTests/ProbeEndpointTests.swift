@@ -37,8 +37,10 @@ struct ProbeEndpointTests {
         try #require(try ProbeSecret(fileContent: Array(Self.secretText.utf8)).proof(of: text))
     }
 
-    private func ask(_ world: ScriptedProxy, _ target: String, proof: String, more: String = "") throws -> HTTP1Connection {
-        let client = try world.connectClient()
+    private func ask(
+        _ world: ScriptedProxy, _ target: String, proof: String, more: String = "", on connection: HTTP1Connection? = nil
+    ) throws -> HTTP1Connection {
+        let client = try connection ?? world.connectClient()
         world.send(
             client, "GET \(target) HTTP/1.1\nHost: h\nAuthorization: Bearer sekret\nVia: 1.1 nginx\nX-Heartwire-Probe: \(proof)\(more)")
         world.worker.turn()
@@ -46,11 +48,11 @@ struct ProbeEndpointTests {
     }
 
     private func play(
-        _ world: ScriptedProxy, _ number: Int, _ change: (inout ProbeScript) -> Void = { _ in }
+        _ world: ScriptedProxy, _ number: Int, on connection: HTTP1Connection? = nil, _ change: (inout ProbeScript) -> Void = { _ in }
     ) throws -> HTTP1Connection {
         var script = ProbeScript(nonce: nonce(number), askedAt: world.kernel.now / 1_000)
         change(&script)
-        return try ask(world, "/probe?\(script.query)", proof: try proof(script.query))
+        return try ask(world, "/probe?\(script.query)", proof: try proof(script.query), on: connection)
     }
 
     private func seen(_ world: ScriptedProxy, _ number: Int) throws -> String {
@@ -166,11 +168,24 @@ struct ProbeEndpointTests {
             script.parts = [.init(1, afterEach: 0)]
             script.stays = true
         }
-        let held = try play(world, 2) { $0.holdMilliseconds = 600_000 }
         world.pass(milliseconds: 100)
         world.proxy.drain(graceMilliseconds: 1_000, streamMilliseconds: 0)
         world.pass(milliseconds: 8_000)
         #expect(latin1(world.answers(client)).hasSuffix("0\r\n\r\n"))
-        #expect(world.answers(held).isEmpty && world.kernel.closed.contains(world.descriptor(of: held)))
+    }
+
+    @Test("closes the connection of a held head when the grace period is over")
+    func drainsHeldHead() throws {
+        let world = try world()
+        let socket = world.kernel.makeDescriptor()
+        try world.proxy.listen(on: socket, as: try ListenerSecurity(Listener(host: "127.0.0.1", port: 80)))
+        // The end waits only for clients that were accepted.
+        let client = try play(world, 1, on: try world.acceptClient(by: socket)) { $0.holdMilliseconds = 600_000 }
+        world.pass(milliseconds: 100)
+        world.proxy.drain(graceMilliseconds: 1_000, streamMilliseconds: 0)
+        world.pass(milliseconds: 800)
+        #expect(client.isOpen)
+        world.pass(milliseconds: 400)
+        #expect(world.answers(client).isEmpty && !client.isOpen)
     }
 }

@@ -65,7 +65,7 @@ package final class ConsoleWorker {
     package func adopt(
         _ terms: ConsoleTerms, kept: [Int32: ListenerSecurity], new: [Int32: (descriptor: Int32, security: ListenerSecurity)]
     ) -> SystemError? {
-        // Whoever was let in by other terms has to ask again; the page does so by itself.
+        // A client that was let in by other terms has to ask again; the page does so by itself.
         if terms != gate.terms { clients.drainConnections() }
         gate = Gate(terms)
         for (number, listening) in acceptors {

@@ -267,7 +267,11 @@ struct StreamCollector {
         for index in facts.streams.indices {
             let stream = facts.streams[index]
             let number = sample.numbers[index]
-            guard sample.keeps(client: tables.clientHashes[Int(stream.client)], stream: UInt64(number)) else { continue }
+            guard sample.keeps(client: tables.clientHashes[Int(stream.client)], stream: UInt64(number)) else {
+                // A stream that still runs is counted at its end, which finds no opening.
+                if stream.cause != nil { facts.leftOutStreamCount += 1 }
+                continue
+            }
             isUsedClient[Int(stream.client)] = true
             isUsedAddress[Int(stream.address)] = true
             newNumbers[index] = UInt32(count)
@@ -275,7 +279,6 @@ struct StreamCollector {
             sample.numbers[count] = number
             count += 1
         }
-        facts.leftOutStreamCount += facts.streams.count - count
         facts.streams.removeLast(facts.streams.count - count)
         sample.numbers.removeLast(sample.numbers.count - count)
         let (kept, hashes) = (sample, tables.clientHashes)

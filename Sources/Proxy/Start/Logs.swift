@@ -1,5 +1,6 @@
 // The writers of the logs of streams, of other exchanges and of events, and of recordings, each with its destination and its thread. A
-// reload keeps the writers whose destination stays. Invariant: logs with the same destination share one writer, so that their lines do not mix.
+// reload keeps the writers whose destination stays. Invariant: logs with the same destination share one writer, so that their lines do
+// not mix.
 
 import Configuration
 import Downstreams
