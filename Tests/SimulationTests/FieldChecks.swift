@@ -113,8 +113,9 @@ extension Scenario {
         let holds = log.moments(of: ending).contains { end in
             let began = log.moments(of: opening).filter { $0 <= end }.max() ?? end
             let waits = traffic.waits.filter { $0.from >= began && $0.from <= end }
-            // Bytes that begin to wait in the last moment may be those that end the stream.
-            let certain = waits.filter { $0.from < end }
+            // Bytes that begin to wait in the last moment may be those that end the stream. Bytes that are taken in the turn that offered
+            // them first do not count as waiting.
+            let certain = waits.filter { $0.from < end && $0.until != $0.from }
             let time = waits.reduce(0) { $0 + min($1.until ?? end, end) - $1.from }
             return waited == time && (most > 0 || certain.isEmpty) && (most == 0 || !waits.isEmpty)
                 && most >= certain.filter { $0.until != nil }.map { Int64($0.mostBytes) }.max() ?? 0

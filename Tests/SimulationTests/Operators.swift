@@ -88,8 +88,9 @@ final class ConsoleCaller {
 /// The console of a world, and those who ask it.
 final class Operators {
     static let address = SocketAddress(numeric: "10.9.9.9", port: 9_464)!
-    /// How old a change is before the watcher must have been told: two rounds, and the way there.
-    static let lagMilliseconds: Int64 = 5_000
+    /// How old a change is before the watcher must have been told. A round may report a stream as gone that began after the round did; the
+    /// next two tell it again. Then comes the way through a slow connection.
+    static let lagMilliseconds: Int64 = 10_000
 
     let worker: Worker
     private let console: ConsoleWorker

@@ -43,7 +43,7 @@ final class SimulatedKernel: Kernel, @unchecked Sendable {
     private(set) var attempts: [ConnectionAttempt] = []
     /// Client sockets that the proxy holds, by the client's address.
     private var accepted: [Int32: SocketAddress] = [:]
-    /// How many connections the proxy has accepted.
+    /// How many connections of clients the proxy has accepted; those to the console do not count.
     private(set) var acceptedCount = 0
     private var listeners: [Int32] = []
     var nodes: [Int32: Node] = [:]
@@ -135,8 +135,10 @@ final class SimulatedKernel: Kernel, @unchecked Sendable {
         let (socket, peer) = listener.backlog.removeFirst()
         socket.patience = listener.patience
         let new = add(.socket(socket))
-        accepted[new] = peer
-        acceptedCount += 1
+        if listener.address != Operators.address {
+            accepted[new] = peer
+            acceptedCount += 1
+        }
         let client = peer.withoutPort
         socket.peer?.crowding = Crowding(
             total: accepted.count, ofPeer: accepted.values.reduce(0) { $0 + ($1.withoutPort == client ? 1 : 0) })

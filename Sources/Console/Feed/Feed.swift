@@ -28,7 +28,7 @@ final class Feed {
 
     private unowned let console: ConsoleWorker
     private let source: any ConsoleSource
-    private var viewers: [ObjectIdentifier: Viewer] = [:]
+    private var viewers: [Viewer] = []
     /// Viewers whose response has begun, and who have not been told anything.
     private var reserved: Set<ObjectIdentifier> = []
     private var table = StreamTable()
@@ -60,7 +60,7 @@ final class Feed {
     /// Adds a viewer, whose response has begun.
     func add(_ viewer: Viewer) {
         reserved.remove(ObjectIdentifier(viewer))
-        viewers[ObjectIdentifier(viewer)] = viewer
+        viewers.append(viewer)
         if let stream = viewer.stream { source.watch(stream) }
         if clock == nil {
             watch += 1
@@ -74,8 +74,9 @@ final class Feed {
     /// A viewer has left.
     func remove(_ viewer: Viewer) {
         reserved.remove(ObjectIdentifier(viewer))
-        guard viewers.removeValue(forKey: ObjectIdentifier(viewer)) != nil else { return }
-        if let stream = viewer.stream, !viewers.values.contains(where: { $0.stream == stream }) { source.unwatch(stream) }
+        guard let place = viewers.firstIndex(where: { $0 === viewer }) else { return }
+        viewers.remove(at: place)
+        if let stream = viewer.stream, !viewers.contains(where: { $0.stream == stream }) { source.unwatch(stream) }
         guard viewers.isEmpty else { return }
         clock?.closeTimer()
         clock = nil
@@ -107,9 +108,9 @@ final class Feed {
     private func tick() {
         clock?.wake(atMilliseconds: console.worker.now + Feed.intervalMilliseconds)
         tellChanges()
-        for viewer in viewers.values where viewer.isBehind { goOn(viewer) }
-        for stream in Set(viewers.values.compactMap(\.stream)) { takeEvents(of: stream) }
-        if roundCount % Feed.roundsPerDiagnosis == 2, viewers.values.contains(where: { $0.stream == nil }) { diagnose() }
+        for viewer in viewers where viewer.isBehind { goOn(viewer) }
+        for stream in Set(viewers.compactMap(\.stream)) { takeEvents(of: stream) }
+        if roundCount % Feed.roundsPerDiagnosis == 2, viewers.contains(where: { $0.stream == nil }) { diagnose() }
         ask()
     }
 
@@ -152,7 +153,7 @@ final class Feed {
         tell(opened: opened)
         lines = Array((lines + part.lines).suffix(Feed.keptLines))
         diagnosis.take(part.lines)
-        for viewer in viewers.values {
+        for viewer in viewers {
             let some = viewer.stream == nil ? part.lines : part.lines.filter { isAbout($0, viewer) }
             if !some.isEmpty || part.missed > 0 { viewer.send("lines", message(lines: some, missed: part.missed)) }
         }
@@ -185,7 +186,7 @@ final class Feed {
                 text.append(stream)
             }
             text.append("]}")
-            for viewer in viewers.values { viewer.send("gone", text.bytes) }
+            for viewer in viewers { viewer.send("gone", text.bytes) }
         }
     }
 
@@ -193,7 +194,7 @@ final class Feed {
         for start in stride(from: 0, to: opened.count, by: Viewer.rowsPerMessage) {
             let some = opened[start..<min(start + Viewer.rowsPerMessage, opened.count)]
             guard let message = Viewer.rows(some, of: table, now: console.worker.now) else { continue }
-            for viewer in viewers.values where viewer.stream.map(some.contains) ?? true { viewer.send("rows", message) }
+            for viewer in viewers where viewer.stream.map(some.contains) ?? true { viewer.send("rows", message) }
         }
     }
 
@@ -202,7 +203,7 @@ final class Feed {
         let some = untoldChanges.prefix(Feed.changesPerMessage)
         untoldChanges.removeFirst(some.count)
         for stream in some { untoldSet.remove(stream) }
-        for viewer in viewers.values {
+        for viewer in viewers {
             let own = viewer.stream.map { stream in some.filter { $0 == stream } } ?? Array(some)
             viewer.send("numbers", numbers(of: own))
         }
@@ -248,14 +249,14 @@ final class Feed {
         }
         text.append("]}")
         self.hour = text.bytes
-        for viewer in viewers.values where viewer.stream == nil { viewer.send("hour", text.bytes) }
+        for viewer in viewers where viewer.stream == nil { viewer.send("hour", text.bytes) }
     }
 
     /// What the latest lines look like, as `heartwire diagnose` says it.
     private func diagnose() {
         guard let report = diagnosis.report(with: table) else { return }
         findings = report
-        for viewer in viewers.values where viewer.stream == nil { viewer.send("findings", report) }
+        for viewer in viewers where viewer.stream == nil { viewer.send("findings", report) }
     }
 
     // MARK: One stream's events
@@ -272,7 +273,7 @@ final class Feed {
         guard watch == self.watch, !events.isEmpty || dropped > 0 else { return }
         let lines = events.split(separator: UInt8(ascii: "\n")).map(Array.init)
         let message = message(lines: lines, missed: dropped)
-        for viewer in viewers.values where viewer.stream == stream { viewer.send("events", message) }
+        for viewer in viewers where viewer.stream == stream { viewer.send("events", message) }
     }
 
     // MARK: Facts
