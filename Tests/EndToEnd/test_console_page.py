@@ -341,8 +341,8 @@ def test_a_page_on_a_name_that_points_here_reads_nothing(console, tmp_path):
     _, port = console
     with Browser(tmp_path, "--host-resolver-rules=MAP evil.example 127.0.0.1") as browser:
         browser.open(f"http://evil.example:{port}/")
-        text = browser.evaluate("document.documentElement.innerText")
-        assert "not asked by this name" in text and "page-token" not in browser.evaluate("document.documentElement.outerHTML")
+        browser.wait_for("document.documentElement.innerText.includes('not asked by this name')", 15)
+        assert "page-token" not in browser.evaluate("document.documentElement.outerHTML")
         outcome = "fetch('{}').then(answer => answer.status, () => 'refused')"
         assert browser.evaluate(outcome.format("/metrics")) in (421, "refused")
         assert browser.evaluate(outcome.format(f"http://localhost:{port}/metrics")) == "refused"
