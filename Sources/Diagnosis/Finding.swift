@@ -64,7 +64,7 @@ package struct Finding: Sendable, Equatable {
     package var isSilentDrop = false
     /// For a silent drop: the longest silence that was survived, and the shortest that was not, in seconds.
     package var between: ClosedRange<Double>?
-    /// Of those who reached the limit, the share that ended there.
+    /// The share of the streams that ended at the limit, among all streams that reached it.
     package var lethality: Double?
     /// The share of clients that came back after a pause, as somebody does who did not want to leave.
     package var returned: Double?

@@ -6,7 +6,7 @@ import Telemetry
 struct Members {
     let streams: [Int]
     let returns: Returns
-    /// Of those who reached the limit, the share that ended there.
+    /// The share of the streams that ended at the limit, among all streams that reached it.
     let lethality: Double
     /// The share that ended by a reset.
     private let resets: Double

@@ -53,7 +53,7 @@ struct Reading {
         }
         let older = outlived(ages, age)
         let quieter = outlived(silences, silence)
-        // Those who were cut for the other reason are a part of those who were cut for this one, never more.
+        // Streams that the true limit cut may show the other cluster too, but only a part of them.
         let isMoreSilences = Double(silences.ends.count) >= 1.3 * Double(ages.ends.count)
         let isMoreAges = Double(ages.ends.count) >= 1.3 * Double(silences.ends.count)
         if older > 0 && quieter == 0 && !isMoreAges {

@@ -77,7 +77,7 @@ struct Returns {
     /// So many ends are looked at in detail, evenly spread: a share is then known to two hundredths.
     private static let looked = 2_000
 
-    /// More came back after a pause than the slower part of those who load their page again.
+    /// More clients came back after a pause than a page that is loaded again slowly explains.
     private var isPause: Bool { afterPause * 2 > atOnce }
     /// Some had not wanted to leave.
     var some: Bool { afterPause >= 0.15 && isPause }

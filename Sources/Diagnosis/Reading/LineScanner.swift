@@ -115,15 +115,19 @@ struct LineScanner {
             at &+= 1
             skipBlanks(bytes, &at)
             guard value(bytes, &at, key, depth: depth) else { return false }
-            skipBlanks(bytes, &at)
-            let byte = bytes[unchecked: at]
-            at &+= 1
-            if byte == UInt8(ascii: ",") {
-                skipBlanks(bytes, &at)
-                continue
-            }
-            return byte == UInt8(ascii: "}")
+            if let ends = ending(bytes, &at, with: UInt8(ascii: "}")) { return ends }
         }
+    }
+
+    /// Behind an element: nil when another one follows, else whether the bracket that closes follows.
+    @inline(__always)
+    private func ending(_ bytes: Span<UInt8>, _ at: inout Int, with bracket: UInt8) -> Bool? {
+        skipBlanks(bytes, &at)
+        let byte = bytes[unchecked: at]
+        at &+= 1
+        guard byte == UInt8(ascii: ",") else { return byte == bracket }
+        skipBlanks(bytes, &at)
+        return nil
     }
 
     @inline(__always)
@@ -193,14 +197,7 @@ struct LineScanner {
         }
         while true {
             guard value(bytes, &at, nil, depth: depth) else { return false }
-            skipBlanks(bytes, &at)
-            let byte = bytes[unchecked: at]
-            at &+= 1
-            if byte == UInt8(ascii: ",") {
-                skipBlanks(bytes, &at)
-                continue
-            }
-            return byte == UInt8(ascii: "]")
+            if let ends = ending(bytes, &at, with: UInt8(ascii: "]")) { return ends }
         }
     }
 

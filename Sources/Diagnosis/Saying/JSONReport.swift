@@ -40,16 +40,9 @@ extension Report {
     private func encode(_ said: Said, _ out: inout JSONText) {
         let (finding, explanation) = (said.finding, said.explanation)
         out.object {
-            $0.text("kind", finding.kind.rawValue)
-            $0.text("side", finding.side.rawValue)
-            $0.number("seconds", finding.seconds)
-            $0.number("streams", finding.streams)
-            $0.number("confidence", (finding.confidence * 100).rounded() / 100)
-            if finding.isSilentDrop { $0.flag("silent_drop", true) }
-            if let between = finding.between {
-                $0.number("survived_seconds", between.lowerBound)
-                $0.number("fatal_seconds", between.upperBound)
-            }
+            $0.contract(
+                kind: finding.kind.rawValue, side: finding.side.rawValue, seconds: finding.seconds, streams: finding.streams,
+                confidence: finding.confidence, isSilentDrop: finding.isSilentDrop, between: finding.between)
             if let lethality = finding.lethality { $0.number("lethality", (lethality * 1_000).rounded() / 1_000) }
             if let returned = finding.returned { $0.number("returned", (returned * 1_000).rounded() / 1_000) }
             $0.number("people", finding.people)
@@ -167,5 +160,23 @@ package struct JSONText {
     package mutating func flag(_ key: String, _ flag: Bool) {
         next(key)
         bytes.append(contentsOf: (flag ? "true" : "false").utf8)
+    }
+}
+
+extension JSONText {
+    /// The keys with which every finding begins, of `diagnose` and of a probe. Seconds are in seconds, the confidence is from 0 to 1.
+    package mutating func contract(
+        kind: String, side: String, seconds: Double?, streams: Int, confidence: Double, isSilentDrop: Bool, between: ClosedRange<Double>?
+    ) {
+        text("kind", kind)
+        text("side", side)
+        number("seconds", seconds)
+        number("streams", streams)
+        number("confidence", (confidence * 100).rounded() / 100)
+        if isSilentDrop { flag("silent_drop", true) }
+        if let between {
+            number("survived_seconds", between.lowerBound)
+            number("fatal_seconds", between.upperBound)
+        }
     }
 }

@@ -63,16 +63,9 @@ extension ProbeReport {
     private func encode(_ one: SaidFinding, _ out: inout JSONText) {
         let finding = one.finding
         out.object {
-            $0.text("kind", finding.kind.rawValue)
-            $0.text("side", finding.side.rawValue)
-            $0.number("seconds", finding.seconds)
-            $0.number("streams", finding.streams)
-            $0.number("confidence", (finding.confidence * 100).rounded() / 100)
-            if finding.isSilentDrop { $0.flag("silent_drop", true) }
-            if let between = finding.between {
-                $0.number("survived_seconds", between.lowerBound)
-                $0.number("fatal_seconds", between.upperBound)
-            }
+            $0.contract(
+                kind: finding.kind.rawValue, side: finding.side.rawValue, seconds: finding.seconds, streams: finding.streams,
+                confidence: finding.confidence, isSilentDrop: finding.isSilentDrop, between: finding.between)
             $0.text("summary", one.headline)
             $0.list("evidence", finding.evidence) { $1.value($0) }
             $0.list("candidates", one.candidates) { $1.value($0.name) }

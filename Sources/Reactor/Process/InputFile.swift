@@ -78,15 +78,7 @@ public final class InputFile {
         }
         posix_spawn_file_actions_adddup2(&actions, file, STDIN_FILENO)
         posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO)
-        // It must end when nobody reads its pipe, and when the terminal says so.
-        var none = sigset_t()
-        var pipe = sigset_t()
-        sigemptyset(&none)
-        sigemptyset(&pipe)
-        sigaddset(&pipe, SIGPIPE)
-        posix_spawnattr_setsigmask(&attributes, &none)
-        posix_spawnattr_setsigdefault(&attributes, &pipe)
-        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
+        takeUsualSignals(&attributes)
         var words = (["gzip", "-dc"] as [String]).map { strdup($0) } + [nil]
         defer { for word in words { free(word) } }
         var process = pid_t()

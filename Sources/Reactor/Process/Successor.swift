@@ -115,15 +115,7 @@ public final class Successor {
             posix_spawn_file_actions_destroy(&actions)
             posix_spawnattr_destroy(&attributes)
         }
-        // The operator's signals are blocked here and SIGPIPE is ignored; the child would inherit both.
-        var none = sigset_t()
-        var pipe = sigset_t()
-        sigemptyset(&none)
-        sigemptyset(&pipe)
-        sigaddset(&pipe, SIGPIPE)
-        posix_spawnattr_setsigmask(&attributes, &none)
-        posix_spawnattr_setsigdefault(&attributes, &pipe)
-        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
+        takeUsualSignals(&attributes)
         // The descriptors are first copied to higher numbers: the new numbers may belong to others that are handed over too.
         let end = Inheritance.firstDescriptor + Int32(descriptors.count)
         var copies: [Int32] = []
@@ -160,4 +152,17 @@ public final class Successor {
         }
         return found
     }
+}
+
+/// Lets a new process take signals as programs expect it. The operator's signals are blocked here and SIGPIPE is ignored, and the new
+/// process would inherit both: it must end by a signal, and when nobody reads its pipe.
+func takeUsualSignals(_ attributes: inout posix_spawnattr_t) {
+    var none = sigset_t()
+    var pipe = sigset_t()
+    sigemptyset(&none)
+    sigemptyset(&pipe)
+    sigaddset(&pipe, SIGPIPE)
+    posix_spawnattr_setsigmask(&attributes, &none)
+    posix_spawnattr_setsigdefault(&attributes, &pipe)
+    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
 }
