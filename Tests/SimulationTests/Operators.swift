@@ -87,6 +87,8 @@ final class ConsoleCaller {
 
 /// The console of a world, and those who ask it.
 final class Operators {
+    /// The port of the viewer that never reads.
+    private static let deafPort: UInt16 = 2
     static let address = SocketAddress(numeric: "10.9.9.9", port: 9_464)!
     /// How old a change is before the watcher must have been told. A round may report a stream as gone that began after the round did; the
     /// next two tell it again. Then comes the way through a slow connection.
@@ -122,6 +124,14 @@ final class Operators {
                 }
                 if number == 0 { watcher = caller } else if number == 1 { deaf = caller } else { scraper = caller }
             }
+        }
+    }
+
+    /// Whether bytes wait for the viewer that never reads. The others read slowly in some worlds, and each time other bytes wait for them.
+    var hasBytesForDeafViewer: Bool {
+        worker.openEndpoints.contains { endpoint in
+            guard let connection = endpoint as? HTTP1Connection else { return false }
+            return connection.peer.port == Operators.deafPort && connection.pendingCount > 0
         }
     }
 
