@@ -20,6 +20,8 @@ final class ConsoleCaller {
     private let reads: Bool
     private var wire: Wire
     private var rest: [UInt8] = []
+    /// How many bytes of `rest` are known to end no message: large messages come in thousands of pieces.
+    private var searchedCount = 0
     private(set) var connectedAt: Int64 = 0
     /// The streams that it is shown now.
     private(set) var shown: Set<String> = []
@@ -34,7 +36,7 @@ final class ConsoleCaller {
     }
 
     private func ask() {
-        (rest, shown, connectedAt) = ([], [], world.now)
+        (rest, searchedCount, shown, connectedAt) = ([], 0, [], world.now)
         wire.changed = { [unowned self] in if reads { look() } }
         // A body of HTTP/1.0 ends with its connection, and has no chunks.
         wire.send(Array("GET \(path) HTTP/1.0\r\nHost: localhost\r\n\r\n".utf8))
@@ -43,10 +45,18 @@ final class ConsoleCaller {
     private func look() {
         guard !wire.socket.isClosed else { return }
         rest += wire.read()
-        while let end = rest.firstRange(of: [0x0A, 0x0A]) {
-            take(String(decoding: rest[..<end.lowerBound], as: UTF8.self))
-            rest.removeSubrange(..<end.upperBound)
+        var start = 0
+        var index = max(searchedCount, 1)
+        while index < rest.count {
+            if rest[index] == 0x0A, rest[index - 1] == 0x0A, index > start {
+                take(String(decoding: rest[start..<(index - 1)], as: UTF8.self))
+                start = index + 1
+                index += 1
+            }
+            index += 1
         }
+        rest.removeSubrange(..<start)
+        searchedCount = rest.count
         guard wire.isBroken || wire.hasEnded else { return }
         if path != "/feed", wire.hasEnded { answerCount += 1 }
         wire.end(.left)

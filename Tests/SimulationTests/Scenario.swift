@@ -75,6 +75,8 @@ final class Scenario {
     /// What ran at some moments, for what the operator is shown.
     private var runningBefore: [(moment: Int64, streams: Set<String>, shown: Set<String>)] = []
     private var operatorWaitsSince: Int64?
+    /// What runs at the moment; nil when the operator has been checked.
+    private var runningNow: (() -> Set<String>)?
     /// Changes what the operator is shown before it is checked, so that a test can see the check fail.
     var tamperShown: (inout Set<String>) -> Void = { _ in }
     /// The settings that were loaded last.
@@ -345,7 +347,9 @@ final class Scenario {
         expect(
             waits < Int64(ConsoleLimits.stallMilliseconds) + 4_000,
             "bytes have waited in the console for \(waits) ms for a viewer that never reads")
-        runningBefore.append((world.now, Operators.running(on: proxies), shownNow))
+        let runningNow = { Operators.running(on: proxies) }
+        self.runningNow = runningNow
+        runningBefore.append((world.now, runningNow(), shownNow))
         runningBefore.removeAll { $0.moment < world.now - Operators.lagMilliseconds }
         world.after(500) { [self] in rememberRunning(on: proxies) }
     }
@@ -358,13 +362,15 @@ final class Scenario {
 
     /// What the watcher is shown is true: every stream that has run for a while, and for a while none that does not run.
     private func checkOperators() {
-        guard let operators, let watcher = operators.watcher, let first = runningBefore.first else { return }
+        defer { runningNow = nil }
+        guard let operators, let watcher = operators.watcher, let runningNow else { return }
         expect(operators.scraper.map { $0.answerCount > 5 } ?? false, "the scraper has \(operators.scraper?.answerCount ?? 0) answers")
         let isSettled = world.now - watcher.connectedAt > Operators.lagMilliseconds
         let shown = shownNow
         operators.retire()
         guard isSettled else { return }
-        let lasting = runningBefore.reduce(first.streams) { $0.intersection($1.streams) }
+        // A stream that has ended since the last look may be gone already.
+        let lasting = runningBefore.reduce(runningNow()) { $0.intersection($1.streams) }
         let lately = runningBefore.reduce(Set<String>()) { $0.union($1.streams) }
         expect(lasting.isSubset(of: shown), "the operator is not shown \(lasting.subtracting(shown).sorted())")
         let constantly = runningBefore.reduce(shown) { $0.intersection($1.shown) }
