@@ -260,7 +260,8 @@ def test_a_terminal_gets_a_live_line_for_each_step_and_nothing_that_acts_on_it(e
             break
     assert process.wait(20) == 0 and b"Nothing found" in process.stdout.read()
     os.close(main)
-    assert re.search(rb"idle and absolute limits: 2 of 4 s, 4 open", said), said
+    # Which second a line is drawn in depends on how busy the machine is.
+    assert re.search(rb"idle and absolute limits: [123] of 4 s, [1-4] open", said), said.decode()
     assert b"comments: comments pass" in said
 
 
