@@ -359,7 +359,7 @@ def test_ten_thousand_streams_are_shown_sorted_and_searched(stage, browser):
             client.send(f"GET /rooms/{number:05} HTTP/1.1\r\nHost: rooms.example\r\nAccept: text/event-stream\r\n\r\n".encode())
         show(browser, scheme="dark")
         browser.open(f"http://localhost:{port}/")
-        browser.wait_for(f"document.getElementById('shown').textContent.startsWith('{count} streams')", 60)
+        browser.wait_for(f"document.getElementById('shown')?.textContent.startsWith('{count} streams')", 60)
         assert browser.evaluate("document.querySelectorAll('.row').length") < 100, "only the rows in sight are elements"
         picture(browser, "many-dark")
         took = browser.evaluate("""(() => { const from = performance.now(); document.querySelectorAll('#heads button')[1].click();
