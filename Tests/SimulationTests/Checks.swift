@@ -360,7 +360,8 @@ extension Scenario {
                 // A client's first request to a server that breaks HTTP's rules is sent once more.
                 let repeated = servers.flatMap(\.spoiltHandshakes).filter { ($0.at - way...$0.at).overlaps(window) }.count
                 // Each server may be tried for another waiting client.
-                let allowed = (2 * plan.workerCount + 2) * servers.count + fresh + repeated
+                // Workers take turns with the console too, and then have more to do at once.
+                let allowed = (2 * plan.workerCount + (hasConsole ? 4 : 2)) * servers.count + fresh + repeated
                 // Where time jumps, all timeouts end at the same moment.
                 guard count > allowed, !world.leapt(between: window.lowerBound - way, and: window.upperBound) else { continue }
                 return outcome.problems.append(

@@ -28,6 +28,9 @@ final class ConsoleCaller {
     /// How many whole answers, or messages of a feed, it has read.
     private(set) var answerCount = 0
     private var isRetired = false
+    /// How often the snapshot has begun on one connection, at most.
+    private(set) var mostBeginnings = 0
+    private var beginnings = 0
 
     init(_ world: SimulatedWorld, path: String, reads: Bool, connect: @escaping () -> Wire) {
         (self.world, self.path, self.reads, self.connect) = (world, path, reads, connect)
@@ -36,7 +39,7 @@ final class ConsoleCaller {
     }
 
     private func ask() {
-        (rest, searchedCount, shown, connectedAt) = ([], 0, [], world.now)
+        (rest, searchedCount, shown, connectedAt, beginnings) = ([], 0, [], world.now, 0)
         wire.changed = { [unowned self] in if reads { look() } }
         // A body of HTTP/1.0 ends with its connection, and has no chunks.
         wire.send(Array("GET \(path) HTTP/1.0\r\nHost: localhost\r\n\r\n".utf8))
@@ -80,7 +83,10 @@ final class ConsoleCaller {
         else { return }
         answerCount += 1
         switch event {
-        case "hello": shown = []
+        case "hello":
+            shown = []
+            beginnings += 1
+            mostBeginnings = max(mostBeginnings, beginnings)
         case "rows":
             for case let row as [Any] in object["rows"] as? [Any] ?? [] {
                 if let stream = (row.first as? [String: Any])?["stream"] as? String { shown.insert(stream) }

@@ -365,6 +365,8 @@ final class Scenario {
         defer { runningNow = nil }
         guard let operators, let watcher = operators.watcher, let runningNow else { return }
         expect(operators.scraper.map { $0.answerCount > 5 } ?? false, "the scraper has \(operators.scraper?.answerCount ?? 0) answers")
+        // A viewer begins again when it was too slow, and not because the snapshot itself is large.
+        expect(watcher.mostBeginnings <= 20, "the watcher was told everything \(watcher.mostBeginnings) times on one connection")
         let isSettled = world.now - watcher.connectedAt > Operators.lagMilliseconds
         let shown = shownNow
         operators.retire()

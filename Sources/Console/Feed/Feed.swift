@@ -86,12 +86,15 @@ final class Feed {
     }
 
     private func begin(_ viewer: Viewer) {
-        let streams = viewer.stream.map { table.rows[$0] == nil ? [] : [$0] } ?? Array(table.rows.keys)
-        viewer.begin(facts(), streams)
-        if !lines.isEmpty { viewer.send("lines", message(lines: lines.filter { isAbout($0, viewer) }, missed: 0)) }
-        guard viewer.stream == nil else { return }
-        if let hour { viewer.send("hour", hour) }
-        if let findings { viewer.send("findings", findings) }
+        let streams =
+            viewer.stream.map { table.rows[$0] == nil ? [] : [$0] }
+            ?? table.rows.keys.sorted { ($0.worker, $0.number) < ($1.worker, $1.number) }
+        var others: [(StaticString, [UInt8])] = []
+        if viewer.stream == nil {
+            if let hour { others.append(("hour", hour)) }
+            if let findings { others.append(("findings", findings)) }
+        }
+        viewer.begin(facts(), lines: lines.filter { isAbout($0, viewer) }, others, streams)
     }
 
     /// Lets a viewer have more of its snapshot, if it has taken what there was.
@@ -155,25 +158,13 @@ final class Feed {
         diagnosis.take(part.lines)
         for viewer in viewers {
             let some = viewer.stream == nil ? part.lines : part.lines.filter { isAbout($0, viewer) }
-            if !some.isEmpty || part.missed > 0 { viewer.send("lines", message(lines: some, missed: part.missed)) }
+            if !some.isEmpty || part.missed > 0 { viewer.send("lines", Viewer.lines(some, missed: part.missed)) }
         }
     }
 
     private func isAbout(_ line: [UInt8], _ viewer: Viewer) -> Bool {
         guard let stream = viewer.stream else { return true }
         return line.span.withUnsafeBufferPointer { contains($0, Array("\"\(stream.logged)\"".utf8)) }
-    }
-
-    private func message(lines: [[UInt8]], missed: UInt64) -> [UInt8] {
-        var text = FeedText("{\"missed\":")
-        text.append(missed)
-        text.append(",\"lines\":[")
-        for (index, line) in lines.enumerated() {
-            if index > 0 { text.append(",") }
-            text.append(line: line)
-        }
-        text.append("]}")
-        return text.bytes
     }
 
     private func tell(_ changes: StreamTable.Changes) {
@@ -272,7 +263,7 @@ final class Feed {
     private func received(events: [UInt8], dropped: UInt64, of stream: StreamIdentifier, in watch: UInt64) {
         guard watch == self.watch, !events.isEmpty || dropped > 0 else { return }
         let lines = events.split(separator: UInt8(ascii: "\n")).map(Array.init)
-        let message = message(lines: lines, missed: dropped)
+        let message = Viewer.lines(lines, missed: dropped)
         for viewer in viewers where viewer.stream == stream { viewer.send("events", message) }
     }
 
