@@ -27,6 +27,7 @@ let package = Package(
         .target(name: "Bytes", swiftSettings: dataPath),
         .target(name: "EventStream", dependencies: ["Bytes", "Marks"], swiftSettings: dataPath),
         .target(name: "HTTP", dependencies: ["Bytes"], swiftSettings: dataPath),
+        .target(name: "HTTP2", dependencies: ["Bytes", "HTTP"], swiftSettings: dataPath),
         .target(name: "ProbeScripts", dependencies: ["Bytes"], swiftSettings: house),
         .target(name: "Reactor", dependencies: ["Bytes", "Marks", "CLinux", "COpenSSL"], swiftSettings: dataPath),
         .target(name: "Credentials", dependencies: ["Bytes", "COpenSSL"], swiftSettings: house),
@@ -73,6 +74,7 @@ let package = Package(
         .testTarget(
             name: "EventStreamTests", dependencies: ["Marks", "EventStream", "ReferenceEventSource", "TestSupport"], swiftSettings: house),
         .testTarget(name: "HTTPTests", dependencies: ["HTTP", "TestSupport"], swiftSettings: house),
+        .testTarget(name: "HTTP2Tests", dependencies: ["HTTP2", "HTTP", "TestSupport"], swiftSettings: house),
         .testTarget(name: "ReactorTests", dependencies: ["Marks", "Reactor", "COpenSSL", "TestSupport"], swiftSettings: house),
         .testTarget(name: "CredentialsTests", dependencies: ["Credentials", "TestSupport"], swiftSettings: house),
         .testTarget(name: "TelemetryTests", dependencies: ["Telemetry", "Reactor", "Credentials", "TestSupport"], swiftSettings: house),

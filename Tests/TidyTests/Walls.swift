@@ -33,6 +33,9 @@ extension Checks {
             room: "Diagnosis", names: ["Exchange", "Exchanges", "Link", "Worker", "Kernel", "Socket", "SocketAddress", "Clock"],
             parts: ["descriptor", "openFile"]),
         Wall(room: "HTTP", names: ["Exchange", "Link", "Worker", "Clock", "Route"], parts: ["heartbeat"]),
+        Wall(
+            room: "HTTP2", names: ["Exchange", "Exchanges", "Link", "Worker", "Kernel", "Clock", "Route", "Cause"],
+            parts: ["heartbeat", "descriptor"]),
         Wall(room: "EventStream", names: ["Link", "Worker", "Clock"], texts: ["HTTP/"]),
         Wall(room: "Reactor", names: ["Exchange", "Route", "Cause"], parts: ["heartbeat"], texts: ["HTTP/"]),
         Wall(room: "Credentials", names: ["Link", "Worker", "Exchange"]),
