@@ -377,9 +377,6 @@ extension Scenario {
         guard !troubles.oddities, !troubles.slowServers, !troubles.nonsense, !troubles.clock, !plan.isSecuredUpstream else { return }
         // A client that comes while the proxy has no descriptor is told to come back much later.
         guard plan.faults.acceptExhausted == 0, plan.faults.connectExhausted == 0 else { return }
-        // Known, and not explained yet: where one to three clients wait and the attempt of one of them hangs, that client may be tried
-        // again only much later, while others are answered 503 on another path (HEARTWIRE_SEED=1795856415199 at b00d18b).
-        guard eventSources.count > 3 || world.injected["a request hangs"] == nil else { return }
         // The longest pause that a client makes by itself, and time for clients that have not failed before.
         let soon = returned + 7_500 + 4_500
         guard soon < calmSince else { return }

@@ -127,6 +127,28 @@ struct CircuitBreakerTests {
         #expect(breaker.nextLook(now: 1_750, failedAt: 1_300, path: path) == 2_250, "a stranger that has come since")
     }
 
+    @Test("gives the next turn to a client that has waited for more than a cooldown, before strangers that came since")
+    func strangersBehind() {
+        var breaker = CircuitBreaker()
+        for now: Int64 in [0, 1_000, 3_000, 6_000] { fail(&breaker, at: now, path: Int(now)) }
+        #expect(breaker.blockedUntil == 8_000)
+        #expect(breaker.nextLook(now: 6_100, failedAt: 2_900, path: path) == 8_000)
+        #expect(breaker.nextLook(now: 6_100, failedAt: 3_100, path: path) == 8_250)
+        #expect(breaker.nextLook(now: 6_100, failedAt: 6_010, path: path) == 8_500)
+    }
+
+    @Test("lets two paths take turns on which every probe fails")
+    func paths() {
+        var breaker = CircuitBreaker()
+        fail(&breaker, at: 0, isProbe: false)
+        for now: Int64 in [1_000, 3_000, 6_000, 9_000] { fail(&breaker, at: now, path: now % 2_000 == 0 ? otherPath : path) }
+        #expect(breaker.nextLook(now: 12_000, failedAt: 100, path: path) == 12_000 - 500)
+        #expect(breaker.nextLook(now: 10_000, failedAt: 100, path: otherPath) == 11_000)
+        fail(&breaker, at: 12_000, path: otherPath)
+        #expect(breaker.nextLook(now: 12_500, failedAt: 100, path: otherPath) == 14_500)
+        #expect(breaker.nextLook(now: 12_500, failedAt: 100, path: path) == 14_000)
+    }
+
     @Test("is not moved by the end of a probe of an earlier time")
     func lateEnds() {
         var breaker = CircuitBreaker()

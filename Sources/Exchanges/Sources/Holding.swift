@@ -66,7 +66,7 @@ extension Exchange {
     private func tryAgain(_ request: PendingRequest) {
         // Of all clients that wait for a failed server, one tries it for all (half-open probe).
         if let next = group.nextLook(now: now, failedAt: request.waiting.failedAt, path: summary.pathHash) {
-            return wait(until: next + Int64(proxy.chance(below: 500)), request)
+            return wait(until: next + Int64(proxy.chance(below: UInt64(CircuitBreaker.spreadMilliseconds))), request)
         }
         request.waiting.nextAttemptAt = .max
         request.probe = HalfOpenProbe(of: group.servers, now: now, patienceMilliseconds: connectingPatienceMilliseconds)

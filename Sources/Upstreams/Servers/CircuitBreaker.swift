@@ -16,20 +16,24 @@ package struct CircuitBreaker {
     private static let firstCooldownMilliseconds: Int64 = 250
     /// How soon the other clients look whether a probe is over. Most probes are over long before they time out.
     private static let lookMilliseconds: Int64 = 500
+    /// The moments at which clients look again are spread over less than so much, so that one turn is over when the next begins.
+    package static let spreadMilliseconds: Int64 = 250
     /// At most so many probes may be under way while none has been answered.
     private static let widthLimit = 64
     /// How many paths on which probes failed are remembered.
     private static let pathLimit = 8
 
-    /// When the current cooldown began.
+    /// When the current cooldown began, and the one before; `.max` for the first two of an outage, before which nobody has waited long.
     private var cooldownBeganAt: Int64 = 0
+    private var previousCooldownBeganAt = Int64.max
     /// Until then no probe begins.
     private var cooldownUntil: Int64 = 0
     /// How many probes failed in a row; 0 while it is closed.
     private var failureCount: Int64 = 0
     /// When a client that had waited was last served. A client whose attempt failed before that may ask without being a probe.
     private var lastServedAt = Int64.min
-    /// The paths of the last probes that failed. Clients on other paths go first, because the fault may be the path's.
+    /// The paths of the last probes that failed, the latest one last. The fault may be a path's own, so paths take turns: a path that is
+    /// not here goes first, and so does the one that failed longest ago.
     private var failedPaths: [Int] = []
 
     /// The number of the present period: the time for which the probes under way are waited for.
@@ -55,10 +59,17 @@ package struct CircuitBreaker {
     /// it may ask now.
     func nextLook(now: Int64, failedAt: Int64, path: Int) -> Int64 {
         if failedAt < lastServedAt { return now }
-        // A client that came or failed after the current cooldown began goes behind clients that have waited longer.
-        let isLate = failureCount > 1 && (failedAt >= cooldownBeganAt || failedPaths.contains(path))
-        let turn = isLate ? cooldownUntil + CircuitBreaker.lookMilliseconds : cooldownUntil
-        return max(turn, probeCount >= width ? min(periodEndsAt, now + CircuitBreaker.lookMilliseconds) : 0)
+        return max(
+            cooldownUntil + delay(failedAt: failedAt, path: path),
+            probeCount >= width ? min(periodEndsAt, now + CircuitBreaker.lookMilliseconds) : 0)
+    }
+
+    /// By how much a client goes behind others at the end of a cooldown. Strangers that come and leave all the time must not keep a client
+    /// from its turn: the longer it has waited, the earlier it goes.
+    private func delay(failedAt: Int64, path: Int) -> Int64 {
+        if failureCount <= 1 { return 0 }
+        if failedAt >= cooldownBeganAt || !isTurn(of: path) { return 2 * CircuitBreaker.spreadMilliseconds }
+        return failedAt >= previousCooldownBeganAt ? CircuitBreaker.spreadMilliseconds : 0
     }
 
     /// Begins a probe, which times out after `patienceMilliseconds`. Returns its period, which `probeReached` and `probeEnded` take.
@@ -91,15 +102,27 @@ package struct CircuitBreaker {
     /// A client was not served. While the breaker is open only a probe lengthens the cooldown, and only one for each cooldown.
     mutating func failed(isProbe: Bool, path: Int, now: Int64, longestCooldownMilliseconds: Int64) {
         guard isProbe || !isOpen else { return Mark.reached(.failureOfNoProbe) }
-        if isProbe, !failedPaths.contains(path) {
-            if failedPaths.count == CircuitBreaker.pathLimit { failedPaths.removeFirst() }
-            failedPaths.append(path)
-        }
+        if isProbe { noteFailure(of: path) }
         guard now >= cooldownUntil else { return }
+        previousCooldownBeganAt = failureCount <= 1 ? .max : cooldownBeganAt
         cooldownBeganAt = now
         cooldownUntil = now + min(CircuitBreaker.firstCooldownMilliseconds << min(failureCount, 8), longestCooldownMilliseconds)
         failureCount += 1
         endPeriod()
+    }
+
+    private func isTurn(of path: Int) -> Bool {
+        !failedPaths.contains(path) || (failedPaths.count > 1 && failedPaths.first == path)
+    }
+
+    private mutating func noteFailure(of path: Int) {
+        if let place = failedPaths.firstIndex(of: path) {
+            // The paths before it had their turn, and no client of theirs took it. From now on they go first, should one still wait.
+            failedPaths.removeFirst(place + 1)
+        } else if failedPaths.count == CircuitBreaker.pathLimit {
+            failedPaths.removeFirst()
+        }
+        failedPaths.append(path)
     }
 
     /// A waiting client was served.
