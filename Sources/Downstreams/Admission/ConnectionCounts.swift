@@ -22,6 +22,14 @@ package enum Admission: Equatable, Sendable {
     case refused(ConnectionLimit)
     /// So many are being refused already that this one is closed without an answer.
     case shed(ConnectionLimit)
+
+    /// The limit that is exceeded; nil for none.
+    var limit: ConnectionLimit? {
+        switch self {
+        case .admitted: nil
+        case .heard(let limit), .refused(let limit), .shed(let limit): limit
+        }
+    }
 }
 
 /// Counts of connections that all workers share. A reload makes another value with the same counts and other limits.

@@ -8,7 +8,7 @@ import HTTP
 import Reactor
 
 /// A connection from a client that speaks HTTP/1.
-package final class HTTP1Connection: Link {
+package final class HTTP1Connection: ClientConnection {
     //            a byte of a head        a whole head           the response is whole, and bytes of it wait
     //   idle ───────────────────▶ readingHead ─────▶ exchanging ─────────────────────────▶ flushing ──┐
     //    ▲                                              │  │                                          │
@@ -39,38 +39,19 @@ package final class HTTP1Connection: Link {
         static let awaitsTurnEnd = Flags(rawValue: 32)
         /// A request has been read on this connection.
         static let hasServed = Flags(rawValue: 64)
-        /// The connection exceeds a limit, in all or for its address.
-        static let exceedsConnections = Flags(rawValue: 128)
-        static let exceedsConnectionsPerClient = Flags(rawValue: 256)
-        static let exceeds: Flags = [.exceedsConnections, .exceedsConnectionsPerClient]
         /// Its request is still read.
         static let isHeard = Flags(rawValue: 512)
         /// Bytes behind the current request were dropped, so no further request can be read.
         static let discardsInput = Flags(rawValue: 1024)
-        /// No further request is served.
-        static let isLast: Flags = [.exceeds, .discardsInput]
-        /// A trusted proxy passes on the bytes of a client that it could not name: they are not the proxy's own.
-        static let hasUnknownClient = Flags(rawValue: 2048)
         /// Bytes pass in both directions as they are.
         static let isTunnel = Flags(rawValue: 4096)
         /// The current request asked for another protocol.
         static let asksForUpgrade = Flags(rawValue: 8192)
-        /// Flags of the connection, not of one exchange.
-        static let lasting: Flags = [.exceedsConnections, .exceedsConnectionsPerClient, .hasUnknownClient]
     }
 
     static let lingerMilliseconds: Int64 = 2000
     private static let lingerBytes: UInt32 = 1 << 20
 
-    let clients: DownstreamWorker
-    private let place: ListeningPlace
-    private var listenerState: ListenerSecurity
-    /// The terms of the configuration with which the current or last request began.
-    private(set) var terms: DownstreamTerms
-    let peer: SocketAddress
-    private(set) var isTrusted: Bool
-    /// Whether it is counted for its client's address.
-    private let isCounted: Bool
     var state = State.idle
     var outgoingFraming = OutgoingFraming.none
     var flags: Flags = []
@@ -86,64 +67,17 @@ package final class HTTP1Connection: Link {
     /// Monotonic milliseconds: when the client last took pending bytes, or bytes began to be pending.
     var lastProgressAt: Int64
 
-    init(_ arrival: Arrival, clients: DownstreamWorker) {
-        self.clients = clients
-        place = arrival.place
-        listenerState = arrival.security
-        terms = arrival.terms
-        peer = arrival.client
-        isTrusted = arrival.isTrusted
-        isCounted = arrival.isCounted
-        if !arrival.isKnown { flags = .hasUnknownClient }
-        switch arrival.admission {
-        case .admitted: break
-        case .heard(let limit): flags.formUnion([Self.flag(of: limit), .isHeard])
-        case .refused(let limit), .shed(let limit): flags.insert(Self.flag(of: limit))
-        }
+    override init(_ arrival: Arrival, clients: DownstreamWorker) {
+        if case .heard = arrival.admission { flags.insert(.isHeard) }
         waitingSince = clients.worker.now
         lastProgressAt = waitingSince
-        super.init(worker: clients.worker)
-    }
-
-    private static func flag(of limit: ConnectionLimit) -> Flags {
-        switch limit {
-        case .connections: .exceedsConnections
-        case .connectionsPerClient: .exceedsConnectionsPerClient
-        }
+        super.init(arrival, clients: clients)
     }
 
     /// Begins to serve, or tells the client which limit it exceeds.
     func begin() {
         if !flags.contains(.isHeard), let limit = exceededLimit { return answer(.tooMany(limit)) }
         wake(atMilliseconds: nextDeadline)
-    }
-
-    /// The limit that the connection exceeds; nil for none.
-    var exceededLimit: ConnectionLimit? {
-        guard !flags.isDisjoint(with: .exceeds) else { return nil }
-        return flags.contains(.exceedsConnections) ? .connections : .connectionsPerClient
-    }
-
-    /// Applies a reload, between two requests.
-    func takeNoticeOfReload() {
-        guard terms !== clients.terms else { return }
-        terms = clients.terms
-        listenerState = place.security ?? listenerState
-        isTrusted = !flags.contains(.hasUnknownClient) && terms.trusts(peer)
-    }
-
-    // MARK: Facts
-
-    /// For `Strict-Transport-Security`; nil for no such field.
-    var strictTransportSecuritySeconds: Int? { isSecured ? listenerState.listener.strictTransportSecuritySeconds : nil }
-
-    var facts: ClientFacts {
-        let listener = listenerState.listener
-        let asksForCertificates = (listener.tls?.clientCertificates ?? .off) != .off
-        let subjectField = listener.tls?.clientSubjectField
-        return ClientFacts(
-            redirectPort: listener.redirectPort, certificateIsOver: asksForCertificates && peerCertificateIsOver, isTrusted: isTrusted,
-            isSecured: isSecured, subjectField: subjectField, subject: subjectField == nil ? nil : peerSubject)
     }
 
     // MARK: Closing
@@ -154,7 +88,7 @@ package final class HTTP1Connection: Link {
         forgetHeldBytes()
         // A close-delimited response whose rest is dropped must not end in good order.
         if abortively || (pendingCount > 0 && flags.contains(.endsByClosing)) { abort() } else { close() }
-        clients.connectionClosed(peer, isCounted: isCounted, at: place)
+        leave()
     }
 
     /// Sends the last bytes and closes. If the client may still be sending, that is read and dropped first: closing with unread bytes
@@ -180,7 +114,7 @@ package final class HTTP1Connection: Link {
         switch state {
         case .idle, .lingering: closeNow()
         case .readingHead where now >= clients.newcomersUntil: closeNow()
-        case .readingHead: answer(.headTimeout(milliseconds: requestHeadMilliseconds))
+        case .readingHead: answer(.headTimeout(milliseconds: requestHeadMilliseconds(of: timeouts)))
         case .exchanging: exchangeDeadlineReached(now: now)
         case .flushing, .closing: closeNow(abortively: true)
         case .closed: return
@@ -230,7 +164,6 @@ package final class HTTP1Connection: Link {
         case .exchanging:
             guard let receiver else { return closeNow() }
             if flags.contains(.isTunnel) { return receiver.clientEndedTunnel() }
-            let goodbye: ClientDeparture.Goodbye = !isSecured ? .plain : endIsAuthentic ? .authentic : .unauthenticated
             receiver.clientLeft(
                 .ended(goodbye, isInsideRecord ? .insideRecord : isRequestComplete ? .betweenMessages : .insideRequestBody))
         case .closing, .closed:
@@ -254,7 +187,7 @@ package final class HTTP1Connection: Link {
 
     override package func linkFailed(_ error: SystemError, while operation: LinkOperation) {
         guard let receiver, state == .exchanging else { return closeNow(abortively: true) }
-        if error.meansUnreachable, acknowledgedLately {
+        if error.meansUnreachable, acknowledgedLately(within: timeouts.clientStallMilliseconds) {
             return receiver.clientLeft(.brokeWhileStalled(error, operation, isInsideRecord: isInsideRecord))
         }
         receiver.clientLeft(.broke(error, operation, isInsideRecord: isInsideRecord))

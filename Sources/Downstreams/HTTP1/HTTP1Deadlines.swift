@@ -13,9 +13,9 @@ extension HTTP1Connection {
         switch state {
         case .idle:
             // A new connection must send a request; a used one may be idle.
-            let patience = flags.contains(.hasServed) ? Int64(timeouts.keepAliveMilliseconds) : requestHeadMilliseconds
+            let patience = flags.contains(.hasServed) ? Int64(timeouts.keepAliveMilliseconds) : requestHeadMilliseconds(of: timeouts)
             return min(waitingSince + patience, clients.newcomersUntil)
-        case .readingHead: return min(waitingSince + requestHeadMilliseconds, clients.newcomersUntil)
+        case .readingHead: return min(waitingSince + requestHeadMilliseconds(of: timeouts), clients.newcomersUntil)
         case .exchanging:
             var deadline = Int64.max
             if pendingCount > 0 || flags.contains(.expectsTunnelEnd) { deadline = min(deadline, stallDeadline) }
@@ -28,12 +28,6 @@ extension HTTP1Connection {
         case .lingering: return min(stallDeadline, waitingSince + Self.lingerMilliseconds)
         case .closed: return .max
         }
-    }
-
-    /// How long a request's head may take.
-    var requestHeadMilliseconds: Int64 {
-        let usual = Int64(timeouts.requestHeadMilliseconds)
-        return flags.isDisjoint(with: .exceeds) ? usual : min(usual, Arrival.excessMilliseconds)
     }
 
     /// When the client's next action is overdue.
@@ -50,28 +44,12 @@ extension HTTP1Connection {
     func exchangeDeadlineReached(now: Int64) {
         guard let receiver else { return }
         if pendingCount > 0, now >= stallDeadline {
-            receiver.clientLeft(stallDeparture())
+            receiver.clientLeft(
+                stallDeparture(waitingBytes: pendingCount, since: lastProgressAt, stallMilliseconds: timeouts.clientStallMilliseconds))
         } else if flags.contains(.expectsTunnelEnd), now >= stallDeadline {
             receiver.tunnelOverdue(afterMilliseconds: timeouts.clientStallMilliseconds)
         } else if !isRequestComplete {
             receiver.refuse(.bodyTimeout(milliseconds: timeouts.requestBodyMilliseconds))
         }
-    }
-
-    /// Only the kernel knows whether a client that takes nothing still exists.
-    private func stallDeparture() -> ClientDeparture {
-        let stall = timeouts.clientStallMilliseconds
-        if let view = transportInformation, view.retransmits > 0, view.sinceLastAcknowledgementMilliseconds >= UInt32(clamping: stall / 2) {
-            return .vanished(
-                unacknowledgedMilliseconds: view.sinceLastAcknowledgementMilliseconds, retransmits: view.retransmits)
-        }
-        return .stalled(waitingBytes: pendingCount, milliseconds: worker.now - lastProgressAt)
-    }
-
-    /// Whether the client has acknowledged something recently. The kernel gives up a client that does not answer, and also one that
-    /// answers but takes nothing.
-    var acknowledgedLately: Bool {
-        guard let view = transportInformation else { return false }
-        return view.sinceLastAcknowledgementMilliseconds < UInt32(clamping: timeouts.clientStallMilliseconds) / 2
     }
 }

@@ -48,8 +48,7 @@ extension HTTP1Connection {
         takeNoticeOfReload()
         state = .exchanging
         waitingSince = worker.now
-        flags.formIntersection(.lasting)
-        flags.insert(.hasServed)
+        flags = .hasServed
         if head.minorVersion == 0 { flags.insert(.isHTTP10) }
         if head.keepsAlive { flags.insert(.requestKeepsAlive) }
         if head.upgradeProtocol != nil { flags.insert(.asksForUpgrade) }
@@ -96,7 +95,7 @@ extension HTTP1Connection {
     func answer(_ failure: RequestFailure) {
         forgetHeldBytes()
         state = .exchanging
-        flags.formIntersection(.hasUnknownClient)
+        flags = []
         // The end of the request is unknown, so the connection lingers and closes.
         requestBody = BodyRelay(framing: .untilClose)
         let receiver = clients.handler.makeReceiver(for: nil, from: .http1(self))

@@ -12,7 +12,8 @@ extension HTTP1Connection {
         // Bytes after a request for a refused upgrade could be read in two ways.
         let isAmbiguous = flags.contains(.asksForUpgrade) && !putAside.isEmpty
         let canKeepAlive =
-            flags.contains(.requestKeepsAlive) && flags.isDisjoint(with: .isLast) && isRequestComplete && !clients.isDraining
+            flags.contains(.requestKeepsAlive) && exceededLimit == nil && !flags.contains(.discardsInput) && isRequestComplete
+            && !clients.isDraining
             && !isAmbiguous
         return ResponseTerms(isHTTP10: flags.contains(.isHTTP10), canKeepAlive: canKeepAlive)
     }
