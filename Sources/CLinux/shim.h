@@ -37,6 +37,7 @@ _Static_assert(sizeof(struct tcp_information) == 168, "as Linux has it");
 
 int accept4(int descriptor, struct sockaddr *address, socklen_t *length, int flags);
 int pipe2(int descriptors[2], int flags);
+ssize_t tee(int source, int target, size_t length, unsigned int flags);
 ssize_t getrandom(void *buffer, size_t length, unsigned int flags);
 int pthread_setname_np(unsigned long thread, const char *name);
 int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *actions, int from);

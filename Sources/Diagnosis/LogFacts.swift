@@ -168,6 +168,8 @@ package struct LogFacts: Sendable {
     package var starts: [StartFacts] = []
     /// The files, in the order of the command line.
     package var files: [String] = []
+    /// Names of files that were left out, because the same file stands under another name in `files`.
+    package var repeatedFiles: [String] = []
     /// All lines, empty ones too.
     package var lineCount = 0
     /// Lines that were no JSON or of an unknown event.

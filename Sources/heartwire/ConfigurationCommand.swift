@@ -40,7 +40,7 @@ enum ConfigurationCommand {
         let listeners = configuration.listeners.map(\.description).joined(separator: ", ")
         let addresses = configuration.console?.listeners.map(\.description) ?? []
         let console = addresses.isEmpty ? "" : ", the console on \(addresses.joined(separator: ", "))"
-        SystemProcess.say(
+        Main.say(
             """
             \(path): good. Listens on \(listeners)\(console); \(configuration.routes.count) route(s), \(configuration.upstreams.count) \
             upstream(s).\n

@@ -15,7 +15,7 @@ enum DemoCommand {
             let world = try makeWorld(on: worker, at: listener, kernel)
             let proxy = try ProxyServer(world.configuration()) { LinuxKernel() }
             world.connect(proxyAddress: proxy.listeningAddresses[0])
-            SystemProcess.say(world.introduction)
+            Main.say(world.introduction)
             endOnSignal(proxy, then: worker.mailbox)
             worker.run()
         } catch {

@@ -12,16 +12,17 @@ enum DiagnoseCommand {
     static func run(_ paths: [String], isJSON: Bool, pagePath: String?) {
         SystemProcess.endOnSignals()
         let report = Report(read(paths))
-        if let pagePath {
-            do { try OutputFile.write(report.page, to: pagePath) } catch {
-                Main.fail("\(Printable.text(pagePath)) cannot be written: \(error.message)", status: ExitStatus.cannotCreate)
-            }
-        }
+        var pageFailure: SystemError?
+        if let pagePath { do throws(SystemError) { try OutputFile.write(report.page, to: pagePath) } catch { pageFailure = error } }
+        // A page that cannot be written is no reason to keep silent about what was found.
         if isJSON {
-            SystemProcess.say(String(decoding: report.json, as: UTF8.self) + "\n")
+            Main.say(String(decoding: report.json, as: UTF8.self) + "\n")
         } else {
             let terminal = Terminal.output
-            SystemProcess.say(report.text(columns: terminal.columns, isColoured: terminal.isColoured))
+            Main.say(report.text(columns: terminal.columns, isColoured: terminal.isColoured))
+        }
+        if let pagePath, let pageFailure {
+            Main.fail("\(Printable.text(pagePath)) cannot be written: \(pageFailure.message)", status: ExitStatus.cannotCreate)
         }
     }
 
@@ -30,7 +31,7 @@ enum DiagnoseCommand {
         let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: pieceBytes, alignment: 16)
         defer { memory.deallocate() }
         // All are opened first: nobody waits for gigabytes to hear of a name that is misspelled.
-        let files = paths.map { path in (path: path, file: open(path)) }
+        let files = withoutRepetitions(paths.map { path in (path: path, file: open(path)) }, &reader)
         var progress = Progress(of: files.map { $0.file.byteCount })
         for (path, file) in files {
             reader.beginFile(path)
@@ -49,6 +50,26 @@ enum DiagnoseCommand {
         return reader.finish()
     }
 
+    /// Without files that were named before, under whatever name: their lines would count twice.
+    private static func withoutRepetitions(
+        _ files: [(path: String, file: InputFile)], _ reader: inout LogReader
+    ) -> [(path: String, file: InputFile)] {
+        var names: [InputFile.Identity: String] = [:]
+        return files.filter { path, file in
+            guard let identity = file.identity else { return true }
+            guard let first = names[identity] else {
+                names[identity] = path
+                return true
+            }
+            let same = first == path ? "was named before" : "is the same file as \(name(first))"
+            SystemProcess.warn("heartwire: \(name(path)) \(same): it is read once")
+            reader.leaveOutFile(path)
+            return false
+        }
+    }
+
+    private static func name(_ path: String) -> String { path == "-" ? "standard input" : Printable.text(path) }
+
     private static func open(_ path: String) -> InputFile {
         do { return try InputFile(path: path) } catch { fail(path, error) }
     }
@@ -59,8 +80,7 @@ enum DiagnoseCommand {
             case .system(let error): error.message
             case .unpacking(let how): how
             }
-        let name = path == "-" ? "standard input" : Printable.text(path)
-        Main.fail("\(name) cannot be read: \(why)", status: ExitStatus.noInput)
+        Main.fail("\(name(path)) cannot be read: \(why)", status: ExitStatus.noInput)
     }
 }
 

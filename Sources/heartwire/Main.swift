@@ -14,9 +14,9 @@ struct Main {
         do {
             switch try CommandLine.parse(Array(Swift.CommandLine.arguments.dropFirst())) {
             case .help(let text):
-                SystemProcess.say(text.hasSuffix("\n") ? text : text + "\n")
+                say(text.hasSuffix("\n") ? text : text + "\n")
             case .version:
-                SystemProcess.say("heartwire \(Version.number)\n")
+                say("heartwire \(Version.number)\n")
             case .proxy(let configuration):
                 ServeCommand.run(configuration, inheritance, manager)
             case .run(let path):
@@ -34,6 +34,13 @@ struct Main {
             }
         } catch {
             fail(error.description, status: ExitStatus.usage)
+        }
+    }
+
+    /// Writes text to standard output. Ends the process with a line that says why where that is not possible.
+    static func say(_ text: String) {
+        do throws(SystemError) { try SystemProcess.say(text) } catch {
+            fail("standard output cannot be written: \(error.message)", status: ExitStatus.cannotWrite)
         }
     }
 

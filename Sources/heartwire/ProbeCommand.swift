@@ -41,9 +41,9 @@ enum ProbeCommand {
         screen.clear()
         guard let report else { SystemProcess.exit(ExitStatus.interrupted) }
         if options.isJSON {
-            SystemProcess.say(String(decoding: report.json(url: target.shownURL), as: UTF8.self) + "\n")
+            Main.say(String(decoding: report.json(url: target.shownURL), as: UTF8.self) + "\n")
         } else {
-            SystemProcess.say("\n\(target.shownURL)\n\(report.text)")
+            Main.say("\n\(target.shownURL)\n\(report.text)")
         }
         SystemProcess.exit(report.refusal == nil ? ExitStatus.success : ExitStatus.unavailable)
     }

@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import pty
+import socket
 import subprocess
 import time
 
@@ -100,6 +101,72 @@ def test_standard_input_is_read_too(log):
     ]
 
 
+@pytest.mark.parametrize("how", ["again", "symbolic", "hard", "standard input"])
+def test_a_file_that_is_named_twice_counts_once_and_that_is_said(log, tmp_path, how):
+    path, other = log(silence=60), tmp_path / "other.jsonl"
+    if how == "again":
+        other = path
+    elif how == "symbolic":
+        other.symlink_to(path)
+    elif how == "hard":
+        other.hardlink_to(path)
+    else:
+        other = "-"
+    once = diagnose(path)
+    with path.open("rb") as file:
+        result = run("--json", path, other, stdin=file)
+    told = json.loads(result.stdout)
+    assert (told["lines"], told["streams"], told["files"]) == (once["lines"], once["streams"], once["files"])
+    assert claims(told) == claims(once) and told["repeated_files"] == [str(other)]
+    assert result.returncode == 0 and result.stderr.count(b"\n") == 1 and b"read once" in result.stderr
+    copy = tmp_path / "copy.jsonl"
+    copy.write_bytes(path.read_bytes())
+    assert diagnose(path, copy)["repeated_files"] == []
+
+
+@pytest.mark.parametrize("through", ["cat {} | {} diagnose --json -", "{1} diagnose --json <(cat {0})", "{1} diagnose --json - <{0}"])
+def test_a_packed_log_is_unpacked_from_a_pipe_too(log, tmp_path, through):
+    path, packed = log(silence=60), tmp_path / "packed"
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    result = subprocess.run(["bash", "-c", through.format(packed, binary())], capture_output=True, timeout=60)
+    told = json.loads(result.stdout)
+    assert result.returncode == 0 and told["skipped_lines"] == 0 and told["lines"] == path.read_bytes().count(b"\n")
+    assert [finding["seconds"] for finding in claims(told)] == [60]
+
+
+def test_a_packed_log_is_known_by_its_first_two_bytes_when_they_come_one_by_one_and_from_a_socket(log):
+    lines = log(silence=60).read_bytes()
+    packed = gzip.compress(lines)
+    with subprocess.Popen([binary(), "diagnose", "--json", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        for piece in (packed[:1], packed[1:2], packed[2:]):
+            process.stdin.write(piece)
+            process.stdin.flush()
+            time.sleep(0.2)
+        process.stdin.close()
+        assert json.loads(process.stdout.read())["lines"] == lines.count(b"\n")
+    ours, theirs = socket.socketpair()
+    with ours, subprocess.Popen([binary(), "diagnose", "--json", "-"], stdin=theirs, stdout=subprocess.PIPE) as process:
+        theirs.close()
+        ours.sendall(packed)
+        ours.shutdown(socket.SHUT_WR)
+        assert json.loads(process.stdout.read())["lines"] == lines.count(b"\n")
+    for piece in (b"", b"\x1f", b"\x1f\x8b"):
+        told = run("--json", "-", input=piece)
+        assert told.returncode == (66 if len(piece) == 2 else 0), told
+
+
+@pytest.mark.parametrize("arguments", [[], ["--json"]])
+def test_a_full_disk_is_told_and_no_success(log, arguments):
+    with open("/dev/full", "wb") as full:
+        result = subprocess.run(
+            [binary(), "diagnose", *arguments, log(silence=60)], stdout=full, stderr=subprocess.PIPE, timeout=60)
+    assert result.returncode == 74 and result.stderr == b"heartwire: standard output cannot be written: No space left on device (ENOSPC)\n"
+    page = run(*arguments, "--html", "/dev/full", log(silence=60))
+    assert page.returncode == 73 and page.stderr == b"heartwire: /dev/full cannot be written: No space left on device (ENOSPC)\n"
+    # What was found is not lost with the page.
+    assert b"proxy_read_timeout" in page.stdout
+
+
 def test_lines_that_are_no_log_are_counted_and_skipped(log):
     path = log(silence=60)
     path.write_bytes(b"\x00\xff{\n" + b'{"time":"x","event":"stream_end"}\n[]\n' + path.read_bytes() + b'{"time":"2026-11-21T0')
@@ -167,7 +234,7 @@ def test_it_ends_at_once_when_its_reader_or_the_operator_has_enough(log):
         process.terminate()
         assert process.wait(5) == -15
     shell = subprocess.run(f"'{binary()}' diagnose {path} | head -n 1", shell=True, capture_output=True, timeout=20)
-    assert shell.stdout.count(b"\n") == 1
+    assert shell.stdout.count(b"\n") == 1 and not shell.stderr
 
 
 def test_the_running_proxys_own_log_is_read_whole(stage):

@@ -17,6 +17,8 @@ package enum ExitStatus {
     package static let noInput: Int32 = 66
     /// A file that a command is to write cannot be written (EX_CANTCREAT).
     package static let cannotCreate: Int32 = 73
+    /// What a command has to say cannot be written to standard output (EX_IOERR).
+    package static let cannotWrite: Int32 = 74
     /// An address to listen on is not available (EX_UNAVAILABLE).
     package static let unavailable: Int32 = 69
     /// The configuration has errors or cannot be read (EX_CONFIG).

@@ -29,6 +29,9 @@ package struct LogReader {
     /// The next bytes belong to a file with this name. At most 65,536 files have numbers of their own.
     package mutating func beginFile(_ name: String) { collector.beginFile(name) }
 
+    /// A file with this name is not read: it is the same as another one.
+    package mutating func leaveOutFile(_ name: String) { collector.leaveOutFile(name) }
+
     /// The file is over: a last line without a line end counts too.
     package mutating func endFile() {
         if isSkipping { collector.skipLine() }

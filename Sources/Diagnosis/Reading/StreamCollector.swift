@@ -29,6 +29,10 @@ struct StreamCollector {
         place = LogPlace(file: UInt16(max(0, facts.files.count - 1)), line: 0)
     }
 
+    mutating func leaveOutFile(_ name: String) {
+        if facts.repeatedFiles.count < StreamCollector.mostFiles { facts.repeatedFiles.append(name) }
+    }
+
     /// Counts a line that says nothing.
     mutating func skipLine() {
         passLine()

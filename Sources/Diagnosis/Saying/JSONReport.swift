@@ -21,6 +21,7 @@ extension Report {
             $0.number("dropped_lines", facts.droppedLineCount)
             $0.number("kept_one_in", facts.keptOneIn)
             $0.list("files", facts.files) { $1.value($0) }
+            $0.list("repeated_files", facts.repeatedFiles) { $1.value($0) }
             if facts.lastTime > 0 {
                 $0.text("first_time", timestampText(facts.firstTime))
                 $0.text("last_time", timestampText(facts.lastTime))

@@ -59,6 +59,9 @@ package struct Report: Sendable {
             let span = Double(facts.lastTime - facts.firstTime) / 1_000
             sentences.append("From \(ClockTime.text(facts.firstTime)) to \(ClockTime.text(facts.lastTime)) UTC (\(Words.span(span)))")
         }
+        if !facts.repeatedFiles.isEmpty {
+            sentences.append("Named twice, and read once: \(Words.list(facts.repeatedFiles))")
+        }
         if facts.keptOneIn > 1 {
             sentences.append(
                 "One in \(facts.keptOneIn) \(facts.keptOneIn > facts.clientCount ? "streams" : "clients") was looked at:"

@@ -104,10 +104,12 @@ public enum SystemProcess {
         }
     }
 
-    /// Writes text to standard output, all of it unless nobody reads it.
-    public static func say(_ text: String) {
+    /// Writes text to standard output, all of it. A reader that has closed its end has enough: the rest is left out without a word.
+    ///
+    /// - Throws: why the text could not be written, for example that the disk is full.
+    public static func say(_ text: String) throws(SystemError) {
         var text = text
-        text.withUTF8 { bytes in
+        let failure = text.withUTF8 { bytes -> SystemError? in
             var rest = UnsafeBufferPointer(rebasing: bytes[...])
             while !rest.isEmpty {
                 let written = Glibc.write(STDOUT_FILENO, rest.baseAddress, rest.count)
@@ -117,10 +119,12 @@ public enum SystemProcess {
                     poll(&reader, 1, 1_000)
                     continue
                 }
-                guard written > 0 else { return }
+                guard written > 0 else { return errno == EPIPE ? nil : .last }
                 rest = UnsafeBufferPointer(rebasing: rest[written...])
             }
+            return nil
         }
+        if let failure { throw failure }
     }
 
     /// Ends the process.
