@@ -1,0 +1,102 @@
+// The nine octets in front of each frame (RFC 9113 section 4.1): read from a client's bytes, written in front of ours.
+//
+//   +-----------------------------------------------+
+//   |                 length (24)                   |
+//   +---------------+---------------+---------------+
+//   |   type (8)    |   flags (8)   |
+//   +-+-------------+---------------+-------------------------------+
+//   |R|                    stream (31)                              |
+//   +=+=============================================================+
+//
+// Invariant: the reserved bit is dropped when it is read and zero when it is written.
+
+/// The types of frames that a server has a rule for (RFC 9113 section 6, RFC 9218 section 7.1). Any other type is ignored.
+enum FrameType: UInt8 {
+    case data = 0
+    case headers = 1
+    case priority = 2
+    case resetStream = 3
+    case settings = 4
+    case pushPromise = 5
+    case ping = 6
+    case goAway = 7
+    case windowUpdate = 8
+    case continuation = 9
+    case priorityUpdate = 16
+}
+
+/// The bits of a frame's flags. A bit that its type does not define is ignored.
+enum FrameFlag {
+    static let endStream: UInt8 = 0x1
+    static let acknowledgement: UInt8 = 0x1
+    static let endHeaders: UInt8 = 0x4
+    static let padded: UInt8 = 0x8
+    static let priority: UInt8 = 0x20
+}
+
+/// The header of a frame.
+struct FrameHeader: Equatable {
+    /// The octets that a header takes.
+    static let byteCount = 9
+    /// The longest payload that we accept and that we send: the least that each side must accept (section 4.2).
+    static let maximumPayload = 16_384
+
+    /// The octets of the payload.
+    var length = 0
+    /// The type as it came.
+    var type: UInt8 = 0
+    /// The flags as they came.
+    var flags: UInt8 = 0
+    /// The stream's number, 0 for the connection.
+    var stream: UInt32 = 0
+
+    /// A header that we write.
+    init(_ type: FrameType, length: Int, flags: UInt8 = 0, stream: UInt32 = 0) {
+        self.length = length
+        self.type = type.rawValue
+        self.flags = flags
+        self.stream = stream
+    }
+
+    /// The header in the first nine of these octets.
+    init(_ bytes: Span<UInt8>) {
+        length = Int(bytes[0]) << 16 | Int(bytes[1]) << 8 | Int(bytes[2])
+        type = bytes[3]
+        flags = bytes[4]
+        stream = bigEndian(bytes, at: 5) & 0x7FFF_FFFF
+    }
+
+    /// Whether the flags hold that bit.
+    func has(_ flag: UInt8) -> Bool { flags & flag != 0 }
+
+    /// Appends the nine octets.
+    func append(to output: inout [UInt8]) {
+        output.append(UInt8(truncatingIfNeeded: length >> 16))
+        output.append(UInt8(truncatingIfNeeded: length >> 8))
+        output.append(UInt8(truncatingIfNeeded: length))
+        output.append(type)
+        output.append(flags)
+        output.append(bigEndian: stream)
+    }
+
+    /// Writes the nine octets to memory that has room for them.
+    @inline(__always)
+    func write(to memory: UnsafeMutableRawPointer) {
+        let first = UInt64(truncatingIfNeeded: length) << 40 | UInt64(type) << 32 | UInt64(flags) << 24 | UInt64(stream >> 8)
+        memory.storeBytes(of: first.bigEndian, as: UInt64.self)
+        memory.storeBytes(of: UInt8(truncatingIfNeeded: stream), toByteOffset: 8, as: UInt8.self)
+    }
+}
+
+/// Four octets as a number, the highest first.
+@inline(__always)
+func bigEndian(_ bytes: Span<UInt8>, at offset: Int) -> UInt32 {
+    UInt32(bytes[offset]) << 24 | UInt32(bytes[offset + 1]) << 16 | UInt32(bytes[offset + 2]) << 8 | UInt32(bytes[offset + 3])
+}
+
+extension [UInt8] {
+    /// Appends a number in four octets, the highest first.
+    mutating func append(bigEndian number: UInt32) {
+        for shift in stride(from: 24 as UInt32, through: 0, by: -8) { append(UInt8(truncatingIfNeeded: number >> shift)) }
+    }
+}

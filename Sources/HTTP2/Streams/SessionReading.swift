@@ -1,0 +1,141 @@
+// Bytes into frames: the preface, then headers and payloads in any pieces.
+//
+//   preface ─▶ header ─▶ payload, whole ───────────────────────────────▶ header
+//                 ├────▶ [padLength ─▶] data, in pieces ─▶ skipped padding ─┤
+//                 └────▶ skipped ───────────────────────────────────────────┘
+//
+// Invariant: a payload is handled in the caller's bytes where it came whole. It is copied only where it came in pieces.
+
+extension Session {
+    /// The client's preface (RFC 9113 section 3.4).
+    private static let preface: StaticString = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+    /// Reads on in received bytes from `offset`, and moves it, until something happened. Nil: all bytes are used up. The beginning of an
+    /// incomplete frame is kept (a DATA frame's is an event already), so the next bytes are given from their beginning. Between two calls
+    /// everything that this session offers may be called.
+    /// - Throws: a connection error. `control` holds its GOAWAY; from then on there is only that error.
+    package mutating func next(
+        _ input: UnsafeRawBufferPointer, from offset: inout Int, now: Int64
+    ) throws(SessionError) -> SessionEvent? {
+        precondition(offset >= 0 && offset <= input.count, "the offset lies outside of the bytes")
+        if let failure { throw failure }
+        budgets.refill(now: now)
+        do throws(SessionError) {
+            return try read(Span(_unsafeElements: input.assumingMemoryBound(to: UInt8.self)), from: &offset)
+        } catch {
+            failure = error
+            isLeaving = true
+            ControlFrames.appendGoAway(last: highestStream, error.code, reason: error.reason, to: &control)
+            throw error
+        }
+    }
+
+    private mutating func read(_ bytes: Span<UInt8>, from offset: inout Int) throws(SessionError) -> SessionEvent? {
+        while true {
+            // What the caller did since the last call counts too.
+            try checkBudgets()
+            let event: SessionEvent?
+            switch stage {
+            case .preface:
+                guard try readPreface(bytes, from: &offset) else { return nil }
+                continue
+            case .header:
+                guard let header = takeHeader(bytes, from: &offset) else { return nil }
+                frame = header
+                event = try begin(header)
+            case .payload:
+                guard bytes.count - offset >= frame.length, heldCount == 0, pending.isEmpty else {
+                    guard gather(bytes, from: &offset) else { return nil }
+                    event = try handleGathered()
+                    break
+                }
+                let payload = bytes.extracting(offset..<offset + frame.length)
+                offset += frame.length
+                stage = .header
+                event = try handle(payload)
+            case .padLength:
+                guard offset < bytes.count else { return nil }
+                try beginPadded(padding: Int(bytes[offset]))
+                offset += 1
+                continue
+            case .data:
+                let count = min(remaining, bytes.count - offset)
+                guard count > 0 || remaining == 0 else { return nil }
+                offset += count
+                event = receiveData(offset - count..<offset)
+            case .skipped:
+                let count = min(remaining, bytes.count - offset)
+                offset += count
+                remaining -= count
+                guard remaining == 0 else { return nil }
+                stage = .header
+                continue
+            }
+            guard let event else { continue }
+            try checkBudgets()
+            return event
+        }
+    }
+
+    private mutating func checkBudgets() throws(SessionError) {
+        if let exceeded = budgets.exceeded { throw exceeded }
+        if control.count > limits.maximumControlBytes {
+            throw SessionError(.enhanceYourCalm, "control frames wait and the client does not read them", isAbuse: true)
+        }
+        if budgets.isNearlySpent, !isLeaving { goAway(.noError, isFinal: false) }
+    }
+
+    private mutating func readPreface(_ bytes: Span<UInt8>, from offset: inout Int) throws(SessionError) -> Bool {
+        while remaining < Session.preface.utf8CodeUnitCount {
+            guard offset < bytes.count else { return false }
+            guard bytes[offset] == Session.preface.utf8Start[remaining] else {
+                throw SessionError(.protocolError, "the connection does not begin with HTTP/2's preface")
+            }
+            offset += 1
+            remaining += 1
+        }
+        stage = .header
+        return true
+    }
+
+    private mutating func takeHeader(_ bytes: Span<UInt8>, from offset: inout Int) -> FrameHeader? {
+        if heldCount == 0, bytes.count - offset >= FrameHeader.byteCount {
+            defer { offset += FrameHeader.byteCount }
+            return FrameHeader(bytes.extracting(offset..<offset + FrameHeader.byteCount))
+        }
+        guard hold(FrameHeader.byteCount, bytes, from: &offset) else { return nil }
+        return FrameHeader(held.span)
+    }
+
+    /// Fills `held` up to `count` bytes. True when they are there; then it counts as empty again.
+    private mutating func hold(_ count: Int, _ bytes: Span<UInt8>, from offset: inout Int) -> Bool {
+        while heldCount < count {
+            guard offset < bytes.count else { return false }
+            held[heldCount] = bytes[offset]
+            heldCount += 1
+            offset += 1
+        }
+        heldCount = 0
+        return true
+    }
+
+    /// Gathers a payload that comes in pieces. True when it is whole.
+    private mutating func gather(_ bytes: Span<UInt8>, from offset: inout Int) -> Bool {
+        if frame.length <= FrameHeader.byteCount { return hold(frame.length, bytes, from: &offset) }
+        let count = min(frame.length - pending.count, bytes.count - offset)
+        bytes.extracting(offset..<offset + count).withUnsafeBufferPointer { pending.append(contentsOf: $0) }
+        offset += count
+        return pending.count == frame.length
+    }
+
+    private mutating func handleGathered() throws(SessionError) -> SessionEvent? {
+        stage = .header
+        if frame.length <= FrameHeader.byteCount {
+            let payload = held
+            return try handle(payload.span.extracting(0..<frame.length))
+        }
+        let payload = pending
+        pending = []
+        return try handle(payload.span)
+    }
+}
