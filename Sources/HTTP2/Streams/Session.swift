@@ -115,9 +115,7 @@ package struct Session: ~Copyable {
     package var highestStream: UInt32 { min(highestSeen, lastAccepted) }
 
     /// Whether the client owes the rest of something that a deadline is for: the preface, the first SETTINGS, a field block.
-    package var isInsideHead: Bool {
-        !hasSettings || blockStream != 0 || (stage == .payload && frame.type == FrameType.headers.rawValue)
-    }
+    package var isInsideHead: Bool { !hasSettings || blockStream != 0 }
 
     /// The stream's number on the wire.
     package func number(of slot: Int) -> UInt32 { streams[slot].number }

@@ -80,10 +80,12 @@ extension Session {
         if header.type == FrameType.data.rawValue {
             // What does not fit into the connection's window could not be given back to it.
             guard header.length <= connectionReceiveWindow else { throw Session.connectionWindowExceeded }
+            connectionReceiveWindow -= Int32(header.length)
+            skipData(header.length)
         } else {
             budgets.receive(overhead: header.length)
+            skip(header.length)
         }
-        skip(header.length)
         return try streamError(header.stream, .frameSizeError, "a frame longer than 16,384 octets")
     }
 

@@ -21,7 +21,10 @@ extension Session {
         if let failure { throw failure }
         budgets.refill(now: now)
         do throws(SessionError) {
-            return try read(Span(_unsafeElements: input.assumingMemoryBound(to: UInt8.self)), from: &offset)
+            let event = try read(Span(_unsafeElements: input.assumingMemoryBound(to: UInt8.self)), from: &offset)
+            // The connection may be idle now, and then it keeps no memory for requests.
+            if event == nil, fields.bytes.capacity > 0 { fields = DecodedFields() }
+            return event
         } catch {
             failure = error
             isLeaving = true

@@ -126,7 +126,10 @@ extension Session {
     }
 
     private mutating func open(_ number: UInt32) -> SessionEvent? {
-        if number > lastAccepted { return nil }
+        if number > lastAccepted {
+            budgets.chat()
+            return nil
+        }
         if number >= Session.numbersNearlyUsedUp, !isLeaving { goAway(.noError, isFinal: false) }
         budgets.openedStream()
         guard streams.occupied < limits.maximumStreams else {
@@ -177,7 +180,8 @@ extension Session {
         return nil
     }
 
-    private mutating func skipData(_ count: Int) {
+    /// Passes over DATA that nobody takes. It was counted for the connection's window, and is given back at once.
+    mutating func skipData(_ count: Int) {
         skip(count)
         returnToConnection(count)
     }

@@ -135,6 +135,9 @@ final class Harness {
     var releases = true
     /// The slots of the streams that were opened, by their numbers.
     var slots: [UInt32: Int] = [:]
+    /// Of the last request: whether its fields exceeded a limit, and the bytes that were stored of them.
+    var isTooLarge = false
+    var fieldBytes = 0
     private var isInsideData = false
 
     init(_ limits: SessionLimits = SessionLimits(), releases: Bool = true) {
@@ -176,7 +179,9 @@ final class Harness {
         }
         isInsideData = if case .data = event { true } else { false }
         switch event {
-        case .request(let slot, _): slots[session.number(of: slot)] = slot
+        case .request(let slot, _):
+            slots[session.number(of: slot)] = slot
+            (isTooLarge, fieldBytes) = (session.fields.isTooLarge, session.fields.bytes.count)
         case .reset(let slot, _), .failed(let slot, _, _):
             if releases {
                 slots[session.number(of: slot)] = nil

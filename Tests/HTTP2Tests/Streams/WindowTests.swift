@@ -176,6 +176,15 @@ struct WindowTests {
             ])
     }
 
+    @Test("a DATA frame that is too long, and ends its stream, is given back to the connection too")
+    func overlong() {
+        var limits = SessionLimits()
+        limits.connectionWindowBytes = 65_535
+        let harness = Harness(limits)
+        harness.receive(Wire.start + Wire.headers(1, Wire.post, ends: false) + Wire.data(1, piece(40_000)))
+        #expect(harness.finish().control == ["SETTINGS ack", "WINDOW_UPDATE +40000", "RST_STREAM 1 FRAME_SIZE_ERROR"])
+    }
+
     @Test("many unread bodies stop at the connection's window, which bounds what may wait")
     func bounded() {
         let harness = Harness()
