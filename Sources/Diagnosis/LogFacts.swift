@@ -180,10 +180,14 @@ package struct LogFacts: Sendable {
     package var keptOneIn = 1
     /// How many streams were left out for that reason.
     package var leftOutStreamCount = 0
-    /// The earliest time of a line, in milliseconds since 1970-01-01 UTC; 0 without any.
+    /// The earliest time of a line, in milliseconds since 1970-01-01 UTC; 0 without any. Times that cannot be do not count here.
     package var firstTime: Int64 = 0
     /// The latest time of a line, likewise.
     package var lastTime: Int64 = 0
+    /// How many lines have a time that cannot be: far from their neighbours', or years away from all others.
+    package var wrongTimeLineCount = 0
+    /// Such a time, likewise.
+    package var wrongTime: Int64 = 0
 
     /// Nothing yet.
     package init() {}

@@ -8,8 +8,8 @@ import Testing
 
 @Suite("The reader of logs")
 struct LogReaderTests {
-    static func read(_ files: [String], split: Int? = nil, mostStreams: Int = 1 << 19) -> LogFacts {
-        var reader = LogReader(mostStreams: mostStreams)
+    static func read(_ files: [String], split: Int? = nil, mostStreams: Int = 1 << 19, seed: UInt64? = 1) -> LogFacts {
+        var reader = LogReader(mostStreams: mostStreams, seed: seed)
         for (number, file) in files.enumerated() {
             reader.beginFile("file\(number)")
             let bytes = Array(file.utf8)
@@ -126,6 +126,36 @@ struct LogReaderTests {
         }
         single.endFile()
         #expect(LogReaderTests.summary(single.finish()) == whole)
+    }
+
+    @Test("reads lists of texts with every escape in them")
+    func lists() {
+        func hops(_ list: String) -> [String] {
+            LogReaderTests.read([LogReaderTests.end(1, at: 9, lived: 8, #","hops":"# + list)]).surroundings[0].hops
+        }
+        #expect(hops(#"["a\\","b"]"#) == [#"a\"#, "b"])
+        #expect(hops(#"["\\\"","\\","","c\"d"]"#) == ["", #"\"#, #"\""#, #"c"d"#])
+        #expect(hops("[]").isEmpty && hops(#""nginx""#) == ["nginx"] && hops(#""""#) == [""])
+    }
+
+    @Test("numbers the same texts alike, whatever the seed of its hashes, and takes the seed from the system unless told")
+    func seeds() {
+        let log = (0..<50).map { LogReaderTests.end($0, at: 100 + Double($0), lived: 8, client: $0 % 7) }.joined()
+        let told = LogReaderTests.summary(LogReaderTests.read([log], seed: 1))
+        for seed in [UInt64?.none, 0, .max, 0xDB91_8193_5555_AAAA] {
+            #expect(LogReaderTests.summary(LogReaderTests.read([log], seed: seed)) == told)
+        }
+        func hash(_ seed: HashSeed) -> UInt64 {
+            var hash = TextHash(seed)
+            let path = Array("/events/1".utf8) + [UInt8](repeating: 0, count: 8)
+            hash.add(path.span, 0..<9)
+            return hash.bits
+        }
+        #expect(Set((0..<64).map { hash(HashSeed(1 << $0)) }).count == 64)
+        // Of many streams a part is kept: which one, nobody outside can know.
+        let many = (0..<600).map { LogReaderTests.end($0, at: 700 + Double($0), lived: 8, client: $0) }.joined()
+        let kept = (0..<8).map { _ in LogReaderTests.read([many], mostStreams: 64, seed: nil).streams.map(\.place.line) }
+        #expect(Set(kept).count > 1)
     }
 
     @Test("skips what is no line of a log, counts it, and goes on behind it")

@@ -15,6 +15,8 @@ struct FactTables {
     /// Where paths are no longer told apart, where hosts and all else, and where not even servers.
     private static let (mostPaths, mostHosts, mostSurroundings) = (8_192, 12_288, 16_384)
 
+    /// Where the hashes of these logs begin.
+    let seed: HashSeed
     private(set) var surroundings: [Surroundings] = []
     private(set) var addresses: [String] = []
     private(set) var clientHashes: [UInt64] = []
@@ -22,20 +24,22 @@ struct FactTables {
     private var addressNumbers = NumberTable()
     private var clientNumbers = NumberTable()
 
+    init(seed: HashSeed) { self.seed = seed }
+
     // MARK: Clients and addresses
 
     /// Finds out which client a line is about.
     @inline(__always)
-    static func identity(_ bytes: Span<UInt8>, _ values: LineValues) -> Identity {
-        let address = withoutPort(bytes, values.text(.client) ?? 0..<0)
-        var hash = TextHash()
+    func identity(_ bytes: Span<UInt8>, _ values: LineValues) -> Identity {
+        let address = FactTables.withoutPort(bytes, values.text(.client) ?? 0..<0)
+        var hash = TextHash(seed)
         hash.add(bytes, address)
         let addressHash = hash.bits
-        var client = TextHash()
+        var client = TextHash(seed)
         if let forwarded = values.text(.clientForwarded) { client.add(bytes, forwarded) } else { client.add(addressHash) }
-        add(.token, bytes, values, to: &client)
-        add(.host, bytes, values, to: &client)
-        add(.path, bytes, values, to: &client)
+        FactTables.add(.token, bytes, values, to: &client)
+        FactTables.add(.host, bytes, values, to: &client)
+        FactTables.add(.path, bytes, values, to: &client)
         return Identity(clientHash: client.bits, addressHash: addressHash, address: address)
     }
 
@@ -103,23 +107,23 @@ struct FactTables {
     /// The number of what a line shares with others.
     @inline(__always)
     mutating func surroundings(_ bytes: Span<UInt8>, _ values: LineValues) -> TableIndex {
-        let hash = FactTables.hash(bytes, values, tellsPath: true, tellsHost: true)
+        let hash = hash(bytes, values, tellsPath: true, tellsHost: true)
         return surroundingNumbers[hash] ?? add(hash, bytes, values)
     }
 
     @inline(__always)
-    private static func hash(_ bytes: Span<UInt8>, _ values: LineValues, tellsPath: Bool, tellsHost: Bool) -> UInt64 {
-        var hash = TextHash()
-        add(.route, bytes, values, to: &hash)
-        add(.upstream, bytes, values, to: &hash)
-        add(.server, bytes, values, to: &hash)
+    private func hash(_ bytes: Span<UInt8>, _ values: LineValues, tellsPath: Bool, tellsHost: Bool) -> UInt64 {
+        var hash = TextHash(seed)
+        FactTables.add(.route, bytes, values, to: &hash)
+        FactTables.add(.upstream, bytes, values, to: &hash)
+        FactTables.add(.server, bytes, values, to: &hash)
         hash.add(tellsPath ? 1 : 2)
-        if tellsPath { add(.path, bytes, values, to: &hash) }
+        if tellsPath { FactTables.add(.path, bytes, values, to: &hash) }
         guard tellsHost else { return hash.bits }
-        add(.host, bytes, values, to: &hash)
-        add(.agent, bytes, values, to: &hash)
-        add(.http, bytes, values, to: &hash)
-        add(.hops, bytes, values, to: &hash)
+        FactTables.add(.host, bytes, values, to: &hash)
+        FactTables.add(.agent, bytes, values, to: &hash)
+        FactTables.add(.http, bytes, values, to: &hash)
+        FactTables.add(.hops, bytes, values, to: &hash)
         hash.add(values.number(.expectedTimeout) ?? 0)
         hash.add(values.text(.tls) == nil ? 0 : 1)
         return hash.bits
@@ -130,7 +134,7 @@ struct FactTables {
         let tellsPath = surroundings.count < FactTables.mostPaths
         let tellsHost = surroundings.count < FactTables.mostHosts
         // When there are too many, lines with different paths share a number: by what is left of them.
-        let hash = tellsPath ? hash : FactTables.hash(bytes, values, tellsPath: false, tellsHost: tellsHost)
+        let hash = tellsPath ? hash : self.hash(bytes, values, tellsPath: false, tellsHost: tellsHost)
         if let known = surroundingNumbers[hash] { return known }
         guard surroundings.count < FactTables.mostSurroundings else { return TableIndex(FactTables.mostSurroundings - 1) }
         func text(_ key: LogKey) -> String { values.text(key).map { LogText.string(bytes, $0, mostBytes: 256) } ?? "" }
@@ -189,13 +193,18 @@ enum LogText {
         guard bytes[range.lowerBound] == UInt8(ascii: "[") else { return [string(bytes, range, mostBytes: 64)] }
         var found: [String] = []
         var start: Int?
-        for at in range where bytes[at] == UInt8(ascii: "\"") && bytes[at - 1] != UInt8(ascii: "\\") {
-            guard let begin = start else {
-                start = at + 1
+        var at = range.lowerBound
+        while at < range.upperBound {
+            if bytes[at] == UInt8(ascii: "\\") {
+                // With what it escapes: a quotation mark, or another backslash.
+                at += 2
                 continue
             }
-            if found.count < 16 { found.append(string(bytes, begin..<at, mostBytes: 64)) }
-            start = nil
+            if bytes[at] == UInt8(ascii: "\"") {
+                if let begin = start, found.count < 16 { found.append(string(bytes, begin..<at, mostBytes: 64)) }
+                start = start == nil ? at + 1 : nil
+            }
+            at += 1
         }
         return found
     }

@@ -1,11 +1,34 @@
 // Numbers for texts that come again and again: a hash of 64 bits stands for the text. Two different texts with one hash would be taken for
-// one client or one route, once in a billion logs.
+// one client or one route, once in a billion logs. Strangers choose paths, so the hash of each reader begins at random: nobody can choose
+// texts that have the same one.
 
 import Bytes
 
+/// Where the hashes of one reader begin.
+struct HashSeed {
+    /// For texts of our own, and for tests.
+    static let fixed = HashSeed(0x2D35_8DCC_AA6C_78A5)
+
+    fileprivate let start: UInt64
+    fileprivate let multiplier: UInt64
+
+    init(_ number: UInt64) {
+        start = number
+        // The multiplier differs too, but is never a poor one: its bits are those of the golden ratio, with a quarter of them changed.
+        multiplier = 0x9E37_79B9_7F4A_7C15 ^ (number &* 0xD6E8_FEB8_6659_FD93 & 0x2492_4924_9249_2492)
+    }
+}
+
 /// A hash of a text in a line.
-struct TextHash: Equatable {
-    private(set) var bits: UInt64 = 0x2D35_8DCC_AA6C_78A5
+struct TextHash {
+    private(set) var bits: UInt64
+    private let multiplier: UInt64
+
+    @inline(__always)
+    init(_ seed: HashSeed) {
+        bits = seed.start
+        multiplier = seed.multiplier
+    }
 
     /// Adds the bytes of a range. Behind the range eight bytes can be loaded.
     @inline(__always)
@@ -23,7 +46,7 @@ struct TextHash: Equatable {
     /// Adds a word, for example that a text is missing.
     @inline(__always)
     mutating func add(_ word: UInt64) {
-        let product = (bits ^ word).multipliedFullWidth(by: 0x9E37_79B9_7F4A_7C15)
+        let product = (bits ^ word).multipliedFullWidth(by: multiplier)
         bits = product.high ^ product.low ^ 0xA076_1D64_78BD_642F
     }
 }

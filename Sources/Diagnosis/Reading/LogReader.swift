@@ -20,8 +20,11 @@ package struct LogReader {
     /// The line has become too long: everything up to its end is skipped.
     private var isSkipping = false
 
-    /// A reader that keeps at most so many streams; when there are more, it keeps one in two clients, then one in four, and so on.
-    package init(mostStreams: Int = 1 << 19) { collector = StreamCollector(mostStreams: mostStreams) }
+    /// A reader that keeps at most so many streams; when there are more, it keeps one in two clients, then one in four, and so on. Which
+    /// ones depends on the seed; tests ask for one, otherwise it is the system's randomness.
+    package init(mostStreams: Int = 1 << 19, seed: UInt64? = nil) {
+        collector = StreamCollector(mostStreams: mostStreams, seed: HashSeed(seed ?? .random(in: 0 ... .max)))
+    }
 
     /// How many lines were read so far.
     package var lineCount: Int { collector.lineCount }

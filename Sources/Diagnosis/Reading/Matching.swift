@@ -125,14 +125,14 @@ struct CauseTable {
     init() {
         for (number, cause) in Cause.allCases.enumerated() {
             let text = Array(cause.rawValue.utf8) + [UInt8](repeating: 0, count: 8)
-            var hash = TextHash()
+            var hash = TextHash(.fixed)
             hash.add(text.span, 0..<cause.rawValue.utf8.count)
             numbers.set(hash.bits, UInt32(number))
         }
     }
 
     subscript(bytes: Span<UInt8>, range: Range<Int>) -> Cause? {
-        var hash = TextHash()
+        var hash = TextHash(.fixed)
         hash.add(bytes, range)
         return numbers[hash.bits].map { Cause.allCases[Int($0)] }
     }

@@ -15,18 +15,23 @@ struct StreamCollector {
 
     private(set) var lineCount = 0
     private var facts = LogFacts()
-    private var tables = FactTables()
+    private var tables: FactTables
     private var matching = Matching()
     private var sample: Sample
     private var clock = LogTime()
+    private var clockCheck = ClockCheck()
     private let causes = CauseTable()
     private var place = LogPlace(file: 0, line: 0)
 
-    init(mostStreams: Int) { sample = Sample(most: mostStreams) }
+    init(mostStreams: Int, seed: HashSeed) {
+        sample = Sample(most: mostStreams)
+        tables = FactTables(seed: seed)
+    }
 
     mutating func beginFile(_ name: String) {
         if facts.files.count < StreamCollector.mostFiles { facts.files.append(name) }
         place = LogPlace(file: UInt16(max(0, facts.files.count - 1)), line: 0)
+        clockCheck.endFile()
     }
 
     mutating func leaveOutFile(_ name: String) {
@@ -69,28 +74,27 @@ struct StreamCollector {
             facts.skippedLineCount += 1
             return
         }
-        if time < facts.firstTime || facts.firstTime == 0 { facts.firstTime = time }
-        if time > facts.lastTime { facts.lastTime = time }
+        clockCheck.add(time)
     }
 
     // MARK: Streams
 
     /// The stream's number as one word; the hash of a number in another form.
     @inline(__always)
-    private static func number(_ bytes: Span<UInt8>, _ values: LineValues) -> UInt64? {
+    private func number(_ bytes: Span<UInt8>, _ values: LineValues) -> UInt64? {
         guard let text = values.text(.stream), !text.isEmpty else { return nil }
-        var hash = TextHash()
+        var hash = TextHash(tables.seed)
         hash.add(bytes, text)
         return hash.bits
     }
 
     private mutating func open(_ bytes: Span<UInt8>, _ values: LineValues, at time: Int64) -> Bool {
-        guard let number = StreamCollector.number(bytes, values) else { return false }
+        guard let number = number(bytes, values) else { return false }
         // A log that is opened again repeats the openings of all streams that run.
         let isAgain = values.flag(.again) == true
         let openedAt = isAgain ? time - Int64(min(values.number(.age) ?? 0, 1 << 50)) : time
         guard !isKnown(number, openedAt: openedAt) else { return true }
-        let identity = FactTables.identity(bytes, values)
+        let identity = tables.identity(bytes, values)
         guard sample.keeps(client: identity.clientHash, stream: number) else {
             replace(number, at: time)
             return true
@@ -121,10 +125,13 @@ struct StreamCollector {
 
     /// The stream that ends and began about then: the last one that was opened with its number, or the one before.
     @inline(__always)
-    private func opening(of number: UInt64, about began: Int64) -> (index: Int, isOlder: Bool)? {
+    private func opening(of number: UInt64, about began: Int64, endedAt time: Int64) -> (index: Int, isOlder: Bool)? {
         func distance(_ index: UInt32) -> Int64? {
-            let distance = facts.streams[Int(index)].openedAt - began
-            return distance < -StreamCollector.clockMilliseconds ? nil : max(distance, -distance)
+            let stream = facts.streams[Int(index)]
+            let distance = stream.openedAt - began
+            // A file that was read before may hold the opening of a later process. In one file only a clock that was set back does that.
+            let isLater = stream.openedAt > time + StreamCollector.clockMilliseconds && stream.place.file != place.file
+            return distance < -StreamCollector.clockMilliseconds || isLater ? nil : max(distance, -distance)
         }
         let last = matching.opening(of: number)
         guard let before = matching.olderOpening(of: number), let old = distance(before) else {
@@ -135,12 +142,14 @@ struct StreamCollector {
     }
 
     private mutating func end(_ bytes: Span<UInt8>, _ values: LineValues, at time: Int64) -> Bool {
-        guard let number = StreamCollector.number(bytes, values), let duration = values.number(.duration),
+        guard let number = number(bytes, values), let duration = values.number(.duration),
             let cause = values.text(.cause).flatMap({ causes[bytes, $0] })
         else { return false }
         let began = time - Int64(min(duration, 1 << 50))
-        if let (index, isOlder) = opening(of: number, about: began) {
+        if let (index, isOlder) = opening(of: number, about: began, endedAt: time) {
             matching.close(number, isOlder: isOlder)
+            // The clock was set back while the stream lived: the later line has the better one.
+            if facts.streams[index].openedAt > time { facts.streams[index].openedAt = began }
             // A stream that was held has its server only at its end.
             if facts.streams[index].marks.contains(.wasHeld) { facts.streams[index].surroundings = tables.surroundings(bytes, values) }
             StreamCollector.finish(&facts.streams[index], bytes, values, cause: cause, duration: duration, place: place)
@@ -148,7 +157,7 @@ struct StreamCollector {
             if !facts.streams[index].marks.contains(.openingSeen) { matching.endWithoutOpening(number, UInt32(index), at: time) }
             return true
         }
-        let identity = FactTables.identity(bytes, values)
+        let identity = tables.identity(bytes, values)
         guard sample.keeps(client: identity.clientHash, stream: number) else {
             facts.leftOutStreamCount += 1
             return true
@@ -240,7 +249,7 @@ struct StreamCollector {
         let cause = values.text(.cause).flatMap { causes[bytes, $0] }
         let isOwn = cause == .refusedByLimit || cause == .credentialsRefused || cause == .proxyError
         guard status == 401 || status == 403 || isOwn else { return }
-        let identity = FactTables.identity(bytes, values)
+        let identity = tables.identity(bytes, values)
         guard sample.keeps(client: identity.clientHash, place) else { return }
         let client = tables.client(identity)
         facts.refusals.append(
@@ -297,14 +306,27 @@ struct StreamCollector {
         matching.renumber(newNumbers)
     }
 
+    /// Streams whose place in time is not known, because a line of theirs has a wrong time.
+    private static func removeStreamsOutOfTime(_ facts: inout LogFacts) {
+        let (first, last) = (facts.firstTime - clockMilliseconds, facts.lastTime + clockMilliseconds)
+        facts.streams.removeAll { stream in
+            let begins = stream.marks.contains(.openingSeen) ? stream.openedAt : stream.endedAt
+            return begins < first || stream.openedAt > last || stream.cause != nil && stream.endedAt > last
+        }
+        facts.refusals.removeAll { $0.time < first || $0.time > last }
+    }
+
     /// All that was taken, in order.
     consuming func finish() -> LogFacts {
         sample.numbers = []
         var (facts, matching) = (self.facts, self.matching)
         self.facts = LogFacts()
         facts.lineCount = lineCount
+        if let span = clockCheck.span() { (facts.firstTime, facts.lastTime) = span }
+        (facts.wrongTimeLineCount, facts.wrongTime) = (clockCheck.wrongLineCount, clockCheck.wrongTime ?? 0)
         facts.starts.sort { $0.time < $1.time }
         matching.matchLeftovers(in: &facts)
+        if facts.wrongTimeLineCount > 0 { StreamCollector.removeStreamsOutOfTime(&facts) }
         facts.streams.sort { ($0.openedAt, $0.place.file, $0.place.line) < ($1.openedAt, $1.place.file, $1.place.line) }
         facts.surroundings = tables.surroundings
         facts.addresses = tables.addresses

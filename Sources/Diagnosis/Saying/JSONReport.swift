@@ -19,6 +19,7 @@ extension Report {
             $0.number("lines", facts.lineCount)
             $0.number("skipped_lines", facts.skippedLineCount)
             $0.number("dropped_lines", facts.droppedLineCount)
+            $0.number("wrong_time_lines", facts.wrongTimeLineCount)
             $0.number("kept_one_in", facts.keptOneIn)
             $0.list("files", facts.files) { $1.value($0) }
             $0.list("repeated_files", facts.repeatedFiles) { $1.value($0) }

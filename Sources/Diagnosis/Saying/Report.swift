@@ -59,6 +59,11 @@ package struct Report: Sendable {
             let span = Double(facts.lastTime - facts.firstTime) / 1_000
             sentences.append("From \(ClockTime.text(facts.firstTime)) to \(ClockTime.text(facts.lastTime)) UTC (\(Words.span(span)))")
         }
+        if facts.wrongTimeLineCount > 0 {
+            sentences.append(
+                "\(Words.count(facts.wrongTimeLineCount, "line has", "lines have")) a time that cannot be"
+                    + " (\(ClockTime.text(facts.wrongTime))): a clock was wrong, and what they say of times is left out")
+        }
         if !facts.repeatedFiles.isEmpty {
             sentences.append("Named twice, and read once: \(Words.list(facts.repeatedFiles))")
         }
