@@ -78,6 +78,8 @@ package struct Finding: Sendable, Equatable {
     package var servers: [String] = []
     /// The intermediaries that these streams' requests name.
     package var hops: [String] = []
+    /// How many of these streams are of which class of program (`agent` in the log); of older logs `""`.
+    package var agents: [String: Int] = [:]
     /// The other reading, where the logs cannot tell the two apart.
     package var alternative: Kind?
     /// What decided between the readings, in one clause each, with numbers.

@@ -9,12 +9,14 @@ import Testing
 @Suite("Hops")
 struct HopTests {
     private func finding(
-        _ kind: Finding.Kind, _ side: Finding.Side, _ seconds: Double, people: Int = 0, addresses: Int = 0, hops: [String] = []
+        _ kind: Finding.Kind, _ side: Finding.Side, _ seconds: Double, people: Int = 0, addresses: Int = 0, hops: [String] = [],
+        agents: [String: Int] = [:]
     ) -> Finding {
         var finding = Finding(kind: kind, side: side, seconds: seconds, streams: 30, confidence: 0.9)
         finding.people = people
         finding.addresses = addresses
         finding.hops = hops
+        finding.agents = agents
         return finding
     }
 
@@ -89,7 +91,41 @@ struct HopTests {
         let proxied = names(finding(.idleTimeout, .client, 300, people: 40, addresses: 2))
         #expect(proxied.contains("Envoy stream_idle_timeout") && !proxied.contains("undici and Node's fetch, bodyTimeout"))
         let direct = names(finding(.idleTimeout, .client, 300, people: 40, addresses: 39))
-        #expect(direct == ["undici and Node's fetch, bodyTimeout"])
+        #expect(direct.first == "undici and Node's fetch, bodyTimeout")
+    }
+
+    @Test("keep the client's address or name themselves, where each client has its own; and both possibilities are said")
+    func keptAddresses() {
+        let direct = names(finding(.idleTimeout, .client, 60, people: 40, addresses: 39))
+        #expect(direct.contains("AWS Classic Load Balancer") && direct.contains("nginx proxy_read_timeout"))
+        #expect(!direct.contains("AWS Application Load Balancer") && !direct.contains("Kong read_timeout"))
+        #expect(names(finding(.idleTimeout, .client, 50, people: 40, addresses: 40)) == ["HAProxy as Debian packages it, timeout server"])
+        let named = names(finding(.idleTimeout, .client, 60, people: 40, addresses: 39, hops: ["aws_load_balancer", "kong"]))
+        #expect(Set(named.prefix(2)) == ["Kong read_timeout", "AWS Application Load Balancer"])
+        for (people, addresses, both) in [(40, 39, true), (40, 2, false), (3, 3, true), (40, 15, true)] {
+            for kind in [Finding.Kind.idleTimeout, .absoluteTimeout] {
+                let said = Explanation(finding(kind, .client, 60, people: people, addresses: addresses)).headline
+                #expect(
+                    said.contains("a hop between the browser and this proxy") && said.contains("or the client itself") == both, "\(said)")
+            }
+        }
+        #expect(!Explanation(finding(.idleTimeout, .upstream, 60)).headline.contains("client itself"))
+    }
+
+    @Test("are clients' libraries only where at least half of the clients can be that library")
+    func agents() {
+        func libraries(_ seconds: Double, _ agents: [String: Int]) -> [String] {
+            Hop.candidates(for: finding(.idleTimeout, .client, seconds, people: 40, addresses: 40, agents: agents))
+                .filter { $0.places == .client }.map(\.name)
+        }
+        let okhttp = Hop.table.first { $0.family == .okhttp && $0.limit == .idle }!
+        #expect(libraries(okhttp.seconds, ["okhttp": 30]).contains(okhttp.name))
+        #expect(libraries(okhttp.seconds, [:]).contains(okhttp.name) && libraries(okhttp.seconds, ["": 30]).contains(okhttp.name))
+        #expect(libraries(okhttp.seconds, ["other": 20, "chrome": 10]).contains(okhttp.name))
+        #expect(!libraries(okhttp.seconds, ["chrome": 20, "firefox": 10]).contains(okhttp.name))
+        #expect(libraries(45, ["chrome": 20, "firefox": 10]).contains { $0.contains("Yaffle") })
+        #expect(libraries(300, ["node": 30]) == ["undici and Node's fetch, bodyTimeout"] && libraries(300, ["safari": 30]).isEmpty)
+        for hop in Hop.table { #expect((hop.places == .client) == !hop.family.agents.isEmpty, "\(hop.name)") }
     }
 
     @Test("that the requests name come first, and services that always name themselves go when they are not named")

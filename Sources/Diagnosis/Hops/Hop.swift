@@ -98,9 +98,13 @@ extension Hop {
     package static func candidates(for finding: Finding) -> [Hop] {
         guard let limit = limit(behind: finding) else { return [] }
         let places = places(of: finding)
-        let fitting = table.filter { hop in
-            hop.limit == limit && !hop.places.isDisjoint(with: places) && !hop.marks.contains(.firstByteOnly)
+        var fitting = table.filter { hop in
+            hop.limit == limit && hop.canStand(at: places, finding) && !hop.marks.contains(.firstByteOnly)
                 && hop.marks.contains(.forgets) == finding.isSilentDrop && hop.fits(finding)
+        }
+        // The clients' own programs first: a hop that keeps addresses is rare.
+        if finding.hasManyAddresses {
+            fitting = fitting.filter { !$0.places.contains(.before) } + fitting.filter { $0.places.contains(.before) }
         }
         guard finding.side == .client, !finding.hops.isEmpty else { return fitting }
         // Some services always give themselves away. One of them that no request names does not stand there.
@@ -108,7 +112,7 @@ extension Hop {
         let others = fitting.filter { !$0.family.isNamed(in: finding.hops) && !$0.family.alwaysNamesItself }
         // A program that the requests name stands there, and its limit may have been changed.
         let changed = table.filter { hop in
-            hop.limit == limit && !hop.places.isDisjoint(with: places) && hop.family.isOftenChanged
+            hop.limit == limit && hop.canStand(at: places, finding) && hop.family.isOftenChanged
                 && hop.family.isNamed(in: finding.hops)
         }
         return (named.isEmpty && !finding.isSilentDrop ? changed : named) + others
@@ -126,15 +130,22 @@ extension Hop {
     }
 
     /// Where on its side the hop can be. A client's own program and its router have as many addresses as there are clients; a proxy
-    /// before this one has few. Both is said of few clients, who can tell nothing.
+    /// before this one has few, unless it keeps the clients' addresses. Both is said of few clients, who can tell nothing.
     private static func places(of finding: Finding) -> Places {
         let places = Places.on(finding.side)
         guard finding.side == .client else { return places }
         // Only a client's idle limit looks like bytes that a hop holds back.
         if finding.kind == .buffering { return .client }
-        guard finding.people >= 5, finding.addresses > 0 else { return places }
-        if finding.addresses * 2 >= finding.people { return places.subtracting(.before) }
-        return finding.addresses * 4 <= finding.people ? places.subtracting(.client) : places
+        return finding.hasFewAddresses ? places.subtracting(.client) : places
+    }
+
+    /// Whether it can be there, as far as addresses, fields of the requests and the clients' programs tell.
+    private func canStand(at places: Places, _ finding: Finding) -> Bool {
+        var possible = self.places.intersection(places)
+        guard finding.side == .client else { return !possible.isEmpty }
+        if finding.hasManyAddresses, !family.canKeepAddress, !family.isNamed(in: finding.hops) { possible.remove(.before) }
+        if !finding.isPossible(agents: family.agents) { possible.remove(.client) }
+        return !possible.isEmpty
     }
 
     private func fits(_ finding: Finding) -> Bool {
@@ -143,5 +154,27 @@ extension Hop {
         }
         guard let measured = finding.seconds else { return false }
         return measured >= seconds - 1 && measured <= seconds + (marks.contains(.late) ? 2 : 1)
+    }
+}
+
+extension Finding {
+    /// So many clients tell something by how many addresses they have.
+    private var canTellAddresses: Bool { side == .client && people >= 5 && addresses > 0 }
+
+    /// Nearly every client has an address of its own: no proxy is before this one, or one that keeps the clients' addresses.
+    var hasManyAddresses: Bool { canTellAddresses && addresses * 2 >= people }
+
+    /// Many clients come from few addresses: a proxy is before this one.
+    var hasFewAddresses: Bool { canTellAddresses && addresses * 4 <= people }
+
+    /// Whether the clients themselves can be the cause: only a hop has few addresses for many clients. A probe, which counts no clients,
+    /// knows of itself that it is not.
+    var canBeClient: Bool { side == .client && people > 0 && !hasFewAddresses }
+
+    /// Whether at least half of the streams can be of programs of these classes. A library that fewer use did not end the streams.
+    func isPossible(agents classes: Set<String>) -> Bool {
+        let all = agents.values.reduce(0, +)
+        let fitting = agents.reduce(0) { $0 + ($1.key.isEmpty || classes.contains($1.key) ? $1.value : 0) }
+        return classes.isEmpty || fitting * 2 >= all
     }
 }

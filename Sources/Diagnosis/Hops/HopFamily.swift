@@ -47,6 +47,29 @@ package enum HopFamily: String, CaseIterable, Sendable {
     /// Whether one of these words from the log names it.
     func isNamed(in hops: [String]) -> Bool { hops.contains { words.contains($0) } }
 
+    /// Whether it can stand before the proxy without being seen: it passes the client's address on in a header of the PROXY protocol, or
+    /// uses that address itself.
+    var canKeepAddress: Bool {
+        switch self {
+        case .haproxy, .nginx, .envoy, .envoyGateway, .istio, .varnish, .h2o, .caddy, .traefik, .classicLoadBalancer, .googleBackend, .fly:
+            true
+        default: false
+        }
+    }
+
+    /// The classes of programs (`agent` in the log) that such a client's library can belong to; empty for what is no client's library.
+    /// A program may give itself another name, which the log calls `other`.
+    var agents: Set<String> {
+        switch self {
+        case .yaffle: ["chrome", "firefox", "safari", "mobile_safari", "node", "other"]
+        case .undici: ["node", "other"]
+        case .aiohttp: ["python", "other"]
+        case .okhttp: ["okhttp", "other"]
+        case .urlSession: ["mobile_safari", "safari", "other"]
+        default: []
+        }
+    }
+
     /// Whether people set its limit in a file of their own.
     var isOftenChanged: Bool {
         switch self {

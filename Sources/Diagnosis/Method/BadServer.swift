@@ -38,8 +38,8 @@ enum BadServer {
                 var finding = book.finding(
                     .badServer, .upstream, of: bad[server], confidence: bad[server].count >= 10 ? 0.9 : 0.8)
                 finding.evidence = [
-                    "\(bad[server].count) of its \(streams[server]) streams ended badly",
-                    "\(othersBad) of \(othersAll) of the other servers of the upstream",
+                    "\(Words.count(bad[server].count)) of its \(Words.count(streams[server], "stream")) ended badly",
+                    "\(Words.count(othersBad)) of \(Words.count(othersAll)) of the other servers of the upstream",
                 ]
                 findings.append(finding)
                 explained += bad[server]

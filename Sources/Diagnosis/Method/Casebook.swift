@@ -90,6 +90,7 @@ struct Casebook {
         var hops: [String: Int] = [:]
         for (index, count) in surroundings {
             for hop in facts.surroundings[Int(index)].hops { hops[hop, default: 0] += count }
+            finding.agents[facts.surroundings[Int(index)].agent, default: 0] += count
         }
         // A hop that half of them did not pass cannot be what ended them.
         finding.hops = hops.filter { $0.value * 2 >= streams.count }.keys.sorted()
@@ -135,29 +136,18 @@ extension [Int64] {
     }
 }
 
-/// Numbers in the clauses of evidence.
+/// Numbers in the clauses of evidence, beside those of `Words`.
 enum Clause {
-    /// Seconds with at most one decimal.
-    static func seconds(_ seconds: Double) -> String { number(seconds) + " s" }
-
     /// From one number of seconds to another, to the hundredth where they are near each other.
     static func range(_ low: Double, _ high: Double) -> String {
-        let lowText = high - low < 1 ? hundredths(low) : number(low)
-        let highText = high - low < 1 ? hundredths(high) : number(high)
+        let lowText = high - low < 1 ? hundredths(low) : Words.decimal(low)
+        let highText = high - low < 1 ? hundredths(high) : Words.decimal(high)
         return lowText == highText ? "\(lowText) s" : "\(lowText) to \(highText) s"
     }
-
-    static func percent(_ share: Double) -> String { "\(Int((share * 100).rounded())) %" }
 
     private static func hundredths(_ seconds: Double) -> String {
         let whole = Int((seconds * 100).rounded())
         let rest = whole % 100
-        return "\(whole / 100).\(rest < 10 ? "0" : "")\(rest)"
-    }
-
-    /// At most one decimal.
-    static func number(_ seconds: Double) -> String {
-        let tenths = (seconds * 10).rounded() / 10
-        return tenths == tenths.rounded() ? "\(Int(tenths))" : "\(tenths)"
+        return "\(Words.count(whole / 100)).\(rest < 10 ? "0" : "")\(rest)"
     }
 }

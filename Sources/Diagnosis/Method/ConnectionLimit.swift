@@ -18,8 +18,8 @@ enum ConnectionLimit {
         guard !waiters.isEmpty else { return nil }
         var finding = book.finding(.connectionLimit, .client, of: waiters, confidence: 0.75)
         finding.evidence = [
-            "\(finding.people) \(finding.people == 1 ? "client" : "clients") had six streams and never seven",
-            "\(waiters.count) times the next one began within 0.25 s of an end",
+            "\(Words.count(finding.people, "client")) had six streams and never seven",
+            "\(Words.count(waiters.count)) times the next one began within 0.25 s of an end",
         ]
         return finding
     }

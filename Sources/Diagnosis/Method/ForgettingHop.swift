@@ -96,8 +96,8 @@ struct ForgettingHop {
         finding.lethality = lethality
         finding.returned = returns.afterPause
         finding.evidence = [
-            "\(fatal.count) streams met a reset or nothing with the first write after a silence",
-            "the shortest such silence was \(Clause.seconds(shortest)), the longest that was survived below it \(Clause.seconds(longest))",
+            "\(Words.count(fatal.count, "stream")) met a reset or nothing with the first write after a silence",
+            "the shortest such silence was \(Words.seconds(shortest)), the longest that was survived below it \(Words.seconds(longest))",
         ]
         self.finding = finding
         explained = fatal

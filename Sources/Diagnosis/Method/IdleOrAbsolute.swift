@@ -57,12 +57,12 @@ struct Reading {
         let isMoreSilences = Double(silences.ends.count) >= 1.3 * Double(ages.ends.count)
         let isMoreAges = Double(ages.ends.count) >= 1.3 * Double(silences.ends.count)
         if older > 0 && quieter == 0 && !isMoreAges {
-            return Reading(silences, isIdle: true, "\(older) streams grew older and none stayed silent for longer")
+            return Reading(silences, isIdle: true, "\(Words.count(older, "stream")) grew older and none stayed silent for longer")
         }
         if quieter > 0 && older == 0 && !isMoreSilences {
-            return Reading(ages, isIdle: false, "\(quieter) streams stayed silent for longer and none grew older")
+            return Reading(ages, isIdle: false, "\(Words.count(quieter, "stream")) stayed silent for longer and none grew older")
         }
-        let counts = "\(silences.ends.count) silences and \(ages.ends.count) ages gather there"
+        let counts = "\(Words.count(silences.ends.count)) silences and \(Words.count(ages.ends.count)) ages gather there"
         if isMoreSilences { return Reading(silences, isIdle: true, counts) }
         if isMoreAges { return Reading(ages, isIdle: false, counts) }
         if silences.spread * 2 < ages.spread { return Reading(silences, isIdle: true, "the silences are more equal than the ages") }

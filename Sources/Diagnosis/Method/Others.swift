@@ -30,7 +30,7 @@ enum Others {
     ) -> [Finding] {
         guard let streams, streams.count >= least, Double(streams.count) >= share * Double(ended) else { return [] }
         var finding = book.finding(kind, .client, of: streams, confidence: streams.count >= 10 ? 0.85 : 0.7)
-        finding.evidence = ["\(streams.count) of \(ended) streams ended because their clients \(words)"]
+        finding.evidence = ["\(Words.count(streams.count)) of \(Words.count(ended, "stream")) ended because their clients \(words)"]
         return [finding]
     }
 
@@ -42,7 +42,9 @@ enum Others {
         let seconds = silences.isEmpty ? nil : Limit.seconds(of: silences.enumerated().map { EndPoint($1, stream: $0) })
         var finding = book.finding(
             .upstreamSilent, .upstream, of: streams, seconds: seconds, confidence: streams.count >= 3 ? 0.95 : 0.45)
-        finding.evidence = ["\(streams.count) streams were ended by stream_silence_timeout: their server sent nothing"]
+        finding.evidence = [
+            "stream_silence_timeout ended \(Words.count(streams.count, "stream")): the server sent nothing"
+        ]
         return [finding]
     }
 
@@ -60,7 +62,7 @@ enum Others {
         return kinds.compactMap { cause, kind, claim in
             guard let count = counts[cause] else { return nil }
             var finding = Finding(kind: kind, side: .proxy, streams: count, confidence: count >= 5 ? claim : min(claim, 0.45))
-            finding.evidence = ["\(count) requests or streams have the cause \(cause.rawValue)"]
+            finding.evidence = ["\(Words.count(count)) requests or streams have the cause \(cause.rawValue)"]
             return finding
         }
     }

@@ -99,7 +99,7 @@ struct Replacements {
         describe(&finding, moments, returns)
         if kind != .workerRecycling, let silence = moments.first?.sameSilence, moments.count == 1 {
             finding.alternative = .idleTimeout
-            finding.evidence.append("the server had been silent for \(Clause.seconds(Double(silence) / 1_000)) on all of them")
+            finding.evidence.append("the server had been silent for \(Words.seconds(Double(silence) / 1_000)) on all of them")
         }
         findings.append(finding)
     }
@@ -109,10 +109,10 @@ struct Replacements {
         times += finding.moments
         finding.returned = returns.afterPause
         let share = moments.map(\.share).min() ?? 0
-        finding.evidence.append(
-            "\(finding.streams) streams of all ages ended in \(moments.count == 1 ? "one moment" : "\(moments.count) moments")")
-        finding.evidence.append("that was \(moments.count == 1 ? "" : "at least ")\(Clause.percent(share)) of the streams that lived there")
-        if returns.afterPause >= 0.05 { finding.evidence.append("\(Clause.percent(returns.afterPause)) of the clients came back") }
+        let when = moments.count == 1 ? "one moment" : "\(Words.count(moments.count)) moments"
+        finding.evidence.append("\(Words.count(finding.streams, "stream")) of all ages ended in \(when)")
+        finding.evidence.append("that was \(moments.count == 1 ? "" : "at least ")\(Words.percent(share)) of the streams that lived there")
+        if returns.afterPause >= 0.05 { finding.evidence.append("\(Words.percent(returns.afterPause)) of the clients came back") }
     }
 
     // MARK: Addresses before the proxy

@@ -29,7 +29,7 @@ enum Sharing {
                 Double(most.value) >= ofMembers * Double(members.count)
             else { continue }
             guard Double(others.count { value($0) == most.key }) < ofOthers * Double(others.count) else { continue }
-            return "\(most.value) of \(members.count) \(feature.name) \(most.key)"
+            return "\(Words.count(most.value)) of \(Words.count(members.count)) \(feature.name) \(most.key)"
         }
         return nil
     }

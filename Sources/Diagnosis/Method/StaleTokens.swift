@@ -27,8 +27,8 @@ enum StaleTokens {
         finding.routes = Set(all.map { facts.surroundings[Int(facts.refusals[$0].surroundings)].route }).subtracting([""]).sorted()
         let most = stale.map(\.count).max() ?? 0
         finding.evidence = [
-            "\(all.count) requests with the tokens of \(stale.count) \(stale.count == 1 ? "client" : "clients") were refused",
-            "one came \(most) times with the same token",
+            "\(Words.count(all.count)) requests with the tokens of \(Words.count(stale.count, "client")) were refused",
+            "one came \(Words.count(most)) times with the same token",
         ]
         finding.moments = all.map { facts.refusals[$0].time }.min().map { [$0] } ?? []
         return (finding, all)

@@ -60,9 +60,10 @@ enum Storms {
         var finding = book.finding(.reconnectStorm, .client, of: members, confidence: confidence)
         finding.moments = shown.map { streams[$0.lowerBound].openedAt }
         finding.evidence = [
-            "up to \(most) streams were opened within a second; usual are \(Clause.number(mean)) a second"
+            "up to \(Words.count(most, "stream")) were opened within a second; usual is "
+                + (mean >= 1 ? "\(Words.decimal(mean)) a second" : "one in \(Words.span(1 / mean))")
         ]
-        if isReturn { finding.evidence.append("\(known) of them had been there before") }
+        if isReturn { finding.evidence.append("\(Words.count(known)) of them had been there before") }
         if own.isEmpty { finding.evidence.append("they follow a moment in which they were cut or sent away, or the log's beginning") }
         return [finding]
     }
@@ -90,8 +91,7 @@ enum Storms {
         guard !streams.isEmpty else { return [] }
         var finding = book.finding(.reconnectStorm, .client, of: streams, confidence: streams.count >= 20 ? 0.85 : 0.75)
         finding.evidence = [
-            "\(finding.people) \(finding.people == 1 ? "client" : "clients") came back \(streams.count) times, and each time lived for less"
-                + " than 2 s"
+            "\(Words.count(finding.people, "client")) came back \(Words.count(streams.count)) times, and each time lived for less than 2 s"
         ]
         return [finding]
     }

@@ -99,17 +99,17 @@ struct Timeouts {
         let low = Double(ends[0].milliseconds) / 1_000
         let high = Double(ends[ends.count - 1].milliseconds) / 1_000
         let what = found.reading.isIdle ? "after a silence" : "at an age"
-        var clauses = ["\(ends.count) streams ended \(what) of \(Clause.range(low, high))", found.reading.reason]
+        var clauses = ["\(Words.count(ends.count, "stream")) ended \(what) of \(Clause.range(low, high))", found.reading.reason]
         let lethality = found.members.lethality
         if lethality >= 0.995 {
-            clauses.append("no stream passed \(Clause.seconds(found.reading.seconds))")
+            clauses.append("no stream passed \(Words.seconds(found.reading.seconds))")
         } else {
-            clauses.append("\(Clause.percent(lethality)) of the streams that came so far ended there")
+            clauses.append("\(Words.percent(lethality)) of the streams that came so far ended there")
             if let shared = Sharing.feature(of: found.members.streams, in: book) { clauses.append(shared) }
         }
         let returns = found.members.returns
-        if returns.afterPause >= 0.05 { clauses.append("\(Clause.percent(returns.afterPause)) of the clients came back after a pause") }
-        if returns.atOnce >= 0.05 { clauses.append("\(Clause.percent(returns.atOnce)) came back at once or as a new page") }
+        if returns.afterPause >= 0.05 { clauses.append("\(Words.percent(returns.afterPause)) of the clients came back after a pause") }
+        if returns.atOnce >= 0.05 { clauses.append("\(Words.percent(returns.atOnce)) came back at once or as a new page") }
         if returns.afterPause + returns.atOnce < 0.05 { clauses.append("hardly anybody came back") }
         return clauses
     }
@@ -128,7 +128,7 @@ struct Timeouts {
         if abs(seconds - Self.clientIdleSeconds) <= 1 {
             finding.kind = .buffering
             finding.alternative = .absoluteTimeout
-            finding.evidence.append("heartbeats were sent, and \(Clause.seconds(seconds)) is a client's limit for silence")
+            finding.evidence.append("heartbeats were sent, and \(Words.seconds(seconds)) is a client's limit for silence")
         } else {
             finding.alternative = .buffering
         }

@@ -75,17 +75,19 @@ package struct Explanation: Sendable {
 
     private static func timeoutHeadline(_ finding: Finding) -> String? {
         let limit = finding.seconds.map(Words.seconds) ?? "some time"
+        // Where both are possible, both are said.
+        let someone = "a hop between the browser and this proxy\(finding.canBeClient ? ", or the client itself," : "")"
         switch (finding.kind, finding.side) {
         case (.idleTimeout, .client) where finding.isSilentDrop:
             return "After about \(limit) of silence a hop before the proxy forgets the connection: the next byte meets a reset or nothing."
         case (.idleTimeout, .client):
-            return "After \(limit) without a byte to the client, a hop between the browser and this proxy closes the stream."
+            return "After \(limit) without a byte to the client, \(someone) closes the stream."
         case (.idleTimeout, _) where finding.isSilentDrop:
             return "After about \(limit) of silence a hop between this proxy and the server forgets the connection."
         case (.idleTimeout, _):
             return "After \(limit) without a byte from the server, the server or a hop between it and this proxy ends the stream."
         case (.absoluteTimeout, .client):
-            return "\(limit) after it began, a hop between the browser and this proxy ends the stream, whatever is sent."
+            return "\(limit) after it began, \(someone) ends the stream, whatever is sent."
         case (.absoluteTimeout, _):
             return "\(limit) after it began, the server or a hop between it and this proxy ends the stream, whatever is sent."
         case (.buffering, .client):
@@ -101,7 +103,7 @@ package struct Explanation: Sendable {
 
     private static func momentHeadline(_ finding: Finding) -> String? {
         let servers = finding.servers.isEmpty ? "a server" : Words.list(finding.servers)
-        let times = finding.moments.count > 1 ? " (\(finding.moments.count) times)" : ""
+        let times = finding.moments.count > 1 ? " (\(Words.count(finding.moments.count)) times)" : ""
         switch finding.kind {
         case .serverRestart: return "All streams of \(servers) ended in one moment\(times): restarted, or crashed."
         case .deployment: return "The servers \(servers) ended their streams one after another: a deployment."

@@ -53,6 +53,7 @@ extension Report {
             if finding.servers.count == 1 { $0.text("server", finding.servers[0]) }
             $0.list("servers", finding.servers) { $1.value($0) }
             $0.list("hops", finding.hops) { $1.value($0) }
+            $0.list("agents", finding.agents.keys.filter { !$0.isEmpty }.sorted()) { $1.value($0) }
             if let alternative = finding.alternative { $0.text("alternative", alternative.rawValue) }
             $0.list("candidates", explanation.candidates) { $1.value($0.name) }
             $0.list("table_rows", explanation.candidates) { hop, out in encode(hop, &out) }

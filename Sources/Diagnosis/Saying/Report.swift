@@ -69,7 +69,7 @@ package struct Report: Sendable {
         }
         if facts.keptOneIn > 1 {
             sentences.append(
-                "One in \(facts.keptOneIn) \(facts.keptOneIn > facts.clientCount ? "streams" : "clients") was looked at:"
+                "One in \(Words.count(facts.keptOneIn)) \(facts.keptOneIn > facts.clientCount ? "streams" : "clients") was looked at:"
                     + " \(Words.count(facts.leftOutStreamCount, "stream")) more left out, counts are of the rest")
         }
         if facts.skippedLineCount > 0 {
