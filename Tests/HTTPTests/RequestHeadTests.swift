@@ -174,7 +174,7 @@ import Testing
 
     @Test("every error has a 4xx or 5xx status and its own phrase")
     func errors() {
-        for error in HTTPError.allCases { #expect([400, 414, 431, 501, 505].contains(error.status)) }
+        for error in HTTPError.allCases { #expect([400, 414, 421, 431, 501, 505].contains(error.status)) }
         #expect(Set(HTTPError.allCases.map { $0.reason.description }).count == HTTPError.allCases.count)
         #expect(HTTPError.unsupportedVersion.status == 505 && HTTPError.unknownTransferCoding.status == 501)
     }

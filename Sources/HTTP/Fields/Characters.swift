@@ -11,8 +11,8 @@ func isFieldValueByte(_ byte: UInt8) -> Bool {
 
 /// Whether the byte may stand in a request target: visible ASCII but `#`, which begins a fragment and
 /// is never sent. Raw bytes from 0x80 on are refused: browsers escape them, and servers disagree.
-@inline(__always)
-func isTargetByte(_ byte: UInt8) -> Bool {
+@inlinable @inline(__always)
+package func isTargetByte(_ byte: UInt8) -> Bool {
     byte > 0x20 && byte < 0x7F && byte != 0x23
 }
 

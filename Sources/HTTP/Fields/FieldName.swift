@@ -76,7 +76,7 @@ public enum FieldName: UInt8, Sendable, CaseIterable {
     }
 
     /// The name that these bytes spell, in any case of letters. There is at most one candidate, so a longer list costs nothing more.
-    init(_ bytes: Span<UInt8>, _ range: Range<Int>) {
+    package init(_ bytes: Span<UInt8>, _ range: Range<Int>) {
         guard range.count >= 2 else {
             self = .other
             return

@@ -44,6 +44,8 @@ public enum HTTPError: UInt8, Error, Equatable, Sendable, CaseIterable {
     case doubledHost
     /// A Host, or the authority of an absolute-form target, that is no valid host and port.
     case invalidHost
+    /// A request of HTTP/2 whose `:scheme` is not that of its connection.
+    case otherScheme
     /// Content-Length and Transfer-Encoding in one message.
     case conflictingLengths
     /// A Content-Length that is no plain number below 2^63, or several of them.
@@ -75,6 +77,7 @@ public enum HTTPError: UInt8, Error, Equatable, Sendable, CaseIterable {
         case .targetTooLong: 414
         case .headTooLarge, .tooManyFields, .tooManyConnectionOptions: 431
         case .connectNotSupported, .unknownTransferCoding: 501
+        case .otherScheme: 421
         case .unsupportedVersion: 505
         default: 400
         }
@@ -102,6 +105,7 @@ public enum HTTPError: UInt8, Error, Equatable, Sendable, CaseIterable {
         case .missingHost: "missing Host"
         case .doubledHost: "more than one Host"
         case .invalidHost: "invalid Host"
+        case .otherScheme: "scheme of another connection"
         case .conflictingLengths: "Content-Length together with Transfer-Encoding"
         case .invalidContentLength: "invalid Content-Length"
         case .invalidTransferEncoding: "invalid Transfer-Encoding"

@@ -1,0 +1,171 @@
+// A request of HTTP/2 written as the head of HTTP/1.1 that means the same, and read by HTTP/1.1's parser: one set of rules serves both
+// protocols.
+//
+// Invariant: the text is exactly one head. No byte of the client can end a line, add a field, frame a body or name another host.
+
+import Bytes
+import HTTP
+
+/// What a request's connection is and allows.
+package struct RequestTerms: Sendable {
+    /// Whether the connection is TLS, so that `:scheme` has to be `https`, else `http`.
+    package var isSecured: Bool
+    /// Whether both schemes are accepted: from a trusted proxy, which has ended TLS and sends the scheme of its own client.
+    package var acceptsEitherScheme: Bool
+    /// Whether our SETTINGS announced ENABLE_CONNECT_PROTOCOL (RFC 8441).
+    package var allowsExtendedConnect: Bool
+    /// The bounds of the HTTP/1.1 head.
+    package var limits: HeadLimits
+    /// The 24 characters of `sec-websocket-key` for a tunnel, which HTTP/2 does not have. They are needed if extended CONNECT is allowed.
+    package var webSocketKey: [UInt8]
+
+    /// Terms of a connection.
+    package init(
+        isSecured: Bool, acceptsEitherScheme: Bool = false, allowsExtendedConnect: Bool = false, limits: HeadLimits = HeadLimits(),
+        webSocketKey: [UInt8] = []
+    ) {
+        self.isSecured = isSecured
+        self.acceptsEitherScheme = acceptsEitherScheme
+        self.allowsExtendedConnect = allowsExtendedConnect
+        self.limits = limits
+        self.webSocketKey = webSocketKey
+    }
+}
+
+/// A request, as HTTP/1.1's rules understand it.
+package struct AssembledRequest: Sendable {
+    /// The request. A body without Content-Length is `.chunked` here, as it has to be for an HTTP/1.1 server.
+    package let head: RequestHead
+    /// How many bytes the body has to have, if the client says so: the sum of all DATA without padding (RFC 9113 section 8.1.1).
+    package let contentLength: UInt64?
+    /// Whether it is an extended CONNECT, which is a WebSocket's upgrade here (RFC 8441).
+    package let isTunnel: Bool
+}
+
+/// The request of a field block. `isLast` says that no body follows. For tests until a connection speaks HTTP/2.
+/// - Throws: why the request is not served.
+package func assembleRequest(
+    _ fields: borrowing DecodedFields, isLast: Bool, terms: RequestTerms
+) throws(RequestProblem) -> AssembledRequest {
+    let request = try RequestFields(fields)
+    // What is known may be incomplete then, so nothing is said about what is missing.
+    guard !fields.isTooLarge else { throw .refused(.headTooLarge) }
+    let bytes = fields.bytes.span
+    guard let method = request.method else { throw .malformed(.missingPseudoField) }
+    guard !equals(bytes, method, "PRI") else { throw .malformed(.reservedMethod) }
+    let isConnect = equals(bytes, method, "CONNECT")
+    let isTunnel = request.tunnelProtocol != nil
+    if isTunnel, !isConnect || !terms.allowsExtendedConnect { throw .malformed(.misplacedProtocol) }
+    if isConnect, !isTunnel {
+        guard request.scheme == nil, request.path == nil else { throw .malformed(.misplacedTarget) }
+        guard request.authority != nil else { throw .malformed(.missingPseudoField) }
+        throw .refused(.connectNotSupported)
+    }
+    guard let scheme = request.scheme, let path = request.path, request.authority != nil || !isTunnel else {
+        throw .malformed(.missingPseudoField)
+    }
+    if isTunnel, request.contentLength != nil { throw .malformed(.invalidContentLength) }
+    if isLast, let length = request.contentLength, length > 0 { throw .malformed(.otherBodyLength) }
+    let isSecured = equalsIgnoringCase(bytes, scheme, "https")
+    guard request.hostFits(bytes, isSecured: isSecured) else { throw .malformed(.otherHost) }
+
+    guard isSecured || equalsIgnoringCase(bytes, scheme, "http"), isSecured == terms.isSecured || terms.acceptsEitherScheme else {
+        throw .refused(.otherScheme)
+    }
+    guard !request.hasSeveralHosts else { throw .refused(.doubledHost) }
+    if let tunnelProtocol = request.tunnelProtocol, !equalsIgnoringCase(bytes, tunnelProtocol, "websocket") {
+        throw .refused(.connectNotSupported)
+    }
+    var text = HeadText(fields)
+    try text.requestLine(bytes, method: method, path: path, isTunnel: isTunnel)
+    if let host = request.authority ?? request.host { text.line("host", bytes, host) }
+    if isTunnel { text.upgrade(key: terms.webSocketKey) }
+    text.regularFields(fields, isTunnel: isTunnel)
+    if !isLast, !isTunnel, request.contentLength == nil { text.append("transfer-encoding: chunked\r\n") }
+    text.append("\r\n")
+    do throws(HTTPError) {
+        let head = try RequestHead.parse(text.bytes.span, limits: terms.limits)
+        return AssembledRequest(head: head, contentLength: request.contentLength, isTunnel: isTunnel)
+    } catch {
+        throw .refused(error)
+    }
+}
+
+/// Writes the text of a head. Names and values have been checked.
+private struct HeadText {
+    private(set) var bytes: [UInt8] = []
+
+    init(_ fields: borrowing DecodedFields) {
+        // For each field a colon, a blank and a line end; the rest is for what HTTP/2 does not send.
+        bytes.reserveCapacity(fields.bytes.count + 4 * fields.fields.count + 160)
+    }
+
+    mutating func append(_ text: StaticString) {
+        bytes.append(contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+    }
+
+    private mutating func append(_ source: Span<UInt8>, _ range: Range<Int>) {
+        source.extracting(range).withUnsafeBufferPointer { bytes.append(contentsOf: $0) }
+    }
+
+    mutating func line(_ name: StaticString, _ source: Span<UInt8>, _ value: Range<Int>) {
+        append(name)
+        append(": ")
+        append(source, value)
+        append("\r\n")
+    }
+
+    /// The request line. A method that is no token and a target with a blank would move the borders between its parts.
+    mutating func requestLine(
+        _ source: Span<UInt8>, method: Range<Int>, path: Range<Int>, isTunnel: Bool
+    ) throws(RequestProblem) {
+        guard !method.isEmpty else { throw .refused(.malformedRequestLine) }
+        for index in method where !isTokenCharacter(source[index]) { throw .refused(.malformedRequestLine) }
+        // The absolute form, which HTTP/1.1 knows, would name another host (RFC 9113 section 8.3.1).
+        guard !path.isEmpty, source[path.lowerBound] == 0x2F || equals(source, path, "*") else { throw .refused(.malformedTarget) }
+        for index in path where !isTargetByte(source[index]) { throw .refused(.malformedTarget) }
+        if isTunnel { append("GET") } else { append(source, method) }
+        append(" ")
+        append(source, path)
+        append(" HTTP/1.1\r\n")
+    }
+
+    /// What a WebSocket's upgrade has in HTTP/1.1 and not in HTTP/2 (RFC 8441 section 5).
+    mutating func upgrade(key: [UInt8]) {
+        precondition(key.count == 24, "the connection allows tunnels and gives no key")
+        append("connection: upgrade\r\nupgrade: websocket\r\n")
+        line("sec-websocket-key", key.span, 0..<key.count)
+    }
+
+    /// The fields in their order. The parts of a divided cookie are joined where the first one stands (RFC 9113 section 8.2.3).
+    mutating func regularFields(_ fields: borrowing DecodedFields, isTunnel: Bool) {
+        let source = fields.bytes.span
+        var hasCookie = false
+        for field in fields.fields where !DecodedFields.isPseudo(source, field.name) {
+            switch FieldName(source, field.name) {
+            case .host, .te, .http2Settings: continue
+            case .cookie:
+                if !hasCookie { cookie(fields) }
+                hasCookie = true
+            case .other where isTunnel && equals(source, field.name, "sec-websocket-key"): continue
+            default:
+                append(source, field.name)
+                append(": ")
+                append(source, field.value)
+                append("\r\n")
+            }
+        }
+    }
+
+    private mutating func cookie(_ fields: borrowing DecodedFields) {
+        let source = fields.bytes.span
+        append("cookie: ")
+        var isFirst = true
+        for field in fields.fields where !field.value.isEmpty && equals(source, field.name, "cookie") {
+            if !isFirst { append("; ") }
+            isFirst = false
+            append(source, field.value)
+        }
+        append("\r\n")
+    }
+}
