@@ -34,6 +34,8 @@ package struct StreamFacts: Sendable {
     package var heartbeatInterval = StreamFacts.missing
     /// The `retry` that was last sent to the client, in milliseconds.
     package var retry = StreamFacts.missing
+    /// After how many milliseconds the same client's next stream began, as that one's `previous_stream` tells it.
+    package var returnedAfter = StreamFacts.missing
     /// Which client: the same for streams of the same forwarded address (else address), token, host and path.
     package var client: TableIndex
     /// Which address stands before the proxy (the peer's, without its port).
@@ -44,8 +46,14 @@ package struct StreamFacts: Sendable {
     package var place: LogPlace
     /// Why it ended; nil while it has not.
     package var cause: Cause?
+    /// In how many percent of its life bytes waited in the proxy for the client.
+    package var pendingPercent: UInt8 = 0
     /// Yes and no.
     package var marks: Marks = []
+    /// The most that waited, in KiB.
+    package var mostPendingKibibytes: UInt16 = 0
+    /// How many other streams of its server were open at its end; `UInt16.max` if the logs do not say it.
+    package var openStreamsOfServer = UInt16.max
 
     /// What is true or not of a stream.
     package struct Marks: OptionSet, Sendable {
@@ -70,6 +78,12 @@ package struct StreamFacts: Sendable {
         /// The server sent an id (`last_event_id`, or one that was withheld): the same `EventSource` names it when it comes back, a new
         /// page does not.
         package static let hasEventID = Marks(rawValue: 128)
+        /// The stream that names this one as its `previous_stream` brought a Last-Event-ID.
+        package static let returnResumes = Marks(rawValue: 256)
+        /// The log tells whether it did.
+        package static let returnTellsResuming = Marks(rawValue: 512)
+        /// Its client is known by a token, so it is surely the same.
+        package static let returnIsByToken = Marks(rawValue: 1_024)
     }
 
     /// A stream of which the rest is filled in as its line tells it.

@@ -11,9 +11,11 @@ enum ConnectionLimit {
 
     /// `explained` are streams that something else ended: their openings are returns.
     static func find(in book: Casebook, explained: [Bool]) -> Finding? {
-        var waiters: [Int] = []
+        var (waiters, ends): ([Int], [Int]) = ([], [])
         for client in 0..<book.opens.count {
-            waiters += handovers(of: book.opens.streams(of: TableIndex(client)), book, explained)
+            let found = handovers(of: book.opens.streams(of: TableIndex(client)), book, explained)
+            waiters += found.map(\.waiter)
+            ends += found.map(\.end)
         }
         guard !waiters.isEmpty else { return nil }
         var finding = book.finding(.connectionLimit, .client, of: waiters, confidence: 0.75)
@@ -21,11 +23,20 @@ enum ConnectionLimit {
             "\(Words.count(finding.people, "client")) had six streams and never seven",
             "\(Words.count(waiters.count)) times the next one began within 0.25 s of an end",
         ]
+        // The end after which each began may be in the log as its client's previous one.
+        let named = ends.count { book.facts.streams[$0].returnedAfter <= handover }
+        if named * 2 > ends.count {
+            finding.confidence = 0.85
+            finding.evidence.append("the lines of \(Words.count(named)) of them name that stream as the client's previous one")
+        }
         return finding
     }
 
-    /// The streams that had waited; none unless the client had six at a time, never seven, and it happened often enough.
-    private static func handovers(of mine: ArraySlice<UInt32>, _ book: Casebook, _ explained: [Bool]) -> [Int] {
+    /// The streams that had waited, and the ends that they had waited for; none unless the client had six at a time, never seven, and it
+    /// happened often enough.
+    private static func handovers(
+        of mine: ArraySlice<UInt32>, _ book: Casebook, _ explained: [Bool]
+    ) -> [(waiter: Int, end: Int)] {
         guard mine.count >= six + times else { return [] }
         let streams = mine.map { book.facts.streams[Int($0)] }
         guard book.facts.surroundings[Int(streams[0].surroundings)].http != "2" else { return [] }
@@ -33,7 +44,7 @@ enum ConnectionLimit {
             .sorted { $0.0 < $1.0 }
         var (living, most, next) = (0, 0, 0)
         var lastEnd: (time: Int64, stream: Int, living: Int)?
-        var waiters: [Int] = []
+        var waiters: [(waiter: Int, end: Int)] = []
         for index in mine.map(Int.init) {
             let stream = book.facts.streams[index]
             while next < ends.count, ends[next].0 <= stream.openedAt {
@@ -44,7 +55,7 @@ enum ConnectionLimit {
             if let lastEnd, stream.openedAt - lastEnd.time <= handover, lastEnd.living == six, !explained[lastEnd.stream],
                 !stream.marks.contains(.resumes)
             {
-                waiters.append(index)
+                waiters.append((index, lastEnd.stream))
             }
             living += 1
             most = max(most, living)

@@ -55,13 +55,19 @@ enum Moments {
                 let members = range.map { Int(ends[$0].stream) }
                 guard differ(members.map { Int(streams[$0].duration) }) else { return nil }
                 let time = ends[range.lowerBound].time
-                let living = opened.count(upTo: time - 1) - closed.count(upTo: time - 1)
+                let living = max(opened.count(upTo: time - 1) - closed.count(upTo: time - 1), told(members, side, book.facts))
                 let silences = members.compactMap { streams[$0].atEnd(.silence, on: side) }.map(Int.init).sorted()
                 return Moment(
                     place: number, time: time, streams: members, share: Double(members.count) / Double(max(living, members.count)),
                     sameSilence: same(silences, of: members.count))
             }
         }
+    }
+
+    /// How many streams of the server the proxy counted itself: the openings of some may be in no log that was read.
+    private static func told(_ members: [Int], _ side: Finding.Side, _ facts: LogFacts) -> Int {
+        guard side == .upstream, facts.keptOneIn == 1 else { return 0 }
+        return members.map { facts.streams[$0].openStreamsOfServer }.filter { $0 != .max }.max().map { Int($0) + 1 } ?? 0
     }
 
     /// The parts of the ends in which improbably many follow each other.

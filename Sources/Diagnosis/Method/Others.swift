@@ -16,12 +16,35 @@ enum Others {
         }
         var findings: [Finding] = []
         // Some clients are always slow, and phones always vanish: only more than usual is a finding.
-        findings += counted(.slowReader, byCause[.clientStalled], least: 3, share: 0.02, of: ended, book, "took their bytes too slowly")
+        findings += slowReaders(byCause[.clientStalled] ?? [], of: ended, book)
         findings += counted(.mobileSleep, byCause[.clientVanished], least: 5, share: 0.08, of: ended, book, "vanished without a word")
         findings += silentServer(byCause[.upstreamSilent] ?? [], book)
         findings += refused(book, staleRefusals)
         return findings
     }
+
+    /// Those that the proxy cut, and those for which bytes waited most of the time and which may be cut next.
+    private static func slowReaders(_ stalled: [Int], of ended: Int, _ book: Casebook) -> [Finding] {
+        let slow = book.facts.streams.indices.filter { index in
+            let stream = book.facts.streams[index]
+            return stream.mostPendingKibibytes >= slowKibibytes && stream.pendingPercent >= 50 && stream.duration >= 10_000
+                && stream.cause != .clientStalled
+        }
+        let most = slow.map { Int(book.facts.streams[$0].mostPendingKibibytes) }.max() ?? 0
+        let waited =
+            "bytes waited most of the time for the clients of \(Words.count(slow.count, "stream")) that were not cut, up to"
+            + " \(Words.count(most)) KiB"
+        var findings = counted(.slowReader, stalled, least: 3, share: 0.02, of: ended, book, "took their bytes too slowly")
+        if findings.isEmpty, slow.count >= 3, Double(slow.count) >= 0.02 * Double(ended) {
+            // Nothing has ended for that reason so far.
+            findings = [book.finding(.slowReader, .client, of: slow, confidence: 0.45)]
+        }
+        if !findings.isEmpty, !slow.isEmpty { findings[0].evidence.append(waited) }
+        return findings
+    }
+
+    /// Less waits for everybody now and then.
+    private static let slowKibibytes = 16
 
     private static let watched: Set<Cause> = [.clientStalled, .clientVanished, .upstreamSilent, .proxyError]
 

@@ -64,6 +64,8 @@ struct Returns {
     private(set) var afterPause = 0.0
     /// The share that came back at once or as a new page.
     private(set) var atOnce = 0.0
+    /// Most of those whose `retry` is known came back when it was over, as an `EventSource` does; that time in seconds.
+    private(set) var retry: Double?
     /// How many people they are, as far as that can be told.
     private(set) var people = 0
 
@@ -90,19 +92,21 @@ struct Returns {
         let sample = book.spread(ended, over: Self.looked)
         guard !sample.isEmpty else { return }
         var named = (pause: 0, atOnce: 0)
+        var retries: [UInt32] = []
+        var punctual = 0
         var anonymous: [Int] = []
         for index in sample {
             let stream = book.facts.streams[index]
-            if book.opens.isShared(stream.client) {
+            if book.opens.isShared(stream.client), !stream.isFollowedSurely {
                 anonymous.append(index)
-            } else {
-                switch Self.comeBack(of: stream, index, in: book) {
-                case .pause: named.pause += 1
-                case .atOnce: named.atOnce += 1
-                case nil: break
-                }
+            } else if let found = Self.comeBack(of: stream, index, in: book) {
+                if found.kind == .pause { named.pause += 1 } else { named.atOnce += 1 }
+                guard stream.retry != StreamFacts.missing, stream.retry > 0 else { continue }
+                retries.append(stream.retry)
+                if Self.isPunctual(found.lag, retry: Int64(stream.retry)) { punctual += 1 }
             }
         }
+        if punctual * 2 > retries.count { retry = Double(retries.sorted()[retries.count / 2]) / 1_000 }
         let guess = Self.excess(after: anonymous, in: book)
         afterPause = (Double(named.pause) + guess.pause) / Double(sample.count)
         atOnce = (Double(named.atOnce) + guess.atOnce) / Double(sample.count)
@@ -112,23 +116,43 @@ struct Returns {
 
     private enum Kind { case pause, atOnce }
 
+    /// As long after the end as the client was told to wait, and a connection later.
+    private static func isPunctual(_ lag: Int64, retry: Int64) -> Bool {
+        lag >= retry * 9 / 10 && lag <= retry + max(1_000, retry * 4 / 10)
+    }
+
     private static func window(_ stream: StreamFacts) -> Int64 {
         stream.retry == StreamFacts.missing ? latest : max(latest, Int64(stream.retry) * 14 / 10)
     }
 
-    private static func comeBack(of stream: StreamFacts, _ index: Int, in book: Casebook) -> Kind? {
+    private static func comeBack(of stream: StreamFacts, _ index: Int, in book: Casebook) -> (kind: Kind, lag: Int64)? {
+        // Where the next stream names this one, nothing has to be looked for: also of a client that came back from another address.
+        if stream.returnedAfter != StreamFacts.missing {
+            let lag = Int64(stream.returnedAfter)
+            guard lag <= window(stream) else { return nil }
+            let marks = stream.marks
+            return (
+                kind(after: stream, lag, resumes: marks.contains(.returnResumes), tells: marks.contains(.returnTellsResuming)), lag
+            )
+        }
         let end = stream.endedAt
         let from = max(end + earliest, stream.openedAt + 1)
         for next in book.opens.first(of: stream.client, from: from, in: book.facts) where Int(next) != index {
             let open = book.facts.streams[Int(next)]
             let lag = open.openedAt - end
             guard lag <= window(stream) else { return nil }
-            if open.marks.contains(.resumes) { return .pause }
-            // The server had sent ids, and this request names none: a page that was loaded again.
-            if open.marks.contains(.tellsResuming) && stream.marks.contains(.hasEventID) { return .atOnce }
-            return lag < pause ? .atOnce : .pause
+            return (
+                kind(after: stream, lag, resumes: open.marks.contains(.resumes), tells: open.marks.contains(.tellsResuming)), lag
+            )
         }
         return nil
+    }
+
+    private static func kind(after stream: StreamFacts, _ lag: Int64, resumes: Bool, tells: Bool) -> Kind {
+        if resumes { return .pause }
+        // The server had sent ids, and this request names none: a page that was loaded again.
+        if tells && stream.marks.contains(.hasEventID) { return .atOnce }
+        return lag < pause ? .atOnce : .pause
     }
 
     /// How many of the ends of clients who cannot be told apart were followed by an open: all opens by their lag, less what their rate
@@ -166,4 +190,9 @@ struct Returns {
         }
         return (sum(firstPause..<bins), sum(0..<firstPause))
     }
+}
+
+extension StreamFacts {
+    /// Its client's next stream names it, and the client is known by a token: then it does not matter how many people share an address.
+    fileprivate var isFollowedSurely: Bool { returnedAfter != Self.missing && marks.contains(.returnIsByToken) }
 }

@@ -108,7 +108,10 @@ struct Timeouts {
             if let shared = Sharing.feature(of: found.members.streams, in: book) { clauses.append(shared) }
         }
         let returns = found.members.returns
-        if returns.afterPause >= 0.05 { clauses.append("\(Words.percent(returns.afterPause)) of the clients came back after a pause") }
+        if returns.afterPause >= 0.05 {
+            let retry = returns.retry.map { ", most of them when their retry of \(Words.seconds($0)) was over" } ?? ""
+            clauses.append("\(Words.percent(returns.afterPause)) of the clients came back after a pause\(retry)")
+        }
         if returns.atOnce >= 0.05 { clauses.append("\(Words.percent(returns.atOnce)) came back at once or as a new page") }
         if returns.afterPause + returns.atOnce < 0.05 { clauses.append("hardly anybody came back") }
         return clauses

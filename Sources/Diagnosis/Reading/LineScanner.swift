@@ -80,7 +80,7 @@ struct LineScanner {
     static let deepest = 16
 
     private enum Place {
-        case line, tcp, upstreamTCP, ignored
+        case line, tcp, upstreamTCP, route, ignored
     }
 
     private let keys = LogKeyTable()
@@ -137,6 +137,7 @@ struct LineScanner {
         case .line: return key.isNested ? nil : key
         case .tcp: return key == .clientSinceLastSent ? key : nil
         case .upstreamTCP: return key == .upstreamSinceLastReceived ? key : nil
+        case .route: return key == .heartbeat ? key : nil
         case .ignored: return nil
         }
     }
@@ -175,28 +176,34 @@ struct LineScanner {
                 switch key {
                 case .tcp: .tcp
                 case .upstreamTCP: .upstreamTCP
+                case .routes: .route
                 default: .ignored
                 }
             return object(bytes, &at, place, depth: depth + 1)
         case UInt8(ascii: "["):
             let start = at
-            guard depth < LineScanner.deepest, list(bytes, &at, depth: depth + 1) else { return false }
+            guard depth < LineScanner.deepest, list(bytes, &at, key == .routes ? key : nil, depth: depth + 1) else { return false }
             if key == .hops { values.set(.hops, text: start..<at) }
             return true
         default: return false
         }
     }
 
-    /// At the opening bracket; afterwards behind the closing one.
-    private mutating func list(_ bytes: Span<UInt8>, _ at: inout Int, depth: Int) -> Bool {
+    /// At the opening bracket; afterwards behind the closing one. Of the heartbeats of several routes the longest is kept.
+    private mutating func list(_ bytes: Span<UInt8>, _ at: inout Int, _ key: LogKey?, depth: Int) -> Bool {
         at &+= 1
         skipBlanks(bytes, &at)
         if bytes[unchecked: at] == UInt8(ascii: "]") {
             at &+= 1
             return true
         }
+        var longest: UInt64 = 0
         while true {
-            guard value(bytes, &at, nil, depth: depth) else { return false }
+            guard value(bytes, &at, key, depth: depth) else { return false }
+            if key != nil, let heartbeat = values.number(.heartbeat) {
+                longest = max(longest, heartbeat)
+                values.set(.heartbeat, number: longest)
+            }
             if let ends = ending(bytes, &at, with: UInt8(ascii: "]")) { return ends }
         }
     }

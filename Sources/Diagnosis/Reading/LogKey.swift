@@ -10,6 +10,7 @@ enum LogKey: UInt8, CaseIterable {
     case cause, evidence, duration, events, heartbeats, bytesFromUpstream, longestUpstreamSilence, longestClientSilence
     case upstreamSilenceAtEnd, clientSilenceAtEnd, clientSilenceBeforeLastWrite, lastEventID, lastEventIDWithheld
     case retry, held, woven, heartbeat, midLine, bytes, lines, tcp, upstreamTCP, reload, again, age
+    case previousStream, sincePreviousEnd, mostPending, pending, openStreamsOfServer, routes
     /// Inside of `tcp` and `upstream_tcp`.
     case clientSinceLastSent, upstreamSinceLastReceived
 
@@ -59,6 +60,12 @@ enum LogKey: UInt8, CaseIterable {
         case .reload: "reload"
         case .again: "again"
         case .age: "age_ms"
+        case .previousStream: "previous_stream"
+        case .sincePreviousEnd: "since_previous_end_ms"
+        case .mostPending: "max_pending_bytes"
+        case .pending: "pending_ms"
+        case .openStreamsOfServer: "open_streams_server"
+        case .routes: "routes"
         case .clientSinceLastSent: "since_last_sent_ms"
         case .upstreamSinceLastReceived: "since_last_received_ms"
         }

@@ -14,6 +14,7 @@ struct Matching {
     private var openings = NumberTable()
     /// The opening before that one, where it has not ended either.
     private var older = NumberTable()
+    private var recent = RecentEnds()
     private var replaced: [Leftover] = []
     private var ends: [Leftover] = []
 
@@ -24,6 +25,14 @@ struct Matching {
     /// The one before that, which another process may have opened.
     @inline(__always)
     func olderOpening(of number: UInt64) -> UInt32? { older.count == 0 ? nil : older[number] }
+
+    /// The stream of that number that ended last, if it was lately.
+    @inline(__always)
+    func recentEnd(of number: UInt64) -> UInt32? { recent[number] }
+
+    /// A stream of that number has ended.
+    @inline(__always)
+    mutating func end(_ number: UInt64, _ stream: UInt32) { recent.add(number, stream) }
 
     /// That stream has ended.
     @inline(__always)
@@ -50,6 +59,7 @@ struct Matching {
     mutating func renumber(_ numbers: [UInt32]) {
         Matching.renumber(&openings, numbers)
         Matching.renumber(&older, numbers)
+        recent.renumber(numbers)
         Matching.renumber(&replaced, numbers)
         Matching.renumber(&ends, numbers)
     }
@@ -115,6 +125,42 @@ struct Matching {
         let start = facts.starts[low...].first { !$0.isReload }?.time ?? facts.lastTime
         let replaced = stream.duration == 0 ? Int64.max : stream.openedAt + Int64(stream.duration)
         return UInt32(clamping: max(0, min(facts.lastTime, start, replaced) - stream.openedAt))
+    }
+}
+
+/// The streams that ended last, by their numbers, so that a later line can name one as the previous stream of its client.
+private struct RecentEnds {
+    /// The proxy itself remembers ends for five minutes.
+    private static let most = 1 << 14
+
+    private struct End {
+        let number: UInt64
+        let stream: UInt32
+    }
+
+    private var streams = NumberTable()
+    private var ends: [End] = []
+    private var next = 0
+
+    @inline(__always)
+    subscript(number: UInt64) -> UInt32? { streams[number] }
+
+    mutating func add(_ number: UInt64, _ stream: UInt32) {
+        if ends.count < RecentEnds.most {
+            ends.append(End(number: number, stream: stream))
+        } else {
+            // The number may have come again since.
+            if streams[ends[next].number] == ends[next].stream { streams.remove(ends[next].number) }
+            ends[next] = End(number: number, stream: stream)
+            next = (next + 1) % RecentEnds.most
+        }
+        streams.set(number, stream)
+    }
+
+    mutating func renumber(_ numbers: [UInt32]) {
+        let old = ends[next...] + ends[..<next]
+        (streams, ends, next) = (NumberTable(), [], 0)
+        for end in old where numbers[Int(end.stream)] != .max { add(end.number, numbers[Int(end.stream)]) }
     }
 }
 

@@ -94,6 +94,7 @@ struct StreamCollector {
         let isAgain = values.flag(.again) == true
         let openedAt = isAgain ? time - Int64(min(values.number(.age) ?? 0, 1 << 50)) : time
         guard !isKnown(number, openedAt: openedAt) else { return true }
+        if values.text(.previousStream) != nil { link(bytes, values, openedAt: openedAt) }
         let identity = tables.identity(bytes, values)
         guard sample.keeps(client: identity.clientHash, stream: number) else {
             replace(number, at: time)
@@ -105,6 +106,24 @@ struct StreamCollector {
         replace(number, at: time)
         if let index = append(stream, number) { matching.open(number, index) }
         return true
+    }
+
+    /// The client came back: notes it at the stream that the line names as the client's previous one.
+    private mutating func link(_ bytes: Span<UInt8>, _ values: LineValues, openedAt: Int64) {
+        guard let text = values.text(.previousStream), let since = values.number(.sincePreviousEnd),
+            since < StreamCollector.mostMilliseconds
+        else { return }
+        var hash = TextHash(tables.seed)
+        hash.add(bytes, text)
+        guard let index = matching.recentEnd(of: hash.bits).map(Int.init) else { return }
+        // Numbers begin again with each process: only the stream that ended then is meant.
+        let apart = openedAt - Int64(since) - facts.streams[index].endedAt
+        guard apart.magnitude <= UInt64(StreamCollector.clockMilliseconds) else { return }
+        facts.streams[index].returnedAfter = UInt32(since)
+        if let resumes = values.flag(.resumes) {
+            facts.streams[index].marks.insert(resumes ? [.returnTellsResuming, .returnResumes] : .returnTellsResuming)
+        }
+        if values.text(.token) != nil { facts.streams[index].marks.insert(.returnIsByToken) }
     }
 
     /// Whether that stream is there already: by its first line or by a repeated one, whichever file was read first.
@@ -155,6 +174,7 @@ struct StreamCollector {
             StreamCollector.finish(&facts.streams[index], bytes, values, cause: cause, duration: duration, place: place)
             // Its first line may be in a file that is still to come.
             if !facts.streams[index].marks.contains(.openingSeen) { matching.endWithoutOpening(number, UInt32(index), at: time) }
+            matching.end(number, UInt32(index))
             return true
         }
         let identity = tables.identity(bytes, values)
@@ -164,7 +184,10 @@ struct StreamCollector {
         }
         var stream = stream(identity, bytes, values, openedAt: began, duration: 0)
         StreamCollector.finish(&stream, bytes, values, cause: cause, duration: duration, place: place)
-        if let index = append(stream, number) { matching.endWithoutOpening(number, index, at: time) }
+        if let index = append(stream, number) {
+            matching.endWithoutOpening(number, index, at: time)
+            matching.end(number, index)
+        }
         return true
     }
 
@@ -222,6 +245,9 @@ struct StreamCollector {
         stream.clientSilenceBeforeLastWrite = milliseconds(values.number(.clientSilenceBeforeLastWrite))
         stream.clientSilenceAtEnd = milliseconds(values.number(.clientSilenceAtEnd) ?? clientSilence(values, cause))
         stream.upstreamSilenceAtEnd = milliseconds(values.number(.upstreamSilenceAtEnd) ?? upstreamSilence(values, cause))
+        stream.mostPendingKibibytes = UInt16(clamping: (values.number(.mostPending) ?? 0) >> 10)
+        stream.pendingPercent = UInt8(clamping: min(values.number(.pending) ?? 0, mostMilliseconds) * 100 / max(duration, 1))
+        stream.openStreamsOfServer = values.number(.openStreamsOfServer).map { UInt16(min($0, UInt64(UInt16.max - 1))) } ?? UInt16.max
         if values.flag(.midLine) == true { stream.marks.insert(.endedMidLine) }
         if values.number(.held) != nil { stream.marks.insert(.wasHeld) } else { stream.marks.remove(.wasHeld) }
         if values.text(.lastEventID) != nil || values.flag(.lastEventIDWithheld) == true { stream.marks.insert(.hasEventID) }

@@ -121,7 +121,7 @@ package struct Explanation: Sendable {
         switch finding.kind {
         case .staleToken: "The same clients are refused (401 or 403) again and again: they come back with a token that is no longer valid."
         case .reconnectStorm: "Clients come in crowds: everybody in the same second, or the same ones at once and without end."
-        case .slowReader: "Clients take their bytes too slowly, and the proxy closes them (client_stall)."
+        case .slowReader: "Clients take their bytes too slowly; the proxy closes those that take none for too long (client_stall)."
         case .mobileSleep: "Clients vanish without closing: phones that sleep, or networks that are lost."
         case .connectionLimit:
             "A browser keeps six connections to one host over HTTP/1.1: the seventh stream waits until another one ends, without any error."
