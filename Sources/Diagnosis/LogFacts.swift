@@ -166,6 +166,29 @@ package struct StartFacts: Sendable {
     package var heartbeatMilliseconds: UInt32
 }
 
+/// How events came from the server, where an event log tells it: one by one, or in lumps. Of each stream what came after its first lump.
+package struct LumpFacts: Sendable, Equatable {
+    /// Streams that had a second lump.
+    package var streams = 0
+    /// Instants in which events came.
+    package var instants = 0
+    /// Instants with five and more small events.
+    package var lumps = 0
+    /// How large the lumps were together, in bytes.
+    package var bytes = 0
+    /// Lumps that end a multiple of 4 KiB after the first lump, if the blank line behind each event has one byte.
+    package var fullWithShortEnds = 0
+    /// The same if it has two bytes.
+    package var fullWithLongEnds = 0
+    /// How many of the lumps would end there by chance.
+    package var byChance = 0.0
+    /// Names of a few of these streams, as in the log.
+    package var examples: [String] = []
+
+    /// None.
+    package init() {}
+}
+
 /// All that was read.
 package struct LogFacts: Sendable {
     /// The streams, in order of their opening.
@@ -180,6 +203,8 @@ package struct LogFacts: Sendable {
     package var refusals: [RefusalFacts] = []
     /// Starts and reloads, in order of time.
     package var starts: [StartFacts] = []
+    /// How events came from the server.
+    package var lumps = LumpFacts()
     /// The files, in the order of the command line.
     package var files: [String] = []
     /// Names of files that were left out, because the same file stands under another name in `files`.

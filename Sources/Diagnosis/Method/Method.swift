@@ -24,6 +24,7 @@ extension Diagnosis {
         findings = moments.findings + badServer.findings + limits
         findings += tokens.finding.map { [$0] } ?? []
         findings += Others.find(in: book, staleRefusals: tokens.refusals)
+        findings += UpstreamBuffering.find(in: facts).map { [$0] } ?? []
         findings += Storms.find(in: book, after: moments.times)
         findings += ConnectionLimit.find(in: book, explained: book.isExplained).map { [$0] } ?? []
         findings.sort { ($0.confidence, $0.streams) > ($1.confidence, $1.streams) }

@@ -10,7 +10,7 @@ enum LogKey: UInt8, CaseIterable {
     case cause, evidence, duration, events, heartbeats, bytesFromUpstream, longestUpstreamSilence, longestClientSilence
     case upstreamSilenceAtEnd, clientSilenceAtEnd, clientSilenceBeforeLastWrite, lastEventID, lastEventIDWithheld
     case retry, held, woven, heartbeat, midLine, bytes, lines, tcp, upstreamTCP, reload, again, age
-    case previousStream, sincePreviousEnd, mostPending, pending, openStreamsOfServer, routes
+    case previousStream, sincePreviousEnd, mostPending, pending, openStreamsOfServer, routes, pendingBytes
     /// Inside of `tcp` and `upstream_tcp`.
     case clientSinceLastSent, upstreamSinceLastReceived
 
@@ -66,6 +66,7 @@ enum LogKey: UInt8, CaseIterable {
         case .pending: "pending_ms"
         case .openStreamsOfServer: "open_streams_server"
         case .routes: "routes"
+        case .pendingBytes: "pending_bytes"
         case .clientSinceLastSent: "since_last_sent_ms"
         case .upstreamSinceLastReceived: "since_last_received_ms"
         }

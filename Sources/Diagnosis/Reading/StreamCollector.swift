@@ -17,6 +17,7 @@ struct StreamCollector {
     private var facts = LogFacts()
     private var tables: FactTables
     private var matching = Matching()
+    private var lumps = LumpCounter()
     private var sample: Sample
     private var clock = LogTime()
     private var clockCheck = ClockCheck()
@@ -66,7 +67,7 @@ struct StreamCollector {
         case 6 where equals(bytes, event, "access"): refuse(bytes, values, at: time)
         case 11 where equals(bytes, event, "proxy_start"): start(values, at: time)
         case 11 where equals(bytes, event, "log_dropped"): facts.droppedLineCount += Int(clamping: values.number(.lines) ?? 0)
-        case 12 where equals(bytes, event, "stream_event"): break
+        case 12 where equals(bytes, event, "stream_event"): deliver(bytes, values, at: time)
         case 16 where equals(bytes, event, "stream_heartbeat"): break
         default: isKnown = false
         }
@@ -285,6 +286,13 @@ struct StreamCollector {
         if facts.refusals.count > sample.most / 4 { thin() }
     }
 
+    private mutating func deliver(_ bytes: Span<UInt8>, _ values: LineValues, at time: Int64) {
+        guard let number = number(bytes, values), let name = values.text(.stream) else { return }
+        lumps.add(
+            number, at: time, bytes: values.number(.bytes) ?? 0, pending: values.number(.pendingBytes) ?? 0,
+            name: { LogText.string(bytes, name, mostBytes: 32) })
+    }
+
     private mutating func start(_ values: LineValues, at time: Int64) {
         guard facts.starts.count < 65_536 else { return }
         facts.starts.append(
@@ -356,6 +364,7 @@ struct StreamCollector {
         facts.streams.sort { ($0.openedAt, $0.place.file, $0.place.line) < ($1.openedAt, $1.place.file, $1.place.line) }
         facts.surroundings = tables.surroundings
         facts.addresses = tables.addresses
+        facts.lumps = lumps.finish()
         facts.clientCount = tables.clientHashes.count
         return facts
     }

@@ -52,6 +52,7 @@ enum Advice {
             "Elsewhere: no compression of text/event-stream, no caching, no inspection of its body. heartwire probe finds the size of the"
                 + " buffer.",
         ]
+        if finding.side == .upstream { sentences.append("In the server: flush the output after each event.") }
         if finding.side == .client, !candidates.isEmpty {
             sentences.append("The clients' own limit is that of \(Words.list(candidates.map(\.name), last: "or")).")
         }

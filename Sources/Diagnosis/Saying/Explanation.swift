@@ -94,7 +94,9 @@ package struct Explanation: Sendable {
             let after = finding.seconds.map { " after \(Words.seconds($0))" } ?? ""
             return "Clients give up\(after) although heartbeats were sent: a hop between the browser and this proxy holds bytes back."
         case (.buffering, _):
-            return "Events come from the server's side in lumps: a hop between the server and this proxy holds bytes back."
+            return
+                "Events come from the server's side in lumps: a hop between the server and this proxy, or the server's own output, holds"
+                + " bytes back until a buffer is full."
         case (.upstreamSilent, _):
             return "The server sent nothing for \(limit), and this proxy's own stream_silence_timeout ended the stream."
         default: return nil
