@@ -148,9 +148,10 @@ private struct WeakReference: @unchecked Sendable {
 extension ConsoleExchange: RequestReceiver {
     func begin(_ head: RequestHead) {
         isHead = head.method == .head
-        guard sink?.exceededLimit == nil else { return answer(.full) }
         switch console.gate.decide(head) {
-        case .allowed(let resource): serve(resource, head)
+        // A load balancer decides by this answer whether the proxy gets clients. A full console is no reason to take them away.
+        case .allowed(let resource) where resource.isPublic || sink?.exceededLimit == nil: serve(resource, head)
+        case .allowed: answer(.full)
         case .refused(let refusal): answer(ConsoleAnswer(refusal))
         }
     }

@@ -8,7 +8,7 @@ import Reactor
 
 /// The bounds of the console.
 package enum ConsoleLimits {
-    /// Connections at once.
+    /// Connections at once. One more takes the place of the one that has waited longest for its client, if any waits.
     package static let connections = 64
     /// Event streams at once.
     package static let viewers = 16
@@ -18,6 +18,8 @@ package enum ConsoleLimits {
     package static let requestBodyBytes = 1_024
     /// How many bytes wait for one viewer before what comes is dropped.
     package static let waitingBytesPerViewer = 262_144
+    /// How long a client has for each part of its request, in milliseconds: the handshake, the head, a body's next byte.
+    package static let requestMilliseconds = 5_000
     /// How long a viewer may take nothing, in milliseconds.
     package static let stallMilliseconds = 10_000
     /// How long workers have to answer, in milliseconds: a scraper gets what the others say.
@@ -34,7 +36,7 @@ package final class ConsoleWorker {
     private var lastDate = HTTPDate()
     private lazy var clients = DownstreamWorker(
         worker: worker, terms: ConsoleWorker.clientTerms(), counts: ConnectionCounts(limit: ConsoleLimits.connections, limitPerClient: 0),
-        handler: self)
+        handler: self, makesRoom: true)
 
     /// A console that listens nowhere yet. The worker holds it from then on.
     package init(worker: Worker, source: any ConsoleSource, terms: ConsoleTerms) {
@@ -54,6 +56,9 @@ package final class ConsoleWorker {
         var configuration = Configuration()
         configuration.limits.requestHeadBytes = ConsoleLimits.requestHeadBytes
         configuration.limits.pendingBytes = ConsoleLimits.viewers * 2 * ConsoleLimits.waitingBytesPerViewer
+        configuration.timeouts.handshakeMilliseconds = ConsoleLimits.requestMilliseconds
+        configuration.timeouts.requestHeadMilliseconds = ConsoleLimits.requestMilliseconds
+        configuration.timeouts.requestBodyMilliseconds = ConsoleLimits.requestMilliseconds
         configuration.timeouts.clientStallMilliseconds = ConsoleLimits.stallMilliseconds
         return DownstreamTerms(configuration, workerCount: 1)
     }

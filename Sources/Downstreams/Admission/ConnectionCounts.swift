@@ -91,6 +91,9 @@ package final class ConnectionCounts: Sendable {
     /// Client connections that are open now.
     package var connectionCount: Int { counts.connections.withLock { $0.total } }
 
+    /// How many connections would have to close before one more is within the limit of all connections; 0 where there is room.
+    var excessWithOneMore: Int { max(0, connectionCount + 1 - limit) }
+
     /// Subtracts a connection. `isCounted` says whether it was counted for its client's address.
     package func leave(_ client: SocketAddress, isCounted: Bool) {
         counts.connections.withLock { counts in

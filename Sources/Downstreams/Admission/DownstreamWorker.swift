@@ -45,10 +45,16 @@ package final class DownstreamWorker {
     package private(set) var isDraining = false
     /// While the proxy ends: until when clients without a request may begin one; before that `.max`.
     package private(set) var newcomersUntil = Int64.max
+    /// Whether connections that keep the worker waiting are closed when there is no room for another one.
+    private let makesRoom: Bool
     private var connectionCount = 0
 
-    /// The clients' side of a worker.
-    package init(worker: Worker, terms: DownstreamTerms, counts: ConnectionCounts, handler: any RequestHandler) {
+    /// The clients' side of a worker. With `makesRoom`, a connection that the limit would exclude takes the place of the one that has
+    /// waited longest for its client. Then the counts must be this worker's own: it can close no other worker's connections.
+    package init(
+        worker: Worker, terms: DownstreamTerms, counts: ConnectionCounts, handler: any RequestHandler, makesRoom: Bool = false
+    ) {
+        self.makesRoom = makesRoom
         self.worker = worker
         self.terms = terms
         self.counts = counts
@@ -67,11 +73,28 @@ package final class DownstreamWorker {
     package func accept(_ accepted: AcceptedConnection, at place: ListeningPlace) {
         // As if no process listened here: the other holder of the socket does not accept connections.
         guard let security = place.security else { return worker.kernel.close(accepted.descriptor, abortively: true) }
+        if makesRoom { makeRoom() }
         var arrival = Arrival(accepted, at: place, security, terms: terms)
         if security.listener.takesProxyProtocol { return awaitHeader(accepted, arrival) }
         arrival.isCounted = counts.countsClients && !arrival.isTrusted
         guard admit(&arrival, accepted.descriptor) else { return }
         serve(arrival, accepted.descriptor)
+    }
+
+    /// Closes those connections that have waited longest for their clients, as many as one more connection needs. A connection that came
+    /// in this very moment stays: its request may be there and not read yet.
+    private func makeRoom() {
+        let excess = counts.excessWithOneMore
+        guard excess > 0 else { return }
+        var waiting: [(since: Int64, connection: any Drainable)] = []
+        for endpoint in worker.openEndpoints {
+            guard let connection = endpoint as? any Drainable, let since = connection.waitsForClientSince, since < worker.now else {
+                continue
+            }
+            waiting.append((since, connection))
+        }
+        waiting.sort { $0.since < $1.since }
+        for (_, connection) in waiting.prefix(excess) { connection.endGrace() }
     }
 
     /// Counts a connection, also for its client's address if the arrival says so; false if it was closed, because far too many came.
@@ -193,11 +216,13 @@ package final class DownstreamWorker {
     }
 }
 
-/// A client's connection, in any stage, when the proxy ends.
+/// A client's connection, in any stage, when the proxy ends or its place is needed.
 protocol Drainable {
+    /// Since when nothing but its client keeps it open, in monotonic milliseconds; nil while a request is served.
+    var waitsForClientSince: Int64? { get }
     /// Accepts no further request; a running exchange may finish.
     func drain()
-    /// Ends at once: the grace period is over.
+    /// Ends at once: the grace period is over, or its place is needed.
     func endGrace()
 }
 

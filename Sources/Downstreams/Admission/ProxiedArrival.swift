@@ -67,7 +67,9 @@ final class ProxiedArrival: Link {
         clients.connectionClosed(arrival.client, isCounted: false, at: arrival.place)
     }
 
-    // MARK: The proxy ends
+    // MARK: The proxy ends, or needs the place
+
+    var waitsForClientSince: Int64? { cameAt }
 
     /// The header may still come for as long as new clients may send a request.
     func drain() { wake(atMilliseconds: deadline) }

@@ -219,7 +219,15 @@ package final class HTTP1Connection: ClientConnection {
         }
     }
 
-    // MARK: The proxy ends
+    // MARK: The proxy ends, or needs the place
+
+    var waitsForClientSince: Int64? {
+        switch state {
+        case .idle, .readingHead: waitingSince
+        case .flushing, .closing, .lingering: stallsSince
+        case .exchanging, .closed: nil
+        }
+    }
 
     /// Accepts no further request; an exchange may finish.
     func drain() {

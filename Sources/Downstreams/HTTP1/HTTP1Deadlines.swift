@@ -33,7 +33,8 @@ extension HTTP1Connection {
     /// When the client's next action is overdue.
     var stallDeadline: Int64 { stallsSince + Int64(timeouts.clientStallMilliseconds) }
 
-    private var stallsSince: Int64 {
+    /// When the wait for the client's next action began.
+    var stallsSince: Int64 {
         switch state {
         // If nothing is pending, the wait began with the state.
         case .closing, .lingering: pendingCount > 0 ? lastProgressAt : waitingSince
