@@ -154,18 +154,6 @@ struct GateTests {
         #expect(try decision("POST /streams/w0-000001/end", wrong, by: gate()) == .refused(.noPageToken))
     }
 
-    @Test("lets a foreign page link to it, and load nothing")
-    func foreignReads() throws {
-        let link = ["Host: localhost", "Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate"]
-        #expect(try decision("GET /", link, by: gate()) == .allowed(.page))
-        for mode in ["no-cors", "cors", "same-origin"] {
-            let fields = ["Host: localhost", "Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: \(mode)"]
-            #expect(try decision("GET /feed", fields, by: gate()) == .refused(.foreignPage))
-        }
-        #expect(try decision("GET /feed", ["Host: localhost", "Sec-Fetch-Site: same-origin"], by: gate()) == .allowed(.feed))
-        #expect(try decision("GET /metrics", ["Host: localhost", "Sec-Fetch-Site: none"], by: gate()) == .allowed(.metrics))
-    }
-
     @Test("finds what a path means, and nothing else")
     func paths() {
         func resource(_ path: String) -> Resource? { Resource(path: Array(path.utf8).span) }

@@ -82,7 +82,12 @@ def test_a_page_of_another_site_loads_nothing(console):
     for mode in ("no-cors", "cors"):
         for site in ("cross-site", "same-site"):
             assert ask(port, "/metrics", f"Sec-Fetch-Site: {site}", f"Sec-Fetch-Mode: {mode}").status == 403
-    assert ask(port, "/metrics", "Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate").status == 200
+    link = ("Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document")
+    assert ask(port, "/", *link).status == 200
+    for path in ("/metrics", "/feed", "/healthz", "/console.js"):
+        assert ask(port, path, *link).status == 403
+        assert ask(port, path, "Origin: http://evil.example").status == 403
+    assert ask(port, "/", *link[:2], "Sec-Fetch-Dest: iframe").status == 403
     for method in ("POST", "PUT", "DELETE", "OPTIONS"):
         answer = ask(port, "/metrics", "Origin: http://evil.example", method=method)
         assert answer.status == 405 and answer.value("allow") == b"GET, HEAD"

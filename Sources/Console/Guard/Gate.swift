@@ -89,7 +89,7 @@ package struct Gate: Sendable {
     private func decide(_ head: RequestHead, _ resource: Resource) -> GateDecision {
         guard resource.isAction else {
             guard head.method == .get || head.method == .head else { return .refused(.wrongMethod(allowed: "GET and HEAD")) }
-            return isReadByForeignPage(head) ? .refused(.foreignPage) : .allowed(resource)
+            return isReadByForeignPage(head, resource) ? .refused(.foreignPage) : .allowed(resource)
         }
         guard head.method == .post else { return .refused(.wrongMethod(allowed: "POST")) }
         guard isJSON(head) else { return .refused(.notJSON) }
@@ -128,21 +128,34 @@ package struct Gate: Sendable {
     // MARK: Where a browser says that it comes from
 
     /// Another site may link to the page. It may not load or read anything: it could not see the answer, but it could keep us busy.
-    private func isReadByForeignPage(_ head: RequestHead) -> Bool {
+    /// Programs send neither field, and are no pages.
+    private func isReadByForeignPage(_ head: RequestHead, _ resource: Resource) -> Bool {
+        guard isOriginOwnOrAbsent(head) else { return true }
         let isForeign = head.values(named: "sec-fetch-site").contains { site in
             !equals(head.bytes.span, site, "same-origin") && !equals(head.bytes.span, site, "none")
         }
-        guard isForeign else { return false }
-        guard let mode = onlyValue(of: "sec-fetch-mode", in: head) else { return true }
-        return !equals(head.bytes.span, mode, "navigate")
+        return isForeign && !(resource == .page && isLinkFollowed(head))
+    }
+
+    /// Whether the answer becomes a tab's whole document: no frame, no object, nothing that a page reads.
+    private func isLinkFollowed(_ head: RequestHead) -> Bool {
+        guard let mode = onlyValue(of: "sec-fetch-mode", in: head), let destination = onlyValue(of: "sec-fetch-dest", in: head) else {
+            return false
+        }
+        return equals(head.bytes.span, mode, "navigate") && equals(head.bytes.span, destination, "document")
     }
 
     /// A browser says so itself, in one of two fields that no page can write; where it sends both, both have to say so.
     private func comesFromOwnPage(_ head: RequestHead) -> Bool {
         let sites = head.values(named: "sec-fetch-site")
-        let origins = head.count(of: .origin)
-        guard sites.count + origins > 0, sites.count <= 1, origins <= 1 else { return false }
+        guard sites.count + head.count(of: .origin) > 0, sites.count <= 1 else { return false }
         if let site = sites.first, !equals(head.bytes.span, site, "same-origin") { return false }
+        return isOriginOwnOrAbsent(head)
+    }
+
+    /// Whether the one `Origin` field names the console as the request does, or there is none.
+    private func isOriginOwnOrAbsent(_ head: RequestHead) -> Bool {
+        guard head.count(of: .origin) <= 1 else { return false }
         guard let origin = head.firstValue(of: .origin) else { return true }
         let written = lowercasedBytes(head.bytes.span, origin)
         let own = lowercasedBytes(head.bytes.span, head.authority)
