@@ -164,6 +164,15 @@ public struct Weaver: Sendable {
         swallowsLineFeed = scanner.endsWithCarriageReturn
     }
 
+    /// Places a heartbeat behind everything that went on so far. Returns its bytes, which the caller sends now; nil where a line is open.
+    /// One call that changes the weaver, because calls that only read would copy it and count its references for each heartbeat.
+    public mutating func weave(_ heartbeat: Heartbeat) -> [UInt8]? {
+        let placement = self.placement
+        guard placement != .nowhere else { return nil }
+        didWeave()
+        return heartbeat.bytes(at: placement, hasIdentifier: hasIdentifier)
+    }
+
     private static func byteOfMark(_ index: UInt8) -> UInt8 {
         switch index {
         case 0: byteOrderMark.0

@@ -190,15 +190,12 @@ extension Exchange {
         guard due < .max, let sink, let route, let heartbeat = route.heartbeat else { return .max }
         guard now >= due else { return due }
         if account.heartbeats == 0 { source.probe() }
-        let placement = weaver.placement
         // If the client does not take the bytes that wait, more bytes do not help.
-        guard placement != .nowhere, sink.waitingCount == 0 else {
-            if placement == .nowhere { account.noteUnplaceable(now: now) }
+        guard sink.waitingCount == 0, let bytes = weaver.weave(heartbeat) else {
+            if weaver.placement == .nowhere { account.noteUnplaceable(now: now) }
             return now + route.heartbeatMilliseconds
         }
-        let bytes = heartbeat.bytes(at: placement, hasIdentifier: weaver.hasIdentifier)
         if !sink.send(own: bytes) { noteWaiting(sink.waitingCount) }
-        weaver.didWeave()
         account.heartbeats &+= 1
         if !proxy.observers.isDisjoint(with: .ofEvents) { observeHeartbeat(byteCount: bytes.count, now: now) }
         account.sentToClient(bytes.count, now: now)

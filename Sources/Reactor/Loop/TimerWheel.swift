@@ -6,7 +6,9 @@
 public struct TimerWheel {
     /// The length of a tick in milliseconds: no timer fires early, and none later than by one tick.
     public static let tickMilliseconds: Int64 = 8
+    /// Powers of two: the place of a tick is its lowest bits. The wheel is asked at each turn, so divisions would be felt.
     private static let bucketCount = 4096
+    private static let wordCount = bucketCount / 64
     private static let none: Int32 = -1
 
     private struct Node {
@@ -18,7 +20,7 @@ public struct TimerWheel {
 
     private var nodes: [Node] = []
     private var heads = [Int32](repeating: TimerWheel.none, count: TimerWheel.bucketCount)
-    private var occupied = [UInt64](repeating: 0, count: TimerWheel.bucketCount / 64)
+    private var occupied = [UInt64](repeating: 0, count: TimerWheel.wordCount)
     private var current: Int64
     /// How many slots are armed.
     public private(set) var armedCount = 0
@@ -54,59 +56,58 @@ public struct TimerWheel {
     /// Milliseconds until the next slot has to be looked at; `nil` when none is armed.
     public func millisecondsUntilNext(nowMilliseconds: Int64) -> Int64? {
         guard armedCount > 0 else { return nil }
-        let start = Int((current + 1) % Int64(TimerWheel.bucketCount))
-        var word = start / 64
-        var bits = occupied[word] & (~0 << UInt64(start % 64))
-        for _ in 0...occupied.count {
+        return max(0, nextOccupiedTick() * TimerWheel.tickMilliseconds - nowMilliseconds)
+    }
+
+    /// The first tick behind the current one at which a slot fires. One is armed.
+    private func nextOccupiedTick() -> Int64 {
+        let start = TimerWheel.bucket(of: current + 1)
+        var word = start >> 6
+        var bits = occupied[word] & (~0 &<< UInt64(start & 63))
+        for _ in 0...TimerWheel.wordCount {
             if bits != 0 {
-                let bucket = word * 64 + bits.trailingZeroBitCount
-                let ahead = (bucket - start + TimerWheel.bucketCount) % TimerWheel.bucketCount
-                let tick = current + 1 + Int64(ahead)
-                return max(0, tick * TimerWheel.tickMilliseconds - nowMilliseconds)
+                let bucket = word &* 64 &+ bits.trailingZeroBitCount
+                return current &+ 1 &+ Int64((bucket &- start) & (TimerWheel.bucketCount - 1))
             }
-            word = (word + 1) % occupied.count
+            word = (word &+ 1) & (TimerWheel.wordCount - 1)
             bits = occupied[word]
         }
-        return nil
+        preconditionFailure("an armed slot is in a bucket")
     }
+
+    private static func bucket(of tick: Int64) -> Int { Int(truncatingIfNeeded: tick) & (bucketCount - 1) }
 
     /// Removes one slot whose moment has come; `nil` when none is left. Call it until then.
     public mutating func nextDue(nowMilliseconds: Int64) -> Int? {
         let target = nowMilliseconds / TimerWheel.tickMilliseconds
         while true {
-            let bucket = Int(current % Int64(TimerWheel.bucketCount))
-            let head = heads[bucket]
+            let head = heads[TimerWheel.bucket(of: current)]
             if head != TimerWheel.none {
                 // The bucket of the current tick holds only nodes of this tick: no slot is armed a whole turn ahead.
                 unlink(Int(head))
                 return Int(head)
             }
             if current >= target { return nil }
-            current = armedCount == 0 ? target : nextOccupiedTick(after: current, upTo: target)
+            current = armedCount == 0 ? target : min(target, nextOccupiedTick())
         }
     }
 
-    private func nextOccupiedTick(after tick: Int64, upTo target: Int64) -> Int64 {
-        guard let ahead = millisecondsUntilNext(nowMilliseconds: tick * TimerWheel.tickMilliseconds) else { return target }
-        return min(target, tick + ahead / TimerWheel.tickMilliseconds)
-    }
-
     private mutating func link(_ slot: Int, _ tick: Int64) {
-        let bucket = Int(tick % Int64(TimerWheel.bucketCount))
+        let bucket = TimerWheel.bucket(of: tick)
         let head = heads[bucket]
         nodes[slot] = Node(next: head, previous: TimerWheel.none, tick: tick)
         if head != TimerWheel.none { nodes[Int(head)].previous = Int32(slot) }
         heads[bucket] = Int32(slot)
-        occupied[bucket / 64] |= 1 << UInt64(bucket % 64)
+        occupied[bucket >> 6] |= 1 &<< UInt64(bucket & 63)
         armedCount += 1
     }
 
     private mutating func unlink(_ slot: Int) {
         let node = nodes[slot]
-        let bucket = Int(node.tick % Int64(TimerWheel.bucketCount))
+        let bucket = TimerWheel.bucket(of: node.tick)
         if node.previous == TimerWheel.none { heads[bucket] = node.next } else { nodes[Int(node.previous)].next = node.next }
         if node.next != TimerWheel.none { nodes[Int(node.next)].previous = node.previous }
-        if heads[bucket] == TimerWheel.none { occupied[bucket / 64] &= ~(1 << UInt64(bucket % 64)) }
+        if heads[bucket] == TimerWheel.none { occupied[bucket >> 6] &= ~(1 &<< UInt64(bucket & 63)) }
         nodes[slot] = Node()
         armedCount -= 1
     }
