@@ -34,6 +34,17 @@ struct TokenEchoTests {
         #expect(try !isHeard("id-abcd-", isCut: true))
     }
 
+    @Test("is found in every spelling that URLs and JSON give it, and where a cut text ends within one")
+    func spellings() throws {
+        for text in [#"x\u0061bcdefghijklmnop"#, "%61bcdefghijklmn%6fpq", #"{\"t\":\"abcdefghijklm\\u006eop\"}"#] {
+            #expect(try isHeard(text))
+        }
+        #expect(try isHeard(#"a\/b%2fc+defghijklmn"#, of: "a/b/c+defghijklmnop"))
+        #expect(try isHeard("100%realtokenrealtoken", of: "100%realtokenrealtoken"))
+        #expect(try isHeard(#"x-abcdef\u00"#, isCut: true) && isHeard("x-abcdef%6", isCut: true))
+        #expect(try !isHeard(#"x-abcdef\u00"#) && !isHeard(#"x-abc\u00"#, isCut: true))
+    }
+
     @Test("shows nothing of the token when it is printed")
     func hides() throws {
         let echo = TokenEcho(of: try #require(tokenInAuthorization("Bearer s3cr3t")))

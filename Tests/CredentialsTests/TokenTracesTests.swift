@@ -21,10 +21,11 @@ struct TokenTracesTests {
     }
 
     @Test(
-        "are found under any number of encodings, and a token with a percent sign too",
+        "are found under several encodings, also those of JSON, and a token with a percent sign too",
         arguments: [
             ("a+b/c=d~e", "a%2Bb%252fc%25253Dd~e"), ("12345678", "%31%32%33%34%35%36%37%38"), ("a%2Bbcdefg", "a%2Bbcdefg"),
             ("a%2Bbcdefg", "a%252Bbcdefg"), ("100%realtoken", "100%25realtoken"),
+            ("a+b/c=d~e", #"a\u002Bb\/c\\u003Dd~e"#),
         ])
     func encodings(token: String, text: String) throws {
         #expect(try isLeft(token, in: text) && isLeft(token, in: "%-\(text)%"))

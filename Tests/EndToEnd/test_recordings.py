@@ -1,10 +1,12 @@
 """Streams that are recorded, and recordings that are played: the same bytes at the same times, and the same end."""
 
+import json
 import pathlib
 import re
 import signal
 import subprocess
 import time
+import urllib.parse
 
 import pytest
 
@@ -143,6 +145,33 @@ def test_a_token_that_comes_back_is_not_in_it(stage, tmp_path):
     planted.search("the recording", recording.read_bytes())
     assert b"secret" not in recording.read_bytes()
     assert curl(play(stage, recording).port)[0] == b"data: " + b"*" * len(token) + b" was yours\n\n"
+
+
+def test_a_token_that_comes_back_in_json_or_in_a_url_is_not_in_it(stage, tmp_path):
+    token = planted.plant() + "/+="
+    whole = ["".join(f"\\u{ord(c):04x}" for c in token), "".join(f"%{ord(c):02X}" for c in token)]
+    spellings = [token, json.dumps(token).replace("/", "\\/"), json.dumps(json.dumps(token).replace("/", "\\/")), urllib.parse.quote(token, safe=""),
+                 json.dumps("?t=" + urllib.parse.quote(token, safe="")).replace("%", "\\u0025"), *whole]
+
+    def handler(connection, request):
+        connection.start_stream()
+        for text in spellings:
+            half = len(text) // 2
+            connection.chunk(b"data: before " + text[:half].encode())
+            time.sleep(0.03)
+            connection.chunk(text[half:].encode() + b" after\n\n")
+        connection.last_chunk()
+    proxy = recording_proxy(stage, handler, tmp_path / "r", route=["bearer_from query access_token"])
+    with Client(proxy.port) as client:
+        client.open_stream(f"/e?access_token={urllib.parse.quote(token)}")[1].read_to_end(LIMIT)
+    text = the_recording(tmp_path / "r").read_bytes()
+    planted.search("the recording", text)
+    recorded = curl(play(stage, the_recording(tmp_path / "r")).port)[0].decode()
+    lines = [line for line in recorded.split("\n") if line]
+    assert len(lines) == len(spellings)
+    for line, text in zip(lines, spellings):
+        assert len(line) == len(f"data: before {text} after") and line.startswith("data: before ") and line.endswith(" after")
+        assert re.fullmatch(r'[\\"]*(\?t=)?\*+[\\"]*', line[len("data: before "):-len(" after")]), line
 
 
 def test_files_are_private_and_their_number_is_bounded(stage, tmp_path):

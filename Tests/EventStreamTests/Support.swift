@@ -69,5 +69,8 @@ func randomStream(using random: inout SeededGenerator) -> [UInt8] {
 
 extension Heartbeat {
     /// What to send now into the bytes that a weaver follows.
-    func bytes(in weaver: Weaver) -> [UInt8] { bytes(at: weaver.placement, hasIdentifier: weaver.hasIdentifier) }
+    func bytes(in weaver: Weaver) -> [UInt8] {
+        var weaver = weaver
+        return weaver.weave(self) ?? []
+    }
 }

@@ -25,13 +25,6 @@ package struct Token: Sendable, CustomStringConvertible, CustomDebugStringConver
         for index in bytes.indices { storage.append(bytes[index]) }
     }
 
-    /// The first `count` bytes, or all of a shorter token; wiped like a token.
-    func beginning(bytes count: Int) -> Token {
-        let storage = TokenStorage(capacity: min(count, self.count))
-        for byte in self.storage.bytes[..<min(count, self.count)] { storage.append(byte) }
-        return Token(storage: storage)
-    }
-
     /// Appends `Bearer`, a blank and the token: the value of an `Authorization` field (RFC 6750 section 2.1).
     package func appendAuthorizationValue(to bytes: inout [UInt8]) {
         bytes.append(contentsOf: "Bearer ".utf8)

@@ -13,7 +13,7 @@ package struct TokenEcho: Sendable {
     private let beginning: Token
 
     /// An echo that finds this token.
-    package init(of token: Token) { beginning = token.beginning(bytes: TokenEcho.beginningBytes) }
+    package init(of token: Token) { self = token.withBytes { TokenEcho(ofEncoded: $0) } }
 
     /// An echo that finds the token written like this in a URL or a cookie. The token may be malformed.
     init(ofEncoded value: Span<UInt8>) {
@@ -26,14 +26,18 @@ package struct TokenEcho: Sendable {
 
     var beginningCount: Int { beginning.count }
 
-    /// Where the token first begins in the text, in any encoding; nil if it does not.
+    /// Where the token first begins in the text, in any spelling; nil if it does not. For a text that `isCut`, ending within that beginning
+    /// is enough, or within an escape of it. Allocates nothing.
     func firstPlace(in text: Span<UInt8>, isCut: Bool) -> Int? {
         beginning.withBytes { beginning in
             for start in text.indices {
                 var matched = 0
                 var index = start
                 while matched < beginning.count, index < text.count {
-                    guard peeledByte(text, at: index, next: &index) == beginning[matched] else { break }
+                    let peeled = peeledByte(text, at: index)
+                    if isCut, peeled.isCut, matched > TokenEcho.harmlessBytes { return start }
+                    guard peeled.byte == beginning[matched] else { break }
+                    index = peeled.next
                     matched += 1
                 }
                 if matched == beginning.count { return start }
@@ -48,14 +52,6 @@ package struct TokenEcho: Sendable {
     package func isHeard(in text: Span<UInt8>, isCut: Bool) -> Bool {
         // Most ids are shorter than any token.
         guard text.count >= beginning.count || isCut else { return false }
-        return beginning.withBytes { beginning in
-            for start in 0..<text.count {
-                var matched = 0
-                while matched < beginning.count, start + matched < text.count, text[start + matched] == beginning[matched] { matched += 1 }
-                if matched == beginning.count { return true }
-                if isCut, start + matched == text.count, matched > TokenEcho.harmlessBytes { return true }
-            }
-            return false
-        }
+        return firstPlace(in: text, isCut: isCut) != nil
     }
 }

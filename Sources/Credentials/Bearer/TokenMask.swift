@@ -1,5 +1,5 @@
 // Takes a request's token out of a body that comes in pieces, as a recording needs it. Invariant: whatever the pieces are, what comes
-// out is as long as what went in and does not hold the token, in no encoding that URLs give it.
+// out is as long as what went in and does not hold the token, in no spelling that URLs and JSON give it.
 
 import Bytes
 
@@ -9,16 +9,31 @@ package struct TokenMask: Sendable {
     /// A body may end with this many bytes of the token: so few reveal nothing.
     private static let harmlessBytes = 3
 
-    private let token: Token
-    private let overlaps: [Int32]
+    /// A token that is looked for in one way.
+    private struct Sought: Sendable {
+        let token: Token
+        let overlaps: [Int32]
+        /// Whether the body's escapes are taken off.
+        let peels: Bool
+
+        init(_ token: Token, peels: Bool) {
+            self.token = token
+            self.peels = peels
+            overlaps = token.withBytes(TokenTraces.overlaps)
+        }
+    }
+
+    private let spelled: Sought
+    /// The token as it is. What stands in front of it may look like the beginning of an escape that takes its first bytes in.
+    private let plain: Sought
     /// The last bytes of the body so far, if the token may begin there.
     private var held: [UInt8] = []
 
     /// Nil for a token that is too short to be told from other texts.
     package init?(of token: Token) {
         guard let traces = TokenTraces(of: token) else { return nil }
-        self.token = traces.token
-        overlaps = traces.token.withBytes(TokenTraces.overlaps)
+        spelled = Sought(traces.token, peels: true)
+        plain = Sought(token, peels: false)
     }
 
     /// How many bytes of the body have not come out yet. For tests.
@@ -29,11 +44,11 @@ package struct TokenMask: Sendable {
         var text = held
         text.reserveCapacity(held.count + piece.count)
         for index in piece.indices { text.append(piece[index]) }
-        let (start, _) = mask(&text, to: endOfWholeEscapes(text))
+        let start = mask(&text, isWhole: false)
         held = Array(text[start...])
         text.removeLast(held.count)
-        // No encoding of the token is so long; these are escapes of escapes without an end.
-        if held.count > 16 * token.count {
+        // No usual spelling of the token is so long; these are escapes of escapes.
+        if held.count > 16 * spelled.token.count + longestSpellingBytes {
             text += held.map { _ in Self.mask }
             held = []
         }
@@ -44,43 +59,36 @@ package struct TokenMask: Sendable {
     package mutating func finish() -> [UInt8] {
         var text = held
         held = []
-        let (start, matched) = mask(&text, to: text.count)
-        if matched > Self.harmlessBytes { for index in start..<text.count { text[index] = Self.mask } }
+        let start = mask(&text, isWhole: true)
+        for index in start..<text.count { text[index] = Self.mask }
         return text
     }
 
-    /// Masks each token in the text up to `end`. Returns where a token may begin that is not complete there, and how much of it there is
-    /// (Knuth, Morris and Pratt's search).
-    private func mask(_ text: inout [UInt8], to end: Int) -> (start: Int, matched: Int) {
+    /// Masks each token in the text. Returns where a token may begin whose rest is still to come, or that is cut by the end of the whole.
+    private func mask(_ text: inout [UInt8], isWhole: Bool) -> Int {
+        let hasEscapes = text.contains { $0 == UInt8(ascii: "%") || $0 == UInt8(ascii: "\\") }
+        let startOfPlain = hasEscapes ? mask(plain, in: &text, isWhole: isWhole) : text.count
+        return min(startOfPlain, mask(spelled, in: &text, isWhole: isWhole))
+    }
+
+    private func mask(_ sought: Sought, in text: inout [UInt8], isWhole: Bool) -> Int {
         var matched = 0
         var index = 0
         // Where each byte of the token's beginning stands that has been found; what is in front of `first` is no longer needed.
         var places: [Int] = []
         var first = 0
-        while index < end {
+        while index < text.count {
             let place = index
-            let byte = peeledByte(text.span, at: index, next: &index)
-            token.withBytes { token in
-                while matched > 0, token[matched] != byte { matched = Int(overlaps[matched - 1]) }
-                if token[matched] == byte { matched += 1 }
-            }
+            let peeled = sought.peels ? peeledByte(text.span, at: index) : PeeledByte(byte: text[index], next: index + 1)
+            if peeled.isCut, !isWhole || matched > Self.harmlessBytes { return matched > 0 ? places[first] : place }
+            index = peeled.next
+            matched = sought.token.withBytes { TokenTraces.advanced(matched, by: peeled.byte, in: $0, sought.overlaps) }
             first = places.count - max(matched - 1, 0)
             if matched > 0 { places.append(place) }
-            guard matched == token.count else { continue }
+            guard matched == sought.token.count else { continue }
             for masked in places[first]..<index { text[masked] = Self.mask }
             matched = 0
         }
-        return (matched > 0 ? places[first] : end, matched)
-    }
-
-    /// Where the escape begins that the text's end may have cut: `%`, `%2`, `%25`, `%252`.
-    private func endOfWholeEscapes(_ text: [UInt8]) -> Int {
-        guard var start = text.lastIndex(of: UInt8(ascii: "%")) else { return text.count }
-        let rest = text[(start + 1)...]
-        var digits = rest
-        while digits.starts(with: [UInt8(ascii: "2"), UInt8(ascii: "5")]) { digits = digits.dropFirst(2) }
-        guard digits.count <= 1, digits.allSatisfy({ hexadecimalValue($0) != nil }) else { return text.count }
-        while start > 0, text[start - 1] == UInt8(ascii: "%") { start -= 1 }
-        return start
+        return matched > (isWhole ? Self.harmlessBytes : 0) ? places[first] : text.count
     }
 }

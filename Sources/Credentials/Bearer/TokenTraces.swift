@@ -7,36 +7,18 @@ import Bytes
 /// So few bytes are no secret, and occur in many texts by chance.
 private let shortestTraceBytes = 8
 
-/// The byte at `index` with percent escapes decoded, also escapes of escapes: `+`, `%2B` and `%252B` are one byte. `next` is set to
-/// where the next byte begins.
-func peeledByte(_ bytes: Span<UInt8>, at index: Int, next: inout Int) -> UInt8 {
-    guard bytes[index] == UInt8(ascii: "%") else {
-        next = index + 1
-        return bytes[index]
-    }
-    var digits = index + 1
-    while digits + 1 < bytes.count, bytes[digits] == UInt8(ascii: "2"), bytes[digits + 1] == UInt8(ascii: "5") { digits += 2 }
-    for start in [digits, index + 1] where start + 1 < bytes.count {
-        guard let high = hexadecimalValue(bytes[start]), let low = hexadecimalValue(bytes[start + 1]) else { continue }
-        next = start + 2
-        return high << 4 | low
-    }
-    next = index + 1
-    return bytes[index]
-}
-
-/// Looks for a whole token in texts, in any encoding that URLs give it.
+/// Looks for a whole token in texts, in any spelling that URLs and JSON give it.
 package struct TokenTraces: Sendable {
     let token: Token
-    /// For each position in the token: the length of the token's beginning that ends there. Made when a text is first long enough to
-    /// hold the token.
+    /// Made when a text is first long enough to hold the token.
     private var overlaps: [Int32] = []
 
     /// Nil for a token that is too short to be told from other texts.
     package init?(of token: Token) {
         let peeled = token.withBytes { bytes in
-            // The token may contain a percent sign, and texts are compared without their escapes.
-            guard firstByte(UInt8(ascii: "%"), in: bytes, bytes.indices) < bytes.count else { return token }
+            // The token may contain what begins an escape, and texts are compared without their escapes.
+            let isPlain = bytes.indices.allSatisfy { bytes[$0] != UInt8(ascii: "%") && bytes[$0] != UInt8(ascii: "\\") }
+            if isPlain { return token }
             var peeled: [UInt8] = []
             var index = 0
             while index < bytes.count { peeled.append(peeledByte(bytes, at: index, next: &index)) }
@@ -67,8 +49,7 @@ package struct TokenTraces: Sendable {
             while index < text.count {
                 wordCount = Self.endsWord(text[index]) ? 0 : wordCount + 1
                 let byte = peeledByte(text, at: index, next: &index)
-                while matched > 0, token[matched] != byte { matched = Int(overlaps[matched - 1]) }
-                if token[matched] == byte { matched += 1 }
+                matched = Self.advanced(matched, by: byte, in: token, overlaps)
                 guard matched == token.count else { continue }
                 let isWord = wordCount == token.count && (index == text.count || Self.endsWord(text[index]))
                 if !passingWords || !isWord { return true }
@@ -84,22 +65,29 @@ package struct TokenTraces: Sendable {
     private static func isMark(_ byte: UInt8) -> Bool {
         switch byte {
         case UInt8(ascii: "/"), UInt8(ascii: "?"), UInt8(ascii: "&"), UInt8(ascii: "="), UInt8(ascii: "#"), UInt8(ascii: ":"),
-            UInt8(ascii: ";"),
-            UInt8(ascii: "%"), UInt8(ascii: "{"), UInt8(ascii: "\""):
+            UInt8(ascii: ";"), UInt8(ascii: "%"), UInt8(ascii: "{"), UInt8(ascii: "\""), UInt8(ascii: "\\"):
             true
         default: false
         }
     }
 
+    /// For each position in the token: the length of the token's beginning that ends there.
     static func overlaps(in token: Span<UInt8>) -> [Int32] {
         var overlaps = [Int32](repeating: 0, count: token.count)
         var matched = 0
         for index in 1..<token.count {
-            while matched > 0, token[matched] != token[index] { matched = Int(overlaps[matched - 1]) }
-            if token[matched] == token[index] { matched += 1 }
+            matched = advanced(matched, by: token[index], in: token, overlaps)
             overlaps[index] = Int32(matched)
         }
         return overlaps
+    }
+
+    /// How much of the token ends with a byte, where so much of it ended with the byte before (less than all).
+    @inline(__always)
+    static func advanced(_ matched: Int, by byte: UInt8, in token: Span<UInt8>, _ overlaps: [Int32]) -> Int {
+        var matched = matched
+        while matched > 0, token[matched] != byte { matched = Int(overlaps[matched - 1]) }
+        return token[matched] == byte ? matched + 1 : matched
     }
 
     /// The target without the query parameters that hold the token; nil if there are none. The path stays: without it the request would
@@ -208,7 +196,7 @@ extension TokenEcho {
     /// What is written in place of a token.
     private static let mask = Array("...".utf8)
 
-    /// The text up to the token, in any encoding, and `...` in place of the rest. For a text that `isCut`, also if it ends within the
+    /// The text up to the token, in any spelling, and `...` in place of the rest. For a text that `isCut`, also if it ends within the
     /// token.
     package func masked(_ text: [UInt8], isCut: Bool) -> [UInt8] {
         guard beginningCount >= shortestTraceBytes, let place = firstPlace(in: text.span, isCut: isCut) else { return text }

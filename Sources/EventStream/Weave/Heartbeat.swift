@@ -76,7 +76,7 @@ public final class Heartbeat: Sendable {
     /// Allocates nothing: the arrays exist already.
     ///
     /// - Parameter hasIdentifier: Whether the client keeps an id (`Weaver.hasIdentifier`).
-    public func bytes(at placement: Placement, hasIdentifier: Bool) -> [UInt8] {
+    func bytes(at placement: Placement, hasIdentifier: Bool) -> [UInt8] {
         switch placement {
         case .betweenEvents: eventBlock ?? (form.hasBlankLine(hasIdentifier: hasIdentifier) ? commentBlock : commentLine)
         case .betweenLines: commentLine
