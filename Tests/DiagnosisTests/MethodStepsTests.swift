@@ -52,6 +52,85 @@ struct MethodStepsTests {
         #expect(abs(Chance.split(marked: 5, others: 5, high: 5, highOthers: 0) - -5.529) < 0.001)
     }
 
+    /// A log of streams that the server ended at these ages, each opened some seconds after the one before.
+    private func ended(atAges ages: [Double], openedAt: (Int) -> Double) -> LogFacts {
+        var log = SimulatedLog()
+        for (number, age) in ages.enumerated() {
+            log.add(
+                SimulatedStream(
+                    client: number, opened: openedAt(number), duration: age, cause: number % 3 == 0 ? .upstreamFinished : .upstreamReset,
+                    upstreamSilence: age / 2, longestUpstreamSilence: age / 2, events: number % 7))
+        }
+        return log.facts(until: 100_000)
+    }
+
+    @Test("streams that are done within a second or two are no limit of one second: as many end just below it")
+    func shortLives() {
+        var random = SeededGenerator("streams that are done within a second or two")
+        for _ in 0..<50 {
+            let short = (0..<60).map { _ in random.uniform(0.1...1) + random.uniform(0.1...1) }
+            let long = (0..<30).map { _ in random.uniform(2...40) }
+            let claims = Diagnosis(of: ended(atAges: short + long) { Double($0) * 7 }).findings.filter(\.isClaim)
+            #expect(claims.isEmpty, "\(words(claims))")
+        }
+    }
+
+    @Test("a few visits of four to six seconds are no limit of four, although nobody ended earlier and they came back")
+    func shortVisits() {
+        var log = SimulatedLog()
+        for (number, age) in [5.369, 4.091, 5.919, 4.483, 5.282].enumerated() {
+            let opened = Double(number * 12)
+            log.add(SimulatedStream(client: number % 2, opened: opened, duration: age, cause: .clientReset))
+            log.add(
+                SimulatedStream(
+                    client: number % 2, opened: opened + age + 1.2, duration: 0.3 + 0.4 * Double(number), cause: .upstreamFinished))
+            log.add(SimulatedStream(client: 10 + number, opened: opened, duration: 60, cause: .drained))
+        }
+        let claims = Diagnosis(of: log.facts(until: 120)).findings.filter(\.isClaim)
+        #expect(claims.isEmpty, "\(words(claims))")
+    }
+
+    @Test("a machine that stood still for ten hours has no limit of ten hours, although all its streams were silent for as long")
+    func suspended() {
+        var log = SimulatedLog()
+        for number in 0..<30 {
+            log.add(
+                SimulatedStream(
+                    client: number, opened: Double(number * 3), duration: 36_100 - Double(number * 3), cause: .upstreamReset,
+                    upstreamSilence: 36_000 + Double(number) / 20, longestUpstreamSilence: 36_000 + Double(number) / 20, events: number))
+        }
+        let claims = Diagnosis(of: log.facts(until: 36_200)).findings.filter { $0.isClaim && $0.kind == .idleTimeout }
+        #expect(claims.isEmpty, "\(words(claims))")
+    }
+
+    @Test("streams that were held outlive no limit of a hop behind the proxy: their server came later")
+    func heldStreams() {
+        var log = SimulatedLog()
+        for number in 0..<60 {
+            let silence = 3.4 + Double(number) / 100
+            log.add(
+                SimulatedStream(
+                    client: number, opened: Double(number * 7), duration: 4.002 + Double(number % 5) / 1_000, cause: .upstreamReset,
+                    upstreamSilence: silence, longestUpstreamSilence: silence, events: number % 9))
+            guard number % 20 == 0 else { continue }
+            var held = SimulatedStream(
+                client: 100 + number, opened: Double(number * 7), duration: 6, cause: .upstreamReset, upstreamSilence: 3,
+                longestUpstreamSilence: 3)
+            held.marks.insert(.wasHeld)
+            log.add(held)
+        }
+        let claims = Diagnosis(of: log.facts(until: 1_000)).findings.filter(\.isClaim)
+        #expect(claims.map(\.kind) == [.absoluteTimeout] && claims[0].seconds == 4, "\(words(claims))")
+    }
+
+    @Test("a limit of a second and a half is found among streams that are done at once")
+    func shortLimit() {
+        var random = SeededGenerator("a limit of a second and a half is found")
+        let ages = (0..<40).map { _ in random.uniform(1.5...1.53) } + (0..<20).map { _ in random.uniform(0.05...0.9) }
+        let claims = Diagnosis(of: ended(atAges: ages) { Double($0) * 7 }).findings.filter(\.isClaim)
+        #expect(claims.map(\.kind) == [.absoluteTimeout] && claims[0].seconds == 1.5, "\(words(claims))")
+    }
+
     @Test("what a path bore is the longest silence that several streams outlived, below any limit that was found")
     func survived() {
         var world = World(seed: 1)

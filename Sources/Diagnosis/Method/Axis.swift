@@ -45,6 +45,8 @@ struct Axis {
         var reached: [UInt32] = []
         for index in streams.lazy.map(Int.init) {
             let stream = book.facts.streams[index]
+            // A held stream is older than what its server sent: its age says nothing of a hop behind the proxy.
+            if measure == .age, side == .upstream, stream.marks.contains(.wasHeld) { continue }
             guard let far = stream.reached(measure, on: side) else { continue }
             reached.append(far)
             guard stream.mayBeLimit(on: side), !book.isExplained[index], let value = stream.atEnd(measure, on: side) else { continue }

@@ -113,9 +113,9 @@ extension StreamFacts {
     /// When it ended, in milliseconds since 1970-01-01 UTC; of a stream without an end, the last line of the logs.
     var endedAt: Int64 { openedAt + Int64(duration) }
 
-    /// Whether its end may be that of a timer on this side: by the cause, and not within the first second, which no limit is that short.
+    /// Whether its end may be that of a timer on this side, by its cause.
     func mayBeLimit(on side: Finding.Side) -> Bool {
-        guard duration >= 1_000, !marks.contains(.wasHeld) else { return false }
+        guard !marks.contains(.wasHeld) else { return false }
         switch cause {
         case .clientClosed, .clientReset: return side == .client
         case .upstreamFinished, .upstreamCutOff, .upstreamReset: return side == .upstream

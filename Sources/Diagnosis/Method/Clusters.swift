@@ -27,6 +27,9 @@ extension Cluster {
     private static let widths: [@Sendable (Int) -> Int] = [
         { _ in 50 }, { _ in 200 }, { _ in 600 }, { _ in 1_600 }, { max(2_000, $0 * 3 / 100) },
     ]
+    /// No window is wider than a quarter of its value: nobody sets a timer that is late by more than that, and people who stay for a few
+    /// seconds all end within a few seconds.
+    private static let leastWidths = 4
     /// So many ends before a window say how the rate is just there.
     private static let preceding = 5
     /// No limit is shorter than this, in milliseconds.
@@ -45,7 +48,7 @@ extension Cluster {
             var scan = Scan()
             for first in ends.indices {
                 let start = ends[first].milliseconds
-                guard start >= earliest, !ends[first].isRefuted,
+                guard start >= max(earliest, leastWidths * width(start)), !ends[first].isRefuted,
                     first == 0 || ends[first - 1].milliseconds != start || ends[first - 1].isRefuted
                 else { continue }
                 let range = scan.window(from: first, width: width(start), on: axis)

@@ -20,6 +20,8 @@ struct Members {
     private let isBunched: Bool
     /// They ended together and had not begun together, so something happened to all of them at one time.
     private let endedTogether: Bool
+    /// They ended at one moment, all of them.
+    private let endedOnce: Bool
 
     init(_ streams: [Int], outlived: Int, silenceOn side: Finding.Side, in book: Casebook) {
         self.streams = streams
@@ -34,6 +36,7 @@ struct Members {
         let begins = Set(streams.map { book.facts.streams[$0].openedAt / 2_500 }).count
         let stops = Set(streams.map { book.facts.streams[$0].endedAt / 2_500 }).count
         endedTogether = stops * 2 <= begins
+        endedOnce = endedTogether && stops <= 2
         isBunched = min(begins, stops) * 2 <= streams.count || begins < 3
         isSameCount = streams.allSatisfy { book.facts.streams[$0].events == events }
     }
@@ -50,6 +53,8 @@ struct Members {
         }
         if streams.count < 6 { confidence -= 0.1 }
         if endedTogether && !reading.isIdle { confidence = min(confidence, 0.4) }
+        // A machine or a process that stood still leaves all its streams the same silence, once.
+        if endedOnce && reading.isIdle { confidence = min(confidence, 0.45) }
         // A server that is replaced every ten minutes gives one age to those who come back each time. Others outlive that age.
         if isBunched && !reading.isIdle && lethality < 0.5 { confidence = min(confidence, 0.45) }
         return max(min(confidence, reading.isSure ? 1 : 0.75), 0.05)
