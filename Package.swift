@@ -106,7 +106,7 @@ let package = Package(
             dependencies: [
                 "Marks",
                 "Proxy", "Console", "Exchanges", "Downstreams", "Upstreams", "HTTP", "Reactor", "Telemetry", "Configuration",
-                "Credentials", "EventStream",
+                "Credentials", "EventStream", "Diagnosis",
                 "ReferenceEventSource", "COpenSSL", "TestSupport",
             ],
             swiftSettings: optimised),

@@ -32,6 +32,7 @@ extension Scenario {
         checkBound()
         for truth in truths.values { checkArrivals(truth) }
         check(log)
+        checkDiagnosis(log)
         checkEvents(log)
         checkFields(log)
         checkCrowd(log)

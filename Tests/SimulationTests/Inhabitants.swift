@@ -20,7 +20,7 @@ extension Scenario {
             servers.append(
                 SimulatedServer(
                     SocketAddress(literal: name, port: 80)!, world, kernel, habits: habits,
-                    contexts: plan.isSecuredUpstream ? contexts : nil
+                    contexts: plan.isSecuredUpstream ? contexts : nil, behind: plan.hop.flatMap { $0.side == .upstream ? $0 : nil }
                 ) { [unowned self] in truths[$0] })
         }
     }
@@ -112,6 +112,19 @@ extension Scenario {
             asked: { [unowned self] in if truths[path]?.askedAt == nil { truths[path]?.askedAt = world.now } })
         returners.append(returner)
         world.after(Int64(world.chance.number(0...10_000))) { returner.begin() }
+    }
+
+    /// Enough clients for `diagnose` to find the hop by.
+    func addWatchers(of hop: PlantedHop) {
+        for number in 0..<world.chance.number(6...10) {
+            let truth = Truth(path: "\(Watcher.path)\(number)", isStream: true)
+            register(truth)
+            let watcher = Watcher(world, truth, behind: hop.side == .client ? hop : nil) { [unowned self] in
+                connection(from: 500 + number)
+            }
+            watchers.append(watcher)
+            world.after(Int64(world.chance.number(0...10_000))) { watcher.begin() }
+        }
     }
 
     func addHog(number: Int) {

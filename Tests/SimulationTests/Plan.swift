@@ -23,7 +23,8 @@ struct Troubles {
     /// All EventSources come at once, and their servers are down.
     var crowdedOutage = false
 
-    init(_ chance: inout Chance) {
+    /// `besideHop`: without those that make all ages and silences alike, and without those that keep clients away.
+    init(_ chance: inout Chance, besideHop: Bool) {
         outages = chance.permille(450)
         oddities = chance.permille(350)
         slowServers = chance.permille(250)
@@ -34,6 +35,7 @@ struct Troubles {
         reloads = chance.permille(300)
         insecurity = chance.permille(500)
         crowdedOutage = chance.permille(60)
+        if besideHop { (limits, clock, crowdedOutage) = (false, false, false) }
         // Servers do nothing else then, so the turns of all clients can be predicted.
         if crowdedOutage, chance.permille(600) { (oddities, slowServers, nonsense, clock) = (false, false, false, false) }
     }
@@ -71,17 +73,20 @@ struct Plan {
     /// Whether each event has a line in the log.
     let logsEvents: Bool
     let configuration: Configuration
+    /// A hop with a limit, which `diagnose` has to find.
+    let hop: PlantedHop?
 
     static let eventName = "upstream_error"
     /// The proxy that names its clients.
     static let proxyInFront = SocketAddress(numeric: "198.18.0.1", port: 40_000)!
 
-    init(_ chance: inout Chance) {
-        troubles = Troubles(&chance)
+    init(_ chance: inout Chance, hop: PlantedHop? = nil) {
+        self.hop = hop
+        troubles = Troubles(&chance, besideHop: hop != nil)
         faults = Faults.swarm(&chance)
         bufferBytes = chance.pick([2_048, 16_384, 65_536, 262_144])
         workerCount = chance.permille(200) ? chance.number(2...3) : 1
-        heartbeatMilliseconds = chance.pick([100, 500, 2_000, 15_000])
+        heartbeatMilliseconds = max(chance.pick([100, 500, 2_000, 15_000]), hop?.leastHeartbeatMilliseconds ?? 0)
         heartbeatName = chance.permille(300) ? "alive" : nil
         heartbeatForm = chance.pick([.automatic, .automatic, .line, .block])
         usesUnixSockets = chance.permille(200)
@@ -117,6 +122,8 @@ struct Plan {
         route.early = early
         var upstream = Plan.upstream(serverNames, heartbeatMilliseconds, isCrowded: troubles.crowdedOutage, &chance)
         var listener = Listener(host: "10.9.9.9", port: 80)
+        // The proxy would cut first.
+        if hop?.side == .upstream { upstream.streamSilenceTimeoutMilliseconds = nil }
         if isSecuredUpstream {
             upstream.tls = UpstreamTLS()
             upstream.tls?.authorityFile = SimulatedCertificates.shared.authority

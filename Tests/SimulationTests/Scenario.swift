@@ -49,6 +49,7 @@ final class Scenario {
     var eventSources: [SimulatedEventSource] = []
     var hogs: [Hog] = []
     var returners: [Returner] = []
+    var watchers: [Watcher] = []
     var strangers: [Stranger] = []
     private(set) var pesterer: Pesterer?
     let contexts: SecureContexts?
@@ -95,7 +96,7 @@ final class Scenario {
         var another = Chance(seed: seed &+ 9_464)
         hasConsole = another.permille(300)
         var chance = Chance(seed: seed)
-        plan = Plan(&chance)
+        plan = Plan(&chance, hop: PlantedHop(ofWorld: seed))
         world = SimulatedWorld(seed: chance.next(), faults: plan.faults)
         kernel = SimulatedKernel(world, bufferBytes: plan.bufferBytes)
         contexts = plan.isSecuredUpstream || plan.isSecuredDownstream || plan.takesProxyProtocol ? SecureContexts() : nil
@@ -301,6 +302,7 @@ final class Scenario {
         for number in 0..<plan.eventSourceCount { addEventSource(number: number) }
         for number in 0..<plan.hogCount { addHog(number: number) }
         for number in 0..<plan.returnerCount { addReturner(number: number) }
+        if let hop = plan.hop { addWatchers(of: hop) }
         if plan.isSecuredDownstream || plan.takesProxyProtocol, plan.troubles.insecurity {
             for number in 0..<world.chance.number(1...6) { addStranger(number: number) }
         }
@@ -385,6 +387,7 @@ final class Scenario {
         drainsSince = world.now
         for source in eventSources { source.retire() }
         for returner in returners { returner.retire() }
+        for watcher in watchers { watcher.retire() }
         for mailbox in mailboxes {
             mailbox.post { ProxyWorker.on($0)?.drain(graceMilliseconds: 3_000, streamMilliseconds: streamMilliseconds) }
         }

@@ -81,8 +81,8 @@ final class Truth {
     var agent: String?
     /// The proxies in front that its Via names.
     var hops: [String] = []
-    /// The id that an EventSource brought.
-    let lastEventID: [UInt8]
+    /// The id that an EventSource brought. A watcher brings another one each time.
+    var lastEventID: [UInt8]
     var clientDeed: Deed?
     /// Whether the client left, in addition to its other actions.
     var hasLeft = false
@@ -90,6 +90,8 @@ final class Truth {
     var socket: SimulatedSocket?
     /// When the client sent the request; nil before that.
     var askedAt: Int64?
+    /// When a client asked for it last, where that happens more than once.
+    var lastAskedAt: Int64?
     private(set) var arrivals: [Arrival] = []
 
     var present: Arrival? { arrivals.last }
