@@ -40,7 +40,7 @@ let package = Package(
             name: "Probing", dependencies: ["EventStream", "HTTP", "ProbeScripts", "Reactor", "Credentials", "Telemetry", "Diagnosis"],
             swiftSettings: house),
         .target(
-            name: "Downstreams", dependencies: ["Marks", "HTTP", "Reactor", "Configuration"], exclude: ["README.md"],
+            name: "Downstreams", dependencies: ["Marks", "HTTP", "HTTP2", "Reactor", "Configuration"], exclude: ["README.md"],
             swiftSettings: dataPath),
         .target(name: "Upstreams", dependencies: ["Marks", "HTTP", "Reactor", "Configuration"], swiftSettings: dataPath),
         .target(

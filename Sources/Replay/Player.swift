@@ -96,6 +96,7 @@ extension Player: RequestReceiver {
         guard next == nil else { return end(.abandoned) }
         switch failure {
         case .brokeRules(let error): answer(status: error.status, "\(error.reason)")
+        case .malformed(let reason): answer(status: 400, "\(reason)")
         case .headTimeout, .bodyTimeout: answer(status: 408, "The request did not come in time.")
         case .plainText, .tooMany, .noRoom: answer(status: 503, "Too many clients at once.")
         }

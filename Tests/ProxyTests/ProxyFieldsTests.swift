@@ -95,7 +95,8 @@ struct FieldCostTests {
             let forwarding = RequestForwarding(
                 head: head, route: settings.routes[0], peer: peer,
                 client: ClientFacts(
-                    redirectPort: nil, certificateIsOver: false, isTrusted: isTrusted, isSecured: false, subjectField: nil, subject: nil),
+                    redirectPort: nil, certificateIsOver: false, isTrusted: isTrusted, isSecured: false, speaksHTTP2: false,
+                    subjectField: nil, subject: nil),
                 withheld: settings.withheldNames(and: nil, isTrusted: isTrusted))
             guard case .forward(let bridged) = forwarding.examineCredentials() else { throw ReadHead.Malformed(what: "refused") }
             _ = try forwarding.build(bridged, fingerprinter: Way.fingerprinter)

@@ -128,7 +128,7 @@ struct Way {
             listeners: [Listener(host: "*", port: 443, tls: tls)], upstreams: [Upstream(name: "u", servers: [])], routes: [route])
         let settings = Settings(configuration, try Security(Configuration()))
         let client = ClientFacts(
-            redirectPort: nil, certificateIsOver: false, isTrusted: isTrusted, isSecured: isSecured, subjectField: subjectField,
+            redirectPort: nil, certificateIsOver: false, isTrusted: isTrusted, isSecured: isSecured, speaksHTTP2: false, subjectField: subjectField,
             subject: subject.map { Array($0.utf8) })
         let forwarding = RequestForwarding(
             head: try request(text), route: settings.routes[0],

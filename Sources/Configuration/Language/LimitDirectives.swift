@@ -17,6 +17,9 @@ extension Limits: DirectiveModel {
             "connections_per_client", \.connectionsPerClient, .count(0...10_000_000),
             "Client connections from one address, trusted proxies excepted; 0 is no limit."),
         .number(
+            "streams_per_connection", \.streamsPerConnection, .count(1...65_535),
+            "Requests at once on one connection of HTTP/2; one more is refused, and may be sent again."),
+        .number(
             "pending_per_stream", \.pendingBytesPerStream, .bytes(4_096...67_108_864),
             "How many bytes may wait for a slow client; above that the server is not read."),
         .number(

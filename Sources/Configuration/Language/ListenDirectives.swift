@@ -11,6 +11,8 @@ struct ListenerDraft {
     var strictTransportSecuritySeconds: Int?
     /// Where the PROXY protocol is switched on.
     var proxyProtocol: Word?
+    var speaksHTTP1 = true
+    var speaksHTTP2 = false
 }
 
 extension ListenerDraft: DirectiveModel {
@@ -24,6 +26,16 @@ extension ListenerDraft: DirectiveModel {
             "tls", "{ ... }", arguments: 0...0, block: .required, default: "(plain HTTP)", "Speaks TLS on these addresses."
         ) { interpreter, statement, draft in
             draft.tls = interpreter.readListenerTLS(statement)
+        },
+        .own(
+            "protocols", "[h2] [http/1.1]", arguments: 1...2, default: "http/1.1",
+            "The versions of HTTP that are spoken: over TLS the client chooses (ALPN), on a plain address its first bytes tell."
+        ) { interpreter, statement, draft in
+            let words = statement.arguments.map(\.text)
+            for argument in statement.arguments where argument.text != "h2" && argument.text != "http/1.1" {
+                interpreter.error(argument, "\(quoted(argument.text)) is not spoken here; write h2, http/1.1, or both")
+            }
+            (draft.speaksHTTP2, draft.speaksHTTP1) = (words.contains("h2"), words.contains("http/1.1"))
         },
         .own(
             "redirect_to_https", "[PORT]", arguments: 0...1, default: "(requests are served)",

@@ -167,6 +167,7 @@ extension FileDraft {
             listenerWords[listener] = word
             listener.tls = draft.tls
             listener.redirectPort = draft.redirectPort
+            (listener.speaksHTTP1, listener.speaksHTTP2) = (draft.speaksHTTP1, draft.speaksHTTP2)
             listener.takesProxyProtocol = draft.proxyProtocol != nil
             listener.strictTransportSecuritySeconds = draft.strictTransportSecuritySeconds
             configuration.listeners.append(listener)

@@ -84,6 +84,10 @@ package struct Listener: Sendable, Hashable, CustomStringConvertible {
     package var port: UInt16
     /// How TLS is spoken; nil for plain HTTP.
     package var tls: ListenerTLS?
+    /// Whether HTTP/2 is spoken: over TLS with clients that choose it (ALPN), else with clients that begin with its preface.
+    package var speaksHTTP2 = false
+    /// Whether HTTP/1 is spoken.
+    package var speaksHTTP1 = true
     /// Whether the proxy in front names its client before the first byte (the PROXY protocol).
     package var takesProxyProtocol = false
     /// Redirects every request to this port over HTTPS; nil where requests are served.

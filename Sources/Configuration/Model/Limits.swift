@@ -20,6 +20,8 @@ package struct Limits: Sendable, Equatable {
     /// Client connections from one address; 0 means no limit, because behind a load balancer all clients share
     /// one. Trusted proxies are exempt.
     package var connectionsPerClient: Int
+    /// The requests at once on one connection of HTTP/2; one more is refused, and may be sent again.
+    package var streamsPerConnection: Int
     /// The bytes of one response that may wait for a slow client; above that the upstream is not read.
     package var pendingBytesPerStream: Int
     /// The bytes that may wait in all, for slow clients and servers; above that a connection that needs more is closed.
@@ -36,6 +38,7 @@ package struct Limits: Sendable, Equatable {
         responseFields: Int = 200,
         connections: Int = 0,
         connectionsPerClient: Int = 0,
+        streamsPerConnection: Int = 256,
         pendingBytesPerStream: Int = 65_536,
         pendingBytes: Int = 268_435_456,
         logQueueBytes: Int = 4_194_304
@@ -47,6 +50,7 @@ package struct Limits: Sendable, Equatable {
         self.responseFields = responseFields
         self.connections = connections
         self.connectionsPerClient = connectionsPerClient
+        self.streamsPerConnection = streamsPerConnection
         self.pendingBytesPerStream = pendingBytesPerStream
         self.pendingBytes = pendingBytes
         self.logQueueBytes = logQueueBytes

@@ -159,6 +159,7 @@ extension ConsoleExchange: RequestReceiver {
     func refuse(_ failure: RequestFailure) {
         switch failure {
         case .brokeRules(let error): answer(ConsoleAnswer(status: error.status, "\(error.reason)"))
+        case .malformed(let reason): answer(ConsoleAnswer(status: 400, "\(reason)"))
         case .headTimeout, .bodyTimeout: answer(ConsoleAnswer(status: 408, "The request did not come in time."))
         case .plainText: answer(ConsoleAnswer(status: 400, "The console speaks TLS here; ask by https."))
         case .tooMany, .noRoom: answer(.full)

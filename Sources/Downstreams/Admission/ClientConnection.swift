@@ -52,6 +52,12 @@ package class ClientConnection: Link {
         return exceededLimit == nil ? usual : min(usual, Arrival.excessMilliseconds)
     }
 
+    /// Whether requests come over HTTP/2.
+    var speaksHTTP2: Bool { false }
+
+    /// Visits the receivers of running requests.
+    func visitReceivers(_ body: (any RequestReceiver) -> Void) {}
+
     // MARK: Facts
 
     /// For `Strict-Transport-Security`; nil for no such field.
@@ -63,7 +69,7 @@ package class ClientConnection: Link {
         let subjectField = listener.tls?.clientSubjectField
         return ClientFacts(
             redirectPort: listener.redirectPort, certificateIsOver: asksForCertificates && peerCertificateIsOver, isTrusted: isTrusted,
-            isSecured: isSecured, subjectField: subjectField, subject: subjectField == nil ? nil : peerSubject)
+            isSecured: isSecured, speaksHTTP2: speaksHTTP2, subjectField: subjectField, subject: subjectField == nil ? nil : peerSubject)
     }
 
     /// Whether the client has acknowledged something recently. The kernel gives up a client that does not answer, and also one that

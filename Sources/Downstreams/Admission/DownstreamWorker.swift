@@ -3,12 +3,14 @@
 
 import Configuration
 import HTTP
+import HTTP2
 import Reactor
 
 /// The part of a configuration that concerns clients' connections.
 package final class DownstreamTerms: Sendable {
     let timeouts: Timeouts
     let requestLimits: HeadLimits
+    let sessionLimits: SessionLimits
     private let trustedProxies: [AddressRange]
     /// How many bytes may wait on one worker.
     package let pendingBytesPerWorker: Int
@@ -21,6 +23,10 @@ package final class DownstreamTerms: Sendable {
         pendingBytesPerWorker = limits.pendingBytes / max(workerCount, 1)
         requestLimits = HeadLimits(
             headBytes: limits.requestHeadBytes, fieldCount: limits.requestFields, targetBytes: limits.requestTargetBytes)
+        var sessionLimits = SessionLimits()
+        sessionLimits.maximumStreams = limits.streamsPerConnection
+        sessionLimits.allowsExtendedConnect = true
+        self.sessionLimits = sessionLimits
     }
 
     /// Whether a peer's `X-Forwarded-*` fields are believed.
@@ -48,6 +54,10 @@ package final class DownstreamWorker {
     /// Whether connections that keep the worker waiting are closed when there is no room for another one.
     private let makesRoom: Bool
     private var connectionCount = 0
+    /// Buffers that connections of HTTP/2 need within a turn only.
+    private var outputBuffers: [[UInt8]] = []
+    private var fieldBlock: [UInt8] = []
+    private var sharedConnections: UInt32 = 0
 
     /// The clients' side of a worker. With `makesRoom`, a connection that the limit would exclude takes the place of the one that has
     /// waited longest for its client. Then the counts must be this worker's own: it can close no other worker's connections.
@@ -65,6 +75,12 @@ package final class DownstreamWorker {
     package func adopt(_ terms: DownstreamTerms, counts: ConnectionCounts) {
         self.terms = terms
         self.counts = counts
+    }
+
+    /// The number of the next connection that several requests share.
+    func takeSharedConnectionNumber() -> UInt32 {
+        sharedConnections &+= 1
+        return sharedConnections
     }
 
     // MARK: Letting in
@@ -122,6 +138,8 @@ package final class DownstreamWorker {
                 let secured = SecuredArrival(arrival, clients: self)
                 try secured.adopt(descriptor, securedBy: context)
                 secured.begin()
+            } else if arrival.security.listener.speaksHTTP2 {
+                try PlainArrival(arrival, clients: self).begin(descriptor)
             } else {
                 let connection = HTTP1Connection(arrival, clients: self)
                 try connection.adopt(descriptor)
@@ -172,14 +190,16 @@ package final class DownstreamWorker {
     }
 
     /// The receivers of all requests that are being served.
-    package var receivers: [any RequestReceiver] { worker.openEndpoints.compactMap { ($0 as? HTTP1Connection)?.receiver } }
+    package var receivers: [any RequestReceiver] {
+        var found: [any RequestReceiver] = []
+        for endpoint in worker.openEndpoints { (endpoint as? ClientConnection)?.visitReceivers { found.append($0) } }
+        return found
+    }
 
     /// Visits the receivers of running requests from a place on, at most so many endpoints of the worker. Returns the place to go on
     /// from; nil at the end.
     package func visitReceivers(from place: Int, atMost count: Int, _ body: (any RequestReceiver) -> Void) -> Int? {
-        worker.visitEndpoints(from: place, atMost: count) { endpoint in
-            if let receiver = (endpoint as? HTTP1Connection)?.receiver { body(receiver) }
-        }
+        worker.visitEndpoints(from: place, atMost: count) { endpoint in (endpoint as? ClientConnection)?.visitReceivers(body) }
     }
 
     // MARK: What waits
@@ -190,6 +210,39 @@ package final class DownstreamWorker {
     /// Whether so many bytes wait, including those of refused clients, that no client gets more time.
     package var isFarTooFull: Bool {
         worker.pendingBytes > terms.pendingBytesPerWorker + terms.pendingBytesPerWorker / 8 + Worker.scratchBytes
+    }
+
+    // MARK: Buffers of a turn
+
+    /// So many buffers are kept: usually few connections write in one turn.
+    private static let keptBuffers = 16
+    private static let bufferBytes = 36_864
+
+    /// An empty buffer, which `giveBack` takes again at the end of the turn.
+    func takeOutputBuffer() -> [UInt8] {
+        if let buffer = outputBuffers.popLast() { return buffer }
+        var buffer: [UInt8] = []
+        buffer.reserveCapacity(DownstreamWorker.bufferBytes)
+        return buffer
+    }
+
+    func giveBack(outputBuffer buffer: consuming [UInt8]) {
+        if outputBuffers.count < DownstreamWorker.keptBuffers, buffer.capacity <= 2 * DownstreamWorker.bufferBytes {
+            outputBuffers.append(buffer)
+        }
+    }
+
+    /// An empty buffer for one field block.
+    func takeFieldBlock() -> [UInt8] {
+        var block: [UInt8] = []
+        swap(&block, &fieldBlock)
+        return block
+    }
+
+    func giveBack(fieldBlock block: consuming [UInt8]) {
+        guard block.capacity <= DownstreamWorker.bufferBytes else { return }
+        fieldBlock = block
+        fieldBlock.removeAll(keepingCapacity: true)
     }
 
     // MARK: The end
@@ -227,5 +280,7 @@ protocol Drainable {
 }
 
 extension HTTP1Connection: Drainable {}
+extension HTTP2Connection: Drainable {}
+extension PlainArrival: Drainable {}
 extension ProxiedArrival: Drainable {}
 extension SecuredArrival: Drainable {}

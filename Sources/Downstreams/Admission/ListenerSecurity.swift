@@ -27,12 +27,12 @@ package final class ListenerSecurity: Sendable {
             for file in tls.certificates.flatMap(\.files) + [tls.clientAuthorityFile].compactMap({ $0 }) {
                 if let objection = OperatorFile.objection(to: file) { throw TLSError("\(file): it cannot be read: \(objection)") }
             }
-            context = try TLSServerContext(TLSServerSettings(tls), ticketKeys: keys) { path in
+            context = try TLSServerContext(TLSServerSettings(tls, of: listener), ticketKeys: keys) { path in
                 try? ConfigurationFile.load(path: path, on: .reload)
             }
             ticketKeys = keys
         } catch {
-            guard let previous, previous.listener.tls == tls else { throw error }
+            guard let previous, previous.listener == listener else { throw error }
             warn("\(listener): \(error.message)")
             context = previous.context
             ticketKeys = previous.ticketKeys
@@ -41,8 +41,9 @@ package final class ListenerSecurity: Sendable {
 }
 
 extension TLSServerSettings {
-    fileprivate init(_ tls: ListenerTLS) {
+    fileprivate init(_ tls: ListenerTLS, of listener: Listener) {
         self.init(identities: tls.certificates.map(TLSIdentityFiles.init))
+        applicationProtocols = (listener.speaksHTTP2 ? ["h2"] : []) + (listener.speaksHTTP1 ? ["http/1.1"] : [])
         requiresTLS13 = tls.minimumVersion == .tls13
         ciphers = tls.ciphers
         ciphersuites = tls.ciphersuites

@@ -32,12 +32,19 @@ final class SecuredArrival: Link {
 
     override func linkConnected() {
         if let security { clients.handler.handshakeSucceeded(version: security.version, isResumed: security.isResumed) }
-        becomeConnection().begin()
+        // A client that chooses nothing speaks HTTP/1.1; where that is not spoken, it is told so by an HTTP/2 connection's GOAWAY.
+        if applicationProtocol == "h2" || !arrival.security.listener.speaksHTTP1 {
+            let connection = HTTP2Connection(arrival, clients: clients)
+            handOver(to: connection)
+            connection.begin()
+        } else {
+            becomeHTTP1Connection().begin()
+        }
     }
 
-    override func linkFoundPlainText() { becomeConnection().answer(.plainText) }
+    override func linkFoundPlainText() { becomeHTTP1Connection().answer(.plainText) }
 
-    private func becomeConnection() -> HTTP1Connection {
+    private func becomeHTTP1Connection() -> HTTP1Connection {
         let connection = HTTP1Connection(arrival, clients: clients)
         handOver(to: connection)
         return connection

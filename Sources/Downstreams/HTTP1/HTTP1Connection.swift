@@ -244,4 +244,8 @@ package final class HTTP1Connection: ClientConnection {
         receiver?.endGrace()
         closeNow()
     }
+
+    override func visitReceivers(_ body: (any RequestReceiver) -> Void) {
+        if let receiver { body(receiver) }
+    }
 }

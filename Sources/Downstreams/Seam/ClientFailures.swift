@@ -2,6 +2,7 @@
 // (Exchanges) decides the log's words and the answer.
 
 import HTTP
+import HTTP2
 import Reactor
 
 /// Why a client is gone, or is no longer waited for.
@@ -18,7 +19,7 @@ package enum ClientDeparture: Sendable {
 
     /// Where in the exchange the end came.
     package enum Place: Sendable {
-        case betweenMessages, insideRecord, insideRequestBody
+        case betweenMessages, insideRecord, insideRequestBody, afterGoAway
     }
 
     /// The client ended its sending.
@@ -31,6 +32,12 @@ package enum ClientDeparture: Sendable {
     case stalled(waitingBytes: Int, milliseconds: Int64)
     /// The client acknowledges nothing.
     case vanished(unacknowledgedMilliseconds: UInt32, retransmits: UInt32)
+    /// The client reset the stream of its request.
+    case streamReset(HTTP2Code)
+    /// The client broke a rule of HTTP/2 that ends the stream, or its whole connection.
+    case brokeRulesOfHTTP2(HTTP2Code, StaticString)
+    /// No whole head came in time, and that stops everything else on the connection.
+    case headTimeout(milliseconds: Int64)
     /// TLS failed.
     case tlsFailed(TLSFailure)
     /// The TLS handshake was not finished in time.
@@ -49,6 +56,8 @@ package enum ClientDeparture: Sendable {
 package enum RequestFailure: Sendable {
     /// The request breaks a rule of HTTP, or a limit of its head.
     case brokeRules(HTTPError)
+    /// The request of a stream of HTTP/2 is malformed (RFC 9113 section 8.1.1).
+    case malformed(StaticString)
     /// No whole head came in time.
     case headTimeout(milliseconds: Int64)
     /// No byte of the body came in time.
@@ -59,4 +68,17 @@ package enum RequestFailure: Sendable {
     case tooMany(ConnectionLimit)
     /// Too many bytes wait on this worker.
     case noRoom(waitingBytes: Int)
+}
+
+/// A code of HTTP/2, for logs.
+package struct HTTP2Code: Sendable {
+    private let code: HTTP2ErrorCode
+
+    init(_ code: HTTP2ErrorCode) { self.code = code }
+
+    /// Whether the client only no longer wants the stream: a page was closed, or connects again.
+    package var isOrderly: Bool { code == .cancel || code == .noError }
+
+    /// Its name in RFC 9113 section 7, or its number.
+    package var name: String { code.name.map { "\($0)" } ?? "error \(code.rawValue)" }
 }

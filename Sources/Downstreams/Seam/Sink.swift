@@ -16,10 +16,12 @@ package enum ResponseEnd: Sendable {
     case reset
 }
 
-/// A client's side of one exchange: an HTTP/1 connection. Eight bytes, and every call is dispatched statically.
+/// A client's side of one exchange: an HTTP/1 connection or a stream of HTTP/2. Eight bytes, and every call is dispatched statically.
 package enum Sink {
     /// An HTTP/1 connection, which carries one exchange at a time.
     case http1(HTTP1Connection)
+    /// A stream of HTTP/2, beside others on its connection.
+    case http2(HTTP2Stream)
 
     // MARK: The response
 
@@ -29,6 +31,7 @@ package enum Sink {
     package func begin(_ response: consuming OutgoingResponse, opening: [UInt8]? = nil, awaitsBody: Bool = false) {
         switch self {
         case .http1(let connection): connection.begin(response, opening: opening, awaitsBody: awaitsBody)
+        case .http2(let stream): stream.begin(response, opening: opening)
         }
     }
 
@@ -36,6 +39,7 @@ package enum Sink {
     package func sendInterim(_ response: consuming OutgoingResponse) {
         switch self {
         case .http1(let connection): connection.sendInterim(response)
+        case .http2(let stream): stream.sendInterim(response)
         }
     }
 
@@ -45,6 +49,7 @@ package enum Sink {
     package func send(_ payload: UnsafeMutableRawBufferPointer, isLast: Bool) -> Bool {
         switch self {
         case .http1(let connection): connection.sendBody(payload, isLast: isLast)
+        case .http2(let stream): stream.send(UnsafeRawBufferPointer(payload), isLast: isLast)
         }
     }
 
@@ -53,6 +58,7 @@ package enum Sink {
     package func send(own bytes: [UInt8], isLast: Bool = false) -> Bool {
         switch self {
         case .http1(let connection): connection.sendOwn(bytes, isLast: isLast)
+        case .http2(let stream): stream.send(bytes, isLast: isLast)
         }
     }
 
@@ -61,6 +67,7 @@ package enum Sink {
     package func flush() {
         switch self {
         case .http1(let connection): connection.sendWithheldHead()
+        case .http2: break
         }
     }
 
@@ -68,6 +75,7 @@ package enum Sink {
     package func end(_ end: ResponseEnd) {
         switch self {
         case .http1(let connection): connection.endExchange(end)
+        case .http2(let stream): stream.end(end)
         }
     }
 
@@ -76,6 +84,7 @@ package enum Sink {
     package var waitingCount: Int {
         switch self {
         case .http1(let connection): connection.pendingCount
+        case .http2(let stream): stream.waitingCount
         }
     }
 
@@ -83,6 +92,7 @@ package enum Sink {
     package var isConnected: Bool {
         switch self {
         case .http1(let connection): connection.isConnected
+        case .http2(let stream): stream.connection.isConnected
         }
     }
 
@@ -90,6 +100,7 @@ package enum Sink {
     package func wake(atMilliseconds moment: Int64) {
         switch self {
         case .http1(let connection): connection.wake(atMilliseconds: moment)
+        case .http2(let stream): stream.wake(atMilliseconds: moment)
         }
     }
 
@@ -99,6 +110,7 @@ package enum Sink {
     package var isRequestComplete: Bool {
         switch self {
         case .http1(let connection): connection.isRequestComplete
+        case .http2(let stream): stream.isRequestComplete
         }
     }
 
@@ -106,6 +118,7 @@ package enum Sink {
     package func readOn() {
         switch self {
         case .http1(let connection): connection.requestCanGoOn()
+        case .http2(let stream): stream.readOn()
         }
     }
 
@@ -115,6 +128,7 @@ package enum Sink {
     package func beginTunnel(_ response: consuming OutgoingResponse) {
         switch self {
         case .http1(let connection): connection.beginTunnel(response)
+        case .http2(let stream): stream.beginTunnel(response)
         }
     }
 
@@ -124,6 +138,7 @@ package enum Sink {
         case .http1(let connection):
             connection.send(bytes)
             return connection.pendingCount == 0
+        case .http2(let stream): return stream.send(bytes, isLast: false)
         }
     }
 
@@ -131,6 +146,7 @@ package enum Sink {
     package func endTunnelSending() {
         switch self {
         case .http1(let connection): connection.shutdownWhenDrained()
+        case .http2(let stream): stream.endTunnelSending()
         }
     }
 
@@ -138,6 +154,7 @@ package enum Sink {
     package func expectTunnelEnd() {
         switch self {
         case .http1(let connection): connection.expectTunnelEnd()
+        case .http2(let stream): stream.expectTunnelEnd()
         }
     }
 
@@ -147,6 +164,7 @@ package enum Sink {
     package var client: ClientFacts {
         switch self {
         case .http1(let connection): connection.facts
+        case .http2(let stream): stream.connection.facts
         }
     }
 
@@ -154,6 +172,7 @@ package enum Sink {
     package var isTrusted: Bool {
         switch self {
         case .http1(let connection): connection.isTrusted
+        case .http2(let stream): stream.connection.isTrusted
         }
     }
 
@@ -161,6 +180,7 @@ package enum Sink {
     package var peer: SocketAddress {
         switch self {
         case .http1(let connection): connection.peer
+        case .http2(let stream): stream.connection.peer
         }
     }
 
@@ -168,6 +188,7 @@ package enum Sink {
     package var exceededLimit: ConnectionLimit? {
         switch self {
         case .http1(let connection): connection.exceededLimit
+        case .http2(let stream): stream.connection.exceededLimit
         }
     }
 
@@ -175,6 +196,7 @@ package enum Sink {
     package var strictTransportSecuritySeconds: Int? {
         switch self {
         case .http1(let connection): connection.strictTransportSecuritySeconds
+        case .http2(let stream): stream.connection.strictTransportSecuritySeconds
         }
     }
 
@@ -182,6 +204,15 @@ package enum Sink {
     package var security: (version: String, isResumed: Bool)? {
         switch self {
         case .http1(let connection): connection.security
+        case .http2(let stream): stream.connection.security
+        }
+    }
+
+    /// The number of the connection that the request shares with others at the same time, on its worker; nil where it has its own.
+    package var sharedConnection: UInt32? {
+        switch self {
+        case .http1: nil
+        case .http2(let stream): stream.connection.number
         }
     }
 
@@ -189,6 +220,7 @@ package enum Sink {
     package var transportInformation: TransportInformation? {
         switch self {
         case .http1(let connection): connection.transportInformation
+        case .http2(let stream): stream.connection.transportInformation
         }
     }
 }
@@ -203,6 +235,8 @@ package struct ClientFacts {
     package let isTrusted: Bool
     /// Whether TLS protects the client's connection.
     package let isSecured: Bool
+    /// Whether the request came over HTTP/2.
+    package let speaksHTTP2: Bool
     /// The field with the certificate's subject for the server; nil for none.
     package let subjectField: String?
     /// The subject of the client's certificate as RFC 4514 writes it; nil without one.

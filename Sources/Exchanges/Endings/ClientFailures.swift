@@ -23,6 +23,11 @@ extension Ending {
             self.init(cause: .clientStalled, evidence: "took none of \(count) pending bytes for \(milliseconds) ms")
         case .vanished(let milliseconds, let retransmits):
             self.init(cause: .clientVanished, evidence: "nothing acknowledged for \(milliseconds) ms, \(retransmits) retransmissions")
+        case .streamReset(let code):
+            self.init(cause: code.isOrderly ? .clientClosed : .clientReset, evidence: "RST_STREAM(\(code.name)) received")
+        case .brokeRulesOfHTTP2(let code, let reason): self.init(cause: .clientProtocolError, evidence: "\(code.name): \(reason)")
+        case .headTimeout(let milliseconds):
+            self.init(cause: .requestTimeout, evidence: "no whole request head within \(milliseconds) ms")
         case .tlsFailed(let failure): self.init(cause: .clientTLSError, evidence: failure.reason)
         case .handshakeTimeout(let milliseconds):
             self.init(cause: .handshakeTimeout, evidence: "no TLS handshake within \(milliseconds) ms")
@@ -68,6 +73,7 @@ extension ClientDeparture.Place {
         case .betweenMessages: ""
         case .insideRecord: " in the middle of a TLS record"
         case .insideRequestBody: " in the middle of the request's body"
+        case .afterGoAway: " after GOAWAY"
         }
     }
 }
@@ -77,6 +83,8 @@ extension ExchangeWorker {
     func refusal(of failure: RequestFailure) -> Refusal {
         switch failure {
         case .brokeRules(let error): return Refusal(error)
+        case .malformed(let reason):
+            return Refusal(status: 400, cause: .clientProtocolError, evidence: "a malformed request: \(reason)", closes: false)
         case .headTimeout(let milliseconds):
             return Refusal(status: 408, cause: .requestTimeout, evidence: "no whole request head within \(milliseconds) ms")
         case .bodyTimeout(let milliseconds):

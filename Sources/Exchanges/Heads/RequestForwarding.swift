@@ -131,7 +131,9 @@ struct RequestForwarding {
             writer.field("X-Forwarded-Host", head.authority, of: head)
         }
         for field in head.fields where field.known == .via { writer.field("Via", field.value, of: head) }
-        if route.route.writesVia { writer.field("Via", head.minorVersion == 0 ? "1.0 heartwire" : "1.1 heartwire") }
+        if route.route.writesVia {
+            writer.field("Via", client.speaksHTTP2 ? "2 heartwire" : head.minorVersion == 0 ? "1.0 heartwire" : "1.1 heartwire")
+        }
     }
 
     /// How many more proxies a tracing request may pass (RFC 9110 section 7.6.2); nil for no limit.

@@ -36,9 +36,11 @@ extension Exchange {
     /// What the request shows of its client. It explains why streams end and why they cannot begin, and nothing of other exchanges.
     private var requester: RequesterDescription {
         let (hops, timeout) = summary.hops
+        let shared = sink?.sharedConnection
         return RequesterDescription(
-            resumes: weaver.resumes, clientProtocol: summary.clientProtocol, agent: summary.agent, hops: hops, viaCount: summary.viaCount,
-            forwardedCount: summary.forwardedCount, expectedTimeoutMilliseconds: timeout == 0 ? nil : timeout)
+            resumes: weaver.resumes, clientProtocol: shared == nil ? summary.clientProtocol : .http2, sharedConnection: shared,
+            agent: summary.agent, hops: hops, viaCount: summary.viaCount, forwardedCount: summary.forwardedCount,
+            expectedTimeoutMilliseconds: timeout == 0 ? nil : timeout)
     }
 
     /// The interval of the stream's heartbeats; nil if it gets none.

@@ -18,6 +18,8 @@ public struct TLSServerSettings: Sendable, Equatable {
 
     /// The certificates; the first one also serves clients that ask for no name, or for an unknown one.
     public var identities: [TLSIdentityFiles]
+    /// The protocols that are spoken, the preferred one first (ALPN, RFC 7301 section 3.1).
+    public var applicationProtocols = ["http/1.1"]
     /// Whether TLS 1.2 is refused.
     public var requiresTLS13 = false
     /// OpenSSL's list of ciphers for TLS 1.2; nil for forward-secret AEAD ciphers only.
@@ -40,12 +42,8 @@ public final class TLSServerContext: @unchecked Sendable {
     /// Only ephemeral key exchange and authenticated encryption. The client may choose the cipher that is cheapest on its hardware.
     private static let modernCiphers = "ECDHE+AESGCM:ECDHE+CHACHA20"
     private static let modernGroups = "X25519:P-256:P-384"
-    /// Protocols in the order of our preference, in ALPN's format (RFC 7301 section 3.1). OpenSSL keeps a pointer to these bytes.
-    nonisolated(unsafe) private static let protocols: UnsafeBufferPointer<UInt8> = {
-        let list = UnsafeMutableBufferPointer<UInt8>.allocate(capacity: 9)
-        _ = list.initialize(from: [8] + Array("http/1.1".utf8))
-        return UnsafeBufferPointer(list)
-    }()
+    /// The protocols in ALPN's format (RFC 7301 section 3.1). OpenSSL keeps a pointer to these bytes.
+    private let protocols: UnsafeMutableBufferPointer<UInt8>
     private static let sessionContext = Array("heartwire".utf8)
     private static let digestBytes = 32
 
@@ -71,11 +69,15 @@ public final class TLSServerContext: @unchecked Sendable {
     ) throws(TLSError) {
         precondition(!settings.identities.isEmpty, "the configuration sees to a certificate")
         self.ticketKeys = ticketKeys
+        let list = settings.applicationProtocols.flatMap { [UInt8($0.utf8.count)] + Array($0.utf8) }
+        protocols = .allocate(capacity: list.count)
+        _ = protocols.initialize(from: list)
         for files in settings.identities { try add(files, settings, readFile) }
     }
 
     deinit {
         for identity in identities { SSL_CTX_free(identity.context) }
+        protocols.deallocate()
     }
 
     private func add(_ files: TLSIdentityFiles, _ settings: TLSServerSettings, _ readFile: (String) -> [UInt8]?) throws(TLSError) {
@@ -163,12 +165,13 @@ public final class TLSServerContext: @unchecked Sendable {
         }
         SSL_CTX_set_alpn_select_cb(
             context,
-            { _, chosen, chosenCount, offered, offeredCount, _ in
-                guard let chosen, let chosenCount else { return SSL_TLSEXT_ERR_NOACK }
+            { ssl, chosen, chosenCount, offered, offeredCount, _ in
+                guard let chosen, let chosenCount, let protocols = TLSServerContext.owner(of: ssl)?.protocols else {
+                    return SSL_TLSEXT_ERR_NOACK
+                }
                 var selected: UnsafeMutablePointer<UInt8>?
                 let outcome = SSL_select_next_proto(
-                    &selected, chosenCount, TLSServerContext.protocols.baseAddress, UInt32(TLSServerContext.protocols.count), offered,
-                    offeredCount)
+                    &selected, chosenCount, protocols.baseAddress, UInt32(protocols.count), offered, offeredCount)
                 // A client that offers only protocols that we do not speak is accepted anyway: it may still speak HTTP/1.1.
                 guard outcome == OPENSSL_NPN_NEGOTIATED, let selected else { return SSL_TLSEXT_ERR_NOACK }
                 chosen.pointee = UnsafePointer(selected)

@@ -36,6 +36,7 @@ extension RequesterDescription {
     func encode(into line: inout RecordLine) {
         line.boolean("resumes", resumes)
         if let clientProtocol { line.constant("http", clientProtocol.name) }
+        if let sharedConnection { line.number("connection", UInt64(sharedConnection)) }
         if let agent { line.constant("agent", agent.name) }
         if !hops.isEmpty { line.constants("hops", hops.words) }
         if viaCount > 0 { line.number("via_count", UInt64(viaCount)) }

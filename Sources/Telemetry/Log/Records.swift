@@ -37,13 +37,14 @@ package struct StreamIdentifier: Sendable, Hashable {
 
 /// The version of HTTP that a client speaks (`http`).
 package enum ClientProtocol: Sendable, Equatable, CaseIterable {
-    case http10, http11
+    case http10, http11, http2
 
     /// Its word in the log.
     package var name: StaticString {
         switch self {
         case .http10: "1.0"
         case .http11: "1.1"
+        case .http2: "2"
         }
     }
 }
@@ -53,6 +54,7 @@ package enum ClientProtocol: Sendable, Equatable, CaseIterable {
 package final class RequesterDescription: Sendable {
     let resumes: Bool
     let clientProtocol: ClientProtocol?
+    let sharedConnection: UInt32?
     let agent: AgentClass?
     let hops: Hops
     let viaCount: UInt8
@@ -63,6 +65,8 @@ package final class RequesterDescription: Sendable {
     /// - Parameters:
     ///   - resumes: Whether the request brought a `Last-Event-ID` (`resumes`).
     ///   - clientProtocol: The version of HTTP that the client speaks (`http`); nil when the request could not be read.
+    ///   - sharedConnection: The number of the connection that carries other requests at the same time, on its worker (`connection`); nil
+    ///     where the request has a connection of its own.
     ///   - agent: The kind of client (`agent`); nil without a User-Agent.
     ///   - hops: The proxies that the request's fields betray (`hops`).
     ///   - viaCount: How many elements the request's `Via` has, at most 255 (`via_count`); left out when 0.
@@ -70,11 +74,13 @@ package final class RequesterDescription: Sendable {
     ///   - expectedTimeoutMilliseconds: The limit of an Envoy in front, in milliseconds, as `X-Envoy-Expected-Rq-Timeout-Ms` says it
     ///     (`expected_timeout_ms`); nil without one.
     package init(
-        resumes: Bool, clientProtocol: ClientProtocol? = nil, agent: AgentClass? = nil, hops: Hops = Hops(), viaCount: UInt8 = 0,
-        forwardedCount: UInt8 = 0, expectedTimeoutMilliseconds: UInt32? = nil
+        resumes: Bool, clientProtocol: ClientProtocol? = nil, sharedConnection: UInt32? = nil, agent: AgentClass? = nil,
+        hops: Hops = Hops(),
+        viaCount: UInt8 = 0, forwardedCount: UInt8 = 0, expectedTimeoutMilliseconds: UInt32? = nil
     ) {
         self.resumes = resumes
         self.clientProtocol = clientProtocol
+        self.sharedConnection = sharedConnection
         self.agent = agent
         self.hops = hops
         self.viaCount = viaCount
