@@ -128,8 +128,8 @@ struct Way {
             listeners: [Listener(host: "*", port: 443, tls: tls)], upstreams: [Upstream(name: "u", servers: [])], routes: [route])
         let settings = Settings(configuration, try Security(Configuration()))
         let client = ClientFacts(
-            redirectPort: nil, certificateIsOver: false, isTrusted: isTrusted, isSecured: isSecured, speaksHTTP2: false, subjectField: subjectField,
-            subject: subject.map { Array($0.utf8) })
+            redirectPort: nil, certificateIsOver: false, isTrusted: isTrusted, isSecured: isSecured, speaksHTTP2: false,
+            subjectField: subjectField, subject: subject.map { Array($0.utf8) })
         let forwarding = RequestForwarding(
             head: try request(text), route: settings.routes[0],
             peer: try #require(SocketAddress(numeric: peer, port: 40_000)), client: client,

@@ -67,7 +67,9 @@ final class PlainArrival: Link {
         clients.connectionClosed(arrival.client, isCounted: arrival.isCounted, at: arrival.place)
     }
 
-    // MARK: The proxy ends
+    // MARK: The proxy ends, or needs the place
+
+    var waitsForClientSince: Int64? { cameAt }
 
     /// The first bytes may still come for as long as new clients may send a request.
     func drain() { wake(atMilliseconds: deadline) }

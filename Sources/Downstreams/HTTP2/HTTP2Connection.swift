@@ -223,7 +223,9 @@ package final class HTTP2Connection: ClientConnection {
         flush()
     }
 
-    // MARK: The proxy ends
+    // MARK: The proxy ends, or needs the place
+
+    var waitsForClientSince: Int64? { streamCount == 0 && state != .closed ? waitingSince : nil }
 
     /// The first of two steps: the client opens no more streams, and those that are on their way are served (section 6.8).
     func drain() {

@@ -1,5 +1,5 @@
-// The clocks of a connection and of its streams. One deadline of the link serves them all: when it comes, all streams that are due are asked
-// in one turn, and what they send leaves in one write.
+// The clocks of a connection and of its streams. One deadline of the link serves them all: when it comes, all streams that are due are
+// asked in one turn, and what they send leaves in one write.
 
 import Configuration
 import HTTP2

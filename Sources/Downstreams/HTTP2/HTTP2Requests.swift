@@ -1,5 +1,5 @@
-// The request's side: field blocks become exchanges, bodies go on to them piece by piece. Invariant: what an exchange does not take waits at
-// its stream, at most the stream's window, and its window is given back only when the exchange has taken it.
+// The request's side: field blocks become exchanges, bodies go on to them piece by piece. Invariant: what an exchange does not take
+// waits at its stream, at most the stream's window, and its window is given back only when the exchange has taken it.
 
 import HTTP
 import HTTP2

@@ -1,5 +1,5 @@
-// One stream of HTTP/2 from a client: the sink of one exchange. Invariant: what it sends is in one order: head, bytes that waited, bytes that
-// come, end. While bytes wait, nothing overtakes them.
+// One stream of HTTP/2 from a client: the sink of one exchange. Invariant: what it sends is in one order: head, bytes that waited, bytes
+// that come, end. While bytes wait, nothing overtakes them.
 
 import HTTP
 import HTTP2
