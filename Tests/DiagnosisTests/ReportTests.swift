@@ -2,6 +2,7 @@
 
 import Foundation
 import Telemetry
+import TestSupport
 import Testing
 
 @testable import Diagnosis
@@ -122,6 +123,52 @@ struct ReportTests {
             if closing.isEmpty { open.append(name) } else { #expect(open.popLast() == name) }
         }
         #expect(open.isEmpty)
+    }
+
+    @Test("as a page has room for each label of its plot, the limits' first, and shows no bar where nothing is")
+    func labels() {
+        for seconds in [0.7, 1, 9, 55, 58, 60, 70, 240, 300, 301, 330, 3_500, 80_000, 90_000] {
+            let finding = Finding(kind: .absoluteTimeout, side: .client, seconds: seconds, streams: 9, confidence: 0.9)
+            let lines = EndsPlot(ReportTests.facts(), [finding, finding]).lines
+            let labels = lines.filter { !$0.label.isEmpty }
+            #expect(labels.first?.label == Words.seconds(seconds) && labels.count >= 4, "\(seconds)")
+            #expect(lines.count { $0.isLimit } == 2 && labels.count { $0.isLimit } == 1)
+            let heights = labels.map(\.y).sorted()
+            #expect(zip(heights.dropFirst(), heights).allSatisfy { $0 - $1 >= 14 }, "\(seconds): \(labels)")
+        }
+        let page = String(decoding: ReportTests.report().page, as: UTF8.self)
+        #expect(page.contains(#"<i style="--share:1.0" class="wall"></i>30 ← the wall"#))
+        #expect(page.contains(#"<i style="--share:0.0"></i></div>"#))
+    }
+
+    @Test("says each thing once: how many streams, and after what they ended")
+    func once() {
+        let (facts, _) = PlantedLogs.limit(Hop.table[0], on: .client, streams: 100, seed: 3)
+        for said in Report(facts).claims {
+            let counts = said.explanation.evidence.filter { $0.hasPrefix(Words.count(said.finding.streams, "stream")) }
+            #expect(counts.count == 1, "\(said.explanation.evidence)")
+        }
+        #expect(!Report(facts).claims.isEmpty)
+    }
+
+    @Test("writes all numbers alike, with commas between thousands")
+    func thousands() {
+        var random = SeededGenerator(seed: 5)
+        var lines = ""
+        for number in 0..<2_500 {
+            let lived = random.uniform(1_300...4_000)
+            lines += LogReaderTests.end(
+                number, at: 5_000 + Double(number), lived: number % 20 == 0 ? lived : 1_250 + random.uniform(0...0.05),
+                #","retry_ms":3000,"resumes":true"#, client: number)
+        }
+        let report = Report(LogReaderTests.read([lines]))
+        let text = report.text(columns: 120, isColoured: false) + String(decoding: report.page, as: UTF8.self)
+        let said = report.claims + report.remarks
+        #expect(text.contains("2,375 streams") && text.contains("1,250"), "\(text)")
+        for clause in said.flatMap(\.explanation.evidence) + said.map(\.explanation.headline) + report.read + report.excluded {
+            // Years have four digits too.
+            #expect(clause.replacing(/2026-/, with: "").firstMatch(of: /[0-9]{4}/) == nil, "\(clause)")
+        }
     }
 
     @Test("lets nothing of a log act: not on a terminal, not in a page, not in JSON")

@@ -96,7 +96,7 @@ struct ForgettingHop {
         finding.lethality = lethality
         finding.returned = returns.afterPause
         finding.evidence = [
-            "\(Words.count(fatal.count, "stream")) met a reset or nothing with the first write after a silence",
+            "they met a reset or nothing with the first write after a silence",
             "the shortest such silence was \(Words.seconds(shortest)), the longest that was survived below it \(Words.seconds(longest))",
         ]
         self.finding = finding

@@ -110,7 +110,7 @@ struct Replacements {
         finding.returned = returns.afterPause
         let share = moments.map(\.share).min() ?? 0
         let when = moments.count == 1 ? "one moment" : "\(Words.count(moments.count)) moments"
-        finding.evidence.append("\(Words.count(finding.streams, "stream")) of all ages ended in \(when)")
+        finding.evidence.append("they were of all ages, and ended in \(when)")
         finding.evidence.append("that was \(moments.count == 1 ? "" : "at least ")\(Words.percent(share)) of the streams that lived there")
         if returns.afterPause >= 0.05 { finding.evidence.append("\(Words.percent(returns.afterPause)) of the clients came back") }
     }

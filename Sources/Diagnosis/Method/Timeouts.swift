@@ -99,7 +99,9 @@ struct Timeouts {
         let low = Double(ends[0].milliseconds) / 1_000
         let high = Double(ends[ends.count - 1].milliseconds) / 1_000
         let what = found.reading.isIdle ? "after a silence" : "at an age"
-        var clauses = ["\(Words.count(ends.count, "stream")) ended \(what) of \(Clause.range(low, high))", found.reading.reason]
+        // How many streams it is stands before: a limit that was found on several routes has more than this search saw.
+        let who = ends.count == Self.withoutDoubles(found.streams).count ? "they" : "\(Words.count(ends.count)) of them"
+        var clauses = ["\(who) ended \(what) of \(Clause.range(low, high))", found.reading.reason]
         let lethality = found.members.lethality
         if lethality >= 0.995 {
             clauses.append("no stream passed \(Words.seconds(found.reading.seconds))")

@@ -64,8 +64,8 @@ enum Advice {
         guard !candidates.isEmpty else {
             guard let limit else { return [] }
             return [
-                "No hop of the table has \(Words.seconds(limit)) by default, so somebody has set it: look for \(Words.decimal(limit)) in"
-                    + " the configuration of every hop on that side."
+                "No hop of the table that can stand there has \(Words.seconds(limit)) by default, so somebody has set it: look for"
+                    + " \(Words.decimal(limit)) in the configuration of every hop on that side."
             ]
         }
         var families: [HopFamily] = []

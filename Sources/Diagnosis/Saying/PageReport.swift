@@ -71,25 +71,23 @@ extension Report {
     // MARK: Plots
 
     private func write(_ histogram: Histogram, _ out: inout PageText) {
-        let (left, width, height) = (130, 370, 20)
         out.raw("<figure><figcaption>")
         out.add(histogram.title)
-        out.raw("</figcaption><svg viewBox=\"0 0 640 \(histogram.rows.count * height + 4)\" role=\"img\">")
+        out.raw("</figcaption>")
         for (index, row) in histogram.rows.enumerated() {
-            let y = index * height
-            let length = row.count == 0 ? 0 : max(2, row.count * width / max(1, histogram.most))
-            out.raw("<text x=\"\(left - 8)\" y=\"\(y + 15)\" class=\"right\">")
+            // Whatever is there is seen.
+            let share = row.count == 0 ? 0 : max(0.01, Double(row.count * 1_000 / max(1, histogram.most)) / 1_000)
+            out.raw("<div class=\"row\"><span>")
             out.add(histogram.label(index))
-            out.raw("</text><rect x=\"\(left)\" y=\"\(y + 3)\" width=\"\(length)\" height=\"15\"\(row.isWall ? " class=\"wall\"" : "")/>")
-            out.raw("<text x=\"\(left + length + 6)\" y=\"\(y + 15)\">\(row.count == 0 ? "" : Words.count(row.count))")
-            out.raw(row.isWall ? " ← the wall</text>" : "</text>")
+            out.raw("</span><div><i style=\"--share:\(share)\"\(row.isWall ? " class=\"wall\"" : "")></i>")
+            out.raw("\(row.count == 0 ? "" : Words.count(row.count))\(row.isWall ? " ← the wall" : "")</div></div>")
         }
-        out.raw("</svg></figure>")
+        out.raw("</figure>")
     }
 
     private func write(_ plot: EndsPlot, _ out: inout PageText) {
         guard !plot.points.isEmpty else { return }
-        out.raw("<section><h2>All ends</h2><figure><figcaption>")
+        out.raw("<section><h2>All ends</h2><figure class=\"plot\"><figcaption>")
         out.add(
             "Each dot is a stream that ended: when, and at which age. A limit on the whole life is a line across; a restart is a column.")
         out.raw("</figcaption><svg viewBox=\"0 0 640 260\" role=\"img\">")
@@ -112,6 +110,7 @@ extension Report {
 /// Ends over time and age, as dots.
 struct EndsPlot {
     private static let mostPoints = 3_000
+    private static let labelHeight = 14
     private static let ages: [(seconds: Double, label: String)] = [
         (1, "1 s"), (10, "10 s"), (60, "1 min"), (300, "5 min"), (3_600, "1 h"), (86_400, "1 day"),
     ]
@@ -133,10 +132,17 @@ struct EndsPlot {
             let x = 60 + Int(Double(max(0, min(time, span))) / Double(span) * 570)
             points.append((x, EndsPlot.height(Double(stream.duration) / 1_000), cause.side.rawValue))
         }
-        lines = EndsPlot.ages.map { (EndsPlot.height($0.seconds), $0.label, false) }
-        for finding in findings where finding.kind == .absoluteTimeout {
-            if let seconds = finding.seconds { lines.append((EndsPlot.height(seconds), Words.seconds(seconds), true)) }
+        for finding in findings where finding.kind == .absoluteTimeout || finding.kind == .buffering {
+            guard let seconds = finding.seconds else { continue }
+            add(EndsPlot.height(seconds), Words.seconds(seconds), isLimit: true)
         }
+        for age in EndsPlot.ages { add(EndsPlot.height(age.seconds), age.label, isLimit: false) }
+    }
+
+    /// A line without room for its label is left out; of two limits that lie so near only the line of the second one stays.
+    private mutating func add(_ y: Int, _ label: String, isLimit: Bool) {
+        let hasRoom = lines.allSatisfy { abs($0.y - y) >= EndsPlot.labelHeight }
+        if hasRoom || isLimit { lines.append((y, hasRoom ? label : "", isLimit)) }
     }
 
     /// Ages are shown by their logarithm, to base 2 in steps of a sixteenth: each doubling is as high as the next.
@@ -206,8 +212,17 @@ struct PageText {
         .good { color: var(--good) } .examples { font-family: ui-monospace, monospace; font-size: .875rem }
         .wide { overflow-x: auto } table { border-collapse: collapse; font-size: .875rem } td, th { text-align: left; vertical-align: top;
           padding: .25rem .75rem .25rem 0; border-bottom: 1px solid var(--line) } td { min-width: 5rem } td:first-child { min-width: 14rem }
-        figure { margin: 1rem 0 } svg { width: 100%; max-width: 44rem } svg text { font-size: 13px; fill: var(--text) }
-        svg text.right { text-anchor: end } rect { fill: var(--bar) } rect.wall { fill: var(--wall) }
+        @media (max-width: 40rem) { th { display: none } td { display: block; min-width: 0; padding: 0 0 0 .75rem; border: 0 }
+          td:first-child { padding: .5rem 0 0; font-weight: 600 }
+          td:nth-child(3)::before { content: "reset by: " } td:last-child { color: var(--faint) } }
+        figure { margin: 1rem 0 } .row { display: flex; gap: .5rem; font-size: .875rem; line-height: 1.5 }
+        .row span { flex: 0 0 8.5rem; text-align: right } .row div { flex: 1; white-space: nowrap }
+        .row i { display: inline-block; width: calc(var(--share) * 65%);
+          height: .75rem; margin-right: .375rem; vertical-align: -1px; background: var(--bar) }
+        @media (max-width: 40rem) { .row span { flex-basis: 7.25rem } .row i { width: calc(var(--share) * 45%) } }
+        .row i.wall { background: var(--wall) } .plot { overflow-x: auto }
+        svg { width: 100%; min-width: 34rem; max-width: 44rem } svg text { font-size: 13px; fill: var(--text) }
+        svg text.right { text-anchor: end }
         line { stroke: var(--line) } line.wall { stroke: var(--wall) } circle { fill: var(--bar); fill-opacity: .55 }
         circle.upstream { fill: var(--upstream) } circle.proxy { fill: var(--proxy) }
         .key i { display: inline-block; width: .6rem; height: .6rem; border-radius: 50%; background: var(--bar) }
