@@ -151,6 +151,64 @@ struct ReportTests {
         #expect(!Report(facts).claims.isEmpty)
     }
 
+    @Test("names a day once, and of a stale token only the first moment")
+    func moments() {
+        func sentence(_ kind: Finding.Kind, _ seconds: [Int64]) -> String? {
+            var finding = Finding(kind: kind, side: .client, streams: 9, confidence: 0.9)
+            finding.moments = seconds.map { 1_795_233_600_000 + $0 * 1_000 }
+            return Report(ReportTests.facts(), Diagnosis()).moments(of: finding)
+        }
+        #expect(sentence(.hopRestart, []) == nil)
+        #expect(sentence(.hopRestart, [0]) == "At 2026-11-21 04:00:00 (UTC).")
+        #expect(sentence(.deployment, [0, 60, 86_400]) == "At 2026-11-21 04:00:00, 04:01:00 and 2026-11-22 04:00:00 (UTC).")
+        #expect(sentence(.staleToken, [5]) == "The first at 2026-11-21 04:00:05 UTC.")
+    }
+
+    @Test("tells crowds from clients that come back without end, and shows of a forgotten connection the silence that was too long")
+    func words() throws {
+        var storm = Finding(kind: .reconnectStorm, side: .client, streams: 90, confidence: 0.9)
+        #expect(Explanation(storm).headline.contains("again and again") && Explanation(storm).advice[0].contains("cause in their lines"))
+        storm.moments = [1_795_233_600_000]
+        #expect(Explanation(storm).headline.contains("within the same second") && Explanation(storm).advice[0].contains("drain"))
+        var (facts, diagnosis) = (ReportTests.facts(), ReportTests.diagnosis())
+        for index in facts.streams.indices {
+            (facts.streams[index].longestClientSilence, facts.streams[index].clientSilenceAtEnd) = (60_500, 3)
+        }
+        diagnosis.findings[0].isSilentDrop = true
+        let text = Report(facts, diagnosis).text(columns: 120, isColoured: false)
+        #expect(text.contains("client_closed after 61 s, once silent for 60.5 s,") && text.contains("Longest silence to the client, of"))
+        #expect(Histogram(facts, diagnosis.findings[0])?.rows[6].count == 40)
+    }
+
+    @Test("says that a hop before clients with many addresses keeps these addresses")
+    func keptAddresses() {
+        var finding = Finding(kind: .idleTimeout, side: .client, seconds: 60, streams: 30, confidence: 0.9)
+        finding.evidence = ["they ended"]
+        func says(_ people: Int, _ addresses: Int) -> Bool {
+            (finding.people, finding.addresses) = (people, addresses)
+            return Explanation(finding).evidence.contains { $0.contains("PROXY protocol") }
+        }
+        #expect(says(30, 29) && !says(30, 2) && !says(3, 3))
+    }
+
+    @Test("says of a hop with two addresses that it was reloaded once")
+    func oneHop() throws {
+        var log = ""
+        for number in 0..<60 {
+            let address = #","client":"10.1.1.\#(number % 2):4711","client_forwarded":"192.0.2.\#(number)","resumes":"#
+            log += LogReaderTests.line("stream_open", number, at: Double(number) * 31, address + "false")
+            log += LogReaderTests.end(number, at: 3_000 + Double(number) / 50, lived: 3_000 - Double(number) * 31, address + "false")
+            log += LogReaderTests.line("stream_open", 100 + number, at: 3_004 + Double(number) / 50, address + "true")
+        }
+        let found = Diagnosis(of: LogReaderTests.read([log])).findings.filter(\.isClaim)
+        #expect(found.map(\.kind) == [.hopRestart] && found.map(\.streams) == [60] && found.map(\.addresses) == [2])
+        let said = Explanation(try #require(found.first))
+        #expect(said.headline.hasPrefix("All streams of 2 addresses before the proxy ended in one moment, and"))
+        #expect(said.evidence.suffix(1) == ["the addresses are 10.1.1.0 and 10.1.1.1"], "\(said.evidence)")
+        #expect(said.evidence.contains("these were all of the streams that lived there"), "\(said.evidence)")
+        #expect(said.evidence.contains("they were of all ages, and ended in one moment"), "\(said.evidence)")
+    }
+
     @Test("writes all numbers alike, with commas between thousands")
     func thousands() {
         var random = SeededGenerator(seed: 5)

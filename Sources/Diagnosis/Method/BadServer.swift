@@ -39,7 +39,7 @@ enum BadServer {
                     .badServer, .upstream, of: bad[server], confidence: bad[server].count >= 10 ? 0.9 : 0.8)
                 finding.evidence = [
                     "\(Words.count(bad[server].count)) of its \(Words.count(streams[server], "stream")) ended badly",
-                    "\(Words.count(othersBad)) of \(Words.count(othersAll)) of the other servers of the upstream",
+                    "of the other servers' \(Words.count(othersAll, "stream")) \(othersBad == 0 ? "none" : Words.count(othersBad)) did",
                 ]
                 findings.append(finding)
                 explained += bad[server]

@@ -66,7 +66,7 @@ enum Others {
         var finding = book.finding(
             .upstreamSilent, .upstream, of: streams, seconds: seconds, confidence: streams.count >= 3 ? 0.95 : 0.45)
         finding.evidence = [
-            "stream_silence_timeout ended \(Words.count(streams.count, "stream")): the server sent nothing"
+            "stream_silence_timeout ended them: their server sent nothing"
         ]
         return [finding]
     }

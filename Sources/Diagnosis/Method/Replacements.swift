@@ -14,6 +14,8 @@ struct Replacements {
     private static let ofAddress = 0.7
     /// Servers that follow each other within this are one deployment, in milliseconds.
     private static let deployment: Int64 = 900_000
+    /// Addresses whose streams end within this of each other belong to one hop, in milliseconds.
+    private static let atOnce: Int64 = 2_500
     /// Fewer people may be one family.
     private static let fewestPeople = 3
 
@@ -105,13 +107,17 @@ struct Replacements {
     }
 
     private mutating func describe(_ finding: inout Finding, _ moments: [Moment], _ returns: Returns) {
-        finding.moments = moments.map(\.time).sorted()
+        finding.moments = moments.map(\.time).sorted().reduce(into: []) { times, time in
+            if let last = times.last, finding.kind == .hopRestart, time - last <= Self.atOnce { return }
+            times.append(time)
+        }
         times += finding.moments
         finding.returned = returns.afterPause
         let share = moments.map(\.share).min() ?? 0
-        let when = moments.count == 1 ? "one moment" : "\(Words.count(moments.count)) moments"
+        let when = finding.moments.count == 1 ? "one moment" : "\(Words.count(finding.moments.count)) moments"
         finding.evidence.append("they were of all ages, and ended in \(when)")
-        finding.evidence.append("that was \(moments.count == 1 ? "" : "at least ")\(Words.percent(share)) of the streams that lived there")
+        let part = share >= 1 ? "all" : "\(finding.moments.count == 1 ? "" : "at least ")\(Words.percent(share))"
+        finding.evidence.append("these were \(part) of the streams that lived there")
         if returns.afterPause >= 0.05 { finding.evidence.append("\(Words.percent(returns.afterPause)) of the clients came back") }
     }
 
@@ -123,7 +129,7 @@ struct Replacements {
             in: book, places: places, place: { Int($0.address) }, side: .client,
             isEnd: { $0.cause == .clientClosed || $0.cause == .clientReset })
         let real = Self.withoutBroadcasts(moments).filter { $0.share >= Self.ofAddress }
-        for (_, moments) in Dictionary(grouping: real, by: \.place).sorted(by: { $0.key < $1.key }) {
+        for moments in Self.together(Dictionary(grouping: real, by: \.place).sorted { $0.key < $1.key }.map(\.value)) {
             let streams = moments.flatMap(\.streams)
             let returns = Returns(after: streams, in: book)
             guard returns.people >= Self.fewestPeople else { continue }
@@ -133,7 +139,23 @@ struct Replacements {
             let confidence = returns.mostlyAtOnce ? 0.4 : streams.count >= 10 ? 0.9 : 0.8
             var finding = book.finding(.hopRestart, .client, of: streams, confidence: confidence)
             describe(&finding, moments, returns)
+            let names = Set(moments.map(\.place)).sorted().filter(book.facts.addresses.indices.contains).map { book.facts.addresses[$0] }
+            if !names.isEmpty { finding.evidence.append("the \(names.count == 1 ? "address is" : "addresses are") \(Words.list(names))") }
             findings.append(finding)
         }
+    }
+
+    /// One hop may have several addresses: their moments are the same.
+    private static func together(_ ofAddresses: [[Moment]]) -> [[Moment]] {
+        var hops: [[Moment]] = []
+        for moments in ofAddresses {
+            func isSame(_ other: [Moment]) -> Bool {
+                let times = Set(other.map(\.time)).sorted()
+                return moments.allSatisfy { moment in times.contains { abs($0 - moment.time) <= atOnce } }
+                    && times.allSatisfy { time in moments.contains { abs($0.time - time) <= atOnce } }
+            }
+            if let hop = hops.firstIndex(where: isSame) { hops[hop] += moments } else { hops.append(moments) }
+        }
+        return hops
     }
 }

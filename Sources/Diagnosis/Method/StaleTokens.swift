@@ -26,9 +26,14 @@ enum StaleTokens {
         finding.people = stale.count
         finding.routes = Set(all.map { facts.surroundings[Int(facts.refusals[$0].surroundings)].route }).subtracting([""]).sorted()
         let most = stale.map(\.count).max() ?? 0
+        let gaps = stale.flatMap { refusals -> [Int64] in
+            let times = refusals.map { facts.refusals[$0].time }.sorted()
+            return zip(times.dropFirst(), times).map { $0 - $1 }
+        }.sorted()
+        let gap = gaps[gaps.count / 2]
         finding.evidence = [
-            "\(Words.count(all.count)) requests with the tokens of \(Words.count(stale.count, "client")) were refused",
             "one came \(Words.count(most)) times with the same token",
+            "between two tries of a client lie \(Words.seconds(Double(gap) / 1_000)) in the middle",
         ]
         finding.moments = all.map { facts.refusals[$0].time }.min().map { [$0] } ?? []
         return (finding, all)

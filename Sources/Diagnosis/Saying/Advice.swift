@@ -104,6 +104,8 @@ enum Advice {
                 "Make a fresh URL for each new EventSource, or use a ticket or a cookie; end the stream with an event of its own before the"
                     + " token runs out, so that the page can fetch a new one."
             ]
+        case .reconnectStorm where finding.moments.isEmpty:
+            ["Look at why these streams end at once (cause in their lines). A retry of some seconds slows such clients down."]
         case .reconnectStorm: ["Send a retry that differs for each client, and end streams over a time (drain) and not in one moment."]
         case .slowReader: ["Send such clients less; client_stall sets how long they may take nothing."]
         case .mobileSleep:

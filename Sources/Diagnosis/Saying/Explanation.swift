@@ -58,7 +58,7 @@ package struct Explanation: Sendable {
             case .hopRestart: "restart of a hop"
             case .badServer: "one bad server"
             case .staleToken: "stale token"
-            case .reconnectStorm: "everybody at once"
+            case .reconnectStorm: finding.moments.isEmpty ? "clients that come back without end" : "everybody at once"
             case .slowReader: "slow readers"
             case .mobileSleep: "sleeping clients"
             case .connectionLimit: "six connections a browser"
@@ -112,8 +112,9 @@ package struct Explanation: Sendable {
         case .workerRecycling:
             return "A part of the streams of \(servers) ends in one moment, again and again\(times): workers are recycled."
         case .hopRestart:
+            let whose = finding.addresses > 1 ? "\(Words.count(finding.addresses)) addresses" : "one address"
             return
-                "All streams of one address before the proxy ended in one moment\(times), and their clients came back: a hop was reloaded."
+                "All streams of \(whose) before the proxy ended in one moment\(times), and their clients came back: a hop was reloaded."
         case .badServer: return "\(servers) ends streams badly far more often than the other servers do."
         default: return nil
         }
@@ -122,7 +123,9 @@ package struct Explanation: Sendable {
     private static func otherHeadline(_ finding: Finding) -> String {
         switch finding.kind {
         case .staleToken: "The same clients are refused (401 or 403) again and again: they come back with a token that is no longer valid."
-        case .reconnectStorm: "Clients come in crowds: everybody in the same second, or the same ones at once and without end."
+        case .reconnectStorm where finding.moments.isEmpty:
+            "The same clients come back at once, again and again: each of their streams lives for less than 2 s."
+        case .reconnectStorm: "Very many clients open their streams within the same second."
         case .slowReader: "Clients take their bytes too slowly; the proxy closes those that take none for too long (client_stall)."
         case .mobileSleep: "Clients vanish without closing: phones that sleep, or networks that are lost."
         case .connectionLimit:
@@ -159,6 +162,9 @@ package struct Explanation: Sendable {
         if !finding.routes.isEmpty { first += ", on \(finding.routes.count == 1 ? "route" : "routes") \(Words.list(finding.routes))" }
         var counts = [first]
         if !finding.hops.isEmpty { counts.append("the requests name \(Words.list(finding.hops))") }
+        if finding.hasManyAddresses, [.idleTimeout, .absoluteTimeout].contains(finding.kind) {
+            counts.append("nearly each client has an address of its own: a hop that stands there keeps it (PROXY protocol, transparent)")
+        }
         // Where the method decided, it says in its own words what decided.
         guard finding.evidence.isEmpty else { return counts }
         if let between = finding.between {

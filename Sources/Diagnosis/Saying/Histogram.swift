@@ -23,10 +23,13 @@ struct Histogram {
         }
         let isAge = finding.kind != .idleTimeout
         let whose = finding.side == .upstream ? "the server" : "the client"
+        let ended = "of streams that \(whose)'s side ended"
         title =
             isAge
-            ? "Age at the end, of streams that \(whose)'s side ended"
-            : "Silence at the end \(finding.side == .upstream ? "from the server" : "to the client"), of streams that \(whose)'s side ended"
+            ? "Age at the end, \(ended)"
+            : finding.isSilentDrop
+                ? "Longest silence to the client, \(ended)"
+                : "Silence at the end \(finding.side == .upstream ? "from the server" : "to the client"), \(ended)"
         rows = (0..<9).map { Row(from: limit * Double($0) / 6, isWall: $0 == 6) }
         let (isUpstream, isSilentDrop) = (finding.side == .upstream, finding.isSilentDrop)
         for stream in facts.streams where stream.cause?.side.rawValue == finding.side.rawValue {

@@ -40,7 +40,7 @@ extension Report {
         out.raw(finding.isClaim ? "</span></h2>" : "</span></h3>")
         out.element("p", explanation.headline, "headline")
         if let doubt = explanation.doubt { out.element("p", doubt) }
-        if let moments = moments(of: finding) { out.element("p", "At \(moments) UTC.") }
+        if let moments = moments(of: finding) { out.element("p", moments) }
         part("What to change", explanation.advice, &out, "advice")
         if !explanation.candidates.isEmpty { write(explanation.candidates, &out) }
         if let histogram = Histogram(facts, finding) { write(histogram, &out) }

@@ -131,16 +131,29 @@ package struct Report: Sendable {
         let lived = Words.seconds(Double(stream.duration) / 1_000)
         var text = stream.cause.map { "\($0.rawValue) after \(lived)" } ?? "open for \(lived)"
         let silence = finding.side == .upstream ? stream.upstreamSilenceAtEnd : stream.clientSilenceAtEnd
-        if silence != StreamFacts.missing, stream.cause != nil { text += ", silent for \(Words.seconds(Double(silence) / 1_000))" }
+        if finding.isSilentDrop, stream.longestClientSilence != StreamFacts.missing {
+            text += ", once silent for \(Words.seconds(Double(stream.longestClientSilence) / 1_000))"
+        } else if silence != StreamFacts.missing, stream.cause != nil {
+            text += ", silent for \(Words.seconds(Double(silence) / 1_000))"
+        }
         let around = facts.surroundings[Int(stream.surroundings)]
         if !around.path.isEmpty { text += ", \(around.path)" }
         if finding.side == .upstream, !around.server.isEmpty { text += ", \(around.server)" }
         return text
     }
 
-    /// When it happened: the first moments, and how many more.
+    /// When it happened, in one sentence: the first moments, and how many more. A day is named once.
     func moments(of finding: Finding) -> String? {
-        finding.moments.isEmpty ? nil : Words.list(finding.moments.map(ClockTime.text), most: 5)
+        guard let first = finding.moments.first else { return nil }
+        if finding.kind == .staleToken { return "The first at \(ClockTime.text(first)) UTC." }
+        var day = ""
+        let texts = finding.moments.map { moment in
+            let text = ClockTime.text(moment)
+            let isSame = text.prefix(10) == day
+            day = String(text.prefix(10))
+            return isSame ? String(text.dropFirst(11)) : String(text)
+        }
+        return "At \(Words.list(texts, most: 5)) (UTC)."
     }
 }
 

@@ -37,7 +37,7 @@ extension Report {
         let indent = String(repeating: " ", count: mark.count + 1)
         out.add(explanation.headline, isRemark ? .plain : .strong, first: indent)
         if let doubt = explanation.doubt { out.add(doubt, first: indent) }
-        if let moments = moments(of: finding) { out.add("At \(moments) UTC.", first: indent) }
+        if let moments = moments(of: finding) { out.add(moments, first: indent) }
         list("What to change", explanation.advice, indent, &out, .accent)
         list("Who it may be", candidateLines(explanation, finding), indent, &out)
         list("How it is known", explanation.evidence, indent, &out)
