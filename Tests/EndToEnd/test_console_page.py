@@ -1,5 +1,6 @@
 """The console's live page, its feed and its two actions: in a browser, and by hand where a browser would never do it."""
 
+import hashlib
 import json
 import os
 import pathlib
@@ -13,6 +14,7 @@ from support.browser import Browser
 from support.client import Client, exchange
 from support.logs import check_ending
 from support.ports import reserve_port
+from support.reloading import File
 
 def numbered(connection, request):
     """A stream of numbered events, ten a second."""
@@ -47,9 +49,9 @@ def browser(tmp_path_factory):
 class Feed:
     """A feed's messages as they come."""
 
-    def __init__(self, port, path="/feed"):
+    def __init__(self, port, path="/feed", fields=""):
         self.client = Client(port)
-        self.client.send(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        self.client.send(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n".encode())
         self.response = self.client.read_head()
         self.body = self.client.body(self.response)
 
@@ -189,6 +191,49 @@ def connections(proxy, port) -> int:
     """How many connections the console has."""
     lines = pathlib.Path(f"/proc/{proxy.process.pid}/net/tcp").read_text().splitlines()[1:]
     return sum(line.split()[1].endswith(f":{port:04X}") and line.split()[3] == "01" for line in lines)
+
+
+def test_a_feed_ends_when_a_reload_changes_the_token_that_opened_it_and_lives_on_otherwise(stage):
+    """A token that leaked is changed: who has a feed by it learns nothing more."""
+    def digest(token):
+        return hashlib.sha256(token.encode()).hexdigest()
+
+    def bearer(token):
+        return f"Authorization: Bearer {token}\r\n"
+
+    port, leaked, fresh = reserve_port(), "the leaked one", "the fresh one"
+    proxy = stage.heartwire(stage.origin(numbered), top=f"console 127.0.0.1:{port} {{\ntoken_sha256 {digest(leaked)}\n}}", heartbeat="1s")
+    proxy.wait_for_words("the console is on")
+    file = File(proxy)
+
+    def feeds(token):
+        return [Feed(port, path, bearer(token)) for path in ("/feed", f"/streams/{stream}/feed")]
+
+    with Client(proxy.port) as client:
+        client.open_stream("/watched")
+        stream = proxy.stream_log.opening("/watched")["stream"]
+        opened = feeds(leaked)
+        assert [feed.response.status for feed in opened] == [200, 200]
+        # A reload that leaves the console's block as it is: what begins after it is told.
+        file.edit(("heartbeat 1s", "heartbeat 2s"))
+        file.reload()
+        with Client(proxy.port) as later:
+            later.open_stream("/later")
+            opened[0].wait_for(lambda kind, data: kind == "rows" and any(row[0]["path"] == "/later" for row in data["rows"]))
+        before = len(opened[1].events())
+        opened[1].wait_for(lambda kind, data: len(opened[1].events()) > before + 1)
+        assert not any(feed.body.ended for feed in opened)
+        file.edit((digest(leaked), digest(fresh)))
+        assert "console changed" in file.reload()
+        for feed in opened:
+            feed.body.read_to_end(5)
+            assert feed.body.complete, "it ends like a stream that may come back, and is asked for the token then"
+            feed.close()
+        refused, served = feeds(leaked), feeds(fresh)
+        assert [feed.response.status for feed in refused + served] == [401, 401, 200, 200]
+        served[0].wait_for(lambda kind, data: kind == "rows" and any(row[0]["path"] == "/watched" for row in data["rows"]))
+        for feed in refused + served:
+            feed.close()
 
 
 def test_ending_a_stream_is_an_honest_cause_and_its_client_may_come_back(console):
