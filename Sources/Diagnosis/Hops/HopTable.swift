@@ -277,7 +277,7 @@ extension Hop {
         Hop(
             .spring, "Spring MVC async with Tomcat", .absolute, 30, at: .server, marks: .late,
             resetBy: "never: a total, until spring.mvc.async.request-timeout is set",
-            source: "seed: Spring SseEmitter article"),
+            source: "tested with Tomcat 10, and with Spring MVC on Tomcat 9"),
         Hop(
             .applicationLoadBalancer, "AWS ALB set to 180 s", .idle, 180, at: [.before, .behind],
             resetBy: "bytes",

@@ -75,7 +75,7 @@ extension HopFamily {
         case .iisRouting: "the proxy's time-out in Application Request Routing, and responseBufferLimit 0"
         case .php: "set_time_limit(0) in the script"
         case .mercure: "write_timeout 0 in the hub's block"
-        case .spring: "spring.mvc.async.request-timeout=-1, or new SseEmitter(0L)"
+        case .spring: "asyncTimeout of Tomcat's Connector, spring.mvc.async.request-timeout=-1, or new SseEmitter(0L)"
         case .uvicorn, .puma, .kestrel, .passenger: "it has no limit on a response"
         default: nil
         }
