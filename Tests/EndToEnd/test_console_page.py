@@ -356,6 +356,28 @@ def test_the_page_shows_searches_follows_and_ends_a_stream_by_keyboard(console, 
     assert browser.evaluate("performance.getEntriesByType('resource').every(entry => new URL(entry.name).origin === location.origin)")
 
 
+def test_a_routes_streams_are_counted_at_once_and_its_button_keeps_the_focus(console, browser):
+    proxy, port = console
+    clients = [Client(proxy.port) for _ in range(3)]
+    for client in clients:
+        client.open_stream("/counted")
+    show(browser)
+    browser.open(f"http://localhost:{port}/")
+    browser.wait_for("document.querySelectorAll('.row:not([hidden])').length === 3", 15)
+    browser.wait_for("document.querySelector('.route-line .number').textContent === '3'", 1.5)
+    browser.evaluate("(() => { window.button = document.querySelector('.route-line button'); window.button.focus(); })()")
+    clients.pop().close()
+    browser.wait_for("document.querySelector('.route-line .number').textContent === '2'", 5)
+    time.sleep(3.5)
+    assert browser.evaluate("document.activeElement === window.button"), "the keyboard's focus was lost"
+    pressed = browser.evaluate("window.button.getAttribute('aria-pressed')")
+    browser.evaluate("window.button.click()")
+    browser.wait_for(f"window.button.getAttribute('aria-pressed') !== '{pressed}'", 5)
+    assert browser.evaluate("document.activeElement === window.button")
+    for client in clients:
+        client.close()
+
+
 def test_a_strangers_words_are_text(stage, browser):
     """Paths, ids and event types are chosen by others: none of them becomes an element, and no script of theirs runs."""
     wicked = b"<img src=x onerror=alert(1)>"

@@ -60,11 +60,10 @@ extension Page {
           $("findings").replaceChildren(...list, ...found.excluded.map(text => element("p", "soft", text)));
         }
         function drawRoutes() {
-          const open = new Map();
-          for (const row of state.rows.values()) open.set(row.route, (open.get(row.route) || 0) + 1);
           $("route-list").replaceChildren(...state.routes.map(route => {
             const line = element("div", "route-line");
-            line.append(element("span", "name", route.name), element("span", "soft number", amount(open.get(route.name) || 0)));
+            route.shown = element("span", "soft number");
+            line.append(element("span", "name", route.name), route.shown);
             if (state.hasEventLog) {
               const button = element("button", "", "log events");
               button.setAttribute("aria-pressed", route.logsEvents);
@@ -72,13 +71,23 @@ extension Page {
               button.onclick = async () => {
                 if (await act("/routes/" + encodeURIComponent(route.name) + "/event-log", { on: !route.logsEvents })) {
                   route.logsEvents = !route.logsEvents;
-                  drawRoutes();
+                  button.setAttribute("aria-pressed", route.logsEvents);
                 }
               };
               line.append(button);
             }
             return line;
           }));
+          countRoutes();
+        }
+        // Only the numbers change: a button that was drawn again would lose the keyboard's focus.
+        function countRoutes() {
+          const open = new Map();
+          for (const row of state.rows.values()) open.set(row.route, (open.get(row.route) || 0) + 1);
+          for (const route of state.routes) {
+            const count = open.get(route.name) || 0;
+            route.shown.textContent = count || state.isWhole ? amount(count) : "–";
+          }
         }
         function setOption(id, value) {
           if (value && ![...$(id).options].some(known => known.value === value)) $(id).append(option(causeWords(value), value));
@@ -138,7 +147,7 @@ extension Page {
           state.onHour.push(() => { drawCauses(); drawFindings(); });
           state.onFacts.push(() => { fillFilters(); drawCauses(); drawRoutes(); });
           setInterval(() => { if (tail.isStale && !tail.isPaused && !document.hidden) drawTail(); }, 500);
-          setInterval(() => { if (!document.hidden) drawRoutes(); }, 3000);
+          setInterval(() => { if (!document.hidden) countRoutes(); }, 500);
           drawTail();
         }
 
