@@ -42,6 +42,8 @@ final class Feed {
     private var findings: [UInt8]?
     private var clock: FeedClock?
     private var roundCount = 0
+    /// When the workers were asked last, in monotonic milliseconds: their answers are told at the next tick.
+    private var askedAt: Int64 = 0
     /// Answers to questions of an earlier time in which somebody watched are ignored.
     private var watch: UInt64 = 0
 
@@ -119,6 +121,7 @@ final class Feed {
 
     private func ask() {
         roundCount += 1
+        askedAt = console.worker.now
         let (mailbox, watch) = (console.worker.mailbox, watch)
         let reference = ConsoleReference(console)
         for worker in known.indices where !known[worker].isAsked {
@@ -203,6 +206,8 @@ final class Feed {
     private func numbers(of streams: [StreamIdentifier]) -> [UInt8] {
         var text = FeedText("{\"now\":")
         text.append(console.worker.now)
+        text.append(",\"asked\":")
+        text.append(askedAt)
         text.append(",\"unshown\":")
         text.append(table.unshownCount)
         text.append(",\"rows\":[")

@@ -7,7 +7,7 @@ extension Page {
         const pageToken = document.querySelector("meta[name=page-token]").content;
         const state = {
           rows: new Map(), lines: [], hour: [], routes: [], causes: {}, hasEventLog: false, unshown: 0, isWhole: false,
-          clock: 0, unixOffset: 0, onStreams: [], onLines: [], onHour: [], onFacts: [],
+          clock: 0, askedAt: 0, unixOffset: 0, onStreams: [], onLines: [], onHour: [], onFacts: [],
         };
         const tell = (listeners, ...what) => { for (const listener of listeners) listener(...what); };
         // The proxy's monotonic clock, as far as the page knows it.
@@ -80,7 +80,7 @@ extension Page {
           };
           on("hello", facts => {
             Object.assign(state, { rows: new Map(), lines: [], isWhole: false, routes: facts.routes, causes: facts.causes,
-              hasEventLog: facts.eventLog, clock: facts.now - performance.now(), unixOffset: facts.unix - facts.now });
+              hasEventLog: facts.eventLog, clock: facts.now - performance.now(), askedAt: facts.now, unixOffset: facts.unix - facts.now });
             tell(state.onFacts); tell(state.onLines, []); tell(state.onStreams);
           });
           on("rows", message => {
@@ -91,6 +91,7 @@ extension Page {
           on("whole", () => setTimeout(() => { state.isWhole = true; tell(state.onStreams); }, 1500));
           on("numbers", message => {
             state.clock = message.now - performance.now();
+            state.askedAt = message.asked;
             state.unshown = message.unshown;
             let events = 0;
             for (const values of message.rows) {

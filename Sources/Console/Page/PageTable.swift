@@ -19,7 +19,8 @@ extension Page {
           { name: "waiting", of: row => row.pending, text: n => n ? size(n) : "", title: "bytes that the client has not taken" },
           { name: "agent, hops", of: row => row.isHeld ? "held by the proxy" : row.who, className: "route" },
         ];
-        const silence = at => at ? now() - at : null;
+        // Up to the moment for which the numbers are true: to count on from there would call every busy stream silent for a second.
+        const silence = at => at ? Math.max(0, state.askedAt - at) : null;
         const table = { order: 4, isDown: true, shown: [], chosen: null, words: [], isStale: true, pool: [] };
 
         function buildHeads() {
