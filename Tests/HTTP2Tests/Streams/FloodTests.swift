@@ -254,6 +254,18 @@ struct FloodTests {
         }
     }
 
+    @Test("field blocks without end for streams that were reset, or that a final GOAWAY left out, are bounded by rate")
+    func lateHeaders() {
+        expectAbuse(2_000...2_030, start: Wire.start + Wire.headers(1, Wire.post, ends: false) + Wire.windowUpdate(1, 0)) { _ in
+            Wire.headers(1, Wire.trailer)
+        }
+        let harness = Harness()
+        harness.receive(Wire.start + Wire.headers(1))
+        harness.session.goAway(.noError, isFinal: true)
+        #expect(2_000...2_030 ~= flood(harness) { Wire.headers(number($0 + 1)) })
+        #expect(harness.finish().endsConnection(.enhanceYourCalm, isAbuse: true))
+    }
+
     // MARK: Frames that ask for nothing
 
     @Test("WINDOW_UPDATE without end is bounded by the streams and by what we sent")

@@ -102,7 +102,7 @@ func words(_ event: SessionEvent, _ session: borrowing Session, _ input: [UInt8]
     case .request(let slot, let isLast):
         let fields = session.fields.fields.map { text(session.fields.bytes[$0.name]) + "=" + text(session.fields.bytes[$0.value]) }
         return "request \(session.number(of: slot)) [\(fields.joined(separator: ", "))]" + (isLast ? " end" : "")
-    case .data(let slot, let range, let isLast): return "data \(session.number(of: slot)) \(text(input[range]))" + (isLast ? " end" : "")
+    case .data(let slot, let range, let isLast): return "data \(session.number(of: slot)) \(latin(input[range]))" + (isLast ? " end" : "")
     case .trailers(let slot): return "trailers \(session.number(of: slot)) \(session.fields.fields.count)"
     case .reset(let slot, let code): return "reset \(session.number(of: slot)) \(code.name.map { "\($0)" } ?? "\(code.rawValue)")"
     case .failed(let slot, let code, let reason): return "failed \(session.number(of: slot)) \(code.name!): \(reason)"
@@ -111,6 +111,9 @@ func words(_ event: SessionEvent, _ session: borrowing Session, _ input: [UInt8]
     case .pong: return "pong"
     }
 }
+
+/// Each byte as one character, so that pieces can be put together.
+private func latin(_ bytes: ArraySlice<UInt8>) -> String { String(String.UnicodeScalarView(bytes.map { Unicode.Scalar($0) })) }
 
 /// What came of some bytes.
 struct Outcome: Equatable {
@@ -173,7 +176,7 @@ final class Harness {
         if case .data(let slot, let range, let isLast) = event, isInsideData, let last = outcome.events.last,
             last.hasPrefix("data \(session.number(of: slot)) ")
         {
-            outcome.events[outcome.events.count - 1] = last + String(decoding: bytes[range], as: UTF8.self) + (isLast ? " end" : "")
+            outcome.events[outcome.events.count - 1] = last + latin(bytes[range]) + (isLast ? " end" : "")
         } else {
             outcome.events.append(said)
         }
