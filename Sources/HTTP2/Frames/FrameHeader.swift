@@ -10,6 +10,8 @@
 //
 // Invariant: the reserved bit is dropped when it is read and zero when it is written.
 
+import Bytes
+
 /// The types of frames that a server has a rule for (RFC 9113 section 6, RFC 9218 section 7.1). Any other type is ignored.
 enum FrameType: UInt8 {
     case data = 0
@@ -58,12 +60,15 @@ struct FrameHeader: Equatable {
         self.stream = stream
     }
 
-    /// The header in the first nine of these octets.
-    init(_ bytes: Span<UInt8>) {
-        length = Int(bytes[0]) << 16 | Int(bytes[1]) << 8 | Int(bytes[2])
-        type = bytes[3]
-        flags = bytes[4]
-        stream = bigEndian(bytes, at: 5) & 0x7FFF_FFFF
+    /// The header in the nine octets from that offset.
+    @inline(__always)
+    init(_ bytes: Span<UInt8>, at offset: Int = 0) {
+        precondition(offset >= 0 && offset <= bytes.count - FrameHeader.byteCount, "the header lies outside of the bytes")
+        let first = ByteWord.load(bytes, at: offset).byteSwapped
+        length = Int(truncatingIfNeeded: first >> 40)
+        type = UInt8(truncatingIfNeeded: first >> 32)
+        flags = UInt8(truncatingIfNeeded: first >> 24)
+        stream = (UInt32(truncatingIfNeeded: first) << 8 | UInt32(bytes[offset &+ 8])) & 0x7FFF_FFFF
     }
 
     /// Whether the flags hold that bit.
@@ -91,7 +96,8 @@ struct FrameHeader: Equatable {
 /// Four octets as a number, the highest first.
 @inline(__always)
 func bigEndian(_ bytes: Span<UInt8>, at offset: Int) -> UInt32 {
-    UInt32(bytes[offset]) << 24 | UInt32(bytes[offset + 1]) << 16 | UInt32(bytes[offset + 2]) << 8 | UInt32(bytes[offset + 3])
+    precondition(offset >= 0 && offset <= bytes.count - 4, "the number lies outside of the bytes")
+    return UInt32(bigEndian: bytes.bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt32.self))
 }
 
 extension [UInt8] {

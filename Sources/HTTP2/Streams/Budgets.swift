@@ -6,77 +6,95 @@
 // Some budgets end the connection by themselves: abandoned streams, changes of windows, bytes of overhead.
 // Invariant: all time comes in as an argument, in milliseconds; a clock that goes back gives nothing and takes nothing.
 
-/// What is left of one budget, in thousandths, so that a millisecond refills whole numbers.
+/// One budget, in thousandths, so that a millisecond refills whole numbers.
 private struct Bucket {
     private(set) var left: Int64
+    private let full: Int64
+    private let perMillisecond: Int64
 
-    init(_ budget: Budget) { left = Int64(budget.atOnce) * 1_000 }
+    init(_ budget: Budget) {
+        full = Int64(budget.atOnce) * 1_000
+        left = full
+        perMillisecond = Int64(budget.perSecond)
+    }
 
-    mutating func add(_ thousandths: Int64, upTo budget: Budget) { left = min(left + thousandths, Int64(budget.atOnce) * 1_000) }
+    /// Whether less than a quarter is left.
+    var isNearlySpent: Bool { left < full / 4 }
+
+    @inline(__always)
+    mutating func add(_ count: Int) { left = min(left &+ Int64(count) &* 1_000, full) }
+
+    mutating func refill(after elapsed: Int64) {
+        let (earned, overflows) = elapsed.multipliedReportingOverflow(by: perMillisecond)
+        left = overflows ? full : min(left + earned, full)
+    }
 
     /// Whether there was enough.
+    @inline(__always)
     mutating func take(_ count: Int) -> Bool {
-        guard left >= Int64(count) * 1_000 else { return false }
-        left -= Int64(count) * 1_000
+        guard left >= Int64(count) &* 1_000 else { return false }
+        left &-= Int64(count) &* 1_000
         return true
     }
 }
 
 /// The budgets of one connection.
 struct Budgets {
-    /// The limits of the session.
-    let limits: SessionLimits
     private var abandoned: Bucket
     private var chatter: Bucket
     private var windowChanges: Bucket
     private var overhead: Bucket
     private var glitches: Bucket
     private var credit: Int
+    private let creditPerStream: Int
+    private let creditPerSentData: Int
+    private let overheadPerSentData: Int
+    private let overheadPerPayloadByte: Int
     private var refilledAt: Int64
 
     /// Why the connection has to end; nil as long as all budgets last.
-    private(set) var exceeded: SessionError?
+    private(set) var exceeded: StaticString?
+    /// Whether so many glitches were seen that the client had better open another connection.
+    private(set) var isNearlySpent = false
 
     init(_ limits: SessionLimits, now: Int64) {
-        self.limits = limits
         abandoned = Bucket(limits.abandonedStreams)
         chatter = Bucket(limits.chatter)
         windowChanges = Bucket(limits.windowChanges)
         overhead = Bucket(limits.overheadBytes)
         glitches = Bucket(limits.glitches)
         credit = limits.initialCredit
+        creditPerStream = limits.creditPerStream
+        creditPerSentData = limits.creditPerSentData
+        overheadPerSentData = limits.overheadBytesPerSentData
+        overheadPerPayloadByte = limits.overheadBytesPerPayloadByte
         refilledAt = now
     }
-
-    /// Whether so many glitches were seen that the client had better open another connection.
-    var isNearlySpent: Bool { glitches.left < Int64(limits.glitches.atOnce) * 250 }
 
     /// Gives back what the time since the last call is worth.
     @inline(__always)
-    mutating func refill(now: Int64) { if now > refilledAt { refill(after: now - refilledAt, now: now) } }
+    mutating func refill(now: Int64) { if now > refilledAt { refill(to: now) } }
 
-    private mutating func refill(after elapsed: Int64, now: Int64) {
-        refilledAt = now
+    private mutating func refill(to now: Int64) {
         // After a day every bucket is full, whatever it holds; so nothing overflows.
-        let elapsed = min(elapsed, 86_400_000)
-        func refill(_ bucket: inout Bucket, _ budget: Budget) {
-            let (earned, overflows) = elapsed.multipliedReportingOverflow(by: Int64(budget.perSecond))
-            bucket.add(overflows ? Int64(budget.atOnce) * 1_000 : earned, upTo: budget)
-        }
-        refill(&abandoned, limits.abandonedStreams)
-        refill(&chatter, limits.chatter)
-        refill(&windowChanges, limits.windowChanges)
-        refill(&overhead, limits.overheadBytes)
-        refill(&glitches, limits.glitches)
+        let (since, overflows) = now.subtractingReportingOverflow(refilledAt)
+        let elapsed = overflows ? 86_400_000 : min(since, 86_400_000)
+        refilledAt = now
+        abandoned.refill(after: elapsed)
+        chatter.refill(after: elapsed)
+        windowChanges.refill(after: elapsed)
+        overhead.refill(after: elapsed)
+        glitches.refill(after: elapsed)
     }
 
     private mutating func end(_ reason: StaticString) {
-        if exceeded == nil { exceeded = SessionError(.enhanceYourCalm, reason, isAbuse: true) }
+        if exceeded == nil { exceeded = reason }
     }
 
     /// The client did what a correct client never does, so many times.
     mutating func glitch(_ count: Int = 1) {
         if !glitches.take(count) { end("too many frames that a correct client does not send") }
+        if glitches.isNearlySpent { isNearlySpent = true }
     }
 
     /// A stream ended before the head of an answer.
@@ -100,13 +118,13 @@ struct Budgets {
     }
 
     /// The client opened a stream.
-    mutating func openedStream() { credit = min(credit + limits.creditPerStream, 1 << 40) }
+    mutating func openedStream() { credit = min(credit &+ creditPerStream, 1 << 40) }
 
     /// We send a DATA frame.
     @inline(__always)
     mutating func sentData() {
-        credit = min(credit &+ limits.creditPerSentData, 1 << 40)
-        overhead.add(Int64(limits.overheadBytesPerSentData) * 1_000, upTo: limits.overheadBytes)
+        credit = min(credit &+ creditPerSentData, 1 << 40)
+        overhead.add(overheadPerSentData)
     }
 
     /// Bytes came that carry nothing.
@@ -117,7 +135,5 @@ struct Budgets {
 
     /// Bytes of a body or a field block came.
     @inline(__always)
-    mutating func receive(payload bytes: Int) {
-        overhead.add(Int64(bytes * limits.overheadBytesPerPayloadByte) * 1_000, upTo: limits.overheadBytes)
-    }
+    mutating func receive(payload bytes: Int) { overhead.add(bytes &* overheadPerPayloadByte) }
 }

@@ -3,11 +3,15 @@
 //   bytes ─▶ next ─▶ SessionEvent ─▶ the connection, which calls back: answered, consumed, reset, release …
 //                └─▶ control: frames to send ─▶ before any DATA that is not written yet
 //
+// What is asked for each event is `mutating`, although nothing changes: else a session in a class is copied to the stack to be asked.
 // Invariant: nothing that a client sends stops the program, and all memory is bounded by SessionLimits. The events do not depend on how
 // the bytes were split, except that a DATA frame may come in several pieces.
 
 /// One connection of HTTP/2, as its server sees it.
 package struct Session: ~Copyable {
+    /// The limits that the session was made with.
+    let limits: SessionLimits
+
     // MARK: What is being read
 
     /// What the next bytes are.
@@ -85,6 +89,7 @@ package struct Session: ~Copyable {
     /// milliseconds of any clock that does not go back.
     package init(limits: SessionLimits, now: Int64) {
         precondition(limits.isUsable, "a limit is out of its bounds")
+        self.limits = limits
         budgets = Budgets(limits, now: now)
         decoder = HPACKDecoder(tableBytes: SessionLimits.headerTableBytes, limits: limits.fields)
         connectionReceiveWindow = Int32(limits.connectionWindowBytes)
@@ -93,13 +98,10 @@ package struct Session: ~Copyable {
         if increment > 0 { ControlFrames.appendWindowUpdate(increment, stream: 0, to: &control) }
     }
 
-    /// The limits that the session was made with.
-    var limits: SessionLimits {
-        @inline(__always) _read { yield budgets.limits }
-    }
-
     /// Whether there are control frames to be sent.
-    package var hasControl: Bool { !control.isEmpty }
+    package var hasControl: Bool {
+        mutating get { !control.isEmpty }
+    }
 
     /// Takes the control frames. Take them when they can be written, so that their bound holds while a client does not read.
     package mutating func takeControl() -> [UInt8] {
@@ -109,22 +111,28 @@ package struct Session: ~Copyable {
     }
 
     /// The streams that are open or half-closed.
-    package var openCount: Int { streams.openCount }
+    package var openCount: Int {
+        mutating get { streams.openCount }
+    }
 
     /// The highest stream that was accepted; 0 before the first.
-    package var highestStream: UInt32 { min(highestSeen, lastAccepted) }
+    package var highestStream: UInt32 {
+        mutating get { min(highestSeen, lastAccepted) }
+    }
 
     /// Whether the client owes the rest of something that a deadline is for: the preface, the first SETTINGS, a field block.
-    package var isInsideHead: Bool { !hasSettings || blockStream != 0 }
+    package var isInsideHead: Bool {
+        mutating get { !hasSettings || blockStream != 0 }
+    }
 
     /// The stream's number on the wire.
-    package func number(of slot: Int) -> UInt32 { streams[slot].number }
+    package mutating func number(of slot: Int) -> UInt32 { streams[slot].number }
 
     /// Whether the request has ended.
-    package func isRemoteEnded(_ slot: Int) -> Bool { streams[slot].flags.contains(.remoteEnded) }
+    package mutating func isRemoteEnded(_ slot: Int) -> Bool { streams[slot].flags.contains(.remoteEnded) }
 
     /// Whether nothing may be sent on the stream any more: it ended on both sides, or one side reset it.
-    package func isClosed(_ slot: Int) -> Bool { streams[slot].flags.contains(.closed) }
+    package mutating func isClosed(_ slot: Int) -> Bool { streams[slot].flags.contains(.closed) }
 
     /// Whether no stream can have that number yet (section 5.1). Even numbers are ours, and we open no streams.
     func isIdle(_ number: UInt32) -> Bool { number & 1 == 0 || number > highestSeen }

@@ -35,7 +35,7 @@ extension Session {
 
     private mutating func read(_ bytes: Span<UInt8>, from offset: inout Int) throws(SessionError) -> SessionEvent? {
         while true {
-            // What the caller did since the last call counts too.
+            // Behind each frame, and for what the caller did since the last call.
             try checkBudgets()
             let event: SessionEvent?
             switch stage {
@@ -74,14 +74,12 @@ extension Session {
                 stage = .header
                 continue
             }
-            guard let event else { continue }
-            try checkBudgets()
-            return event
+            if let event { return event }
         }
     }
 
     private mutating func checkBudgets() throws(SessionError) {
-        if let exceeded = budgets.exceeded { throw exceeded }
+        if let reason = budgets.exceeded { throw SessionError(.enhanceYourCalm, reason, isAbuse: true) }
         if control.count > limits.maximumControlBytes {
             throw SessionError(.enhanceYourCalm, "control frames wait and the client does not read them", isAbuse: true)
         }
@@ -101,10 +99,11 @@ extension Session {
         return true
     }
 
+    @inline(__always)
     private mutating func takeHeader(_ bytes: Span<UInt8>, from offset: inout Int) -> FrameHeader? {
         if heldCount == 0, bytes.count - offset >= FrameHeader.byteCount {
-            defer { offset += FrameHeader.byteCount }
-            return FrameHeader(bytes.extracting(offset..<offset + FrameHeader.byteCount))
+            defer { offset &+= FrameHeader.byteCount }
+            return FrameHeader(bytes, at: offset)
         }
         guard hold(FrameHeader.byteCount, bytes, from: &offset) else { return nil }
         return FrameHeader(held.span)

@@ -11,7 +11,7 @@ extension Session {
 
     /// Appends HEADERS, and CONTINUATION where the block is long. The stream must not be closed.
     package mutating func appendHeaders(_ block: [UInt8], for slot: Int, isLast: Bool, to output: inout [UInt8]) {
-        precondition(streams[slot].flags.isDisjoint(with: [.closed, .localEnded]), "the answer has ended")
+        precondition(streams[slot].flags.isDisjoint(with: .noMoreSent), "the answer has ended")
         let prefix = hasSaidTableSize ? nil : HPACKEncoder.emptyTableUpdate
         hasSaidTableSize = true
         ControlFrames.appendFieldBlock(block, prefix: prefix, stream: streams[slot].number, isLast: isLast, to: &output)
@@ -20,17 +20,19 @@ extension Session {
 
     /// The bytes of DATA that may be sent on the stream now; never below zero, and 0 for a closed stream.
     @inline(__always)
-    package func room(of slot: Int) -> Int { min(streamRoom(of: slot), connectionRoom) }
+    package mutating func room(of slot: Int) -> Int { min(streamRoom(of: slot), connectionRoom) }
 
     /// What the stream's own window allows.
     @inline(__always)
-    package func streamRoom(of slot: Int) -> Int {
+    package mutating func streamRoom(of slot: Int) -> Int {
         let stream = streams[slot]
-        return stream.flags.isDisjoint(with: [.closed, .localEnded]) ? max(Int(stream.sendWindow), 0) : 0
+        return stream.flags.isDisjoint(with: .noMoreSent) ? max(Int(stream.sendWindow), 0) : 0
     }
 
     /// What the connection's window allows.
-    package var connectionRoom: Int { max(Int(connectionSendWindow), 0) }
+    package var connectionRoom: Int {
+        mutating get { max(Int(connectionSendWindow), 0) }
+    }
 
     /// A DATA frame of so many bytes is written, at most `room`. Without `isLast` it is not empty. The stream must not be closed.
     @inline(__always)
@@ -53,7 +55,7 @@ extension Session {
     package mutating func answered(_ slot: Int) { streams[slot].flags.insert(.answered) }
 
     private mutating func endLocal(_ slot: Int) {
-        precondition(streams[slot].flags.isDisjoint(with: [.closed, .localEnded]), "the answer has ended")
+        precondition(streams[slot].flags.isDisjoint(with: .noMoreSent), "the answer has ended")
         streams[slot].flags.insert(.localEnded)
         if streams[slot].flags.contains(.remoteEnded) { close(slot) }
     }

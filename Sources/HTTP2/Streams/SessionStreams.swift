@@ -197,7 +197,9 @@ extension Session {
     }
 
     /// Whether the stream of the DATA frame that is being read is still open: it may have been reset between two pieces.
-    private var isReceivingData: Bool { streams.slot(of: frame.stream) == dataSlot }
+    private var isReceivingData: Bool {
+        mutating get { streams.isOpen(dataSlot, frame.stream) }
+    }
 
     /// The next of the frame's data came, in that range of the input; or there is none.
     mutating func receiveData(_ range: Range<Int>) -> SessionEvent? {

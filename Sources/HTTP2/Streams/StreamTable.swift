@@ -21,6 +21,8 @@ struct Stream {
         static let closed = Flags(rawValue: 4)
         /// The head of an answer was sent.
         static let answered = Flags(rawValue: 8)
+        /// With either of them nothing more may be sent.
+        static let noMoreSent = Flags(rawValue: localEnded.rawValue | closed.rawValue)
     }
 
     /// Its number; 0 in a free slot.
@@ -64,14 +66,26 @@ struct StreamTable {
 
     /// The slot of the stream with that number, if it is not closed.
     func slot(of number: UInt32) -> Int? {
+        guard let first = order.first else { return nil }
+        // Numbers are odd and rise, so a stream stands at this position, or before it where others have closed.
+        let (distance, isBelow) = number.subtractingReportingOverflow(streams[Int(first)].number)
+        if isBelow { return nil }
         var low = 0
-        var high = order.count
+        var high = min(Int(distance / 2), order.count - 1) + 1
+        var middle = high - 1
         while low < high {
-            let middle = (low + high) / 2
-            if streams[Int(order[middle])].number < number { low = middle + 1 } else { high = middle }
+            let slot = Int(order[middle])
+            let found = streams[slot].number
+            if found == number { return slot }
+            if found < number { low = middle + 1 } else { high = middle }
+            middle = (low &+ high) / 2
         }
-        guard low < order.count, streams[Int(order[low])].number == number else { return nil }
-        return Int(order[low])
+        return nil
+    }
+
+    /// Whether that slot belongs to the stream with that number, which is not closed.
+    func isOpen(_ slot: Int, _ number: UInt32) -> Bool {
+        slot < streams.count && streams[slot].number == number && !streams[slot].flags.contains(.closed)
     }
 
     /// Opens a stream. Its number is above all earlier ones.

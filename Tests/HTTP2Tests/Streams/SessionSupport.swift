@@ -97,7 +97,7 @@ enum Wire {
 }
 
 /// What a session said, in words that can be compared.
-func words(_ event: SessionEvent, _ session: borrowing Session, _ input: [UInt8]) -> String {
+func words(_ event: SessionEvent, _ session: inout Session, _ input: [UInt8]) -> String {
     switch event {
     case .request(let slot, let isLast):
         let fields = session.fields.fields.map { text(session.fields.bytes[$0.name]) + "=" + text(session.fields.bytes[$0.value]) }
@@ -172,7 +172,7 @@ final class Harness {
     }
 
     private func note(_ event: SessionEvent, _ bytes: [UInt8], from before: Int) {
-        let said = words(event, session, bytes)
+        let said = words(event, &session, bytes)
         if case .data(let slot, let range, let isLast) = event, isInsideData, let last = outcome.events.last,
             last.hasPrefix("data \(session.number(of: slot)) ")
         {
