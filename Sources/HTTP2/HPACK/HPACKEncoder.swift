@@ -32,7 +32,6 @@ package enum HPACKEncoder {
     /// Appends a field as a literal that no table takes in. Letters of the name are written in lower case. `set-cookie` is marked as
     /// never to be indexed by any hop (section 7.1.3). For tests until a connection speaks HTTP/2.
     package static func appendField(lowercasing name: Span<UInt8>, value: Span<UInt8>, to block: inout [UInt8]) {
-        block.reserveCapacity(block.count + name.count + value.count + 8)
         let index = StaticTable.index(ofName: name)
         let pattern: UInt8 = index == setCookieIndex ? 0x10 : 0
         HPACKInteger.append(index ?? 0, pattern: pattern, prefixBits: 4, to: &block)

@@ -13,9 +13,15 @@ extension DecodedFields {
     /// Refuses a name of a regular field that is empty or no token in lower case.
     static func requireName(_ bytes: Span<UInt8>, _ name: Range<Int>) throws(RequestProblem) {
         guard !name.isEmpty else { throw .malformed(.invalidFieldName) }
-        for index in name where !isTokenCharacter(bytes[index]) || bytes[index] != lowercased(bytes[index]) {
-            throw .malformed(.invalidFieldName)
-        }
+        for index in name where !isNameCharacter(bytes[index]) { throw .malformed(.invalidFieldName) }
+    }
+
+    /// Whether the byte may stand in a token and is no capital letter. The two constants hold one bit for each of the 128 ASCII characters.
+    @inline(__always)
+    private static func isNameCharacter(_ byte: UInt8) -> Bool {
+        if byte < 64 { return (0x03FF_6CFA_0000_0000 as UInt64) >> UInt64(byte) & 1 == 1 }
+        if byte < 128 { return (0x57FF_FFFF_C000_0000 as UInt64) >> UInt64(byte & 63) & 1 == 1 }
+        return false
     }
 
     /// Refuses a value with NUL, CR or LF anywhere, or with a blank at either end.

@@ -84,88 +84,9 @@ package func assembleRequest(
     if !isLast, !isTunnel, request.contentLength == nil { text.append("transfer-encoding: chunked\r\n") }
     text.append("\r\n")
     do throws(HTTPError) {
-        let head = try RequestHead.parse(text.bytes.span, limits: terms.limits)
+        let head = try text.parse(limits: terms.limits)
         return AssembledRequest(head: head, contentLength: request.contentLength, isTunnel: isTunnel)
     } catch {
         throw .refused(error)
-    }
-}
-
-/// Writes the text of a head. Names and values have been checked.
-private struct HeadText {
-    private(set) var bytes: [UInt8] = []
-
-    init(_ fields: borrowing DecodedFields) {
-        // For each field a colon, a blank and a line end; the rest is for what HTTP/2 does not send.
-        bytes.reserveCapacity(fields.bytes.count + 4 * fields.fields.count + 160)
-    }
-
-    mutating func append(_ text: StaticString) {
-        bytes.append(contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
-    }
-
-    private mutating func append(_ source: Span<UInt8>, _ range: Range<Int>) {
-        source.extracting(range).withUnsafeBufferPointer { bytes.append(contentsOf: $0) }
-    }
-
-    mutating func line(_ name: StaticString, _ source: Span<UInt8>, _ value: Range<Int>) {
-        append(name)
-        append(": ")
-        append(source, value)
-        append("\r\n")
-    }
-
-    /// The request line. A method that is no token and a target with a blank would move the borders between its parts.
-    mutating func requestLine(
-        _ source: Span<UInt8>, method: Range<Int>, path: Range<Int>, isTunnel: Bool
-    ) throws(RequestProblem) {
-        guard !method.isEmpty else { throw .refused(.malformedRequestLine) }
-        for index in method where !isTokenCharacter(source[index]) { throw .refused(.malformedRequestLine) }
-        // The absolute form, which HTTP/1.1 knows, would name another host (RFC 9113 section 8.3.1).
-        guard !path.isEmpty, source[path.lowerBound] == 0x2F || equals(source, path, "*") else { throw .refused(.malformedTarget) }
-        for index in path where !isTargetByte(source[index]) { throw .refused(.malformedTarget) }
-        if isTunnel { append("GET") } else { append(source, method) }
-        append(" ")
-        append(source, path)
-        append(" HTTP/1.1\r\n")
-    }
-
-    /// What a WebSocket's upgrade has in HTTP/1.1 and not in HTTP/2 (RFC 8441 section 5).
-    mutating func upgrade(key: [UInt8]) {
-        precondition(key.count == 24, "the connection allows tunnels and gives no key")
-        append("connection: upgrade\r\nupgrade: websocket\r\n")
-        line("sec-websocket-key", key.span, 0..<key.count)
-    }
-
-    /// The fields in their order. The parts of a divided cookie are joined where the first one stands (RFC 9113 section 8.2.3).
-    mutating func regularFields(_ fields: borrowing DecodedFields, isTunnel: Bool) {
-        let source = fields.bytes.span
-        var hasCookie = false
-        for field in fields.fields where !DecodedFields.isPseudo(source, field.name) {
-            switch FieldName(source, field.name) {
-            case .host, .te, .http2Settings: continue
-            case .cookie:
-                if !hasCookie { cookie(fields) }
-                hasCookie = true
-            case .other where isTunnel && equals(source, field.name, "sec-websocket-key"): continue
-            default:
-                append(source, field.name)
-                append(": ")
-                append(source, field.value)
-                append("\r\n")
-            }
-        }
-    }
-
-    private mutating func cookie(_ fields: borrowing DecodedFields) {
-        let source = fields.bytes.span
-        append("cookie: ")
-        var isFirst = true
-        for field in fields.fields where !field.value.isEmpty && equals(source, field.name, "cookie") {
-            if !isFirst { append("; ") }
-            isFirst = false
-            append(source, field.value)
-        }
-        append("\r\n")
     }
 }

@@ -11,6 +11,9 @@ import HTTP
 /// For a tunnel (RFC 8441) a 101 is written as 200, without the fields of HTTP/1.1's handshake. Any other success would tell the client
 /// that the tunnel is open, so it is written as 502.
 package func appendResponseBlock(_ response: borrowing OutgoingResponse, isTunnel: Bool, to block: inout [UInt8]) {
+    let text = response.fields.bytes
+    // A field takes fewer octets than its line; the rest is for the length.
+    block.reserveCapacity(block.count + text.count + 32)
     let opensTunnel = response.status == 101
     precondition(!opensTunnel || isTunnel, "only a tunnel is opened by a 101")
     if opensTunnel {
@@ -18,7 +21,6 @@ package func appendResponseBlock(_ response: borrowing OutgoingResponse, isTunne
     } else {
         HPACKEncoder.appendStatus(isTunnel && (200..<300).contains(response.status) ? 502 : response.status, to: &block)
     }
-    let text = response.fields.bytes
     let bytes = text.span
     // The status line is in front.
     var start = firstByte(lineFeed, in: bytes, 0..<bytes.count) + 1
