@@ -120,7 +120,7 @@ private enum RecordSamples {
         exchange.tokenFingerprint = 1
         exchange.tokenOrigin = .cookie
         exchange.requester = RequesterDescription(
-            resumes: true, clientProtocol: .http11, agent: .chrome, hops: Hops(bits: 1), viaCount: 1, forwardedCount: 1,
+            resumes: true, clientProtocol: .http2, sharedConnection: 7, agent: .chrome, hops: Hops(bits: 1), viaCount: 1, forwardedCount: 1,
             expectedTimeoutMilliseconds: 1)
         return exchange
     }

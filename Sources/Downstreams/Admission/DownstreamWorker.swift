@@ -11,6 +11,9 @@ package final class DownstreamTerms: Sendable {
     let timeouts: Timeouts
     let requestLimits: HeadLimits
     let sessionLimits: SessionLimits
+    private static let pseudoFieldCount = 5
+    /// No honest client sends so many fields in one block.
+    private static let hardMaximumFields = 1_000
     private let trustedProxies: [AddressRange]
     /// How many bytes may wait on one worker.
     package let pendingBytesPerWorker: Int
@@ -26,6 +29,11 @@ package final class DownstreamTerms: Sendable {
         var sessionLimits = SessionLimits()
         sessionLimits.maximumStreams = limits.streamsPerConnection
         sessionLimits.allowsExtendedConnect = true
+        // The pseudo-fields come on top, and each field counts 32 bytes more than its name and value (RFC 9113 section 6.5.2).
+        let fieldCount = limits.requestFields + DownstreamTerms.pseudoFieldCount
+        sessionLimits.fields = DecodedFieldLimits(
+            maximumFields: fieldCount, maximumBytes: limits.requestHeadBytes + fieldCount * 32,
+            hardMaximumFields: max(DownstreamTerms.hardMaximumFields, fieldCount))
         self.sessionLimits = sessionLimits
     }
 

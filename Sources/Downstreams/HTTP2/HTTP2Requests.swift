@@ -12,8 +12,9 @@ extension HTTP2Connection {
         let stream = HTTP2Stream(self, slot: slot)
         add(stream)
         let terms = RequestTerms(
-            isSecured: isSecured, allowsExtendedConnect: self.terms.sessionLimits.allowsExtendedConnect, limits: self.terms.requestLimits,
-            webSocketKey: isLast ? [] : webSocketKey())
+            isSecured: isSecured, acceptsEitherScheme: isTrusted,
+            allowsExtendedConnect: self.terms.sessionLimits.allowsExtendedConnect, limits: self.terms.requestLimits,
+            webSocketKey: asksForTunnel ? webSocketKey() : [])
         do throws(RequestProblem) {
             let request = try assembleRequest(session.fields, isLast: isLast, terms: terms)
             if isLast || request.isTunnel {
@@ -35,6 +36,12 @@ extension HTTP2Connection {
             case .refused(let problem): receiver.refuse(.brokeRules(problem))
             }
         }
+    }
+
+    /// Whether one of the session's fields is the pseudo-field of a tunnel (RFC 8441).
+    private var asksForTunnel: Bool {
+        let fields = session.fields
+        return fields.fields.contains { $0.name.count == 9 && fields.bytes[$0.name].elementsEqual(":protocol".utf8) }
     }
 
     private static let base64Characters = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)

@@ -3,7 +3,7 @@
 // Invariant: after a block that is too large, and after one of a stream that was refused, the table is the same as the peer's. After an
 // error it is not, and the connection has to end.
 
-/// The decoder of one connection, with the table that all its blocks share. For tests until a connection speaks HTTP/2.
+/// The decoder of one connection, with the table that all its blocks share.
 package struct HPACKDecoder: ~Copyable {
     private var table: DynamicTable
     private let announcedBytes: Int

@@ -5,15 +5,13 @@
 
 import Bytes
 
-/// The encoder. For tests until a connection speaks HTTP/2.
+/// The encoder.
 package enum HPACKEncoder {
     /// A block that begins with this octet says that the dynamic table has no room from now on (section 6.3). The first block of a
     /// connection begins with it. Then no later HEADER_TABLE_SIZE of the peer's asks for another update (section 4.2).
-    /// For tests until a connection speaks HTTP/2.
     package static let emptyTableUpdate: UInt8 = 0x20
 
-    /// Appends `:status`: one octet for the seven codes of the static table. For tests until a connection
-    /// speaks HTTP/2.
+    /// Appends `:status`: one octet for the seven codes of the static table.
     package static func appendStatus(_ status: Int, to block: inout [UInt8]) {
         precondition(status >= 100 && status <= 999, "a status has three digits")
         switch status {
@@ -30,7 +28,7 @@ package enum HPACKEncoder {
     }
 
     /// Appends a field as a literal that no table takes in. Letters of the name are written in lower case. `set-cookie` is marked as
-    /// never to be indexed by any hop (section 7.1.3). For tests until a connection speaks HTTP/2.
+    /// never to be indexed by any hop (section 7.1.3).
     package static func appendField(lowercasing name: Span<UInt8>, value: Span<UInt8>, to block: inout [UInt8]) {
         let index = StaticTable.index(ofName: name)
         let pattern: UInt8 = index == setCookieIndex ? 0x10 : 0

@@ -42,7 +42,7 @@ package struct AssembledRequest: Sendable {
     package let isTunnel: Bool
 }
 
-/// The request of a field block. `isLast` says that no body follows. For tests until a connection speaks HTTP/2.
+/// The request of a field block. `isLast` says that no body follows.
 /// - Throws: why the request is not served.
 package func assembleRequest(
     _ fields: borrowing DecodedFields, isLast: Bool, terms: RequestTerms

@@ -6,7 +6,7 @@ import Bytes
 import HTTP
 
 /// Appends the field block of a response: `:status`, the response's field lines with their names in lower case, and `content-length` if it
-/// is known. For tests until a connection speaks HTTP/2.
+/// is known.
 ///
 /// For a tunnel (RFC 8441) a 101 is written as 200, without the fields of HTTP/1.1's handshake. Any other success would tell the client
 /// that the tunnel is open, so it is written as 502.

@@ -128,7 +128,7 @@ package struct Session: ~Copyable {
     /// The stream's number on the wire.
     package mutating func number(of slot: Int) -> UInt32 { streams[slot].number }
 
-    /// Whether the request has ended.
+    /// Whether the request has ended. For tests.
     package mutating func isRemoteEnded(_ slot: Int) -> Bool { streams[slot].flags.contains(.remoteEnded) }
 
     /// Whether nothing may be sent on the stream any more: it ended on both sides, or one side reset it.
