@@ -28,32 +28,55 @@ package struct StreamFacts: Sendable {
     package var longestUpstreamSilence = StreamFacts.missing
     /// Events that came from the server.
     package var events: UInt32 = 0
-    /// Heartbeats that were sent.
-    package var heartbeats: UInt32 = 0
     /// The heartbeat interval in force, in milliseconds; `missing` if the logs do not say it.
     package var heartbeatInterval = StreamFacts.missing
     /// The `retry` that was last sent to the client, in milliseconds.
     package var retry = StreamFacts.missing
-    /// After how many milliseconds the same client's next stream began, as that one's `previous_stream` tells it.
-    package var returnedAfter = StreamFacts.missing
     /// Which client: the same for streams of the same forwarded address (else address), token, host and path.
     package var client: TableIndex
     /// Which address stands before the proxy (the peer's, without its port).
     package var address: TableIndex
     /// What it shares with many others: an index of `LogFacts.surroundings`.
     package var surroundings: TableIndex
-    /// Where the line of its end (or of its opening, if it has none) is.
-    package var place: LogPlace
-    /// Why it ended; nil while it has not.
-    package var cause: Cause?
-    /// In how many percent of its life bytes waited in the proxy for the client.
-    package var pendingPercent: UInt8 = 0
-    /// Yes and no.
-    package var marks: Marks = []
-    /// The most that waited, in KiB.
-    package var mostPendingKibibytes: UInt16 = 0
+    private var line: UInt32
+    private var file: UInt16
+    private var heartbeatCount: UInt16 = 0
+    private var returnHundredths = UInt16.max
     /// How many other streams of its server were open at its end; `UInt16.max` if the logs do not say it.
     package var openStreamsOfServer = UInt16.max
+    /// Yes and no.
+    package var marks: Marks = []
+    /// Why it ended; nil while it has not.
+    package var cause: Cause?
+    private var slowPendingUnits: UInt8 = 0
+
+    // There are half a million of these values, so what can be small is: a whole one has 72 bytes.
+
+    /// Where the line of its end (or of its opening, if it has none) is.
+    package var place: LogPlace {
+        get { LogPlace(file: file, line: line) }
+        set { (file, line) = (newValue.file, newValue.line) }
+    }
+
+    /// Heartbeats that were sent, at most 65,535 of them.
+    package var heartbeats: UInt32 {
+        get { UInt32(heartbeatCount) }
+        set { heartbeatCount = UInt16(clamping: newValue) }
+    }
+
+    /// After how many milliseconds the same client's next stream began, as that one's `previous_stream` tells it, to the hundredth of a
+    /// second; the proxy itself remembers five minutes, and more than ten have no room.
+    package var returnedAfter: UInt32 {
+        get { returnHundredths == .max ? StreamFacts.missing : UInt32(returnHundredths) * 10 }
+        set { returnHundredths = UInt16(exactly: newValue / 10) ?? .max }
+    }
+
+    /// The most that waited in the proxy for the client, in KiB, if bytes waited for at least half of the stream's life; otherwise 0. In
+    /// steps of 16 KiB, and at most 4,080.
+    package var slowPendingKibibytes: Int {
+        get { Int(slowPendingUnits) * 16 }
+        set { slowPendingUnits = UInt8(clamping: newValue / 16) }
+    }
 
     /// What is true or not of a stream.
     package struct Marks: OptionSet, Sendable {
@@ -93,7 +116,7 @@ package struct StreamFacts: Sendable {
         self.client = client
         self.address = address
         self.surroundings = surroundings
-        self.place = place
+        (file, line) = (place.file, place.line)
     }
 }
 

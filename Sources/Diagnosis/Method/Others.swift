@@ -27,10 +27,9 @@ enum Others {
     private static func slowReaders(_ stalled: [Int], of ended: Int, _ book: Casebook) -> [Finding] {
         let slow = book.facts.streams.indices.filter { index in
             let stream = book.facts.streams[index]
-            return stream.mostPendingKibibytes >= slowKibibytes && stream.pendingPercent >= 50 && stream.duration >= 10_000
-                && stream.cause != .clientStalled
+            return stream.slowPendingKibibytes > 0 && stream.duration >= 10_000 && stream.cause != .clientStalled
         }
-        let most = slow.map { Int(book.facts.streams[$0].mostPendingKibibytes) }.max() ?? 0
+        let most = slow.map { book.facts.streams[$0].slowPendingKibibytes }.max() ?? 0
         let waited =
             "bytes waited most of the time for the clients of \(Words.count(slow.count, "stream")) that were not cut, up to"
             + " \(Words.count(most)) KiB"
@@ -42,9 +41,6 @@ enum Others {
         if !findings.isEmpty, !slow.isEmpty { findings[0].evidence.append(waited) }
         return findings
     }
-
-    /// Less waits for everybody now and then.
-    private static let slowKibibytes = 16
 
     private static let watched: Set<Cause> = [.clientStalled, .clientVanished, .upstreamSilent, .proxyError]
 

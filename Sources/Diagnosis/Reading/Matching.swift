@@ -128,39 +128,38 @@ struct Matching {
     }
 }
 
-/// The streams that ended last, by their numbers, so that a later line can name one as the previous stream of its client.
+/// The streams that ended last, by their numbers, so that a later line can name one as the previous stream of its client. Two ends with the
+/// same place stay; the older of three is forgotten, and its client is then looked for by its openings as in logs without that field.
 private struct RecentEnds {
-    /// The proxy itself remembers ends for five minutes.
-    private static let most = 1 << 14
-
     private struct End {
-        let number: UInt64
-        let stream: UInt32
+        var number: UInt64 = 0
+        var stream = UInt32.max
     }
 
-    private var streams = NumberTable()
-    private var ends: [End] = []
-    private var next = 0
+    private static let places = 1 << 15
+
+    /// Two for each place, the later one first.
+    private var ends = [End](repeating: End(), count: 2 * places)
 
     @inline(__always)
-    subscript(number: UInt64) -> UInt32? { streams[number] }
+    private func place(_ number: UInt64) -> Int { Int(truncatingIfNeeded: number &>> 17) & (RecentEnds.places &- 1) &<< 1 }
 
+    @inline(__always)
+    subscript(number: UInt64) -> UInt32? {
+        let place = place(number)
+        let end = ends[place].number == number ? ends[place] : ends[place + 1]
+        return end.number == number && end.stream != .max ? end.stream : nil
+    }
+
+    @inline(__always)
     mutating func add(_ number: UInt64, _ stream: UInt32) {
-        if ends.count < RecentEnds.most {
-            ends.append(End(number: number, stream: stream))
-        } else {
-            // The number may have come again since.
-            if streams[ends[next].number] == ends[next].stream { streams.remove(ends[next].number) }
-            ends[next] = End(number: number, stream: stream)
-            next = (next + 1) % RecentEnds.most
-        }
-        streams.set(number, stream)
+        let place = place(number)
+        if ends[place].number != number { ends[place + 1] = ends[place] }
+        ends[place] = End(number: number, stream: stream)
     }
 
     mutating func renumber(_ numbers: [UInt32]) {
-        let old = ends[next...] + ends[..<next]
-        (streams, ends, next) = (NumberTable(), [], 0)
-        for end in old where numbers[Int(end.stream)] != .max { add(end.number, numbers[Int(end.stream)]) }
+        for index in ends.indices where ends[index].stream != .max { ends[index].stream = numbers[Int(ends[index].stream)] }
     }
 }
 

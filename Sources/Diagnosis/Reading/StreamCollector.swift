@@ -246,8 +246,9 @@ struct StreamCollector {
         stream.clientSilenceBeforeLastWrite = milliseconds(values.number(.clientSilenceBeforeLastWrite))
         stream.clientSilenceAtEnd = milliseconds(values.number(.clientSilenceAtEnd) ?? clientSilence(values, cause))
         stream.upstreamSilenceAtEnd = milliseconds(values.number(.upstreamSilenceAtEnd) ?? upstreamSilence(values, cause))
-        stream.mostPendingKibibytes = UInt16(clamping: (values.number(.mostPending) ?? 0) >> 10)
-        stream.pendingPercent = UInt8(clamping: min(values.number(.pending) ?? 0, mostMilliseconds) * 100 / max(duration, 1))
+        if let pending = values.number(.pending), pending >= duration / 2, let most = values.number(.mostPending) {
+            stream.slowPendingKibibytes = Int(min(most, 1 << 40) >> 10)
+        }
         stream.openStreamsOfServer = values.number(.openStreamsOfServer).map { UInt16(min($0, UInt64(UInt16.max - 1))) } ?? UInt16.max
         if values.flag(.midLine) == true { stream.marks.insert(.endedMidLine) }
         if values.number(.held) != nil { stream.marks.insert(.wasHeld) } else { stream.marks.remove(.wasHeld) }
