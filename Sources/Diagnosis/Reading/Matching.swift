@@ -136,7 +136,7 @@ private struct RecentEnds {
         var stream = UInt32.max
     }
 
-    private static let places = 1 << 15
+    private static let places = 1 << 12
 
     /// Two for each place, the later one first.
     private var ends = [End](repeating: End(), count: 2 * places)
