@@ -204,6 +204,7 @@ extension Scenario {
         case "refused_by_limit": return isTrueOfLimit(record, truth)
         case "proxy_error":
             return kernel.attempts.contains { $0.outcome == .exhausted && $0.beganAt == moment }
+        case "ended_by_operator": return isWished(record["stream"] as? String ?? "", by: moment)
         case "drained", "grace_expired": return moment >= drainsSince
         default: return false
         }

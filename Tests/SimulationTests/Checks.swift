@@ -32,6 +32,7 @@ extension Scenario {
         checkBound()
         for truth in truths.values { checkArrivals(truth) }
         check(log)
+        checkWishes(log)
         checkDiagnosis(log)
         checkEvents(log)
         checkFields(log)
@@ -158,7 +159,10 @@ extension Scenario {
             !isPrefix || isKnownID,
             "\(truth.path): the last event id is '\(String(decoding: got.lastEventID, as: UTF8.self))', which it never was")
         let cause = ending?["cause"] as? String
-        if response.isComplete { checkRetry(ending, truth, read: read.reconnectionTimeMilliseconds) }
+        if response.isComplete {
+            checkRetry(ending, truth, read: read.reconnectionTimeMilliseconds)
+            checkPlaceOfEnd(truth, response.body, read, ending)
+        }
         if response.isComplete, response["content-length"] == nil, cause == nil {
             expect(false, "\(truth.path): a whole stream has no end in the log")
         }
@@ -399,7 +403,7 @@ extension Scenario {
                 switch cause {
                 case "sent_back": 1_000..<3_001
                 case "refused_by_limit", "proxy_error": plan.outage == .refuse ? 1_500..<4_501 : 4_000..<12_001
-                case "upstream_finished", "drained", "client_closed", "upstream_silent": nil
+                case "upstream_finished", "drained", "ended_by_operator", "client_closed", "upstream_silent": nil
                 default: 1_500..<4_501
                 }
             guard let range, attempt.response?.isEventStream == true, attempt.response?.status == 200 else { continue }

@@ -105,6 +105,8 @@ final class ConsoleCaller {
 final class Operators {
     /// The port of the viewer that never reads.
     private static let deafPort: UInt16 = 2
+    /// What the console's page brings with an action.
+    static let pageToken = "0"
     static let address = SocketAddress(numeric: "10.9.9.9", port: 9_464)!
     /// How old a change is before the watcher must have been told. A round may report a stream as gone that began after the round did; the
     /// next two tell it again. Then comes the way through a slow connection.
@@ -117,6 +119,8 @@ final class Operators {
     private(set) var watcher: ConsoleCaller?
     private(set) var deaf: ConsoleCaller?
     private(set) var scraper: ConsoleCaller?
+    /// The one who acts, in some worlds.
+    private(set) var acting: ActingOperator?
 
     init(_ kernel: SimulatedKernel, _ world: SimulatedWorld, over mailboxes: [Mailbox], _ configuration: Configuration) throws {
         (self.kernel, self.world) = (kernel, world)
@@ -124,20 +128,26 @@ final class Operators {
         let proxy = ConsoleView.Proxy(
             isServing: { true }, configuration: { configuration }, askForCounts: { $0() }, metrics: { _ in Array("text\n".utf8) })
         let listener = Listener(host: "10.9.9.9", port: Operators.address.port)
-        let terms = ConsoleTerms(ConsoleSettings(listeners: [listener]), pageToken: Array("0".utf8))
+        let terms = ConsoleTerms(ConsoleSettings(listeners: [listener]), pageToken: Array(Operators.pageToken.utf8))
         console = ConsoleWorker(worker: worker, source: ConsoleView(mailboxes, of: proxy), terms: terms)
         let descriptor = try kernel.listen(Operators.address, sharingPort: true)
         _ = console.adopt(terms, kept: [:], new: [0: (descriptor, try ListenerSecurity(listener))])
     }
 
+    private func connect(_ port: UInt16) -> Wire {
+        Wire(kernel.connectToProxy(Operators.address, from: SocketAddress(numeric: "192.0.2.250", port: port)!), world)
+    }
+
     /// They come, each at a moment of its own.
-    func begin() {
+    func begin(acting: Bool, hasEventLog: Bool, running: @escaping () -> Set<String>) {
+        if acting {
+            let actor = ActingOperator(world, hasEventLog: hasEventLog, running: running) { [unowned self] in connect(9) }
+            self.acting = actor
+            world.after(Int64(world.chance.number(0...10_000))) { actor.act() }
+        }
         for (number, (path, reads)) in [("/feed", true), ("/feed", false), ("/metrics", true)].enumerated() {
             world.after(Int64(world.chance.number(0...10_000))) { [self] in
-                let caller = ConsoleCaller(world, path: path, reads: reads) { [self] in
-                    let peer = SocketAddress(numeric: "192.0.2.250", port: UInt16(1 + number))!
-                    return Wire(kernel.connectToProxy(Operators.address, from: peer), world)
-                }
+                let caller = ConsoleCaller(world, path: path, reads: reads) { [unowned self] in connect(UInt16(1 + number)) }
                 if number == 0 { watcher = caller } else if number == 1 { deaf = caller } else { scraper = caller }
             }
         }

@@ -43,8 +43,10 @@ final class Scenario {
     let world: SimulatedWorld
     let kernel: SimulatedKernel
     var truths: [String: Truth] = [:]
-    /// Whether the event log was switched off or on during the run.
-    private(set) var hasSwitchedEventLog = false
+    /// What reloads did with the event log.
+    private(set) var reloadedEventLogs: EventLogSwitches
+    /// What the acting operator asked for.
+    private(set) var wishes: [OperatorWish] = []
     var clients: [SimulatedClient] = []
     var eventSources: [SimulatedEventSource] = []
     var hogs: [Hog] = []
@@ -73,11 +75,13 @@ final class Scenario {
     /// The operator's side, in some worlds.
     private(set) var operators: Operators?
     let hasConsole: Bool
+    /// Whether the operator also acts.
+    let isOperated: Bool
     /// What ran at some moments, for what the operator is shown.
-    private var runningBefore: [(moment: Int64, streams: Set<String>, shown: Set<String>)] = []
-    private var operatorWaitsSince: Int64?
+    var runningBefore: [(moment: Int64, streams: Set<String>, shown: Set<String>)] = []
+    var operatorWaitsSince: Int64?
     /// What runs at the moment; nil when the operator has been checked.
-    private var runningNow: (() -> Set<String>)?
+    var runningNow: (() -> Set<String>)?
     /// Changes what the operator is shown before it is checked, so that a test can see the check fail.
     var tamperShown: (inout Set<String>) -> Void = { _ in }
     /// The settings that were loaded last.
@@ -97,6 +101,9 @@ final class Scenario {
         hasConsole = another.permille(300)
         var chance = Chance(seed: seed)
         plan = Plan(&chance, hop: PlantedHop(ofWorld: seed))
+        // Streams that an operator ends tell nothing about hops, and keep those who wait from their turns.
+        isOperated = hasConsole && another.permille(600) && plan.hop == nil && !plan.troubles.crowdedOutage
+        reloadedEventLogs = EventLogSwitches(hasLog: plan.logsEvents)
         world = SimulatedWorld(seed: chance.next(), faults: plan.faults)
         kernel = SimulatedKernel(world, bufferBytes: plan.bufferBytes)
         contexts = plan.isSecuredUpstream || plan.isSecuredDownstream || plan.takesProxyProtocol ? SecureContexts() : nil
@@ -222,9 +229,9 @@ final class Scenario {
 
     /// A reload may also switch the event log off, and a later one on again.
     private func switchEventLog(_ writer: LogWriter?) -> LogWriter? {
-        guard writer != nil, world.chance.permille(500) else { return writer }
-        hasSwitchedEventLog = true
-        return nil
+        let hasLog = writer != nil && world.chance.permille(500)
+        reloadedEventLogs.reload(hasLog: hasLog, at: world.now)
+        return hasLog ? writer : nil
     }
 
     /// Everything works from now on.
@@ -312,8 +319,10 @@ final class Scenario {
         let mailboxes = proxies.map(\.worker.mailbox)
         planReloads(on: mailboxes, shared, addresses)
         if hasConsole {
-            operators = try Operators(kernel, world, over: mailboxes, configuration)
-            operators?.begin()
+            var shown = configuration
+            shown.eventLog = plan.logsEvents ? .standardOutput : .off
+            operators = try Operators(kernel, world, over: mailboxes, shown)
+            operators?.begin(acting: isOperated, hasEventLog: plan.logsEvents) { Operators.running(on: proxies) }
             rememberRunning(on: proxies)
         }
         let drainMilliseconds = world.chance.pick([0, 500, 6_000])
@@ -331,59 +340,23 @@ final class Scenario {
             check(proxy.worker)
             proxy.worker.resident = nil
         }
-        operators?.worker.resident = nil
+        wishes = operators?.acting?.wishes ?? []
+        let console = operators?.worker
+        console?.resident = nil
         operators = nil
         check(shared)
         groups = []
         // The poller and the mailbox's waker belong to the worker.
         let workerCount = plan.workerCount + (hasConsole ? 1 : 0)
-        expect(kernel.openCount == 2 * workerCount, "\(kernel.openCount - 2 * workerCount) descriptors are left open")
-    }
-
-    /// Notes twice a second what runs.
-    private func rememberRunning(on proxies: [ProxyWorker]) {
-        guard drainsSince == .max, let operators else { return }
-        operatorWaitsSince = operators.hasBytesForDeafViewer ? operatorWaitsSince ?? world.now : nil
-        // The viewer that never reads is dropped after `stallMilliseconds`. Where time jumps, it had no turn meanwhile.
-        let waits = plan.troubles.clock ? 0 : world.now - (operatorWaitsSince ?? world.now)
-        expect(
-            waits < Int64(ConsoleLimits.stallMilliseconds) + 4_000,
-            "bytes have waited in the console for \(waits) ms for a viewer that never reads")
-        let runningNow = { Operators.running(on: proxies) }
-        self.runningNow = runningNow
-        runningBefore.append((world.now, runningNow(), shownNow))
-        runningBefore.removeAll { $0.moment < world.now - Operators.lagMilliseconds }
-        world.after(500) { [self] in rememberRunning(on: proxies) }
-    }
-
-    private var shownNow: Set<String> {
-        var shown = operators?.watcher?.shown ?? []
-        tamperShown(&shown)
-        return shown
-    }
-
-    /// What the watcher is shown is true: every stream that has run for a while, and for a while none that does not run.
-    private func checkOperators() {
-        defer { runningNow = nil }
-        guard let operators, let watcher = operators.watcher, let runningNow else { return }
-        expect(operators.scraper.map { $0.answerCount > 5 } ?? false, "the scraper has \(operators.scraper?.answerCount ?? 0) answers")
-        // A viewer begins again when it was too slow, and not because the snapshot itself is large.
-        expect(watcher.mostBeginnings <= 20, "the watcher was told everything \(watcher.mostBeginnings) times on one connection")
-        let isSettled = world.now - watcher.connectedAt > Operators.lagMilliseconds
-        let shown = shownNow
-        operators.retire()
-        guard isSettled else { return }
-        // A stream that has ended since the last look may be gone already.
-        let lasting = runningBefore.reduce(runningNow()) { $0.intersection($1.streams) }
-        let lately = runningBefore.reduce(Set<String>()) { $0.union($1.streams) }
-        expect(lasting.isSubset(of: shown), "the operator is not shown \(lasting.subtracting(shown).sorted())")
-        let constantly = runningBefore.reduce(shown) { $0.intersection($1.shown) }
-        expect(constantly.isSubset(of: lately), "the operator is shown \(constantly.subtracting(lately).sorted()), which do not run")
+        withExtendedLifetime(console) {
+            expect(kernel.openCount == 2 * workerCount, "\(kernel.openCount - 2 * workerCount) descriptors are left open")
+        }
     }
 
     private func drain(_ mailboxes: [Mailbox], _ streamMilliseconds: Int) {
         checkContentment()
         checkOperators()
+        operators?.acting?.retire()
         drainsSince = world.now
         for source in eventSources { source.retire() }
         for returner in returners { returner.retire() }

@@ -162,7 +162,7 @@ final class ServerConnection {
         if world.chance.permille(200) { bytes = Array("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n".utf8) + bytes }
         endsByClosing = framing == .untilClose
         let noteHead = { [self] in
-            arrival.lastGoneAt = world.now
+            arrival.hasGone(at: world.now)
             if framing == .length(0) { arrival.did(.finished) }
         }
         wire.send(bytes, noting: noteHead) { [self] in
@@ -198,13 +198,14 @@ final class ServerConnection {
         guard wire.isUsable else { return }
         guard let piece = pieces.first else { return endStream(arrival, framing) }
         if wire.isSecured, world.chance.permille(server.habits.insecurity / 10) { return spoil(arrival) }
+        arrival.goesOn(at: world.now)
         arrival.body += piece
         arrival.lastSentAt = world.now
         let framed = framing == .chunked ? Text.chunks(piece, &world.chance) : piece
         let isWhole = framing.isLength && pieces.count == 1
         let notePiece = { [self] in
             timer?.bytesPass()
-            arrival.lastGoneAt = world.now
+            arrival.hasGone(at: world.now)
             if isWhole { arrival.did(.finished) }
         }
         wire.send(framed, noting: notePiece) { [self] in

@@ -78,6 +78,14 @@ enum Text {
         [23, 3, 3, 0, 40] + (0..<(isWhole ? 40 : 10)).map { _ in UInt8(truncatingIfNeeded: chance.next()) }
     }
 
+    /// Whether the last line of a stream is a blank one that certainly ends with its LF.
+    static func endsBlank(_ stream: [UInt8]) -> Bool {
+        guard stream.last == 10 else { return stream.isEmpty }
+        let rest = stream.dropLast()
+        let before = rest.last == 13 ? rest.dropLast() : rest
+        return before.last.map { $0 == 10 || $0 == 13 } ?? true
+    }
+
     /// An answer without a request.
     static let unasked = Array("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwrong".utf8)
 

@@ -42,6 +42,9 @@ final class Arrival {
     /// The longest time for which the server made the client wait in the middle of a line.
     var longestPauseInLine: Int64 = 0
 
+    /// When the server said nothing behind a blank line, and how many bytes of its body it had sent.
+    private(set) var rests: [(from: Int64, until: Int64?, byteCount: Int)] = []
+
     init(at server: SocketAddress, cameAt: Int64) {
         self.server = server
         self.cameAt = cameAt
@@ -53,6 +56,15 @@ final class Arrival {
         answeredAt = moment
         lastSentAt = moment
     }
+
+    /// All of the body so far has left the server.
+    func hasGone(at moment: Int64) {
+        lastGoneAt = moment
+        if Text.endsBlank(body) { rests.append((moment, nil, body.count)) }
+    }
+
+    /// It goes on.
+    func goesOn(at moment: Int64) { if let last = rests.indices.last, rests[last].until == nil { rests[last].until = moment } }
 
     func did(_ deed: Deed) { deeds.append(deed) }
 }
