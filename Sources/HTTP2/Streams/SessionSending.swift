@@ -7,7 +7,9 @@ extension Session {
     // MARK: The answer
 
     /// The largest payload of a DATA frame. Every client accepts it, and larger frames would make other streams wait.
-    package var maximumPayload: Int { FrameHeader.maximumPayload }
+    package var maximumPayload: Int {
+        mutating get { FrameHeader.maximumPayload }
+    }
 
     /// Appends HEADERS, and CONTINUATION where the block is long. The stream must not be closed.
     package mutating func appendHeaders(_ block: [UInt8], for slot: Int, isLast: Bool, to output: inout [UInt8]) {
