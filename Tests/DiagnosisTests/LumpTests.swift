@@ -48,7 +48,10 @@ struct LumpTests {
                 #expect(finding.side == .upstream && finding.isClaim && finding.streams == 3 && finding.seconds == nil)
                 #expect(finding.confidence == 0.8)
                 let said = Explanation(finding)
+                let text = Report(LogReaderTests.read([log])).text(columns: 120, isColoured: false)
+                #expect(text.contains("One cause found.") && !text.contains("no streams in these logs"))
                 #expect(said.headline.contains("or the server's own output") && said.advice.contains { $0.contains("flush") })
+                #expect(said.advice.contains { $0.contains("let the server send X-Accel-Buffering") })
                 #expect(said.evidence.contains("for example in the streams w0-0, w0-1 and w0-2"), "\(said.evidence)")
             }
         }

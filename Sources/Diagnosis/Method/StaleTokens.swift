@@ -33,7 +33,7 @@ enum StaleTokens {
         let gap = gaps[gaps.count / 2]
         finding.evidence = [
             "one came \(Words.count(most)) times with the same token",
-            "between two tries of a client lie \(Words.seconds(Double(gap) / 1_000)) in the middle",
+            "such a client tries again about every \(Words.seconds(Double(gap) / 1_000))",
         ]
         finding.moments = all.map { facts.refusals[$0].time }.min().map { [$0] } ?? []
         return (finding, all)

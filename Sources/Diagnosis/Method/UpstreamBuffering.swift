@@ -24,7 +24,7 @@ enum UpstreamBuffering {
         finding.evidence = [
             "\(Words.count(full)) of \(Words.count(lumps.lumps)) lumps of five and more events end where a buffer of 4 KiB or a multiple is"
                 + " full",
-            "a lump has \(Words.decimal(size)) KiB in the middle, and hardly an event comes between two lumps",
+            "a lump has about \(Words.decimal(size)) KiB, and hardly an event comes between two lumps",
             "for example in the \(lumps.examples.count == 1 ? "stream" : "streams") \(Words.list(lumps.examples))",
         ]
         return finding

@@ -46,14 +46,21 @@ enum Advice {
     }
 
     private static func buffering(_ finding: Finding, _ candidates: [Hop]) -> [String] {
+        guard finding.side == .client else {
+            return [
+                "In the server: flush the output after each event.",
+                "nginx between this proxy and the server: proxy_buffering off, or let the server send X-Accel-Buffering: no; with"
+                    + " proxy_http_version 1.1, and no gzip for text/event-stream.",
+                "Elsewhere: no compression of text/event-stream, no caching, no inspection of its body.",
+            ]
+        }
         var sentences = [
             "nginx: proxy_buffering off; or X-Accel-Buffering: no in the response (Heartwire sends it; proxy_ignore_headers undoes that),"
                 + " proxy_http_version 1.1; and no gzip for text/event-stream.",
             "Elsewhere: no compression of text/event-stream, no caching, no inspection of its body. heartwire probe finds the size of the"
                 + " buffer.",
         ]
-        if finding.side == .upstream { sentences.append("In the server: flush the output after each event.") }
-        if finding.side == .client, !candidates.isEmpty {
+        if !candidates.isEmpty {
             sentences.append("The clients' own limit is that of \(Words.list(candidates.map(\.name), last: "or")).")
         }
         return sentences

@@ -108,7 +108,7 @@ package struct Report: Sendable {
 
     /// When there is nothing to claim.
     var verdict: String {
-        if diagnosis.streams == 0 { return "There are no streams in these logs: stream_log has the lines that are needed." }
+        if diagnosis.streams == 0, claims.isEmpty { return "There are no streams in these logs: stream_log has the lines that are needed." }
         if claims.isEmpty { return "Nothing found: streams end as streams end when nobody cuts them." }
         return claims.count == 1 ? "One cause found." : "\(claims.count) causes found."
     }
