@@ -58,9 +58,9 @@ def requests(proxy, origin, count) -> int:
     return count
 
 
-def instructions(stage, work, count, top="", **options) -> tuple:
+def instructions(stage, work, count, top="", handler=server, **options) -> tuple:
     """How many instructions a run took, and how many repetitions they were for."""
-    origin = stage.origin(server)
+    origin = stage.origin(handler)
     origin.go_on = threading.Semaphore(0)
     proxy = stage.heartwire(
         origin, prefix=["valgrind", "-q", "--tool=callgrind", "--callgrind-out-file=callgrind.out"],

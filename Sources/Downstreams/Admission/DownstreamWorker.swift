@@ -29,6 +29,8 @@ package final class DownstreamTerms: Sendable {
         var sessionLimits = SessionLimits()
         sessionLimits.maximumStreams = limits.streamsPerConnection
         sessionLimits.allowsExtendedConnect = true
+        // Bodies that wait count in `limits`, `pending`. A smaller window would let some uploads wait for others.
+        sessionLimits.connectionWindowBytes = limits.streamsPerConnection * sessionLimits.streamWindowBytes
         // The pseudo-fields come on top, and each field counts 32 bytes more than its name and value (RFC 9113 section 6.5.2).
         let fieldCount = limits.requestFields + DownstreamTerms.pseudoFieldCount
         sessionLimits.fields = DecodedFieldLimits(

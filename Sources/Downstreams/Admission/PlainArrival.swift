@@ -9,6 +9,9 @@ final class PlainArrival: Link {
     /// No request of HTTP/1 begins with it: the preface is made so that servers of HTTP/1 refuse it.
     private static let prefaceStart = Array("PRI * HTTP/2.0\r\n".utf8)
 
+    /// One read and the bytes before it fit into the scratch buffer.
+    private static let readLimit: UInt32 = 16_384
+
     private let clients: DownstreamWorker
     private let arrival: Arrival
     private let cameAt: Int64
@@ -20,6 +23,7 @@ final class PlainArrival: Link {
         self.arrival = arrival
         cameAt = clients.worker.now
         super.init(worker: clients.worker)
+        readLimitBytes = PlainArrival.readLimit
     }
 
     /// Waits for the first bytes.

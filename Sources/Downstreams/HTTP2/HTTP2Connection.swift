@@ -27,11 +27,21 @@ package final class HTTP2Connection: ClientConnection {
         static let clientLeaves = Flags(rawValue: 2)
         /// GOAWAY named the last stream: when that has ended, the connection ends.
         static let hasSaidLastStream = Flags(rawValue: 4)
+        /// The client has ended its sending, and the last bytes wait for the socket.
+        static let clientHasEnded = Flags(rawValue: 16)
+        /// An exchange asks for more of a body.
+        static let wantsBodies = Flags(rawValue: 8)
     }
 
     static let lingerMilliseconds: Int64 = 2_000
+    /// One read may hold hundreds of requests, and other connections wait meanwhile.
+    private static let readLimit: UInt32 = 16_384
     /// How long new streams are still served after the first GOAWAY, if the client does not answer PING earlier.
     private static let leaveMilliseconds: Int64 = 1_000
+    /// So many slots are kept for the next streams of a connection that has none.
+    private static let keptSlots = 8
+    /// While more than this waits for the socket, the slots of streams that are over are not free.
+    private static let muchPendingBytes = 16_384
 
     /// Its number on its worker, from 1, for logs.
     let number: UInt32
@@ -46,12 +56,16 @@ package final class HTTP2Connection: ClientConnection {
     var output: [UInt8] = []
     /// The streams for which bytes wait although their window is open, in the order of their turns.
     var turns: [HTTP2Stream] = []
+    /// Slots of streams that are over while much waits for the socket. A client that does not read gets no more streams than its limit.
+    private var unreleased: [Int] = []
     /// Monotonic milliseconds: when the connection began, the last stream ended, or the state began.
     var waitingSince: Int64
     /// Monotonic milliseconds: when a field block, or the client's preface, began to come in pieces; `.max` while none does.
     var headSince: Int64
     /// Monotonic milliseconds: when the client last took pending bytes, or bytes began to be pending.
     var lastProgressAt: Int64
+    /// Monotonic milliseconds: when DATA of any stream was last written.
+    var lastDataAt: Int64 = 0
     /// When GOAWAY names the last stream; `.max` before the first GOAWAY and after that.
     var leavesAt = Int64.max
 
@@ -61,6 +75,7 @@ package final class HTTP2Connection: ClientConnection {
         session = Session(limits: arrival.terms.sessionLimits, now: now)
         (waitingSince, headSince, lastProgressAt) = (now, now, now)
         super.init(arrival, clients: clients)
+        readLimitBytes = HTTP2Connection.readLimit
     }
 
     /// Begins to serve: our SETTINGS are the first bytes, and do not wait for the client's.
@@ -88,12 +103,16 @@ package final class HTTP2Connection: ClientConnection {
             headSince = worker.now
             wake(atMilliseconds: nextDeadline)
         }
+        // A client has used up its numbers, or most of a budget.
+        if session.isLeaving { beginToLeave() }
         if session.hasControl { worker.atEndOfTurn(self) }
     }
 
     private func handle(_ event: SessionEvent, _ bytes: UnsafeMutableRawBufferPointer) {
         switch event {
-        case .request(let slot, let isLast): beginRequest(slot, isLast: isLast)
+        case .request(let slot, let isLast):
+            headSince = .max
+            beginRequest(slot, isLast: isLast)
         case .data(let slot, let range, let isLast): receiveBody(slot, bytes, range, isLast: isLast)
         case .trailers(let slot): receiveTrailers(slot)
         case .reset(let slot, let code): streams[slot]?.left(.streamReset(HTTP2Code(code)))
@@ -121,10 +140,14 @@ package final class HTTP2Connection: ClientConnection {
         streams[stream.slot] = nil
         streamCount -= 1
         guard state == .serving else { return }
-        session.release(stream.slot)
+        if pendingCount > HTTP2Connection.muchPendingBytes {
+            unreleased.append(stream.slot)
+        } else {
+            session.release(stream.slot)
+        }
         worker.atEndOfTurn(self)
         guard streamCount == 0 else { return }
-        streams = []
+        if streams.count > HTTP2Connection.keptSlots { streams = [] }
         waitingSince = worker.now
         if flags.isDisjoint(with: [.clientLeaves, .hasSaidLastStream]), exceededLimit == nil { return wake(atMilliseconds: nextDeadline) }
         endInOrder(.noError)
@@ -144,7 +167,8 @@ package final class HTTP2Connection: ClientConnection {
         flush()
         guard isOpen, state != .closed else { return }
         state = .ending
-        waitingSince = worker.now
+        turns = []
+        (waitingSince, lastProgressAt) = (worker.now, worker.now)
         shutdownWhenDrained()
         wake(atMilliseconds: nextDeadline)
     }
@@ -174,6 +198,7 @@ package final class HTTP2Connection: ClientConnection {
     func closeNow(abortively: Bool = false) {
         guard state != .closed else { return }
         state = .closed
+        (turns, streams) = ([], [])
         giveOutputBack()
         if abortively { abort() } else { close() }
         leave()
@@ -182,9 +207,16 @@ package final class HTTP2Connection: ClientConnection {
     // MARK: What the link reports
 
     override package func linkReachedEnd() {
-        guard state == .serving else { return closeNow() }
+        guard state == .serving else {
+            flags.insert(.clientHasEnded)
+            return pendingCount == 0 ? closeNow() : ()
+        }
         let place: ClientDeparture.Place = isInsideRecord ? .insideRecord : flags.contains(.clientLeaves) ? .afterGoAway : .betweenMessages
-        endStreams(.ended(goodbye, place))
+        state = .ending
+        for stream in streams {
+            guard let stream else { continue }
+            stream.left(.ended(goodbye, stream.isRequestComplete || isInsideRecord ? place : .insideRequestBody))
+        }
         closeNow()
     }
 
@@ -210,7 +242,12 @@ package final class HTTP2Connection: ClientConnection {
     override package func linkProgressed(_ count: Int) { lastProgressAt = worker.now }
 
     override package func linkDrained() {
-        guard state == .serving else { return waitingSince = worker.now }
+        guard state == .serving else {
+            waitingSince = worker.now
+            return flags.contains(.clientHasEnded) ? closeNow() : ()
+        }
+        for slot in unreleased { session.release(slot) }
+        unreleased = []
         worker.atEndOfTurn(self)
     }
 
@@ -227,13 +264,18 @@ package final class HTTP2Connection: ClientConnection {
 
     var waitsForClientSince: Int64? { streamCount == 0 && state != .closed ? waitingSince : nil }
 
-    /// The first of two steps: the client opens no more streams, and those that are on their way are served (section 6.8).
     func drain() {
-        guard state == .serving, !session.isLeaving else { return }
-        session.goAway(.noError, isFinal: false)
+        guard state == .serving else { return }
+        beginToLeave()
+        for stream in streams { stream?.receiver?.drain() }
+    }
+
+    /// The first of two steps: the client opens no more streams, and those that are on their way are served (section 6.8).
+    private func beginToLeave() {
+        guard leavesAt == .max, !flags.contains(.hasSaidLastStream) else { return }
+        if !session.isLeaving { session.goAway(.noError, isFinal: false) }
         session.ping()
         leavesAt = worker.now + HTTP2Connection.leaveMilliseconds
-        for stream in streams { stream?.receiver?.drain() }
         worker.atEndOfTurn(self)
         wake(atMilliseconds: nextDeadline)
     }
@@ -249,6 +291,10 @@ package final class HTTP2Connection: ClientConnection {
     /// The grace period is over.
     func endGrace() {
         for stream in streams { stream?.receiver?.endGrace() }
+        // The last lines and ends of these streams are written, as far as the socket takes them.
+        writeControl(evenWhilePending: true)
+        flush()
+        for stream in streams { stream?.dropWaiting() }
         closeNow()
     }
 

@@ -28,7 +28,8 @@ extension HTTP2Connection {
             let isUsed = flags.contains(.hasServed)
             let patience = isUsed ? Int64(timeouts.keepAliveMilliseconds) : requestHeadMilliseconds(of: timeouts)
             return min(next, waitingSince + patience, isUsed ? .max : clients.newcomersUntil)
-        case .ending: return (pendingCount > 0 ? lastProgressAt : waitingSince) + HTTP2Connection.lingerMilliseconds
+        case .ending where pendingCount > 0: return lastProgressAt + Int64(timeouts.clientStallMilliseconds)
+        case .ending: return waitingSince + HTTP2Connection.lingerMilliseconds
         case .closed: return .max
         }
     }
@@ -79,10 +80,15 @@ extension HTTP2Stream {
     /// When something of this stream is due; `.max` for nothing.
     var nextDeadline: Int64 {
         var next = exchangeDeadline
-        if waitingCount > 0 { next = min(next, lastProgressAt + stallMilliseconds) }
-        if flags.contains(.expectsTunnelEnd) { next = min(next, tunnelOverdueAt) }
+        if waitingCount > 0 { next = min(next, stalledSince + stallMilliseconds) }
+        if flags.contains(.expectsTunnelEnd), receiver != nil { next = min(next, tunnelOverdueAt) }
         if awaitsBody { next = min(next, bodySince + Int64(bodyMilliseconds)) }
         return next
+    }
+
+    /// Since when its client takes nothing of it. A stream whose own window is open waits for its neighbours' bytes to be taken.
+    private var stalledSince: Int64 {
+        connection.session.streamRoom(of: slot) > 0 ? max(lastProgressAt, connection.lastDataAt) : lastProgressAt
     }
 
     private var tunnelOverdueAt: Int64 { bodySince + stallMilliseconds }
@@ -99,9 +105,11 @@ extension HTTP2Stream {
             guard self.receiver != nil else { return }
             exchangeDeadline = min(next, exchangeDeadline)
         }
-        if waitingCount > 0, now >= lastProgressAt + stallMilliseconds {
-            left(.stalled(waitingBytes: waitingCount, milliseconds: now - lastProgressAt))
-        } else if flags.contains(.expectsTunnelEnd), now >= tunnelOverdueAt {
+        if waitingCount > 0, now >= stalledSince + stallMilliseconds {
+            left(
+                connection.stallDeparture(
+                    waitingBytes: waitingCount, since: stalledSince, stallMilliseconds: connection.timeouts.clientStallMilliseconds))
+        } else if flags.contains(.expectsTunnelEnd), receiver != nil, now >= tunnelOverdueAt {
             receiver?.tunnelOverdue(afterMilliseconds: Int(stallMilliseconds))
         } else if awaitsBody, now >= bodySince + Int64(bodyMilliseconds) {
             receiver?.refuse(.bodyTimeout(milliseconds: bodyMilliseconds))

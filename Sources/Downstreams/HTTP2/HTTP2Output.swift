@@ -10,11 +10,9 @@ extension HTTP2Connection {
     /// The buffer is written before the end of the turn when it holds so much: more than one TLS record.
     private static let fullBytes = 32_768
     private static let dataHeaderBytes = 9
-    /// Payload above this, and what has to wait, is bulk: not a small event.
-    private static let smallBytes = 4_096
-    /// Of the connection's window, bulk leaves so much to other streams: half of the smallest usual window. A stream that is not read
-    /// holds its bytes in that window, and clients give window back when half of it is used.
-    private static let windowForOthers = 32_767
+    /// Half of the smallest usual window. A stream that is not read holds its bytes in the connection's window. So an event stream that
+    /// has half of it leaves the rest to the others. It may have no less: clients give window back when half of it is used.
+    private static let halfWindow = 32_767
 
     // MARK: Gathering
 
@@ -78,10 +76,11 @@ extension HTTP2Connection {
     private func room(of stream: HTTP2Stream, forBytes count: Int) -> Int {
         guard pendingCount == 0 else { return 0 }
         let room = min(session.room(of: stream.slot), session.maximumPayload)
-        let isBulk = count > HTTP2Connection.smallBytes || stream.waitingCount > 0
-        // A download that is alone may take all, because it ends. An event stream does not, and may stay unread for as long as its page.
-        guard isBulk, streamCount > 1 || stream.flags.contains(.isOpenEnded) else { return room }
-        return max(0, min(room, session.connectionRoom - HTTP2Connection.windowForOthers))
+        // A download of known length may take all, because it ends. An event stream may stay unread for as long as its page.
+        guard stream.flags.contains(.isOpenEnded) else { return room }
+        let left = HTTP2Connection.halfWindow - session.inFlight(of: stream.slot)
+        guard left < count else { return room }
+        return min(room, max(left, session.connectionRoom - HTTP2Connection.halfWindow, 0))
     }
 
     @inline(__always)
@@ -94,6 +93,7 @@ extension HTTP2Connection {
         }
         output.append(contentsOf: payload)
         session.takeRoom(payload.count, of: stream.slot, isLast: isLast)
+        lastDataAt = worker.now
         guard output.count >= HTTP2Connection.fullBytes else { return }
         // What the socket does not take waits in the link, at most this much.
         send(output)

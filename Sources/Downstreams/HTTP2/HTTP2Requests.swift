@@ -26,6 +26,8 @@ extension HTTP2Connection {
             let receiver = clients.handler.makeReceiver(for: request.head, from: .http2(stream))
             stream.receiver = receiver
             receiver.begin(request.head)
+            // The client owes a body.
+            if !isLast { wake(atMilliseconds: stream.nextDeadline) }
         } catch {
             let receiver = clients.handler.makeReceiver(for: nil, from: .http2(stream))
             stream.receiver = receiver
@@ -64,7 +66,7 @@ extension HTTP2Connection {
         guard stream.accountBody(range.count, isLast: isLast) else {
             return breakOff(stream, "a body of another length than content-length says")
         }
-        stream.bodySince = worker.now
+        stream.noteBody()
         stream.receive(UnsafeMutableRawBufferPointer(rebasing: bytes[range]), isLast: isLast)
     }
 
@@ -83,6 +85,8 @@ extension HTTP2Connection {
 
     /// Exchanges that asked get more of their bodies.
     func deliverBodies() {
+        guard flags.contains(.wantsBodies) else { return }
+        flags.remove(.wantsBodies)
         for stream in streams where stream?.flags.contains(.wantsBody) == true {
             stream?.deliverPutAside()
             guard state == .serving else { return }
@@ -105,11 +109,18 @@ extension HTTP2Stream {
         return !isLast || missingBodyBytes == 0
     }
 
+    /// The client sends its body. The wait for a tunnel's other end goes on meanwhile.
+    func noteBody() {
+        if !flags.contains(.expectsTunnelEnd) { bodySince = connection.worker.now }
+    }
+
     /// Gives a piece to the exchange, or puts it aside. It lies in the scratch buffer.
     func receive(_ piece: UnsafeMutableRawBufferPointer, isLast: Bool) {
         guard let receiver else { return }
         let isForTunnel = flags.contains(.asksForTunnel)
         guard putAside.isEmpty, !flags.contains(.isBodyPaused), flags.contains(.isTunnel) || !isForTunnel, receiver.takesRequestBody else {
+            // Without room for one more that waits, the exchange ends itself.
+            guard !connection.clients.isFull || receiver.mayWait() else { return }
             putAside.append(contentsOf: piece)
             connection.worker.countHeld(piece.count)
             if isLast { flags.insert(.putAsideIsLast) }
@@ -149,6 +160,7 @@ extension HTTP2Stream {
     func readOn() {
         guard receiver != nil, !isRequestComplete || flags.contains(.isTunnel) else { return }
         flags.insert(.wantsBody)
+        connection.flags.insert(.wantsBodies)
         connection.worker.atEndOfTurn(connection)
     }
 
@@ -158,7 +170,7 @@ extension HTTP2Stream {
         guard let receiver, receiver.takesRequestBody else { return }
         flags.remove(.isBodyPaused)
         returnWindow()
-        bodySince = connection.worker.now
+        noteBody()
         let isLast = flags.contains(.putAsideIsLast)
         guard !putAside.isEmpty || isLast else { return }
         let bytes = putAside
@@ -166,6 +178,7 @@ extension HTTP2Stream {
         connection.worker.countHeld(-bytes.count)
         flags.remove(.putAsideIsLast)
         bytes.withUnsafeBytes { pass(connection.worker.copyToScratch($0), isLast: isLast, to: receiver) }
+        connection.wake(atMilliseconds: nextDeadline)
     }
 
     /// The rest of the body is not wanted: what came and what is still to come is dropped, and its window given back.
@@ -174,5 +187,6 @@ extension HTTP2Stream {
         if connection.state == .serving { connection.session.consumed(unreturnedBytes + putAside.count, of: slot) }
         unreturnedBytes = 0
         putAside = []
+        if connection.session.hasControl { connection.worker.atEndOfTurn(connection) }
     }
 }

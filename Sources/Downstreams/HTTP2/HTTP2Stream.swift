@@ -77,7 +77,8 @@ package final class HTTP2Stream {
             case .whole(let bytes): bytes.isEmpty
             case .length, .untilEnd: false
             }
-        connection.writeHead(response, of: self, isTunnel: false, isLast: isLast)
+        // A page in place of a tunnel must not look like one.
+        connection.writeHead(response, of: self, isTunnel: flags.contains(.asksForTunnel), isLast: isLast)
         connection.session.answered(slot)
         if isLast { flags.insert(.hasEnded) }
         if case .untilEnd = body { flags.insert(.isOpenEnded) }
@@ -97,11 +98,13 @@ package final class HTTP2Stream {
     @inline(__always)
     func send(_ payload: UnsafeRawBufferPointer, isLast: Bool) -> Bool {
         guard canSend, !flags.contains(.endsWhenSent) else { return waitingCount == 0 }
-        if waitingCount == 0, connection.write(payload, of: self, isLast: isLast) == payload.count {
-            if isLast { flags.insert(.hasEnded) }
-            return true
+        guard waitingCount == 0 else {
+            wait(payload, isLast: isLast)
+            return false
         }
-        return false
+        guard connection.write(payload, of: self, isLast: isLast) == payload.count else { return false }
+        if isLast { flags.insert(.hasEnded) }
+        return true
     }
 
     func send(_ bytes: [UInt8], isLast: Bool) -> Bool { bytes.withUnsafeBytes { send($0, isLast: isLast) } }
@@ -122,7 +125,7 @@ package final class HTTP2Stream {
         switch end {
         case .complete where flags.contains(.isMalformed): reset(.protocolError)
         case .complete where waitingCount > 0:
-            if !flags.contains(.endsWhenSent) { flags.insert(.endsWhenSent) }
+            flags.insert(.endsWhenSent)
         case .complete:
             if canSend { _ = send([], isLast: true) }
             finish()

@@ -26,10 +26,10 @@ final class ProbeSource {
     /// The name by which the proxy remembers how it ended.
     var nonce: String { script.nonce }
 
-    init(_ script: ProbeScript, head: RequestHead, heartbeatMilliseconds: Int?) {
+    init(_ script: ProbeScript, head: RequestHead, speaksHTTP2: Bool, heartbeatMilliseconds: Int?) {
         self.script = script
         playback = ProbePlayback(script)
-        var lines = ["nonce=\(script.nonce)", "http=1.\(head.minorVersion)"]
+        var lines = ["nonce=\(script.nonce)", speaksHTTP2 ? "http=2" : "http=1.\(head.minorVersion)"]
         if let heartbeatMilliseconds { lines.append("heartbeat=\(heartbeatMilliseconds)") }
         for field in head.fields {
             let name = String(decoding: head.bytes[field.name].prefix(Self.shownBytes), as: UTF8.self).lowercased()
@@ -48,7 +48,11 @@ extension Exchange {
         do throws(ProbeRefusal) {
             switch try access.wish(of: head, unixSeconds: proxy.worker.kernel.unixMilliseconds() / 1_000) {
             case .seen(let nonce): tellSighting(of: nonce)
-            case .play(let script): try beginPlaying(ProbeSource(script, head: head, heartbeatMilliseconds: access.heartbeatMilliseconds))
+            case .play(let script):
+                try beginPlaying(
+                    ProbeSource(
+                        script, head: head, speaksHTTP2: sink?.client.speaksHTTP2 ?? false,
+                        heartbeatMilliseconds: access.heartbeatMilliseconds))
             }
         } catch {
             refuse(error.refusal)

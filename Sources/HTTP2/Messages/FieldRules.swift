@@ -45,8 +45,7 @@ extension DecodedFields {
 }
 
 /// Checks the trailers of a request: valid names and values, no pseudo-field, no field of a connection (RFC 9113 section 8.1). They are
-/// dropped then, whatever they say: a trailer with `content-length` or `authorization` does nothing (RFC 9110 section 6.5). For tests
-/// until a connection speaks HTTP/2.
+/// dropped then, whatever they say: a trailer with `content-length` or `authorization` does nothing (RFC 9110 section 6.5).
 /// - Throws: what is wrong with them.
 package func checkTrailers(_ fields: borrowing DecodedFields) throws(RequestProblem) {
     let bytes = fields.bytes.span

@@ -31,6 +31,10 @@ extension Session {
         return stream.flags.isDisjoint(with: .noMoreSent) ? max(Int(stream.sendWindow), 0) : 0
     }
 
+    /// The bytes of DATA that the client has not given back to the stream's window, as far as that is known: 0 where the client has
+    /// enlarged that window.
+    package mutating func inFlight(of slot: Int) -> Int { max(Int(initialSendWindow) - Int(streams[slot].sendWindow), 0) }
+
     /// What the connection's window allows.
     package var connectionRoom: Int {
         mutating get { max(Int(connectionSendWindow), 0) }

@@ -40,6 +40,8 @@ public final class Worker {
     private var generations: [UInt32] = []
     private var freeSlots: [Int32] = []
     private var deferred: [Endpoint] = []
+    /// Those whose `turnEnded` is being called; empty otherwise. It keeps its memory, so that a turn allocates nothing.
+    private var batch: [Endpoint] = []
     /// Whether `run` ends after the current turn.
     private(set) var isStopping = false
     private static let mailboxToken = UInt64.max
@@ -97,12 +99,12 @@ public final class Worker {
     private func endTurn() {
         // Only one batch: what is deferred meanwhile comes after the next events, so no endpoint can keep a turn from ending.
         guard !deferred.isEmpty else { return }
-        let batch = deferred
-        deferred.removeAll(keepingCapacity: true)
+        swap(&batch, &deferred)
         for endpoint in batch {
             endpoint.isDeferred = false
             endpoint.turnEnded()
         }
+        batch.removeAll(keepingCapacity: true)
     }
 
     /// Calls the endpoint's `turnEnded` after everything else of this turn, once, however often it was requested.
