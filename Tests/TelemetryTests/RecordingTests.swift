@@ -131,9 +131,13 @@ struct RecordingTests {
         var lines = writer.begin(header)
         _ = writer.bytes([1, 2, 3].span, at: 1)
         writer.lose(byteCount: 3)
-        writer.lose(byteCount: 4)
+        _ = writer.bytes([4, 5].span, at: 2)
+        // The line that told of the first three found no room either.
+        writer.lose(byteCount: 2)
+        _ = writer.heartbeat(byteCount: 2, at: 3)
+        writer.lose(byteCount: 0)
         lines += writer.bytes([5].span, at: 9)
-        #expect(try read(withoutNames(lines, "f")).1 == [.init(milliseconds: 9, .lost(byteCount: 7)), .init(milliseconds: 9, .bytes([5]))])
+        #expect(try read(withoutNames(lines, "f")).1 == [.init(milliseconds: 9, .lost(byteCount: 5)), .init(milliseconds: 9, .bytes([5]))])
     }
 
     @Test("ends where the file would become too large, and says so")

@@ -13,6 +13,8 @@ package struct RecordingWriter {
     private let limitBytes: Int
     private var writtenBytes = 0
     private var lostBytes = 0
+    /// The lost bytes that the lines made last tell of. Where those lines are lost too, a later line must tell of them.
+    private var announcedBytes = 0
     private var latest: Int64 = 0
     /// Whether nothing more is recorded.
     package private(set) var hasEnded = false
@@ -62,6 +64,7 @@ package struct RecordingWriter {
     package mutating func bytes(_ bytes: Span<UInt8>, at milliseconds: Int64) -> [UInt8] {
         var lines: [UInt8] = []
         var start = 0
+        announcedBytes = 0
         while start < bytes.count, !hasEnded {
             let end = min(start + Self.lineBytes, bytes.count)
             appendEntry(" bytes ", at: milliseconds, to: &lines) { appendShown(bytes.extracting(start..<end), to: &$0) }
@@ -73,6 +76,7 @@ package struct RecordingWriter {
     /// The line for a heartbeat of that many bytes.
     package mutating func heartbeat(byteCount: Int, at milliseconds: Int64) -> [UInt8] {
         var lines: [UInt8] = []
+        announcedBytes = 0
         appendEntry(" heartbeat ", at: milliseconds, to: &lines) { appendDecimal(UInt64(byteCount), minimumDigits: 1, to: &$0) }
         return lines
     }
@@ -81,6 +85,7 @@ package struct RecordingWriter {
     package mutating func end(_ end: RecordingEnd, evidence: String, at milliseconds: Int64) -> [UInt8] {
         guard !hasEnded else { return [] }
         var lines: [UInt8] = []
+        announcedBytes = 0
         appendEntry(" end ", at: milliseconds, to: &lines) { line in
             line += Array(end.word.utf8)
             line.append(UInt8(ascii: " "))
@@ -90,8 +95,11 @@ package struct RecordingWriter {
         return lines
     }
 
-    /// Lines with so many bytes of the server found no room on their way to the file. The next line that does says so.
-    package mutating func lose(byteCount: Int) { lostBytes += byteCount }
+    /// The lines made last, with so many bytes of the server, found no room on their way to the file. The next line that does says so.
+    package mutating func lose(byteCount: Int) {
+        lostBytes += byteCount + announcedBytes
+        announcedBytes = 0
+    }
 
     // MARK: Lines
 
@@ -103,6 +111,7 @@ package struct RecordingWriter {
         let lost = lostBytes
         if lost > 0 {
             lostBytes = 0
+            announcedBytes = lost
             appendEntry(" lost ", at: latest, to: &lines) { appendDecimal(UInt64(lost), minimumDigits: 1, to: &$0) }
             guard !hasEnded else { return }
         }
