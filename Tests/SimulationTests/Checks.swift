@@ -35,6 +35,7 @@ extension Scenario {
         checkWishes(log)
         checkDiagnosis(log)
         checkEvents(log)
+        checkRecordings(log)
         checkFields(log)
         checkCrowd(log)
         checkMetrics(log)

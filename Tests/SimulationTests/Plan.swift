@@ -80,7 +80,7 @@ struct Plan {
     /// The proxy that names its clients.
     static let proxyInFront = SocketAddress(numeric: "198.18.0.1", port: 40_000)!
 
-    init(_ chance: inout Chance, hop: PlantedHop? = nil) {
+    init(_ chance: inout Chance, hop: PlantedHop? = nil, recording: RecordingPolicy? = nil) {
         self.hop = hop
         troubles = Troubles(&chance, besideHop: hop != nil)
         faults = Faults.swarm(&chance)
@@ -120,6 +120,7 @@ struct Plan {
         route.heartbeat.form = heartbeatForm
         route.outage = outage
         route.early = early
+        route.recording = recording
         var upstream = Plan.upstream(serverNames, heartbeatMilliseconds, isCrowded: troubles.crowdedOutage, &chance)
         var listener = Listener(host: "10.9.9.9", port: 80)
         // The proxy would cut first.

@@ -55,6 +55,8 @@ final class Scenario {
     var strangers: [Stranger] = []
     private(set) var pesterer: Pesterer?
     let contexts: SecureContexts?
+    /// What records streams, in some worlds.
+    let recordings: SimulatedRecordings?
     var servers: [SimulatedServer] = []
     /// A client that comes when the trouble is over.
     private(set) var probe: SimulatedClient?
@@ -100,12 +102,15 @@ final class Scenario {
         var another = Chance(seed: seed &+ 9_464)
         hasConsole = another.permille(300)
         var chance = Chance(seed: seed)
-        plan = Plan(&chance, hop: PlantedHop(ofWorld: seed))
+        let recording = RecordingPlan(ofWorld: seed)
+        plan = Plan(&chance, hop: PlantedHop(ofWorld: seed), recording: recording?.policy)
         // Streams that an operator ends tell nothing about hops, and keep those who wait from their turns.
         isOperated = hasConsole && another.permille(600) && plan.hop == nil && !plan.troubles.crowdedOutage
         reloadedEventLogs = EventLogSwitches(hasLog: plan.logsEvents)
         world = SimulatedWorld(seed: chance.next(), faults: plan.faults)
-        kernel = SimulatedKernel(world, bufferBytes: plan.bufferBytes)
+        let kernel = SimulatedKernel(world, bufferBytes: plan.bufferBytes)
+        self.kernel = kernel
+        recordings = recording.map { [world] in SimulatedRecordings($0, world, kernel) }
         contexts = plan.isSecuredUpstream || plan.isSecuredDownstream || plan.takesProxyProtocol ? SecureContexts() : nil
     }
 
@@ -198,6 +203,7 @@ final class Scenario {
                 changed.upstreams[0].tls?.isVerified = true
                 if plan.trustsClients { changed.trustedProxies = [] }
                 if reloadedAt == nil { reloadedAt = world.now }
+                let recordingQueues = recordings?.reload(&changed) ?? [:]
                 guard let security = try? Security(changed) else { return expect(false, "the certificates cannot be read again") }
                 world.count("reload")
                 let settings = Settings(changed, security, workerCount: plan.workerCount, succeeding: newestSettings)
@@ -205,7 +211,7 @@ final class Scenario {
                 let next = SharedState(
                     connectionLimit: changed.limits.connections, connectionsPerClientLimit: changed.limits.connectionsPerClient,
                     streamLog: shared.streamLog, accessLog: shared.accessLog, eventLog: switchEventLog(shared.eventLog),
-                    hasConsole: hasConsole, fingerprinter: shared.fingerprinter, succeeding: shared)
+                    recordings: recordingQueues, hasConsole: hasConsole, fingerprinter: shared.fingerprinter, succeeding: shared)
                 nonisolated(unsafe) let scenario = self
                 for mailbox in mailboxes {
                     mailbox.post { worker in
@@ -264,6 +270,7 @@ final class Scenario {
         } catch {
             outcome.problems.append("the proxy did not start: \(error)")
         }
+        recordings?.end()
         world.end()
         expect(remains.isEmpty, "somebody still holds a worker or what lives on it")
         SystemThread.start(name: "log") { writer.run() }
@@ -289,8 +296,8 @@ final class Scenario {
         let configuration = plan.configuration
         let shared = SharedState(
             connectionLimit: configuration.limits.connections, connectionsPerClientLimit: configuration.limits.connectionsPerClient,
-            streamLog: writer, accessLog: writer, eventLog: plan.logsEvents ? writer : nil, hasConsole: hasConsole,
-            fingerprinter: Fingerprinter(key: [1, 2, 3]))
+            streamLog: writer, accessLog: writer, eventLog: plan.logsEvents ? writer : nil,
+            recordings: recordings?.queues ?? [:], hasConsole: hasConsole, fingerprinter: Fingerprinter(key: [1, 2, 3]))
         let security = try Security(configuration)
         let settings = Settings(configuration, security, workerCount: plan.workerCount)
         newestSettings = settings
@@ -313,6 +320,8 @@ final class Scenario {
         if plan.isSecuredDownstream || plan.takesProxyProtocol, plan.troubles.insecurity {
             for number in 0..<world.chance.number(1...6) { addStranger(number: number) }
         }
+        addTokenClients()
+        recordings?.begin()
         planOutages()
         planClock()
         planScarcity()
@@ -358,6 +367,7 @@ final class Scenario {
         checkOperators()
         operators?.acting?.retire()
         drainsSince = world.now
+        world.after(30_000) { [self] in recordings?.stop() }
         for source in eventSources { source.retire() }
         for returner in returners { returner.retire() }
         for watcher in watchers { watcher.retire() }

@@ -154,6 +154,9 @@ final class ServerConnection {
         for index in 0..<world.chance.number(0...40) {
             pieces.append(answer.isCompressed ? Text.noise(&world.chance) : Text.streamPiece(&world.chance, isFirst: index == 0))
         }
+        if let token = truth.token, !answer.isCompressed {
+            for _ in 0..<3 { pieces.insert(Array("data: ".utf8) + token + [10, 10], at: world.chance.number(0...pieces.count)) }
+        }
         let framing = world.chance.pick([Framing.chunked, .chunked, .chunked, .untilClose, .length(pieces.reduce(0) { $0 + $1.count })])
         let head =
             "HTTP/1.1 200 OK\r\nContent-Type: \(answer.contentType)\r\n\(answer.isCompressed ? "Content-Encoding: gzip\r\n" : "")"

@@ -26,9 +26,12 @@ final class Arrival {
     /// The body that the server has sent so far, without framing.
     var body: [UInt8] = []
     /// When the last byte was sent.
-    var lastSentAt: Int64
+    var lastSentAt: Int64 { didSet { begun.append((body.count, lastSentAt)) } }
     /// When everything sent so far had left the server; nil before that.
     var lastGoneAt: Int64?
+    /// When the server began to send the body's bytes, and when they had left it; each with the size of the body by then.
+    private(set) var begun: [(byteCount: Int, at: Int64)] = []
+    private(set) var gone: [(byteCount: Int, at: Int64)] = []
     /// How it ended. A later event may overtake an end that is still on its way, so several may be true.
     private(set) var deeds: [Deed] = []
     /// It ended before all of `body` was sent.
@@ -60,6 +63,7 @@ final class Arrival {
     /// All of the body so far has left the server.
     func hasGone(at moment: Int64) {
         lastGoneAt = moment
+        gone.append((body.count, moment))
         if Text.endsBlank(body) { rests.append((moment, nil, body.count)) }
     }
 
@@ -91,6 +95,8 @@ final class Truth {
     var version = "1.1"
     /// The class of its User-Agent; nil without one.
     var agent: String?
+    /// The token that it brings, which its server repeats in its stream; nil without one.
+    var token: [UInt8]?
     /// The proxies in front that its Via names.
     var hops: [String] = []
     /// The id that an EventSource brought. A watcher brings another one each time.
