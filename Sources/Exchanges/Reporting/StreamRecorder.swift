@@ -59,8 +59,15 @@ extension ExchangeWorker {
     func endRecordings(without shared: SharedState) {
         for (number, recorder) in recorders where !shared.recordings.values.contains(where: { $0 === recorder.queue }) {
             recorder.end(.open(reason: "configuration_changed"), evidence: "the route no longer records here", now: worker.now)
+            count(recorder)
             recorders[number] = nil
         }
+    }
+
+    /// Counts the lines that a recording has lost since the last time.
+    fileprivate func count(_ recorder: StreamRecorder) {
+        let lost = recorder.takeLostLines()
+        if lost > 0 { counters.add(.logLinesDropped, LogKind.recording, lost) }
     }
 }
 
@@ -103,14 +110,14 @@ extension Exchange {
     func record(_ bytes: Span<UInt8>) {
         guard route?.route.recording != nil, let recorder = proxy.recorders[number] else { return }
         recorder.receive(bytes, now: now)
-        count(recorder)
+        proxy.count(recorder)
     }
 
     /// A heartbeat was sent.
     func recordHeartbeat(byteCount: Int, now: Int64) {
         guard route?.route.recording != nil, let recorder = proxy.recorders[number] else { return }
         recorder.beat(byteCount: byteCount, now: now)
-        count(recorder)
+        proxy.count(recorder)
     }
 
     /// The stream is over.
@@ -124,11 +131,6 @@ extension Exchange {
             case let cause?: .open(reason: cause.rawValue)
             }
         recorder.end(end, evidence: ending?.evidence ?? "", now: now)
-        count(recorder)
-    }
-
-    private func count(_ recorder: StreamRecorder) {
-        let lost = recorder.takeLostLines()
-        if lost > 0 { proxy.counters.add(.logLinesDropped, LogKind.recording, lost) }
+        proxy.count(recorder)
     }
 }
