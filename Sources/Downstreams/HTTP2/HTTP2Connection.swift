@@ -294,7 +294,8 @@ package final class HTTP2Connection: ClientConnection {
         // The last lines and ends of these streams are written, as far as the socket takes them.
         writeControl(evenWhilePending: true)
         flush()
-        for stream in streams { stream?.dropWaiting() }
+        // Their exchanges are over, and what still waits for a window is dropped.
+        for stream in streams { stream?.finish() }
         closeNow()
     }
 

@@ -140,7 +140,9 @@ package final class HTTP2Stream {
         finish()
     }
 
-    private func finish() {
+    /// Drops what waits, and leaves its connection. The exchange is over.
+    func finish() {
+        precondition(receiver == nil, "an exchange has a stream for as long as it lives")
         dropWaiting()
         connection.remove(self)
     }
