@@ -214,7 +214,7 @@ extension Scenario {
     private func hasRead(_ truth: Truth, before moment: Int64) -> Bool {
         let delay = Int64(2 * plan.faults.delayMilliseconds.upperBound) + 2 * TimerWheel.tickMilliseconds
         let span = (moment - Int64(plan.configuration.timeouts.clientStallMilliseconds) + delay)..<(moment - delay)
-        return truth.socket?.readTimes.contains { span.contains($0) } ?? false
+        return truth.wire?.readTimes.contains { span.contains($0) } ?? false
     }
 
     /// The server was tried, with that result: just then, or earlier for a client that waited for another attempt.

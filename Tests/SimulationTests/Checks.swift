@@ -158,7 +158,10 @@ extension Scenario {
         let isKnownID = sent.boundaries.contains { $0.eventCount == got.events.count && $0.lastEventID == got.lastEventID }
         expect(
             !isPrefix || isKnownID,
-            "\(truth.path): the last event id is '\(String(decoding: got.lastEventID, as: UTF8.self))', which it never was")
+            """
+            \(truth.path): the last event id is '\(String(decoding: got.lastEventID, as: UTF8.self))', which it never was; sent \
+            …\(tail(bytesSent)), got …\(tail(response.body))
+            """)
         let cause = ending?["cause"] as? String
         if response.isComplete {
             checkRetry(ending, truth, read: read.reconnectionTimeMilliseconds)

@@ -20,8 +20,8 @@ extension Scenario {
             // Where time leaps, a moment of the log may be any moment of the leap.
             guard !world.leapt(between: truth.askedAt ?? 0, and: log.moments(of: ending).max() ?? 0) else { continue }
             checkUpstreamSilence(ending, truth, log)
-            // TLS writes messages of its own, which are no bytes of a stream.
-            guard !plan.isSecuredDownstream, let traffic = truth.socket?.traffic else { continue }
+            // TLS writes messages of its own, which are no bytes of a stream; and streams of HTTP/2 share what the kernel saw.
+            guard !plan.isSecuredDownstream, truth.version != "2", let traffic = truth.socket?.traffic else { continue }
             checkWaits(opening, ending, truth, traffic, log)
             if ending["max_pending_bytes"] as? Int == 0 { checkClientSilences(opening, ending, truth, traffic, log) }
         }

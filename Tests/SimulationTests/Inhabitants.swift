@@ -27,9 +27,9 @@ extension Scenario {
 
     func register(_ truth: Truth) { truths[truth.path] = truth }
 
-    func connection(from number: Int) -> Wire {
+    func connection(from number: Int, speaking protocolName: String? = nil) -> Wire {
         let peer = SocketAddress(numeric: "192.0.2.\(1 + number % plan.addressCount)", port: UInt16(1000 + number))!
-        return connection(from: peer, securedBy: plan.isSecuredDownstream ? contexts.map { SecureEngine($0, .client) } : nil)
+        return connection(from: peer, securedBy: plan.isSecuredDownstream ? contexts.map { SecureEngine($0, .client, speaking: protocolName) } : nil)
     }
 
     func connection(from peer: SocketAddress, securedBy engine: SecureEngine?) -> Wire {
@@ -39,6 +39,23 @@ extension Scenario {
         let socket = kernel.connectToProxy(Scenario.listenAddress, from: Plan.proxyInFront)
         socket.client = peer
         return Wire(socket, world, securedBy: engine, behind: Text.proxyHeader(of: peer, &world.chance))
+    }
+
+    /// A stream of the connection that all EventSources of that address share, or a connection.
+    func connectionOfEventSource(_ number: Int) -> Wire {
+        let place = number % plan.addressCount
+        guard plan.speaksHTTP2 else { return connection(from: number) }
+        let usable = browsers[place].flatMap { $0.takesStreams ? $0 : nil }
+        let browser = usable ?? makeBrowser(number, isNarrow: place % 4 == 3)
+        browsers[place] = browser
+        return BrowserStream(on: browser)
+    }
+
+    private func makeBrowser(_ number: Int, isNarrow: Bool) -> BrowserConnection {
+        let wire = connection(from: number, speaking: "h2")
+        return BrowserConnection(
+            world, wire, manner: .init(&world.chance, isNarrow: isNarrow), isSecured: plan.isSecuredDownstream,
+            isCalm: { [unowned self] in calmSince < .max })
     }
 
     func addClient(number: Int) {
@@ -94,8 +111,10 @@ extension Scenario {
             manner.reusesConnections = world.chance.permille(300)
             manner.comesThroughHops = world.chance.permille(300)
         }
+        // Narrow windows are given back slowly.
+        if plan.speaksHTTP2, (100 + number) % plan.addressCount % 4 == 3 { manner.isSlow = true }
         let source = SimulatedEventSource(
-            world, number: number, manner: manner, connect: { [unowned self] in connection(from: 100 + number) },
+            world, number: number, manner: manner, connect: { [unowned self] in connectionOfEventSource(100 + number) },
             register: { [unowned self] in register($0) })
         eventSources.append(source)
         world.after(Int64(world.chance.number(0...(plan.troubles.crowdedOutage ? 300 : 15_000)))) { source.begin() }

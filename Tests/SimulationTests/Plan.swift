@@ -65,6 +65,8 @@ struct Plan {
     let takesProxyProtocol: Bool
     /// Whether clients may name other clients, as a trusted proxy does, until a reload forbids it.
     let trustsClients: Bool
+    /// Whether EventSources speak HTTP/2, all of one address on one connection.
+    let speaksHTTP2: Bool
     /// How many addresses the clients come from.
     let addressCount: Int
     let outage: OutagePolicy
@@ -135,6 +137,8 @@ struct Plan {
             let identity = SimulatedCertificates.shared.server
             listener.tls = ListenerTLS(certificates: [Certificate(certificateFile: identity.certificate, keyFile: identity.key)])
         }
+        speaksHTTP2 = chance.permille(250)
+        listener.speaksHTTP2 = speaksHTTP2
         listener.takesProxyProtocol = takesProxyProtocol
         var limits = Plan.limits(troubles, regulars: clientCount + eventSourceCount + returnerCount, &chance)
         // Who a client is would be known here only after the proxy has read its header.

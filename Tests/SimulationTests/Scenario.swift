@@ -49,6 +49,8 @@ final class Scenario {
     private(set) var wishes: [OperatorWish] = []
     var clients: [SimulatedClient] = []
     var eventSources: [SimulatedEventSource] = []
+    /// The newest shared connection of each address.
+    var browsers: [Int: BrowserConnection] = [:]
     var hogs: [Hog] = []
     var returners: [Returner] = []
     var watchers: [Watcher] = []
@@ -410,8 +412,10 @@ final class Scenario {
         for case let link as Link in worker.openEndpoints {
             greatestPendingOfLink = max(greatestPendingOfLink, link.pendingCount)
             waiting += link.pendingCount
-            guard let client = link as? HTTP1Connection else { continue }
-            waiting += client.putAside.count + (client.partialHead?.byteCount ?? 0)
+            if let client = link as? HTTP1Connection { waiting += client.putAside.count + (client.partialHead?.byteCount ?? 0) }
+            if let client = link as? HTTP2Connection {
+                waiting += client.streams.reduce(0) { $0 + ($1.map { $0.waitingCount + $0.putAside.count } ?? 0) }
+            }
         }
         greatestPendingBytes = max(greatestPendingBytes, waiting)
         expect(waiting == worker.pendingBytes, "\(worker.pendingBytes) bytes are said to wait, and \(waiting) do")

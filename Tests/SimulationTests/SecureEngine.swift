@@ -48,7 +48,8 @@ final class SecureEngine {
     /// Whether the peer announced the end (close_notify).
     private(set) var hasReceivedGoodbye = false
 
-    init(_ contexts: SecureContexts, _ role: Role) {
+    /// `protocolName`: what a client chooses with ALPN.
+    init(_ contexts: SecureContexts, _ role: Role, speaking protocolName: String? = nil) {
         let context =
             switch role {
             case .client: contexts.client
@@ -62,6 +63,10 @@ final class SecureEngine {
         self.incoming = incoming
         self.outgoing = outgoing
         SSL_set_bio(ssl, incoming, outgoing)
+        if let protocolName {
+            let names = [UInt8(protocolName.utf8.count)] + Array(protocolName.utf8)
+            precondition(SSL_set_alpn_protos(ssl, names, UInt32(names.count)) == 0)
+        }
         if role == .client {
             _ = hw_SSL_set_server_name(ssl, SimulatedCertificates.name)
             SSL_set1_host(ssl, SimulatedCertificates.name)

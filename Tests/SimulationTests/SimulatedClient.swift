@@ -25,7 +25,7 @@ final class SimulatedClient {
         reader = ResponseReader { $0 < truths.count && truths[$0].path.contains("head") }
         wire.changed = { [unowned self] in look() }
         wire.socket.keepsReadTimes = isSlow
-        for truth in truths { truth.socket = wire.socket }
+        for truth in truths { truth.wire = wire }
         if sendsAllAtOnce {
             asked = requests.count
             for truth in truths { truth.askedAt = world.now }

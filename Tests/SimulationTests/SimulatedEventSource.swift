@@ -86,7 +86,9 @@ final class SimulatedEventSource {
             wire = connect()
         }
         guard let wire else { return }
-        attempt.truth.socket = wire.socket
+        truth.wire = wire
+        truth.version = wire.version
+        wire.truth = truth
         wire.socket.keepsReadTimes = manner.isSlow
         wire.changed = { [unowned self] in look() }
         let resuming = lastEventID.isEmpty ? "" : "Last-Event-ID: \(String(decoding: lastEventID, as: UTF8.self))\r\n"
@@ -115,7 +117,7 @@ final class SimulatedEventSource {
 
     /// A silence is measured on the network, however slowly this client reads.
     private func noteSilence(_ attempt: Attempt, _ wire: Wire) {
-        guard attempt.silenceBeganAt > 0, let arrivedAt = wire.socket.lastArrivalAt else { return }
+        guard attempt.silenceBeganAt > 0, let arrivedAt = wire.lastArrivalAt else { return }
         attempt.longestSilence = max(attempt.longestSilence, world.now - attempt.silenceBeganAt)
         attempt.silenceBeganAt = arrivedAt
     }

@@ -104,8 +104,10 @@ final class Truth {
     var clientDeed: Deed?
     /// Whether the client left, in addition to its other actions.
     var hasLeft = false
-    /// The client's end of the connection with the request.
-    var socket: SimulatedSocket?
+    /// The client's connection, or stream, with the request.
+    var wire: Wire?
+    /// The client's end of that connection.
+    var socket: SimulatedSocket? { wire?.socket }
     /// When the client sent the request; nil before that.
     var askedAt: Int64?
     /// When a client asked for it last, where that happens more than once.

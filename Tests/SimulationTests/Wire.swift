@@ -4,11 +4,12 @@
 import Reactor
 import TestSupport
 
-/// An actor's connection over a socket.
-final class Wire {
+/// An actor's connection over a socket. A stream of HTTP/2 looks like one too (BrowserStream.swift).
+class Wire {
     let socket: SimulatedSocket
-    private let world: SimulatedWorld
+    let world: SimulatedWorld
     private let engine: SecureEngine?
+    private let ownsSocket: Bool
     /// The bytes to send, as they go over the socket.
     private var waiting: [UInt8] = []
     /// What is to be sent after the handshake.
@@ -21,17 +22,36 @@ final class Wire {
     var omitsGoodbye = false
     /// Called when something came, ended or broke.
     var changed: () -> Void = {}
+    /// What happens to the request that was sent last, where a whole connection of HTTP/2 may end at any moment.
+    weak var truth: Truth?
 
     /// `header` goes before everything else, TLS included.
     init(_ socket: SimulatedSocket, _ world: SimulatedWorld, securedBy engine: SecureEngine? = nil, behind header: [UInt8] = []) {
         self.socket = socket
         self.world = world
         self.engine = engine
+        ownsSocket = true
         socket.changed = { [self] in look() }
         world.wires.append(self)
         waiting = header
         if engine != nil { shakeHands() }
     }
+
+    /// For a part of another connection, which reads the socket.
+    init(streamOf connection: Wire, _ world: SimulatedWorld) {
+        socket = connection.socket
+        self.world = world
+        engine = nil
+        ownsSocket = false
+        world.wires.append(self)
+    }
+
+    /// The version of HTTP, as the log names it.
+    var version: String { "1.1" }
+    /// When the client last took bytes, where the moments matter.
+    var readTimes: [Int64] { socket.readTimes }
+    /// When bytes last came.
+    var lastArrivalAt: Int64? { socket.lastArrivalAt }
 
     private func look() {
         if let engine, !engine.isEstablished { shakeHands() }
@@ -187,7 +207,7 @@ final class Wire {
     /// Makes no more callbacks.
     func forget() {
         changed = {}
-        socket.changed = {}
+        if ownsSocket { socket.changed = {} }
         waiting = []
         waitingForHandshake = []
         whenGone = nil

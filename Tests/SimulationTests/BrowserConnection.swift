@@ -1,0 +1,355 @@
+// One connection of HTTP/2 that several pages of a browser share, on the client's side. It judges every frame of the proxy as strictly as
+// RFC 9113 does: windows, states of streams, settings, PING, GOAWAY. Invariant: a stream is in `streams` from its request until it is over
+// on both sides, and every end of the connection is told to all of them.
+
+import Reactor
+import TestSupport
+
+final class BrowserConnection {
+    /// How the browser treats its windows.
+    struct Manner {
+        /// INITIAL_WINDOW_SIZE; below 65,535 the proxy's DATA has to wait for pages that read at once, too.
+        var initialWindow = 65_535
+        /// What the connection's window has above the 65,535 of the standard.
+        var widerBy = 0
+        /// How long WINDOW_UPDATE may take.
+        var lateMilliseconds = 0...0
+        /// Whether WINDOW_UPDATE waits until half of a window has been read.
+        var returnsHalves = false
+
+        init(_ chance: inout Chance, isNarrow: Bool) {
+            initialWindow = isNarrow ? chance.pick([0, 1, 100, 5_000]) : chance.pick([65_535, 131_072, 6 << 20])
+            widerBy = chance.pick([0, 100_000, 15 << 20])
+            if chance.permille(500) { lateMilliseconds = 0...chance.number(1...300) }
+            returnsHalves = !isNarrow && chance.permille(500)
+        }
+    }
+
+    let wire: Wire
+    let world: SimulatedWorld
+    let manner: Manner
+    private let scheme: String
+    private var reader = PlainFrameReader()
+    private var streams: [UInt32: BrowserStream] = [:]
+    private var nextNumber: UInt32 = 1
+    /// What waits for the end of this moment, so that several streams begin in one packet.
+    private var output: [UInt8] = []
+    /// How many bytes of DATA the proxy may send.
+    private var window = 65_535
+    /// The INITIAL_WINDOW_SIZE that the proxy has confirmed, and those that are on their way.
+    private var confirmedWindow = 65_535
+    private var sentWindows: [Int] = []
+    private var newestWindow: Int
+    /// The stream and the fragments of a field block that is not whole.
+    private var block: (stream: UInt32, endsStream: Bool, bytes: [UInt8])?
+    private var hasReadBlock = false
+    private var hasSettings = false
+    private var lastGoAway = UInt32.max
+    /// Its PINGs without answer: the octets and when they left.
+    private var pings: [(octets: [UInt8], at: Int64)] = []
+    private var pingCount: UInt32 = 0
+    /// One of the two said GOAWAY.
+    private var isLeaving = false
+    private var isOver = false
+
+    /// `wire` is its own connection. `isCalm` says whether the trouble of the world is over.
+    init(_ world: SimulatedWorld, _ wire: Wire, manner: Manner, isSecured: Bool, isCalm: @escaping () -> Bool) {
+        (self.world, self.wire, self.manner) = (world, wire, manner)
+        scheme = isSecured ? "https" : "http"
+        newestWindow = manner.initialWindow
+        // Held by its wire until that ends, although a newer connection takes its place.
+        wire.changed = { [self] in look() }
+        output = Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8)
+        setWindow(manner.initialWindow)
+        if manner.widerBy > 0 {
+            output += PlainFrame.bytes(PlainFrame.windowUpdate, PlainFrame.octets(UInt32(manner.widerBy)))
+            window += manner.widerBy
+        }
+        flushLater()
+        world.count("connection of HTTP/2")
+        chat(isCalm)
+        guard world.chance.permille(400) else { return }
+        let deed = world.chance.pick([Deed.left, .left, .reset, .vanished, .finished])
+        world.after(Int64(world.chance.number(500...39_000))) { [self] in
+            if isCalm() || isOver { return }
+            if deed == .finished { goAway() } else { end(deed) }
+        }
+    }
+
+    /// Whether a new stream may be opened.
+    var takesStreams: Bool { !isLeaving && !isOver && wire.isUsable && !wire.isBroken && !wire.isEnding }
+
+    // MARK: Sending
+
+    func send(_ bytes: [UInt8]) {
+        if isOver { return }
+        if output.isEmpty { flushLater() }
+        output += bytes
+    }
+
+    private func flushLater() { world.after(0) { [self] in flush() } }
+
+    private func flush() {
+        guard !isOver, !output.isEmpty else { return }
+        let bytes = output
+        output = []
+        wire.send(bytes)
+    }
+
+    private func setWindow(_ bytes: Int) {
+        newestWindow = bytes
+        sentWindows.append(bytes)
+        output += PlainFrame.bytes(PlainFrame.settings, [0, 4] + PlainFrame.octets(UInt32(bytes)))
+    }
+
+    /// Sends a request, given as HTTP/1.1, on a new stream.
+    func open(_ stream: BrowserStream, _ request: String) {
+        guard takesStreams else { return stream.breakOff() }
+        let number = nextNumber
+        nextNumber += 2
+        streams[number] = stream
+        stream.opened(number, window: confirmedWindow)
+        let lines = request.components(separatedByLines: ())
+        let words = lines[0].split(separator: " ").map(String.init)
+        var fields: [PlainFields.Field] = [(":method", words[0]), (":scheme", scheme), (":path", words[1])]
+        for line in lines.dropFirst() {
+            guard let colon = line.firstIndex(of: ":") else { continue }
+            let name = line[..<colon].lowercased()
+            let value = String(line[colon...].dropFirst().drop { $0 == " " })
+            if name == "host" { fields.insert((":authority", value), at: 3) } else { fields.append((name, value)) }
+        }
+        let block = PlainFields.block(fields, &world.chance)
+        let cut = world.chance.permille(200) ? world.chance.number(0...block.count) : block.count
+        var first = Array(block[..<cut])
+        var flags: UInt8 = cut == block.count ? 5 : 1
+        if world.chance.permille(200) {
+            flags |= 0x20
+            first = PlainFrame.octets(0) + [15] + first
+        }
+        if world.chance.permille(100) {
+            let padding = world.chance.number(0...40)
+            flags |= 8
+            first = [UInt8(padding)] + first + [UInt8](repeating: 0, count: padding)
+        }
+        var bytes = PlainFrame.bytes(PlainFrame.headers, flags: flags, stream: number, first)
+        if cut < block.count { bytes += PlainFrame.bytes(PlainFrame.continuation, flags: 4, stream: number, Array(block[cut...])) }
+        send(bytes)
+        // Narrow windows open late.
+        if manner.initialWindow < 65_535 { giveBack(world.chance.number(1...5_000), to: stream) }
+    }
+
+    func reset(_ number: UInt32, code: UInt32) { send(PlainFrame.bytes(PlainFrame.reset, stream: number, PlainFrame.octets(code))) }
+
+    /// Gives window back to the connection at once, and to a stream after its time.
+    private func giveBack(_ count: Int) {
+        guard count > 0 else { return }
+        window += count
+        send(PlainFrame.bytes(PlainFrame.windowUpdate, PlainFrame.octets(UInt32(count))))
+    }
+
+    func giveBack(_ count: Int, to stream: BrowserStream) {
+        world.after(Int64(world.chance.number(manner.lateMilliseconds))) { [self] in
+            guard !isOver, let number = stream.number, streams[number] === stream else { return }
+            stream.window += count
+            stream.noteRead()
+            send(PlainFrame.bytes(PlainFrame.windowUpdate, stream: number, PlainFrame.octets(UInt32(count))))
+        }
+    }
+
+    /// Half of the newest window, where WINDOW_UPDATE waits for so much.
+    var leastReturn: Int { manner.returnsHalves ? max(1, min(newestWindow, 65_535) / 2) : 1 }
+
+    /// Things that a browser says beside its requests.
+    private func chat(_ isCalm: @escaping () -> Bool) {
+        world.after(Int64(world.chance.number(300...5_000))) { [self] in
+            guard !isOver, wire.isUsable else { return }
+            let late = pings.first.map { world.now - $0.at > 3_000 && !world.leapt(between: $0.at, and: world.now) } ?? false
+            if late { complain("PING had no answer for \(world.now - pings[0].at) ms") }
+            let stream = max(1, nextNumber - 2)
+            switch world.chance.number(0...5) {
+            case 0:
+                pingCount += 1
+                pings.append((PlainFrame.octets(0xABCD) + PlainFrame.octets(pingCount), world.now))
+                send(PlainFrame.bytes(PlainFrame.ping, pings.last!.octets))
+            case 1: send(PlainFrame.bytes(PlainFrame.priority, stream: stream, PlainFrame.octets(0) + [7]))
+            case 2: send(PlainFrame.bytes(PlainFrame.priorityUpdate, PlainFrame.octets(stream) + Array("u=1, i".utf8)))
+            case 3: send(PlainFrame.bytes(0xB7, flags: 0xFF, stream: stream, Array("unknown".utf8)))
+            case 4 where manner.initialWindow >= 65_535:
+                if output.isEmpty { flushLater() }
+                for stream in streams.values.sorted(by: { $0.number! < $1.number! }) { stream.giveAllBack() }
+                setWindow(world.chance.number(65_535...1_000_000))
+            default: break
+            }
+            chat(isCalm)
+        }
+    }
+
+    // MARK: Receiving
+
+    private func look() {
+        guard !isOver else { return }
+        let bytes = wire.read()
+        var next = reader.next(bytes)
+        while let frame = next {
+            receive(frame)
+            if isOver { return }
+            next = reader.next()
+        }
+        guard wire.isBroken || wire.hasEnded else { return }
+        isOver = true
+        for stream in takeAll() { stream.breakOff() }
+        wire.end(.left)
+    }
+
+    private func takeAll() -> [BrowserStream] {
+        let all = streams.sorted { $0.key < $1.key }.map(\.value)
+        streams = [:]
+        return all
+    }
+
+    private func complain(_ what: String) { world.problems.append("HTTP/2, connection of \(wire.socket.client.map { "\($0)" } ?? ""): \(what)") }
+
+    private func receive(_ frame: PlainFrame) {
+        if !hasSettings, frame.type != PlainFrame.settings || frame.isEnd { complain("the first frame has the type \(frame.type)") }
+        hasSettings = true
+        if frame.payload.count > 16_384 { complain("a frame of \(frame.payload.count) octets") }
+        if block != nil, frame.type != PlainFrame.continuation { complain("a frame of type \(frame.type) inside of a field block") }
+        switch frame.type {
+        case PlainFrame.data: receiveData(frame)
+        case PlainFrame.headers:
+            block = (frame.stream, frame.isEnd, frame.payload)
+            if frame.flags & ~5 != 0 { complain("HEADERS with the flags \(frame.flags)") }
+            if frame.endsBlock { readBlock() }
+        case PlainFrame.continuation:
+            guard block?.stream == frame.stream else { return complain("CONTINUATION of no field block") }
+            block?.bytes += frame.payload
+            if frame.endsBlock { readBlock() }
+        case PlainFrame.reset: receiveReset(frame)
+        case PlainFrame.settings: receiveSettings(frame)
+        case PlainFrame.ping: receivePing(frame)
+        case PlainFrame.goAway: receiveGoAway(frame)
+        case PlainFrame.windowUpdate:
+            if frame.payload.count != 4 || frame.number(at: 0) == 0 { complain("WINDOW_UPDATE of nothing") }
+            if frame.stream >= nextNumber { complain("WINDOW_UPDATE on an idle stream") }
+        default: complain("a frame of type \(frame.type)")
+        }
+    }
+
+    /// The stream of a frame of the proxy's; nil if the browser has reset it.
+    private func stream(of frame: PlainFrame, _ what: String) -> BrowserStream? {
+        guard frame.stream & 1 == 1, frame.stream < nextNumber else {
+            complain("\(what) on stream \(frame.stream), which is idle")
+            return nil
+        }
+        guard let stream = streams[frame.stream] else {
+            complain("\(what) on stream \(frame.stream), which has ended")
+            return nil
+        }
+        return stream
+    }
+
+    private func receiveData(_ frame: PlainFrame) {
+        if frame.flags & ~1 != 0 { complain("DATA with the flags \(frame.flags)") }
+        if frame.payload.isEmpty, !frame.isEnd { complain("DATA without anything") }
+        window -= frame.payload.count
+        if window < 0 { complain("\(-window) bytes more than the connection's window") }
+        // The network takes what comes, whatever pages do with it.
+        giveBack(frame.payload.count)
+        guard let stream = stream(of: frame, "DATA") else { return }
+        stream.window -= frame.payload.count
+        if !frame.payload.isEmpty, stream.window < 0 {
+            complain("\(-stream.window) bytes more than the window of stream \(frame.stream)")
+        }
+        if let problem = stream.received(frame.payload, isLast: frame.isEnd) { complain("stream \(frame.stream): \(problem)") }
+        if frame.isEnd { streams[frame.stream] = nil }
+    }
+
+    private func readBlock() {
+        guard let whole = block else { return }
+        block = nil
+        let frame = PlainFrame(type: PlainFrame.headers, flags: 0, stream: whole.stream, payload: [])
+        do throws(PlainFields.Problem) {
+            let fields = try PlainFields.read(whole.bytes, isFirst: !hasReadBlock)
+            hasReadBlock = true
+            guard let stream = stream(of: frame, "HEADERS") else { return }
+            let head = try PlainFields.head(fields, hasBody: !whole.endsStream)
+            if let problem = stream.received(head, isLast: whole.endsStream) { complain("stream \(whole.stream): \(problem)") }
+            if whole.endsStream { streams[whole.stream] = nil }
+        } catch {
+            complain("stream \(whole.stream): \(error.what)")
+        }
+    }
+
+    private func receiveReset(_ frame: PlainFrame) {
+        guard frame.payload.count == 4, let stream = stream(of: frame, "RST_STREAM") else { return }
+        let code = frame.number(at: 0)
+        // INTERNAL_ERROR: the response is cut. CANCEL: its client is too slow.
+        if code != 2, code != 8 { complain("RST_STREAM with the code \(code)") }
+        streams[frame.stream] = nil
+        stream.breakOff()
+    }
+
+    private func receiveSettings(_ frame: PlainFrame) {
+        guard frame.stream == 0, frame.payload.count % 6 == 0 else { return complain("SETTINGS of \(frame.payload.count) octets") }
+        guard frame.isEnd else { return send(PlainFrame.bytes(PlainFrame.settings, flags: 1)) }
+        guard !sentWindows.isEmpty, frame.payload.isEmpty else { return complain("SETTINGS confirmed that were not sent") }
+        let confirmed = sentWindows.removeFirst()
+        for stream in streams.values { stream.window += confirmed - confirmedWindow }
+        confirmedWindow = confirmed
+    }
+
+    private func receivePing(_ frame: PlainFrame) {
+        guard frame.isEnd else { return send(PlainFrame.bytes(PlainFrame.ping, flags: 1, frame.payload)) }
+        guard pings.first?.octets == frame.payload else { return complain("PING answered that was not sent, or in another order") }
+        pings.removeFirst()
+    }
+
+    private func receiveGoAway(_ frame: PlainFrame) {
+        let (last, code) = (frame.number(at: 0), frame.number(at: 4))
+        let reason = String(decoding: frame.payload.dropFirst(8), as: UTF8.self)
+        if code != 0 { complain("GOAWAY with the code \(code): \(reason)") }
+        if last > lastGoAway { complain("GOAWAY names \(last) behind \(lastGoAway)") }
+        lastGoAway = last
+        isLeaving = true
+        for (number, stream) in streams.sorted(by: { $0.key < $1.key }) where number > last {
+            streams[number] = nil
+            stream.breakOff()
+        }
+    }
+
+    // MARK: Ends
+
+    /// The page of a stream does not want it any more.
+    func leave(_ stream: BrowserStream, _ deed: Deed) {
+        guard let number = stream.number, streams[number] === stream else { return }
+        // Frames that are on their way may still come.
+        streams[number] = stream
+        stream.abandon()
+        reset(number, code: deed == .reset ? 2 : 8)
+    }
+
+    private func goAway() {
+        world.count("client says GOAWAY")
+        isLeaving = true
+        send(PlainFrame.bytes(PlainFrame.goAway, PlainFrame.octets(0) + PlainFrame.octets(0)))
+        guard world.chance.permille(300) else { return }
+        world.after(Int64(world.chance.number(0...2_000))) { [self] in end(.left) }
+    }
+
+    /// The whole connection ends, and all its streams with it.
+    func end(_ deed: Deed) {
+        guard !isOver else { return }
+        if world.chance.permille(500) { flush() }
+        isOver = true
+        world.count("connection of HTTP/2: \(deed.rawValue)")
+        for stream in takeAll() { stream.lose(deed) }
+        wire.end(deed)
+    }
+}
+
+extension String {
+    /// The lines of a head.
+    fileprivate func components(separatedByLines: Void) -> [String] {
+        split(separator: "\r\n", omittingEmptySubsequences: true).map(String.init)
+    }
+}
