@@ -80,6 +80,8 @@ package final class HTTP2Connection: ClientConnection {
 
     /// Begins to serve: our SETTINGS are the first bytes, and do not wait for the client's.
     func begin() {
+        // Bytes of the TLS handshake may be pending, and HEADERS does not wait for them to leave.
+        writeControl(evenWhilePending: true)
         flush()
         if clients.isDraining { drain() }
         wake(atMilliseconds: nextDeadline)
