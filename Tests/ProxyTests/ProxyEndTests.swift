@@ -66,4 +66,24 @@ struct ProxyEndTests {
         let answer = latin1(world.answers(client))
         #expect(answer.hasSuffix("2\r\n\n\n\r\n"), "\(answer)")
     }
+
+    @Test("a stream that announced its length is cut where the operator ends it: its client does not wait for the rest")
+    func announcedLength() throws {
+        let world = try ScriptedProxy(
+            Upstream(name: "a", servers: [.init(host: "s", port: 80)]), addresses: [[SocketAddress(bytes: [10, 0, 0, 1], port: 80)]])
+        let client = try world.connectClient()
+        world.send(client, "GET / HTTP/1.1\nHost: a")
+        try world.attemptEnds()
+        let server = try #require(world.kernel.attempts.last).descriptor
+        world.kernel.receive(
+            server,
+            """
+            HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Encoding: gzip\r\nContent-Length: 100\r\n\r\nxyz
+            """)
+        world.worker.turn()
+        #expect(world.proxy.exchanges.endStream(1, from: 0).isFound)
+        world.pass(milliseconds: 100)
+        #expect(latin1(world.answers(client)).hasSuffix("\r\n\r\nxyz"))
+        #expect(!client.isOpen)
+    }
 }

@@ -61,6 +61,9 @@ extension HTTP1Connection {
         bytes.withUnsafeBytes { bytes in sendBody(worker.copyToScratch(bytes), isLast: isLast) }
     }
 
+    /// Whether the response was begun without a length.
+    var isOpenEnded: Bool { outgoingFraming == .chunked || flags.contains(.endsByClosing) }
+
     /// The exchange is over; the connection is kept or closed at once.
     func endExchange(_ end: ResponseEnd) {
         receiver = nil

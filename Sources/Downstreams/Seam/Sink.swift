@@ -79,6 +79,14 @@ package enum Sink {
         }
     }
 
+    /// Whether the response's end is its own sign: it was begun without a length, so it is whole wherever it ends.
+    package var isOpenEnded: Bool {
+        switch self {
+        case .http1(let connection): connection.isOpenEnded
+        case .http2(let stream): stream.flags.contains(.isOpenEnded)
+        }
+    }
+
     /// How many bytes wait for the client.
     @inline(__always)
     package var waitingCount: Int {

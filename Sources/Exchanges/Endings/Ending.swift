@@ -88,7 +88,13 @@ extension Exchange {
             countPassed(events: 0, fromUpstream: 0, toClient: bytes.count)
             sink.send(own: bytes)
         }
-        sink.send(own: [], isLast: true)
+        endResponse(ending)
+    }
+
+    /// Ends a response that goes no further. One of a known length, as compressed ones may have, stays incomplete.
+    private func endResponse(_ ending: Ending) {
+        guard sink?.isOpenEnded == true else { return cut(ending) }
+        sink?.send(own: [], isLast: true)
         finish(ending, .complete)
     }
 
@@ -97,7 +103,6 @@ extension Exchange {
         guard isStream else { return cut(Ending(cause: .graceExpired, evidence: "the proxy shuts down and its grace period is over")) }
         // The stream with the last moment of all may reach it only now.
         if isAtBoundary { return endStream() }
-        sink?.send(own: [], isLast: true)
-        finish(Ending(cause: .drained, evidence: "ended inside an event: no boundary came within the grace period"), .complete)
+        endResponse(Ending(cause: .drained, evidence: "ended inside an event: no boundary came within the grace period"))
     }
 }
