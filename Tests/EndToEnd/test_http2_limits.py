@@ -1,0 +1,211 @@
+"""HTTP/2 towards clients that attack, that are slow, or that do everything at the worst moment; most of it was found by attacks."""
+
+import signal
+import socket
+import time
+
+import pytest
+from hpack import Encoder
+from hyperframe.frame import HeadersFrame
+
+from support import eventsource
+from support.http2 import HTTP2Client
+from support.logs import check_ending
+from test_http2 import BOTH, CODES, hello, idle
+
+
+# Limits and floods
+
+
+def test_a_stream_above_the_limit_is_refused_and_may_be_sent_again(stage):
+    proxy = stage.heartwire(stage.origin(idle), listen=BOTH, limits="streams_per_connection 5", heartbeat="200ms")
+    with HTTP2Client(proxy.port) as client:
+        client.h2.remote_settings.acknowledge()
+        streams = [client.request(f"/s{number}", flush=False) for number in range(6)]
+        client.flush()
+        client.wait(lambda: streams[5].reset_code is not None)
+        assert streams[5].reset_code == CODES.REFUSED_STREAM
+        client.wait(lambda: all(stream.data for stream in streams[:5]))
+
+
+def test_resets_in_quick_succession_end_the_connection_and_no_other(stage):
+    proxy = stage.heartwire(stage.origin(idle), listen=BOTH, heartbeat="200ms")
+    with HTTP2Client(proxy.port) as bystander, HTTP2Client(proxy.port) as attacker:
+        kept = bystander.request("/kept")
+        bystander.wait(lambda: kept.head)
+        for number in range(3000):
+            stream = attacker.request(f"/a{number}", flush=False)
+            attacker.h2.reset_stream(stream.number, CODES.CANCEL)
+            if number % 50 == 0:
+                try:
+                    attacker.flush()
+                except OSError:
+                    break
+        attacker.read_for(3)
+        assert attacker.closed and attacker.goaways[-1][1] == CODES.ENHANCE_YOUR_CALM
+        before = len(kept.data)
+        bystander.read_for(0.6)
+        assert len(kept.data) > before
+    assert "behaves like an attacker" in proxy.stderr()
+
+
+def test_a_tab_that_closes_cancels_a_hundred_streams_at_once_and_is_no_attacker(stage):
+    proxy = stage.heartwire(stage.origin(idle), listen=BOTH)
+    with HTTP2Client(proxy.port) as client:
+        for _ in range(5):
+            streams = [client.request("/x", flush=False) for _ in range(100)]
+            client.flush()
+            client.wait(lambda: sum(1 for stream in streams if stream.head) > 50)
+            for stream in streams:
+                client.h2.reset_stream(stream.number, CODES.CANCEL)
+            client.flush()
+            time.sleep(0.1)
+        last = client.request("/last")
+        client.wait(lambda: last.head)
+        assert not client.goaways
+
+
+# What attacks and a review found
+
+
+@pytest.mark.parametrize("opening", ["on", "off"])
+def test_nothing_is_lost_where_the_window_opens_late(stage, opening):
+    def script(connection, request):
+        connection.start_stream()
+        for number in range(50):
+            connection.chunk(b"data: %d\n\n" % number)
+        connection.last_chunk()
+
+    proxy = stage.heartwire(stage.origin(script), listen=BOTH, heartbeat="10s", opening=opening)
+    with HTTP2Client(proxy.port, window=0) as client:
+        stream = client.request("/x")
+        client.wait(lambda: stream.head)
+        client.read_for(0.4)
+        assert stream.data == b"" and not stream.ended
+        for room in (1, 7, 100, 10_000):
+            if not stream.ended:
+                client.h2.increment_flow_control_window(room, stream.number)
+            client.flush()
+            client.read_for(0.1)
+        client.whole(stream)
+        assert [event.data for event in eventsource.read(stream.data).events] == [str(number) for number in range(50)]
+
+
+def test_a_request_whose_first_bytes_come_alone_and_the_rest_at_once(stage):
+    proxy = stage.heartwire(stage.origin(hello), listen=BOTH)
+    for first, rest in ((b"P", b"OST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\nConnection: close\r\n\r\n" + b"x" * 200_000),
+                        (b"PRI * HTTP", b"/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0" + b"\0\0\x08\6\0\0\0\0\0" + b"12345678" * 1)):
+        with socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as client:
+            client.sendall(first)
+            time.sleep(0.2)
+            client.sendall(rest + (b"\0\0\x08\6\0\0\0\0\0" + b"12345678") * 500 * (first != b"P"))
+            assert client.recv(65536)
+    assert proxy.process.poll() is None
+
+
+def test_heads_that_nobody_reads_are_bounded(stage):
+    def script(connection, request):
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Long: " + b"y" * 4000 + b"\r\n\r\n")
+
+    proxy = stage.heartwire(stage.origin(script), listen=BOTH)
+    with HTTP2Client(proxy.port) as warm:
+        warm.whole(warm.request("/x", method=b"HEAD", accept=None))
+    before = proxy.memory()["Pss_Anon"]
+    client = HTTP2Client(proxy.port, receive_buffer=4096)
+    client.receive_once()
+    client.socket.settimeout(0.5)
+    # The library would not send above the limit of streams, so frames are made beside it.
+    encoder = Encoder()
+    encoder.header_table_size = 0
+    for number in range(3000):
+        block = encoder.encode(client.fields("/x", method=b"HEAD", accept=None))
+        frame = HeadersFrame(1 + 2 * number, block, flags=["END_HEADERS", "END_STREAM"])
+        try:
+            client.socket.sendall(frame.serialize())
+        except OSError:
+            break
+        if number % 50 == 49:
+            time.sleep(0.02)
+    grown = proxy.memory()["Pss_Anon"] - before
+    client.close()
+    assert grown < 6_000_000, f"3,000 unread heads of 4 KB made the proxy {grown} bytes larger"
+
+
+def test_a_page_in_place_of_a_websocket_does_not_look_like_one(stage):
+    proxy = stage.heartwire(stage.origin(hello), listen=BOTH)
+    with HTTP2Client(proxy.port) as client:
+        client.receive_once()
+        fields = [(b":method", b"CONNECT"), (b":protocol", b"websocket"), (b":scheme", b"http"), (b":authority", b"test.example"),
+                  (b":path", b"/chat"), (b"sec-websocket-version", b"13")]
+        stream = client.request(fields=fields, end=False)
+        client.wait(lambda: stream.head)
+        assert stream.status == 502
+    with HTTP2Client(proxy.port) as client:
+        client.receive_once()
+        assert client.whole(client.request(fields=fields, end=True)).status == 502
+
+
+def test_the_end_is_in_order_also_on_a_connection_that_was_told_to_leave(stage):
+    proxy = stage.heartwire(stage.origin(idle), listen=BOTH, heartbeat="200ms", drain="1s", grace="8s")
+    with HTTP2Client(proxy.port) as client:
+        stream = client.request("/x")
+        client.wait(lambda: stream.data)
+        # Frames of an unknown type, more than any client sends: three quarters of what is tolerated.
+        for _ in range(40):
+            client.socket.sendall(b"\0\0\0\xee\0\0\0\0\0" * 50)
+            client.read_for(0.02)
+            if client.goaways:
+                break
+        assert client.goaways and client.goaways[0][1] == CODES.NO_ERROR
+        before = len(stream.data)
+        client.read_for(0.5)
+        assert len(stream.data) > before, "the stream goes on"
+        proxy.send_signal(signal.SIGTERM)
+        client.whole(stream)
+        assert stream.ended and stream.data.count(b"retry: ") == 1
+        client.wait(lambda: client.closed)
+    assert proxy.wait() == 0
+    check_ending(proxy.stream_log.ending("/x"), "drained")
+
+
+def test_a_body_that_stops_is_refused_although_nothing_else_of_its_connection_has_a_deadline(stage):
+    def handler(connection):
+        request = connection.read_request(with_body=False)
+        if request.target == b"/idle":
+            connection.start_stream()
+        connection.wait_until_left(60)
+
+    proxy = stage.heartwire(stage.origin(handler, raw=True), listen=BOTH, timeouts="request_body 1s\nrequest_head 500ms")
+    with HTTP2Client(proxy.port) as client:
+        idle_stream = client.request("/idle")
+        client.wait(lambda: idle_stream.head)
+        client.read_for(1)
+        stream = client.request("/upload", method=b"POST", end=False, accept=None)
+        client.send(stream, b"x" * 10)
+        client.wait(lambda: stream.head, 5)
+        assert stream.status == 408
+
+
+def test_twenty_uploads_that_wait_for_their_servers_do_not_wait_for_each_other(stage):
+    def handler(connection):
+        request = connection.read_request(with_body=False)
+        if request.target.startswith(b"/slow"):
+            time.sleep(3)
+        for _ in connection.stream_body(request, keep=True):
+            pass
+        connection.respond(200, b"taken")
+        connection.close()
+
+    proxy = stage.heartwire(stage.origin(handler, raw=True), listen=BOTH)
+    with HTTP2Client(proxy.port) as client:
+        slow = [client.request(f"/slow{number}", method=b"POST", end=False, accept=None) for number in range(20)]
+        for stream in slow:
+            client.send(stream, b"x" * 60_000)
+        quick = client.request("/quick", method=b"POST", end=False, accept=None)
+        began = time.monotonic()
+        client.send(quick, b"x" * 60_000, end=True)
+        assert client.whole(quick).data == b"taken" and time.monotonic() - began < 2
+        for stream in slow:
+            client.send(stream, b"", end=True)
+        for stream in slow:
+            assert client.whole(stream).data == b"taken"
