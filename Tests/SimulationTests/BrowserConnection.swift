@@ -28,6 +28,8 @@ final class BrowserConnection {
     let wire: Wire
     let world: SimulatedWorld
     let manner: Manner
+    /// The first line of the proxy's heartbeats where these are events.
+    let heartbeat: [UInt8]?
     private let scheme: String
     private var reader = PlainFrameReader()
     private var streams: [UInt32: BrowserStream] = [:]
@@ -43,7 +45,8 @@ final class BrowserConnection {
     /// The stream and the fragments of a field block that is not whole.
     private var block: (stream: UInt32, endsStream: Bool, bytes: [UInt8])?
     private var hasReadBlock = false
-    private var hasSettings = false
+    /// When its SETTINGS came: a proxy without descriptors accepts late.
+    private var servedAt: Int64?
     private var lastGoAway = UInt32.max
     /// Its PINGs without answer: the octets and when they left.
     private var pings: [(octets: [UInt8], at: Int64)] = []
@@ -53,8 +56,11 @@ final class BrowserConnection {
     private var isOver = false
 
     /// `wire` is its own connection. `isCalm` says whether the trouble of the world is over.
-    init(_ world: SimulatedWorld, _ wire: Wire, manner: Manner, isSecured: Bool, isCalm: @escaping () -> Bool) {
+    init(
+        _ world: SimulatedWorld, _ wire: Wire, manner: Manner, heartbeat: String?, isSecured: Bool, isCalm: @escaping () -> Bool
+    ) {
         (self.world, self.wire, self.manner) = (world, wire, manner)
+        self.heartbeat = heartbeat.map { Array("event: \($0)\n".utf8) }
         scheme = isSecured ? "https" : "http"
         newestWindow = manner.initialWindow
         // Held by its wire until that ends, although a newer connection takes its place.
@@ -163,8 +169,11 @@ final class BrowserConnection {
     private func chat(_ isCalm: @escaping () -> Bool) {
         world.after(Int64(world.chance.number(300...5_000))) { [self] in
             guard !isOver, wire.isUsable else { return }
-            let late = pings.first.map { world.now - $0.at > 3_000 && !world.leapt(between: $0.at, and: world.now) } ?? false
-            if late { complain("PING had no answer for \(world.now - pings[0].at) ms") }
+            if let servedAt, let ping = pings.first, world.now - max(ping.at, servedAt) > 3_000,
+                !world.leapt(between: ping.at, and: world.now)
+            {
+                report("PING had no answer for \(world.now - ping.at) ms")
+            }
             let stream = max(1, nextNumber - 2)
             switch world.chance.number(0...5) {
             case 0:
@@ -207,21 +216,23 @@ final class BrowserConnection {
         return all
     }
 
-    private func complain(_ what: String) { world.problems.append("HTTP/2, connection of \(wire.socket.client.map { "\($0)" } ?? ""): \(what)") }
+    private func report(_ what: String) {
+        world.problems.append("HTTP/2, connection of \(wire.socket.client.map { "\($0)" } ?? ""): \(what)")
+    }
 
     private func receive(_ frame: PlainFrame) {
-        if !hasSettings, frame.type != PlainFrame.settings || frame.isEnd { complain("the first frame has the type \(frame.type)") }
-        hasSettings = true
-        if frame.payload.count > 16_384 { complain("a frame of \(frame.payload.count) octets") }
-        if block != nil, frame.type != PlainFrame.continuation { complain("a frame of type \(frame.type) inside of a field block") }
+        if servedAt == nil, frame.type != PlainFrame.settings || frame.isEnd { report("the first frame has the type \(frame.type)") }
+        servedAt = servedAt ?? world.now
+        if frame.payload.count > 16_384 { report("a frame of \(frame.payload.count) octets") }
+        if block != nil, frame.type != PlainFrame.continuation { report("a frame of type \(frame.type) inside of a field block") }
         switch frame.type {
         case PlainFrame.data: receiveData(frame)
         case PlainFrame.headers:
             block = (frame.stream, frame.isEnd, frame.payload)
-            if frame.flags & ~5 != 0 { complain("HEADERS with the flags \(frame.flags)") }
+            if frame.flags & ~5 != 0 { report("HEADERS with the flags \(frame.flags)") }
             if frame.endsBlock { readBlock() }
         case PlainFrame.continuation:
-            guard block?.stream == frame.stream else { return complain("CONTINUATION of no field block") }
+            guard block?.stream == frame.stream else { return report("CONTINUATION of no field block") }
             block?.bytes += frame.payload
             if frame.endsBlock { readBlock() }
         case PlainFrame.reset: receiveReset(frame)
@@ -229,38 +240,38 @@ final class BrowserConnection {
         case PlainFrame.ping: receivePing(frame)
         case PlainFrame.goAway: receiveGoAway(frame)
         case PlainFrame.windowUpdate:
-            if frame.payload.count != 4 || frame.number(at: 0) == 0 { complain("WINDOW_UPDATE of nothing") }
-            if frame.stream >= nextNumber { complain("WINDOW_UPDATE on an idle stream") }
-        default: complain("a frame of type \(frame.type)")
+            if frame.payload.count != 4 || frame.number(at: 0) == 0 { report("WINDOW_UPDATE of nothing") }
+            if frame.stream >= nextNumber { report("WINDOW_UPDATE on an idle stream") }
+        default: report("a frame of type \(frame.type)")
         }
     }
 
     /// The stream of a frame of the proxy's; nil if the browser has reset it.
     private func stream(of frame: PlainFrame, _ what: String) -> BrowserStream? {
         guard frame.stream & 1 == 1, frame.stream < nextNumber else {
-            complain("\(what) on stream \(frame.stream), which is idle")
+            report("\(what) on stream \(frame.stream), which is idle")
             return nil
         }
         guard let stream = streams[frame.stream] else {
-            complain("\(what) on stream \(frame.stream), which has ended")
+            report("\(what) on stream \(frame.stream), which has ended")
             return nil
         }
         return stream
     }
 
     private func receiveData(_ frame: PlainFrame) {
-        if frame.flags & ~1 != 0 { complain("DATA with the flags \(frame.flags)") }
-        if frame.payload.isEmpty, !frame.isEnd { complain("DATA without anything") }
+        if frame.flags & ~1 != 0 { report("DATA with the flags \(frame.flags)") }
+        if frame.payload.isEmpty, !frame.isEnd { report("DATA without anything") }
         window -= frame.payload.count
-        if window < 0 { complain("\(-window) bytes more than the connection's window") }
+        if window < 0 { report("\(-window) bytes more than the connection's window") }
         // The network takes what comes, whatever pages do with it.
         giveBack(frame.payload.count)
         guard let stream = stream(of: frame, "DATA") else { return }
         stream.window -= frame.payload.count
         if !frame.payload.isEmpty, stream.window < 0 {
-            complain("\(-stream.window) bytes more than the window of stream \(frame.stream)")
+            report("\(-stream.window) bytes more than the window of stream \(frame.stream)")
         }
-        if let problem = stream.received(frame.payload, isLast: frame.isEnd) { complain("stream \(frame.stream): \(problem)") }
+        if let problem = stream.received(frame.payload, isLast: frame.isEnd) { report("stream \(frame.stream): \(problem)") }
         if frame.isEnd { streams[frame.stream] = nil }
     }
 
@@ -273,10 +284,10 @@ final class BrowserConnection {
             hasReadBlock = true
             guard let stream = stream(of: frame, "HEADERS") else { return }
             let head = try PlainFields.head(fields, hasBody: !whole.endsStream)
-            if let problem = stream.received(head, isLast: whole.endsStream) { complain("stream \(whole.stream): \(problem)") }
+            if let problem = stream.received(head, isLast: whole.endsStream) { report("stream \(whole.stream): \(problem)") }
             if whole.endsStream { streams[whole.stream] = nil }
         } catch {
-            complain("stream \(whole.stream): \(error.what)")
+            report("stream \(whole.stream): \(error.what)")
         }
     }
 
@@ -284,15 +295,15 @@ final class BrowserConnection {
         guard frame.payload.count == 4, let stream = stream(of: frame, "RST_STREAM") else { return }
         let code = frame.number(at: 0)
         // INTERNAL_ERROR: the response is cut. CANCEL: its client is too slow.
-        if code != 2, code != 8 { complain("RST_STREAM with the code \(code)") }
+        if code != 2, code != 8 { report("RST_STREAM with the code \(code)") }
         streams[frame.stream] = nil
         stream.breakOff()
     }
 
     private func receiveSettings(_ frame: PlainFrame) {
-        guard frame.stream == 0, frame.payload.count % 6 == 0 else { return complain("SETTINGS of \(frame.payload.count) octets") }
+        guard frame.stream == 0, frame.payload.count % 6 == 0 else { return report("SETTINGS of \(frame.payload.count) octets") }
         guard frame.isEnd else { return send(PlainFrame.bytes(PlainFrame.settings, flags: 1)) }
-        guard !sentWindows.isEmpty, frame.payload.isEmpty else { return complain("SETTINGS confirmed that were not sent") }
+        guard !sentWindows.isEmpty, frame.payload.isEmpty else { return report("SETTINGS confirmed that were not sent") }
         let confirmed = sentWindows.removeFirst()
         for stream in streams.values { stream.window += confirmed - confirmedWindow }
         confirmedWindow = confirmed
@@ -300,15 +311,15 @@ final class BrowserConnection {
 
     private func receivePing(_ frame: PlainFrame) {
         guard frame.isEnd else { return send(PlainFrame.bytes(PlainFrame.ping, flags: 1, frame.payload)) }
-        guard pings.first?.octets == frame.payload else { return complain("PING answered that was not sent, or in another order") }
+        guard pings.first?.octets == frame.payload else { return report("PING answered that was not sent, or in another order") }
         pings.removeFirst()
     }
 
     private func receiveGoAway(_ frame: PlainFrame) {
         let (last, code) = (frame.number(at: 0), frame.number(at: 4))
         let reason = String(decoding: frame.payload.dropFirst(8), as: UTF8.self)
-        if code != 0 { complain("GOAWAY with the code \(code): \(reason)") }
-        if last > lastGoAway { complain("GOAWAY names \(last) behind \(lastGoAway)") }
+        if code != 0 { report("GOAWAY with the code \(code): \(reason)") }
+        if last > lastGoAway { report("GOAWAY names \(last) behind \(lastGoAway)") }
         lastGoAway = last
         isLeaving = true
         for (number, stream) in streams.sorted(by: { $0.key < $1.key }) where number > last {

@@ -59,6 +59,7 @@ final class BrowserStream: Wire {
             if payload.count > missing { return "more DATA than content-length says" }
             if isLast, payload.count < missing { return "END_STREAM on a response that is cut" }
         }
+        if holdsTwoHeartbeats(payload) { return "two heartbeats had waited together" }
         isWhole = isLast
         if isAbandoned { return nil }
         if missing != nil {
@@ -70,6 +71,16 @@ final class BrowserStream: Wire {
         if !isLast { unread.append((textCount, payload.count)) }
         changed()
         return nil
+    }
+
+    /// While one heartbeat waits for a window, no other is due; so no frame holds two of them.
+    private func holdsTwoHeartbeats(_ payload: [UInt8]) -> Bool {
+        guard let line = connection.heartbeat, let first = place(of: line, in: payload[...]) else { return false }
+        return place(of: line, in: payload[(first + line.count)...]) != nil
+    }
+
+    private func place(of line: [UInt8], in bytes: ArraySlice<UInt8>) -> Int? {
+        bytes.indices.first { bytes[$0] == line[0] && bytes[$0...].starts(with: line) }
     }
 
     private func append(_ bytes: [UInt8]) {

@@ -29,7 +29,8 @@ extension Scenario {
 
     func connection(from number: Int, speaking protocolName: String? = nil) -> Wire {
         let peer = SocketAddress(numeric: "192.0.2.\(1 + number % plan.addressCount)", port: UInt16(1000 + number))!
-        return connection(from: peer, securedBy: plan.isSecuredDownstream ? contexts.map { SecureEngine($0, .client, speaking: protocolName) } : nil)
+        return connection(
+            from: peer, securedBy: plan.isSecuredDownstream ? contexts.map { SecureEngine($0, .client, speaking: protocolName) } : nil)
     }
 
     func connection(from peer: SocketAddress, securedBy engine: SecureEngine?) -> Wire {
@@ -54,7 +55,8 @@ extension Scenario {
     private func makeBrowser(_ number: Int, isNarrow: Bool) -> BrowserConnection {
         let wire = connection(from: number, speaking: "h2")
         return BrowserConnection(
-            world, wire, manner: .init(&world.chance, isNarrow: isNarrow), isSecured: plan.isSecuredDownstream,
+            world, wire, manner: .init(&world.chance, isNarrow: isNarrow), heartbeat: plan.heartbeatName,
+            isSecured: plan.isSecuredDownstream,
             isCalm: { [unowned self] in calmSince < .max })
     }
 
