@@ -29,7 +29,7 @@ extension Exchange {
         description.status = account.status == 0 ? nil : Int(account.status)
         description.tokenFingerprint = account.token?.fingerprint
         description.tokenOrigin = account.token?.origin
-        if isStream || summary.acceptsEventStream { description.requester = requester }
+        if isStream || summary.acceptsEventStream || sink?.sharedConnection != nil { description.requester = requester }
         return description
     }
 
