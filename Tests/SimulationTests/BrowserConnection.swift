@@ -38,6 +38,8 @@ final class BrowserConnection {
     private var output: [UInt8] = []
     /// How many bytes of DATA the proxy may send.
     private var window = 65_535
+    /// What came and is not given back to the connection.
+    private var unreturned = 0
     /// The INITIAL_WINDOW_SIZE that the proxy has confirmed, and those that are on their way.
     private var confirmedWindow = 65_535
     private var sentWindows: [Int] = []
@@ -146,13 +148,16 @@ final class BrowserConnection {
 
     func reset(_ number: UInt32, code: UInt32) { send(PlainFrame.bytes(PlainFrame.reset, stream: number, PlainFrame.octets(code))) }
 
-    /// Gives window back to the connection at once, and to a stream after its time.
+    /// Gives window back to the connection, and in some browsers only when half of it is used.
     private func giveBack(_ count: Int) {
-        guard count > 0 else { return }
-        window += count
-        send(PlainFrame.bytes(PlainFrame.windowUpdate, PlainFrame.octets(UInt32(count))))
+        unreturned += count
+        guard unreturned >= (manner.returnsHalves ? (65_535 + manner.widerBy) / 2 : 1) else { return }
+        window += unreturned
+        send(PlainFrame.bytes(PlainFrame.windowUpdate, PlainFrame.octets(UInt32(unreturned))))
+        unreturned = 0
     }
 
+    /// Gives window back to a stream after its time.
     func giveBack(_ count: Int, to stream: BrowserStream) {
         world.after(Int64(world.chance.number(manner.lateMilliseconds))) { [self] in
             guard !isOver, let number = stream.number, streams[number] === stream else { return }
