@@ -132,7 +132,7 @@ extension Exchange {
         _ = weaver.receive(bytes.span)
         if events == 0, weaver.scanner.eventCount > 0 { account.noteFirstEvent(now: now) }
         account.sentToClient(bytes.count, now: now)
-        if !sink.send(own: bytes) { account.bytesWait(sink.waitingCount, now: now) }
+        if !sink.send(own: bytes) { noteWaiting(sink.waitingCount) }
         proxy.shared.probes.sent(probe.nonce, items: probe.playback.count, now: now)
     }
 }
