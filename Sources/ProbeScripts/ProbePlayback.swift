@@ -37,7 +37,7 @@ package struct ProbePlayback: Sendable {
             for line in opening() { bytes += "\ndata: \(line)".utf8 }
         }
         let missing = kind.bytes - (bytes.count - start) - 3
-        if missing > 0 { bytes += [0x20] + [UInt8](repeating: UInt8(ascii: "."), count: missing) }
+        if missing >= 0 { bytes += [0x20] + [UInt8](repeating: UInt8(ascii: "."), count: missing) }
         bytes += "\n\n".utf8
         count += 1
         playedOfPart += 1

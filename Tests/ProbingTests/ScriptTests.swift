@@ -46,6 +46,18 @@ struct ScriptTests {
         #expect(throws: ProbeScriptError.self) { try read(text) }
     }
 
+    @Test("makes each item exactly as long as it is asked for, if it can be that short")
+    func lengths() {
+        for length in 1...40 {
+            var script = ProbeScript(nonce: Self.nonce, askedAt: 0)
+            script.parts = [.init(1, afterEach: 1_000, bytes: length)]
+            var playback = ProbePlayback(script)
+            var bytes: [UInt8] = []
+            playback.writeNext(at: 5, opening: [], to: &bytes)
+            #expect(bytes.count == max(length, "data: n=0 ms=5\n\n".utf8.count))
+        }
+    }
+
     @Test("is played in order with numbers and times, as long as asked for, and read again in any pieces")
     func playback() {
         let whole = script {
