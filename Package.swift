@@ -108,7 +108,7 @@ let package = Package(
             dependencies: [
                 "Marks",
                 "Proxy", "Console", "Exchanges", "Downstreams", "Upstreams", "HTTP", "Reactor", "Telemetry", "Configuration",
-                "Credentials", "EventStream", "Diagnosis",
+                "Credentials", "EventStream", "Diagnosis", "ProbeScripts",
                 "ReferenceEventSource", "COpenSSL", "TestSupport",
             ],
             swiftSettings: optimised),

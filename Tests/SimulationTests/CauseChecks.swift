@@ -10,14 +10,20 @@ import Foundation
 
 /// The log's records, by path; lines about single events by stream.
 struct LogView {
+    /// All but those about probes, which share one path, go to no server and count for no route.
     let records: [[String: Any]]
+    let probes: [[String: Any]]
     let events: [String: [[String: Any]]]
     private let byPath: [String: [[String: Any]]]
     private let kernel: SimulatedKernel
 
     init(_ all: [[String: Any]], _ kernel: SimulatedKernel) {
         func isOfEvent(_ record: [String: Any]) -> Bool { ["stream_event", "stream_heartbeat"].contains(record["event"] as? String) }
-        records = all.filter { !isOfEvent($0) }
+        func isOfProbe(_ record: [String: Any]) -> Bool {
+            [SimulatedProbes.path, SimulatedProbes.path + "/seen"].contains(record["path"] as? String)
+        }
+        records = all.filter { !isOfEvent($0) && !isOfProbe($0) }
+        probes = all.filter { !isOfEvent($0) && isOfProbe($0) }
         events = Dictionary(grouping: all.filter(isOfEvent)) { $0["stream"] as? String ?? "" }
         self.kernel = kernel
         byPath = Dictionary(grouping: records.filter { $0["event"] as? String != "stream_open" }) { $0["path"] as? String ?? "" }

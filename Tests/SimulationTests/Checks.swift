@@ -36,6 +36,7 @@ extension Scenario {
         checkDiagnosis(log)
         checkEvents(log)
         checkRecordings(log)
+        checkProbes(log)
         checkFields(log)
         checkCrowd(log)
         checkMetrics(log)

@@ -14,7 +14,7 @@ extension Scenario {
         }
         let openings = log.records.filter { $0["event"] as? String == "stream_open" }
         let endings = log.records.filter { $0["event"] as? String == "stream_end" }
-        let others = log.records.filter { $0["event"] as? String == "access" }
+        let others = (log.records + log.probes).filter { $0["event"] as? String == "access" }
         checkStreams(counted, openings, endings)
         checkBytes(counted, endings)
         checkServers(counted, endings)

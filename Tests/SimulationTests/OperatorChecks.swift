@@ -20,10 +20,10 @@ extension Scenario {
 
     func checkWishes(_ log: LogView) {
         let openings = Dictionary(
-            log.records.filter { $0["event"] as? String == "stream_open" }.map { ($0["stream"] as? String ?? "", $0) },
+            (log.records + log.probes).filter { $0["event"] as? String == "stream_open" }.map { ($0["stream"] as? String ?? "", $0) },
             uniquingKeysWith: { first, _ in first })
         let endings = Dictionary(
-            log.records.filter { $0["event"] as? String == "stream_end" }.map { ($0["stream"] as? String ?? "", $0) },
+            (log.records + log.probes).filter { $0["event"] as? String == "stream_end" }.map { ($0["stream"] as? String ?? "", $0) },
             uniquingKeysWith: { first, _ in first })
         for (stream, ending) in endings where ending["cause"] as? String == Cause.endedByOperator.rawValue {
             expect(

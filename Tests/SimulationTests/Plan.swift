@@ -82,7 +82,7 @@ struct Plan {
     /// The proxy that names its clients.
     static let proxyInFront = SocketAddress(numeric: "198.18.0.1", port: 40_000)!
 
-    init(_ chance: inout Chance, hop: PlantedHop? = nil, recording: RecordingPolicy? = nil) {
+    init(_ chance: inout Chance, hop: PlantedHop? = nil, recording: RecordingPolicy? = nil, probes: ProbeEndpoint? = nil) {
         self.hop = hop
         troubles = Troubles(&chance, besideHop: hop != nil)
         faults = Faults.swarm(&chance)
@@ -143,12 +143,14 @@ struct Plan {
         var limits = Plan.limits(troubles, regulars: clientCount + eventSourceCount + returnerCount, &chance)
         // Who a client is would be known here only after the proxy has read its header.
         if takesProxyProtocol || trustsClients { limits.connectionsPerClient = 0 }
-        configuration = Configuration(
+        var configuration = Configuration(
             workerCount: workerCount, listeners: [listener], upstreams: [upstream], routes: [route], limits: limits,
             timeouts: Plan.timeouts,
             trustedProxies: [takesProxyProtocol ? Plan.proxyInFront.host : nil, trustsClients ? "192.0.2.0/24" : nil].compactMap {
                 $0.flatMap(AddressRange.init)
             })
+        configuration.probeEndpoint = probes
+        self.configuration = configuration
         logsEvents = chance.permille(500)
     }
 

@@ -59,6 +59,8 @@ final class Scenario {
     let contexts: SecureContexts?
     /// What records streams, in some worlds.
     let recordings: SimulatedRecordings?
+    /// Those who use the endpoint for probes, in some worlds.
+    private(set) var probes: SimulatedProbes?
     var servers: [SimulatedServer] = []
     /// A client that comes when the trouble is over.
     private(set) var probe: SimulatedClient?
@@ -105,7 +107,9 @@ final class Scenario {
         hasConsole = another.permille(300)
         var chance = Chance(seed: seed)
         let recording = RecordingPlan(ofWorld: seed)
-        plan = Plan(&chance, hop: PlantedHop(ofWorld: seed), recording: recording?.policy)
+        plan = Plan(
+            &chance, hop: PlantedHop(ofWorld: seed), recording: recording?.policy,
+            probes: SimulatedProbes.areIn(seed) ? SimulatedProbes.endpoint : nil)
         // Streams that an operator ends tell nothing about hops, and keep those who wait from their turns.
         isOperated = hasConsole && another.permille(600) && plan.hop == nil && !plan.troubles.crowdedOutage
         reloadedEventLogs = EventLogSwitches(hasLog: plan.logsEvents)
@@ -323,6 +327,11 @@ final class Scenario {
             for number in 0..<world.chance.number(1...6) { addStranger(number: number) }
         }
         addTokenClients()
+        // They would be a crowd of their own.
+        if plan.configuration.probeEndpoint != nil, !plan.troubles.limits, !plan.troubles.crowdedOutage {
+            probes = SimulatedProbes(world, kernel) { [unowned self] in connection(from: 10_000 + $0) }
+            probes?.begin()
+        }
         recordings?.begin()
         planOutages()
         planClock()
@@ -369,6 +378,7 @@ final class Scenario {
         checkOperators()
         operators?.acting?.retire()
         drainsSince = world.now
+        probes?.retire()
         world.after(30_000) { [self] in recordings?.stop() }
         for source in eventSources { source.retire() }
         for returner in returners { returner.retire() }
