@@ -69,14 +69,12 @@ extension Scenario {
         let counted = counted?.value(of: .logLinesDropped, LogKind.recording) ?? 0
         expect(counted == dropped, "\(counted) lost lines of recordings in the metrics, and \(dropped) were lost")
         guard recordings.plan.isRoomy, !plan.troubles.clock else { return }
-        let openings = Dictionary(
-            log.records.filter { $0["event"] as? String == "stream_open" }.map { ($0["stream"] as? String ?? "", $0) },
-            uniquingKeysWith: { first, _ in first })
         for (stream, ending) in endings where !recorded.contains(stream) {
+            // Its request keeps the settings with which it came, however late the server answers.
             guard ending["open_streams_server"] != nil, ending["not_woven_because"] as? String != "compressed",
-                let opening = openings[stream], let began = log.moments(of: opening).min(), let ended = log.moments(of: ending).max()
+                let ended = log.moments(of: ending).max(), let lasted = (ending["duration_ms"] as? NSNumber)?.int64Value
             else { continue }
-            expect(!recordings.isOn(from: began - 200, to: ended), "\(ending["path"] ?? ""): a stream without a recording")
+            expect(!recordings.isOn(from: ended - lasted - 200, to: ended), "\(ending["path"] ?? ""): a stream without a recording")
         }
     }
 
