@@ -27,10 +27,10 @@ package final class HTTP2Connection: ClientConnection {
         static let clientLeaves = Flags(rawValue: 2)
         /// GOAWAY named the last stream: when that has ended, the connection ends.
         static let hasSaidLastStream = Flags(rawValue: 4)
-        /// The client has ended its sending, and the last bytes wait for the socket.
-        static let clientHasEnded = Flags(rawValue: 16)
         /// An exchange asks for more of a body.
         static let wantsBodies = Flags(rawValue: 8)
+        /// The client has ended its sending, and the last bytes wait for the socket.
+        static let clientHasEnded = Flags(rawValue: 16)
     }
 
     static let lingerMilliseconds: Int64 = 2_000
@@ -47,7 +47,7 @@ package final class HTTP2Connection: ClientConnection {
     let number: UInt32
     var state = State.serving
     var flags: Flags = []
-    /// Not while a stream or the link is told something: these calls come back to the session.
+    /// The protocol's state. Streams and exchanges call it too, so nothing is called while it is being changed.
     var session: Session
     /// By slot.
     var streams: [HTTP2Stream?] = []
@@ -87,7 +87,6 @@ package final class HTTP2Connection: ClientConnection {
         wake(atMilliseconds: nextDeadline)
     }
 
-    /// The largest number of bytes that one stream's request may keep waiting here is its window.
     override package func linkReceived(_ bytes: UnsafeMutableRawBufferPointer) {
         guard state == .serving else { return }
         var offset = 0
@@ -266,6 +265,7 @@ package final class HTTP2Connection: ClientConnection {
 
     var waitsForClientSince: Int64? { streamCount == 0 && state != .closed ? waitingSince : nil }
 
+    /// Each stream ends at its own moment, and the connection after the last of them.
     func drain() {
         guard state == .serving else { return }
         beginToLeave()

@@ -86,9 +86,12 @@ extension HTTP2Stream {
         return next
     }
 
-    /// Since when its client takes nothing of it. A stream whose own window is open waits for its neighbours' bytes to be taken.
+    /// Since when its client takes nothing of it. A stream that holds little of the connection's window, and whose own window is open,
+    /// waits for its neighbours' bytes to be taken.
     private var stalledSince: Int64 {
-        connection.session.streamRoom(of: slot) > 0 ? max(lastProgressAt, connection.lastDataAt) : lastProgressAt
+        let waitsForOthers =
+            connection.session.streamRoom(of: slot) > 0 && connection.session.inFlight(of: slot) < HTTP2Connection.halfWindow
+        return waitsForOthers ? max(lastProgressAt, connection.lastDataAt) : lastProgressAt
     }
 
     private var tunnelOverdueAt: Int64 { bodySince + stallMilliseconds }

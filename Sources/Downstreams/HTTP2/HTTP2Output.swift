@@ -12,7 +12,7 @@ extension HTTP2Connection {
     private static let dataHeaderBytes = 9
     /// Half of the smallest usual window. A stream that is not read holds its bytes in the connection's window. So an event stream that
     /// has half of it leaves the rest to the others. It may have no less: clients give window back when half of it is used.
-    private static let halfWindow = 32_767
+    static let halfWindow = 32_767
 
     // MARK: Gathering
 

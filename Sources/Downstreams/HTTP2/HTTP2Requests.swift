@@ -95,9 +95,6 @@ extension HTTP2Connection {
 }
 
 extension HTTP2Stream {
-    /// The framing that an exchange writes around a piece of the body, at most so many bytes behind it.
-    private static let framedBytes = OutgoingFraming.roomBytes
-
     /// Whether the exchange has got all of the request.
     var isRequestComplete: Bool { flags.contains(.requestIsComplete) }
 
@@ -142,7 +139,7 @@ extension HTTP2Stream {
     /// An exchange frames a piece in place for its server. Behind the piece stands the next frame, which was not read yet.
     private func withBytesKept(behind piece: UnsafeMutableRawBufferPointer, _ body: () -> Bool) -> Bool {
         guard let end = piece.baseAddress.map({ $0 + piece.count }) else { return body() }
-        return withUnsafeTemporaryAllocation(byteCount: HTTP2Stream.framedBytes, alignment: 1) { kept in
+        return withUnsafeTemporaryAllocation(byteCount: OutgoingFraming.roomBytes, alignment: 1) { kept in
             kept.copyMemory(from: UnsafeRawBufferPointer(start: end, count: kept.count))
             defer { end.copyMemory(from: kept.baseAddress!, byteCount: kept.count) }
             return body()

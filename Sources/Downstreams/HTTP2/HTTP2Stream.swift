@@ -124,8 +124,7 @@ package final class HTTP2Stream {
         guard connection.state == .serving else { return finish() }
         switch end {
         case .complete where flags.contains(.isMalformed): reset(.protocolError)
-        case .complete where waitingCount > 0:
-            flags.insert(.endsWhenSent)
+        case .complete where waitingCount > 0: flags.insert(.endsWhenSent)
         case .complete:
             if canSend { _ = send([], isLast: true) }
             finish()
