@@ -118,6 +118,7 @@ final class BrowserStream: Wire {
     // MARK: What the actor uses
 
     override var version: String { "2" }
+    override var lateMilliseconds: Int { connection.manner.lateMilliseconds.upperBound }
     override var readTimes: [Int64] { reads }
     override var lastArrivalAt: Int64? { cameAt }
     override var isUsable: Bool { !isWhole && !isCut && !isAbandoned && (number == nil || connection.wire.isUsable) }

@@ -285,7 +285,9 @@ extension Scenario {
         if world.leapt(between: attempt.beganAt, and: end) { return }
         let inLine = truth.arrivals.map(\.longestPauseInLine).max() ?? 0
         let delay = 4 * world.faults.delayMilliseconds.upperBound
-        let allowed = plan.heartbeatMilliseconds + 2 * Int(TimerWheel.tickMilliseconds) + delay
+        // A stream of HTTP/2 whose window is used up waits until its client gives it back.
+        let late = truth.wire?.lateMilliseconds ?? 0
+        let allowed = plan.heartbeatMilliseconds + 2 * Int(TimerWheel.tickMilliseconds) + delay + late
         guard inLine < Int64(plan.heartbeatMilliseconds - delay) else { return }
         expect(
             attempt.longestSilence <= Int64(allowed),

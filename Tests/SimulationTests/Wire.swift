@@ -48,6 +48,8 @@ class Wire {
 
     /// The version of HTTP, as the log names it.
     var version: String { "1.1" }
+    /// How late its client gives window back, at most.
+    var lateMilliseconds: Int { 0 }
     /// When the client last took bytes, where the moments matter.
     var readTimes: [Int64] { socket.readTimes }
     /// When bytes last came.
