@@ -121,6 +121,8 @@ extension HTTP2Connection {
     /// Lets the streams for which bytes wait send one frame each, in turn, until nothing may leave any more.
     func serveTurns() {
         guard !turns.isEmpty else { return }
+        // What opened a window is confirmed before DATA uses it.
+        writeControl()
         var waiting = turns
         turns = []
         var position = 0
