@@ -349,7 +349,7 @@ def test_every_address_means_ipv4_alone_on_a_system_without_ipv6(stage):
         port=port, prefix=prefix,
         text=lambda port, folder: configuration(port, folder, [origin.address]).replace(f"listen 127.0.0.1:{port}", f"listen *:{port}"))
     assert get(port).body == b"hello"
-    assert f"listening on http://0.0.0.0:{port}" in proxy.stderr()
+    proxy.wait_for_words(f"listening on http://0.0.0.0:{port}")
     # A reload changes nothing, and a new address is IPv4 only too.
     path, second = proxy.folder / "heartwire.conf", reserve_port()
     path.write_text(path.read_text().replace(f"listen *:{port}", f"listen *:{port} *:{second}"))
