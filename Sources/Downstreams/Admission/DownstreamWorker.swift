@@ -291,6 +291,4 @@ protocol Drainable {
 
 extension HTTP1Connection: Drainable {}
 extension HTTP2Connection: Drainable {}
-extension PlainArrival: Drainable {}
-extension ProxiedArrival: Drainable {}
-extension SecuredArrival: Drainable {}
+extension WaitingArrival: Drainable {}
