@@ -123,6 +123,14 @@ struct MethodStepsTests {
         #expect(claims.map(\.kind) == [.absoluteTimeout] && claims[0].seconds == 4, "\(words(claims))")
     }
 
+    @Test("streams that share a connection of HTTP/2 end in one moment, and that is no restart of a hop")
+    func sharedConnections() {
+        var (facts, _) = PlantedLogs.happening(.hopReload, streams: 60, seed: 7)
+        #expect(Diagnosis(of: facts).findings.contains { $0.isClaim && $0.kind == .hopRestart })
+        for index in facts.surroundings.indices { facts.surroundings[index].http = "2" }
+        #expect(!Diagnosis(of: facts).findings.contains { $0.kind == .hopRestart })
+    }
+
     @Test("a limit of a second and a half is found among streams that are done at once")
     func shortLimit() {
         var random = SeededGenerator("a limit of a second and a half is found")

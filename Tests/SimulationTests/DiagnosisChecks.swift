@@ -30,9 +30,7 @@ extension Scenario {
             "diagnose sees \(diagnosis.ended) ends of streams, and there are \(endCount)")
         let claims = diagnosis.findings.filter { $0.isClaim && Scenario.ofHops.contains($0.kind) }
         for finding in claims where !isTrue(finding) {
-            // Not known to `diagnose` yet: streams that share a connection of HTTP/2 end together.
-            if plan.speaksHTTP2, finding.kind == .hopRestart { continue }
-            // Nor this: a request that a hop cut before its answer is sent once more, and its stream's age counts both.
+            // Not known to `diagnose` yet: a request that a hop cut before its answer is sent once more, and its stream's age counts both.
             if let hop = plan.hop, hop.side != .client, !hop.isIdle, let seconds = finding.seconds,
                 abs(seconds - Double(2 * hop.milliseconds) / 1_000) <= Scenario.toleranceSeconds
             {

@@ -127,7 +127,10 @@ struct Replacements {
         let places = max(book.facts.addresses.count, Int(book.facts.streams.map(\.address).max() ?? 0) + 1)
         let moments = Moments.all(
             in: book, places: places, place: { Int($0.address) }, side: .client,
-            isEnd: { $0.cause == .clientClosed || $0.cause == .clientReset })
+            // Over HTTP/2 one client's connection ends all of its streams at once, so these moments tell nothing of a hop.
+            isEnd: {
+                ($0.cause == .clientClosed || $0.cause == .clientReset) && book.facts.surroundings[Int($0.surroundings)].http != "2"
+            })
         let real = Self.withoutBroadcasts(moments).filter { $0.share >= Self.ofAddress }
         for moments in Self.together(Dictionary(grouping: real, by: \.place).sorted { $0.key < $1.key }.map(\.value)) {
             let streams = moments.flatMap(\.streams)
