@@ -36,8 +36,9 @@ extension Scenario {
             {
                 continue
             }
-            expect(
-                false,
+            // While the machine stood still clients left at any time, and the proxy saw all of them leave in one moment.
+            if finding.kind == .hopRestart, world.hasLeapt { continue }
+            outcome.misjudgements.append(
                 """
                 diagnose names a hop that is not there: \(finding.kind.rawValue) \(finding.side) \(finding.seconds ?? 0) s, \
                 \(finding.evidence); there is \(plan.hop?.description ?? "none")

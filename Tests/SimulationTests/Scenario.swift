@@ -31,6 +31,8 @@ struct Outcome {
     var causes: [String: Int] = [:]
     /// What did not hold; empty if everything did.
     var problems: [String] = []
+    /// What a method that weighs chances got wrong. Once in hundreds of worlds it may.
+    var misjudgements: [String] = []
 }
 
 final class Scenario {

@@ -142,6 +142,7 @@ final class SimulatedWorld {
     }
 
     /// Whether time jumped between the two moments.
+    var hasLeapt: Bool { !leaps.isEmpty }
     func leapt(between first: Int64, and last: Int64) -> Bool { leaps.contains { $0.overlaps(first...max(first, last)) } }
 
     /// How long something travels.

@@ -15,13 +15,16 @@ struct SimulationTests {
     /// Marks that a thousand runs may not come by: a reset seldom leaves anything to be read, and few streams begin almost like a mark.
     private static let rarelyReached: Set<Mark> = [.answerReadAfterFailedWrite, .withheldBytesSent]
 
+    /// `diagnose` weighs chances: in a world in which by chance many clients leave in one moment, a hop that restarts is a fair guess.
+    private static let runsPerMisjudgement = 300
+
     @Test("the promises hold whatever happens, from fresh seeds")
     func freshSeeds() {
         if let seed = Self.environment("HEARTWIRE_SEED") {
             let scenario = Scenario(seed: seed)
             let outcome = CrashReport.around(seed) { scenario.run() }
             print(scenario.story)
-            #expect(outcome.problems == [], "HEARTWIRE_SEED=\(seed)")
+            #expect(outcome.problems + outcome.misjudgements == [], "HEARTWIRE_SEED=\(seed)")
             return
         }
         let end = Date().addingTimeInterval(Double(Self.environment("HEARTWIRE_SIMULATE_SECONDS") ?? 100))
@@ -29,16 +32,23 @@ struct SimulationTests {
         let goesOn = Self.environment("HEARTWIRE_SIMULATE_ON") != nil
         var seed = UInt64(Date().timeIntervalSince1970 * 1000)
         var tally = Tally()
+        var misjudged = 0
         let marks = MarkCounts()
         while Date() < end || tally.runs < least {
             seed &+= 1
             let outcome = marks.count { CrashReport.around(seed) { Scenario(seed: seed).run() } }
             tally.add(outcome)
-            guard !outcome.problems.isEmpty else { continue }
+            if !outcome.misjudgements.isEmpty {
+                misjudged += 1
+                print("HEARTWIRE_SEED=\(seed): \(outcome.misjudgements)")
+                #expect(misjudged <= 1 + tally.runs / Self.runsPerMisjudgement)
+            }
             #expect(outcome.problems == [], "HEARTWIRE_SEED=\(seed)")
-            guard goesOn else { break }
+            let hasFailed = !outcome.problems.isEmpty || misjudged > 1 + tally.runs / Self.runsPerMisjudgement
+            if hasFailed && !goesOn { break }
         }
         print(tally.text)
+        print("simulated: diagnose misjudged \(misjudged) of \(tally.runs) worlds")
         print("simulated marks:\(Mark.allCases.map { "\n    \($0): \(marks[$0])" }.joined())")
         #expect(tally.runs > 10)
         // So many runs come by every branch that failed once; one that is not reached any more proves nothing about it.
