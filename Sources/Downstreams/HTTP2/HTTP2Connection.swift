@@ -31,6 +31,8 @@ package final class HTTP2Connection: ClientConnection {
         static let wantsBodies = Flags(rawValue: 8)
         /// The client has ended its sending, and the last bytes wait for the socket.
         static let clientHasEnded = Flags(rawValue: 16)
+        /// It has all the streams that it may have.
+        static let isFull = Flags(rawValue: 32)
     }
 
     static let lingerMilliseconds: Int64 = 2_000
@@ -134,12 +136,19 @@ package final class HTTP2Connection: ClientConnection {
         streams[stream.slot] = stream
         streamCount += 1
         flags.insert(.hasServed)
+        guard streamCount >= terms.sessionLimits.maximumStreams, !flags.contains(.isFull) else { return }
+        flags.insert(.isFull)
+        clients.handler.connectionFull(true)
     }
 
     /// A stream's exchange is over and its last byte is written, or dropped.
     func remove(_ stream: HTTP2Stream) {
         streams[stream.slot] = nil
         streamCount -= 1
+        if flags.contains(.isFull) {
+            flags.remove(.isFull)
+            clients.handler.connectionFull(false)
+        }
         guard state == .serving else { return }
         if pendingCount > HTTP2Connection.muchPendingBytes {
             unreleased.append(stream.slot)

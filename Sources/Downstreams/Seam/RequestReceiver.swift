@@ -41,6 +41,8 @@ package protocol RequestHandler: AnyObject {
     func connectionOpened(at place: ListeningPlace)
     /// A connection that came by that place is closed.
     func connectionClosed(at place: ListeningPlace)
+    /// A connection of HTTP/2 has all the streams that it may have, or no longer.
+    func connectionFull(_ isFull: Bool)
     /// A connection was closed without an answer, because that limit is far exceeded.
     func connectionShed(by limit: ConnectionLimit)
     /// A client's TLS handshake succeeded.
@@ -57,6 +59,8 @@ extension RequestHandler {
     package func connectionOpened(at place: ListeningPlace) {}
     /// Does nothing.
     package func connectionClosed(at place: ListeningPlace) {}
+    /// Does nothing.
+    package func connectionFull(_ isFull: Bool) {}
     /// Does nothing.
     package func connectionShed(by limit: ConnectionLimit) {}
     /// Does nothing.

@@ -235,6 +235,11 @@ extension ExchangeWorker: RequestHandler {
         place.number = number
     }
 
+    /// A connection of HTTP/2 has all the streams that it may have, or no longer.
+    package func connectionFull(_ isFull: Bool) {
+        if isFull { counters.add(.connectionsFull) } else { counters.subtract(.connectionsFull) }
+    }
+
     /// A connection was closed without an answer, because far too many came.
     package func connectionShed(by limit: ConnectionLimit) {
         if let limit = ReachedLimit(rawValue: limit.rawValue) { counters.add(.refused, limit) }

@@ -8,7 +8,7 @@ package enum Metric: Int, CaseIterable, Sendable {
     case events, heartbeats, streamBytes, heartbeatLateness
     case streamsHeld, held
     case pendingBytes, streamsStalled
-    case connectionsOpen, connections, handshakes
+    case connectionsOpen, connections, connectionsFull, handshakes
     case requests, requestDuration
     case refused, credentialsRefused
     case upstreamConnect, upstreamAttempts, upstreamHealthy, upstreamStreamsEnded
@@ -61,6 +61,10 @@ package enum Metric: Int, CaseIterable, Sendable {
             .gauge("heartwire_streams_stalled", .proxy, help: "Event streams whose clients have not taken all bytes yet, now.")
         case .connectionsOpen: .gauge("heartwire_connections_open", .listener, help: "Client connections that are open now.")
         case .connections: .counter("heartwire_connections", .listener, help: "Client connections that were accepted.")
+        case .connectionsFull:
+            .gauge(
+                "heartwire_connections_full", .proxy,
+                help: "Client connections of HTTP/2 that have all streams that are allowed, now: their clients' next requests wait.")
         case .handshakes:
             .counter("heartwire_tls_handshakes", .proxy, HandshakeOutcome.self, help: "TLS handshakes of clients.")
         case .requests:
