@@ -21,6 +21,14 @@ final class PlainArrival: WaitingArrival {
         wake(atMilliseconds: deadline)
     }
 
+    override func overdue() {
+        // A client that sent nothing only kept a connection ready.
+        guard !first.isEmpty else { return end() }
+        let failure = RequestFailure.headTimeout(milliseconds: patienceMilliseconds)
+        guard arrival.security.listener.speaksHTTP1 else { return fail(.headTimeout(milliseconds: patienceMilliseconds)) }
+        becomeHTTP1Connection().answer(failure)
+    }
+
     override func linkReceived(_ bytes: UnsafeMutableRawBufferPointer) {
         var received = first
         received.append(contentsOf: bytes)
