@@ -9,8 +9,10 @@ from hpack import Encoder
 from hyperframe.frame import HeadersFrame
 
 from support import eventsource
+from support.client import exchange
 from support.http2 import HTTP2Client
 from support.logs import check_ending
+from support.ports import reserve_port
 from test_http2 import BOTH, CODES, hello, idle
 
 
@@ -209,3 +211,50 @@ def test_twenty_uploads_that_wait_for_their_servers_do_not_wait_for_each_other(s
             client.send(stream, b"", end=True)
         for stream in slow:
             assert client.whole(stream).data == b"taken"
+
+
+# Heads that come slowly
+
+
+def test_the_first_byte_of_a_request_and_then_silence_is_answered(stage):
+    proxy = stage.heartwire(stage.origin(hello), listen=BOTH, timeouts="request_head 300ms")
+    with socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as client:
+        client.sendall(b"P")
+        assert client.recv(65536).startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_field_block_that_does_not_end_ends_its_connection_with_a_word(stage):
+    proxy = stage.heartwire(stage.origin(idle), listen=BOTH, timeouts="request_head 500ms")
+    with HTTP2Client(proxy.port) as client:
+        stream = client.request("/events")
+        client.wait(lambda: stream.head)
+        block = HeadersFrame(3)
+        block.data = b"\x82"
+        client.socket.sendall(block.serialize())  # Without END_HEADERS.
+        client.wait(lambda: client.closed)
+        assert client.goaways[-1][:2] == (3, CODES.NO_ERROR)
+    check_ending(proxy.stream_log.ending("/events"), "request_timeout")
+
+
+def test_a_connection_that_has_all_its_streams_is_counted(stage):
+    port = reserve_port()
+    proxy = stage.heartwire(stage.origin(idle), listen=BOTH, limits="streams_per_connection 3", top=f"console 127.0.0.1:{port}\n")
+    proxy.wait_for_words("the console is on")
+
+    def wait_for_full(count):
+        deadline = time.monotonic() + 10
+        while f"heartwire_connections_full {count}\n" not in exchange(port, b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").body.decode():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+    with HTTP2Client(proxy.port) as client, HTTP2Client(proxy.port) as other:
+        streams = [client.request(f"/s{number}") for number in range(3)]
+        lonely = other.request("/s")
+        client.wait(lambda: all(stream.head for stream in streams))
+        other.wait(lambda: lonely.head)
+        wait_for_full(1)
+        client.reset(streams[0])
+        wait_for_full(0)
+        streams.append(client.request("/s3"))
+        wait_for_full(1)
+    wait_for_full(0)

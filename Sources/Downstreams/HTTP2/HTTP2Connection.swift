@@ -60,6 +60,8 @@ package final class HTTP2Connection: ClientConnection {
     var turns: [HTTP2Stream] = []
     /// Slots of streams that are over while much waits for the socket. A client that does not read gets no more streams than its limit.
     private var unreleased: [Int] = []
+    /// The bytes of an unfinished head that count among those that wait on this worker.
+    private var countedHeadBytes = 0
     /// Monotonic milliseconds: when the connection began, the last stream ended, or the state began.
     var waitingSince: Int64
     /// Monotonic milliseconds: when a field block, or the client's preface, began to come in pieces; `.max` while none does.
@@ -100,6 +102,7 @@ package final class HTTP2Connection: ClientConnection {
         } catch {
             return fail(error)
         }
+        countHead(session.heldBytes)
         if !session.isInsideHead {
             headSince = .max
         } else if headSince == .max {
@@ -109,6 +112,12 @@ package final class HTTP2Connection: ClientConnection {
         // A client has used up its numbers, or most of a budget.
         if session.isLeaving { beginToLeave() }
         if session.hasControl { worker.atEndOfTurn(self) }
+    }
+
+    private func countHead(_ count: Int) {
+        guard count != countedHeadBytes else { return }
+        worker.countHeld(count - countedHeadBytes)
+        countedHeadBytes = count
     }
 
     private func handle(_ event: SessionEvent, _ bytes: UnsafeMutableRawBufferPointer) {
@@ -172,7 +181,7 @@ package final class HTTP2Connection: ClientConnection {
         end()
     }
 
-    private func end() {
+    func end() {
         writeControl(evenWhilePending: true)
         flush()
         guard isOpen, state != .closed else { return }
@@ -193,7 +202,7 @@ package final class HTTP2Connection: ClientConnection {
     }
 
     /// Tells every exchange that its client is gone.
-    private func endStreams(_ departure: ClientDeparture) {
+    func endStreams(_ departure: ClientDeparture) {
         // From here on the session is not asked any more.
         if state == .serving { state = .ending }
         for stream in streams { stream?.left(departure) }
@@ -209,6 +218,7 @@ package final class HTTP2Connection: ClientConnection {
         guard state != .closed else { return }
         state = .closed
         (turns, streams) = ([], [])
+        countHead(0)
         giveOutputBack()
         if abortively { abort() } else { close() }
         leave()

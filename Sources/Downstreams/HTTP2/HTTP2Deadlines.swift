@@ -60,7 +60,9 @@ extension HTTP2Connection {
             // A field block that never ends stops all streams of its connection.
             let departure = ClientDeparture.headTimeout(milliseconds: requestHeadMilliseconds(of: timeouts))
             if streamCount == 0 { clients.handler.connectionFailed(from: peer, departure) }
-            endStreamsAndClose(departure)
+            session.goAway(.noError, isFinal: true)
+            endStreams(departure)
+            end()
         } else {
             endInOrder(.noError)
         }

@@ -125,6 +125,11 @@ package struct Session: ~Copyable {
         mutating get { !hasSettings || blockStream != 0 }
     }
 
+    /// The bytes that it keeps of a field block, or of another frame, whose rest has not come.
+    package var heldBytes: Int {
+        mutating get { block.count + pending.count }
+    }
+
     /// The stream's number on the wire.
     package mutating func number(of slot: Int) -> UInt32 { streams[slot].number }
 
