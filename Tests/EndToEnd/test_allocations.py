@@ -8,12 +8,15 @@ import signal
 import socket
 import ssl
 import subprocess
+import threading
 import time
 
 import pytest
 
 from support.certificates import Authority
 from support.client import Client
+from support.http2 import HTTP2Client
+from support.tls import tls_block
 
 COUNTER = r"""
 #define _GNU_SOURCE
@@ -93,6 +96,37 @@ def test_an_event_allocates_nothing(stage, library, logs_events):
     print(f"allocations for {EVENTS} events: {after - before}")
     # The process itself makes a few; one for each event would be thousands.
     assert after - before <= 10
+
+
+def test_events_and_heartbeats_over_http2_allocate_nothing(stage, library, identity):
+    """Twenty streams share a connection with TLS; each has events and then heartbeats, and the client gives window back."""
+    def script(connection, request):
+        connection.start_stream()
+        connection.chunk(b"data: first\n\n")
+        connection.origin.go_on.wait(20)
+        for number in range(EVENTS // 20):
+            connection.chunk(b"id: %d\nevent: tick\ndata: one of many events\n\n" % (number % 10))
+            time.sleep(0.002)
+        connection.wait_until_left(30)
+
+    origin = stage.origin(script)
+    origin.go_on = threading.Event()
+    proxy = stage.heartwire(origin, workers=1, heartbeat="100ms", environment={"LD_PRELOAD": str(library)},
+                            listen=tls_block(identity, listen="protocols h2 http/1.1"))
+    with HTTP2Client(proxy.port, secured=True) as client:
+        streams = [client.request("/many") for _ in range(20)]
+        client.wait(lambda: all(b"data: first" in stream.data for stream in streams))
+        client.read_for(1)
+        before = allocations(proxy)
+        origin.go_on.set()
+        client.wait(lambda: all(stream.data.count(b"event: tick") == EVENTS // 20 for stream in streams), 20)
+        client.read_for(2)
+        after = allocations(proxy)
+    endings = proxy.stream_log.wait_for(lambda record: record["event"] == "stream_end")
+    assert sum(record["heartbeats"] for record in endings) > 300, "too few heartbeats came to prove anything"
+    print(f"allocations for {EVENTS} events and some 400 heartbeats over HTTP/2: {after - before}")
+    # One for each stream, once.
+    assert after - before <= 20 + 10
 
 
 def test_a_heartbeat_over_tls_allocates_nothing(stage, library, tmp_path):
