@@ -21,8 +21,11 @@ import time
 
 import peers
 import table
+import scenarios_http2
 from scenarios import Figure, Part, Scenario, scenarios
 
+SCENARIOS = ("idle, idle-tls, fan, broadcast, burst, heartbeat, churn, plain, scale, log, h2-idle, h2-fan, h2-broadcast, h2-heartbeat, h2-churn, "
+             "h2-plain, h2-unread")
 HERE = pathlib.Path(__file__).resolve().parent
 
 
@@ -128,6 +131,7 @@ def contenders(options) -> list[peers.Contender]:
         "nginx": [peers.Nginx("nginx"), peers.Nginx("nginx 64k", "64k")],
         "haproxy": [peers.HAProxy("HAProxy"), peers.HAProxy("HAProxy 64k", "65536")],
         "h2o": [peers.H2O("h2o")],
+        "nghttpx": [peers.Nghttpx("nghttpx")],
         "floor": [peers.Floor("floor", str(options.programs / "floor"))],
     }
     chosen = list(ours)
@@ -157,12 +161,12 @@ def check_self_test(bench: Bench, wanted: list[Scenario]):
         for name, results in bench.results.get(part.name, {}).items():
             result = results[-1]
             for figure in part.figures if name != "direct" else []:
-                value = figure.value(result)
+                value = table.measured(figure, [result], bench.results.get(figure.beside, {}).get(name, [])[-1:])[0]
                 if not 0 <= value < 1e9 or (value == 0 and figure.key in ("cpu", "close", "keep", "small", "large", "opening", "few", "many", "two", "off", "on")):
                     problems.append(f"{part.name}, {name}: {figure.label} is {value}")
             if part.interval_ms:
                 due = part.streams * result["seconds"] * 1000 / part.interval_ms
-                came = result["heartbeats"] if part.name == "heartbeat" else result["events"]
+                came = result["heartbeats"] if "--heartbeats" in part.load else result["events"]
                 if abs(came - due) > 0.15 * due + part.streams:
                     problems.append(f"{part.name}, {name}: {came} came where {due:.0f} were due")
         if not bench.results.get(part.name):
@@ -172,12 +176,12 @@ def check_self_test(bench: Bench, wanted: list[Scenario]):
 
 
 def arguments():
-    parser = argparse.ArgumentParser(prog="Tests/bench", description="Measures Heartwire beside nginx, HAProxy, h2o and a byte pump.")
-    parser.add_argument("scenario", nargs="*", help="of idle, idle-tls, fan, broadcast, burst, heartbeat, churn, plain, scale, log; all unless named")
-    parser.add_argument("--quick", action="store_true", help="one short repetition: under three minutes")
+    parser = argparse.ArgumentParser(prog="Tests/bench", description="Measures Heartwire beside nginx, HAProxy, h2o, nghttpx and a byte pump.")
+    parser.add_argument("scenario", nargs="*", help=f"of {SCENARIOS}; all unless named")
+    parser.add_argument("--quick", action="store_true", help="one short repetition: under six minutes")
     parser.add_argument("--self-test", action="store_true", help="Heartwire and the floor only, very short; checks the bench, measures nothing")
     parser.add_argument("--repetitions", type=int, help="how often every turn is taken (5)")
-    parser.add_argument("--peers", type=lambda text: [name for name in text.split(",") if name], help="of nginx, haproxy, h2o, floor; all unless named")
+    parser.add_argument("--peers", type=lambda text: [name for name in text.split(",") if name], help="of nginx, haproxy, h2o, nghttpx, floor; all unless named")
     parser.add_argument("--heartwire", action="append", metavar="BINARY", help="the binary; twice, to compare two builds")
     parser.add_argument("--json", metavar="FILE", help="everything that was measured")
     parser.add_argument("--programs", type=pathlib.Path, default=HERE.parents[1] / ".build/bench", help=argparse.SUPPRESS)
@@ -190,7 +194,7 @@ def arguments():
         if not os.access(binary, os.X_OK):
             sys.exit(f"Tests/bench: {binary} is no program")
     if options.peers is None:
-        options.peers = ["floor"] if options.self_test else ["nginx", "haproxy", "h2o", "floor"]
+        options.peers = ["floor"] if options.self_test else ["nginx", "haproxy", "h2o", "nghttpx", "floor"]
     return options
 
 
@@ -203,6 +207,7 @@ def main():
         bench = Bench(options, contenders(options), pathlib.Path(folder))
         streams = min(500 if options.self_test else 9800, bench.most_connections - 100)
         known = scenarios(streams, min(streams, 200 if options.self_test else 2000 if options.quick else 9800), bench.certificate)
+        known += scenarios_http2.scenarios(streams, lambda: {"tls": bench.certificate(), "http2": True})
         names = [scenario.name for scenario in known]
         for name in options.scenario:
             if name not in names:

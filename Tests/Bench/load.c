@@ -11,11 +11,15 @@
 //     --rounds             the events of one moment belong together: how long until the last stream had its own?
 //     --sequence-mask M    of the events' numbers
 //     --tls                TLS 1.3 with one cipher suite and one group, so that all servers do the same work
+//     --shared N           HTTP/2, so many streams on each connection (with --tls)
+//     --unread PATH        the last stream asks for this, and gives no window back
+//     --narrow             windows of 65,535 bytes, a stream's and a connection's, instead of a browser's
 //     --watch PID,PID      the proxy's processes
 //     --origin PID         the origin's process, whose time is part of what the generator needs
 //
 // Here is the course of a run: its phases, its window, its options and the line that it prints. Every byte that comes is checked in
-// load_responses.c; anything amiss ends the run with a message and status 1. What the kernel says of the processes is in load_processes.c.
+// load_responses.c, HTTP/2's frames in load_http2.c; anything amiss ends the run with a message and status 1. What the kernel says of the
+// processes is in load_processes.c.
 //
 // origin.c decides what is sent, bench.py what is started when and how the figures are named.
 #define _GNU_SOURCE
@@ -66,9 +70,14 @@ static uint64_t deadline_ns;
 static void open_more(void) {
     const long wanted = phase == FIRST && !options.repeat ? options.first : options.streams;
     while (started < wanted && (in_flight < IN_FLIGHT || options.repeat)) {
+        // The stream that is not read begins when the others are there.
+        if (options.unread && started == options.streams - 1 && opened < started) break;
         in_flight++;
-        start(&connections[started++]);
+        struct connection *const connection = &connections[started++];
+        if (options.shared) start_shared(connection);
+        else start(connection);
     }
+    flush_all();
 }
 
 static void enter(enum phase next, long wait_ms) {
@@ -132,6 +141,7 @@ static void print(void) {
                    / (double)(opening_end.time_ns - opening.time_ns));
         printf(", \"memory_before_kib\": %ld, \"memory_after_kib\": %ld", memory_before, memory_after);
     }
+    if (options.shared) printf(", \"records\": %lu", records);
     long whole = 0;
     for (long index = 0; index < rounds_count; index++) {
         if (rounds[index].count != options.streams) continue;
@@ -158,7 +168,7 @@ static void read_options(int count, char **arguments) {
     static const struct option known[] = {
         {"port", 1, 0, 'p'}, {"path", 1, 0, 'P'}, {"streams", 1, 0, 'n'}, {"first", 1, 0, 'f'}, {"repeat", 0, 0, 'r'},
         {"leave-after", 1, 0, 'l'}, {"most", 1, 0, 'm'}, {"warm-ms", 1, 0, 'W'}, {"window-ms", 1, 0, 'w'}, {"heartbeats", 0, 0, 'h'},
-        {"rounds", 0, 0, 'R'}, {"sequence-mask", 1, 0, 's'}, {"tls", 0, 0, 't'}, {"watch", 1, 0, 'c'}, {"origin", 1, 0, 'o'}, {0, 0, 0, 0}};
+        {"rounds", 0, 0, 'R'}, {"shared", 1, 0, 'S'}, {"unread", 1, 0, 'u'}, {"narrow", 0, 0, 'N'}, {"sequence-mask", 1, 0, 's'}, {"tls", 0, 0, 't'}, {"watch", 1, 0, 'c'}, {"origin", 1, 0, 'o'}, {0, 0, 0, 0}};
     int option;
     while ((option = getopt_long(count, arguments, "", known, NULL)) != -1) {
         switch (option) {
@@ -175,6 +185,9 @@ static void read_options(int count, char **arguments) {
             case 'R': options.rounds = true; break;
             case 's': options.sequence_mask = (uint32_t)strtoul(optarg, NULL, 0); break;
             case 't': options.tls = true; break;
+            case 'S': options.shared = atol(optarg); break;
+            case 'u': options.unread = optarg; break;
+            case 'N': options.narrow = true; break;
             case 'o': origin = atoi(optarg); break;
             case 'c':
                 for (char *piece = strtok(optarg, ","); piece && watched_count < PROCESSES; piece = strtok(NULL, ",")) {
@@ -185,6 +198,8 @@ static void read_options(int count, char **arguments) {
         }
     }
     if (options.port <= 0 || options.streams <= 0 || options.first > options.streams) fail("impossible options");
+    if (options.shared ? !options.tls : options.unread || options.narrow) fail("HTTP/2's options without HTTP/2");
+    options.accept = options.repeat && !options.leave_after && strcmp(options.path, "/keep") ? "*/*" : "text/event-stream";
 }
 
 int main(int count, char **arguments) {
@@ -201,7 +216,7 @@ int main(int count, char **arguments) {
         "GET %s HTTP/1.1\r\nHost: bench.example\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 "
         "Safari/537.36\r\nAccept: %s\r\nAccept-Language: en-GB,en;q=0.9\r\nCache-Control: no-cache\r\nReferer: https://bench.example/page\r\n"
         "Cookie: theme=dark; visits=12\r\n\r\n",
-        options.path, options.repeat && !options.leave_after && strcmp(options.path, "/keep") ? "*/*" : "text/event-stream");
+        options.path, options.accept);
     if (options.tls) prepare_tls();
     connections = calloc((size_t)options.streams, sizeof *connections);
     poller = epoll_create1(EPOLL_CLOEXEC);
@@ -214,7 +229,10 @@ int main(int count, char **arguments) {
         if (phase == OVER) break;
         const int number = epoll_wait(poller, ready, TURN, timeout);
         if (number < 0 && errno != EINTR) fail("epoll_wait: %s", strerror(errno));
-        for (int index = 0; index < number; index++) receive(ready[index].data.ptr);
+        for (int index = 0; index < number; index++) {
+            if (options.shared) receive_shared(ready[index].data.ptr);
+            else receive(ready[index].data.ptr);
+        }
     }
     print();
     // The kernel closes ten thousand connections faster at exit than one by one, and nothing waits for it.

@@ -26,6 +26,9 @@ struct connection {
     uint64_t heard_ns;           // the last comment
     SSL *ssl;
     char *head;                  // while the response's head comes
+    struct shared *shared;       // HTTP/2: the connection, and of this stream its number and the window that is not given back yet
+    uint32_t number, unreturned;
+    bool is_unread;
 };
 
 struct samples {
@@ -40,10 +43,10 @@ struct round {
 
 struct options {
     int port;
-    const char *path;
-    long streams, first, leave_after, most;
+    const char *path, *accept, *unread;
+    long streams, first, leave_after, most, shared;
     long warm_ms, window_ms;
-    bool repeat, heartbeats, rounds, tls;
+    bool repeat, heartbeats, rounds, tls, narrow;
     uint32_t sequence_mask;
 };
 
@@ -65,7 +68,7 @@ extern pid_t watched[PROCESSES], origin;
 extern int watched_count;
 
 // What happened in the window.
-extern uint64_t events, responses, heartbeats, body_bytes, reconnects;
+extern uint64_t events, responses, heartbeats, body_bytes, reconnects, records;
 extern struct samples latencies, deviations, round_times;
 extern struct round rounds[ROUNDS];
 extern long rounds_count;
@@ -89,5 +92,29 @@ void print_samples(const char *name, struct samples *samples);
 void start(struct connection *connection);
 // Takes what has come.
 void receive(struct connection *connection);
+
+// Of these, what HTTP/2 needs too.
+
+// Connects; what comes is reported with `owner`.
+int connect_to_proxy(void *owner);
+// TLS for a connection, before its handshake.
+SSL *start_tls(int fd);
+// Begins a handshake, or goes on with it; true at its end.
+bool shake_hands(SSL *ssl);
+void begin_response(struct connection *connection);
+// A body's own bytes, in any pieces.
+void receive_payload(struct connection *connection, const char *bytes, size_t count, uint64_t now);
+// The stream's first event came.
+void mark_opened(struct connection *connection);
+// A response was read to its end, or left; the next request follows.
+void end_response(struct connection *connection);
+void finish_response(struct connection *connection);
+
+// load_http2.c: connections that `options.shared` streams share.
+
+void start_shared(struct connection *stream);
+// Sends the requests that were gathered.
+void flush_all(void);
+void receive_shared(struct shared *shared);
 
 #endif

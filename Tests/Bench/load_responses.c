@@ -16,16 +16,15 @@
 
 // MARK: connections
 
-static void watch(struct connection *connection, int operation, uint32_t interest) {
-    struct epoll_event event = {.events = interest, .data.ptr = connection};
-    if (epoll_ctl(poller, operation, connection->fd, &event)) fail("epoll_ctl: %s", strerror(errno));
-}
-
-static void send_request(struct connection *connection) {
+void begin_response(struct connection *connection) {
     connection->state = WAITING;
     connection->events = 0;
     connection->expected = 0;
     connection->digits = SEEKING;
+}
+
+static void send_request(struct connection *connection) {
+    begin_response(connection);
     const ssize_t sent = connection->ssl ? SSL_write(connection->ssl, request, (int)request_length)
                                          : send(connection->fd, request, request_length, MSG_NOSIGNAL);
     // A connection that the server has just closed is found out by reading.
@@ -33,38 +32,49 @@ static void send_request(struct connection *connection) {
     if (sent != (ssize_t)request_length) fail("a request could not be sent: %s", strerror(errno));
 }
 
-static void shake_hands(struct connection *connection) {
-    const int result = SSL_connect(connection->ssl);
-    if (result == 1) {
-        if (SSL_session_reused(connection->ssl)) fail("a TLS session was resumed");
-        send_request(connection);
-        return;
-    }
-    const int error = SSL_get_error(connection->ssl, result);
-    if (error != SSL_ERROR_WANT_READ) fail("a TLS handshake failed (%d)", error);
-}
-
-void start(struct connection *connection) {
-    connection->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (connection->fd < 0) fail("socket: %s", strerror(errno));
+int connect_to_proxy(void *owner) {
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) fail("socket: %s", strerror(errno));
     const struct sockaddr_in address = {
         .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons((uint16_t)options.port)};
     // Over loopback a connection is there at once, unless the backlog is full; then waiting is right.
-    if (connect(connection->fd, (const struct sockaddr *)&address, sizeof address)) fail("connect: %s", strerror(errno));
+    if (connect(fd, (const struct sockaddr *)&address, sizeof address)) fail("connect: %s", strerror(errno));
     int on = 1;
-    setsockopt(connection->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    connection->fresh = true;
-    watch(connection, EPOLL_CTL_ADD, EPOLLIN);
-    if (!options.tls) {
-        send_request(connection);
-        return;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = owner};
+    if (epoll_ctl(poller, EPOLL_CTL_ADD, fd, &event)) fail("epoll_ctl: %s", strerror(errno));
+    return fd;
+}
+
+bool shake_hands(SSL *ssl) {
+    const int result = SSL_connect(ssl);
+    if (result == 1) {
+        if (SSL_session_reused(ssl)) fail("a TLS session was resumed");
+        return true;
     }
+    const int error = SSL_get_error(ssl, result);
+    if (error != SSL_ERROR_WANT_READ) fail("a TLS handshake failed (%d)", error);
+    return false;
+}
+
+SSL *start_tls(int fd) {
     // From here on nothing may wait: a record that came in part must not hold up the other streams.
-    if (fcntl(connection->fd, F_SETFL, O_NONBLOCK)) fail("fcntl: %s", strerror(errno));
-    connection->state = HANDSHAKE;
-    connection->ssl = SSL_new(tls);
-    if (!connection->ssl || !SSL_set_fd(connection->ssl, connection->fd)) fail("no memory for TLS");
-    shake_hands(connection);
+    if (fcntl(fd, F_SETFL, O_NONBLOCK)) fail("fcntl: %s", strerror(errno));
+    SSL *const ssl = SSL_new(tls);
+    if (!ssl || !SSL_set_fd(ssl, fd)) fail("no memory for TLS");
+    return ssl;
+}
+
+void start(struct connection *connection) {
+    connection->fd = connect_to_proxy(connection);
+    connection->fresh = true;
+    if (options.tls) {
+        connection->state = HANDSHAKE;
+        connection->ssl = start_tls(connection->fd);
+        if (shake_hands(connection->ssl)) send_request(connection);
+    } else {
+        send_request(connection);
+    }
 }
 
 static void start_again(struct connection *connection) {
@@ -87,6 +97,13 @@ static void receive_heartbeats(struct connection *connection, const char *bytes,
     }
 }
 
+void mark_opened(struct connection *connection) {
+    if (connection->opened) return;
+    connection->opened = true;
+    opened++;
+    in_flight--;
+}
+
 static void receive_event(struct connection *connection, uint64_t now) {
     connection->digits = SEEKING;
     if (((connection->sequence ^ connection->expected) & options.sequence_mask) != 0) {
@@ -94,11 +111,7 @@ static void receive_event(struct connection *connection, uint64_t now) {
     }
     connection->expected = connection->sequence + 1;
     connection->events++;
-    if (!connection->opened) {
-        connection->opened = true;
-        opened++;
-        in_flight--;
-    }
+    mark_opened(connection);
     if (phase != WINDOW) return;
     events++;
     if (!options.repeat && connection->stamp) keep(&latencies, now - connection->stamp);
@@ -115,7 +128,7 @@ static void receive_event(struct connection *connection, uint64_t now) {
 }
 
 // A body's own bytes, in any pieces.
-static void receive_payload(struct connection *connection, const char *bytes, size_t count, uint64_t now) {
+void receive_payload(struct connection *connection, const char *bytes, size_t count, uint64_t now) {
     const char *const end = bytes + count;
     if (phase == WINDOW) body_bytes += count;
     if (options.heartbeats && connection->opened) receive_heartbeats(connection, bytes, count, now);
@@ -140,12 +153,17 @@ static void receive_payload(struct connection *connection, const char *bytes, si
     }
 }
 
-static void end_response(struct connection *connection) {
-    if (!options.repeat) fail("a stream ended that should be held");
+void finish_response(struct connection *connection) {
     if (phase == WINDOW) responses++;
-    if (connection->digits != SEEKING) fail("a response ended within an event");
     connection->fresh = false;
-    send_request(connection);
+    if (connection->shared) start_shared(connection);
+    else send_request(connection);
+}
+
+void end_response(struct connection *connection) {
+    if (!options.repeat) fail("a stream ended that should be held");
+    if (connection->digits != SEEKING) fail("a response ended within an event");
+    finish_response(connection);
 }
 
 // RFC 9112 section 7.1. Returns how many bytes were taken; fewer than given only at the body's end.
@@ -277,7 +295,7 @@ static void receive_end(struct connection *connection) {
 
 void receive(struct connection *connection) {
     if (connection->state == HANDSHAKE) {
-        shake_hands(connection);
+        if (shake_hands(connection->ssl)) send_request(connection);
         return;
     }
     if (connection->ssl) {

@@ -80,10 +80,11 @@ class Contender:
 
 class Setting:
     """What a scenario needs in a proxy's configuration beyond the usual; `connections` is how many clients there may be, `logs` is off, streams, or
-    events: those of streams and each event. Several workers are not pinned to one core."""
+    events: those of streams and each event. HTTP/2 is spoken over TLS only, beside HTTP/1.1. Several workers are not pinned to one core."""
 
-    def __init__(self, connections: int, tls=None, heartbeat_seconds=None, logs="off", workers=1):
-        self.connections, self.tls, self.heartbeat_seconds, self.logs, self.workers = connections, tls, heartbeat_seconds, logs, workers
+    def __init__(self, connections: int, tls=None, http2=False, heartbeat_seconds=None, logs="off", workers=1):
+        self.connections, self.tls, self.http2, self.heartbeat_seconds, self.logs = connections, tls, http2, heartbeat_seconds, logs
+        self.workers = workers
 
 
 class Running:
@@ -126,7 +127,8 @@ class Heartwire(Contender):
     is_peer, weaves = False, True
 
     def command(self, folder, port, origin, setting):
-        tls = f" {{\n    tls {{\n        certificate {setting.tls[0]} {setting.tls[1]}\n    }}\n}}" if setting.tls else ""
+        protocols = "    protocols h2 http/1.1\n" if setting.http2 else ""
+        tls = f" {{\n    tls {{\n        certificate {setting.tls[0]} {setting.tls[1]}\n    }}\n{protocols}}}" if setting.tls else ""
         # Left out if there is none: an older build may not know the directive.
         events = f"event_log {folder / 'events.jsonl'}\n" if setting.logs == "events" else ""
         heartbeat = f"    heartbeat {setting.heartbeat_seconds}s\n" if setting.heartbeat_seconds else ""
@@ -187,7 +189,7 @@ http {{
     keepalive_timeout 1h; keepalive_requests 1000000000; send_timeout 1h;
     upstream origin {{ server 127.0.0.1:{origin}; keepalive 256; keepalive_requests 1000000000; keepalive_timeout 1h; }}
     server {{
-        listen 127.0.0.1:{port}{" ssl" if tls else ""} backlog=4096;
+        listen 127.0.0.1:{port}{" ssl" if tls else ""}{" http2" if setting.http2 else ""} backlog=4096;
         {certificate}
         location / {{
             proxy_pass http://origin;
@@ -216,7 +218,7 @@ class HAProxy(Contender):
         if setting.tls:
             both = folder / "both.pem"
             both.write_text(pathlib.Path(setting.tls[0]).read_text() + pathlib.Path(setting.tls[1]).read_text())
-            certificate = f" ssl crt {both}"
+            certificate = f" ssl crt {both}" + (" alpn h2,http/1.1" if setting.http2 else "")
         (folder / "haproxy.cfg").write_text(f"""\
 global
     nbthread 1
@@ -259,6 +261,7 @@ class H2O(Contender):
 num-threads: 1
 max-connections: {setting.connections}
 http1-request-timeout: 3600
+http2-idle-timeout: 3600
 listen:
   host: 127.0.0.1
   port: {port}{certificate}
@@ -272,3 +275,18 @@ hosts:
         proxy.reverse.url: http://127.0.0.1:{origin}/
 """)
         return [self.binary, "-c", str(folder / "h2o.conf")]
+
+
+class Nghttpx(Contender):
+    children = 1
+
+    def __init__(self, name):
+        super().__init__(name, program("nghttpx"))
+
+    def command(self, folder, port, origin, setting):
+        hour = ["frontend-http2-read-timeout", "frontend-read-timeout", "frontend-write-timeout", "frontend-keep-alive-timeout",
+                "backend-read-timeout", "backend-write-timeout", "backend-keep-alive-timeout"]
+        return [self.binary, "--conf=/dev/null", "--workers=1", f"--frontend=127.0.0.1,{port}{'' if setting.tls else ';no-tls'}",
+                f"--backend=127.0.0.1,{origin}", f"--worker-frontend-connections={setting.connections}", "--backlog=4096", "--add-x-forwarded-for",
+                "--accesslog-file=/dev/null", "--errorlog-file=/dev/null", "--no-ocsp", *[f"--{timeout}=1h" for timeout in hour],
+                *(setting.tls[::-1] if setting.tls else [])]

@@ -15,10 +15,11 @@ class Figure:
     key: str
     label: str
     unit: str
-    value: Callable[[dict], float]
+    value: Callable[..., float]     # of a result, and of the result that stands beside it
     more_is_better: bool = False
     less_direct: bool = False       # the same measurement without a proxy is subtracted
     compared: bool = True           # with the peers and the floor
+    beside: str = ""                # the part that was measured in the same repetition and that `value` needs too
 
 
 @dataclasses.dataclass
@@ -57,8 +58,8 @@ def events_cost(result: dict) -> float:
 
 
 def usual(name: str) -> bool:
-    """Contenders with their usual buffers, without the origin itself."""
-    return "64k" not in name and name != "direct"
+    """Contenders with their usual buffers, without the origin itself. nghttpx is measured where it differs: with HTTP/2."""
+    return "64k" not in name and name not in ("direct", "nghttpx")
 
 
 EVENT_BYTES, BURST_BYTES = 200, 1024
@@ -76,14 +77,14 @@ def scenarios(streams: int, tls_streams: int, certificate: Callable[[], tuple[st
         figures=[idle.figures[0], Figure("opening", "CPU to establish", "ms/handshake", per("opening_proxy_ns", "opened", 1e-6))])
     cost = Figure("cpu", "CPU", "s/1M events", events_cost)
     fan = Part(
-        "fan", "/fan", ["--warm-ms", "300"], streams=2000, interval_ms=100, window=2, contenders=lambda name: "64k" not in name,
+        "fan", "/fan", ["--warm-ms", "300"], streams=2000, interval_ms=100, window=2, contenders=lambda name: usual(name) or name == "direct",
         figures=[cost, Figure("latency", "latency added, median", "µs", lambda result: result["latency_us"]["median"], less_direct=True),
                  Figure("latency-99", "latency added, 99 %", "µs", lambda result: result["latency_us"]["99"], less_direct=True, compared=False)])
     broadcast = Part(
         "broadcast", "/broadcast", ["--warm-ms", "300", "--rounds"], streams=2000, interval_ms=100, window=2, contenders=usual,
         figures=[cost, Figure("last", "until the last has it, median", "ms", lambda result: result["round_us"]["median"] / 1000)])
     burst = Part(
-        "burst", "/burst", ["--warm-ms", "300", "--sequence-mask", "63"], streams=50, saturates=True, contenders=lambda name: name != "direct",
+        "burst", "/burst", ["--warm-ms", "300", "--sequence-mask", "63"], streams=50, saturates=True, contenders=lambda name: name not in ("direct", "nghttpx"),
         figures=[Figure("cpu", "CPU", "s/GB", lambda result: result["proxy_ns"] / (result["events"] * BURST_BYTES)),
                  Figure("rate", "rate", "1000 events/s", lambda result: result["events"] / result["seconds"] / 1000, more_is_better=True)])
     heartbeat = Part(
@@ -101,7 +102,7 @@ def scenarios(streams: int, tls_streams: int, certificate: Callable[[], tuple[st
     plain = [
         Part("plain, small", "/small", ["--repeat", "--warm-ms", "200"], streams=32, saturates=True, contenders=usual,
              figures=[Figure("small", "CPU, 200 bytes", "µs/request", per("proxy_ns", "responses", 1e-3))]),
-        Part("plain, large", "/large", ["--repeat", "--warm-ms", "200"], streams=32, saturates=True, contenders=lambda name: name != "direct",
+        Part("plain, large", "/large", ["--repeat", "--warm-ms", "200"], streams=32, saturates=True, contenders=lambda name: name not in ("direct", "nghttpx"),
              figures=[Figure("large", "CPU, 1 MiB", "s/GB", per("proxy_ns", "body_bytes", 1))])]
     # The three parts run next to each other, so that the log and not the time of day makes the difference.
     log = [dataclasses.replace(fan, name=f"log, {logs}", setting=lambda logs=logs: {"logs": logs}, contenders=lambda name: name.startswith("Heartwire"),

@@ -8,8 +8,15 @@ BUSY = 0.93
 WAITED = 0.1
 
 
+def measured(figure, results, beside) -> list[float]:
+    """The figure of each result."""
+    if not figure.beside:
+        return [figure.value(result) for result in results]
+    return [figure.value(result, other) for result, other in zip(results, beside)]
+
+
 def values(figure, part, name, results) -> list[float]:
-    found = [figure.value(result) for result in results.get(part.name, {}).get(name, [])]
+    found = measured(figure, results.get(part.name, {}).get(name, []), results.get(figure.beside, {}).get(name, []))
     direct = results.get(part.name, {}).get("direct", [])
     if figure.less_direct and direct:
         base = statistics.median(figure.value(result) for result in direct)
@@ -78,7 +85,7 @@ def notes(wanted, bench) -> list[str]:
                 disturbed.append(f"{name} ({waited:.0%})")
             if part.interval_ms:
                 due = [part.streams * result["seconds"] * 1000 / part.interval_ms for result in results]
-                came = [result["heartbeats"] if part.name == "heartbeat" else result["events"] for result in results]
+                came = [result["heartbeats"] if "--heartbeats" in part.load else result["events"] for result in results]
                 kept = statistics.median(one / other for one, other in zip(came, due))
                 if kept < 0.97:
                     behind.append(f"{name} ({kept:.0%})")

@@ -21,7 +21,8 @@ def test_the_benchmark_tests_itself(tmp_path):
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in done.stdout.splitlines() if line.startswith("|")]
     ours = rows[0].index("Heartwire")
     measured = {row[0]: row[ours] for row in rows[2:]}
-    assert set(measured) == {"idle", "idle-tls", "fan", "broadcast", "burst", "heartbeat", "churn", "plain", "scale", "log"}
+    http1 = {"idle", "idle-tls", "fan", "broadcast", "burst", "heartbeat", "churn", "plain", "scale", "log"}
+    assert set(measured) == http1 | {f"h2-{name}" for name in ("idle", "fan", "broadcast", "heartbeat", "churn", "plain", "unread")}
     for row in rows[2:]:
         assert re.fullmatch(r"-?[0-9][0-9.,]*", row[ours]), row
     kept = json.loads((tmp_path / "figures").read_text())
