@@ -57,6 +57,25 @@ struct SecurityTests {
         #expect(listeners.map(\.redirectPort) == [nil, nil, 443, 8443, nil])
     }
 
+    @Test(
+        "offers HTTP/2 beside HTTP/1.1 unless 'protocols' says otherwise; a plain address speaks HTTP/1.1 alone",
+        arguments: [
+            ("tls {\ncertificate c k\n}", true, true), ("", false, true), ("protocols h2 http/1.1", true, true),
+            ("protocols h2", true, false),
+            ("tls {\ncertificate c k\n}\nprotocols http/1.1", false, true), ("protocols h2\ntls {\ncertificate c k\n}", true, false),
+            ("protocols http/1.1 h2\ntls {\ncertificate c k\n}", true, true),
+        ])
+    func protocols(block: String, http2: Bool, http1: Bool) throws {
+        let listener = try parse(listen(block)).configuration.listeners[0]
+        #expect(listener.speaksHTTP2 == http2 && listener.speaksHTTP1 == http1)
+    }
+
+    @Test("of the console offers no HTTP/2, which the console does not speak")
+    func consoleProtocols() throws {
+        let text = "console 127.0.0.1:2 {\ntls {\ncertificate c k\n}\n}\n" + listen("")
+        #expect(try parse(text).configuration.console?.listeners.map(\.speaksHTTP2) == [false])
+    }
+
     @Test("to servers follows from https://, verified unless said otherwise, which is warned of")
     func upstreams() throws {
         func only(_ text: String) throws -> Upstream { try parse(text).configuration.upstreams[0] }
@@ -150,6 +169,7 @@ struct SecurityTests {
             return
         }
         #expect(configuration.listeners[0].tls == ListenerTLS(certificates: [Certificate(certificateFile: "c", keyFile: "k")]))
+        #expect(configuration.listeners[0].speaksHTTP2)
         #expect(configuration.upstreams[0].tls?.authorityFile == "f")
         #expect(configuration.upstreams[0].servers == [Upstream.Server(host: "a", port: 443)])
     }

@@ -208,6 +208,7 @@ package enum CommandLine {
         switch (values["tls-certificate"]?.last, values["tls-key"]?.last) {
         case (let certificate?, let key?):
             configuration.listeners[0].tls = ListenerTLS(certificates: [Certificate(certificateFile: certificate, keyFile: key)])
+            configuration.listeners[0].speakUsualProtocols()
         case (nil, nil): break
         case (_?, nil): throw UsageError(description: "--tls-certificate needs --tls-key FILE beside it")
         case (nil, _?): throw UsageError(description: "--tls-key needs --tls-certificate FILE beside it")

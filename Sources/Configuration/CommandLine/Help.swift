@@ -42,8 +42,9 @@ enum Help {
                                    https://HOST:PORT or unix:/PATH (required)
           --listen HOST:PORT       where clients connect; *:PORT is every address of the
                                    machine (required)
-          --tls-certificate FILE   speak TLS to clients: the certificate with its chain
-          --tls-key FILE           and its key, in PEM, not encrypted
+          --tls-certificate FILE   speak TLS to clients, and HTTP/2 to those that choose
+                                   it: the certificate with its chain
+          --tls-key FILE           the certificate's key, in PEM, not encrypted
           --upstream-ca FILE       trust these authorities for an https:// server, not
                                    the system's
           --heartbeat DURATION     after how long a silence an event stream gets a

@@ -11,8 +11,8 @@ struct ListenerDraft {
     var strictTransportSecuritySeconds: Int?
     /// Where the PROXY protocol is switched on.
     var proxyProtocol: Word?
-    var speaksHTTP1 = true
-    var speaksHTTP2 = false
+    /// The versions of HTTP that `protocols` names; nil without that directive.
+    var protocols: (http1: Bool, http2: Bool)?
 }
 
 extension ListenerDraft: DirectiveModel {
@@ -28,14 +28,14 @@ extension ListenerDraft: DirectiveModel {
             draft.tls = interpreter.readListenerTLS(statement)
         },
         .own(
-            "protocols", "[h2] [http/1.1]", arguments: 1...2, default: "http/1.1",
+            "protocols", "[h2] [http/1.1]", arguments: 1...2, default: "(`h2 http/1.1` with `tls`, otherwise `http/1.1`)",
             "The versions of HTTP that are spoken: over TLS the client chooses (ALPN), on a plain address its first bytes tell."
         ) { interpreter, statement, draft in
             let words = statement.arguments.map(\.text)
             for argument in statement.arguments where argument.text != "h2" && argument.text != "http/1.1" {
                 interpreter.error(argument, "\(quoted(argument.text)) is not spoken here; write h2, http/1.1, or both")
             }
-            (draft.speaksHTTP2, draft.speaksHTTP1) = (words.contains("h2"), words.contains("http/1.1"))
+            draft.protocols = (http1: words.contains("http/1.1"), http2: words.contains("h2"))
         },
         .own(
             "redirect_to_https", "[PORT]", arguments: 0...1, default: "(requests are served)",

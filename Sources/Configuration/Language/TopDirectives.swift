@@ -167,7 +167,8 @@ extension FileDraft {
             listenerWords[listener] = word
             listener.tls = draft.tls
             listener.redirectPort = draft.redirectPort
-            (listener.speaksHTTP1, listener.speaksHTTP2) = (draft.speaksHTTP1, draft.speaksHTTP2)
+            listener.speakUsualProtocols()
+            if let protocols = draft.protocols { (listener.speaksHTTP1, listener.speaksHTTP2) = protocols }
             listener.takesProxyProtocol = draft.proxyProtocol != nil
             listener.strictTransportSecuritySeconds = draft.strictTransportSecuritySeconds
             configuration.listeners.append(listener)

@@ -102,6 +102,11 @@ package struct Listener: Sendable, Hashable, CustomStringConvertible {
         self.tls = tls
     }
 
+    /// Makes it speak what a `listen` without `protocols` speaks: HTTP/1, and over TLS also HTTP/2.
+    ///
+    /// Without TLS nothing is negotiated, so a client has to know that HTTP/2 is spoken, and somebody has to say it.
+    package mutating func speakUsualProtocols() { (speaksHTTP1, speaksHTTP2) = (true, tls != nil) }
+
     /// The address as it is written in a configuration: `127.0.0.1:8080`, `[::1]:8080`, `*:8080`, `unix:/run/c.sock`.
     package var description: String { isUnix ? host : describeEndpoint(host: host.isEmpty ? "*" : host, port: port) }
 }

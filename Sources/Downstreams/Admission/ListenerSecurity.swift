@@ -44,6 +44,9 @@ extension TLSServerSettings {
     fileprivate init(_ tls: ListenerTLS, of listener: Listener) {
         self.init(identities: tls.certificates.map(TLSIdentityFiles.init))
         applicationProtocols = (listener.speaksHTTP2 ? ["h2"] : []) + (listener.speaksHTTP1 ? ["http/1.1"] : [])
+        // RFC 9113 section 9.2.2: with an older cipher a browser would end the connection (INADEQUATE_SECURITY).
+        protocolsNeedingModernCiphers = ["h2"]
+        requiresApplicationProtocol = !listener.speaksHTTP1
         requiresTLS13 = tls.minimumVersion == .tls13
         ciphers = tls.ciphers
         ciphersuites = tls.ciphersuites

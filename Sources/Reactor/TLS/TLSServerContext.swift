@@ -20,6 +20,10 @@ public struct TLSServerSettings: Sendable, Equatable {
     public var identities: [TLSIdentityFiles]
     /// The protocols that are spoken, the preferred one first (ALPN, RFC 7301 section 3.1).
     public var applicationProtocols = ["http/1.1"]
+    /// Those of them that are only chosen for ciphers with an ephemeral key exchange and authenticated encryption. TLS 1.3 has no others.
+    public var protocolsNeedingModernCiphers: Set<String> = []
+    /// Whether a client that offers protocols, but none that is spoken, is refused (`no_application_protocol`).
+    public var requiresApplicationProtocol = false
     /// Whether TLS 1.2 is refused.
     public var requiresTLS13 = false
     /// OpenSSL's list of ciphers for TLS 1.2; nil for forward-secret AEAD ciphers only.
@@ -42,8 +46,7 @@ public final class TLSServerContext: @unchecked Sendable {
     /// Only ephemeral key exchange and authenticated encryption. The client may choose the cipher that is cheapest on its hardware.
     private static let modernCiphers = "ECDHE+AESGCM:ECDHE+CHACHA20"
     private static let modernGroups = "X25519:P-256:P-384"
-    /// The protocols in ALPN's format (RFC 7301 section 3.1). OpenSSL keeps a pointer to these bytes.
-    private let protocols: UnsafeMutableBufferPointer<UInt8>
+    private let protocols: TLSApplicationProtocols
     private static let sessionContext = Array("heartwire".utf8)
     private static let digestBytes = 32
 
@@ -69,15 +72,12 @@ public final class TLSServerContext: @unchecked Sendable {
     ) throws(TLSError) {
         precondition(!settings.identities.isEmpty, "the configuration sees to a certificate")
         self.ticketKeys = ticketKeys
-        let list = settings.applicationProtocols.flatMap { [UInt8($0.utf8.count)] + Array($0.utf8) }
-        protocols = .allocate(capacity: list.count)
-        _ = protocols.initialize(from: list)
+        protocols = TLSApplicationProtocols(settings)
         for files in settings.identities { try add(files, settings, readFile) }
     }
 
     deinit {
         for identity in identities { SSL_CTX_free(identity.context) }
-        protocols.deallocate()
     }
 
     private func add(_ files: TLSIdentityFiles, _ settings: TLSServerSettings, _ readFile: (String) -> [UInt8]?) throws(TLSError) {
@@ -169,13 +169,7 @@ public final class TLSServerContext: @unchecked Sendable {
                 guard let chosen, let chosenCount, let protocols = TLSServerContext.owner(of: ssl)?.protocols else {
                     return SSL_TLSEXT_ERR_NOACK
                 }
-                var selected: UnsafeMutablePointer<UInt8>?
-                let outcome = SSL_select_next_proto(
-                    &selected, chosenCount, protocols.baseAddress, UInt32(protocols.count), offered, offeredCount)
-                // A client that offers only protocols that we do not speak is accepted anyway: it may still speak HTTP/1.1.
-                guard outcome == OPENSSL_NPN_NEGOTIATED, let selected else { return SSL_TLSEXT_ERR_NOACK }
-                chosen.pointee = UnsafePointer(selected)
-                return SSL_TLSEXT_ERR_OK
+                return protocols.choose(for: ssl, offered: offered, count: offeredCount, chosen, chosenCount)
             }, nil)
     }
 
