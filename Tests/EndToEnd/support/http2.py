@@ -30,15 +30,19 @@ class Stream:
 
 
 class HTTP2Client:
-    """One connection. `reads` False leaves the windows as they are, as a page does that is busy."""
+    """One connection. `context` is another TLS context than one that trusts everybody, `preamble` what is sent before TLS and HTTP/2."""
 
-    def __init__(self, port, secured=False, window=None, connection_window=None, receive_buffer=None, address="127.0.0.1"):
+    def __init__(self, port, secured=False, window=None, connection_window=None, receive_buffer=None, address="127.0.0.1", context=None,
+                 preamble=b""):
         plain = socket.socket()
         if receive_buffer:
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         plain.settimeout(10)
         plain.connect((address, port))
-        self.socket = CONTEXT.wrap_socket(plain, server_hostname="localhost") if secured else plain
+        if preamble:
+            plain.sendall(preamble)
+        secured = secured or context is not None
+        self.socket = (context or CONTEXT).wrap_socket(plain, server_hostname="localhost") if secured else plain
         self.scheme = b"https" if secured else b"http"
         self.h2 = h2.connection.H2Connection(h2.config.H2Configuration(
             header_encoding=None, validate_outbound_headers=False, normalize_outbound_headers=False))
