@@ -3,6 +3,7 @@
 #ifndef HEARTWIRE_CLINUX_H
 #define HEARTWIRE_CLINUX_H
 
+#include <linux/memfd.h>
 #include <malloc.h>
 #include <signal.h>
 #include <spawn.h>
@@ -36,6 +37,7 @@ _Static_assert(offsetof(struct tcp_information, total_retransmits) == offsetof(s
 _Static_assert(sizeof(struct tcp_information) == 168, "as Linux has it");
 
 int accept4(int descriptor, struct sockaddr *address, socklen_t *length, int flags);
+int memfd_create(const char *name, unsigned int flags);
 int pipe2(int descriptors[2], int flags);
 ssize_t tee(int source, int target, size_t length, unsigned int flags);
 ssize_t getrandom(void *buffer, size_t length, unsigned int flags);

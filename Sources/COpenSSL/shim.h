@@ -10,6 +10,7 @@
 #include <openssl/hmac.h>
 #include <openssl/ocsp.h>
 #include <openssl/params.h>
+#include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>

@@ -15,8 +15,10 @@ final class Backend {
     let feed: DemoFeed
     /// The token that `Authorization: Bearer` must hold.
     let token: String
-    /// The whole page; it is set when all ports are known.
-    var page: [UInt8] = []
+    /// The pages by their paths; they are set when all ports are known.
+    var pages: [String: [UInt8]] = [:]
+    /// How many connections of browsers the load balancer sees now, over TLS or without.
+    var countConnections: (_ isSecured: Bool) -> Int = { _ in 0 }
 
     private var schedule: BurstSchedule
     private var ticker: Ticker?

@@ -24,6 +24,8 @@ final class BackendConnection: Link, FeedReader {
     private var scanner = HeadScanner(kind: .request, limits: headLimits)
     private var partialHead: [UInt8] = []
     private var deadline: Int64 = 0
+    /// What the client gets where it asked for one of the eight streams.
+    private var rhythm: (stream: RhythmicStream, arrival: ArrivalNote)?
 
     init(backend: Backend) {
         self.backend = backend
@@ -75,9 +77,18 @@ final class BackendConnection: Link, FeedReader {
     override func linkPeerLeft(isBroken: Bool) { leave(abortively: isBroken) }
 
     override func deadlineReached() {
-        if case .streaming = state { return }
+        if case .streaming = state { return beat() }
         guard worker.now >= deadline else { return wake(atMilliseconds: deadline) }
         leave(abortively: false)
+    }
+
+    /// Sends what is due on one of the eight streams; other streams have no deadline.
+    private func beat() {
+        guard let arrival = rhythm?.arrival else { return }
+        if let number = rhythm?.stream.takeDue(now: worker.now) {
+            guard take(DemoStream.beat(number, connections: backend.countConnections(arrival.isSecured))) else { return }
+        }
+        if let moment = rhythm?.stream.nextMoment { wake(atMilliseconds: moment) }
     }
 
     private func setDeadline(_ milliseconds: Int64) {
@@ -112,8 +123,6 @@ final class BackendConnection: Link, FeedReader {
         let target = head.bytes[head.target]
         let path = String(decoding: target.prefix { $0 != UInt8(ascii: "?") }, as: UTF8.self)
         switch path {
-        case "/":
-            answer(Answer(status: 200, html: backend.page), to: head)
         case "/events" where !isAuthorized(head):
             let text = "This stream wants the header field Authorization: Bearer, which no EventSource can send.\n"
             answer(Answer(status: 401, text: text, challenge: true), to: head)
@@ -129,7 +138,16 @@ final class BackendConnection: Link, FeedReader {
             }
             beginStream(head, isPublic: false)
         default:
-            answer(Answer(status: 404, text: "Nothing here.\n"), to: head)
+            if let page = backend.pages[path] { return answer(Answer(status: 200, html: page), to: head) }
+            guard let stream = RhythmicStream(path: path, now: worker.now) else {
+                return answer(Answer(status: 404, text: "Nothing here.\n"), to: head)
+            }
+            beginStream(head, isPublic: true)
+            guard case .streaming = state else { return }
+            let arrival = ArrivalNote(head)
+            rhythm = (stream, arrival)
+            guard take(DemoStream.version(arrival.version, retryMilliseconds: backend.timing.reconnectMilliseconds)) else { return }
+            wake(atMilliseconds: stream.nextMoment)
         }
     }
 

@@ -17,6 +17,16 @@ enum DemoStream {
         write(name: nil, id: String(number), data: "{\"seq\":\(number),\"time\":\(unixMilliseconds)}", retryMilliseconds: nil)
     }
 
+    /// The first event of one of the eight streams: which version of HTTP the browser speaks, as the proxy says it.
+    static func version(_ version: String, retryMilliseconds: UInt64) -> [UInt8] {
+        write(name: "hello", id: nil, data: "{\"http\":\"\(version)\"}", retryMilliseconds: retryMilliseconds)
+    }
+
+    /// One event of one of the eight streams; `connections` is how many the load balancer sees.
+    static func beat(_ number: UInt64, connections: Int) -> [UInt8] {
+        write(name: nil, id: String(number), data: "{\"seq\":\(number),\"connections\":\(connections)}", retryMilliseconds: nil)
+    }
+
     /// One event with nothing but data.
     static func event(data: String) -> [UInt8] { write(name: nil, id: nil, data: data, retryMilliseconds: nil) }
 

@@ -11,7 +11,7 @@ import Reactor
 ///     let worker = try Worker(number: 0, kernel: LinuxKernel())
 ///     let world = try DemoWorld(worker: worker, listen: address)      // throws a SystemError for a port in use
 ///     let proxy = try ProxyServer(world.configuration()) { LinuxKernel() }
-///     world.connect(proxyAddress: proxy.listeningAddresses[0])
+///     world.connect(proxyAddresses: proxy.listeningAddresses)
 ///     print(world.introduction)
 ///     worker.run()                                                    // on a thread of its own
 ///
@@ -21,6 +21,8 @@ package final class DemoWorld {
     package let pageAddress: SocketAddress
     /// Where the hop leads straight to the backend: the page's port plus one if that is free.
     package let directAddress: SocketAddress
+    /// Where the pages are served over TLS, and so over HTTP/2: the page's port plus two if that is free.
+    package let securedAddress: SocketAddress
     /// Where the backend listens, on the loopback interface.
     package let backendAddress: SocketAddress
     /// The token that the backend wants, made at the start.
@@ -29,29 +31,39 @@ package final class DemoWorld {
     let backend: Backend
     let pageHop: Hop
     let directHop: Hop
+    let securedHop: Hop
     private let timing: DemoTiming
+    /// The certificate that the proxy shows. Its files exist as long as the object.
+    private let identity: SelfSignedIdentity
 
     /// Binds all addresses. `listen` is where the browser connects, port 0 for any.
     ///
-    /// Throws when an address is not available; the requested address is tried first.
-    package init(worker: Worker, listen: SocketAddress, timing: DemoTiming = DemoTiming()) throws(SystemError) {
+    /// - Throws: a `SystemError` when an address is not available; the requested address is tried first.
+    package init(
+        worker: Worker, listen: SocketAddress, identity: SelfSignedIdentity, timing: DemoTiming = DemoTiming()
+    ) throws(SystemError) {
         self.timing = timing
+        self.identity = identity
         let kernel = worker.kernel
         let feed = DemoFeed()
         token = DemoWorld.makeToken(kernel)
         let pageHop = Hop(worker: worker, side: .through, idleLimitMilliseconds: timing.hopIdleLimitMilliseconds, feed: feed)
         let directHop = Hop(worker: worker, side: .direct, idleLimitMilliseconds: timing.hopIdleLimitMilliseconds, feed: feed)
+        let securedHop = Hop(worker: worker, side: .through, idleLimitMilliseconds: timing.hopIdleLimitMilliseconds, feed: feed)
         let page = try DemoWorld.open(listen, worker: worker) { pageHop.accept($0) }
         var opened = [page.acceptor]
         do throws(SystemError) {
-            let direct = try DemoWorld.openBeside(page.address, worker: worker) { directHop.accept($0) }
+            let direct = try DemoWorld.openBeside(page.address, steps: 1, worker: worker) { directHop.accept($0) }
             opened.append(direct.acceptor)
+            let secured = try DemoWorld.openBeside(page.address, steps: 2, worker: worker) { securedHop.accept($0) }
+            opened.append(secured.acceptor)
             let backend = Backend(worker: worker, timing: timing, feed: feed, token: token)
             let loopback = SocketAddress(bytes: [127, 0, 0, 1], port: 0)
             let server = try DemoWorld.open(loopback, worker: worker) { backend.accept($0) }
             self.backend = backend
             pageAddress = page.address
             directAddress = direct.address
+            securedAddress = secured.address
             backendAddress = server.address
         } catch {
             for acceptor in opened { acceptor.close() }
@@ -59,23 +71,38 @@ package final class DemoWorld {
         }
         self.pageHop = pageHop
         self.directHop = directHop
+        self.securedHop = securedHop
         directHop.target = backendAddress
-        backend.page = Page.document(
-            PageFacts(
-                directPort: directAddress.port, token: token, timing: timing, configuration: shownConfiguration))
+        backend.countConnections = { isSecured in (isSecured ? securedHop : pageHop).connectionCount }
+        let facts = PageFacts(
+            plainPort: pageAddress.port, directPort: directAddress.port, securedPort: securedAddress.port, token: token, timing: timing,
+            configuration: shownConfiguration)
+        backend.pages = ["/": Page.document(facts), "/eight": Page.eight(facts)]
     }
 
-    /// Sets where the proxy listens. Until then the hop refuses every client of the page.
-    package func connect(proxyAddress: SocketAddress) { pageHop.target = proxyAddress }
+    /// The hosts that the certificate of a demo at this address names.
+    package static func hosts(for listen: SocketAddress) -> [String] {
+        let usual = ["localhost", "127.0.0.1", "::1"]
+        return usual + [listen.host].filter { !usual.contains($0) && $0 != "0.0.0.0" && $0 != "::" }
+    }
 
-    /// The proxy's configuration: one worker, any loopback port, the event stream with its token and heartbeat, and the page. Logs are
-    /// off.
+    /// Sets where the proxy listens, without TLS and with it. Until then the hops refuse every client of the pages.
+    package func connect(proxyAddresses: [SocketAddress]) {
+        precondition(proxyAddresses.count == 2, "the configuration has two listeners")
+        (pageHop.target, securedHop.target) = (proxyAddresses[0], proxyAddresses[1])
+    }
+
+    /// The proxy's configuration: one worker, two loopback ports, the second with TLS, the event stream with its token and heartbeat,
+    /// and the pages. Logs are off.
     package func configuration() -> Configuration {
         do {
             var configuration = try ConfigurationFile.parse(
                 Array(configurationText.utf8), fileName: "demo", environment: { _ in nil }
             ).configuration
-            configuration.listeners = [Listener(host: "127.0.0.1", port: 0)]
+            let certificate = Certificate(certificateFile: identity.files.certificateFile, keyFile: identity.files.keyFile)
+            var secured = Listener(host: "127.0.0.1", port: 0, tls: ListenerTLS(certificates: [certificate]))
+            secured.speakUsualProtocols()
+            configuration.listeners = [Listener(host: "127.0.0.1", port: 0), secured]
             return configuration
         } catch {
             preconditionFailure("the demo's own configuration is good: \(error)")
@@ -86,9 +113,13 @@ package final class DemoWorld {
     package var introduction: String {
         """
         The demo runs. Open http://\(address(pageAddress))/ in a browser; Ctrl-C ends it.
+        Eight streams in one page, over HTTP/1.1 and over HTTP/2: https://\(address(securedAddress))/eight
+        (The certificate was made at the start, so the browser warns of it once.)
 
         The stream through Heartwire, with the token where an EventSource can put it:
           curl -N 'http://\(address(pageAddress))/events?access_token=\(token)'
+        The same over HTTP/2:
+          curl -Nk 'https://\(address(securedAddress))/events?access_token=\(token)'
         The same stream as it is today, cut after \(duration(timing.hopIdleLimitMilliseconds)) of silence:
           curl -N 'http://\(address(directAddress))/events-open'
 
@@ -111,7 +142,7 @@ package final class DemoWorld {
         """
         \(eventsRoute)
 
-        # Over TLS, with a certificate of your own:
+        # Over TLS, and so over HTTP/2, with a certificate of your own:
         # listen *:8443 {
         #     tls {
         #         certificate site.pem site.key
@@ -162,13 +193,13 @@ package final class DemoWorld {
         return (acceptor, address)
     }
 
-    /// The next port, so that it is easy to guess and to forward; any other if the next one is taken.
+    /// A port just above, so that it is easy to guess and to forward; any other if that one is taken.
     private static func openBeside(
-        _ address: SocketAddress, worker: Worker, accepted: @escaping (AcceptedConnection) -> Void
+        _ address: SocketAddress, steps: UInt16, worker: Worker, accepted: @escaping (AcceptedConnection) -> Void
     ) throws(SystemError) -> (acceptor: Acceptor, address: SocketAddress) {
         var beside = address
-        if address.port < .max {
-            beside.port = address.port + 1
+        if address.port <= .max - steps {
+            beside.port = address.port + steps
             if let opened = try? open(beside, worker: worker, accepted: accepted) { return opened }
         }
         beside.port = 0

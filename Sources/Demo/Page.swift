@@ -3,7 +3,11 @@
 
 /// What the page needs to know of the demo.
 struct PageFacts {
+    /// Where the pages are without TLS.
+    var plainPort: UInt16
     var directPort: UInt16
+    /// Where the pages are over TLS.
+    var securedPort: UInt16
     var token: String
     var timing: DemoTiming
     var configuration: String
@@ -11,7 +15,7 @@ struct PageFacts {
     /// The facts as JSON that may stand inside a script element.
     var json: String {
         """
-        {"directPort": \(directPort), "token": \(PageFacts.quoted(token)), \
+        {"plainPort": \(plainPort), "directPort": \(directPort), "securedPort": \(securedPort), "token": \(PageFacts.quoted(token)), \
         "hopIdleLimitMs": \(timing.hopIdleLimitMilliseconds), "heartbeatMs": \(timing.heartbeatMilliseconds), \
         "silenceMs": \(timing.silenceMilliseconds), "reconnectMs": \(timing.reconnectMilliseconds)}
         """
@@ -38,7 +42,7 @@ struct PageFacts {
 enum Page {
     /// The page runs its own inline script and style and connects to the two stream addresses; nothing else.
     static let securityPolicy: StaticString = """
-        default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; connect-src 'self' http:; \
+        default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; connect-src 'self' http: https:; \
         base-uri 'none'; form-action 'none'; frame-ancestors 'none'
         """
 
@@ -63,6 +67,7 @@ enum Page {
             <p>The backend wants a token in a header and falls silent for \(seconds(timing.silenceMilliseconds)) at a time. \
             The load balancer cuts a connection after <b>\(seconds(timing.hopIdleLimitMilliseconds)) without a byte</b>. \
             Neither can be changed.</p>
+            <nav><a id="eight" href="/eight">The other page: eight streams at once, over HTTP/1.1 and over HTTP/2</a></nav>
             </header>
             <main>
             <div class="lanes">
@@ -124,7 +129,7 @@ enum Page {
     }
 
     /// A duration as text for people: `3 s`, `4.8 s`, which no line break splits.
-    private static func seconds(_ milliseconds: Int64) -> String {
+    static func seconds(_ milliseconds: Int64) -> String {
         let tenths = (milliseconds + 50) / 100
         return tenths % 10 == 0 ? "\(tenths / 10)\u{A0}s" : "\(tenths / 10).\(tenths % 10)\u{A0}s"
     }

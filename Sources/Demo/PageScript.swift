@@ -210,6 +210,7 @@ extension Page {
           element("through-heartbeats").className = demo.heartbeats > 0 ? "good" : "";
         }
 
+        element("eight").href = "https:" + "/" + "/" + location.hostname + ":" + facts.securedPort + "/eight";
         const timeline = makeTimeline(element("timeline"), facts);
         follow(() => { openThrough(); askDirectly(); });
         setInterval(show, 100);

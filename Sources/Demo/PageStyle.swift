@@ -26,6 +26,8 @@ extension Page {
         header { margin-bottom: 12px; }
         header p { color: var(--soft); }
         header b { color: var(--ink); font-weight: 600; }
+        nav { margin-top: 4px; font-size: 14px; }
+        a { color: var(--event); }
         main { display: grid; gap: 12px; }
         .lanes { display: grid; grid-template-columns: 1fr 1fr; gap: 12px; }
         .card { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 12px 14px; min-width: 0; }

@@ -14,7 +14,7 @@ enum DemoCommand {
             let worker = try makeWorker(kernel)
             let world = try makeWorld(on: worker, at: listener, kernel)
             let proxy = try ProxyServer(world.configuration()) { LinuxKernel() }
-            world.connect(proxyAddress: proxy.listeningAddresses[0])
+            world.connect(proxyAddresses: proxy.listeningAddresses)
             Main.say(world.introduction)
             endOnSignal(proxy, then: worker.mailbox)
             worker.run()
@@ -45,8 +45,11 @@ enum DemoCommand {
     private static func makeWorld(
         on worker: Worker, at listener: Listener, _ kernel: Kernel
     ) throws(StartError) -> DemoWorld {
+        let address = address(of: listener, kernel)
+        let identity: SelfSignedIdentity
+        do { identity = try SelfSignedIdentity(hosts: DemoWorld.hosts(for: address)) } catch { throw .security(error) }
         do {
-            return try DemoWorld(worker: worker, listen: address(of: listener, kernel))
+            return try DemoWorld(worker: worker, listen: address, identity: identity)
         } catch {
             throw .cannotListen(address: listener.description, error)
         }

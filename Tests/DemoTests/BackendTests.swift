@@ -16,7 +16,7 @@ private final class BackendStage {
         let stage = try Stage()
         self.stage = stage
         let backend = Backend(worker: stage.worker, timing: timing, feed: feed, token: "sesame")
-        backend.page = Array("<!doctype html>".utf8)
+        backend.pages = ["/": Array("<!doctype html>".utf8)]
         self.backend = backend
         address = try stage.listen { backend.accept($0) }
     }
@@ -100,6 +100,8 @@ private final class BackendStage {
         "what is not served gets a clear answer",
         arguments: [
             ("GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n", "404"), ("GET /feed HTTP/1.1\r\nHost: a\r\n\r\n", "400"),
+            ("GET /eight/0 HTTP/1.1\r\nHost: a\r\n\r\n", "404"), ("GET /eight/9 HTTP/1.1\r\nHost: a\r\n\r\n", "404"),
+            ("GET /eight/01 HTTP/1.1\r\nHost: a\r\n\r\n", "404"), ("GET /eight/+1 HTTP/1.1\r\nHost: a\r\n\r\n", "404"),
             ("GET /feed?page=a-b HTTP/1.1\r\nHost: a\r\n\r\n", "400"), ("DELETE / HTTP/1.1\r\nHost: a\r\n\r\n", "405"),
             ("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc", "413"), ("GET / HTTP/1.1\r\n\r\n", "400"),
             ("\u{16}\u{03}\u{01}", "400"), ("GET / HTTP/1.1\nHost: a\n\n", "400"),
@@ -127,7 +129,7 @@ private final class BackendStage {
     @Test("a client that sends request after request without reading is disconnected")
     func flood() throws {
         let world = try BackendStage()
-        world.backend.page = [UInt8](repeating: 65, count: 100_000)
+        world.backend.pages["/"] = [UInt8](repeating: 65, count: 100_000)
         let client = try world.stage.connect(to: world.address)
         client.pauseReading()
         let requests = Array(String(repeating: "GET / HTTP/1.1\r\nHost: a\r\n\r\n", count: 500).utf8)

@@ -37,3 +37,28 @@ import Testing
         #expect(backAt < timing.silenceMilliseconds + Int64(timing.eventsPerBurst - 1) * timing.eventIntervalMilliseconds)
     }
 }
+
+@Suite struct RhythmicStreamTests {
+    @Test("each of the eight streams has a rhythm of its own, and its numbers have no gap")
+    func moments() throws {
+        for (index, kind) in RhythmicStream.kinds.enumerated() {
+            var stream = try #require(RhythmicStream(path: "/eight/\(index + 1)", now: 100))
+            for number in UInt64(1)...4 {
+                #expect(stream.nextMoment == 100 + kind.intervalMilliseconds / 2 + Int64(number - 1) * kind.intervalMilliseconds)
+                #expect(stream.takeDue(now: stream.nextMoment - 1) == nil)
+                #expect(stream.takeDue(now: stream.nextMoment) == number)
+            }
+            #expect(stream.takeDue(now: 1_000_000) == 5)
+            #expect(stream.takeDue(now: 1_000_000) == nil)
+        }
+        #expect(Set(RhythmicStream.kinds.map(\.intervalMilliseconds)).count == 8)
+    }
+
+    @Test("one of them is silent for longer than the load balancer allows, so heartbeats keep it alive")
+    func silence() { #expect(RhythmicStream.kinds.contains { $0.intervalMilliseconds > DemoTiming().hopIdleLimitMilliseconds }) }
+
+    @Test(
+        "there are eight of them and no other",
+        arguments: ["/eight/0", "/eight/9", "/eight/", "/eight/12", "/eight/-1", "/eight/+1", "/x/1"])
+    func others(path: String) { #expect(RhythmicStream(path: path, now: 0) == nil) }
+}

@@ -6,25 +6,31 @@ import Testing
 
 @Suite struct PageTests {
     private var facts: PageFacts {
-        PageFacts(directPort: 8081, token: "sesame", timing: DemoTiming(), configuration: "route /events {\n}")
+        PageFacts(
+            plainPort: 8080, directPort: 8081, securedPort: 8082, token: "sesame", timing: DemoTiming(), configuration: "route /events {\n}"
+        )
     }
+    private var pages: [String] { [Page.document(facts), Page.eight(facts)].map { String(decoding: $0, as: UTF8.self) } }
 
     @Test(
-        "the page refers to nothing outside of itself",
+        "the pages refer to nothing outside of themselves",
         arguments: [
             "http://", "https://", "src=", "url(", "@import", "import(", "<iframe", "<object", "\"//", "'//", "<base", "<form", "action=",
         ])
     func selfContained(reference: String) {
-        let page = String(decoding: Page.document(facts), as: UTF8.self)
-        #expect(!page.contains(reference))
+        for page in pages { #expect(!page.contains(reference)) }
     }
 
-    @Test("its only link is the empty icon, and it stays small")
+    @Test("they link to the empty icon and to each other, and stay small")
     func links() {
-        let page = String(decoding: Page.document(facts), as: UTF8.self)
-        let references = page.split(separator: "href=").dropFirst().map { $0.prefix(8) }
-        #expect(references == ["\"data:,\""])
-        #expect(page.utf8.count < 65_536)
+        let references = pages.map { page in page.split(separator: "href=\"").dropFirst().map { $0.prefix { $0 != "\"" } } }
+        #expect(references == [["data:,", "/eight"], ["data:,", "/"]])
+        for page in pages { #expect(page.utf8.count < 65_536) }
+    }
+
+    @Test("the second page has a row for each stream in both panels")
+    func rows() {
+        for kind in RhythmicStream.kinds { #expect(pages[1].components(around: "<b>\(kind.name)</b>") == 3) }
     }
 
     @Test("inserted text cannot end its element of the page")
@@ -38,13 +44,19 @@ import Testing
         #expect(page.split(separator: "<script", omittingEmptySubsequences: false).count == 3)
     }
 
-    @Test("it tells the script the times and the port")
+    @Test("they tell the script the times and the ports")
     func told() {
         let json = facts.json
         for part in [
-            "\"directPort\": 8081", "\"hopIdleLimitMs\": 3000", "\"heartbeatMs\": 1000", "\"silenceMs\": 4800", "\"reconnectMs\": 3000",
+            "\"plainPort\": 8080", "\"directPort\": 8081", "\"securedPort\": 8082", "\"hopIdleLimitMs\": 3000", "\"heartbeatMs\": 1000",
+            "\"silenceMs\": 4800", "\"reconnectMs\": 3000",
         ] {
             #expect(json.contains(part))
         }
     }
+}
+
+extension String {
+    /// How many pieces it falls into around another text.
+    fileprivate func components(around text: String) -> Int { split(separator: text, omittingEmptySubsequences: false).count }
 }

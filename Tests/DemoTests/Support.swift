@@ -66,6 +66,15 @@ final class Stage {
     }
 }
 
+extension DemoWorld {
+    private static let identity = Result { try SelfSignedIdentity(hosts: ["localhost"]) }
+
+    /// A world with one certificate for all tests.
+    static func standing(on worker: Worker, listen: SocketAddress, timing: DemoTiming = DemoTiming()) throws -> DemoWorld {
+        try DemoWorld(worker: worker, listen: listen, identity: try identity.get(), timing: timing)
+    }
+}
+
 extension DemoTiming {
     /// The demo's timing for tests: the same order of moments in a tenth of the time.
     static var hasty: DemoTiming {

@@ -33,6 +33,15 @@ def demo(shared_stage):
     return shared_stage.command(["demo", "--listen", f"127.0.0.1:{port}"], port)
 
 
+def introduction(demo) -> str:
+    """What the demo says at its start."""
+    deadline = time.monotonic() + 10
+    while "/events-open" not in (said := demo.stdout() + demo.stderr()):
+        assert time.monotonic() < deadline, said
+        time.sleep(0.05)
+    return said
+
+
 def test_the_demo_shows_a_stream_that_survives_the_silence_that_kills_the_other(demo, tmp_path):
     with Browser(tmp_path) as browser:
         browser.open(f"http://127.0.0.1:{demo.port}/")
@@ -51,17 +60,55 @@ def test_the_demo_shows_a_stream_that_survives_the_silence_that_kills_the_other(
     assert state["heartbeats"] >= 1, "no heartbeat was seen on the right"
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_of_eight_streams_in_one_page_two_hang_over_http1_and_all_live_over_http2(demo, tmp_path, scheme):
+    secured = re.search(r"https://127\.0\.0\.1:(\d+)/eight", introduction(demo))[1]
+    report = "JSON.parse(JSON.stringify(window.heartwireEight))"
+    with Browser(tmp_path, "--ignore-certificate-errors") as browser:
+        browser.open(f"{scheme}://127.0.0.1:{secured if scheme == 'https' else demo.port}/eight")
+        browser.wait_for("window.heartwireEight?.plain?.hanging == 2 && window.heartwireEight.secured.open == 8", 20)
+        # Longer than the load balancer allows: the eighth stream sends an event each 5.3 s only.
+        browser.wait_for("window.heartwireEight.secured.events >= 60", 40)
+        state = browser.evaluate(report)
+        assert (state["plain"]["open"], state["plain"]["hanging"], state["plain"]["connections"], state["plain"]["versions"]) == (6, 2, 6, ["1.1"])
+        assert (state["secured"]["open"], state["secured"]["hanging"], state["secured"]["connections"], state["secured"]["versions"]) == (8, 0, 1, ["2"])
+        if picture := os.environ.get("HEARTWIRE_SCREENSHOT"):
+            browser.screenshot(pathlib.Path(picture).with_suffix(f".eight-{scheme}.png"))
+        # A stream that is closed lets one in that waited.
+        browser.evaluate("document.querySelector('#plain .streams button').click()")
+        browser.wait_for("window.heartwireEight.plain.open == 6 && window.heartwireEight.plain.hanging == 1", 20)
+        errors = browser.page_errors()
+    assert not errors, errors
+
+
+def test_a_browser_that_does_not_know_the_demos_certificate_is_told_what_to_do(demo, tmp_path):
+    with Browser(tmp_path) as browser:
+        browser.open(f"http://127.0.0.1:{demo.port}/eight")
+        browser.wait_for("window.heartwireEight?.secured?.reachable === false && window.heartwireEight.plain.open == 6", 20)
+        link = browser.evaluate("document.querySelector('#secured-say a').href")
+        assert link in introduction(demo), "the link is the address that the demo says"
+
+
+def test_the_demo_leaves_no_file_behind(demo, tmp_path):
+    """Its certificate and key are files without a name."""
+    opened = [os.readlink(link) for link in pathlib.Path(f"/proc/{demo.process.pid}/fd").iterdir()]
+    assert sum(target.startswith("/memfd:") for target in opened) == 2
+    assert not [target for target in opened if target.startswith("/") and not target.startswith(("/memfd:", "/dev/", str(demo.folder)))], opened
+
+
 def test_the_streams_of_the_demo_can_be_tried_with_curl_as_it_says(demo):
     """The lines that `heartwire demo` prints name addresses that answer."""
-    deadline = time.monotonic() + 10
-    while "http://" not in demo.stdout() + demo.stderr() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    said = demo.stdout() + demo.stderr()
+    said = introduction(demo)
     assert f"http://127.0.0.1:{demo.port}" in said, f"the demo does not say what to open:\n{said}"
-    line = re.search(r"curl [^\n]*", said)
-    assert line, f"the demo prints no curl line:\n{said}"
-    result = subprocess.run(line[0].replace("curl", "curl --noproxy '*' -sS --max-time 4", 1), shell=True, capture_output=True, timeout=20)
-    assert b"data:" in result.stdout, f"{line[0]}\n{result.stdout!r} {result.stderr!r}"
+    lines = re.findall(r"curl [^\n]*", said)
+    assert len(lines) == 3, f"the demo prints other curl lines:\n{said}"
+    versions = []
+    for line in lines:
+        line = line.replace("curl", "curl --noproxy '*' -sS --max-time 4 -w '\nversion %{http_version}'", 1)
+        result = subprocess.run(line, shell=True, capture_output=True, timeout=20)
+        assert b"data:" in result.stdout, f"{line}\n{result.stdout!r} {result.stderr!r}"
+        versions.append(result.stdout.rsplit(b"version ", 1)[1])
+    assert versions == [b"1.1", b"2", b"1.1"], versions
 
 
 PAGE = b"""<!doctype html><title>outage</title><script>

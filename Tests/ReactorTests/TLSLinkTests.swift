@@ -88,6 +88,28 @@ private final class World {
 }
 
 @Suite struct TLSLinkTests {
+    @Test(
+        "a certificate made by the process itself names its hosts, exists in memory only, and goes with its object",
+        arguments: ["localhost", "::1"])
+    func selfSigned(name: String) throws {
+        var identity: SelfSignedIdentity? = try SelfSignedIdentity(hosts: ["localhost", "127.0.0.1", "::1"])
+        let files = try #require(identity?.files)
+        let world = try World(TLSServerSettings(identities: [files]))
+        let context = try World.trusting { $0.authorityFile = files.certificateFile }
+        #expect(try world.connect(context, name: name).events == ["connected"])
+        #expect(try world.connect(context, name: "elsewhere.test").events.first?.contains("hostname mismatch") == true)
+        #expect(try world.connect(name: name).events.first?.contains("self-signed certificate") == true)
+        let another = try SelfSignedIdentity(hosts: ["localhost"])
+        #expect(FileManager.default.contents(atPath: another.files.keyFile) != FileManager.default.contents(atPath: files.keyFile))
+        let key = try #require(FileManager.default.contents(atPath: files.keyFile))
+        for file in [files.certificateFile, files.keyFile] {
+            #expect(try FileManager.default.destinationOfSymbolicLink(atPath: file).hasPrefix("/memfd:"))
+        }
+        identity = nil
+        // The descriptor's number may belong to another test's file by now.
+        #expect(FileManager.default.contents(atPath: files.keyFile) != key)
+    }
+
     @Test("what is sent arrives whole and in order in both directions, also when the kernel takes it in pieces")
     func order() throws {
         let world = try World("localhost")
