@@ -426,6 +426,7 @@ final class Scenario {
             waiting += link.pendingCount
             if let client = link as? HTTP1Connection { waiting += client.putAside.count + (client.partialHead?.byteCount ?? 0) }
             if let client = link as? HTTP2Connection {
+                if client.state == .serving { waiting += client.session.heldBytes }
                 waiting += client.streams.reduce(0) { $0 + ($1.map { $0.waitingCount + $0.putAside.count } ?? 0) }
             }
         }

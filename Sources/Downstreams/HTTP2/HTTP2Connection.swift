@@ -187,6 +187,7 @@ package final class HTTP2Connection: ClientConnection {
         guard isOpen, state != .closed else { return }
         state = .ending
         turns = []
+        countHead(0)
         (waitingSince, lastProgressAt) = (worker.now, worker.now)
         shutdownWhenDrained()
         wake(atMilliseconds: nextDeadline)
