@@ -19,7 +19,7 @@ extension Page {
             <header>
             <h1>Eight event streams in one page</h1>
             <p>The same eight streams twice, through the same Heartwire. Over HTTP/1.1 a browser opens <b>six connections</b> to an origin, \
-            for all its tabs together, and every further <code>EventSource</code> waits without a word. Over HTTP/2 all of them share \
+            for all its tabs together, and every further <code>EventSource</code> waits without a word. Over HTTP/2 all of them fit into \
             <b>one connection</b>.</p>
             <nav><a id="first" href="/">The other page: one stream, with Heartwire and without</a></nav>
             </header>

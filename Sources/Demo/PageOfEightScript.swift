@@ -135,6 +135,9 @@ extension Page {
             return hint(panel, streams + why + " Close one to see it.");
           }
           if (report.versions.includes("2")) {
+            if (panel.connections > 1) {
+              return hint(panel, "They share " + panel.connections + " connections: some browsers open several before they know that HTTP/2 is spoken.");
+            }
             return hint(panel, "All of them share one connection, and so would those of other tabs. Heartwire takes up to 256 at once.");
           }
           hint(panel, open + " streams are open, and the browser has no connection left for anything else of this origin.");
