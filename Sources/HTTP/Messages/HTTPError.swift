@@ -105,7 +105,7 @@ public enum HTTPError: UInt8, Error, Equatable, Sendable, CaseIterable {
         case .missingHost: "missing Host"
         case .doubledHost: "more than one Host"
         case .invalidHost: "invalid Host"
-        case .otherScheme: "scheme of another connection"
+        case .otherScheme: "not the scheme of the connection, and not from a trusted proxy"
         case .conflictingLengths: "Content-Length together with Transfer-Encoding"
         case .invalidContentLength: "invalid Content-Length"
         case .invalidTransferEncoding: "invalid Transfer-Encoding"
