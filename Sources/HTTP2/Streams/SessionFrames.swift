@@ -43,7 +43,9 @@ extension Session {
         }
         try checkStream(type, header)
         guard header.length <= FrameHeader.maximumPayload else {
-            let isConnection = header.stream == 0 || [.headers, .continuation, .settings, .pushPromise].contains(type)
+            // The last two have one right length only, and another one ends the connection (sections 6.4 and 6.9).
+            let isConnection =
+                header.stream == 0 || [.headers, .continuation, .settings, .pushPromise, .resetStream, .windowUpdate].contains(type)
             return try refuseOverlong(header, isConnection: isConnection)
         }
         switch type {

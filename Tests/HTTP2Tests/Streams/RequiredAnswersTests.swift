@@ -62,7 +62,7 @@ struct RequiredAnswersTests {
 
     // MARK: Lengths
 
-    @Test("a frame over 16,384 octets ends the connection if it has a field block, is SETTINGS or is on stream 0, else its stream")
+    @Test("a frame over 16,384 octets ends the connection if it changes more than its stream, else its stream")
     func overlong() {
         func header(_ type: UInt8, _ stream: UInt32) -> [UInt8] { Wire.frame(type, flags: 4, stream: stream, [], length: 16_385) }
         expectEnd(.frameSizeError, header(1, 5))
@@ -72,6 +72,9 @@ struct RequiredAnswersTests {
         expectEnd(.frameSizeError, header(6, 0))
         expectEnd(.frameSizeError, header(99, 0))
         expectEnd(.frameSizeError, header(99, 5))
+        // Neither RST_STREAM nor WINDOW_UPDATE has another length than 4, on whatever stream (sections 6.4 and 6.9).
+        expectEnd(.frameSizeError, header(3, 1))
+        expectEnd(.frameSizeError, header(8, 3))
         let harness = Harness()
         harness.receive(Wire.start + RequiredAnswersTests.open + header(0, 1) + [UInt8](repeating: 0, count: 16_385))
         harness.receive(header(99, 3) + [UInt8](repeating: 0, count: 16_385) + Wire.ping())
