@@ -106,6 +106,12 @@ class OriginConnection:
             except socket.timeout:
                 pass
 
+    def wait_until_gone(self, timeout=10) -> str:
+        """The same for a test, while the handler reads."""
+        with self._state:
+            assert self._state.wait_for(lambda: self.left_how, timeout), f"the proxy still held its upstream connection after {timeout} s"
+        return self.left_how
+
     # Writing
 
     def send(self, data: bytes):
