@@ -107,7 +107,7 @@ let package = Package(
             name: "SimulationTests",
             dependencies: [
                 "Marks",
-                "Proxy", "Console", "Exchanges", "Downstreams", "Upstreams", "HTTP", "Reactor", "Telemetry", "Configuration",
+                "Proxy", "Console", "Exchanges", "Downstreams", "Upstreams", "HTTP2", "HTTP", "Reactor", "Telemetry", "Configuration",
                 "Credentials", "EventStream", "Diagnosis", "ProbeScripts",
                 "ReferenceEventSource", "COpenSSL", "TestSupport",
             ],

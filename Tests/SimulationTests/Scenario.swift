@@ -9,6 +9,7 @@ import Console
 import Credentials
 import Foundation
 import HTTP
+import HTTP2
 import TestSupport
 
 @testable import Downstreams
