@@ -38,6 +38,7 @@ UPWARDS = {
         [(b"x", b"\xff\x80"), (b"y", b""), (b"content-length", b"2")], b"ok", WHOLE),
     "an unusual status": (response(LENGTH_2, body=b"ok", status=b"299 "), "open", 299, [(b"content-length", b"2")], b"ok", WHOLE),
     "a body up to the end of its connection": (response(body=b"ok"), "close", 200, [], b"ok", WHOLE),
+    "an empty body": (response(b"Content-Length: 0"), "open", 200, [(b"content-length", b"0")], b"", WHOLE),
     "204": (response(b"X: y", status=b"204 No"), "open", 204, [(b"x", b"y")], b"", WHOLE),
     "304 with a length": (response(LENGTH_2, status=b"304 No"), "open", 304, None, b"", WHOLE),
     "interim answers": (

@@ -75,7 +75,8 @@ package final class HTTP2Stream {
             switch body {
             case .none: true
             case .whole(let bytes): bytes.isEmpty
-            case .length, .untilEnd: false
+            case .length(let length): length == 0
+            case .untilEnd: false
             }
         // A page in place of a tunnel must not look like one.
         connection.writeHead(response, of: self, isTunnel: flags.contains(.asksForTunnel), isLast: isLast)
