@@ -158,3 +158,17 @@ def test_a_websocket_goes_down_as_an_upgrade_and_its_answer_comes_up_without_one
         for connection in table.grown:
             connection.wait_until_gone()
         check_alive(table, client)
+
+
+@pytest.mark.parametrize("is_last", [True, False])
+def test_a_tunnel_has_no_trailers(table, is_last):
+    table.answers[b"/chat"] = (response(b"Upgrade: websocket", b"Connection: Upgrade", status=b"101 Switching"), "never")
+    with RawConnection(table.proxy.port) as client:
+        client.send(headers(1, block(*request(b"/chat", b"CONNECT"), (b":protocol", b"websocket")), end=False))
+        client.wait(lambda: client.status(1))
+        client.send(headers(1, block((b"a", b"b")), end=is_last))
+        assert client.is_alive() and client.outcome() == [("reset", 1, "PROTOCOL_ERROR")]
+        assert table.seen().count(b"\r\n\r\n") == 1
+        for connection in table.grown:
+            connection.wait_until_gone()
+        check_alive(table, client)

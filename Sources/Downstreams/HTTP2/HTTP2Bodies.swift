@@ -20,6 +20,8 @@ extension HTTP2Connection {
     /// A body ended with trailers, which are not passed on.
     func receiveTrailers(_ slot: Int) {
         guard let stream = streams[slot], stream.receiver != nil else { return }
+        // A tunnel has no fields at its end: only DATA and frames that manage its stream are allowed (RFC 9113 section 8.5).
+        guard !stream.flags.contains(.asksForTunnel) else { return breakOff(stream, "HEADERS on a tunnel") }
         do throws(RequestProblem) { try checkTrailers(session.fields) } catch { return breakOff(stream, "malformed trailers") }
         guard stream.accountBody(0, isLast: true) else { return breakOff(stream, "a body of another length than content-length says") }
         stream.receive(worker.copyToScratch(UnsafeRawBufferPointer(start: nil, count: 0)), isLast: true)
