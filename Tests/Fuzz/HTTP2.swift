@@ -72,8 +72,8 @@ private struct Server: ~Copyable {
                 }
                 require(offset >= before && offset <= bytes.count, "an offset outside of the bytes")
                 require(session.control.count <= limits.maximumControlBytes + 4_096, "control frames without a bound")
-                require(session.pending.count <= FrameHeader.maximumPayload, "a frame without a bound")
-                require(session.block.count <= limits.maximumFieldBlockBytes, "a field block without a bound")
+                require(session.pieces.pending.count <= FrameHeader.maximumPayload, "a frame without a bound")
+                require(session.block.bytes.count <= limits.maximumFieldBlockBytes, "a field block without a bound")
                 require(session.openCount <= limits.maximumStreams, "more streams than were announced")
                 require(session.connectionReceiveWindow >= 0, "more DATA than the window allowed")
                 guard let event else {

@@ -1,27 +1,20 @@
 // What is left of the payload of HEADERS without its padding and its priority (RFC 9113 sections 6.2 and 5.3.2).
 
-/// Why the payload of a frame cannot be read. Each is a connection error.
-enum PayloadProblem: Error {
-    /// A pad length or a priority that the payload has no room for: FRAME_SIZE_ERROR.
-    case tooShort
-    /// Padding that is as long as the payload: PROTOCOL_ERROR.
-    case padding
-}
-
 /// The range of the field block's fragment in the payload of HEADERS. Priorities of RFC 7540 are passed over: we announce that we do not
 /// use them (RFC 9218 section 2.1).
-func fieldBlockFragment(_ payload: Span<UInt8>, flags: UInt8) throws(PayloadProblem) -> Range<Int> {
+func fieldBlockFragment(_ payload: Span<UInt8>, flags: UInt8) throws(SessionError) -> Range<Int> {
+    let tooShort = SessionError(.frameSizeError, "HEADERS without room for what its flags say")
     var start = 0
     var padding = 0
     if flags & FrameFlag.padded != 0 {
-        guard payload.count >= 1 else { throw .tooShort }
+        guard payload.count >= 1 else { throw tooShort }
         padding = Int(payload[0])
         start = 1
     }
     if flags & FrameFlag.priority != 0 {
-        guard payload.count - start >= 5 else { throw .tooShort }
+        guard payload.count - start >= 5 else { throw tooShort }
         start += 5
     }
-    guard padding <= payload.count - start else { throw .padding }
+    guard padding <= payload.count - start else { throw SessionError(.protocolError, "padding as long as the payload") }
     return start..<payload.count - padding
 }

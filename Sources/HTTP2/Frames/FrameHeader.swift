@@ -74,6 +74,19 @@ struct FrameHeader: Equatable {
     /// Whether the flags hold that bit.
     func has(_ flag: UInt8) -> Bool { flags & flag != 0 }
 
+    /// Whether the payload is as long as frames of that type have to be (section 6, RFC 9218 section 7.1).
+    func hasLength(of type: FrameType) -> Bool {
+        switch type {
+        case .resetStream, .windowUpdate: length == 4
+        case .ping: length == 8
+        case .goAway: length >= 8
+        case .priorityUpdate: length >= 4
+        case .priority: length == 5
+        case .settings: has(FrameFlag.acknowledgement) ? length == 0 : length % Settings.entryBytes == 0
+        case .data, .headers, .pushPromise, .continuation: true
+        }
+    }
+
     /// Appends the nine octets.
     func append(to output: inout [UInt8]) {
         output.append(UInt8(truncatingIfNeeded: length >> 16))

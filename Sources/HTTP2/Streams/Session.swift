@@ -32,22 +32,15 @@ package struct Session: ~Copyable {
     var padding = 0
     /// The slot of the DATA frame that is being read.
     var dataSlot = 0
-    /// The beginning of a frame's header or of a short payload, whose rest has not come.
-    var held = InlineArray<9, UInt8>(repeating: 0)
-    var heldCount = 0
-    /// The beginning of a longer payload. It owns memory only while such a frame is on its way.
-    var pending: [UInt8] = []
+    /// The beginning of a frame's header or of a payload, whose rest has not come.
+    var pieces = FramePieces()
     var hasSettings = false
 
     // MARK: The field block that is open
 
-    /// The stream of an open field block; 0 when none is open.
-    var blockStream: UInt32 = 0
-    var blockEndsStream = false
+    var block = OpenFieldBlock()
+    /// Whether the block opens a stream.
     var blockIsNew = false
-    var blockFrames = 0
-    var emptyBlockFrames = 0
-    var block: [UInt8] = []
     var decoder: HPACKDecoder
 
     // MARK: Streams and windows
@@ -122,12 +115,12 @@ package struct Session: ~Copyable {
 
     /// Whether the client owes the rest of something that a deadline is for: the preface, the first SETTINGS, a field block.
     package var isInsideHead: Bool {
-        mutating get { !hasSettings || blockStream != 0 }
+        mutating get { !hasSettings || block.stream != 0 }
     }
 
     /// The bytes that it keeps of a field block, or of another frame, whose rest has not come.
     package var heldBytes: Int {
-        mutating get { block.count + pending.count }
+        mutating get { block.bytes.count + pieces.pending.count }
     }
 
     /// The stream's number on the wire.

@@ -5,7 +5,7 @@
 extension Session {
     /// The header of a frame has come: checks what it says, and decides how its payload is read.
     mutating func begin(_ header: FrameHeader) throws(SessionError) -> SessionEvent? {
-        if !hasSettings || blockStream != 0 { try checkOrder(header) }
+        if !hasSettings || block.stream != 0 { try checkOrder(header) }
         budgets.receive(overhead: FrameHeader.byteCount)
         stage = .payload
         // The two types of which there are many come first, by a shorter way to the same rules.
@@ -28,7 +28,7 @@ extension Session {
             }
             hasSettings = true
         }
-        if blockStream != 0, type != .continuation || header.stream != blockStream {
+        if block.stream != 0, type != .continuation || header.stream != block.stream {
             throw SessionError(.protocolError, "a frame inside of a field block")
         }
     }
@@ -69,23 +69,13 @@ extension Session {
         case .data, .resetStream, .windowUpdate:
             if header.stream != 0, isIdle(header.stream) { throw SessionError(.protocolError, "a frame on an idle stream") }
         case .continuation:
-            if blockStream == 0 { throw SessionError(.protocolError, "CONTINUATION without a field block") }
+            if block.stream == 0 { throw SessionError(.protocolError, "CONTINUATION without a field block") }
         default: break
         }
     }
 
     private mutating func checkLength(_ type: FrameType, _ header: FrameHeader) throws(SessionError) -> SessionEvent? {
-        let isRight =
-            switch type {
-            case .resetStream, .windowUpdate: header.length == 4
-            case .ping: header.length == 8
-            case .goAway: header.length >= 8
-            case .priorityUpdate: header.length >= 4
-            case .priority: header.length == 5
-            case .settings: header.has(FrameFlag.acknowledgement) ? header.length == 0 : header.length % Settings.entryBytes == 0
-            default: true
-            }
-        if isRight { return nil }
+        if header.hasLength(of: type) { return nil }
         guard type == .priority else { throw SessionError(.frameSizeError, "a frame of a length that its type does not have") }
         skip(header.length)
         return try streamError(header.stream, .frameSizeError, "PRIORITY of another length than 5")

@@ -4,7 +4,7 @@
 //                 ├────▶ [padLength ─▶] data, in pieces ─▶ skipped padding ─┤
 //                 └────▶ skipped ───────────────────────────────────────────┘
 //
-// Invariant: a payload is handled in the caller's bytes where it came whole. It is copied only where it came in pieces.
+// Invariant: a payload is handled in the caller's bytes where it came whole (FramePieces).
 
 extension Session {
     /// The client's preface (RFC 9113 section 3.4).
@@ -43,12 +43,12 @@ extension Session {
                 guard try readPreface(bytes, from: &offset) else { return nil }
                 continue
             case .header:
-                guard let header = takeHeader(bytes, from: &offset) else { return nil }
+                guard let header = pieces.takeHeader(bytes, from: &offset) else { return nil }
                 frame = header
                 event = try begin(header)
             case .payload:
-                guard bytes.count - offset >= frame.length, heldCount == 0, pending.isEmpty else {
-                    guard gather(bytes, from: &offset) else { return nil }
+                guard bytes.count - offset >= frame.length, pieces.isEmpty else {
+                    guard pieces.gather(frame.length, bytes, from: &offset) else { return nil }
                     event = try handleGathered()
                     break
                 }
@@ -99,45 +99,13 @@ extension Session {
         return true
     }
 
-    @inline(__always)
-    private mutating func takeHeader(_ bytes: Span<UInt8>, from offset: inout Int) -> FrameHeader? {
-        if heldCount == 0, bytes.count - offset >= FrameHeader.byteCount {
-            defer { offset &+= FrameHeader.byteCount }
-            return FrameHeader(bytes, at: offset)
-        }
-        guard hold(FrameHeader.byteCount, bytes, from: &offset) else { return nil }
-        return FrameHeader(held.span)
-    }
-
-    /// Fills `held` up to `count` bytes. True when they are there; then it counts as empty again.
-    private mutating func hold(_ count: Int, _ bytes: Span<UInt8>, from offset: inout Int) -> Bool {
-        while heldCount < count {
-            guard offset < bytes.count else { return false }
-            held[heldCount] = bytes[offset]
-            heldCount += 1
-            offset += 1
-        }
-        heldCount = 0
-        return true
-    }
-
-    /// Gathers a payload that comes in pieces. True when it is whole.
-    private mutating func gather(_ bytes: Span<UInt8>, from offset: inout Int) -> Bool {
-        if frame.length <= FrameHeader.byteCount { return hold(frame.length, bytes, from: &offset) }
-        let count = min(frame.length - pending.count, bytes.count - offset)
-        bytes.extracting(offset..<offset + count).withUnsafeBufferPointer { pending.append(contentsOf: $0) }
-        offset += count
-        return pending.count == frame.length
-    }
-
     private mutating func handleGathered() throws(SessionError) -> SessionEvent? {
         stage = .header
         if frame.length <= FrameHeader.byteCount {
-            let payload = held
+            let payload = pieces.takeShort()
             return try handle(payload.span.extracting(0..<frame.length))
         }
-        let payload = pending
-        pending = []
+        let payload = pieces.takeLong()
         return try handle(payload.span)
     }
 }

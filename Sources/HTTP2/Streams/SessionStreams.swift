@@ -70,59 +70,24 @@ extension Session {
             }
             budgets.chat()
         }
-        blockStream = number
-        blockEndsStream = endsStream
-        blockFrames = 0
-        emptyBlockFrames = 0
+        block.begin(on: number, endsStream: endsStream)
     }
 
     /// The payload of HEADERS.
     mutating func receiveHeaders(_ payload: Span<UInt8>) throws(SessionError) -> SessionEvent? {
-        let fragment: Range<Int>
-        do throws(PayloadProblem) {
-            fragment = try fieldBlockFragment(payload, flags: frame.flags)
-        } catch {
-            switch error {
-            case .tooShort: throw SessionError(.frameSizeError, "HEADERS without room for what its flags say")
-            case .padding: throw SessionError(.protocolError, "padding as long as the payload")
-            }
-        }
+        let fragment = try fieldBlockFragment(payload, flags: frame.flags)
         budgets.receive(overhead: payload.count - fragment.count)
         return try receiveFragment(payload.extracting(fragment))
     }
 
     /// A piece of the open field block.
     mutating func receiveFragment(_ fragment: Span<UInt8>) throws(SessionError) -> SessionEvent? {
-        blockFrames += 1
-        if fragment.isEmpty { emptyBlockFrames += 1 }
-        guard block.count + fragment.count <= limits.maximumFieldBlockBytes, blockFrames <= limits.maximumFieldBlockFrames,
-            emptyBlockFrames <= limits.maximumEmptyFieldBlockFrames
-        else { throw SessionError(.enhanceYourCalm, "a field block of too many bytes or frames", isAbuse: true) }
         budgets.receive(payload: fragment.count)
-        let isWhole = frame.has(FrameFlag.endHeaders)
-        if isWhole, block.isEmpty {
-            try decode(fragment)
-        } else {
-            fragment.withUnsafeBufferPointer { block.append(contentsOf: $0) }
-            guard isWhole else { return nil }
-            let whole = block
-            block = []
-            try decode(whole.span)
+        let number = block.stream
+        guard try block.receive(fragment, isWhole: frame.has(FrameFlag.endHeaders), limits, decoder: &decoder, into: &fields) else {
+            return nil
         }
-        let number = blockStream
-        blockStream = 0
         return blockIsNew ? open(number) : receiveTrailers(number)
-    }
-
-    /// Every block is decoded, whatever its stream, because it changes the table that the next ones use.
-    private mutating func decode(_ whole: Span<UInt8>) throws(SessionError) {
-        fields.removeAll()
-        do throws(HPACKError) {
-            try decoder.decode(whole, into: &fields)
-        } catch {
-            let isBomb = error == .tooManyFields
-            throw SessionError(isBomb ? .enhanceYourCalm : .compressionError, error.reason, isAbuse: isBomb)
-        }
     }
 
     private mutating func open(_ number: UInt32) -> SessionEvent? {
@@ -140,14 +105,14 @@ extension Session {
         }
         let slot = streams.open(
             Stream(number: number, sendWindow: initialSendWindow, receiveWindow: Int32(limits.streamWindowBytes)))
-        if blockEndsStream { streams[slot].flags.insert(.remoteEnded) }
-        return .request(slot: slot, isLast: blockEndsStream)
+        if block.endsStream { streams[slot].flags.insert(.remoteEnded) }
+        return .request(slot: slot, isLast: block.endsStream)
     }
 
     private mutating func receiveTrailers(_ number: UInt32) -> SessionEvent? {
         guard let slot = streams.slot(of: number) else { return nil }
         if streams[slot].flags.contains(.remoteEnded) { return failStream(slot, .streamClosed, "HEADERS after END_STREAM") }
-        guard blockEndsStream else { return failStream(slot, .protocolError, "trailers without END_STREAM") }
+        guard block.endsStream else { return failStream(slot, .protocolError, "trailers without END_STREAM") }
         endRemote(slot)
         return .trailers(slot: slot)
     }

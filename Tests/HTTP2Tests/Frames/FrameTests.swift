@@ -42,16 +42,16 @@ struct FrameTests {
 
     @Test("padding that leaves less than nothing, and flags without room, are told apart")
     func wrongFragments() {
-        func problem(_ payload: [UInt8], _ flags: UInt8) -> PayloadProblem? {
-            do throws(PayloadProblem) {
+        func problem(_ payload: [UInt8], _ flags: UInt8) -> HTTP2ErrorCode? {
+            do throws(SessionError) {
                 _ = try fieldBlockFragment(payload.span, flags: flags)
                 return nil
             } catch {
-                return error
+                return error.code
             }
         }
-        #expect(problem([1], FrameFlag.padded) == .padding && problem([3, 0, 0], FrameFlag.padded) == .padding)
-        #expect(problem([], FrameFlag.padded) == .tooShort && problem([0, 0, 0, 0], FrameFlag.priority) == .tooShort)
+        #expect(problem([1], FrameFlag.padded) == .protocolError && problem([3, 0, 0], FrameFlag.padded) == .protocolError)
+        #expect(problem([], FrameFlag.padded) == .frameSizeError && problem([0, 0, 0, 0], FrameFlag.priority) == .frameSizeError)
     }
 
     @Test("error codes have the standard's numbers and names, and unknown ones stay what they are")
@@ -80,7 +80,7 @@ struct MemoryTests {
         harness.receive(Wire.start + Wire.headers(1, long) + Array(Wire.data(1).prefix(5)))
         #expect(harness.fieldBytes > 2_352)
         let session = [
-            harness.session.pending.capacity, harness.session.block.capacity, harness.session.fields.bytes.capacity,
+            harness.session.pieces.pending.capacity, harness.session.block.bytes.capacity, harness.session.fields.bytes.capacity,
             harness.session.idleTargets.capacity,
         ]
         #expect(session == [0, 0, 0, 0])
@@ -94,13 +94,13 @@ struct MemoryTests {
         harness.receive(Wire.start)
         let frame = Wire.frame(99, stream: 0, [UInt8](repeating: 1, count: 16_384))
         for byte in frame.dropLast() { harness.receive([byte]) }
-        #expect(harness.session.pending.isEmpty == true)
+        #expect(harness.session.pieces.pending.isEmpty == true)
         harness.receive([1])
         let settings = Wire.settings([(UInt16, UInt32)](repeating: (99, 0), count: 64))
         for byte in settings.dropLast() { harness.receive([byte]) }
-        #expect(harness.session.pending.count == 383)
+        #expect(harness.session.pieces.pending.count == 383)
         harness.receive([0])
-        #expect(harness.session.pending.capacity == 0)
+        #expect(harness.session.pieces.pending.capacity == 0)
         #expect(harness.finish().control == ["SETTINGS ack", "SETTINGS ack"])
     }
 }
