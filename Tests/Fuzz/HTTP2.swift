@@ -1,5 +1,6 @@
 // Fuzzes a connection of HTTP/2: any bytes, from the preface or from behind it, whole and in two parts, while a server of a kind that the
-// input chooses answers. No crash, no bound exceeded, and the same events for every split.
+// input chooses answers. No crash, no bound exceeded, and the same events for every split. The input chooses the client's side as often
+// (HTTP2Client.swift).
 
 private let preface: [UInt8] = Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8) + [0, 0, 0, 4, 0, 0, 0, 0, 0]
 
@@ -7,6 +8,10 @@ private let preface: [UInt8] = Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8) + 
 public func fuzz(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
     let input = [UInt8](UnsafeBufferPointer(start: bytes, count: count))
     guard input.count > 3 else { return 0 }
+    guard input[0] & 128 == 0 else {
+        fuzzClient(input)
+        return 0
+    }
     let received = (input[0] & 1 == 0 ? preface : []) + input[3...]
     let cut = (Int(input[1]) << 8 | Int(input[2])) % (received.count + 1)
     // A server that does nothing says the same for every split. What one does that answers depends on the pieces.

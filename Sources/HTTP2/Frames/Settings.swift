@@ -1,4 +1,4 @@
-// SETTINGS (RFC 9113 section 6.5): ours, written once, and those of a client, read entry by entry.
+// SETTINGS (RFC 9113 section 6.5): ours, written once, and those of the peer, read entry by entry.
 //
 // Invariant: an entry that we do not know is ignored; the entries count in their order.
 
@@ -19,6 +19,10 @@ enum SettingIdentifier: UInt16 {
 enum PeerSetting: Equatable {
     /// The window of each stream that we send on, in bytes.
     case initialWindowSize(Int32)
+    /// The streams that we may have open at once, as a client.
+    case maximumConcurrentStreams(UInt32)
+    /// Whether the peer allows pushes: only a client may say so.
+    case allowsPush
     /// Nothing to do.
     case other
 }
@@ -34,6 +38,8 @@ enum Settings {
         let value = bigEndian(payload, at: offset + 2)
         switch SettingIdentifier(rawValue: number) {
         case .enablePush where value > 1: throw SessionError(.protocolError, "ENABLE_PUSH over 1")
+        case .enablePush where value == 1: return .allowsPush
+        case .maximumConcurrentStreams: return .maximumConcurrentStreams(value)
         case .initialWindowSize:
             guard value <= UInt32(Int32.max) else { throw SessionError(.flowControlError, "INITIAL_WINDOW_SIZE over 2^31-1") }
             return .initialWindowSize(Int32(value))
@@ -44,17 +50,29 @@ enum Settings {
         }
     }
 
-    /// Appends our SETTINGS: what differs from the standard's defaults.
+    /// Appends a server's SETTINGS: what differs from the standard's defaults.
     static func append(_ limits: SessionLimits, to output: inout [UInt8]) {
         var entries: [(SettingIdentifier, UInt32)] = [
             (.maximumConcurrentStreams, UInt32(limits.maximumStreams)),
             (.maximumHeaderListSize, UInt32(limits.fields.maximumBytes)),
             (.noRFC7540Priorities, 1),
         ]
-        if limits.streamWindowBytes != Int(SessionLimits.initialWindowBytes) {
-            entries.append((.initialWindowSize, UInt32(limits.streamWindowBytes)))
-        }
+        entries += window(limits)
         if limits.allowsExtendedConnect { entries.append((.enableConnectProtocol, 1)) }
+        append(entries, to: &output)
+    }
+
+    /// Appends a client's SETTINGS: it takes no pushes.
+    static func appendForClient(_ limits: SessionLimits, to output: inout [UInt8]) {
+        append([(.enablePush, 0), (.maximumHeaderListSize, UInt32(limits.fields.maximumBytes))] + window(limits), to: &output)
+    }
+
+    private static func window(_ limits: SessionLimits) -> [(SettingIdentifier, UInt32)] {
+        let bytes = limits.streamWindowBytes
+        return bytes == Int(SessionLimits.initialWindowBytes) ? [] : [(.initialWindowSize, UInt32(bytes))]
+    }
+
+    private static func append(_ entries: [(SettingIdentifier, UInt32)], to output: inout [UInt8]) {
         FrameHeader(.settings, length: entries.count * entryBytes).append(to: &output)
         for (identifier, value) in entries {
             output.append(UInt8(truncatingIfNeeded: identifier.rawValue >> 8))

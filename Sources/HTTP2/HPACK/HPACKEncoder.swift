@@ -27,11 +27,11 @@ package enum HPACKEncoder {
         }
     }
 
-    /// Appends a field as a literal that no table takes in. Letters of the name are written in lower case. `set-cookie` is marked as
-    /// never to be indexed by any hop (section 7.1.3).
+    /// Appends a field as a literal that no table takes in. Letters of the name are written in lower case. Cookies and credentials are
+    /// marked as never to be indexed by any hop (section 7.1.3).
     package static func appendField(lowercasing name: Span<UInt8>, value: Span<UInt8>, to block: inout [UInt8]) {
         let index = StaticTable.index(ofName: name)
-        let pattern: UInt8 = index == setCookieIndex ? 0x10 : 0
+        let pattern: UInt8 = index.map(isSecret) == true ? 0x10 : 0
         HPACKInteger.append(index ?? 0, pattern: pattern, prefixBits: 4, to: &block)
         if index == nil {
             HPACKInteger.append(name.count, pattern: 0, prefixBits: 7, to: &block)
@@ -41,5 +41,19 @@ package enum HPACKEncoder {
         value.withUnsafeBufferPointer { block.append(contentsOf: $0) }
     }
 
-    private static let setCookieIndex = 55
+    /// Whether the name at that index of the static table is `authorization`, `cookie`, `proxy-authorization` or `set-cookie`.
+    private static func isSecret(_ index: Int) -> Bool { index == 55 || index == 32 || index == 23 || index == 49 }
+
+    /// Appends the pseudo-fields of a GET (RFC 9113 section 8.3.1). The path is a valid one.
+    static func appendGet(isSecured: Bool, authority: Span<UInt8>, path: Span<UInt8>, to block: inout [UInt8]) {
+        block += [0x82, isSecured ? 0x87 : 0x86]
+        appendValue(authority, ofIndex: 1, to: &block)
+        appendValue(path, ofIndex: 4, to: &block)
+    }
+
+    private static func appendValue(_ value: Span<UInt8>, ofIndex index: UInt8, to block: inout [UInt8]) {
+        block.append(index)
+        HPACKInteger.append(value.count, pattern: 0, prefixBits: 7, to: &block)
+        value.withUnsafeBufferPointer { block.append(contentsOf: $0) }
+    }
 }

@@ -1,6 +1,7 @@
-// The text of a request's head, as HTTP/1.1 writes it (RFC 9112 section 3).
+// The text of a head, as HTTP/1.1 writes it (RFC 9112 sections 3 and 4).
 //
-// Invariant: names and values have passed the rules of `FieldRules.swift`, and the request line is checked here.
+// Invariant: names and values have passed the rules of `FieldRules.swift`, and the request line is checked here. A response's status is
+// three digits.
 
 import Bytes
 import HTTP
@@ -21,9 +22,14 @@ struct HeadText {
         }
     }
 
-    /// Reads what has been written.
+    /// Reads what has been written as a request's head.
     func parse(limits: HeadLimits) throws(HTTPError) -> RequestHead {
         try RequestHead.parse(room.span.extracting(0..<count), limits: limits)
+    }
+
+    /// Reads what has been written as a response's head.
+    func parseResponse(limits: HeadLimits) throws(HTTPError) -> ResponseHead {
+        try ResponseHead.parse(room.span.extracting(0..<count), limits: limits)
     }
 
     /// Makes room for so many bytes and has them filled.
@@ -53,7 +59,7 @@ struct HeadText {
     }
 
     /// A field as it came: its value lies behind its name.
-    private mutating func line(_ source: Span<UInt8>, _ field: DecodedField) {
+    mutating func line(_ source: Span<UInt8>, _ field: DecodedField) {
         let nameCount = field.name.count
         source.extracting(field.name.lowerBound..<field.value.upperBound).withUnsafeBytes { bytes in
             append(count: bytes.count + 4) { line in
@@ -81,6 +87,13 @@ struct HeadText {
         append(" ")
         append(source, path)
         append(" HTTP/1.1\r\n")
+    }
+
+    /// The status line, without a reason.
+    mutating func statusLine(_ source: Span<UInt8>, status: Range<Int>) {
+        append("HTTP/1.1 ")
+        append(source, status)
+        append(" \r\n")
     }
 
     /// What a WebSocket's upgrade has in HTTP/1.1 and not in HTTP/2 (RFC 8441 section 5).

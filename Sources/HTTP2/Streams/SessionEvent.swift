@@ -1,12 +1,12 @@
-// What a session tells its connection, one thing at a time, and the error that ends both.
+// What a server's session tells its connection, one thing at a time, and the error that ends both, on either side.
 
 /// A connection error (RFC 9113 section 5.4.1): GOAWAY with the code, then the connection closes.
 package struct SessionError: Error, Sendable {
     /// The code that GOAWAY carries.
     package let code: HTTP2ErrorCode
-    /// What the client did, for the log; GOAWAY carries it as its debug data.
+    /// What the peer did, for the log; GOAWAY carries it as its debug data.
     package let reason: StaticString
-    /// Whether the client spent a budget as attackers do. A broken rule alone is none: an old or wrong program breaks rules too.
+    /// Whether the peer spent a budget as attackers do. A broken rule alone is none: an old or wrong program breaks rules too.
     package let isAbuse: Bool
 
     init(_ code: HTTP2ErrorCode, _ reason: StaticString, isAbuse: Bool = false) {

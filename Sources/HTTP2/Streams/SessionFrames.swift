@@ -141,7 +141,7 @@ extension Session {
                 }
                 isWider = isWider || bytes > initialSendWindow
                 initialSendWindow = bytes
-            case .other: break
+            case .maximumConcurrentStreams, .allowsPush, .other: break
             }
         }
         ControlFrames.appendSettingsAnswer(to: &control)

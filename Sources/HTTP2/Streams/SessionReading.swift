@@ -8,7 +8,7 @@
 
 extension Session {
     /// The client's preface (RFC 9113 section 3.4).
-    private static let preface: StaticString = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+    static let preface: StaticString = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
     /// Reads on in received bytes from `offset`, and moves it, until something happened. Nil: all bytes are used up. The beginning of an
     /// incomplete frame is kept (a DATA frame's is an event already), so the next bytes are given from their beginning. Between two calls
