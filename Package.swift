@@ -37,7 +37,8 @@ let package = Package(
             swiftSettings: dataPath + [.unsafeFlags(["-O"])]),
         .target(name: "Configuration", dependencies: ["Bytes", "EventStream", "HTTP", "Credentials"], swiftSettings: house),
         .target(
-            name: "Probing", dependencies: ["EventStream", "HTTP", "ProbeScripts", "Reactor", "Credentials", "Telemetry", "Diagnosis"],
+            name: "Probing",
+            dependencies: ["EventStream", "HTTP", "HTTP2", "ProbeScripts", "Reactor", "Credentials", "Telemetry", "Diagnosis"],
             swiftSettings: house),
         .target(
             name: "Downstreams", dependencies: ["Marks", "HTTP", "HTTP2", "Reactor", "Configuration"], exclude: ["README.md"],

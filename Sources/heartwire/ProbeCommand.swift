@@ -11,9 +11,10 @@ enum ProbeCommand {
     static func run(_ options: ProbeOptions) -> Never {
         let kernel = LinuxKernel()
         let target = target(of: options)
-        let terms = ProbeTerms(
+        var terms = ProbeTerms(
             hasSecret: target.secret != nil, chosen: options.steps?.compactMap { ProbeStep(rawValue: $0) },
             limitMilliseconds: options.limitMilliseconds.map(Int64.init))
+        terms.isHTTP2Only = options.version == .http2
         let (host, port) = target.destination
         let addresses = SocketAddress(literal: host, port: port).map { [$0] } ?? kernel.resolve(host, port: port)
         guard !addresses.isEmpty else { Main.fail("the name \(host) has no address", status: ExitStatus.unavailable) }
@@ -55,6 +56,12 @@ enum ProbeCommand {
         target.detours = options.detours.map {
             ProbeTarget.Detour(host: $0.host, port: $0.port, otherHost: $0.otherHost, otherPort: $0.otherPort)
         }
+        target.forcedVersion =
+            switch options.version {
+            case nil: nil
+            case .http11: .http11
+            case .http2: .http2
+            }
         guard let file = options.secretFile else { return target }
         do {
             target.secret = try ProbeSecret(fileContent: try OperatorFile.content(of: file))

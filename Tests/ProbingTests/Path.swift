@@ -43,10 +43,16 @@ struct Path {
     var status: Int?
     /// Who ends streams: `client` stands for a hop before the proxy.
     var endedBy = "client"
+    /// The version of HTTP that the hop chooses.
+    var http = "1.1"
+    /// How the hop ends streams.
+    var manner = FlightEnding.closed(isAuthentic: true)
 
     /// What the endpoint remembers: when a play began and when it ended there, by the run's clock.
     private(set) var remembered: [String: (began: Int64, ended: Int64?)] = [:]
     private(set) var played: Set<String> = []
+    /// The plans that were flown.
+    private(set) var flown: [FlightPlan] = []
 
     init(_ change: (inout Path) -> Void = { _ in }) { change(&self) }
 
@@ -55,6 +61,8 @@ struct Path {
         var observation = Observation(plan)
         observation.sentAt = moment
         observation.connectMilliseconds = 5
+        observation.http = plan.version == .usual ? http : plan.version == .http11 ? "1.1" : "1.0"
+        flown.append(plan)
         switch plan.request {
         case .url: return respond(observation, status ?? 200)
         case .seen(let nonce, _): return tell(nonce, observation, at: moment)
@@ -124,12 +132,12 @@ struct Path {
             let silence = min(idle ?? .max, forgets ?? .max)
             all.removeAll { $0.item.madeAt > one }
             forgottenAt = idle != silence ? one + silence : .max
-            end = idle == silence ? (one + 2 * way + silence + lateness, .closed(isAuthentic: true)) : nil
+            end = idle == silence ? (one + 2 * way + silence + lateness, manner) : nil
             break
         }
         if let absolute, end.map({ $0.at > absolute }) ?? true {
             all.removeAll { $0.item.madeAt > absolute }
-            end = (absolute + lateness, .closed(isAuthentic: true))
+            end = (absolute + lateness, manner)
         }
 
         let isCollected = buffer != nil && !(heedsAccel && script.forbidsBuffering) && (!buffersCompressedOnly || plan.acceptsCompression)
@@ -193,11 +201,12 @@ struct Path {
 
     /// A whole probe along this path.
     mutating func probe(
-        _ steps: [ProbeStep]? = nil, limitMilliseconds: Int64? = nil, hasSecret: Bool = true
+        _ steps: [ProbeStep]? = nil, limitMilliseconds: Int64? = nil, hasSecret: Bool = true, isHTTP2Only: Bool = false
     ) -> (report: ProbeReport, mostOpen: Int, duration: Int64) {
         var nonces = 0
         var now: Int64 = 0
-        let terms = ProbeTerms(hasSecret: hasSecret, chosen: steps, limitMilliseconds: limitMilliseconds)
+        var terms = ProbeTerms(hasSecret: hasSecret, chosen: steps, limitMilliseconds: limitMilliseconds)
+        terms.isHTTP2Only = isHTTP2Only
         let maker = ScriptMaker(
             nonce: {
                 nonces += 1

@@ -174,4 +174,48 @@ struct VerdictTests {
         #expect(report.steps.map(\.step) == [.meeting, .watching])
         #expect(report.untold.contains { $0.contains("probe_endpoint") } && report.findings.isEmpty)
     }
+
+    // MARK: HTTP/2
+
+    @Test("over HTTP/2 compares with HTTP/1.1, and puts on one connection what a browser would: eight streams, and the one that it leaves")
+    func http2() {
+        var path = Path { $0.http = "2" }
+        let (report, mostOpen, _) = path.probe([.buffering, .leaving, .width])
+        #expect(report.findings.isEmpty && report.untold.isEmpty && report.http == "2" && mostOpen <= ProbeTerms.connectionLimit)
+        #expect(report.proved.contains { $0.contains("over HTTP/2, with X-Accel-Buffering: no, with gzip allowed, over HTTP/1.1") })
+        #expect(report.proved.contains("8 streams of one client run side by side on one connection of HTTP/2"))
+        #expect(report.proved.contains { $0.contains("that a client has reset its stream (RST_STREAM)") })
+        #expect(path.flown.filter(\.sharesConnection).map(\.label) == ["leaving"] + (1...8).map { "stream \($0)" } + ["seen"])
+        #expect(path.flown.filter { $0.version != .usual }.map(\.version) == [.http11])
+        var only = Path { $0.http = "2" }
+        _ = only.probe([.buffering], isHTTP2Only: true)
+        #expect(only.flown.allSatisfy { $0.version == .usual })
+        var old = Path()
+        #expect(old.probe([.buffering, .width]).report.http == "1.1" && !old.flown.contains(where: \.sharesConnection))
+        #expect(old.flown.filter { $0.version != .usual }.map(\.version) == [.http10])
+    }
+
+    @Test("says with which code a stream of HTTP/2 was reset, and where its END_STREAM is missing", arguments: [20_000, 60_000])
+    func resets(limit: Int64) throws {
+        var path = Path {
+            ($0.http, $0.idle) = ("2", limit)
+            $0.manner = .streamReset("INTERNAL_ERROR")
+        }
+        let finding = try only(path.probe([.limits]).report)
+        #expect(finding.kind == .idleTimeout && finding.streams == 2 && abs(finding.seconds! - Double(limit) / 1_000) <= 0.1)
+        #expect(finding.evidence.contains { $0.hasSuffix("then its stream was reset (RST_STREAM, INTERNAL_ERROR)") })
+        path = Path { ($0.http, $0.idle) = ("2", limit) }
+        let closed = try only(path.probe([.limits]).report)
+        #expect(closed.evidence.contains { $0.contains("closed without END_STREAM") })
+    }
+
+    @Test("over HTTP/2 blames streams, not connections, where fewer run than were asked for, and where leaving is not heard")
+    func narrow() throws {
+        var path = Path { ($0.http, $0.width) = ("2", 6) }
+        let few = try only(path.probe([.width]).report)
+        #expect(few.kind == .connectionLimit && few.advice?.contains("MAX_CONCURRENT_STREAMS") == true)
+        path = Path { ($0.http, $0.hidesLeaving) = ("2", true) }
+        let unheard = try only(path.probe([.leaving]).report)
+        #expect(unheard.kind == .leavingUnnoticed && unheard.evidence[0].contains("RST_STREAM, CANCEL"))
+    }
 }

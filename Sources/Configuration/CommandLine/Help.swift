@@ -145,6 +145,9 @@ enum Help {
                                3 buffering, 4 comments, 5 idle and absolute limits,
                                6 forgetting hops, 7 heartbeat, 8 late head, 9 leaving,
                                10 width and caches (default 1-5,9)
+          --http 1.1|2         speak only this version of HTTP. Without it the server
+                               chooses over https (HTTP/2 if it can, as for browsers),
+                               and HTTP/1.1 is spoken over http
           --header 'NAME: VALUE'
                                add a field to each request; may be repeated
           --connect-to HOST:PORT:ADDR:PORT

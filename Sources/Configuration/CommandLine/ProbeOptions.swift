@@ -13,6 +13,14 @@ package struct ProbeOptions: Sendable, Equatable {
         package var value: String
     }
 
+    /// A version of HTTP that can be asked for.
+    package enum Version: String, Sendable {
+        /// HTTP/1.1.
+        case http11 = "1.1"
+        /// HTTP/2.
+        case http2 = "2"
+    }
+
     /// Another place to connect to, as curl's `--connect-to HOST1:PORT1:HOST2:PORT2` has it. Empty texts and nil stand for any, and for
     /// the URL's own.
     package struct Detour: Sendable, Equatable {
@@ -40,6 +48,8 @@ package struct ProbeOptions: Sendable, Equatable {
     package var secretFile: String?
     /// A file with the authorities to trust; nil for the system's.
     package var authorityFile: String?
+    /// The version of HTTP that was asked for; nil for what the server chooses.
+    package var version: Version?
     /// Other places to connect to.
     package var detours: [Detour] = []
     /// Fields that are added to each request.
@@ -57,7 +67,7 @@ extension CommandLine {
         Option(name: "secret-file", value: "FILE"), Option(name: "ca", value: "FILE"),
         Option(name: "connect-to", value: "HOST:PORT:ADDR:PORT", isRepeatable: true),
         Option(name: "header", value: "'NAME: VALUE'", isRepeatable: true), Option(name: "for", value: "DURATION"),
-        Option(name: "steps", value: "LIST"), Option(name: "json"),
+        Option(name: "steps", value: "LIST"), Option(name: "http", value: "VERSION"), Option(name: "json"),
     ]
 
     /// The options of `heartwire probe` out of their words.
@@ -73,6 +83,12 @@ extension CommandLine {
             do throws(Quantity.Failure) { options.limitMilliseconds = try Quantity.milliseconds(2_000...3_300_000).read(text) } catch {
                 throw UsageError(description: "--for: \(printable(error.message))")
             }
+        }
+        if let text = values["http"]?.last {
+            guard let version = ProbeOptions.Version(rawValue: text) else {
+                throw UsageError(description: "--http: \(quoted(printable(text))) is not 1.1 or 2")
+            }
+            options.version = version
         }
         if let text = values["steps"]?.last {
             guard options.secretFile != nil else {

@@ -1,13 +1,10 @@
 // A probe in the world: makes the connections that the conductor orders, and tells how it goes. Used on its worker's thread.
 
 import Credentials
-import HTTP
 import Reactor
 
 /// What happens during a probe, for people who watch it.
 package enum ProbeProgress: Sendable {
-    /// Something to know before the steps.
-    case note(String)
     /// A step begins.
     case began(ProbeStep)
     /// A step is over.
@@ -34,13 +31,16 @@ package final class ProbeRun {
     private let target: ProbeTarget
     private let addresses: [SocketAddress]
     private let terms: ProbeTerms
-    private let offering: TLSClientContext?
     private let context: TLSClientContext?
+    /// For requests that want HTTP/1.
+    private let olderContext: TLSClientContext?
     private let tell: (ProbeProgress) -> Void
     private let whenOver: (ProbeReport) -> Void
 
     private var conductor: Conductor
-    private var flights: [Int: Flight] = [:]
+    private var flights: [Int: (flight: Flight, connection: ProbeConnection)] = [:]
+    /// The connections that carry several flights of their steps.
+    private var shared: [ProbeStep: ProbeConnection] = [:]
     private var alarms: [Int: Alarm] = [:]
     private var tick: Alarm?
     private var running: [(step: ProbeStep, since: Int64)] = []
@@ -65,10 +65,15 @@ package final class ProbeRun {
         self.whenOver = whenOver
         var settings = TLSClientSettings()
         settings.authorityFile = authorityFile
-        settings.applicationProtocols = ["h2", "http/1.1"]
-        offering = target.isSecure ? try TLSClientContext(settings) : nil
-        settings.applicationProtocols = ["http/1.1"]
+        settings.applicationProtocols =
+            switch target.forcedVersion {
+            case nil: ["h2", "http/1.1"]
+            case .http11: ["http/1.1"]
+            case .http2: ["h2"]
+            }
         context = target.isSecure ? try TLSClientContext(settings) : nil
+        settings.applicationProtocols = ["http/1.1"]
+        olderContext = target.isSecure ? try TLSClientContext(settings) : nil
         let kernel = worker.kernel
         conductor = Conductor(
             terms,
@@ -83,30 +88,19 @@ package final class ProbeRun {
 
     /// Begins.
     package func begin() {
-        guard let offering else { return beginSteps() }
-        let trial = ProtocolTrial(worker: worker) { [self] chosen in
-            if chosen == "h2" { tell(.note("the server would choose h2 (HTTP/2); probing over HTTP/1.1")) }
-            beginSteps()
-        }
-        do {
-            try trial.begin(to: addresses[0], securedBy: offering, serverName: target.host)
-        } catch {
-            beginSteps()
-        }
+        startTicking()
+        obey(conductor.begin())
     }
 
     /// Ends before its time, with what has been seen so far.
     package func stop(_ reason: String) {
         guard !isOver else { return }
-        let unfinished = flights.mapValues { $0.abandon() }
+        let unfinished = flights.mapValues { flight, connection in
+            connection.abandon(flight)
+            return flight.observation
+        }
         flights = [:]
         obey(conductor.stop(reason, unfinished: unfinished))
-    }
-
-    private func beginSteps() {
-        guard !isOver else { return }
-        startTicking()
-        obey(conductor.begin())
     }
 
     private func startTicking() {
@@ -118,7 +112,7 @@ package final class ProbeRun {
     }
 
     private func state(of step: ProbeStep, since: Int64) -> RunningStep {
-        let open = flights.filter { stepOfFlight[$0.key] == step }.values
+        let open = flights.filter { stepOfFlight[$0.key] == step }.values.map(\.flight)
         let silences = open.compactMap { flight in
             flight.requestMoment.map { worker.now - $0 - (flight.observation.lastByteAt ?? flight.observation.headAt ?? 0) }
         }
@@ -137,11 +131,14 @@ package final class ProbeRun {
                 launch(number, plan)
             case .ended(let step):
                 running.removeAll { $0.step == step }
+                shared.removeValue(forKey: step)?.close()
                 tell(.ended(step, ProbeReport.verdict(of: step, conductor.results)))
             case .stop:
-                for (_, flight) in flights { _ = flight.abandon() }
+                for (flight, connection) in flights.values { connection.abandon(flight) }
                 for (_, alarm) in alarms { alarm.cancel() }
+                for (_, connection) in shared { connection.close() }
                 flights = [:]
+                shared = [:]
                 alarms = [:]
             case .finished:
                 isOver = true
@@ -160,7 +157,7 @@ package final class ProbeRun {
 
     private func connect(_ number: Int, _ plan: FlightPlan) {
         let place = addressIndex
-        let flight = Flight(worker: worker, plan: plan, request: target.request(plan)) { [self] flight in
+        let flight = Flight(plan) { [self] flight in
             flights[number] = nil
             // The next address of the name may work.
             if case .notConnected? = flight.observation.ending, place + 1 < addresses.count {
@@ -169,9 +166,16 @@ package final class ProbeRun {
             }
             obey(conductor.ended(number, flight.observation))
         }
+        let step = plan.sharesConnection ? stepOfFlight[number] : nil
+        if let step, let connection = shared[step], connection.takesMore {
+            flights[number] = (flight, connection)
+            return connection.carry(flight)
+        }
+        let connection = ProbeConnection(worker: worker, target: target, first: flight, isKept: plan.sharesConnection)
         do {
-            try flight.begin(to: addresses[place], securedBy: context, serverName: target.host)
-            flights[number] = flight
+            try connection.begin(to: addresses[place], securedBy: plan.version == .usual ? context : olderContext)
+            flights[number] = (flight, connection)
+            if let step { shared[step] = connection }
         } catch {
             var observation = Observation(plan)
             observation.ending = .notConnected(error.message)

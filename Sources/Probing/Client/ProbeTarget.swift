@@ -1,6 +1,7 @@
 // Where a probe goes and what each of its requests looks like. Invariant: the secret is in no request, only its proof for that one script.
 
 import Credentials
+import HTTP2
 import ProbeScripts
 
 /// The URL that is probed, and how.
@@ -25,6 +26,14 @@ package struct ProbeTarget: Sendable {
         }
     }
 
+    /// A version of HTTP that can be asked for.
+    package enum Version: Sendable {
+        /// HTTP/1.1. HTTP/2 is not offered.
+        case http11
+        /// HTTP/2; without TLS the server has to know beforehand (RFC 9113 section 3.3).
+        case http2
+    }
+
     /// Whether the scheme is https.
     package var isSecure: Bool
     /// The host, without brackets.
@@ -41,6 +50,8 @@ package struct ProbeTarget: Sendable {
     package var detours: [Detour] = []
     /// The endpoint's secret; nil for a URL of any server.
     package var secret: ProbeSecret?
+    /// The only version of HTTP that is spoken, if one was asked for.
+    package var forcedVersion: Version?
 
     /// A URL in its parts.
     package init(isSecure: Bool, host: String, port: UInt16, path: String, query: String? = nil) {
@@ -71,8 +82,8 @@ package struct ProbeTarget: Sendable {
         return port == (isSecure ? 443 : 80) ? place : "\(place):\(port)"
     }
 
-    /// The bytes of a request.
-    func request(_ plan: FlightPlan) -> [UInt8] {
+    /// What a request asks for: path and query, and its fields in their order.
+    private func request(_ plan: FlightPlan) -> (target: String, fields: [(name: String, value: String)]) {
         var target = path
         var parameters = [query].compactMap { $0 }
         switch plan.request {
@@ -83,15 +94,29 @@ package struct ProbeTarget: Sendable {
             parameters.insert(ProbeScript.seenQuery(nonce: nonce, askedAt: askedAt), at: 0)
         }
         if !parameters.isEmpty { target += "?" + parameters.joined(separator: "&") }
-        var head = "GET \(target) HTTP/1.\(plan.isOld ? 0 : 1)\r\n"
-        let isGiven = { (name: String) in fields.contains { $0.name.lowercased() == name } }
-        if !isGiven("host") { head += "Host: \(hostField)\r\n" }
-        if !isGiven("accept") { head += "Accept: text/event-stream\r\n" }
-        if !isGiven("accept-encoding") { head += "Accept-Encoding: \(plan.acceptsCompression ? "gzip, br" : "identity")\r\n" }
-        if !isGiven("cache-control") { head += "Cache-Control: no-cache\r\n" }
-        if !isGiven("user-agent") { head += "User-Agent: heartwire-probe\r\n" }
-        if let text = plan.provenText, let proof = secret?.proof(of: text) { head += "X-Heartwire-Probe: \(proof)\r\n" }
-        for field in fields { head += "\(field.name): \(field.value)\r\n" }
+        var all: [(name: String, value: String)] = [
+            ("Accept", "text/event-stream"), ("Accept-Encoding", plan.acceptsCompression ? "gzip, br" : "identity"),
+            ("Cache-Control", "no-cache"), ("User-Agent", "heartwire-probe"),
+        ]
+        all.removeAll { own in fields.contains { $0.name.lowercased() == own.name.lowercased() } }
+        if let text = plan.provenText, let proof = secret?.proof(of: text) { all.append(("X-Heartwire-Probe", proof)) }
+        return (target, all + fields)
+    }
+
+    /// The bytes of a request of HTTP/1.
+    func head(_ plan: FlightPlan) -> [UInt8] {
+        let (target, all) = request(plan)
+        var head = "GET \(target) HTTP/1.\(plan.version == .http10 ? 0 : 1)\r\n"
+        if !all.contains(where: { $0.name.lowercased() == "host" }) { head += "Host: \(hostField)\r\n" }
+        for field in all { head += "\(field.name): \(field.value)\r\n" }
         return Array((head + "\r\n").utf8)
+    }
+
+    /// The same request for HTTP/2.
+    func http2Request(_ plan: FlightPlan) -> OutgoingRequest {
+        let (target, all) = request(plan)
+        var request = OutgoingRequest(isSecured: isSecure, authority: hostField, path: target)
+        request.fields = all
+        return request
     }
 }

@@ -23,8 +23,14 @@ package enum FlightEnding: Sendable, Equatable {
     case notConnected(String)
     /// TLS failed, in OpenSSL's words.
     case notSecured(String)
-    /// The peer does not speak HTTP/1, or breaks its rules.
+    /// The peer does not speak HTTP, or breaks its rules; of HTTP/2 with the code that was sent to it.
     case brokeRules(String)
+    /// The peer reset the stream (RST_STREAM), with that code.
+    case streamReset(String)
+    /// The peer said GOAWAY and did not serve the stream.
+    case leftBehind
+    /// The connection takes no more streams.
+    case notOpened(String)
 }
 
 /// What happened on one connection.
@@ -60,10 +66,14 @@ package struct Observation: Sendable {
     package var security: String?
     /// When the response's head came.
     package var headAt: Int64?
-    /// The status, and the response's version: 1 for HTTP/1.1.
+    /// The status; 0 before it came.
     package var status = 0
-    /// 1 for HTTP/1.1, 0 for HTTP/1.0.
-    package var minorVersion = 1
+    /// The version of HTTP that is spoken, as logs have it: `1.0`, `1.1` or `2`.
+    package var http = "1.1"
+    /// Whether the peer could choose HTTP/2, over TLS.
+    package var couldChooseHTTP2 = false
+    /// The code with which the peer said last that it takes no new streams; nil if it did not.
+    package var goAway: String?
     /// The response's fields in their order, names in lower case.
     package var fields: [(name: String, value: String)] = []
     /// How the body is delimited, in the words of the standard.

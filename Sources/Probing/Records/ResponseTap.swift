@@ -1,4 +1,4 @@
-// Reads one response: bytes and the time at which they came in, an observation out. It uses the proxy's own parsers and owns no socket.
+// Follows one response: bytes and the time at which they came in, an observation out. It uses the proxy's own parsers and owns no socket.
 // Invariant: what it keeps of a response is bounded, whatever the response is.
 
 import EventStream
@@ -15,12 +15,13 @@ package struct ResponseTap {
     private var isPlainText = true
     private var scanner = EventScanner()
     private var reader = ProbeItemReader()
-    private static let limits = HeadLimits(headBytes: 65_536, fieldCount: 200)
+    /// The bounds of a head, over HTTP/1 and HTTP/2.
+    static let limits = HeadLimits(headBytes: 65_536, fieldCount: 200)
 
     /// A response to what was asked for.
     package init(_ plan: FlightPlan) { observation = Observation(plan) }
 
-    /// Bytes came. They may be changed in place.
+    /// Bytes of HTTP/1 came. They may be changed in place.
     package mutating func receive(_ bytes: UnsafeMutableRawBufferPointer, at now: Int64) {
         guard observation.ending == nil else { return }
         var offset = 0
@@ -29,7 +30,20 @@ package struct ResponseTap {
                 guard let taken = try partial.receiveResponse(UnsafeRawBufferPointer(rebasing: bytes[offset...]), limits: Self.limits)
                 else { return }
                 offset += taken.consumed
-                if !taken.head.isInterim { try begin(taken.head, at: now) }
+                guard !taken.head.isInterim else { continue }
+                let framing = taken.head.status == 101 ? .none : try taken.head.framing(requestMethod: .get)
+                observation.http = taken.head.minorVersion == 0 ? "1.0" : "1.1"
+                observation.framing =
+                    switch framing {
+                    case .none: "no body"
+                    case .length(let count): "Content-Length \(count)"
+                    case .chunked: "chunked"
+                    case .untilClose: "ends with the connection"
+                    }
+                isCloseDelimited = framing == .untilClose
+                begin(taken.head, at: now)
+                body = BodyRelay(framing: framing)
+                if body?.isEnded == true { end(.complete, at: now) }
             }
             guard var body else { return }
             let piece = body.take(bytes, from: offset)
@@ -42,26 +56,29 @@ package struct ResponseTap {
         }
     }
 
-    private mutating func begin(_ head: ResponseHead, at now: Int64) throws(HTTPError) {
-        let framing = head.status == 101 ? .none : try head.framing(requestMethod: .get)
+    /// The head of a response of HTTP/2 came. `isLast`: it has no body.
+    package mutating func receiveHead(_ head: ResponseHead, isLast: Bool, at now: Int64) {
+        guard observation.ending == nil else { return }
+        observation.framing = isLast ? "no body" : head.contentLength.map { "Content-Length \($0)" } ?? "ends with its stream"
+        begin(head, at: now)
+        if isLast { end(.complete, at: now) }
+    }
+
+    /// Bytes of a body came, without framing. `isLast`: the body has ended.
+    package mutating func receiveBody(_ payload: UnsafeRawBufferPointer, isLast: Bool, at now: Int64) {
+        guard observation.ending == nil else { return }
+        take(payload, at: now)
+        if isLast { end(.complete, at: now) }
+    }
+
+    private mutating func begin(_ head: ResponseHead, at now: Int64) {
         observation.headAt = now
         observation.status = head.status
-        observation.minorVersion = head.minorVersion
         observation.fields = head.fields.map { field in
             let name = String(decoding: head.bytes[field.name], as: UTF8.self).lowercased()
             return (name, String(decoding: head.bytes[field.value].prefix(512), as: UTF8.self))
         }
-        observation.framing =
-            switch framing {
-            case .none: "no body"
-            case .length(let count): "Content-Length \(count)"
-            case .chunked: "chunked"
-            case .untilClose: "ends with the connection"
-            }
-        isCloseDelimited = framing == .untilClose
         isPlainText = head.contentEncodingIsIdentity
-        body = BodyRelay(framing: framing)
-        if body?.isEnded == true { end(.complete, at: now) }
     }
 
     private mutating func take(_ payload: UnsafeRawBufferPointer, at now: Int64) {

@@ -14,14 +14,26 @@ package struct FlightPlan: Sendable, Equatable {
         case seen(nonce: String, askedAt: Int64)
     }
 
+    /// Which version of HTTP is spoken.
+    package enum Version: Sendable {
+        /// What client and server agree on.
+        case usual
+        /// HTTP/1.1, also where the server would choose HTTP/2.
+        case http11
+        /// HTTP/1.0.
+        case http10
+    }
+
     /// What it is in its step, in one or two words.
     package var label: String
     /// What is asked for.
     package var request: Request
     /// Whether a compressed response is welcome.
     package var acceptsCompression = false
-    /// Whether the request is one of HTTP/1.0.
-    package var isOld = false
+    /// The version of HTTP that the request wants.
+    package var version = Version.usual
+    /// Whether it goes on one connection with the others of its step that say so, as browsers do, where HTTP/2 is spoken.
+    package var sharesConnection = false
     /// How long after the round's beginning the connection is made.
     package var delayMilliseconds: Int64 = 0
     /// When the probe closes the connection, in milliseconds since the request.

@@ -24,6 +24,9 @@ package struct ProbeResults: Sendable {
     /// All observations.
     package var all: [Observation] { rounds.values.flatMap { $0 }.flatMap { $0 } }
 
+    /// Whether the first contact was made over HTTP/2.
+    package var speaksHTTP2: Bool { all(of: .meeting).contains { $0.http == "2" && $0.headAt != nil } }
+
     /// How the proxy saw a play: the last answer about its nonce. Outer nil: nobody answered. Inner nil: the proxy knows no such play.
     package func sighting(of observation: Observation) -> Sighting? {
         guard let nonce = observation.plan.script?.nonce else { return nil }

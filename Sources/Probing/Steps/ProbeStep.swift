@@ -74,6 +74,8 @@ package struct ProbeTerms: Sendable {
     package var steps: [ProbeStep]
     /// For how long limits are searched.
     package var limitMilliseconds: Int64
+    /// Whether nothing but HTTP/2 is spoken.
+    package var isHTTP2Only = false
 
     /// Terms. Without the endpoint's secret, a URL can only be watched. `chosen` are the steps by number, if any were asked for.
     package init(hasSecret: Bool, chosen: [ProbeStep]? = nil, limitMilliseconds: Int64? = nil) {

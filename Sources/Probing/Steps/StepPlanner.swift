@@ -21,8 +21,8 @@ struct StepPlanner {
         case .limits: return limits(after: rounds)
         case .forgetting: return forgetting(after: rounds)
         case .leaving: return leaving(after: rounds, results)
-        case .buffering: return buffering(after: rounds)
-        case .width: return width(after: rounds)
+        case .buffering: return buffering(after: rounds, results)
+        case .width: return width(after: rounds, results)
         case .meeting, .head, .firstEvent, .comments, .heartbeat, .lateHead, .watching:
             return rounds.isEmpty ? onlyRound(of: step, results) : []
         }
@@ -85,7 +85,7 @@ struct StepPlanner {
 
     // MARK: Buffering
 
-    private func buffering(after rounds: [[Observation]]) -> [FlightPlan] {
+    private func buffering(after rounds: [[Observation]], _ results: ProbeResults) -> [FlightPlan] {
         let steady = { (script: inout ProbeScript) in script.parts = [.init(20, afterEach: 250, bytes: 30)] }
         switch rounds.count {
         case 0:
@@ -96,9 +96,11 @@ struct StepPlanner {
             }
             var compressed = play("compressed", steady)
             compressed.acceptsCompression = true
-            var old = play("HTTP/1.0", steady)
-            old.isOld = true
-            return [plain, asking, compressed, old]
+            guard !terms.isHTTP2Only else { return [plain, asking, compressed] }
+            // What a client gets that speaks the version before: of HTTP/2, or of HTTP/1.1.
+            var older = play(results.speaksHTTP2 ? "HTTP/1.1" : "HTTP/1.0", steady)
+            older.version = results.speaksHTTP2 ? .http11 : .http10
+            return [plain, asking, compressed, older]
         case 1:
             // How much the hop collects is worth knowing only where it collects small events until the end.
             guard case .untilEnd? = rounds[0].first.flatMap({ Lumps($0, way: 0)?.kind }) else { return [] }
@@ -216,16 +218,25 @@ struct StepPlanner {
             }
             plan.itemLimit = 1
             plan.limitMilliseconds = Self.graceMilliseconds
+            plan.sharesConnection = results.speaksHTTP2
             return [plan]
         }
         guard !left.items.isEmpty, rounds.count <= Self.askLimit else { return [] }
         if case .ended? = results.sighting(of: left) { return [] }
-        return [ask(about: left, after: 1_000)].compactMap { $0 }
+        guard var ask = ask(about: left, after: 1_000) else { return [] }
+        // Over HTTP/2 a client leaves by a reset of its stream. The connection stays, so that its end tells nobody.
+        ask.sharesConnection = left.plan.sharesConnection
+        return [ask]
     }
 
-    private func width(after rounds: [[Observation]]) -> [FlightPlan] {
+    private func width(after rounds: [[Observation]], _ results: ProbeResults) -> [FlightPlan] {
         switch rounds.count {
-        case 0: return (1...8).map { number in play("stream \(number)") { $0.parts = [.init(1, afterEach: 0), .init(4, afterEach: 500)] } }
+        case 0:
+            return (1...8).map { number in
+                var plan = play("stream \(number)") { $0.parts = [.init(1, afterEach: 0), .init(4, afterEach: 500)] }
+                plan.sharesConnection = results.speaksHTTP2
+                return plan
+            }
         case 1:
             guard let first = rounds[0].first(where: \.isFromEndpoint), let script = first.plan.script else { return [] }
             return [FlightPlan("again", .play(script), limitMilliseconds: Self.graceMilliseconds)]

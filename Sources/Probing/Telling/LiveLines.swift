@@ -22,7 +22,6 @@ package struct LiveLines {
     /// The text for what happened; empty for nothing.
     package mutating func text(for progress: ProbeProgress) -> String {
         switch progress {
-        case .note(let note): return erase() + line(note) + draw()
         case .began(let step):
             running.append(RunningStep(step: step, ageMilliseconds: 0, connections: 0, silenceMilliseconds: 0))
             return isTerminal ? erase() + draw() : line("\(step.title): begins")

@@ -48,6 +48,7 @@ extension ProbeReport {
         var out = JSONText()
         out.object {
             $0.text("url", url)
+            if let http { $0.text("http", http) }
             if let refusal { $0.text("stopped", refusal) }
             $0.list("findings", said) { one, out in encode(one, &out) }
             $0.list("steps", steps.map(\.step)) { $1.value($0.title) }

@@ -13,6 +13,9 @@ enum MeetingJudgement {
         return hops
     }
 
+    /// The version of HTTP of the first contact; nil if there was none.
+    static func http(_ results: ProbeResults) -> String? { first(of: results).flatMap { $0.headAt == nil ? nil : $0.http } }
+
     private static func first(of results: ProbeResults) -> Observation? {
         let all = results.all(of: .meeting) + results.all(of: .watching)
         return all.first { !$0.plan.acceptsCompression && $0.headAt != nil } ?? all.first
@@ -54,10 +57,13 @@ enum MeetingJudgement {
     private static func response(_ observation: Observation) -> [String] {
         guard let headAt = observation.headAt else { return ["no response: \(Manner.text(observation))"] }
         var facts = [
-            "HTTP/1.\(observation.minorVersion) \(observation.status), \(observation.value(of: "content-type") ?? "no Content-Type"), "
+            "HTTP/\(observation.http) \(observation.status), \(observation.value(of: "content-type") ?? "no Content-Type"), "
                 + "\(observation.framing); the head came after \(headAt) ms"
         ]
         if let security = observation.security { facts.append("\(security), certificate verified") }
+        if observation.couldChooseHTTP2, observation.http != "2" {
+            facts.append("HTTP/2 was offered and not chosen: a browser has six connections to a host, for all streams of all its tabs")
+        }
         if observation.status >= 500, !observation.firstLine.isEmpty { facts.append("its page begins: \(observation.firstLine)") }
         return facts
     }

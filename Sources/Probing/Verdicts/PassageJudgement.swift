@@ -28,9 +28,10 @@ enum PassageJudgement {
                 ? "A hop before the proxy holds the response's head back until the first byte of the body comes."
                 : "A hop before the proxy holds the response's head back for \(spoken(delay)).")
         finding.evidence = ["the head was sent at once and came after \(headAt) ms\(isWithBody ? ", together with the first event" : "")"]
+        let nginx = observation.http == "2" ? "does not help nginx over HTTP/2" : "does too in nginx"
         finding.advice = """
-            A browser's onopen is late. A comment behind the head ends the wait (the heartbeat's opening comment does that); in nginx \
-            "proxy_buffering off" does.
+            A browser's onopen is late. A comment behind the head ends the wait: the heartbeat's opening comment does. \
+            "proxy_buffering off" \(nginx).
             """
         verdict.findings.append(finding)
         return verdict
@@ -71,10 +72,10 @@ enum PassageJudgement {
         var verdict = Verdict()
         guard let round = results.rounds(of: .buffering).first else { return verdict }
         let way = results.quickestWay
-        var shapes: [(label: String, lumps: Lumps, observation: Observation)] = []
+        var shapes: [(request: String, lumps: Lumps, observation: Observation)] = []
         for observation in round {
             if let lumps = Lumps(observation, way: way) {
-                shapes.append((observation.plan.label, lumps, observation))
+                shapes.append((name(observation), lumps, observation))
             } else {
                 verdict.untold.append("buffering of the \(observation.plan.label) request: \(Manner.text(observation))")
             }
@@ -82,26 +83,29 @@ enum PassageJudgement {
         let bad = shapes.filter { $0.lumps.kind != .passes }
         let good = shapes.filter { $0.lumps.kind == .passes }
         if !good.isEmpty {
-            verdict.proved.append("events come one by one, each when it is sent (\(good.map { name($0.label) }.joined(separator: ", ")))")
+            verdict.proved.append("events come one by one, each when it is sent (\(good.map(\.request).joined(separator: ", ")))")
         }
         guard let worst = bad.first else { return verdict }
-        verdict.findings.append(finding(worst.lumps, bad.map(\.label), good.map(\.label), of: shapes.count, worst.observation, results))
+        verdict.findings.append(finding(worst.lumps, bad.map(\.request), good.map(\.request), of: shapes.count, worst.observation, results))
         return verdict
     }
 
-    private static func name(_ label: String) -> String {
-        switch label {
-        case "plain": "over HTTP/1.1"
-        case "X-Accel-Buffering": "with X-Accel-Buffering: no"
+    private static let withoutBuffering = "with X-Accel-Buffering: no"
+
+    /// What is special about a request, as a phrase.
+    private static func name(_ observation: Observation) -> String {
+        switch observation.plan.label {
+        case "plain": "over HTTP/\(observation.http)"
+        case "X-Accel-Buffering": withoutBuffering
         case "compressed": "with gzip allowed"
-        default: "over \(label)"
+        default: "over \(observation.plan.label)"
         }
     }
 
     private static func finding(
         _ lumps: Lumps, _ bad: [String], _ good: [String], of count: Int, _ observation: Observation, _ results: ProbeResults
     ) -> ProbeFinding {
-        let cases = bad.count == count ? "" : " \(bad.map(name).joined(separator: " and "))"
+        let cases = bad.count == count ? "" : " \(bad.joined(separator: " and "))"
         var finding: ProbeFinding
         switch lumps.kind {
         case .late(let delay):
@@ -123,8 +127,8 @@ enum PassageJudgement {
         let sent = observation.plan.script?.itemCount ?? 0
         finding.evidence = ["\(sent) events were sent 250 ms apart and came at \(lumps.moments) moments"]
         if let encoding = observation.value(of: "content-encoding") { finding.evidence.append("the response is compressed: \(encoding)") }
-        if !good.isEmpty { finding.evidence.append("they pass \(good.map(name).joined(separator: ", "))") }
-        if good.contains("X-Accel-Buffering") {
+        if !good.isEmpty { finding.evidence.append("they pass \(good.joined(separator: ", "))") }
+        if good.contains(withoutBuffering) {
             finding.advice = "Have the response say X-Accel-Buffering: no, as Heartwire does by itself."
         }
         if let large = results.labelled("1 KiB a second", of: .buffering).first {

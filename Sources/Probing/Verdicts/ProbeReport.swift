@@ -10,12 +10,15 @@ package struct ProbeReport: Sendable {
     package let heartbeatSeconds: Double?
     /// The intermediaries that fields name.
     package let hops: [String]
+    /// The version of HTTP that was spoken, as logs have it; nil if none was.
+    package let http: String?
 
     /// Judges what was seen.
     package init(_ results: ProbeResults, steps asked: [ProbeStep], refusal: String?) {
         self.refusal = refusal
         heartbeatSeconds = HeartbeatJudgement.interval(results).map { Double($0) / 1_000 }
         hops = MeetingJudgement.hops(results)
+        http = MeetingJudgement.http(results)
         for step in asked.sorted() { steps.append((step, ProbeReport.verdict(of: step, results))) }
     }
 

@@ -44,15 +44,17 @@ enum ReachJudgement {
         case .ended(_, let after)?:
             let delay = max(0, after - left.endedAt)
             guard delay > 2_000 else {
-                verdict.proved.append("the proxy hears within \(spoken(max(delay, 1))) that a client has left")
+                let manner = left.http == "2" ? "reset its stream (RST_STREAM)" : "left"
+                verdict.proved.append("the proxy hears within \(spoken(max(delay, 1))) that a client has \(manner)")
                 return verdict
             }
-            verdict.findings.append(unnoticed("hears only after \(spoken(delay)) that a client has left a silent stream", seconds(delay)))
+            let what = "hears only after \(spoken(delay)) that a client has left a silent stream"
+            verdict.findings.append(unnoticed(what, seconds(delay), left))
         case .open(let sighting)?:
             verdict.findings.append(
                 unnoticed(
                     "does not hear that a client has left a silent stream: it was still open after \(spoken(sighting.silenceMilliseconds))",
-                    nil))
+                    nil, left))
         case .unknown?:
             verdict.untold.append(
                 "whether the proxy hears that a client leaves: the process that was asked does not know the stream (several run there?)")
@@ -61,13 +63,16 @@ enum ReachJudgement {
         return verdict
     }
 
-    private static func unnoticed(_ what: String, _ seconds: Double?) -> ProbeFinding {
+    private static func unnoticed(_ what: String, _ seconds: Double?, _ left: Observation) -> ProbeFinding {
         var finding = ProbeFinding(.leavingUnnoticed, .client, seconds: seconds, confidence: 0.9, streams: 1, "The proxy \(what).")
-        finding.evidence = ["the probe closed its connection after the first event; a hop in between kept the proxy's side open"]
-        finding.advice = """
-            HAProxy needs "option abortonclose"; behind other hops heartbeats end such streams, because they are written to somebody who \
-            is gone.
-            """
+        let isStream = left.http == "2"
+        let manner =
+            isStream
+            ? "reset its stream after the first event and kept the connection, as browsers do (RST_STREAM, CANCEL)"
+            : "closed its connection after the first event"
+        finding.evidence = ["the probe \(manner); a hop in between kept the proxy's side open"]
+        let known = isStream ? "Caddy does that with \"flush_interval -1\"" : "HAProxy needs \"option abortonclose\""
+        finding.advice = "\(known); behind other hops heartbeats end such streams, because they are written to somebody who is gone."
         return finding
     }
 
@@ -77,8 +82,9 @@ enum ReachJudgement {
         var verdict = Verdict()
         guard let round = results.rounds(of: .width).first, !round.isEmpty else { return verdict }
         let open = round.filter(\.isFromEndpoint).count
+        let isOneConnection = round.allSatisfy { $0.http == "2" }
         if open == round.count {
-            verdict.proved.append("\(open) streams of one client run side by side")
+            verdict.proved.append("\(open) streams of one client run side by side\(isOneConnection ? " on one connection of HTTP/2" : "")")
         } else {
             let others = round.filter { !$0.isFromEndpoint }
             let statuses = Set(others.map(\.status)).sorted().map { $0 == 0 ? "no response" : "\($0)" }.joined(separator: ", ")
@@ -86,7 +92,11 @@ enum ReachJudgement {
                 .connectionLimit, .client, confidence: 0.8, streams: open,
                 "Of \(round.count) streams of one client at once, \(open) ran; the others met: \(statuses).")
             finding.evidence = others.map { "\($0.plan.label): \($0.status > 0 ? "status \($0.status) \($0.firstLine)" : Manner.text($0))" }
-            finding.advice = "A limit on a client's connections: this proxy's (connections_per_client, the endpoint's own) or a hop's."
+            finding.advice =
+                isOneConnection
+                ? "A limit on the streams of one connection: of HTTP/2 (MAX_CONCURRENT_STREAMS), or the endpoint's own. A browser waits in "
+                    + "silence then, with all other requests to the host."
+                : "A limit on a client's connections: this proxy's (connections_per_client, the endpoint's own) or a hop's."
             verdict.findings.append(finding)
         }
         if let again = results.labelled("again", of: .width).first {

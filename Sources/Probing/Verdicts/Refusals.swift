@@ -17,12 +17,12 @@ enum Refusals {
         switch observation.ending {
         case .notConnected(let reason)?: return "no connection: \(reason)"
         case .notSecured(let reason)?: return "TLS failed: \(reason)"
-        case .brokeRules(let reason)?: return "the server breaks the rules of HTTP/1: \(reason)"
+        case .brokeRules(let reason)?: return "the server breaks the rules of HTTP: \(reason)"
         default: break
         }
         guard observation.plan.script != nil else { return nil }
         switch status {
-        case 0: return "no response came\(observation.ending == .reset ? ": the connection was reset" : "")"
+        case 0: return "no response came: \(Manner.text(observation))"
         case 200:
             return "no probe endpoint answers there: the nonce did not come back (is this the path of probe_endpoint?)"
         case 403: return "the endpoint refuses the proof\(said(observation))"
