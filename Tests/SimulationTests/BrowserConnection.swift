@@ -6,33 +6,17 @@ import Reactor
 import TestSupport
 
 final class BrowserConnection {
-    /// How the browser treats its windows.
-    struct Manner {
-        /// INITIAL_WINDOW_SIZE; below 65,535 the proxy's DATA has to wait for pages that read at once, too.
-        var initialWindow = 65_535
-        /// What the connection's window has above the 65,535 of the standard.
-        var widerBy = 0
-        /// How long WINDOW_UPDATE may take.
-        var lateMilliseconds = 0...0
-        /// Whether WINDOW_UPDATE waits until half of a window has been read.
-        var returnsHalves = false
-
-        init(_ chance: inout Chance, isNarrow: Bool) {
-            initialWindow = isNarrow ? chance.pick([0, 1, 100, 5_000]) : chance.pick([65_535, 131_072, 6 << 20])
-            widerBy = chance.pick([0, 100_000, 15 << 20])
-            if chance.permille(500) { lateMilliseconds = 0...chance.number(1...300) }
-            returnsHalves = !isNarrow && chance.permille(500)
-        }
-    }
-
     let wire: Wire
     let world: SimulatedWorld
-    let manner: Manner
-    /// The first line of the proxy's heartbeats where these are events.
-    let heartbeat: [UInt8]?
+    let manner: BrowserManner
+    /// The first line of the proxy's heartbeats.
+    let heartbeat: [UInt8]
     private let scheme: String
     private var reader = PlainFrameReader()
     private var streams: [UInt32: BrowserStream] = [:]
+    private var uploads: BrowserUploads!
+    /// Streams whose response has ended and that had a body: the proxy may ask for no more of it (section 8.1).
+    private var mayBeStopped: Set<UInt32> = []
     private var nextNumber: UInt32 = 1
     /// What waits for the end of this moment, so that several streams begin in one packet.
     private var output: [UInt8] = []
@@ -50,8 +34,8 @@ final class BrowserConnection {
     /// When its SETTINGS came: a proxy without descriptors accepts late.
     private var servedAt: Int64?
     private var lastGoAway = UInt32.max
-    /// Its PINGs without answer: the octets and when they left.
-    private var pings: [(octets: [UInt8], at: Int64)] = []
+    /// Its PINGs without answer: the octets, when they left, and what follows the answer.
+    private var pings: [(octets: [UInt8], at: Int64, answered: () -> Void)] = []
     private var pingCount: UInt32 = 0
     /// One of the two said GOAWAY.
     private var isLeaving = false
@@ -59,12 +43,14 @@ final class BrowserConnection {
 
     /// `wire` is its own connection. `isCalm` says whether the trouble of the world is over.
     init(
-        _ world: SimulatedWorld, _ wire: Wire, manner: Manner, heartbeat: String?, isSecured: Bool, isCalm: @escaping () -> Bool
+        _ world: SimulatedWorld, _ wire: Wire, manner: BrowserManner, heartbeat: String?, mostUploadWindow: Int, isSecured: Bool,
+        isCalm: @escaping () -> Bool
     ) {
         (self.world, self.wire, self.manner) = (world, wire, manner)
-        self.heartbeat = heartbeat.map { Array("event: \($0)\n".utf8) }
+        self.heartbeat = Array((heartbeat.map { "event: \($0)\n" } ?? ":\n").utf8)
         scheme = isSecured ? "https" : "http"
         newestWindow = manner.initialWindow
+        uploads = BrowserUploads(on: self, mostWindow: mostUploadWindow)
         // Held by its wire until that ends, although a newer connection takes its place.
         wire.changed = { [self] in look() }
         output = Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8)
@@ -95,13 +81,22 @@ final class BrowserConnection {
         output += bytes
     }
 
+    /// Whether nothing waits to be sent.
+    var hasSentAll: Bool { output.isEmpty && wire.hasSentAll && wire.isUsable }
+
     private func flushLater() { world.after(0) { [self] in flush() } }
 
     private func flush() {
         guard !isOver, !output.isEmpty else { return }
         let bytes = output
         output = []
-        wire.send(bytes)
+        wire.send(bytes, noting: { [self] in noteSent() }) { [self] in uploads.sendNext() }
+    }
+
+    /// All that was said has left, and so have the resets of streams.
+    private func noteSent() {
+        guard output.isEmpty else { return }
+        for stream in streams.values where stream.isAbandoned { stream.hasSentReset = true }
     }
 
     private func setWindow(_ bytes: Int) {
@@ -111,25 +106,31 @@ final class BrowserConnection {
     }
 
     /// Sends a request, given as HTTP/1.1, on a new stream.
-    func open(_ stream: BrowserStream, _ request: String) {
-        guard takesStreams else { return stream.breakOff() }
+    func open(_ stream: BrowserStream, _ request: [UInt8]) {
+        guard takesStreams, let head = Text.head(in: request), let body = head.body(in: request)?.bytes else { return stream.breakOff() }
         let number = nextNumber
         nextNumber += 2
         streams[number] = stream
-        stream.opened(number, window: confirmedWindow)
-        let lines = request.components(separatedByLines: ())
-        let words = lines[0].split(separator: " ").map(String.init)
-        var fields: [PlainFields.Field] = [(":method", words[0]), (":scheme", scheme), (":path", words[1])]
-        for line in lines.dropFirst() {
+        stream.opened(number, window: confirmedWindow, isHEAD: head.method == "HEAD")
+        var fields: [PlainFields.Field] = [(":method", head.method), (":scheme", scheme), (":path", head.path)]
+        for line in head.lines.dropFirst() {
             guard let colon = line.firstIndex(of: ":") else { continue }
             let name = line[..<colon].lowercased()
             let value = String(line[colon...].dropFirst().drop { $0 == " " })
-            if name == "host" { fields.insert((":authority", value), at: 3) } else { fields.append((name, value)) }
+            switch name {
+            case "host": fields.insert((":authority", value), at: 3)
+            // A body without a length has no field here.
+            case "transfer-encoding": break
+            default: fields.append((name, value))
+            }
         }
+        // A body without bytes may end with the head, or behind it.
+        stream.hasUpload = head.hasBody && (!body.isEmpty || world.chance.permille(500))
+        let endFlag: UInt8 = stream.hasUpload ? 0 : 1
         let block = PlainFields.block(fields, &world.chance)
         let cut = world.chance.permille(200) ? world.chance.number(0...block.count) : block.count
         var first = Array(block[..<cut])
-        var flags: UInt8 = cut == block.count ? 5 : 1
+        var flags: UInt8 = endFlag | (cut == block.count ? 4 : 0)
         if world.chance.permille(200) {
             flags |= 0x20
             first = PlainFrame.octets(0) + [15] + first
@@ -142,16 +143,20 @@ final class BrowserConnection {
         var bytes = PlainFrame.bytes(PlainFrame.headers, flags: flags, stream: number, first)
         if cut < block.count { bytes += PlainFrame.bytes(PlainFrame.continuation, flags: 4, stream: number, Array(block[cut...])) }
         send(bytes)
+        if stream.hasUpload { uploads.begin(number, body) }
         // Narrow windows open late.
         if manner.initialWindow < 65_535 { giveBack(world.chance.number(1...5_000), to: stream) }
     }
 
     func reset(_ number: UInt32, code: UInt32) { send(PlainFrame.bytes(PlainFrame.reset, stream: number, PlainFrame.octets(code))) }
 
+    /// A page has read so many bytes, or will never read them.
+    func hasRead(_ count: Int) { if manner.kind == .small { giveBack(count) } }
+
     /// Gives window back to the connection, and in some browsers only when half of it is used.
     private func giveBack(_ count: Int) {
         unreturned += count
-        guard unreturned >= (manner.returnsHalves ? (65_535 + manner.widerBy) / 2 : 1) else { return }
+        guard unreturned >= manner.leastReturn else { return }
         window += unreturned
         send(PlainFrame.bytes(PlainFrame.windowUpdate, PlainFrame.octets(UInt32(unreturned))))
         unreturned = 0
@@ -181,14 +186,11 @@ final class BrowserConnection {
             }
             let stream = max(1, nextNumber - 2)
             switch world.chance.number(0...5) {
-            case 0:
-                pingCount += 1
-                pings.append((PlainFrame.octets(0xABCD) + PlainFrame.octets(pingCount), world.now))
-                send(PlainFrame.bytes(PlainFrame.ping, pings.last!.octets))
+            case 0: ping {}
             case 1: send(PlainFrame.bytes(PlainFrame.priority, stream: stream, PlainFrame.octets(0) + [7]))
             case 2: send(PlainFrame.bytes(PlainFrame.priorityUpdate, PlainFrame.octets(stream) + Array("u=1, i".utf8)))
             case 3: send(PlainFrame.bytes(0xB7, flags: 0xFF, stream: stream, Array("unknown".utf8)))
-            case 4 where manner.initialWindow >= 65_535:
+            case 4 where manner.kind == .usual:
                 if output.isEmpty { flushLater() }
                 for stream in streams.values.sorted(by: { $0.number! < $1.number! }) { stream.giveAllBack() }
                 setWindow(world.chance.number(65_535...1_000_000))
@@ -196,6 +198,12 @@ final class BrowserConnection {
             }
             chat(isCalm)
         }
+    }
+
+    private func ping(answered: @escaping () -> Void) {
+        pingCount += 1
+        pings.append((PlainFrame.octets(0xABCD) + PlainFrame.octets(pingCount), world.now, answered))
+        send(PlainFrame.bytes(PlainFrame.ping, pings.last!.octets))
     }
 
     // MARK: Receiving
@@ -245,8 +253,9 @@ final class BrowserConnection {
         case PlainFrame.ping: receivePing(frame)
         case PlainFrame.goAway: receiveGoAway(frame)
         case PlainFrame.windowUpdate:
-            if frame.payload.count != 4 || frame.number(at: 0) == 0 { report("WINDOW_UPDATE of nothing") }
-            if frame.stream >= nextNumber { report("WINDOW_UPDATE on an idle stream") }
+            if frame.payload.count != 4 || frame.number(at: 0) == 0 { return report("WINDOW_UPDATE of nothing") }
+            if frame.stream >= nextNumber { return report("WINDOW_UPDATE on an idle stream") }
+            if let problem = uploads.windowGrows(by: Int(frame.number(at: 0)), of: frame.stream) { report(problem) }
         default: report("a frame of type \(frame.type)")
         }
     }
@@ -269,15 +278,27 @@ final class BrowserConnection {
         if frame.payload.isEmpty, !frame.isEnd { report("DATA without anything") }
         window -= frame.payload.count
         if window < 0 { report("\(-window) bytes more than the connection's window") }
-        // The network takes what comes, whatever pages do with it.
-        giveBack(frame.payload.count)
-        guard let stream = stream(of: frame, "DATA") else { return }
+        let stream = stream(of: frame, "DATA")
+        // In most browsers the network takes what comes, whatever pages do with it.
+        if manner.kind != .small || stream?.isAbandoned != false { giveBack(frame.payload.count) }
+        guard let stream else { return }
         stream.window -= frame.payload.count
         if !frame.payload.isEmpty, stream.window < 0 {
             report("\(-stream.window) bytes more than the window of stream \(frame.stream)")
         }
         if let problem = stream.received(frame.payload, isLast: frame.isEnd) { report("stream \(frame.stream): \(problem)") }
-        if frame.isEnd { streams[frame.stream] = nil }
+        if frame.isEnd { ended(stream, frame.stream) }
+    }
+
+    /// The response is whole.
+    private func ended(_ stream: BrowserStream, _ number: UInt32) {
+        streams[number] = nil
+        if stream.hasUpload { mayBeStopped.insert(number) }
+        // A reset of a stream that is over changes nothing.
+        guard world.chance.permille(50) else { return }
+        world.count("reset of a stream of HTTP/2 that is over")
+        uploads.stop(number)
+        reset(number, code: 8)
     }
 
     private func readBlock() {
@@ -290,15 +311,18 @@ final class BrowserConnection {
             guard let stream = stream(of: frame, "HEADERS") else { return }
             let head = try PlainFields.head(fields, hasBody: !whole.endsStream)
             if let problem = stream.received(head, isLast: whole.endsStream) { report("stream \(whole.stream): \(problem)") }
-            if whole.endsStream { streams[whole.stream] = nil }
+            if whole.endsStream { ended(stream, whole.stream) }
         } catch {
             report("stream \(whole.stream): \(error.what)")
         }
     }
 
     private func receiveReset(_ frame: PlainFrame) {
-        guard frame.payload.count == 4, let stream = stream(of: frame, "RST_STREAM") else { return }
+        guard frame.payload.count == 4 else { return report("RST_STREAM of \(frame.payload.count) octets") }
         let code = frame.number(at: 0)
+        uploads.stop(frame.stream)
+        if code == 0, mayBeStopped.remove(frame.stream) != nil { return world.count("upload over HTTP/2 that the proxy stops") }
+        guard let stream = stream(of: frame, "RST_STREAM") else { return }
         // INTERNAL_ERROR: the response is cut. CANCEL: its client is too slow.
         if code != 2, code != 8 { report("RST_STREAM with the code \(code)") }
         streams[frame.stream] = nil
@@ -317,7 +341,7 @@ final class BrowserConnection {
     private func receivePing(_ frame: PlainFrame) {
         guard frame.isEnd else { return send(PlainFrame.bytes(PlainFrame.ping, flags: 1, frame.payload)) }
         guard pings.first?.octets == frame.payload else { return report("PING answered that was not sent, or in another order") }
-        pings.removeFirst()
+        pings.removeFirst().answered()
     }
 
     private func receiveGoAway(_ frame: PlainFrame) {
@@ -329,6 +353,7 @@ final class BrowserConnection {
         isLeaving = true
         for (number, stream) in streams.sorted(by: { $0.key < $1.key }) where number > last {
             streams[number] = nil
+            uploads.stop(number)
             stream.breakOff()
         }
     }
@@ -339,9 +364,21 @@ final class BrowserConnection {
     func leave(_ stream: BrowserStream, _ deed: Deed) {
         guard let number = stream.number, streams[number] === stream else { return }
         // Frames that are on their way may still come.
-        streams[number] = stream
         stream.abandon()
+        world.count("reset \(uploads.isOpen(number) ? "inside of an upload" : stream.hasHead ? "behind a head" : "in front of a head")")
+        uploads.stop(number)
         reset(number, code: deed == .reset ? 2 : 8)
+        if let truth = stream.truth, world.chance.permille(500) { ping { [self] in watchRelease(of: truth) } }
+    }
+
+    /// The proxy has answered a PING that left behind the reset of a stream. So it has let go of what it did for that stream, and each of
+    /// the stream's servers learns it as soon as the network tells.
+    private func watchRelease(of truth: Truth) {
+        let resetAt = world.now
+        world.after(Int64(world.faults.delayMilliseconds.upperBound) + 1) { [self] in
+            guard let arrival = truth.arrivals.first(where: \.isUnderWay) else { return }
+            report("\(truth.path): reset, and at \(resetAt) that was known; its server still works for it, since \(arrival.cameAt)")
+        }
     }
 
     private func goAway() {
@@ -355,17 +392,15 @@ final class BrowserConnection {
     /// The whole connection ends, and all its streams with it.
     func end(_ deed: Deed) {
         guard !isOver else { return }
+        if world.chance.permille(300) {
+            // It may end in the middle of a frame.
+            let frame = PlainFrame.bytes(PlainFrame.ping, PlainFrame.octets(1) + PlainFrame.octets(2))
+            send(Array(frame.prefix(world.chance.number(1...(frame.count - 1)))))
+        }
         if world.chance.permille(500) { flush() }
         isOver = true
         world.count("connection of HTTP/2: \(deed.rawValue)")
         for stream in takeAll() { stream.lose(deed) }
         wire.end(deed)
-    }
-}
-
-extension String {
-    /// The lines of a head.
-    fileprivate func components(separatedByLines: Void) -> [String] {
-        split(separator: "\r\n", omittingEmptySubsequences: true).map(String.init)
     }
 }

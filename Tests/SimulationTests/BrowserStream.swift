@@ -12,16 +12,21 @@ final class BrowserStream: Wire {
     /// The response as HTTP/1.1, as far as the page has not read it.
     private var text: [UInt8] = []
     /// Where in the text DATA frames end, counted from its beginning, and their payloads: read, they are given back.
-    private var unread: [(end: Int, payload: Int)] = []
+    private var unread: [(end: Int, payload: Int, isLast: Bool)] = []
     private var readCount = 0
     private var textCount = 0
     private var unreturned = 0
     private var status = 0
     private var missing: Int?
-    private var hasHead: Bool { status >= 200 }
+    var hasHead: Bool { status >= 200 }
+    private var isHEAD = false
+    /// Whether a body follows the request's head.
+    var hasUpload = false
     private var isWhole = false
     private var isCut = false
-    private var isAbandoned = false
+    private(set) var isAbandoned = false
+    /// Whether its reset has left, where the page has abandoned it.
+    var hasSentReset = false
     private var cameAt: Int64?
     private var reads: [Int64] = []
 
@@ -32,7 +37,7 @@ final class BrowserStream: Wire {
 
     // MARK: What the connection tells
 
-    func opened(_ number: UInt32, window: Int) { (self.number, self.window) = (number, window) }
+    func opened(_ number: UInt32, window: Int, isHEAD: Bool) { (self.number, self.window, self.isHEAD) = (number, window, isHEAD) }
 
     /// A head came. Returns the rule that it breaks.
     func received(_ head: (text: String, status: Int, length: Int?), isLast: Bool) -> String? {
@@ -40,12 +45,13 @@ final class BrowserStream: Wire {
         if hasHead { return "a second response, or trailers" }
         status = head.status
         if status < 200, isLast { return "an interim response ends the stream" }
-        if isLast, head.length ?? 0 > 0 { return "a response of \(head.length!) bytes has none" }
+        let isBodiless = isHEAD || status == 204 || status == 304
+        if isBodiless, hasHead, !isLast { return "the head of a response that has no body does not end the stream" }
+        if isLast, !isBodiless, head.length != 0 { return "a response of \(head.length.map(String.init) ?? "unknown") length has no body" }
         missing = head.length
         isWhole = isLast
         if isAbandoned { return nil }
         append(Array(head.text.utf8))
-        if isLast, head.length == nil, status != 204, status != 304 { return "a response without a body and without a length" }
         changed()
         return nil
     }
@@ -68,14 +74,15 @@ final class BrowserStream: Wire {
             if !payload.isEmpty { append(Array("\(String(payload.count, radix: 16))\r\n".utf8) + payload + Array("\r\n".utf8)) }
             if isLast { append(Array("0\r\n\r\n".utf8)) }
         }
-        if !isLast { unread.append((textCount, payload.count)) }
+        unread.append((textCount, payload.count, isLast))
         changed()
         return nil
     }
 
     /// While one heartbeat waits for a window, no other is due; so no frame holds two of them.
     private func holdsTwoHeartbeats(_ payload: [UInt8]) -> Bool {
-        guard let line = connection.heartbeat, let first = place(of: line, in: payload[...]) else { return false }
+        let line = connection.heartbeat
+        guard let first = place(of: line, in: payload[...]) else { return false }
         return place(of: line, in: payload[(first + line.count)...]) != nil
     }
 
@@ -96,6 +103,8 @@ final class BrowserStream: Wire {
 
     /// The connection is lost, in that way.
     func lose(_ deed: Deed) {
+        // A reset that did not leave any more is known to nobody.
+        if isAbandoned, !hasSentReset { truth?.clientDeed = deed }
         guard !isAbandoned else { return }
         truth?.clientDeed = truth?.clientDeed ?? deed
         breakOff()
@@ -104,6 +113,8 @@ final class BrowserStream: Wire {
     /// The page is gone; frames may still come.
     func abandon() {
         isAbandoned = true
+        connection.hasRead(unread.reduce(0) { $0 + $1.payload })
+        unread = []
         forget()
     }
 
@@ -121,6 +132,8 @@ final class BrowserStream: Wire {
     override var lateMilliseconds: Int { connection.manner.lateMilliseconds.upperBound }
     override var readTimes: [Int64] { reads }
     override var lastArrivalAt: Int64? { cameAt }
+    override var isClosed: Bool { isAbandoned }
+    override func congestion(since moment: Int64) -> Int64 { connection.wire.socket.traffic.waited(from: moment, until: world.now) }
     override var isUsable: Bool { !isWhole && !isCut && !isAbandoned && (number == nil || connection.wire.isUsable) }
     override var isBroken: Bool { isCut }
     override var hasEnded: Bool { isWhole && text.isEmpty }
@@ -130,7 +143,7 @@ final class BrowserStream: Wire {
     override var isSecured: Bool { false }
 
     override func send(_ bytes: [UInt8], noting: @escaping () -> Void = {}, then: @escaping () -> Void = {}) {
-        connection.open(self, String(decoding: bytes, as: UTF8.self))
+        connection.open(self, bytes)
     }
 
     override func read(upTo count: Int = .max) -> [UInt8] {
@@ -139,7 +152,8 @@ final class BrowserStream: Wire {
         readCount += taken.count
         while let first = unread.first, first.end <= readCount {
             unread.removeFirst()
-            unreturned += first.payload
+            if !first.isLast { unreturned += first.payload }
+            connection.hasRead(first.payload)
         }
         if unreturned >= connection.leastReturn { giveAllBack() }
         return taken

@@ -202,7 +202,7 @@ extension Scenario {
                 "\($0.address)" == record["server"] as? String && $0.partings.contains { $0.deed == .vanished && $0.at <= moment }
             }
             guard let arrival, !vanished else { return true }
-            let isLate = (arrival.answeredAt ?? moment) - arrival.cameAt >= Int64(upstream.responseTimeoutMilliseconds) - 100
+            let isLate = (arrival.answeredAt ?? moment) - arrival.headCameAt >= Int64(upstream.responseTimeoutMilliseconds) - 100
             return hasLeapt || isLate || deeds.contains(.vanished)
         case "connection_refused", "connect_timeout", "connect_failed":
             return isTrueOfConnecting(cause, record, truth, at: moment) || hasLeapt

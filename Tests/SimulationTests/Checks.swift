@@ -112,6 +112,7 @@ extension Scenario {
         for (truth, response) in zip(client.truths, client.reader.responses) {
             if isTurnedAwayUnheard(client.crowding) { continue }
             checkRecordCount(truth, log)
+            checkStatus(truth, response, log)
             guard response.status == 200 else { continue }
             if truth.isStream { checkStream(truth, response, log, isDone: client.isDone) } else { checkBody(truth, response) }
         }
@@ -123,6 +124,13 @@ extension Scenario {
         expect(count == 1, "\(truth.path): \(count) records for a request that was answered")
     }
 
+    /// A status that the proxy did not choose, and has no cause for, is the server's.
+    private func checkStatus(_ truth: Truth, _ response: Response, _ log: LogView) {
+        guard let record = log.records(of: truth.path).first, record["cause"] == nil else { return }
+        let status = truth.present?.answer?.status
+        expect(response.status == status, "\(truth.path): answered \(response.status), and its server answered \(status ?? 0)")
+    }
+
     private func checkBody(_ truth: Truth, _ response: Response) {
         // The proxy itself may answer a client that accepts a stream; no server of this world answers that path.
         if response.isEventStream {
@@ -131,6 +139,9 @@ extension Scenario {
         }
         let isPrefix = response.body.count <= truth.body.count && response.body.elementsEqual(truth.body.prefix(response.body.count))
         expect(isPrefix, "\(truth.path): the body is not what was sent")
+        if response.isComplete {
+            expect(truth.present?.deeds.contains(.finished) == true, "\(truth.path): a body without its end passes for a whole one")
+        }
         if response.isComplete, truth.present?.isTruncated != true {
             expect(response.body.count == truth.body.count, "\(truth.path): a body that was cut passes for a whole one")
         }

@@ -39,6 +39,7 @@ final class Hog {
         guard manner != .silent else { return }
         let truth = request()
         truth.askedAt = world.now
+        (truth.version, wire.truth) = (wire.version, truth)
         self.truth = truth
         wire.send(Array("GET \(truth.path) HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n\r\n".utf8)) { [self] in
             if manner == .ahead { wire.send([UInt8](repeating: 0x78, count: 200_000)) }

@@ -42,21 +42,30 @@ extension Scenario {
         return Wire(socket, world, securedBy: engine, behind: Text.proxyHeader(of: peer, &world.chance))
     }
 
-    /// A stream of the connection that all EventSources of that address share, or a connection.
-    func connectionOfEventSource(_ number: Int) -> Wire {
-        let place = number % plan.addressCount
+    /// A stream of the connection that all of that address share where they speak HTTP/2, or a connection.
+    func sharedConnection(_ number: Int) -> Wire {
         guard plan.speaksHTTP2 else { return connection(from: number) }
+        return browserStream(number, place: number % plan.addressCount, plan.kindOfBrowser(number))
+    }
+
+    /// A stream of the connection of that place.
+    private func browserStream(_ number: Int, place: Int, _ kind: BrowserManner.Kind) -> Wire {
         let usable = browsers[place].flatMap { $0.takesStreams ? $0 : nil }
-        let browser = usable ?? makeBrowser(number, isNarrow: place % 4 == 3)
+        let browser = usable ?? makeBrowser(number, kind)
         browsers[place] = browser
         return BrowserStream(on: browser)
     }
 
-    private func makeBrowser(_ number: Int, isNarrow: Bool) -> BrowserConnection {
+    /// A connection, or a stream of one that a client has for itself where some speak HTTP/2.
+    func ownConnection(_ number: Int, isHTTP2: Bool) -> Wire {
+        isHTTP2 ? browserStream(number, place: 1_000 + number, .usual) : connection(from: number)
+    }
+
+    private func makeBrowser(_ number: Int, _ kind: BrowserManner.Kind) -> BrowserConnection {
         let wire = connection(from: number, speaking: "h2")
         return BrowserConnection(
-            world, wire, manner: .init(&world.chance, isNarrow: isNarrow), heartbeat: plan.heartbeatName,
-            isSecured: plan.isSecuredDownstream,
+            world, wire, manner: BrowserManner(&world.chance, kind), heartbeat: plan.heartbeatName,
+            mostUploadWindow: plan.configuration.limits.streamsPerConnection * 65_535, isSecured: plan.isSecuredDownstream,
             isCalm: { [unowned self] in calmSince < .max })
     }
 
@@ -64,7 +73,8 @@ extension Scenario {
         var requests: [[UInt8]] = []
         var mine: [Truth] = []
         let isHTTP10 = world.chance.permille(100)
-        let isSlow = world.chance.permille(150)
+        // Where a page that does not read keeps window from all others, one is enough.
+        let isSlow = world.chance.permille(150) && plan.kindOfBrowser(number) != .small
         for index in 0..<(isHTTP10 ? 0 : world.chance.number(0...3)) {
             let (truth, bytes) = ordinaryRequest("\(number)/\(index)", isSlow: isSlow)
             mine.append(truth)
@@ -79,6 +89,9 @@ extension Scenario {
         }
         for truth in mine { register(truth) }
         let sendsAllAtOnce = world.chance.permille(250)
+        if plan.speaksHTTP2, !isHTTP10, world.chance.permille(750) {
+            return addPage(number: number, Array(zip(mine, requests)), sendsAllAtOnce: sendsAllAtOnce)
+        }
         world.after(Int64(world.chance.number(0...15_000))) { [self] in
             let client = SimulatedClient(
                 world, connection(from: number), truths: mine, requests: requests, isSlow: isSlow, sendsAllAtOnce: sendsAllAtOnce)
@@ -89,11 +102,39 @@ extension Scenario {
         }
     }
 
-    func ordinaryRequest(_ name: String, isSlow: Bool) -> (Truth, [UInt8]) {
-        let method = world.chance.pick(["GET", "HEAD", "POST"])
+    /// The same requests over HTTP/2, each on a stream of its own beside the EventSources of its address, and left by itself.
+    private func addPage(number: Int, _ requests: [(truth: Truth, bytes: [UInt8])], sendsAllAtOnce: Bool) {
+        var moment = Int64(world.chance.number(0...15_000))
+        for (truth, bytes) in requests {
+            let deed = world.chance.pick([Deed.left, .left, .left, .left, .reset, .reset, .reset, .vanished])
+            // In the packet of the request, soon, and whenever it may be.
+            let patience = world.chance.permille(400) ? nil : Int64(world.chance.number(0...world.chance.pick([0, 30, 300, 20_000])))
+            world.after(moment) { [self] in
+                let client = SimulatedClient(
+                    world, sharedConnection(number), truths: [truth], requests: [bytes], isSlow: truth.isSlow, sendsAllAtOnce: false)
+                clients.append(client)
+                if let patience { patience == 0 ? client.leave(deed) : world.after(patience) { client.leave(deed) } }
+            }
+            if !sendsAllAtOnce { moment += Int64(world.chance.number(0...1_000)) }
+        }
+    }
+
+    /// A page that sends small requests and uploads over HTTP/2.
+    func addUploads(number: Int) {
+        let requests = (0..<world.chance.number(1...5)).map { index in
+            ordinaryRequest("page/\(number)/\(index)", isSlow: false, among: ["GET", "POST", "POST", "POST"])
+        }
+        for (truth, _) in requests { register(truth) }
+        addPage(number: 700 + number, requests, sendsAllAtOnce: world.chance.permille(500))
+    }
+
+    func ordinaryRequest(_ name: String, isSlow: Bool, among methods: [String] = ["GET", "HEAD", "POST"]) -> (Truth, [UInt8]) {
+        let method = world.chance.pick(methods)
         let path = "/\(method.lowercased())/\(name)"
         let hasBody = method == "POST" && world.chance.permille(600)
-        let body = hasBody ? (0..<world.chance.number(0...20_000)).map { UInt8(truncatingIfNeeded: $0 &* 11) } : []
+        // More than the window of a stream of HTTP/2 is seldom, because it costs time.
+        let mostBytes = plan.speaksHTTP2 && world.chance.permille(200) ? 150_000 : 20_000
+        let body = hasBody ? (0..<world.chance.number(0...mostBytes)).map { UInt8(truncatingIfNeeded: $0 &* 11 &+ $0 >> 8) } : []
         let truth = Truth(path: path, isStream: false, isSlow: isSlow, requestBody: body)
         let isChunked = hasBody && world.chance.permille(300)
         let framing = isChunked ? "Transfer-Encoding: chunked\r\n" : hasBody ? "Content-Length: \(body.count)\r\n" : ""
@@ -113,10 +154,17 @@ extension Scenario {
             manner.reusesConnections = world.chance.permille(300)
             manner.comesThroughHops = world.chance.permille(300)
         }
+        switch plan.kindOfBrowser(100 + number) {
         // Narrow windows are given back slowly.
-        if plan.speaksHTTP2, (100 + number) % plan.addressCount % 4 == 3 { manner.isSlow = true }
+        case .narrow: manner.isSlow = true
+        // One page that does not read must leave window to all others; two of them may use it up.
+        case .small:
+            manner.isSlow = number < plan.addressCount && world.chance.permille(700)
+            manner.isBusy = manner.isSlow
+        case .usual: manner.isBusy = plan.speaksHTTP2 && world.chance.permille(300)
+        }
         let source = SimulatedEventSource(
-            world, number: number, manner: manner, connect: { [unowned self] in connectionOfEventSource(100 + number) },
+            world, number: number, manner: manner, connect: { [unowned self] in sharedConnection(100 + number) },
             register: { [unowned self] in register($0) })
         eventSources.append(source)
         world.after(Int64(world.chance.number(0...(plan.troubles.crowdedOutage ? 300 : 15_000)))) { source.begin() }
@@ -128,8 +176,10 @@ extension Scenario {
     func addReturner(number: Int) {
         let path = "\(Returner.path)\(number / 2)"
         if truths[path] == nil { register(Truth(path: path, isStream: true)) }
+        let isHTTP2 = plan.speaksHTTP2 && world.chance.permille(500)
         let returner = Returner(
-            world, path: path, agent: "curl/\(number)", connect: { [unowned self] in connection(from: 400 + number) },
+            world, path: path, agent: "curl/\(number)",
+            connect: { [unowned self] in ownConnection(400 + number, isHTTP2: isHTTP2) },
             asked: { [unowned self] in if truths[path]?.askedAt == nil { truths[path]?.askedAt = world.now } })
         returners.append(returner)
         world.after(Int64(world.chance.number(0...10_000))) { returner.begin() }
@@ -153,7 +203,10 @@ extension Scenario {
         // One of the costly kind is enough.
         let isRekeying = number == 0 && plan.isSecuredDownstream
         let manner = isRekeying ? Hog.Manner.rekeying : world.chance.pick([.silent, .greedy, .ahead])
-        let hog = Hog(world, manner: manner, connect: { [unowned self] in connection(from: 200 + number) }) { [unowned self] in
+        // Some are pages that ask for much and read nothing, on a connection with others.
+        let isPage = plan.speaksHTTP2 && manner == .greedy && plan.kindOfBrowser(200 + number) == .usual && world.chance.permille(500)
+        let connect = { [unowned self] in isPage ? sharedConnection(200 + number) : connection(from: 200 + number) }
+        let hog = Hog(world, manner: manner, connect: connect) { [unowned self] in
             asked += 1
             let truth = Truth(path: "/hog/\(number)/\(asked)", isStream: world.chance.permille(500), isSlow: true)
             register(truth)

@@ -55,6 +55,8 @@ struct Plan {
     let clientCount: Int
     let eventSourceCount: Int
     let hogCount: Int
+    /// How many pages send small requests and uploads over HTTP/2.
+    let uploadingPageCount: Int
     /// How many clients ask for the same path again and again.
     let returnerCount: Int
     let isSecuredDownstream: Bool
@@ -65,7 +67,7 @@ struct Plan {
     let takesProxyProtocol: Bool
     /// Whether clients may name other clients, as a trusted proxy does, until a reload forbids it.
     let trustsClients: Bool
-    /// Whether EventSources speak HTTP/2, all of one address on one connection.
+    /// Whether EventSources and other pages speak HTTP/2, all of one address on one connection.
     let speaksHTTP2: Bool
     /// How many addresses the clients come from.
     let addressCount: Int
@@ -139,6 +141,7 @@ struct Plan {
         }
         speaksHTTP2 = chance.permille(250)
         listener.speaksHTTP2 = speaksHTTP2
+        uploadingPageCount = speaksHTTP2 && !troubles.crowdedOutage ? chance.number(0...4) : 0
         listener.takesProxyProtocol = takesProxyProtocol
         var limits = Plan.limits(troubles, regulars: clientCount + eventSourceCount + returnerCount, &chance)
         // Who a client is would be known here only after the proxy has read its header.
@@ -152,6 +155,16 @@ struct Plan {
         configuration.probeEndpoint = probes
         self.configuration = configuration
         logsEvents = chance.permille(500)
+    }
+
+    /// The windows of the browser that a client of that number shares with others of its address.
+    func kindOfBrowser(_ number: Int) -> BrowserManner.Kind {
+        guard speaksHTTP2 else { return .usual }
+        return switch number % addressCount % 4 {
+        case 1: .small
+        case 3: .narrow
+        default: .usual
+        }
     }
 
     private static func upstream(_ names: [String], _ heartbeatMilliseconds: Int, isCrowded: Bool, _ chance: inout Chance) -> Upstream {

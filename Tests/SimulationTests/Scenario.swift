@@ -9,7 +9,6 @@ import Console
 import Credentials
 import Foundation
 import HTTP
-import HTTP2
 import TestSupport
 
 @testable import Downstreams
@@ -52,7 +51,7 @@ final class Scenario {
     private(set) var wishes: [OperatorWish] = []
     var clients: [SimulatedClient] = []
     var eventSources: [SimulatedEventSource] = []
-    /// The newest shared connection of each address.
+    /// The newest connection of each address, and of each client that has its own.
     var browsers: [Int: BrowserConnection] = [:]
     var hogs: [Hog] = []
     var returners: [Returner] = []
@@ -262,8 +261,9 @@ final class Scenario {
             register(truth)
             let peer = SocketAddress(numeric: "198.51.100.1", port: 1)!
             let engine = plan.isSecuredDownstream ? contexts.map { SecureEngine($0, .client) } : nil
+            let isHTTP2 = plan.speaksHTTP2 && world.chance.permille(500)
             probe = SimulatedClient(
-                world, connection(from: peer, securedBy: engine), truths: [truth],
+                world, isHTTP2 ? ownConnection(9_999, isHTTP2: true) : connection(from: peer, securedBy: engine), truths: [truth],
                 requests: [Array("GET \(truth.path) HTTP/1.1\r\nHost: a\r\n\r\n".utf8)], isSlow: false, sendsAllAtOnce: false)
         }
     }
@@ -322,6 +322,7 @@ final class Scenario {
             remains.references += [Remains.Reference(worker), Remains.Reference(proxy)]
         }
         for number in 0..<plan.clientCount { addClient(number: number) }
+        for number in 0..<plan.uploadingPageCount { addUploads(number: number) }
         for number in 0..<plan.eventSourceCount { addEventSource(number: number) }
         for number in 0..<plan.hogCount { addHog(number: number) }
         for number in 0..<plan.returnerCount { addReturner(number: number) }
@@ -427,8 +428,8 @@ final class Scenario {
             waiting += link.pendingCount
             if let client = link as? HTTP1Connection { waiting += client.putAside.count + (client.partialHead?.byteCount ?? 0) }
             if let client = link as? HTTP2Connection {
-                if client.state == .serving { waiting += client.session.heldBytes }
-                waiting += client.streams.reduce(0) { $0 + ($1.map { $0.waitingCount + $0.putAside.count } ?? 0) }
+                waiting += client.waitingBytes
+                outcome.problems += client.needlessWaits
             }
         }
         greatestPendingBytes = max(greatestPendingBytes, waiting)

@@ -11,6 +11,11 @@ final class ServerConnection {
     var world: SimulatedWorld { server.world }
     private var received: [UInt8] = []
     private var isAnswering = false
+    /// Whether it has decided what to do while a request's body comes, and what it does.
+    private var hasDecided = false
+    private var readsSlowly = false
+    private var headCameAt: Int64 = 0
+    private var isPausing = false
     private var isAskedForHead = false
     /// The current answer is close-delimited.
     private var endsByClosing = false
@@ -31,16 +36,53 @@ final class ServerConnection {
     // MARK: Requests
 
     private func look() {
-        received += wire.read()
+        if wire.isBroken || wire.isEnding { arrival?.isProxyGone = true }
+        guard !isPausing else { return }
+        received += wire.read(upTo: readsSlowly ? world.chance.number(1...8_000) : .max)
         if wire.isBroken || wire.hasEnded {
+            arrival?.isProxyGone = true
             arrival = nil
             return end(.finished)
         }
         guard !isAnswering, let head = Text.head(in: received) else { return }
-        guard let body = head.body(in: received) else { return }
+        guard let body = head.body(in: received) else { return hasHead(head) }
         received.removeFirst(head.count + body.count)
         isAnswering = true
         take(head, body.bytes)
+        if readsSlowly { arrival?.headCameAt = headCameAt }
+        (hasDecided, readsSlowly) = (false, false)
+    }
+
+    /// A request's head has come, and its body not completely. Some servers read the rest slowly; some answer already, and the rest does
+    /// not matter.
+    private func hasHead(_ head: Text.RequestHead) {
+        if !hasDecided {
+            hasDecided = true
+            headCameAt = world.now
+            readsSlowly = world.chance.permille(4 * server.habits.breaks)
+            guard let truth = server.truths(head.path), truth.version == "2", server.state == .serving else { return }
+            if world.chance.permille(3 * server.habits.breaks) { return answerEarly(truth) }
+        }
+        guard readsSlowly else { return }
+        isPausing = true
+        world.after(Int64(world.chance.number(0...60))) { [self] in
+            isPausing = false
+            look()
+        }
+    }
+
+    private func answerEarly(_ truth: Truth) {
+        isAnswering = true
+        let arrival = truth.begin(at: server.address, world.now)
+        self.arrival = arrival
+        arrival.isPOST = true
+        world.after(Int64(world.chance.number(0...300))) { [self] in
+            guard wire.isUsable else { return }
+            world.count("answered in front of the body's end")
+            arrival.answered(Answer(status: 413, contentType: "text/plain"), at: world.now)
+            let answer = "HTTP/1.1 413 Too much\r\nContent-Length: 4\r\nContent-Type: text/plain\r\n\r\nmuch"
+            wire.send(Array(answer.utf8), noting: { arrival.did(.finished) })
+        }
     }
 
     private func take(_ head: Text.RequestHead, _ body: [UInt8]) {
@@ -117,13 +159,16 @@ final class ServerConnection {
     // MARK: Ordinary answers
 
     private func ordinary(_ arrival: Arrival, _ truth: Truth) {
+        if server.habits.breaks > 0, !arrival.isPOST, world.chance.permille(150) { return bodiless(arrival) }
         let count =
             server.habits.breaks > 0 && world.chance.permille(200) ? world.chance.number(0...200_000) : world.chance.number(0...2000)
         let body = (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ truth.path.utf8.count &+ Int(truth.path.utf8.last!)) }
         let isChunked = world.chance.permille(500)
         let isHEAD = isAskedForHead
         arrival.answered(Answer(contentType: "application/octet-stream"), at: world.now)
-        var answer = Array("HTTP/1.1 200 OK\r\n\(isChunked ? "Transfer-Encoding: chunked" : "Content-Length: \(count)")\r\n\r\n".utf8)
+        let hint = world.chance.permille(100) ? "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" : ""
+        let framing = isChunked ? "Transfer-Encoding: chunked" : "Content-Length: \(count)"
+        var answer = Array("\(hint)HTTP/1.1 200 OK\r\n\(framing)\r\n\r\n".utf8)
         if !isHEAD { answer += isChunked ? Text.chunks(body, &world.chance) + Array("0\r\n\r\n".utf8) : body }
         arrival.body = isHEAD ? [] : body
         let breaksOff = world.chance.permille(server.habits.breaks) && !isHEAD
@@ -141,6 +186,15 @@ final class ServerConnection {
             if breaksOff { return end(world.chance.permille(500) ? .cutOff : .reset) }
             done()
         }
+    }
+
+    /// 204, or 304 with the length of what it does not send.
+    private func bodiless(_ arrival: Arrival) {
+        let status = world.chance.pick([204, 304])
+        world.count("answered \(status)")
+        arrival.answered(Answer(status: status, contentType: ""), at: world.now)
+        let fields = status == 204 ? "" : "ETag: \"a\"\r\n\(world.chance.permille(500) ? "Content-Length: 5000\r\n" : "")"
+        wire.send(Array("HTTP/1.1 \(status) Nothing\r\n\(fields)\r\n".utf8), noting: { arrival.did(.finished) }) { [self] in done() }
     }
 
     // MARK: Streams

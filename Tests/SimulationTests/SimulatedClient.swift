@@ -25,7 +25,8 @@ final class SimulatedClient {
         reader = ResponseReader { $0 < truths.count && truths[$0].path.contains("head") }
         wire.changed = { [unowned self] in look() }
         wire.socket.keepsReadTimes = isSlow
-        for truth in truths { truth.wire = wire }
+        for truth in truths { (truth.wire, truth.version) = (wire, truth.version == "1.0" ? "1.0" : wire.version) }
+        wire.truth = truths.last
         if sendsAllAtOnce {
             asked = requests.count
             for truth in truths { truth.askedAt = world.now }
@@ -36,7 +37,7 @@ final class SimulatedClient {
     }
 
     /// Whether it has read everything that will ever come.
-    var isDone: Bool { wire.socket.isClosed }
+    var isDone: Bool { wire.isClosed }
     /// How many connections the proxy had when it accepted this client.
     var crowding: Crowding? { wire.socket.crowding }
 
@@ -57,7 +58,7 @@ final class SimulatedClient {
     }
 
     private func read() {
-        guard !wire.socket.isClosed else { return }
+        guard !wire.isClosed else { return }
         reader.receive(wire.read(upTo: isSlow ? world.chance.number(1...3000) : .max))
         if wire.isBroken { return wire.end(.left) }
         if wire.hasMore { return look() }
@@ -70,7 +71,7 @@ final class SimulatedClient {
 
     /// Leaves in the given way; everything in progress records that.
     func leave(_ deed: Deed) {
-        guard !wire.socket.isClosed else { return }
+        guard !wire.isClosed else { return }
         for truth in truths where truth.clientDeed == nil { truth.clientDeed = deed }
         world.count("client \(deed.rawValue)")
         wire.omitsGoodbye = world.chance.permille(200)

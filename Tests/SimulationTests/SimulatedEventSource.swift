@@ -42,6 +42,8 @@ final class SimulatedEventSource {
         /// Whether it reuses a connection that the last answer has left open.
         var reusesConnections = false
         var isSlow = false
+        /// Whether it may read nothing for seconds, as a page that computes.
+        var isBusy = false
         /// Whether it comes through a Varnish and a Squid.
         var comesThroughHops = false
     }
@@ -109,16 +111,23 @@ final class SimulatedEventSource {
         noteSilence(attempt, wire)
         guard !isReading else { return }
         isReading = true
-        world.after(manner.isSlow ? Int64(world.chance.number(0...700)) : 0) { [self] in
+        world.after(pause()) { [self] in
             isReading = false
             read()
         }
     }
 
+    /// How long it does something else before it reads.
+    private func pause() -> Int64 {
+        guard manner.isSlow else { return 0 }
+        return Int64(world.chance.number(manner.isBusy && world.chance.permille(100) ? 1_000...10_000 : 0...700))
+    }
+
     /// A silence is measured on the network, however slowly this client reads.
     private func noteSilence(_ attempt: Attempt, _ wire: Wire) {
         guard attempt.silenceBeganAt > 0, let arrivedAt = wire.lastArrivalAt else { return }
-        attempt.longestSilence = max(attempt.longestSilence, world.now - attempt.silenceBeganAt)
+        let silence = world.now - attempt.silenceBeganAt - wire.congestion(since: attempt.silenceBeganAt)
+        attempt.longestSilence = max(attempt.longestSilence, silence)
         attempt.silenceBeganAt = arrivedAt
     }
 
@@ -164,7 +173,8 @@ final class SimulatedEventSource {
         guard !hasLeft else { return }
         hasLeft = true
         if let attempt = attempts.last, attempt.endedAt == nil {
-            attempt.truth.clientDeed = deed
+            // Its connection may have ended before, in another way, and a slow page does not know it yet.
+            attempt.truth.clientDeed = attempt.truth.clientDeed ?? deed
             world.count("client \(deed.rawValue)")
             if let wire { noteSilence(attempt, wire) }
             attempt.endedAt = world.now

@@ -12,14 +12,18 @@ enum Text {
         /// The first address in X-Forwarded-For.
         var forwardedFor: String?
         var count: Int
+        let lines: [String]
         private var length: Int
         private var isChunked: Bool
+        /// Whether it says that a body follows, which may be empty.
+        var hasBody: Bool { isChunked || Text.value("content-length", in: lines) != nil }
 
         fileprivate init(_ lines: [String], count: Int) {
             let words = lines[0].split(separator: " ").map(String.init)
             method = words[0]
             path = words[1]
             self.count = count
+            self.lines = lines
             lastEventID = Array((Text.value("last-event-id", in: lines) ?? "").utf8)
             forwardedFor = Text.value("x-forwarded-for", in: lines)?.split(separator: ",").first.map(String.init)
             length = Text.value("content-length", in: lines).flatMap(Int.init) ?? 0

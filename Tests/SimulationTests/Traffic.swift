@@ -18,6 +18,11 @@ final class Traffic {
     private(set) var writtenAt: [Int64] = []
     private(set) var waits: [Wait] = []
 
+    /// How many milliseconds of that time bytes waited.
+    func waited(from start: Int64, until end: Int64) -> Int64 {
+        waits.reversed().prefix { $0.until ?? end > start }.reduce(0) { $0 + max(0, min($1.until ?? end, end) - max($1.from, start)) }
+    }
+
     func read(_ count: Int, at moment: Int64) { if count > 0, readAt.last != moment { readAt.append(moment) } }
 
     /// The proxy offered bytes, and the kernel took some of them.

@@ -20,6 +20,8 @@ final class Arrival {
     let server: SocketAddress
     /// When the whole request had arrived.
     let cameAt: Int64
+    /// When its head had arrived, where the server reads the rest slowly.
+    var headCameAt: Int64
     /// Its answer, and when it sent the head; nil before that.
     private(set) var answer: Answer?
     private(set) var answeredAt: Int64?
@@ -34,6 +36,10 @@ final class Arrival {
     private(set) var gone: [(byteCount: Int, at: Int64)] = []
     /// How it ended. A later event may overtake an end that is still on its way, so several may be true.
     private(set) var deeds: [Deed] = []
+    /// The proxy has ended its connection to the server.
+    var isProxyGone = false
+    /// It came without an end of any kind so far.
+    var isUnderWay: Bool { deeds.isEmpty && !isProxyGone }
     /// It ended before all of `body` was sent.
     var isTruncated = false
     /// It reached a server that cannot prove its name.
@@ -51,6 +57,7 @@ final class Arrival {
     init(at server: SocketAddress, cameAt: Int64) {
         self.server = server
         self.cameAt = cameAt
+        headCameAt = cameAt
         lastSentAt = cameAt
     }
 

@@ -54,6 +54,10 @@ class Wire {
     var readTimes: [Int64] { socket.readTimes }
     /// When bytes last came.
     var lastArrivalAt: Int64? { socket.lastArrivalAt }
+    /// Whether this end has left.
+    var isClosed: Bool { socket.isClosed }
+    /// How many milliseconds since that moment the bytes of others kept the network busy, on which those of this one wait.
+    func congestion(since moment: Int64) -> Int64 { 0 }
 
     private func look() {
         if let engine, !engine.isEstablished { shakeHands() }
