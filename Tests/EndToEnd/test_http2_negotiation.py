@@ -74,6 +74,12 @@ def test_on_a_plain_address_nothing_is_negotiated_and_http2_has_to_be_switched_o
     on = stage.heartwire(origin, listen=BOTH)
     assert curl_version(on, authority, "--http2-prior-knowledge", scheme="http", host="127.0.0.1") == "2 200"
     assert curl_version(on, authority, scheme="http", host="127.0.0.1") == "1.1 200"
+    only = stage.heartwire(origin, listen="protocols h2")
+    assert curl_version(only, authority, "--http2-prior-knowledge", scheme="http", host="127.0.0.1") == "2 200"
+    with socket.create_connection(("127.0.0.1", only.port), timeout=10) as client:
+        client.sendall(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n")
+        received = client.makefile("rb").read()
+        assert received[3] == 4 and b"\0\0\0\1" in received, f"SETTINGS, and GOAWAY with PROTOCOL_ERROR: {received!r}"
 
 
 def test_the_command_line_offers_it_too(stage, authority, identity):

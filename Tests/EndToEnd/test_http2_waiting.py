@@ -45,3 +45,30 @@ def test_a_stream_that_announced_its_length_is_reset_where_the_proxy_ends_it(sta
         client.wait(lambda: stream.ended or stream.reset_code is not None, 20)
         assert not stream.ended and stream.reset_code == h2.errors.ErrorCodes.INTERNAL_ERROR
     assert proxy.wait() == 0
+
+
+def test_two_streams_that_are_not_read_use_up_a_small_window_of_the_connection_until_one_is_ended(stage):
+    """With 64 KiB for the whole connection; of a single stream that is not read the others notice nothing (test_http2.py)."""
+    def script(connection, request):
+        connection.start_stream()
+        while request.target.startswith(b"/unread"):
+            connection.chunk(b"data: " + b"x" * 8000 + b"\n\n")
+        connection.wait_until_left(60)
+
+    proxy = stage.heartwire(stage.origin(script), listen=BOTH, heartbeat="200ms", timeouts="client_stall 2s")
+    with HTTP2Client(proxy.port) as client:
+        unread = [client.request(f"/unread{number}") for number in range(2)]
+        for stream in unread:
+            client.hold(stream)
+        other = client.request("/other")
+        client.wait(lambda: other.head and sum(len(stream.data) for stream in unread) > 65_000)
+        before = len(other.data)
+        client.read_for(1)
+        assert len(other.data) == before, "the window is used up, and a heartbeat came"
+        client.wait(lambda: any(stream.reset_code is not None for stream in unread), 10)
+        ended = next(stream for stream in unread if stream.reset_code is not None)
+        # A client gives the bytes of a stream back when the stream ends.
+        client.h2.increment_flow_control_window(len(ended.data))
+        client.flush()
+        client.wait(lambda: len(other.data) > before + 3, 5)
+    assert "client_stalled" in {proxy.stream_log.ending(f"/unread{number}")["cause"] for number in range(2)}
