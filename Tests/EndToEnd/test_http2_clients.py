@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import re
 import shutil
 import subprocess
 import threading
@@ -11,6 +12,8 @@ import pytest
 import websockets.sync.server
 
 from support.browser import Browser
+from support.client import exchange
+from support.ports import reserve_port
 from support.tls import tls_block
 
 CLIENTS = pathlib.Path(__file__).parent / "clients"
@@ -24,6 +27,9 @@ def serve(connection, request):
         return connection.respond(200, b"<!doctype html><title>page</title>", [("Content-Type", "text/html")])
     if request.target == b"/quick":
         return connection.respond(200, b"quick")
+    if request.target == b"/favicon.ico":
+        # Chromium asks for it by itself; a stream would take the place of another one.
+        return connection.respond(404)
     connection.start_stream()
     if request.target.startswith(b"/unread"):
         while True:
@@ -120,3 +126,34 @@ def test_chromium_has_forty_streams_a_websocket_and_a_fetch_on_one_connection(st
         server.shutdown()
     chat = proxy.access_log.access("/chat")
     assert chat["http"] == "2" and (chat["stream"].split("-")[0], chat["connection"]) in streams, chat
+
+
+@pytest.mark.heavy
+def test_where_a_connection_has_all_its_streams_chromium_waits_silently_and_the_metric_says_so(stage, identity, tmp_path):
+    port = reserve_port()
+    proxy = stage.heartwire(stage.origin(serve), listen=tls_block(identity), limits="streams_per_connection 10", top=f"console 127.0.0.1:{port}")
+
+    def full() -> bytes:
+        return re.search(rb"(?m)^heartwire_connections_full (\d+)$", exchange(port, b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").body)[1]
+
+    with Browser(tmp_path, "--ignore-certificate-errors") as browser:
+        browser.open(f"https://localhost:{proxy.port}/page")
+        browser.evaluate("""window.seen = { open: 0, errors: 0, answer: null };
+            window.sources = Array.from({ length: 12 }, (_, number) => {
+                const source = new EventSource("/s" + number);
+                source.onopen = () => seen.open += 1;
+                source.onerror = () => seen.errors += 1;
+                return source;
+            }); 1""")
+        browser.wait_for("seen.open == 10", 20)
+        assert full() == b"1"
+        browser.evaluate("fetch('/quick').then(answer => answer.text()).then(text => { seen.answer = text; }); 1")
+        time.sleep(2)
+        assert browser.evaluate("JSON.stringify(seen)") == '{"open":10,"errors":0,"answer":null}'
+        browser.evaluate("sources.slice(0, 3).forEach(source => source.close()); 1")
+        browser.wait_for("seen.open == 12 && seen.answer == 'quick'", 20)
+        browser.evaluate("sources.forEach(source => source.close()); 1")
+        deadline = time.monotonic() + 5
+        while full() != b"0":
+            assert time.monotonic() < deadline
+            time.sleep(0.1)

@@ -188,11 +188,14 @@ enum Help {
     static let demo = """
         Shows what Heartwire does. One process runs a server that wants a token and is
         often silent, a hop that cuts idle connections, the proxy, and a page: on the
-        left the stream without Heartwire, on the right the same stream through it.
+        left the stream without Heartwire, on the right the same stream through it. A
+        second page, over TLS, shows eight streams at once, over HTTP/1.1 and HTTP/2.
 
         Usage: heartwire demo [--listen HOST:PORT]
 
-          --listen HOST:PORT    where the page is served (default 127.0.0.1:8080)
+          --listen HOST:PORT    where the page is served (default 127.0.0.1:8080); the
+                                next two ports are used too, or others if those are
+                                taken
           --help                this text
 
         Example:
