@@ -9,7 +9,7 @@ from hpack import Encoder
 from hyperframe.frame import HeadersFrame
 
 from support import eventsource
-from support.client import exchange
+from support.client import Client, exchange, get
 from support.http2 import HTTP2Client
 from support.logs import check_ending
 from support.ports import reserve_port
@@ -258,3 +258,45 @@ def test_a_connection_that_has_all_its_streams_is_counted(stage):
         streams.append(client.request("/s3"))
         wait_for_full(1)
     wait_for_full(0)
+
+
+def test_streams_count_for_the_limit_of_connections_as_the_descriptors_that_they_need(stage):
+    """The first stream of a connection costs nothing more, each further one half a connection; one above the limit is answered 503."""
+    proxy = stage.heartwire(stage.origin(idle), listen=BOTH, limits="connections 20", heartbeat="200ms")
+    for turn in range(3):
+        with HTTP2Client(proxy.port) as client:
+            client.receive_once()
+            streams = [client.request(f"/t{turn}s{number}", flush=False) for number in range(60)]
+            client.flush()
+            client.wait(lambda: all(stream.head for stream in streams))
+            assert [stream.status for stream in streams] == [200] * 39 + [503] * 21
+            record = proxy.access_log.wait_for(lambda record: record.get("status") == 503)[0]
+            assert record["cause"] == "refused_by_limit" and "connections" in record["evidence"]
+            # Another client is answered too, and not left waiting.
+            assert get(proxy.port, "/other").status == 503
+            for stream in streams[:3]:
+                client.reset(stream)
+            for number in range(3):
+                again = client.request(f"/t{turn}again{number}")
+                client.wait(lambda: again.head)
+                assert again.status == 200
+            before = len(streams[30].data)
+            client.wait(lambda: len(streams[30].data) > before, 5, "a heartbeat beside refused streams")
+        for number in range(3, 39):
+            proxy.stream_log.ending(f"/t{turn}s{number}")
+    with Client(proxy.port) as client:
+        response, _ = client.open_stream("/afterwards")
+        assert response.status == 200
+
+
+def test_one_client_with_many_streams_does_not_use_up_the_descriptors(stage):
+    proxy = stage.heartwire(stage.origin(idle), listen=BOTH, heartbeat="200ms", prefix=("prlimit", "--nofile=200:200"))
+    with HTTP2Client(proxy.port) as client:
+        client.receive_once()
+        streams = [client.request(f"/s{number}", flush=False) for number in range(250)]
+        client.flush()
+        client.wait(lambda: all(stream.head for stream in streams))
+        statuses = [stream.status for stream in streams]
+        assert 100 < statuses.count(200) < 200 and statuses.count(503) == 250 - statuses.count(200)
+        assert get(proxy.port, "/other").status == 503
+    assert "Too many open files" not in proxy.stderr()

@@ -175,6 +175,24 @@ struct ConnectionCountTests {
         #expect(state.admit(client(4), isTrusted: false) == .shed(.connections))
     }
 
+    @Test("a further stream of a shared connection counts as half a connection, for the limit of all; one above it is not counted")
+    func streams() {
+        let state = state(total: 4, perClient: 2)
+        #expect(state.admit(client(1), isTrusted: false) == .admitted)
+        #expect((0..<8).map { _ in state.admitFurtherStream() } == [true, true, true, true, true, true, false, false])
+        #expect(state.connectionCount == 1)
+        #expect(state.admit(client(2), isTrusted: false) == .heard(.connections))
+        state.leave(client(2), isCounted: true)
+        state.leaveFurtherStreams(1)
+        #expect(state.admit(client(2), isTrusted: false) == .heard(.connections))
+        state.leave(client(2), isCounted: true)
+        state.leaveFurtherStreams(1)
+        #expect(state.admit(client(2), isTrusted: false) == .admitted)
+        #expect(!state.admitFurtherStream())
+        state.leaveFurtherStreams(4)
+        #expect(state.admitFurtherStream())
+    }
+
     @Test("one address has its own limit whatever its ports, and a trusted proxy has none")
     func perClient() {
         let state = state(total: 100, perClient: 2)

@@ -346,15 +346,19 @@ extension Scenario {
     func isTurnedAwayUnheard(_ crowding: Crowding?) -> Bool {
         guard let crowding else { return false }
         let limits = plan.configuration.limits
-        if crowding.total > limits.connections + ConnectionCounts.roomAbove(limit: limits.connections) { return true }
+        // A stream that shares its connection counts as half a connection; one that was just replaced may still count.
+        let sharing = plan.speaksHTTP2 ? eventSources.count : 0
+        if crowding.total + sharing > limits.connections + ConnectionCounts.roomAbove(limit: limits.connections) { return true }
         guard limits.connectionsPerClient > 0 else { return false }
         return crowding.ofPeer > limits.connectionsPerClient + ConnectionCounts.roomAbove(limit: limits.connectionsPerClient)
     }
 
-    /// Whether a connection was above the limit.
+    /// Whether a connection, or one more stream of it, was above the limit.
     func isTooMany(_ crowding: Crowding?) -> Bool {
         guard let crowding else { return false }
         let limits = plan.configuration.limits
+        // What there was when the connection came says nothing of its later streams.
+        if plan.speaksHTTP2, limits.connections < Plan.muchRoom { return true }
         return crowding.total > limits.connections || (limits.connectionsPerClient > 0 && crowding.ofPeer > limits.connectionsPerClient)
     }
 

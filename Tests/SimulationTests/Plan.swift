@@ -179,10 +179,13 @@ struct Plan {
         return upstream
     }
 
+    /// More connections than there are in any world.
+    static let muchRoom = 1_000
+
     /// Limits that a crowd exceeds, and that leave room for all others as soon as the crowd is gone.
     private static func limits(_ troubles: Troubles, regulars: Int, _ chance: inout Chance) -> Limits {
         var limits = Limits()
-        limits.connections = 1_000
+        limits.connections = muchRoom
         limits.pendingBytesPerStream = chance.pick([4_096, 65_536])
         guard troubles.limits else { return limits }
         if chance.permille(500) { limits.connections = 2 * regulars + chance.number(2...6) }

@@ -1,5 +1,8 @@
 // How many connections clients have, in all and for each address, and what happens to one more. All workers share the counts. They
-// change only when a connection opens or closes.
+// change only when a connection, or a stream of a shared connection, opens or closes.
+//
+// The limit of all connections keeps descriptors free: a connection of HTTP/1 needs two, its own and one to a server. A connection of
+// HTTP/2 needs its own and one for each stream. So its first stream costs nothing, and each further one counts as half a connection.
 
 import Reactor
 import Synchronization
@@ -35,7 +38,7 @@ package enum Admission: Equatable, Sendable {
 /// Counts of connections that all workers share. A reload makes another value with the same counts and other limits.
 package final class ConnectionCounts: Sendable {
     private final class Counts: Sendable {
-        let connections: Mutex<(total: Int, byClient: [SocketAddress: Int])> = Mutex((0, [:]))
+        let connections: Mutex<(total: Int, furtherStreams: Int, byClient: [SocketAddress: Int])> = Mutex((0, 0, [:]))
     }
 
     private let counts: Counts
@@ -58,11 +61,25 @@ package final class ConnectionCounts: Sendable {
             counts.total += 1
             let ofClient = countsClients && !isTrusted ? Self.count(client, in: &counts.byClient) : 0
             // The limit of all connections comes first, because it keeps descriptors free.
-            let inAll = Self.admission(counts.total, limit: limit, .connections)
+            let inAll = Self.admission(Self.load(counts.total, counts.furtherStreams), limit: limit, .connections)
             guard inAll == .admitted, ofClient > limitPerClient else { return inAll }
             return Self.admission(ofClient, limit: limitPerClient, .connectionsPerClient)
         }
     }
+
+    /// Counts one more stream of a connection that has one already; false if that is above the limit, and then it is not counted.
+    package func admitFurtherStream() -> Bool {
+        counts.connections.withLock { counts in
+            guard Self.load(counts.total, counts.furtherStreams + 1) <= limit else { return false }
+            counts.furtherStreams += 1
+            return true
+        }
+    }
+
+    /// Subtracts streams that were counted.
+    package func leaveFurtherStreams(_ count: Int) { counts.connections.withLock { $0.furtherStreams -= count } }
+
+    private static func load(_ connections: Int, _ furtherStreams: Int) -> Int { connections + (furtherStreams + 1) / 2 }
 
     /// Counts a connection for its client, which only became known now. It is counted in all already.
     package func count(_ client: SocketAddress) -> Admission {
@@ -92,7 +109,9 @@ package final class ConnectionCounts: Sendable {
     package var connectionCount: Int { counts.connections.withLock { $0.total } }
 
     /// How many connections would have to close before one more is within the limit of all connections; 0 where there is room.
-    var excessWithOneMore: Int { max(0, connectionCount + 1 - limit) }
+    var excessWithOneMore: Int {
+        counts.connections.withLock { max(0, Self.load($0.total, $0.furtherStreams) + 1 - limit) }
+    }
 
     /// Subtracts a connection. `isCounted` says whether it was counted for its client's address.
     package func leave(_ client: SocketAddress, isCounted: Bool) {

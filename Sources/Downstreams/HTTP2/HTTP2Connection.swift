@@ -54,6 +54,8 @@ package final class HTTP2Connection: ClientConnection {
     /// By slot.
     var streams: [HTTP2Stream?] = []
     var streamCount = 0
+    /// How many of them are within the limit of all connections. The first one needs no more than the connection.
+    private var admittedCount = 0
     /// What leaves with the next write; a buffer of the worker's, held only while bytes are in it.
     var output: [UInt8] = []
     /// The streams for which bytes wait although their window is open, in the order of their turns.
@@ -144,6 +146,7 @@ package final class HTTP2Connection: ClientConnection {
         while streams.count <= stream.slot { streams.append(nil) }
         streams[stream.slot] = stream
         streamCount += 1
+        if admittedCount == 0 || clients.counts.admitFurtherStream() { admittedCount += 1 } else { stream.flags.insert(.isAboveLimit) }
         flags.insert(.hasServed)
         guard streamCount >= terms.sessionLimits.maximumStreams, !flags.contains(.isFull) else { return }
         flags.insert(.isFull)
@@ -154,6 +157,10 @@ package final class HTTP2Connection: ClientConnection {
     func remove(_ stream: HTTP2Stream) {
         streams[stream.slot] = nil
         streamCount -= 1
+        if !stream.flags.contains(.isAboveLimit), admittedCount > 0 {
+            admittedCount -= 1
+            if admittedCount > 0 { clients.counts.leaveFurtherStreams(1) }
+        }
         if flags.contains(.isFull) {
             flags.remove(.isFull)
             clients.handler.connectionFull(false)
@@ -219,6 +226,8 @@ package final class HTTP2Connection: ClientConnection {
         guard state != .closed else { return }
         state = .closed
         (turns, streams) = ([], [])
+        if admittedCount > 1 { clients.counts.leaveFurtherStreams(admittedCount - 1) }
+        admittedCount = 0
         countHead(0)
         giveOutputBack()
         if abortively { abort() } else { close() }

@@ -35,6 +35,8 @@ package final class HTTP2Stream {
         static let expectsTunnelEnd = Flags(rawValue: 2048)
         /// Nobody knows how long the response's body is.
         static let isOpenEnded = Flags(rawValue: 4096)
+        /// It is one more than the limit of all connections allows.
+        static let isAboveLimit = Flags(rawValue: 8192)
     }
 
     let connection: HTTP2Connection

@@ -192,11 +192,11 @@ package enum Sink {
         }
     }
 
-    /// The limit that the client's connection exceeds; nil for none.
+    /// The limit that the client's connection exceeds, or its stream; nil for none.
     package var exceededLimit: ConnectionLimit? {
         switch self {
         case .http1(let connection): connection.exceededLimit
-        case .http2(let stream): stream.connection.exceededLimit
+        case .http2(let stream): stream.flags.contains(.isAboveLimit) ? .connections : stream.connection.exceededLimit
         }
     }
 
