@@ -313,3 +313,28 @@ def test_a_connection_takes_no_request_behind_the_end_of_its_certificate_and_its
     client.whole(stream)
     assert stream.ended and b"data: 2" in stream.data
     client.close()
+
+
+# What else a listener says
+
+
+def test_hosts_of_one_certificate_share_a_connection_and_each_request_finds_its_own_route(stage, authority):
+    """Browsers use one connection for all hosts of a certificate at one address (RFC 9113 section 9.1.1)."""
+    origins = {name: stage.origin(lambda connection, request, name=name: connection.respond(200, name)) for name in (b"first", b"second")}
+    identity = authority.issue("wild", "DNS:*.example.test")
+    proxy = stage.heartwire(listen=tls_block(identity, listen="strict_transport_security 2h"), extra="".join(
+        f"route {name.decode()}.example.test/* {{\n    upstream 127.0.0.1:{origin.port}\n}}\n" for name, origin in origins.items()))
+    with HTTP2Client(proxy.port, secured=True) as client:
+        for name in (b"first", b"second", b"first"):
+            fields = [(b":method", b"GET"), (b":scheme", b"https"), (b":authority", name + b".example.test"), (b":path", b"/x")]
+            stream = client.whole(client.request(fields=fields))
+            assert (stream.status, stream.data, stream.field(b"strict-transport-security")) == (200, name, b"max-age=7200")
+        fields[2] = (b":authority", b"third.example.test")
+        assert client.whole(client.request(fields=fields)).status == 404
+
+
+def test_a_plain_listener_redirects_http2_too(stage):
+    proxy = stage.heartwire(stage.origin(hello), listen="protocols h2 http/1.1\nredirect_to_https 8443")
+    with HTTP2Client(proxy.port) as client:
+        stream = client.whole(client.request("/x?y=1", accept=None))
+        assert stream.status == 308 and stream.field(b"location") == b"https://test.example:8443/x?y=1"
