@@ -2,6 +2,7 @@
 and towards a server that ends streams in the ways that only HTTP/2 has."""
 
 import json
+import re
 import socket
 import ssl
 import subprocess
@@ -113,6 +114,19 @@ def test_nginx_over_http2_holds_the_head_even_without_its_buffer_and_nothing_els
     assert any("on one connection of HTTP/2" in line for line in report["proved"]), report
     assert any("has reset its stream" in line for line in report["proved"]), report
     assert secured(hop.port, tmp_path, "1", "2s", "--http", "1.1")["findings"] == []
+
+
+def test_the_opening_comment_brings_the_head_through_nginx_over_http2_at_once(stage, hops, identity, authority):
+    def talk(connection, request):
+        connection.start_stream()
+        connection.wait_until_left(20)
+    took = {}
+    for opening in ("on", "off"):
+        proxy = stage.heartwire(stage.origin(talk), heartbeat="2s", opening=opening)
+        hop = hops("nginx", "in front", proxy.port, nginx_over_http2(identity))
+        done = run("--json", "--for", "3s", "--ca", authority.certificate, f"https://localhost:{hop.port}/events")
+        took[opening] = int(re.search(r"HTTP/2 200, .*the head came after (\d+) ms", done.stdout)[1])
+    assert took["on"] < 1000 < 1800 < took["off"], took
 
 
 def test_nginx_over_http2_ends_idle_streams_after_its_read_timeout(plain_endpoint, hops, identity, secured, tmp_path):
@@ -233,7 +247,8 @@ def disown(talk, stream, client):
     talk.close_connection(11, last_stream_id=0)
 
 
-def finish(talk, stream, client):
+def drain(talk, stream, client):
+    client.sendall(b"\0\0\x08\7\0\0\0\0\0\x7f\xff\xff\xff\0\0\0\0")
     talk.end_stream(stream)
 
 
@@ -243,8 +258,8 @@ def cheat(talk, stream, client):
 
 @pytest.mark.parametrize("then, words", [
     (reset, "its stream was reset (RST_STREAM, INTERNAL_ERROR)"),
-    (leave, "its connection was closed without END_STREAM (FIN, with close_notify, after GOAWAY, NO_ERROR)"),
-    (disown, "it was not served (GOAWAY, ENHANCE_YOUR_CALM)"), (finish, "it ended in good order, with END_STREAM"),
+    (leave, "its connection was closed without END_STREAM (FIN, with close_notify), after GOAWAY (NO_ERROR)"),
+    (disown, "it was not served (GOAWAY, ENHANCE_YOUR_CALM)"), (drain, "it ended in good order, with END_STREAM, after GOAWAY (NO_ERROR)"),
 ])
 def test_each_end_of_a_stream_of_http2_is_told_apart(server, authority, then, words):
     done = run("--json", "--for", "6s", "--ca", authority.certificate, f"https://localhost:{server(then).port}/events")

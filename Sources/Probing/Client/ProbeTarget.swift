@@ -117,6 +117,8 @@ package struct ProbeTarget: Sendable {
         let (target, all) = request(plan)
         var request = OutgoingRequest(isSecured: isSecure, authority: hostField, path: target)
         request.fields = all
+        // What Chromium sends with an EventSource (RFC 9218).
+        if !all.contains(where: { $0.name.lowercased() == "priority" }) { request.fields.append(("Priority", "u=1, i")) }
         return request
     }
 }

@@ -5,6 +5,11 @@ import ProbeScripts
 enum Manner {
     /// The ending as a clause.
     static func text(_ observation: Observation) -> String {
+        guard let code = observation.goAway, observation.ending != .leftBehind else { return ending(observation) }
+        return "\(ending(observation)), after GOAWAY (\(code))"
+    }
+
+    private static func ending(_ observation: Observation) -> String {
         let tls = observation.security != nil
         let isStream = observation.http == "2"
         switch observation.ending {
@@ -15,13 +20,13 @@ enum Manner {
         case .leftBehind?: return "it was not served (GOAWAY, \(observation.goAway ?? "without a code"))"
         case .notOpened(let reason)?: return "no stream was opened: \(reason)"
         case .closed(let isAuthentic)? where isStream:
-            return "its connection was closed without END_STREAM (\(end(isAuthentic, tls))\(farewell(observation)))"
+            return "its connection was closed without END_STREAM (\(end(isAuthentic, tls)))"
         case .closed(let isAuthentic)?:
             return "it was closed without its last chunk (\(end(isAuthentic, tls)))"
         case .closedAsDelimiter(let isAuthentic)?:
             return
                 "its connection was closed (\(end(isAuthentic, tls))), which also ends a response without chunks"
-        case .reset? where isStream: return "its connection was reset (RST\(farewell(observation)))"
+        case .reset? where isStream: return "its connection was reset (RST)"
         case .reset?: return "it was reset (RST)"
         case .broke(let reason)?: return "it broke: \(reason)"
         case .notConnected(let reason)?: return "no connection was made: \(reason)"
@@ -29,8 +34,6 @@ enum Manner {
         case .brokeRules(let reason)?: return "what came breaks the rules of HTTP: \(reason)"
         }
     }
-
-    private static func farewell(_ observation: Observation) -> String { observation.goAway.map { ", after GOAWAY, \($0)" } ?? "" }
 
     private static func end(_ isAuthentic: Bool, _ isSecured: Bool) -> String {
         isSecured ? isAuthentic ? "FIN, with close_notify" : "FIN, without close_notify" : "FIN"

@@ -22,6 +22,7 @@ enum Refusals {
         }
         guard observation.plan.script != nil else { return nil }
         switch status {
+        case 0 where observation.ending == .stopped: return "no response came within \(spoken(observation.endedAt))"
         case 0: return "no response came: \(Manner.text(observation))"
         case 200:
             return "no probe endpoint answers there: the nonce did not come back (is this the path of probe_endpoint?)"
