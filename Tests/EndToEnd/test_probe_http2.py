@@ -139,6 +139,17 @@ def test_nginx_over_http2_ends_idle_streams_after_its_read_timeout(plain_endpoin
     assert any("no absolute limit below" in line for line in report["proved"]), report
 
 
+def test_where_a_hop_says_goaway_the_next_stream_takes_another_connection(plain_endpoint, hops, identity, secured, tmp_path):
+    # nginx says GOAWAY behind the last request that it takes on a connection.
+    change = nginx_over_http2(identity, **NGINX["unbuffered"])
+    change["listen 127.0.0.1:80;"] += "\nkeepalive_requests 1;"
+    report = secured(hops("nginx", "in front", plain_endpoint.port, change).port, tmp_path, "9,10")
+    assert any("has reset its stream" in line for line in report["proved"]) and report["untold"] == [], report
+    found = only(report)
+    assert found["kind"] == "connection_limit" and found["streams"] < 8 and "keepalive_requests" in found["advice"], found
+    assert any("it was not served (GOAWAY, NO_ERROR)" in line for line in found["evidence"]), found
+
+
 def test_haproxy_over_http2_ends_idle_streams_after_its_server_timeout(plain_endpoint, hops, identity, secured, tmp_path):
     change = haproxy_over_http2(identity, tmp_path, **{"timeout server 50s": "timeout server 3s"})
     hop = hops("HAProxy", "in front", plain_endpoint.port, change)

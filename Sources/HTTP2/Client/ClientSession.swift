@@ -100,10 +100,13 @@ package struct ClientSession: ~Copyable {
     /// The streams that have not ended.
     package var openCount: Int { streams.count }
 
+    /// Whether the server said GOAWAY, so that new streams need another connection.
+    package var isGoingAway: Bool { lastServed != .max }
+
     /// Why no stream can be opened; nil if one can.
     package var hindrance: StaticString? {
         if failure != nil { return "the connection has failed" }
-        if lastServed != .max { return "the server said GOAWAY" }
+        if isGoingAway { return "the server said GOAWAY" }
         if streams.count >= limits.maximumStreams || streams.count >= Int(serversMaximum) {
             return "the server takes no more streams on one connection at once"
         }

@@ -52,8 +52,8 @@ final class ProbeConnection: Link {
         wake(atMilliseconds: beganAt + Self.connectMilliseconds)
     }
 
-    /// Whether one more flight may go on it: nobody knows yet what it speaks, or it is HTTP/2.
-    var takesMore: Bool { isOpen && (!isUp || session != nil) }
+    /// Whether one more flight may go on it: nobody knows yet what it speaks, or it is HTTP/2 and the server has not said GOAWAY.
+    var takesMore: Bool { isOpen && (!isUp || session?.isGoingAway == false) }
 
     /// One more flight, on a connection that takes more.
     func carry(_ flight: Flight) {
@@ -124,7 +124,11 @@ final class ProbeConnection: Link {
             session?.cancel(number)
             flush()
         }
-        if waiting.isEmpty, single == nil, streams.isEmpty, !(isKept && session != nil) { close() }
+        closeUnlessNeeded()
+    }
+
+    private func closeUnlessNeeded() {
+        if waiting.isEmpty, single == nil, streams.isEmpty, !(isKept && takesMore) { close() }
     }
 
     private func endAll(_ ending: FlightEnding) {
@@ -171,6 +175,7 @@ final class ProbeConnection: Link {
         case .goAway(let last, let code):
             for flight in streams.values { flight.tap.observation.goAway = Self.name(code) }
             for number in streams.keys.sorted() where number > last { update(number) { $0.end(.leftBehind, at: $1) } }
+            closeUnlessNeeded()
         }
     }
 

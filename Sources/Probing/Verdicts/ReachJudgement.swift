@@ -92,11 +92,7 @@ enum ReachJudgement {
                 .connectionLimit, .client, confidence: 0.8, streams: open,
                 "Of \(round.count) streams of one client at once, \(open) ran; the others met: \(statuses).")
             finding.evidence = others.map { "\($0.plan.label): \($0.status > 0 ? "status \($0.status) \($0.firstLine)" : Manner.text($0))" }
-            finding.advice =
-                isOneConnection
-                ? "A limit on the streams of one connection: of HTTP/2 (MAX_CONCURRENT_STREAMS), or the endpoint's own. A browser waits in "
-                    + "silence then, with all other requests to the host."
-                : "A limit on a client's connections: this proxy's (connections_per_client, the endpoint's own) or a hop's."
+            finding.advice = widthAdvice(isOneConnection: isOneConnection, isGoingAway: others.contains { $0.ending == .leftBehind })
             verdict.findings.append(finding)
         }
         if let again = results.labelled("again", of: .width).first {
@@ -111,5 +107,18 @@ enum ReachJudgement {
             }
         }
         return verdict
+    }
+
+    private static func widthAdvice(isOneConnection: Bool, isGoingAway: Bool) -> String {
+        if isGoingAway {
+            return "A hop takes few requests on a connection and then says GOAWAY (nginx: keepalive_requests): browsers need another one."
+        }
+        guard isOneConnection else {
+            return "A limit on a client's connections: this proxy's (connections_per_client, the endpoint's own) or a hop's."
+        }
+        return """
+            A limit on the streams of one connection: of HTTP/2 (MAX_CONCURRENT_STREAMS), or the endpoint's own. A browser waits in silence \
+            then, with all other requests to the host.
+            """
     }
 }
