@@ -39,7 +39,10 @@ public struct TLSFailure: Error, Equatable, Sendable {
 /// OpenSSL's queue of errors, which belongs to the thread.
 enum TLSErrorQueue {
     /// Empties the queue: an error that an earlier call left would be taken for the next call's.
-    static func clear() { ERR_clear_error() }
+    static func clear() {
+        // OpenSSL goes through all sixteen places of the queue, even where none holds an error.
+        if ERR_peek_error() != 0 { ERR_clear_error() }
+    }
 
     /// The reason of the first error in the queue, which this empties; `fallback` if there is no reason.
     static func takeReason(fallback: String) -> String {
