@@ -67,7 +67,10 @@ package enum AgentClass: UInt8, CaseIterable, Sendable {
             }
         }
         guard initials & bit(of: value[word.lowerBound]) != 0 else { return .other }
-        for sign in signs where hasPrefixIgnoringCase(value, word.lowerBound..<end, sign.word) { return sign.of }
+        let initial = lowercased(value[word.lowerBound])
+        for sign in signs where sign.word.utf8Start[0] == initial {
+            if hasPrefixIgnoringCase(value, word.lowerBound..<end, sign.word) { return sign.of }
+        }
         return .other
     }
 }
