@@ -72,6 +72,33 @@ extension HTTP2Connection {
         return sent
     }
 
+    /// Writes a payload in one DATA frame if all of it may leave now. The frame's header is written into the room in front of it, so that
+    /// both are copied together. Returns whether it was written.
+    @inline(__always)
+    func writeWhole(_ payload: UnsafeMutableRawBufferPointer, of stream: HTTP2Stream) -> Bool {
+        guard state == .serving, pendingCount == 0, !payload.isEmpty else { return false }
+        // An event stream that has much in flight is looked at more closely.
+        let mostInFlight = stream.flags.contains(.isOpenEnded) ? HTTP2Connection.halfWindow : .max
+        guard let number = session.claimRoom(payload.count, of: stream.slot, mostInFlight: mostInFlight) else { return false }
+        writeControl()
+        let start = payload.baseAddress! - HTTP2Connection.dataHeaderBytes
+        Session.writeDataHeader(count: payload.count, isLast: false, stream: number, to: start)
+        append(UnsafeRawBufferPointer(start: start, count: HTTP2Connection.dataHeaderBytes + payload.count))
+        return true
+    }
+
+    /// Adds the end of a DATA frame to what was gathered.
+    @inline(__always)
+    private func append(_ bytes: UnsafeRawBufferPointer) {
+        holdOutput()
+        output.append(contentsOf: bytes)
+        lastDataAt = worker.now
+        guard output.count >= HTTP2Connection.fullBytes else { return }
+        // What the socket does not take waits in the link, at most this much.
+        send(output)
+        output.removeAll(keepingCapacity: true)
+    }
+
     /// How many bytes of DATA may leave in one frame now.
     private func room(of stream: HTTP2Stream, forBytes count: Int) -> Int {
         guard pendingCount == 0 else { return 0 }
@@ -83,7 +110,6 @@ extension HTTP2Connection {
         return min(room, max(left, session.connectionRoom - HTTP2Connection.halfWindow, 0))
     }
 
-    @inline(__always)
     private func writeData(_ payload: UnsafeRawBufferPointer, of stream: HTTP2Stream, isLast: Bool) {
         holdOutput()
         withUnsafeTemporaryAllocation(byteCount: HTTP2Connection.dataHeaderBytes, alignment: 1) { header in
@@ -91,13 +117,8 @@ extension HTTP2Connection {
                 count: payload.count, isLast: isLast, stream: session.number(of: stream.slot), to: header.baseAddress!)
             output.append(contentsOf: header)
         }
-        output.append(contentsOf: payload)
         session.takeRoom(payload.count, of: stream.slot, isLast: isLast)
-        lastDataAt = worker.now
-        guard output.count >= HTTP2Connection.fullBytes else { return }
-        // What the socket does not take waits in the link, at most this much.
-        send(output)
-        output.removeAll(keepingCapacity: true)
+        append(payload)
     }
 
     // MARK: Turns

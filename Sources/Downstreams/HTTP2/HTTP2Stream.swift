@@ -37,6 +37,8 @@ package final class HTTP2Stream {
         static let isOpenEnded = Flags(rawValue: 4096)
         /// It is one more than the limit of all connections allows.
         static let isAboveLimit = Flags(rawValue: 8192)
+        /// With one of them no more of the body may be sent.
+        static let sendsNoMore = Flags(rawValue: hasEnded.rawValue | endsWhenSent.rawValue | isMalformed.rawValue)
     }
 
     let connection: HTTP2Connection
@@ -97,8 +99,14 @@ package final class HTTP2Stream {
         if canSend { connection.writeHead(response, of: self, isTunnel: false, isLast: false) }
     }
 
-    /// Sends a piece of the body. Returns whether all that was sent is on its way to the socket.
+    /// Sends a piece of the body with room in front of it. Returns whether all that was sent is on its way to the socket.
     @inline(__always)
+    func sendBody(_ payload: UnsafeMutableRawBufferPointer, isLast: Bool) -> Bool {
+        if !isLast, waitingCount == 0, flags.isDisjoint(with: .sendsNoMore), connection.writeWhole(payload, of: self) { return true }
+        return send(UnsafeRawBufferPointer(payload), isLast: isLast)
+    }
+
+    /// Sends a piece of the body. Returns whether all that was sent is on its way to the socket.
     func send(_ payload: UnsafeRawBufferPointer, isLast: Bool) -> Bool {
         guard canSend, !flags.contains(.endsWhenSent) else { return waitingCount == 0 }
         guard waitingCount == 0 else {

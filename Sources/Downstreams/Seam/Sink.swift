@@ -49,7 +49,7 @@ package enum Sink {
     package func send(_ payload: UnsafeMutableRawBufferPointer, isLast: Bool) -> Bool {
         switch self {
         case .http1(let connection): connection.sendBody(payload, isLast: isLast)
-        case .http2(let stream): stream.send(UnsafeRawBufferPointer(payload), isLast: isLast)
+        case .http2(let stream): stream.sendBody(payload, isLast: isLast)
         }
     }
 

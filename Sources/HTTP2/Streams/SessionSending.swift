@@ -50,6 +50,21 @@ extension Session {
         if isLast { endLocal(slot) }
     }
 
+    /// Takes room for a DATA frame of so many bytes, which is not the last, if both windows have it and the stream holds at most so many
+    /// bytes in flight with it. Returns the stream's number; nil if nothing was taken.
+    @inline(__always)
+    package mutating func claimRoom(_ count: Int, of slot: Int, mostInFlight: Int) -> UInt32? {
+        let most = min(Int(connectionSendWindow), FrameHeader.maximumPayload)
+        guard count >= 1, count <= most else { return nil }
+        let stream = streams[slot]
+        let left = Int(stream.sendWindow) - count
+        guard stream.flags.isDisjoint(with: .noMoreSent), left >= 0, Int(initialSendWindow) - left <= mostInFlight else { return nil }
+        connectionSendWindow -= Int32(count)
+        streams[slot].sendWindow -= Int32(count)
+        budgets.sentData()
+        return stream.number
+    }
+
     /// Writes the nine octets in front of the payload of a DATA frame. `count` is at most `maximumPayload`.
     @inline(__always)
     package static func writeDataHeader(count: Int, isLast: Bool, stream: UInt32, to memory: UnsafeMutableRawPointer) {

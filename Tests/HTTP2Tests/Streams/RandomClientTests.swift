@@ -154,7 +154,12 @@ private final class HonestClient {
         let count = min(harness.session.room(of: slot), chance.number(0...20_000))
         let ends = chance.oneIn(10)
         guard count > 0 || ends else { return }
-        harness.session.takeRoom(count, of: slot, isLast: ends)
+        if ends || chance.oneIn(2) {
+            harness.session.takeRoom(count, of: slot, isLast: ends)
+        } else {
+            #expect(harness.session.claimRoom(count, of: slot, mostInFlight: .max) == (count <= 16_384 ? number : nil))
+            if count > 16_384 { return }
+        }
         requests[number]!.room -= count
         room -= count
         requests[number]!.localEnded = ends

@@ -25,6 +25,29 @@ struct WindowTests {
         #expect(harness.outcome.events.suffix(2) == ["window all", "window 1"])
     }
 
+    @Test("room for a frame is claimed whole or not at all: by windows, by the frame's size, by what is in flight, by the stream's state")
+    func claims() {
+        let harness = Harness()
+        harness.receive(Wire.start + Wire.headers(1) + Wire.headers(3) + Wire.headers(5))
+        let (first, second, third) = (harness.slot(1), harness.slot(3), harness.slot(5))
+        #expect(harness.session.claimRoom(16_385, of: first, mostInFlight: .max) == nil)
+        #expect(harness.session.claimRoom(0, of: first, mostInFlight: .max) == nil)
+        #expect(harness.session.claimRoom(16_384, of: first, mostInFlight: 16_383) == nil)
+        #expect(harness.session.room(of: first) == 65_535)
+        #expect(harness.session.claimRoom(16_384, of: first, mostInFlight: 16_384) == 1)
+        #expect([harness.session.room(of: first), harness.session.room(of: second)] == [49_151, 49_151])
+        #expect(harness.session.claimRoom(1, of: first, mostInFlight: 16_384) == nil)
+        for _ in 0..<2 { #expect(harness.session.claimRoom(16_384, of: second, mostInFlight: .max) == 3) }
+        // The connection has 16,383 left.
+        #expect(harness.session.claimRoom(16_384, of: third, mostInFlight: .max) == nil)
+        harness.receive(Wire.settings([(4, 100)]))
+        #expect(harness.session.claimRoom(101, of: third, mostInFlight: .max) == nil)
+        #expect(harness.session.claimRoom(100, of: third, mostInFlight: .max) == 5)
+        harness.receive(Wire.windowUpdate(5, 1_000))
+        harness.session.takeRoom(1, of: third, isLast: true)
+        #expect(harness.session.claimRoom(1, of: third, mostInFlight: .max) == nil)
+    }
+
     @Test("a smaller INITIAL_WINDOW_SIZE moves the windows of open streams, below zero too, and a larger one opens them again")
     func initialWindow() {
         let harness = Harness()
