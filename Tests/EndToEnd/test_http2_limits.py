@@ -51,6 +51,26 @@ def test_resets_in_quick_succession_end_the_connection_and_no_other(stage):
     assert "behaves like an attacker" in proxy.stderr()
 
 
+def test_a_request_that_is_reset_in_its_own_packet_costs_its_server_no_connection(stage):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        proxy = stage.heartwire("127.0.0.1:%d" % server.getsockname()[1], listen=BOTH)
+        with HTTP2Client(proxy.port) as client:
+            client.wait(lambda: client.h2.remote_settings.max_concurrent_streams == 256)
+            for number in range(50):
+                stream = client.request(f"/gone{number}", flush=False)
+                client.h2.reset_stream(stream.number, CODES.CANCEL)
+            client.request("/kept")
+            server.settimeout(5)
+            with server.accept()[0] as connection:
+                connection.settimeout(5)
+                assert connection.recv(65536).startswith(b"GET /kept ")
+                server.settimeout(0.3)
+                with pytest.raises(TimeoutError):
+                    server.accept()
+    requests = proxy.access_log.wait_for(lambda record: record["path"].startswith("/gone"))
+    assert {(record["cause"], record["route"], record.get("attempts")) for record in requests} == {("client_closed", "/*", 0)}
+
+
 def test_a_tab_that_closes_cancels_a_hundred_streams_at_once_and_is_no_attacker(stage):
     proxy = stage.heartwire(stage.origin(idle), listen=BOTH)
     with HTTP2Client(proxy.port) as client:

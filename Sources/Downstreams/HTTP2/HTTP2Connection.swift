@@ -58,6 +58,8 @@ package final class HTTP2Connection: ClientConnection {
     private var admittedCount = 0
     /// What leaves with the next write; a buffer of the worker's, held only while bytes are in it.
     var output: [UInt8] = []
+    /// The streams whose exchanges connect to their servers at the end of the turn.
+    var newcomers: [HTTP2Stream] = []
     /// The streams for which bytes wait although their window is open, in the order of their turns.
     var turns: [HTTP2Stream] = []
     /// Slots of streams that are over while much waits for the socket. A client that does not read gets no more streams than its limit.
@@ -283,7 +285,8 @@ package final class HTTP2Connection: ClientConnection {
 
     override package func turnEnded() {
         super.turnEnded()
-        guard isOpen, state == .serving else { return }
+        guard isOpen, state == .serving else { return newcomers = [] }
+        connectNewcomers()
         deliverBodies()
         serveTurns()
         guard state == .serving else { return }

@@ -38,4 +38,25 @@ extension HTTP2Connection {
             }
         }
     }
+
+    /// Requests that were not reset in the turn in which they came go to their servers.
+    func connectNewcomers() {
+        guard !newcomers.isEmpty else { return }
+        let streams = newcomers
+        newcomers = []
+        for stream in streams {
+            // It may be over meanwhile.
+            stream.receiver?.connectNow()
+            guard state == .serving else { return }
+        }
+    }
+}
+
+extension HTTP2Stream {
+    /// The exchange connects at the end of the turn.
+    func connectsLater() -> Bool {
+        connection.newcomers.append(self)
+        connection.worker.atEndOfTurn(connection)
+        return true
+    }
 }

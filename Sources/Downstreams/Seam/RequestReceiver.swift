@@ -7,6 +7,9 @@ import Reactor
 package protocol RequestReceiver: AnyObject {
     /// The request's head. Called once, before all others, unless `refuse` comes first.
     func begin(_ head: RequestHead)
+    /// The turn in which the request came ends, and the client has not reset it: now it may go to a server. Called only where
+    /// `Sink.connectsLater` said so.
+    func connectNow()
     /// Answers a request that cannot be read or cannot be served.
     func refuse(_ failure: RequestFailure)
     /// Whether (more of) the request's body, or of a tunnel's bytes, can be taken now.
@@ -31,6 +34,12 @@ package protocol RequestReceiver: AnyObject {
     func drain()
     /// The grace period is over.
     func endGrace()
+}
+
+// For receivers that ask no server.
+extension RequestReceiver {
+    /// Does nothing.
+    package func connectNow() {}
 }
 
 /// Makes the receivers, and learns of connections that never had one.

@@ -112,6 +112,15 @@ package enum Sink {
         }
     }
 
+    /// Whether the receiver's `connectNow` follows at the end of the turn: a client that resets a request in the same packet costs no
+    /// server a connection. False means that the exchange connects by itself.
+    package func connectsLater() -> Bool {
+        switch self {
+        case .http1: return false
+        case .http2(let stream): return stream.connectsLater()
+        }
+    }
+
     // MARK: The request's body
 
     /// Whether all of the request has been received.

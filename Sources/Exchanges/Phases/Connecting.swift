@@ -12,6 +12,11 @@ extension Exchange {
     /// The servers of the route.
     var group: ServerGroup { generation.groups[route!.route.upstreamIndex] }
 
+    func connectNow() {
+        // The exchange may have been refused and held meanwhile.
+        if case .connecting = phase, upstream == nil { connect() }
+    }
+
     /// Takes or opens a connection to the next server that may be tried; without a server the request is refused.
     func connect() {
         guard case .connecting(let request) = phase else { preconditionFailure("a server is searched while connecting") }

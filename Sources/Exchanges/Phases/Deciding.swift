@@ -71,7 +71,7 @@ extension Exchange {
         }
         expectToWait(forwarding, in: request)
         enter(.connecting(request))
-        connect()
+        if sink?.connectsLater() != true { connect() }
     }
 
     /// The client's connection exceeds a limit. Its tokens have not been searched for, so the answer protects the URL if it could hold
