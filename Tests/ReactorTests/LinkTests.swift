@@ -11,12 +11,21 @@ private final class NotingLink: Link {
     var received: [UInt8] = []
     var events: [String] = []
     var whenConnected: () -> Void = {}
+    var whenReceived: () -> Void = {}
+    var turns = 0
 
     override func linkConnected() {
         events.append("connected")
         whenConnected()
     }
-    override func linkReceived(_ bytes: UnsafeMutableRawBufferPointer) { received += bytes }
+    override func linkReceived(_ bytes: UnsafeMutableRawBufferPointer) {
+        received += bytes
+        whenReceived()
+    }
+    override func turnEnded() {
+        turns += 1
+        super.turnEnded()
+    }
     override func linkReachedEnd() { events.append("end") }
     override func linkFailed(_ error: SystemError, while operation: LinkOperation) { events.append("\(operation) \(error.name)") }
     override func linkDrained() { events.append("drained") }
@@ -84,6 +93,34 @@ private final class World {
         server.resumeReading()
         try world.turn { server.events == ["left", "end"] }
         #expect(server.received == Array("hello".utf8))
+    }
+
+    @Test(
+        "while a link gathers what it will write, its turn takes in what comes meanwhile, and no endless stream of it",
+        arguments: [2, 1000])
+    func gathering(arrivals: Int) throws {
+        let world = try World()
+        let client = try world.connect()
+        let server = world.accepted[0]
+        // Each arrival is the reason for the next, as if a server sent while its last event is handled.
+        var left = arrivals
+        server.whenReceived = {
+            world.worker.gatherUntilEndOfTurn(server)
+            left -= 1
+            if left > 0 { client.send([1]) }
+        }
+        client.send([1])
+        world.worker.turn()
+        #expect(server.received.count == min(arrivals, 33) && server.turns == 1)
+        // The next turn gathers only if it is asked again.
+        var reads = 0
+        server.whenReceived = {
+            reads += 1
+            client.send([1])
+        }
+        client.send([1])
+        world.worker.turn()
+        #expect(reads == 1 && server.turns == 1)
     }
 
     @Test("a connection on the same machine is open in the turn that asks for it, and is not reported from within the call")

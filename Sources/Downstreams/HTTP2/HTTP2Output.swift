@@ -19,7 +19,7 @@ extension HTTP2Connection {
     /// The worker's buffer, taken when the first byte of a turn is written.
     private func holdOutput() {
         if output.capacity == 0 { output = clients.takeOutputBuffer() }
-        worker.atEndOfTurn(self)
+        worker.gatherUntilEndOfTurn(self)
     }
 
     func giveOutputBack() {

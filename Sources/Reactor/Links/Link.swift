@@ -370,8 +370,11 @@ open class Link: Endpoint {
 
     public final override func ready(_ readiness: Readiness) {
         switch phase {
-        case .new, .connectedAtOnce, .closed:
+        case .new, .closed:
             return
+        case .connectedAtOnce:
+            // The turn goes on with events that came meanwhile.
+            established()
         case .connecting:
             if let error = worker.kernel.connectionError(of: descriptor) { return linkFailed(error, while: .connecting) }
             guard readiness.contains(.writable) else { return }

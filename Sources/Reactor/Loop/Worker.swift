@@ -44,7 +44,12 @@ public final class Worker {
     private var batch: [Endpoint] = []
     /// Whether `run` ends after the current turn.
     private(set) var isStopping = false
+    /// Whether an endpoint gathers what it will write at the end of this turn.
+    private var isGathering = false
     private static let mailboxToken = UInt64.max
+    /// How often a turn looks for more events while an endpoint gathers. With few events in each look, the first of them waits for less
+    /// than a millisecond.
+    private static let gatheringLooks = 32
 
     /// A worker on the calling thread.
     public init(number: Int, kernel: Kernel) throws(SystemError) {
@@ -84,6 +89,24 @@ public final class Worker {
         let untilNext = wheel.millisecondsUntilNext(nowMilliseconds: now).map { Int32(min($0, 60_000)) } ?? -1
         let count = kernel.wait(poller: poller, into: events, milliseconds: deferred.isEmpty ? untilNext : 0)
         now = kernel.monotonicMilliseconds()
+        handle(count)
+        if isGathering { gatherMore(handled: count) }
+        while let slot = wheel.nextDue(nowMilliseconds: now) { endpoints[slot]?.deadlineReached() }
+        endTurn()
+    }
+
+    /// Handles what has come meanwhile, so that it leaves in the same write. A look costs a small part of a write.
+    private func gatherMore(handled: Int) {
+        var handled = handled
+        for _ in 0..<Worker.gatheringLooks where handled < events.count {
+            let count = kernel.wait(poller: poller, into: events, milliseconds: 0)
+            guard count > 0 else { return }
+            handle(count)
+            handled += count
+        }
+    }
+
+    private func handle(_ count: Int) {
         for index in 0..<count {
             let event = events[index]
             if event.token == Worker.mailboxToken {
@@ -92,11 +115,10 @@ public final class Worker {
                 endpoint.ready(event.readiness)
             }
         }
-        while let slot = wheel.nextDue(nowMilliseconds: now) { endpoints[slot]?.deadlineReached() }
-        endTurn()
     }
 
     private func endTurn() {
+        isGathering = false
         // Only one batch: what is deferred meanwhile comes after the next events, so no endpoint can keep a turn from ending.
         guard !deferred.isEmpty else { return }
         swap(&batch, &deferred)
@@ -112,6 +134,12 @@ public final class Worker {
         guard !endpoint.isDeferred else { return }
         endpoint.isDeferred = true
         deferred.append(endpoint)
+    }
+
+    /// The same for an endpoint that gathers what it writes: the turn takes in events that come while others are handled.
+    public func gatherUntilEndOfTurn(_ endpoint: Endpoint) {
+        isGathering = true
+        atEndOfTurn(endpoint)
     }
 
     /// Copies bytes into the scratch buffer, with its headroom around them. Only while it holds no received bytes.
