@@ -1,8 +1,12 @@
 """HAProxy and Caddy in front of Heartwire that speak HTTP/2 to it, with the lines of conf/hops.md. (nginx, httpd and Varnish cannot.)"""
 
+import threading
 import time
 
 import pytest
+import websockets.exceptions
+import websockets.sync.client
+import websockets.sync.server
 
 from support.client import Client, get
 from support.hops import Hop, blocks
@@ -117,6 +121,39 @@ def test_a_browser_that_does_not_read_stops_no_other_browser_behind_the_same_hop
                 assert body.data.count(b":") >= 5, f"{program}: {len(body.data)} bytes in 2.5 s beside a client that does not read"
         ends = [proxy.stream_log.ending(path) for path in ("/first", "/second")]
         assert [record["http"] for record in ends] == ["2", "2"]
+
+
+CADDY_TLS = "reverse_proxy https://127.0.0.1:8080 {\ntransport http {\ntls_insecure_skip_verify\n}\n}"
+
+
+@pytest.mark.parametrize("program, change, listen, version", [
+    ("HAProxy", {}, BOTH, None), ("HAProxy", "the page's", BOTH, "2"),
+    ("HAProxy", {LINES["HAProxy"]: f"{LINES['HAProxy']} ssl verify none alpn h2"}, "tls", "2"),
+    ("Caddy", {}, BOTH, None), ("Caddy", {LINES["Caddy"]: CADDY_TLS}, "tls", None), ("Caddy", "the page's", BOTH, "none")],
+    ids=["HAProxy", "HAProxy-h2c", "HAProxy-tls", "Caddy", "Caddy-tls", "Caddy-h2c"])
+def test_a_websocket_passes_everywhere_but_through_caddys_h2c(stage, identity, program, change, listen, version):
+    def echo(connection):
+        for message in connection:
+            connection.send(f"echo of {message}")
+
+    server = websockets.sync.server.serve(echo, "127.0.0.1", 0)
+    threading.Thread(target=server.serve_forever).start()
+    proxy = stage.heartwire(f"127.0.0.1:{server.socket.getsockname()[1]}", listen=tls_block(identity) if listen == "tls" else listen,
+                            top="trusted_proxies 127.0.0.1")
+    hop = Hop(program, "in front", proxy.port, stage.new_folder(), over_http2(program) if change == "the page's" else change)
+    address = f"ws://127.0.0.1:{hop.port}/chat"
+    try:
+        if version == "none":
+            with pytest.raises(websockets.exceptions.InvalidStatus, match="502"):
+                websockets.sync.client.connect(address, proxy=None, compression=None)
+            return
+        with websockets.sync.client.connect(address, proxy=None, compression=None) as client:
+            client.send("hello")
+            assert client.recv(timeout=10) == "echo of hello"
+        assert proxy.access_log.access("/chat").get("http") == version
+    finally:
+        hop.close()
+        server.shutdown()
 
 
 @pytest.mark.parametrize("options", ["ssl verify none alpn h2", "ssl verify none alpn http/1.1", "ssl verify none"])
