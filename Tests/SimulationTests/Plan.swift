@@ -71,6 +71,8 @@ struct Plan {
     let speaksHTTP2: Bool
     /// How many addresses the clients come from.
     let addressCount: Int
+    /// The windows of the browser of each address, where they speak HTTP/2.
+    private let browserKinds: [BrowserManner.Kind]
     let outage: OutagePolicy
     let early: EarlyPolicy?
     let outageAnswers: OutageAnswers
@@ -99,14 +101,17 @@ struct Plan {
         let isUnix = usesUnixSockets
         serverNames = (1...chance.number(1...3)).map { isUnix ? "unix:/run/\($0).sock" : "10.0.0.\($0)" }
         clientCount = troubles.crowdedOutage ? 0 : chance.number(1...6)
+        speaksHTTP2 = chance.permille(250)
+        // Pages that share connections tell more where there are several.
+        let usual = speaksHTTP2 ? 2...7 : chance.permille(700) ? 1...5 : 0...0
         eventSourceCount =
-            troubles.crowdedOutage
-            ? (chance.permille(400) ? chance.number(1...3) : chance.number(15...40)) : chance.permille(700) ? chance.number(1...5) : 0
+            troubles.crowdedOutage ? (chance.permille(400) ? chance.number(1...3) : chance.number(15...40)) : chance.number(usual)
         isSecuredDownstream = chance.permille(200)
         isSecuredUpstream = chance.permille(200) && !usesUnixSockets
         hogCount = troubles.limits && !troubles.crowdedOutage ? chance.number(4...30) : 0
         returnerCount = !troubles.crowdedOutage && chance.permille(500) ? chance.number(1...4) : 0
-        addressCount = chance.number(1...10)
+        addressCount = chance.number(speaksHTTP2 && chance.permille(700) ? 1...3 : 1...10)
+        browserKinds = (0..<addressCount).map { _ in chance.pick([.usual, .usual, .small, .small, .narrow]) }
         outage =
             chance.permille(150)
             ? .refuse : .retry(holdMilliseconds: chance.pick(troubles.crowdedOutage ? [5_000, 30_000, 30_000] : [0, 5_000, 30_000]))
@@ -139,7 +144,6 @@ struct Plan {
             let identity = SimulatedCertificates.shared.server
             listener.tls = ListenerTLS(certificates: [Certificate(certificateFile: identity.certificate, keyFile: identity.key)])
         }
-        speaksHTTP2 = chance.permille(250)
         listener.speaksHTTP2 = speaksHTTP2
         uploadingPageCount = speaksHTTP2 && !troubles.crowdedOutage ? chance.number(0...4) : 0
         listener.takesProxyProtocol = takesProxyProtocol
@@ -159,12 +163,7 @@ struct Plan {
 
     /// The windows of the browser that a client of that number shares with others of its address.
     func kindOfBrowser(_ number: Int) -> BrowserManner.Kind {
-        guard speaksHTTP2 else { return .usual }
-        return switch number % addressCount % 4 {
-        case 1: .small
-        case 3: .narrow
-        default: .usual
-        }
+        speaksHTTP2 ? browserKinds[number % addressCount] : .usual
     }
 
     private static func upstream(_ names: [String], _ heartbeatMilliseconds: Int, isCrowded: Bool, _ chance: inout Chance) -> Upstream {

@@ -208,6 +208,9 @@ final class ServerConnection {
         for index in 0..<world.chance.number(0...40) {
             pieces.append(answer.isCompressed ? Text.noise(&world.chance) : Text.streamPiece(&world.chance, isFirst: index == 0))
         }
+        if truth.isRich, !answer.isCompressed {
+            for _ in 0..<world.chance.number(0...3) { pieces.append(Text.largeEvent(&world.chance)) }
+        }
         if let token = truth.token, !answer.isCompressed {
             for _ in 0..<3 { pieces.insert(Array("data: ".utf8) + token + [10, 10], at: world.chance.number(0...pieces.count)) }
         }

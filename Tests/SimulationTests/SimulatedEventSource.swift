@@ -80,6 +80,7 @@ final class SimulatedEventSource {
         guard !hasLeft, !isDead, !hasRetired else { return }
         let truth = Truth(path: "/es/\(number)/\(attempts.count)", isStream: true, isSlow: manner.isSlow, lastEventID: lastEventID)
         register(truth)
+        truth.isRich = manner.isBusy
         truth.askedAt = world.now
         let attempt = Attempt(truth, at: world.now)
         attempts.append(attempt)

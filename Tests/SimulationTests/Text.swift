@@ -115,6 +115,11 @@ enum Text {
         return piece
     }
 
+    /// An event that alone takes much of a small window.
+    static func largeEvent(_ chance: inout Chance) -> [UInt8] {
+        Array("\n\ndata: ".utf8) + Array(repeating: 0x78, count: chance.number(10_000...40_000)) + [10, 10]
+    }
+
     /// A header of the PROXY protocol, of either version.
     static func proxyHeader(of client: SocketAddress, _ chance: inout Chance) -> [UInt8] {
         guard chance.permille(600) else { return Array("PROXY TCP4 \(client.host) 10.9.9.9 \(client.port) 80\r\n".utf8) }

@@ -102,6 +102,8 @@ final class Truth {
     var version = "1.1"
     /// The class of its User-Agent; nil without one.
     var agent: String?
+    /// Whether its server sends much, for a page that reads little.
+    var isRich = false
     /// The token that it brings, which its server repeats in its stream; nil without one.
     var token: [UInt8]?
     /// The proxies in front that its Via names.
