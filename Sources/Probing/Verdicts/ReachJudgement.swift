@@ -92,7 +92,8 @@ enum ReachJudgement {
                 .connectionLimit, .client, confidence: 0.8, streams: open,
                 "Of \(round.count) streams of one client at once, \(open) ran; the others met: \(statuses).")
             finding.evidence = others.map { "\($0.plan.label): \($0.status > 0 ? "status \($0.status) \($0.firstLine)" : Manner.text($0))" }
-            finding.advice = widthAdvice(isOneConnection: isOneConnection, isGoingAway: others.contains { $0.ending == .leftBehind })
+            let isGoingAway = others.contains { $0.ending == .leftBehind }
+            finding.advice = widthAdvice(isOneConnection: isOneConnection, isGoingAway: isGoingAway)
             verdict.findings.append(finding)
         }
         if let again = results.labelled("again", of: .width).first {
@@ -117,8 +118,8 @@ enum ReachJudgement {
             return "A limit on a client's connections: this proxy's (connections_per_client, the endpoint's own) or a hop's."
         }
         return """
-            A limit on the streams of one connection: of HTTP/2 (MAX_CONCURRENT_STREAMS), or the endpoint's own. A browser waits in silence \
-            then, with all other requests to the host.
+            A limit on the streams of one connection: of HTTP/2 (MAX_CONCURRENT_STREAMS), or the endpoint's own. A browser waits in \
+            silence then, with all other requests to the host.
             """
     }
 }
