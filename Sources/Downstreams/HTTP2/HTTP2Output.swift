@@ -82,6 +82,12 @@ extension HTTP2Connection {
         guard let number = session.claimRoom(payload.count, of: stream.slot, mostInFlight: mostInFlight) else { return false }
         writeControl()
         let start = payload.baseAddress! - HTTP2Connection.dataHeaderBytes
+        // In front may stand the end of the piece before, which was sent, but is still to be read for the event log.
+        let (kept, lastKept) = (start.loadUnaligned(as: UInt64.self), start.load(fromByteOffset: 8, as: UInt8.self))
+        defer {
+            start.storeBytes(of: kept, as: UInt64.self)
+            start.storeBytes(of: lastKept, toByteOffset: 8, as: UInt8.self)
+        }
         Session.writeDataHeader(count: payload.count, isLast: false, stream: number, to: start)
         append(UnsafeRawBufferPointer(start: start, count: HTTP2Connection.dataHeaderBytes + payload.count))
         return true
