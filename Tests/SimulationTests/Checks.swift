@@ -408,7 +408,11 @@ extension Scenario {
         // longer than this check allows (HEARTWIRE_SEED=1795871706043 at 0a14b50).
         if case .retry(let holdMilliseconds) = plan.outage, holdMilliseconds < 12_000, eventSources.count <= 3 { return }
         // The longest pause that a client makes by itself, and time for clients that have not failed before.
-        let soon = returned + 7_500 + 4_500
+        var soon = returned + 7_500 + 4_500
+        // Where only a few wait, each server that lets a request hang costs all of them its timeout and its cooldown.
+        if eventSources.count <= 3 {
+            soon += 7_500 * Int64(truths.values.flatMap(\.arrivals).count { $0.answer == nil && $0.cameAt + 5_000 > returned })
+        }
         guard soon < calmSince else { return }
         for source in eventSources where !source.isDead && !source.hasLeft {
             let isServed = source.attempts.contains { attempt in
