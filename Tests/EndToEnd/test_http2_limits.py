@@ -6,7 +6,7 @@ import time
 
 import pytest
 from hpack import Encoder
-from hyperframe.frame import HeadersFrame
+from hyperframe.frame import GoAwayFrame, HeadersFrame
 
 from support import eventsource
 from support.client import Client, exchange, get
@@ -256,16 +256,33 @@ def test_a_field_block_that_does_not_end_ends_its_connection_with_a_word(stage):
     check_ending(proxy.stream_log.ending("/events"), "request_timeout")
 
 
+def wait_for_metric(port, name, value, seconds=10):
+    deadline = time.monotonic() + seconds
+    while f"{name} {value}\n" not in exchange(port, b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").body.decode():
+        assert time.monotonic() < deadline, f"{name} is not {value}"
+        time.sleep(0.02)
+
+
+def test_the_beginning_of_a_frame_waits_no_longer_when_its_connection_ends(stage):
+    port = reserve_port()
+    proxy = stage.heartwire(stage.origin(idle), listen=BOTH, top=f"console 127.0.0.1:{port}\n")
+    proxy.wait_for_words("the console is on")
+    with HTTP2Client(proxy.port) as client:
+        leaving = GoAwayFrame(0, additional_data=b"I leave, since my page is closed.").serialize()
+        client.socket.sendall(leaving[:29])
+        wait_for_metric(port, "heartwire_pending_bytes", 20)
+        client.socket.sendall(leaving[29:])
+        # The connection lingers for two seconds.
+        wait_for_metric(port, "heartwire_pending_bytes", 0, seconds=1)
+
+
 def test_a_connection_that_has_all_its_streams_is_counted(stage):
     port = reserve_port()
     proxy = stage.heartwire(stage.origin(idle), listen=BOTH, limits="streams_per_connection 3", top=f"console 127.0.0.1:{port}\n")
     proxy.wait_for_words("the console is on")
 
     def wait_for_full(count):
-        deadline = time.monotonic() + 10
-        while f"heartwire_connections_full {count}\n" not in exchange(port, b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").body.decode():
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        wait_for_metric(port, "heartwire_connections_full", count)
 
     with HTTP2Client(proxy.port) as client, HTTP2Client(proxy.port) as other:
         streams = [client.request(f"/s{number}") for number in range(3)]
