@@ -79,7 +79,8 @@ let package = Package(
             name: "HTTP2Tests", dependencies: ["HTTP2", "HTTP", "TestSupport"], exclude: ["HPACK/other-encoders.txt"],
             swiftSettings: house),
         .testTarget(name: "ReactorTests", dependencies: ["Marks", "Reactor", "COpenSSL", "TestSupport"], swiftSettings: house),
-        .testTarget(name: "CredentialsTests", dependencies: ["Credentials", "TestSupport"], swiftSettings: house),
+        .testTarget(
+            name: "CredentialsTests", dependencies: ["Credentials", "TestSupport"], exclude: ["Vectors"], swiftSettings: house),
         .testTarget(name: "TelemetryTests", dependencies: ["Telemetry", "Reactor", "Credentials", "TestSupport"], swiftSettings: house),
         .testTarget(name: "DiagnosisTests", dependencies: ["Diagnosis", "Telemetry", "TestSupport"], swiftSettings: optimised),
         .testTarget(

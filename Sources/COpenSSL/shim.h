@@ -1,17 +1,21 @@
-// OpenSSL as Heartwire uses it: libcrypto's keyed hash for the fingerprints of tokens, libssl for the links. OpenSSL's
+// OpenSSL as Heartwire uses it: libcrypto for the fingerprints and the signatures of tokens, libssl for the links. OpenSSL's
 // macros are invisible to Swift, so those that are needed stand here as functions of the same name with `hw_` in front.
 #ifndef HEARTWIRE_COPENSSL_H
 #define HEARTWIRE_COPENSSL_H
 
+#include <openssl/bn.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
+#include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/ocsp.h>
+#include <openssl/param_build.h>
 #include <openssl/params.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
+#include <openssl/rsa.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
@@ -75,6 +79,16 @@ static inline const X509 *hw_X509_STORE_certificate(const X509_STORE *store, siz
 static inline size_t hw_X509_chain_count(const STACK_OF(X509) *chain) { return chain == NULL ? 0 : (size_t)sk_X509_num(chain); }
 static inline const X509 *hw_X509_chain_certificate(const STACK_OF(X509) *chain, size_t index) {
     return sk_X509_value(chain, (int)index);
+}
+static inline int hw_EVP_PKEY_PUBLIC_KEY(void) { return EVP_PKEY_PUBLIC_KEY; }
+// The builder keeps the pointers to the names, which must not be those of a Swift String's copy.
+static inline int hw_OSSL_PARAM_BLD_push_RSA(OSSL_PARAM_BLD *builder, const BIGNUM *modulus, const BIGNUM *exponent) {
+    return OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_N, modulus)
+        && OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_E, exponent);
+}
+static inline int hw_OSSL_PARAM_BLD_push_point(OSSL_PARAM_BLD *builder, const char *group, const unsigned char *point, size_t count) {
+    return OSSL_PARAM_BLD_push_utf8_string(builder, OSSL_PKEY_PARAM_GROUP_NAME, group, 0)
+        && OSSL_PARAM_BLD_push_octet_string(builder, OSSL_PKEY_PARAM_PUB_KEY, point, count);
 }
 static inline int hw_EVP_MAC_key_with_sha256(EVP_MAC_CTX *mac, const unsigned char *key, size_t count) {
     OSSL_PARAM parameters[3];

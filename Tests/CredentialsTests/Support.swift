@@ -1,6 +1,7 @@
 // What the tests of Credentials share: building a request's bytes, and reading a result.
 
 import Credentials
+import Glibc
 import Testing
 
 /// The bytes of a request as far as the bridge looks at them.
@@ -72,3 +73,15 @@ func fingerprint(key: [UInt8], of bytes: [UInt8]) -> Fingerprint? {
 func tokenInAuthorization(_ value: String) -> Token? { Token.inAuthorization(Array(value.utf8).span) }
 
 func redacted(_ bridge: TokenBridge, _ url: [UInt8]) -> [UInt8]? { bridge.redact(url: url.span) }
+
+/// The processor time that this thread spends on something, in nanoseconds: on a busy machine the clock says little.
+func processorNanoseconds(_ body: () -> Void) -> UInt64 {
+    func now() -> UInt64 {
+        var time = timespec()
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+        return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
+    }
+    let start = now()
+    body()
+    return now() - start
+}

@@ -33,7 +33,8 @@ package struct BearerPolicy: Sendable, Equatable {
         case preferBridged
     }
 
-    /// The places searched. Their order has no meaning: a token in two of them is refused.
+    /// The places searched. Their order has no meaning: a token in two of them is refused. Empty where only the `Authorization` field may
+    /// hold a token, which is then checked.
     package var sources: [TokenSource]
     /// What happens without any credentials.
     package var whenMissing: WhenMissing
@@ -41,6 +42,8 @@ package struct BearerPolicy: Sendable, Equatable {
     package var onConflict: Conflict
     /// Which bytes a token may have.
     package var characters: TokenCharacters
+    /// Whether tokens are checked here. Then no other credentials in the `Authorization` field pass, and none of a preflight or of TRACE.
+    package var checksTokens: Bool
     /// The realm named in `WWW-Authenticate` (RFC 9110 section 11.5).
     package var realm: String
     /// The longest token accepted, in bytes after percent-decoding. A longer one is answered 400.
@@ -52,6 +55,7 @@ package struct BearerPolicy: Sendable, Equatable {
         whenMissing: WhenMissing = .pass,
         onConflict: Conflict = .refuseQuery,
         characters: TokenCharacters = .b64token,
+        checksTokens: Bool = false,
         realm: String = "heartwire",
         maximumTokenBytes: Int = 4096
     ) {
@@ -59,6 +63,7 @@ package struct BearerPolicy: Sendable, Equatable {
         self.whenMissing = whenMissing
         self.onConflict = onConflict
         self.characters = characters
+        self.checksTokens = checksTokens
         self.realm = realm
         self.maximumTokenBytes = maximumTokenBytes
     }

@@ -24,8 +24,8 @@ package enum BridgeResult: Sendable {
 
 /// How a request goes on after its token was taken out of the URL and the cookies.
 package struct BridgedRequest: Sendable {
-    /// The token for `Authorization: Bearer`. Nil when the request's own `Authorization` is used, when only empty places for a token
-    /// were removed, and when the request may not carry one (`RequestKind`).
+    /// The token for `Authorization: Bearer`. Nil when only empty places for a token were removed, when the request may not carry one
+    /// (`RequestKind`), and when the request's own `Authorization` is used, unless tokens are checked here.
     package var token: Token?
     /// Where the token was found; nil together with `token`.
     package var origin: TokenOrigin?
@@ -35,7 +35,7 @@ package struct BridgedRequest: Sendable {
     package var parameter: TakenParameter?
     /// One Cookie value that replaces all Cookie fields; nil when they are unchanged, empty when the field is left out.
     package var cookies: [UInt8]?
-    /// Whether every `Authorization` field of the request is left out.
+    /// Whether every `Authorization` field of the request is left out. Otherwise it goes on as it is, also where it holds the token.
     package var dropAuthorization: Bool
     /// Whether the URL held a token, and so must not be sent to others.
     package var urlHeldToken: Bool
@@ -71,6 +71,8 @@ package enum BridgeError: Error, Sendable, Equatable, CaseIterable {
     case missing
     /// An `Authorization` field without credentials (RFC 9110 section 11.4), and the policy requires some (401).
     case unusableAuthorization
+    /// An `Authorization` field of another scheme than Bearer, and the policy checks tokens (401).
+    case otherScheme
     /// Longer than the policy's `maximumTokenBytes` (400).
     case tokenTooLong
     /// A percent sign without two hexadecimal digits behind it (400).
@@ -87,7 +89,7 @@ package enum BridgeError: Error, Sendable, Equatable, CaseIterable {
     case severalAuthorizationFields
 
     /// Whether there were no credentials at all, as opposed to wrong ones.
-    package var isMissing: Bool { self == .missing || self == .unusableAuthorization }
+    package var isMissing: Bool { self == .missing || self == .unusableAuthorization || self == .otherScheme }
 
     /// The status of the answer: 401 where credentials are missing, else 400.
     package var status: Int { isMissing ? 401 : 400 }
@@ -97,6 +99,7 @@ package enum BridgeError: Error, Sendable, Equatable, CaseIterable {
         switch self {
         case .missing: "no credentials"
         case .unusableAuthorization: "the Authorization field holds no credentials"
+        case .otherScheme: "the Authorization field is of another scheme than Bearer"
         case .tokenTooLong: "the token is too long"
         case .malformedEncoding: "the token has a malformed percent escape"
         case .forbiddenCharacter: "the token has a character that no bearer token may have"

@@ -18,6 +18,25 @@ package struct Fingerprint: Sendable, Hashable, CustomStringConvertible {
     }
 }
 
+/// A token's whole HMAC-SHA256. Nobody can make two tokens that have the same one, so it stands for the token's text.
+package struct KeyedDigest: Sendable, Hashable {
+    private let words: (UInt64, UInt64, UInt64, UInt64)
+
+    /// Its first 64 bits.
+    package var fingerprint: Fingerprint { Fingerprint(value: words.0) }
+
+    fileprivate init(_ bytes: [UInt8]) {
+        func word(_ index: Int) -> UInt64 { bytes[8 * index..<8 * index + 8].reduce(0) { $0 << 8 | UInt64($1) } }
+        words = (word(0), word(1), word(2), word(3))
+    }
+
+    /// Whether both are the same in every bit.
+    package static func == (left: KeyedDigest, right: KeyedDigest) -> Bool { left.words == right.words }
+
+    /// Hashes the first word: each is as good as a hash of all.
+    package func hash(into hasher: inout Hasher) { hasher.combine(words.0) }
+}
+
 /// Makes fingerprints of tokens under one key.
 package struct Fingerprinter: Sendable, CustomStringConvertible, CustomReflectable {
     private let key: [UInt8]
@@ -44,10 +63,10 @@ package struct Fingerprinter: Sendable, CustomStringConvertible, CustomReflectab
     }
 
     /// The fingerprint of any bytes; nil when libcrypto fails.
-    package func fingerprint(ofBytes bytes: Span<UInt8>) -> Fingerprint? {
-        guard let digest = Fingerprinter.digest(key: key, of: bytes) else { return nil }
-        return Fingerprint(value: digest.prefix(8).reduce(0) { $0 << 8 | UInt64($1) })
-    }
+    package func fingerprint(ofBytes bytes: Span<UInt8>) -> Fingerprint? { digest(ofBytes: bytes)?.fingerprint }
+
+    /// The whole digest of any bytes; nil when libcrypto fails.
+    package func digest(ofBytes bytes: Span<UInt8>) -> KeyedDigest? { Fingerprinter.digest(key: key, of: bytes).map(KeyedDigest.init) }
 
     /// The whole HMAC-SHA256; nil when libcrypto fails.
     static func digest(key: [UInt8], of bytes: Span<UInt8>) -> [UInt8]? {

@@ -21,14 +21,19 @@ package struct Token: Sendable, CustomStringConvertible, CustomDebugStringConver
 
     /// Any bytes, kept and wiped like a token.
     init(copying bytes: Span<UInt8>) {
-        storage = TokenStorage(capacity: bytes.count)
-        for index in bytes.indices { storage.append(bytes[index]) }
+        storage = TokenStorage(copying: bytes)
     }
 
     /// Appends `Bearer`, a blank and the token: the value of an `Authorization` field (RFC 6750 section 2.1).
     package func appendAuthorizationValue(to bytes: inout [UInt8]) {
         bytes.append(contentsOf: "Bearer ".utf8)
         bytes.append(contentsOf: storage.bytes[..<storage.count])
+    }
+
+    /// Whether the value of a field that holds this token is what `appendAuthorizationValue` would write.
+    func isWrittenAsUsual(in value: Span<UInt8>) -> Bool {
+        let start: StaticString = "Bearer "
+        return value.count == count + start.utf8CodeUnitCount && equals(value, 0..<start.utf8CodeUnitCount, start)
     }
 
     /// The token in the value of an `Authorization` field of the Bearer scheme, in any case of letters; nil for another scheme, or for
@@ -45,6 +50,30 @@ package struct Token: Sendable, CustomStringConvertible, CustomDebugStringConver
         let storage = TokenStorage(capacity: value.count - start)
         for index in start..<value.count { storage.append(value[index]) }
         return Token(storage: storage)
+    }
+
+    /// The token of a field that must hold one (RFC 6750 section 2.1). Its characters are those of b64token.
+    /// - Parameter value: a value of `Authorization` that is not empty.
+    static func bearer(in value: Span<UInt8>, maximumBytes: Int) -> Result<Token, BridgeError> {
+        let scheme: StaticString = "bearer"
+        var start = scheme.utf8CodeUnitCount
+        guard hasPrefixIgnoringCase(value, value.indices, scheme), start < value.count, value[start] == UInt8(ascii: " ") else {
+            return .failure(.otherScheme)
+        }
+        while start < value.count, value[start] == UInt8(ascii: " ") { start += 1 }
+        guard value.count - start <= maximumBytes else { return .failure(.tokenTooLong) }
+        var end = value.count
+        while end > start, value[end - 1] == UInt8(ascii: "=") { end -= 1 }
+        guard end > start else { return .failure(.forbiddenCharacter) }
+        let isWellFormed = value.withUnsafeBufferPointer { bytes in (start..<end).allSatisfy { isB64TokenCharacter(bytes[$0]) } }
+        return isWellFormed ? .success(Token(copying: value.extracting(start..<value.count))) : .failure(.forbiddenCharacter)
+    }
+
+    /// Whether the byte may stand in a b64token, before the `=` at its end. The two constants hold one bit for each character.
+    @inline(__always)
+    private static func isB64TokenCharacter(_ byte: UInt8) -> Bool {
+        if byte < 64 { return (0x03FF_E800_0000_0000 as UInt64) >> UInt64(byte) & 1 == 1 }
+        return byte < 128 && (0x47FF_FFFE_87FF_FFFE as UInt64) >> UInt64(byte & 63) & 1 == 1
     }
 
     /// The token in a query or cookie value: percent-decoded, a literal `+` kept, then checked.
@@ -146,6 +175,12 @@ private final class TokenStorage: @unchecked Sendable {
     private(set) var count = 0
 
     init(capacity: Int) { bytes = .allocate(capacity: max(capacity, 1)) }
+
+    init(copying source: Span<UInt8>) {
+        bytes = .allocate(capacity: max(source.count, 1))
+        source.withUnsafeBufferPointer { _ = bytes.initialize(from: $0) }
+        count = source.count
+    }
 
     func append(_ byte: UInt8) {
         precondition(count < bytes.count, "a token's storage is as large as its source")

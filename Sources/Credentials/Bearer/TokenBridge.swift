@@ -53,13 +53,29 @@ package struct TokenBridge: Sendable {
         /// The request goes on with its own `Authorization`, or with none.
         func goOn() -> BridgeResult {
             if field == .several { return refuse(.severalAuthorizationFields) }
+            if policy.checksTokens, field != .nothing {
+                request.dropAuthorization = true
+                if kind == .ordinary {
+                    switch Token.bearer(in: head.extracting(authorizations[0]), maximumBytes: policy.maximumTokenBytes) {
+                    case .success(let token):
+                        (request.token, request.origin) = (token, .authorization)
+                        // In its usual spelling the field stays as it is.
+                        request.dropAuthorization = !token.isWrittenAsUsual(in: head.extracting(authorizations[0]))
+                    case .failure(let error): return refuse(error)
+                    }
+                    return .forward(request)
+                }
+                guard kind == .trace && policy.whenMissing == .refuse else { return .forward(request) }
+                return refuse(.missing)
+            }
             if policy.whenMissing == .refuse, kind != .preflight, field != .credentials {
                 return refuse(field == .malformed ? .unusableAuthorization : .missing)
             }
             return request.target == nil && request.cookies == nil ? .untouched : .forward(request)
         }
 
-        guard let place = finding.first, kind != .trace else { return goOn() }
+        // Where tokens are checked, what asks for no credentials gets none to its server.
+        guard let place = finding.first, kind != .trace, kind == .ordinary || !policy.checksTokens else { return goOn() }
         if field != .nothing {
             switch policy.onConflict {
             case .refuseQuery where !finding.urlHasToken, .preferAuthorization: return goOn()
@@ -197,6 +213,22 @@ package struct TokenBridge: Sendable {
 
     /// RFC 6750 section 3: the answer to a request without credentials holds no error code, only the scheme.
     private func challenge(for error: BridgeError) -> [UInt8] {
+        error.isMissing ? challenge() : challenge() + challengeError("invalid_request", error.reason)
+    }
+
+    /// The value of `WWW-Authenticate` for a token that is not good: one answer for all faults of a kind (RFC 6750 section 3.1).
+    /// - Parameter scopes: what the route requires; none of them holds a quote.
+    package func challenge(for fault: TokenFault, scopes: [String]) -> [UInt8] {
+        guard fault.isForbidden else { return challenge() + challengeError("invalid_token", fault.reason) }
+        let scope = scopes.isEmpty ? "" : ", scope=\"\(scopes.joined(separator: " "))\""
+        return challenge() + challengeError("insufficient_scope", fault.reason) + Array(scope.utf8)
+    }
+
+    private func challengeError(_ code: StaticString, _ reason: StaticString) -> [UInt8] {
+        Array(", error=\"\(code)\", error_description=\"\(reason)\"".utf8)
+    }
+
+    private func challenge() -> [UInt8] {
         var value = Array("Bearer realm=\"".utf8)
         for byte in policy.realm.utf8 where byte >= 0x20 && byte != 0x7F {
             // quoted-string, RFC 9110 section 5.6.4.
@@ -204,11 +236,6 @@ package struct TokenBridge: Sendable {
             value.append(byte)
         }
         value.append(UInt8(ascii: "\""))
-        if !error.isMissing {
-            value.append(contentsOf: ", error=\"invalid_request\", error_description=\"".utf8)
-            error.reason.withUTF8Buffer { value.append(contentsOf: $0) }
-            value.append(UInt8(ascii: "\""))
-        }
         return value
     }
 }

@@ -1,0 +1,119 @@
+// What one issuer's tokens must be, and the order in which a token is compared with that (RFC 7519 section 4.1, RFC 8725 section 3).
+// Invariant: the end of a token's time is looked at last, so a token that is only `expired` is good in every other way.
+
+/// The rules for the tokens of one issuer.
+package struct IssuerRules: Sendable, Equatable {
+    /// What the configuration calls the issuer.
+    package var label: String
+    /// The `iss` of its tokens, exactly.
+    package var name: String
+    /// One of these is in `aud`; nil where the audience does not matter.
+    package var audiences: [String]?
+    /// The algorithms that its tokens may have.
+    package var algorithms: [SignatureAlgorithm]
+    /// How far the clocks of the issuer and the proxy may differ, in seconds.
+    package var leewaySeconds: Int64
+    /// The `typ` that its tokens must have; nil for any but an encrypted one.
+    package var tokenType: String?
+    /// How far ahead of now a token's end may be, in seconds; nil for no limit.
+    package var lifetimeLimitSeconds: Int64?
+    /// Claims that must be there, besides `exp`.
+    package var requiredClaims: [String]
+
+    /// Rules.
+    package init(
+        label: String, name: String, audiences: [String]?, algorithms: [SignatureAlgorithm], leewaySeconds: Int64 = 30,
+        tokenType: String? = nil, lifetimeLimitSeconds: Int64? = nil, requiredClaims: [String] = []
+    ) {
+        self.label = label
+        self.name = name
+        self.audiences = audiences
+        self.algorithms = algorithms
+        self.leewaySeconds = leewaySeconds
+        self.tokenType = tokenType
+        self.lifetimeLimitSeconds = lifetimeLimitSeconds
+        self.requiredClaims = requiredClaims
+    }
+
+    /// Reads the claims of a token whose signature is good. What depends on the clock is left to `fault(of:now:)`.
+    /// - Parameter fingerprinter: makes what logs show of the token's subject.
+    func read(_ claims: JSONObject, type: [UInt8]?, _ fingerprinter: Fingerprinter) throws(TokenFault) -> VerifiedToken {
+        if let tokenType {
+            guard type == SignedToken.mediaTypeName(Array(tokenType.utf8)) else { throw .type }
+        } else {
+            guard type != Array("jwe".utf8) else { throw .type }
+        }
+        guard let issuer = claims["iss"]?.string, issuer == Array(name.utf8) else { throw .issuer }
+        try checkAudience(claims["aud"])
+        for name: StaticString in ["sub", "jti", "client_id"] {
+            if let claim = claims[name], claim.kind != .string { throw .claims }
+        }
+        if let issued = claims["iat"], issued.kind != .number { throw .claims }
+        guard let expires = claims["exp"].flatMap(NumericDate.init) else { throw .claims }
+        var begins: NumericDate?
+        if let claim = claims["nbf"] {
+            begins = NumericDate(claim)
+            if begins == nil { throw .claims }
+        }
+        for name in requiredClaims {
+            guard let claim = claims[Array(name.utf8)], claim.kind != .null else { throw .claims }
+        }
+        // RFC 7800: such a token is good only together with a proof of a key or a certificate, and who only bears it proves nothing.
+        guard claims["cnf"] == nil else { throw .confirmation }
+        let subject = claims["sub"]?.string.flatMap { fingerprinter.fingerprint(ofBytes: $0.span)?.value }
+        return VerifiedToken(
+            TokenIdentity(issuer: label, expiresSeconds: expires.seconds, subject: subject), beginsSeconds: begins?.roundedUp,
+            claims: claims)
+    }
+
+    private func checkAudience(_ claim: JSONValue?) throws(TokenFault) {
+        guard let claim else {
+            if audiences != nil { throw .audience }
+            return
+        }
+        guard let names = claim.string.map({ [$0] }) ?? claim.strings else { throw .audience }
+        guard let audiences else { return }
+        guard names.contains(where: { name in audiences.contains { $0.utf8.elementsEqual(name) } }) else { throw .audience }
+    }
+
+    /// What is wrong with a verified token at this moment, in seconds since 1970; nil for a good one.
+    func fault(of token: VerifiedToken, now: Int64) -> TokenFault? {
+        if let begins = token.beginsSeconds, now + leewaySeconds < begins { return .notYet }
+        if let lifetimeLimitSeconds, token.identity.expiresSeconds > now + lifetimeLimitSeconds + leewaySeconds { return .lifetime }
+        return secondsOver(token, now: now) >= 0 ? .expired : nil
+    }
+
+    /// For how many seconds the token has been over, the leeway included; negative for one that is not.
+    func secondsOver(_ token: VerifiedToken, now: Int64) -> Int64 { now - (token.identity.expiresSeconds + leewaySeconds) }
+}
+
+/// What logs may say of a token that was verified. One object for all requests that bring the token.
+package final class TokenIdentity: Sendable {
+    /// What the configuration calls the token's issuer.
+    package let issuer: String
+    /// When the token's time is over, in seconds since 1970.
+    package let expiresSeconds: Int64
+    /// The keyed fingerprint of its `sub`; nil without one.
+    package let subject: UInt64?
+
+    /// An identity.
+    package init(issuer: String, expiresSeconds: Int64, subject: UInt64?) {
+        self.issuer = issuer
+        self.expiresSeconds = expiresSeconds
+        self.subject = subject
+    }
+}
+
+/// A token whose signature and claims were good, whatever the time is.
+package final class VerifiedToken: Sendable {
+    /// What logs may say of it.
+    package let identity: TokenIdentity
+    let beginsSeconds: Int64?
+    let claims: JSONObject
+
+    init(_ identity: TokenIdentity, beginsSeconds: Int64?, claims: JSONObject) {
+        self.identity = identity
+        self.beginsSeconds = beginsSeconds
+        self.claims = claims
+    }
+}
