@@ -31,7 +31,8 @@ enum ConfigurationCommand {
         let configuration = load(path)
         do {
             let security = try Security(configuration)
-            for warning in security.expiryWarnings(nowUnixMilliseconds: LinuxKernel().unixMilliseconds()) {
+            let ofCertificates = security.expiryWarnings(nowUnixMilliseconds: LinuxKernel().unixMilliseconds())
+            for warning in security.readingWarnings + ofCertificates {
                 SystemProcess.warn("\(path): warning: \(warning)")
             }
         } catch {

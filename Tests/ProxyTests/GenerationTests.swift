@@ -1,6 +1,7 @@
 // What a reload keeps and what it closes. With real processes it is tested in EndToEnd/test_reload.py.
 
 import Configuration
+import Credentials
 import HTTP
 import Reactor
 import Telemetry
@@ -29,7 +30,8 @@ struct GenerationTests {
 
     private func generation(_ upstreams: [Upstream], after previous: Generation? = nil) throws -> Generation {
         let addresses = upstreams.map { _ in [[GenerationTests.address]] }
-        return Generation(try settings(upstreams), addresses: addresses, workerNumber: 0, succeeding: previous)
+        return Generation(
+            try settings(upstreams), addresses: addresses, workerNumber: 0, fingerprinter: Fingerprinter(key: [1]), succeeding: previous)
     }
 
     @Test("keeps servers that are described as before, with what is known of them, wherever they stand")
@@ -104,8 +106,8 @@ struct GenerationTests {
     func guardedFields() throws {
         let none = try settings([upstream("a")])
         for isTrusted in [true, false] {
-            #expect(none.withheldNames(and: "X-Subject", isTrusted: isTrusted).guards("x_subject"))
-            #expect(!none.withheldNames(and: nil, isTrusted: isTrusted).guards("x-subject"))
+            #expect(none.withheldNames(and: "X-Subject", isTrusted: isTrusted, upstreamIndex: 0).guards("x_subject"))
+            #expect(!none.withheldNames(and: nil, isTrusted: isTrusted, upstreamIndex: 0).guards("x-subject"))
         }
     }
 

@@ -227,6 +227,24 @@ struct RecordTests {
         for (key, value) in expected { #expect(isSame(object[key], value), "\(key)") }
     }
 
+    @Test("of a checked token names its issuer, its end, its subject and what was wrong, behind where it came from")
+    func identity() throws {
+        var exchange = exchange()
+        exchange.identity = TokenIdentity(issuer: "main", expiresSeconds: 1_800_000_000, subject: 0xAB)
+        var record = AccessRecord(timeMilliseconds: 0, exchange: exchange)
+        record.credentialsFault = .forbiddenCharacter
+        var line: [UInt8] = []
+        record.encode(into: &line)
+        let text = String(decoding: line, as: UTF8.self)
+        let identity = #""issuer":"main","token_expires":"2027-01-15T08:00:00.000Z","subject":"00000000000000ab","#
+        #expect(text.contains(#""token_from":"query","# + identity + #""duration_ms""#))
+        #expect(text.contains(#""credential_error":"syntax""#))
+        exchange.identity = TokenIdentity(issuer: "main", expiresSeconds: -5, subject: nil)
+        line = []
+        StreamOpening(timeMilliseconds: 0, exchange: exchange).encode(into: &line)
+        #expect(String(decoding: line, as: UTF8.self).contains(#""token_expires":"1970-01-01T00:00:00.000Z","woven""#))
+    }
+
     @Test("survives nasty bytes in every field that comes from the network, and never has a query")
     func nastyFields() throws {
         var exchange = exchange()

@@ -151,7 +151,7 @@ extension Interpreter {
     }
 
     /// Whether the proxy may write a field of that name: the name must not have a meaning already.
-    fileprivate mutating func isUsableField(_ word: Word) -> Bool {
+    mutating func isUsableField(_ word: Word) -> Bool {
         let name = word.text.lowercased()
         // RFC 9110 section 5.1: a field's name is a token.
         let isToken =

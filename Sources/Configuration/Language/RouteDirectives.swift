@@ -10,6 +10,8 @@ struct RouteDraft {
     var route: Route
     /// The token settings, before it is known whether the block has a `bearer_from`.
     var bearer = BearerPolicy(sources: [])
+    /// The check of tokens.
+    var check = CheckDraft()
     /// Where the directory of recordings stands.
     var recordingDirectory: Word?
     /// The servers, or the name of an upstream that has not been looked up yet.
@@ -23,10 +25,15 @@ extension RouteDraft: DirectiveModel {
     fileprivate static let outageHold = Quantity.milliseconds(0...DirectiveTable.hour)
     fileprivate static let earlyAnswer = Quantity.milliseconds(100...DirectiveTable.hour)
 
-    /// The directives that mean nothing without `bearer_from`.
-    fileprivate static let bearerDetails = ["bearer_missing", "bearer_conflict", "bearer_characters", "bearer_limit", "realm"]
+    /// The directives that mean nothing without `bearer_from` or `bearer_check`.
+    static let bearerDetails = ["bearer_missing", "bearer_conflict", "bearer_characters", "bearer_limit", "realm"]
+    /// Those of them that mean nothing without `bearer_from`.
+    static let sourceDetails = ["bearer_conflict", "bearer_characters"]
 
-    static let rows: [Row<RouteDraft>] = [
+    static let rows: [Row<RouteDraft>] = placeRows + CheckDraft.rows + otherRows
+
+    /// Where requests go, heartbeats, and where tokens come from.
+    private static let placeRows: [Row<RouteDraft>] = [
         .own("upstream", "NAME|ADDRESS...", arguments: 1...64, default: "(required)", "Where the requests go.") { _, statement, draft in
             draft.upstream = statement.arguments
         },
@@ -83,6 +90,9 @@ extension RouteDraft: DirectiveModel {
             }
             draft.bearer.realm = word.text
         },
+    ]
+
+    private static let otherRows: [Row<RouteDraft>] = [
         .list(
             "allow_origin", "ORIGIN...",
             "Pages of these other origins may use cookies as tokens for more than reading, and may read the proxy's refusals."
@@ -142,11 +152,7 @@ extension Interpreter {
         let route = Route(name: patternWord.text, host: pattern?.host ?? .any, path: pattern?.path ?? .any, upstreamIndex: 0)
         var draft = RouteDraft(route: route)
         let said = interpret(statement.block, into: &draft)
-        if !draft.bearer.sources.isEmpty {
-            draft.route.bearer = draft.bearer
-        } else if let word = RouteDraft.bearerDetails.compactMap({ said[$0]?.name }).min(by: { $0.line < $1.line }) {
-            error(word, "'\(word.text)' means nothing without 'bearer_from'; write, for example: bearer_from query access_token")
-        }
+        finishTokens(of: &draft, said)
         if draft.upstream.isEmpty, !(statement.block ?? []).contains(where: { $0.name.text == "upstream" }) {
             error(patternWord, "this route has no upstream; write: upstream NAME|ADDRESS...")
         }

@@ -9,9 +9,12 @@ struct FileDraft {
     private var upstreamWords: [String: Word] = [:]
     private var usedUpstreams: Set<Int> = []
     private var patterns: [Pattern.Key: Word] = [:]
+    var issuerWords: [String: Word] = [:]
     private var requestTargetWord: Word?
     private var proxyProtocolWords: [Word] = []
     private var consoleWords: [Word] = []
+
+    static let mostIssuers = 64
 
     init(configuration: Configuration = Configuration()) { self.configuration = configuration }
 }
@@ -32,6 +35,10 @@ extension FileDraft: DirectiveModel {
         .own("upstream", "NAME { ... }", block: .required, default: "(none)", isRepeatable: true, "Names a group of servers.") {
             interpreter, statement, draft in
             draft.addUpstream(statement, &interpreter)
+        },
+        .own("issuer", "NAME { ... }", block: .required, default: "(none)", isRepeatable: true, "Names somebody who signs tokens.") {
+            interpreter, statement, draft in
+            draft.addIssuer(statement, &interpreter)
         },
         .own(
             "route", "[HOST]PATH { ... }", block: .required, default: "(required)", isRepeatable: true,
@@ -151,6 +158,7 @@ extension Interpreter {
         var draft = FileDraft()
         interpret(statements, into: &draft)
         draft.resolveUpstreams(&self)
+        draft.checkIssuers(&self)
         draft.checkWhole(&self)
         return draft.configuration
     }

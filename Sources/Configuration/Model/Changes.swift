@@ -2,18 +2,21 @@
 //
 // Invariant: a secret is never shown, and the report stays one readable line, however much has changed.
 
+import Credentials
+
 extension Configuration {
     /// What has changed since `old`, each change in a few words: `route /b added`, `limits connections 500 (was 100)`.
     package func changes(since old: Configuration) -> [String] {
         let listens = Configuration.changes("listen", old.listeners, listeners, name: \.description) { $0 == $1 }
         let groups = Configuration.changes("upstream", old.upstreams, upstreams, name: \.name) { $0 == $1 }
+        let signers = Configuration.changes("issuer", old.issuers, issuers, name: \.rules.label) { $0 == $1 }
         let rules = Configuration.changes("route", old.routes, routes, name: \.name) { before, after in
             // An upstream's new position in the list is no change: its name is compared.
             var moved = before
             moved.upstreamIndex = after.upstreamIndex
             return moved == after && old.upstreamName(of: before) == upstreamName(of: after)
         }
-        return listens + groups + rules + numberChanges(since: old) + otherChanges(since: old)
+        return listens + groups + signers + rules + numberChanges(since: old) + otherChanges(since: old)
     }
 
     private func upstreamName(of route: Route) -> String? {

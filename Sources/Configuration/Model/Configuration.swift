@@ -12,6 +12,8 @@ package struct Configuration: Sendable, Equatable {
     package var listeners: [Listener]
     /// The groups of servers that routes lead to.
     package var upstreams: [Upstream]
+    /// Who signs the tokens that routes check.
+    package var issuers: [Issuer] = []
     /// Which requests go where, in the order of the file; `RouteTable` finds the most specific one.
     package var routes: [Route]
     /// Bounds of sizes and counts.

@@ -186,6 +186,8 @@ enum Redaction {
 
     /// How many characters may be shown of a run of letters, digits, `-` and `_` that is or holds the name of a secret directive.
     private static func secretCount(in run: [UInt8], isFirst: Bool) -> Int? {
+        // Somebody who writes only `secret` means `shared_secret`. In other places the word may be a value itself.
+        if isFirst, run == Array("secret".utf8) { return run.count }
         for secret in secrets {
             if let place = run.indices.first(where: { run[$0...].starts(with: secret) }) { return place + secret.count }
             if isNear(run, secret) { return run.count }

@@ -20,6 +20,8 @@ package struct Route: Sendable, Equatable {
     package var heartbeat: HeartbeatPolicy
     /// How a token becomes an `Authorization` field; nil: requests pass unchanged.
     package var bearer: BearerPolicy?
+    /// How its tokens are checked; nil: the servers check them.
+    package var check: BearerCheck?
     /// Pages of other origins that may use cookies which are tokens here.
     package var allowedOrigins: [OriginPattern]
     /// What the upstream gets in the `Host` field.

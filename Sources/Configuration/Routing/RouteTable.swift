@@ -38,7 +38,7 @@ package final class RouteTable: Sendable {
             let (hostRank, hostRange) = RouteTable.append(route.host, to: &patterns)
             let (pathRank, pathRange) = RouteTable.append(route.path, to: &patterns)
             let twin = routes.firstIndex {
-                $0.upstreamIndex == route.upstreamIndex && $0.bearer == route.bearer
+                $0.upstreamIndex == route.upstreamIndex && $0.bearer == route.bearer && $0.check == route.check
                     && (route.bearer == nil || $0.allowedOrigins == route.allowedOrigins)
             }
             entries.append(

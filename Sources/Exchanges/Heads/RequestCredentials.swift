@@ -85,6 +85,7 @@ extension CredentialsFault {
         switch error {
         case .missing: self = .missing
         case .unusableAuthorization: self = .unusableAuthorization
+        case .otherScheme: self = .otherScheme
         case .tokenTooLong: self = .tokenTooLong
         case .malformedEncoding: self = .malformedEncoding
         case .forbiddenCharacter: self = .forbiddenCharacter

@@ -39,17 +39,21 @@ struct RequestForwarding {
         return Refusal(status: 501, cause: .clientProtocolError, evidence: "Max-Forwards ends here, where nothing answers", closes: false)
     }
 
-    /// Writes the head with the bridge's result for the credentials; `bridged` is nil if the bridge changed nothing.
-    func build(_ bridged: BridgedRequest?, fingerprinter: Fingerprinter) throws(HTTPError) -> Request {
+    /// Writes the head with the bridge's result for the credentials; `bridged` is nil if the bridge changed nothing, `checked` if no token
+    /// was checked.
+    func build(
+        _ bridged: BridgedRequest?, _ checked: CheckedToken? = nil, fingerprinter: Fingerprinter
+    ) throws(HTTPError) -> Request {
         var request = Request(
             head: [], isBridged: bridged?.urlHeldToken == true || bridged?.cookieHeldToken == true,
             urlHeldToken: bridged?.urlHeldToken == true)
         request.redirects = redirectTerms(bridged)
-        try write(bridged, to: &request)
+        try write(bridged, checked, to: &request)
         let token = bridged?.token ?? tokenInAuthorization()
         if let token {
             let bridgedOrigin = bridged?.token == nil ? nil : bridged?.origin
-            let (fingerprint, origin) = (fingerprinter.fingerprint(of: token)?.value, bridgedOrigin ?? .authorization)
+            let fingerprint = checked.map(\.fingerprint) ?? fingerprinter.fingerprint(of: token)?.value
+            let origin = bridgedOrigin ?? .authorization
             request.token =
                 route.route.recording == nil
                 ? KnownToken(fingerprint: fingerprint, origin: origin, echo: TokenEcho(of: token))
@@ -63,7 +67,7 @@ struct RequestForwarding {
         return Token.inAuthorization(head.bytes.span.extracting(value))
     }
 
-    private func write(_ bridged: BridgedRequest?, to request: inout Request) throws(HTTPError) {
+    private func write(_ bridged: BridgedRequest?, _ checked: CheckedToken?, to request: inout Request) throws(HTTPError) {
         var writer = HeadWriter(reservingCapacity: head.bytes.count + 256)
         if let target = target(bridged) { try writer.requestLine(of: head, target: target) } else { writer.requestLine(of: head) }
         if route.route.hostField == .preserve, !head.authority.isEmpty {
@@ -76,7 +80,8 @@ struct RequestForwarding {
         var replaced = Self.rewrittenFields
         if !client.isTrusted { replaced.formUnion(Self.believedOfTheTrusted) }
         if hops != nil { replaced.insert(.maxForwards) }
-        if bridged?.token != nil || bridged?.dropAuthorization == true { replaced.insert(.authorization) }
+        let bringsToken = bridged?.token != nil && (bridged?.origin != .authorization || bridged?.dropAuthorization == true)
+        if bringsToken || bridged?.dropAuthorization == true { replaced.insert(.authorization) }
         if bridged?.cookies != nil { replaced.insert(.cookie) }
         // No heartbeat can be added to a compressed stream, so the request asks for an uncompressed one.
         let wantsPlain = route.route.asksForIdentity || (head.acceptsEventStream && route.heartbeat != nil)
@@ -84,7 +89,8 @@ struct RequestForwarding {
         writer.copyForwardableFields(
             of: head, except: replaced, withheld: withheld, edits: leftoverEdits(bridged, except: replaced))
         if let field = client.subjectField, let subject = client.subject { try writer.field(named: Array(field.utf8), subject) }
-        if let token = bridged?.token {
+        if let checked { for field in checked.fields { try writer.field(named: Array(field.name.utf8), field.value) } }
+        if bringsToken, let token = bridged?.token {
             var value: [UInt8] = []
             token.appendAuthorizationValue(to: &value)
             try writer.field("Authorization", value)

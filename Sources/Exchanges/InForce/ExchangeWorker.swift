@@ -54,7 +54,8 @@ package final class ExchangeWorker {
         self.shared = shared
         counters = WorkerCounters(settings.series)
         pathCells = counters.path
-        generation = Generation(settings, addresses: addresses, workerNumber: worker.number)
+        generation = Generation(
+            settings, addresses: addresses, workerNumber: worker.number, fingerprinter: shared.fingerprinter)
         eventLog = EventLog.replacing(nil, by: shared.eventLog, worker)
         observers = Observers(shared)
         keepLive()
@@ -94,7 +95,8 @@ package final class ExchangeWorker {
         eventLogSwitches = [:]
         keepLive()
         endRecordings(without: shared)
-        generation = Generation(settings, addresses: addresses, workerNumber: worker.number, succeeding: generation)
+        generation = Generation(
+            settings, addresses: addresses, workerNumber: worker.number, fingerprinter: shared.fingerprinter, succeeding: generation)
         clients.adopt(settings.downstreamTerms, counts: shared.counts)
     }
 

@@ -3,6 +3,7 @@
 // that describes it in the same words, and is retired when the newest one does not.
 
 import Configuration
+import Credentials
 import Reactor
 import Upstreams
 
@@ -11,11 +12,17 @@ package final class Generation {
     let settings: Settings
     /// The servers of each upstream.
     package let groups: [ServerGroup]
+    /// Checks the tokens of routes with a check, and remembers those that were verified.
+    let checker: TokenChecker
 
     /// Groups that the previous generation describes in the same words are taken over, with their connections and their servers'
     /// health; its other groups are retired.
-    init(_ settings: Settings, addresses: [[[SocketAddress]]], workerNumber: Int, succeeding previous: Generation? = nil) {
+    init(
+        _ settings: Settings, addresses: [[[SocketAddress]]], workerNumber: Int, fingerprinter: Fingerprinter,
+        succeeding previous: Generation? = nil
+    ) {
         self.settings = settings
+        checker = TokenChecker(settings.issuers, fingerprinter)
         let known = previous?.groups ?? []
         let groups = settings.configuration.upstreams.indices.map { index in
             let (upstream, security) = (settings.configuration.upstreams[index], settings.upstreamSecurity[index])

@@ -15,14 +15,19 @@ final class CompiledRoute: Sendable {
     /// The numbers of its metrics' series: of the route, and of the path to its upstream.
     let series: (route: Int32, path: Int32)
     let bridge: TokenBridge?
+    /// Nil where tokens are not checked.
+    let check: CompiledCheck?
     /// Nil when the route's heartbeat is off.
     let heartbeat: Heartbeat?
     let heartbeatMilliseconds: Int64
     let commentForm: CommentForm
     private let opensWithComment: Bool
 
-    init(_ route: Route, series: (route: Int32, path: Int32) = (MetricSeries.none, MetricSeries.none)) {
+    init(
+        _ route: Route, issuers: [Issuer] = [], series: (route: Int32, path: Int32) = (MetricSeries.none, MetricSeries.none)
+    ) {
         self.route = route
+        check = route.check.map { CompiledCheck($0, of: issuers) }
         self.series = series
         bridge = route.bearer.map(TokenBridge.init(policy:))
         let policy = route.heartbeat
@@ -51,10 +56,10 @@ package final class Settings: Sendable {
     let serverSeries: [[Int32]]
     /// TLS with the servers of each upstream.
     let upstreamSecurity: [UpstreamSecurity]
-    /// The fields with clients' certificate subjects for servers: they are never taken from a client.
-    private let subjectFields: [String]
-    private let withheldOfTrusted: WithheldNames
-    private let withheldOfStrangers: WithheldNames
+    /// The issuers of tokens, with their keys.
+    let issuers: [TokenIssuer]
+    /// What clients may not tell the servers of each upstream.
+    private let guarded: [GuardedFields]
     /// What may be logged of a request's path.
     let loggedPaths: PathRedaction
     let responseLimits: HeadLimits
@@ -65,14 +70,13 @@ package final class Settings: Sendable {
 
     /// A configuration, compiled for `workerCount` workers. It continues the metrics of the settings before it.
     package init(
-        _ configuration: Configuration, _ upstreamSecurity: [UpstreamSecurity], probeSecret: ProbeSecret? = nil, workerCount: Int,
-        succeeding previous: Settings? = nil
+        _ configuration: Configuration, _ upstreamSecurity: [UpstreamSecurity], issuers: [TokenIssuer] = [],
+        probeSecret: ProbeSecret? = nil, workerCount: Int, succeeding previous: Settings? = nil
     ) {
         self.configuration = configuration
         self.upstreamSecurity = upstreamSecurity
-        subjectFields = configuration.listeners.compactMap { $0.tls?.clientSubjectField }
-        withheldOfTrusted = WithheldNames(guarded: subjectFields, believesProxyFields: true)
-        withheldOfStrangers = WithheldNames(guarded: subjectFields, believesProxyFields: false)
+        self.issuers = issuers
+        guarded = GuardedFields.ofUpstreams(in: configuration)
         var series = previous?.series ?? MetricSeries()
         series.begin(configuration)
         serverSeries = configuration.upstreams.map { upstream in
@@ -81,7 +85,8 @@ package final class Settings: Sendable {
         routes = configuration.routes.map { route in
             let upstream = configuration.upstreams[route.upstreamIndex].name
             return CompiledRoute(
-                route, series: (series.add([route.name], in: .route), series.add([route.name, upstream], in: .path)))
+                route, issuers: configuration.issuers,
+                series: (series.add([route.name], in: .route), series.add([route.name, upstream], in: .path)))
         }
         self.series = series
         table = RouteTable(configuration.routes)
@@ -101,10 +106,39 @@ package final class Settings: Sendable {
 
     /// Which of a client's fields are not passed on. `subjectField` is the certificate field of the client's listener, if any: a reload
     /// may have removed that listener since.
-    func withheldNames(and subjectField: String?, isTrusted: Bool) -> WithheldNames {
-        let withheld = isTrusted ? withheldOfTrusted : withheldOfStrangers
+    func withheldNames(and subjectField: String?, isTrusted: Bool, upstreamIndex: Int) -> WithheldNames {
+        let withheld = isTrusted ? guarded[upstreamIndex].ofTrusted : guarded[upstreamIndex].ofStrangers
         guard let subjectField, !withheld.guards(subjectField) else { return withheld }
-        return WithheldNames(guarded: subjectFields + [subjectField], believesProxyFields: isTrusted)
+        return WithheldNames(guarded: guarded[upstreamIndex].names + [subjectField], believesProxyFields: isTrusted)
+    }
+}
+
+/// The fields in which the proxy tells the servers of one upstream who a client is: they are never taken from a client.
+private struct GuardedFields {
+    let names: [String]
+    let ofTrusted: WithheldNames
+    let ofStrangers: WithheldNames
+
+    private init(_ names: [String]) {
+        self.names = names
+        ofTrusted = WithheldNames(guarded: names, believesProxyFields: true)
+        ofStrangers = WithheldNames(guarded: names, believesProxyFields: false)
+    }
+
+    /// Those of each upstream: the subjects of certificates everywhere, and a route's claims on every way to one of its servers.
+    static func ofUpstreams(in configuration: Configuration) -> [GuardedFields] {
+        let subjects = configuration.listeners.compactMap { $0.tls?.clientSubjectField }
+        var claims: [Upstream.Server: Set<String>] = [:]
+        for route in configuration.routes {
+            guard let fields = route.check?.claims.fields, !fields.isEmpty else { continue }
+            for server in configuration.upstreams[route.upstreamIndex].servers {
+                claims[server, default: []].formUnion(fields.map(\.name))
+            }
+        }
+        return configuration.upstreams.map { upstream in
+            let names = upstream.servers.reduce(into: Set<String>()) { $0.formUnion(claims[$1] ?? []) }
+            return GuardedFields(subjects + names.sorted())
+        }
     }
 }
 

@@ -5,6 +5,7 @@ import Configuration
 import Credentials
 import Downstreams
 import HTTP
+import Reactor
 import Telemetry
 
 extension Exchange {
@@ -23,7 +24,8 @@ extension Exchange {
         if head.method.isIdempotent, head.framing == .none, head.upgradeProtocol == nil { flags.insert(.isRepeatable) }
         let forwarding = RequestForwarding(
             head: head, route: route, peer: sink.peer, client: client,
-            withheld: settings.withheldNames(and: client.subjectField, isTrusted: client.isTrusted))
+            withheld: settings.withheldNames(
+                and: client.subjectField, isTrusted: client.isTrusted, upstreamIndex: route.route.upstreamIndex))
         if let limit = sink.exceededLimit { return refuseOverload(forwarding, limit) }
         if head.hasUnknownExpectation {
             let evidence = "an expectation other than 100-continue"
@@ -32,8 +34,55 @@ extension Exchange {
         if let refusal = forwarding.refusalOfHops { return refuseReadably(head, on: route, refusal) }
         switch forwarding.examineCredentials() {
         case .refused(let refusal): refuseReadably(head, on: route, refusal)
-        case .forward(let bridged): forward(forwarding, bridged)
+        case .forward(let bridged):
+            if let check = route.check, let token = bridged?.token {
+                examine(token, of: forwarding, bridged, by: check)
+            } else {
+                forward(forwarding, bridged, nil)
+            }
         }
+    }
+
+    /// Checks the token of a request before anything goes to a server.
+    private func examine(_ token: Token, of forwarding: RequestForwarding, _ bridged: BridgedRequest?, by check: CompiledCheck) {
+        let (head, route) = (forwarding.head, forwarding.route)
+        let result = check.examine(token, by: generation.checker, now: proxy.worker.kernel.unixMilliseconds() / 1_000)
+        switch result {
+        case .good(let checked): return forward(forwarding, bridged, checked)
+        case .expired(let identity, let seconds):
+            if tellsExpiry(forwarding, overSeconds: seconds) { return tellExpiry(forwarding, bridged, identity, overSeconds: seconds) }
+            refuseReadably(head, on: route, route.refusal(for: .expired, urlHeldToken: bridged?.urlHeldToken == true), identity)
+        case .refused(let fault, let identity):
+            refuseReadably(head, on: route, route.refusal(for: fault, urlHeldToken: bridged?.urlHeldToken == true), identity)
+        }
+    }
+
+    /// Whether the client is an EventSource, which cannot read a status, and may still have its page to renew its token.
+    private func tellsExpiry(_ forwarding: RequestForwarding, overSeconds seconds: Int64) -> Bool {
+        let head = forwarding.head
+        return seconds < ExpiredToken.toldSeconds && head.method == .get && head.acceptsEventStream && head.upgradeProtocol == nil
+            && !head.contains(.authorization)
+    }
+
+    /// Tells an EventSource that its token has expired, and when to come back.
+    private func tellExpiry(
+        _ forwarding: RequestForwarding, _ bridged: BridgedRequest?, _ identity: TokenIdentity, overSeconds seconds: Int64
+    ) {
+        guard let sink else { preconditionFailure("a client is told once") }
+        let (head, route) = (forwarding.head, forwarding.route)
+        account.token = route.knownToken(ofRefused: head)
+        account.token?.identity = identity
+        let id = summary.lacksLastEventID ? nil : head.firstValue(of: .lastEventID).map { head.bytes[$0] }
+        let event = ExpiredToken.event(overSeconds: seconds, lastEventID: id.flatMap { String(validating: $0, as: UTF8.self) })
+        var ending = Ending(cause: .credentialsRefused, evidence: "\(TokenFault.expired.reason); the client was told so in an event")
+        ending.credentialsFault = .expired
+        ending.retryMilliseconds = ExpiredToken.retryMilliseconds(overSeconds: seconds)
+        account.status = 200
+        account.bytesToClient += UInt64(event.count)
+        let response = OwnStreamResponse(
+            urlHeldToken: bridged?.urlHeldToken == true, isForeign: forwarding.isOfOtherHost, writesVia: route.route.writesVia,
+            allowedOrigin: route.allowedOrigin(of: head), strictTransportSecuritySeconds: sink.strictTransportSecuritySeconds, date: date)
+        finish(ending, .complete, answer: response.response(whole: event))
     }
 
     /// The route of a request; nil if there is none, and then the client has its answer.
@@ -51,16 +100,17 @@ extension Exchange {
     }
 
     /// The credentials are valid, or none are required: the request goes on to a server.
-    private func forward(_ forwarding: RequestForwarding, _ bridged: BridgedRequest?) {
+    private func forward(_ forwarding: RequestForwarding, _ bridged: BridgedRequest?, _ checked: CheckedToken?) {
         let (head, route) = (forwarding.head, forwarding.route)
         let written: RequestForwarding.Request
-        do { written = try forwarding.build(bridged, fingerprinter: proxy.shared.fingerprinter) } catch {
+        do { written = try forwarding.build(bridged, checked, fingerprinter: proxy.shared.fingerprinter) } catch {
             return refuse(head, on: route, Refusal(error))
         }
         let request = PendingRequest(head: written.head, hostOffset: written.hostOffset)
         request.allowedOrigin = route.allowedOrigin(of: head)
         request.redirects = written.redirects
         account.token = written.token
+        if let checked { account.token?.identity = checked.identity }
         if written.isBridged { flags.insert(.isBridged) }
         if written.urlHeldToken { flags.insert(.urlHeldToken) }
         request.framing = head.framing
@@ -87,16 +137,19 @@ extension Exchange {
     }
 
     /// Refuses a request so that pages of allowed origins can read the reason.
-    private func refuseReadably(_ head: RequestHead, on route: CompiledRoute, _ refusal: Refusal) {
+    private func refuseReadably(
+        _ head: RequestHead, on route: CompiledRoute, _ refusal: Refusal, _ identity: TokenIdentity? = nil
+    ) {
         var refusal = refusal
         if refusal.urlHeldToken { flags.insert(.urlHeldToken) }
         refusal.allowedOrigin = route.allowedOrigin(of: head)
-        refuse(head, on: route, refusal)
+        refuse(head, on: route, refusal, identity)
     }
 
     /// Refuses a request whose token was not used. The log still needs the token.
-    private func refuse(_ head: RequestHead, on route: CompiledRoute, _ refusal: Refusal) {
+    private func refuse(_ head: RequestHead, on route: CompiledRoute, _ refusal: Refusal, _ identity: TokenIdentity? = nil) {
         account.token = route.knownToken(ofRefused: head)
+        if let identity { account.token?.identity = identity }
         refuse(refusal)
     }
 

@@ -12,6 +12,8 @@ class KnownToken {
     let origin: TokenOrigin?
     /// Finds the token in the texts of the server's events, and in the path.
     let echo: TokenEcho
+    /// What was verified about it; nil where nobody checks it, or where it is not good.
+    var identity: TokenIdentity?
 
     init(fingerprint: UInt64?, origin: TokenOrigin?, echo: TokenEcho) {
         self.fingerprint = fingerprint

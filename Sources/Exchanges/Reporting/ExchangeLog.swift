@@ -29,6 +29,7 @@ extension Exchange {
         description.status = account.status == 0 ? nil : Int(account.status)
         description.tokenFingerprint = account.token?.fingerprint
         description.tokenOrigin = account.token?.origin
+        description.identity = account.token?.identity
         if isStream || summary.acceptsEventStream || sink?.sharedConnection != nil { description.requester = requester }
         return description
     }
@@ -139,6 +140,7 @@ extension Exchange {
             record.evidence = ending.evidence
             record.errnoName = ending.errnoName
             record.refusedBy = ending.limit
+            record.credentialsFault = ending.credentialsFault
             record.clientTransport = sink?.transportInformation
             record.upstreamTransport = upstream?.transportInformation
         }

@@ -18,9 +18,12 @@ package final class Security: Sendable {
     let console: [ListenerSecurity]
     /// What probes have to prove; nil where they are not answered.
     let probeSecret: ProbeSecret?
+    /// Who signs tokens, with their keys.
+    let issuers: [TokenIssuer]
+    private let configuredIssuers: [Issuer]
     private let probeEndpoint: ProbeEndpoint?
-    /// One line for each file that could not be used, so that what was read of it before stays.
-    let readingWarnings: [String]
+    /// One line for each file that could not be used, so that what was read of it before stays, and for each key that was left out.
+    package let readingWarnings: [String]
 
     /// Reads all files of the configuration. Throws for the first file that cannot be used and has no earlier content.
     package convenience init(_ configuration: Configuration) throws(TLSError) { try self.init(configuration, succeeding: nil) }
@@ -43,6 +46,8 @@ package final class Security: Sendable {
             upstreams.append(try UpstreamSecurity(upstream, succeeding: known) { warnings.append($0) })
         }
         self.upstreams = upstreams
+        configuredIssuers = configuration.issuers
+        issuers = try Security.issuers(configuration.issuers, succeeding: previous) { warnings.append($0) }
         probeEndpoint = configuration.probeEndpoint
         probeSecret = try Security.probeSecret(configuration.probeEndpoint, succeeding: previous) { warnings.append($0) }
         readingWarnings = warnings
@@ -60,6 +65,23 @@ package final class Security: Sendable {
             warn(error.message)
             return known
         }
+    }
+
+    /// Reads the keys of all issuers. The keys of an issuer that is described in the same words stay if its files cannot be used now.
+    private static func issuers(
+        _ issuers: [Issuer], succeeding previous: Security?, warn: (String) -> Void
+    ) throws(TLSError) -> [TokenIssuer] {
+        var found: [TokenIssuer] = []
+        for issuer in issuers {
+            do throws(TLSError) {
+                found.append(TokenIssuer(rules: issuer.rules, keys: try KeySet(of: issuer, warn: warn)))
+            } catch {
+                guard let previous, let index = previous.configuredIssuers.firstIndex(of: issuer) else { throw error }
+                warn(error.message)
+                found.append(previous.issuers[index])
+            }
+        }
+        return found
     }
 
     /// Whether there is any TLS at all.
@@ -87,17 +109,48 @@ extension Settings {
     /// A configuration with its TLS, compiled for `workerCount` workers.
     convenience init(_ configuration: Configuration, _ security: Security, workerCount: Int = 1, succeeding previous: Settings? = nil) {
         self.init(
-            configuration, security.upstreams, probeSecret: security.probeSecret, workerCount: workerCount, succeeding: previous)
+            configuration, security.upstreams, issuers: security.issuers, probeSecret: security.probeSecret, workerCount: workerCount,
+            succeeding: previous)
+    }
+}
+
+/// A file of the operator's.
+private func readContent(of file: String) throws(TLSError) -> [UInt8] {
+    do throws(OperatorFile.Unreadable) { return try OperatorFile.content(of: file) } catch {
+        throw TLSError("\(file): it cannot be read: \(error.reason)")
+    }
+}
+
+extension KeySet {
+    /// The keys of an issuer, out of its files and its configuration.
+    fileprivate init(of issuer: Issuer, warn: (String) -> Void) throws(TLSError) {
+        var keys: [VerificationKey] = []
+        for key in issuer.keys {
+            switch key {
+            case .secret(let secret, let algorithm, let name):
+                keys.append(VerificationKey(secret: secret, name: name.map { Array($0.utf8) }, algorithm: algorithm))
+            case .file(let file, let algorithm, let name):
+                let content = try readContent(of: file)
+                do throws(KeyError) {
+                    keys.append(try VerificationKey(pem: content, name: name.map { Array($0.utf8) }, algorithm: algorithm))
+                } catch { throw TLSError("\(file): \(error)") }
+            case .set(let file):
+                let content = try readContent(of: file)
+                do throws(KeyError) {
+                    let set = try KeySet.keys(in: content, for: issuer.rules.algorithms)
+                    for error in set.leftOut { warn("\(file): a key is left out: \(error)") }
+                    keys += set.keys
+                } catch { throw TLSError("\(file): \(error)") }
+            }
+        }
+        self.init(keys)
     }
 }
 
 extension ProbeSecret {
     /// The secret in a file of the operator's.
     fileprivate init(file: String) throws(TLSError) {
-        let content: [UInt8]
-        do throws(OperatorFile.Unreadable) { content = try OperatorFile.content(of: file) } catch {
-            throw TLSError("\(file): it cannot be read: \(error.reason)")
-        }
+        let content = try readContent(of: file)
         do throws(ProbeSecretError) { try self.init(fileContent: content) } catch {
             switch error {
             case .tooShort: throw TLSError("\(file): the secret of probe_endpoint has fewer than \(ProbeSecret.leastBytes) bytes")

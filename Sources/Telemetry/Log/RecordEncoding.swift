@@ -7,7 +7,8 @@ import Reactor
 
 extension ExchangeDescription {
     /// The keys that all records share, in order: stream, route, upstream, server, client, tls, tls_resumed, client_forwarded, host, path,
-    /// method, status, token, token_from, resumes, http, agent, hops, via_count, forwarded_count, expected_timeout_ms.
+    /// method, status, token, token_from, issuer, token_expires, subject, resumes, http, agent, hops, via_count, forwarded_count,
+    /// expected_timeout_ms.
     func encode(into line: inout RecordLine) {
         line.stream("stream", stream)
         if let route { line.string("route", route) }
@@ -28,6 +29,7 @@ extension ExchangeDescription {
         if let status { line.number("status", Int64(status)) }
         if let tokenFingerprint { line.hexadecimal("token", tokenFingerprint) }
         if let tokenOrigin { line.constant("token_from", tokenOrigin.name) }
+        identity?.encode(into: &line)
         requester?.encode(into: &line)
     }
 }
@@ -42,6 +44,45 @@ extension RequesterDescription {
         if viaCount > 0 { line.number("via_count", UInt64(viaCount)) }
         if forwardedCount > 0 { line.number("forwarded_count", UInt64(forwardedCount)) }
         if let expectedTimeoutMilliseconds { line.number("expected_timeout_ms", UInt64(expectedTimeoutMilliseconds)) }
+    }
+}
+
+extension TokenIdentity {
+    func encode(into line: inout RecordLine) {
+        line.string("issuer", issuer)
+        line.timestamp("token_expires", max(expiresSeconds, 0) * 1_000)
+        if let subject { line.hexadecimal("subject", subject) }
+    }
+}
+
+extension CredentialsFault {
+    /// Its word in the log.
+    var name: StaticString {
+        switch self {
+        case .missing, .unusableAuthorization: "missing"
+        case .otherScheme: "scheme"
+        case .tokenTooLong: "too_long"
+        case .malformedEncoding, .forbiddenCharacter: "syntax"
+        case .repeatedToken, .severalSources, .severalAuthorizationFields: "repeated"
+        case .conflictsWithAuthorization: "beside_authorization"
+        case .foreignPage: "cross_site"
+        case .shape: "shape"
+        case .header: "header"
+        case .algorithm: "algorithm"
+        case .key: "key"
+        case .signature: "signature"
+        case .payload: "payload"
+        case .claims: "claims"
+        case .issuer: "issuer"
+        case .audience: "audience"
+        case .notYet: "not_yet"
+        case .lifetime: "lifetime"
+        case .type: "type"
+        case .confirmation: "confirmation"
+        case .expired: "expired"
+        case .scope: "scope"
+        case .claim: "claim"
+        }
     }
 }
 
@@ -194,7 +235,7 @@ extension StreamEnding {
 extension AccessRecord {
     /// Appends the record as one line. Keys in order: time, event (`access`), the shared ones, duration_ms,
     /// connect_ms (or null), response_ms (or null), request_bytes, response_bytes, reused_connection, attempts, cause,
-    /// side, evidence, errno, refused_by, tcp, upstream_tcp.
+    /// side, evidence, errno, refused_by, credential_error, tcp, upstream_tcp.
     package func encode(into bytes: inout [UInt8]) {
         appendLine(to: &bytes, timeMilliseconds: timeMilliseconds, event: "access") { line in
             exchange.encode(into: &line)
@@ -212,6 +253,7 @@ extension AccessRecord {
             if let evidence { line.string("evidence", evidence) }
             if let errnoName { line.string("errno", errnoName) }
             if let refusedBy { line.string("refused_by", refusedBy) }
+            if let credentialsFault { line.constant("credential_error", credentialsFault.name) }
             clientTransport?.encode("tcp", into: &line)
             upstreamTransport?.encode("upstream_tcp", into: &line)
         }

@@ -119,6 +119,8 @@ package struct ExchangeDescription: Sendable {
     package var tokenFingerprint: UInt64?
     /// Where that token came from; nil without a token.
     package var tokenOrigin: TokenOrigin?
+    /// What was verified about that token (`issuer`, `token_expires`, `subject`); nil where it was not checked, or is not good.
+    package var identity: TokenIdentity?
     /// What the request shows of its client; nil where nobody asked for an event stream.
     package var requester: RequesterDescription?
 
@@ -284,6 +286,8 @@ package struct AccessRecord: Sendable {
     package var errnoName: String?
     /// The name of the limit that refused the exchange (`refused_by`); nil otherwise.
     package var refusedBy: String?
+    /// What was wrong with the request's credentials (`credential_error`); nil unless they were refused.
+    package var credentialsFault: CredentialsFault?
     /// The kernel's view of the client's connection at the end (`tcp`); left out when nil.
     package var clientTransport: TransportInformation?
     /// The kernel's view of the upstream's connection at the end (`upstream_tcp`); left out when nil.

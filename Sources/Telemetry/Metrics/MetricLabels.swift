@@ -149,8 +149,14 @@ package enum CredentialsFault: String, MetricLabel {
         malformedEncoding = "malformed_encoding", forbiddenCharacter = "forbidden_character", repeatedToken = "repeated_token",
         severalSources = "several_sources", conflictsWithAuthorization = "conflicts_with_authorization",
         severalAuthorizationFields = "several_authorization_fields"
+    /// An `Authorization` field of another scheme, where tokens are checked.
+    case otherScheme = "other_scheme"
     /// The token came in a cookie, and the request from a page of another origin.
     case foreignPage = "foreign_page"
+    /// The faults of a token that was checked, in the words of the log.
+    case shape, header, algorithm, key, signature, payload, claims, issuer, audience, notYet = "not_yet", lifetime, type, confirmation,
+        expired,
+        scope, claim
 
     /// `reason`.
     package static let names = ["reason"]

@@ -12,7 +12,11 @@ _planted = []
 
 def plant() -> str:
     """A new random token. Letters and digits only, so that no encoding can hide it."""
-    token = "plantedToken" + secrets.token_hex(12)
+    return watch("plantedToken" + secrets.token_hex(12))
+
+
+def watch(token: str) -> str:
+    """A token that was made elsewhere, and may appear nowhere else either."""
     _planted.append(token)
     return token
 
