@@ -16,6 +16,7 @@ from support import planted
 from support.certificates import Authority
 from support.client import Client
 from support.heartwire import configuration
+from support.http2 import HTTP2Client
 from support.ports import reserve_port
 
 
@@ -30,6 +31,23 @@ def scripted(*pieces):
                 time.sleep(piece)
         connection.last_chunk()
     return handler
+
+
+def test_an_event_over_http2_is_logged_whole_where_a_byte_in_front_of_it_was_dropped(stage):
+    """A heartbeat between CR and LF takes the LF's place; the frame's header is written where the LF lies."""
+    pieces = (b"data: a\r\n\r", 0.4, b"\nid: 7\ndata: b\n\n", 0.1, b"data: c\n\n")
+    proxy = stage.heartwire(
+        stage.origin(scripted(*pieces)), heartbeat="200ms", logs_events=True, listen="protocols h2 http/1.1")
+    with HTTP2Client(proxy.port) as client:
+        # The last octet of a header is of the stream's number: with sixty of them it is CR, LF, a letter and others.
+        asked = [client.request(f"/events{number}") for number in range(60)]
+        client.wait(lambda: all(stream.ended for stream in asked), 20)
+        assert all(b"\r:\n" in stream.data or b"\r:\r" in stream.data for stream in asked), asked[0].data
+    for stream in range(60):
+        opening = proxy.stream_log.opening(f"/events{stream}")
+        beats = proxy.stream_log.ending(f"/events{stream}")["heartbeats"]
+        lines = [line for line in proxy.event_log.events(opening, 3 + beats) if line["event"] == "stream_event"]
+        assert [line.get("id") for line in lines] == [None, "7", None], lines
 
 
 def read(proxy, path="/events", fields=""):
