@@ -167,6 +167,7 @@ enum Redaction {
     /// The end of the first name of a secret directive, or of a similar word.
     private static func secretName(in scalars: [Unicode.Scalar]) -> Int? {
         var isFirst = true
+        var isKey = false
         var index = 0
         while index < scalars.count {
             let start = index
@@ -177,6 +178,9 @@ enum Redaction {
             }
             if !name.isEmpty {
                 if let count = secretCount(in: name, isFirst: isFirst) { return start + count }
+                // A key for HMAC is a secret, although `key` takes none.
+                if isKey, name.starts(with: "hs".utf8) { return index }
+                isKey = isFirst && name.elementsEqual("key".utf8)
                 isFirst = false
             }
             index += 1
@@ -186,8 +190,8 @@ enum Redaction {
 
     /// How many characters may be shown of a run of letters, digits, `-` and `_` that is or holds the name of a secret directive.
     private static func secretCount(in run: [UInt8], isFirst: Bool) -> Int? {
-        // Somebody who writes only `secret` means `shared_secret`. In other places the word may be a value itself.
-        if isFirst, run == Array("secret".utf8) { return run.count }
+        // Somebody who writes only `secret`, or `jwt_secret`, means `shared_secret`. In other places the word may be a value itself.
+        if isFirst, run.suffix(6).elementsEqual("secret".utf8) { return run.count }
         for secret in secrets {
             if let place = run.indices.first(where: { run[$0...].starts(with: secret) }) { return place + secret.count }
             if isNear(run, secret) { return run.count }
