@@ -55,8 +55,17 @@ struct CheckedBridgeTests {
         }
         #expect(summary(examine(strict, "/?t=a&b", kind: .preflight)) == "forward - from - to /?b")
         #expect(summary(examine(strict, "/", kind: .preflight)) == "untouched")
+        #expect(summary(examine(strict, "/", cookies: ["session=a"], kind: .preflight)) == "forward - from - with ")
         #expect(summary(examine(strict, "/?t=a", kind: .trace)) == "401 missing")
         #expect(summary(examine(strict, "/", authorizations: ["Bearer a"], kind: .trace)) == "401 missing")
+    }
+
+    @Test("passes no cookie on that cannot be a token, also where a token is not required")
+    func cookies() {
+        let bridge = TokenBridge(policy: BearerPolicy(sources: [.cookie(name: "c")], checksTokens: true, maximumTokenBytes: 8))
+        #expect(summary(examine(bridge, "/", cookies: ["c=s%3Ax"])) == "400 forbiddenCharacter")
+        #expect(summary(examine(bridge, "/", cookies: ["c=123456789"])) == "400 tokenTooLong")
+        #expect(summary(examine(bridge, "/", cookies: ["other=s%3Ax"])) == "untouched")
     }
 
     @Test("answers all tokens that nobody should have alike")

@@ -106,8 +106,8 @@ struct GenerationTests {
     func guardedFields() throws {
         let none = try settings([upstream("a")])
         for isTrusted in [true, false] {
-            #expect(none.withheldNames(and: "X-Subject", isTrusted: isTrusted, upstreamIndex: 0).guards("x_subject"))
-            #expect(!none.withheldNames(and: nil, isTrusted: isTrusted, upstreamIndex: 0).guards("x-subject"))
+            #expect(none.withheldNames(and: "X-Subject", isTrusted: isTrusted).guards("x_subject"))
+            #expect(!none.withheldNames(and: nil, isTrusted: isTrusted).guards("x-subject"))
         }
     }
 

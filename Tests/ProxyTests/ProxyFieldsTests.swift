@@ -97,7 +97,7 @@ struct FieldCostTests {
                 client: ClientFacts(
                     redirectPort: nil, certificateIsOver: false, isTrusted: isTrusted, isSecured: false, speaksHTTP2: false,
                     subjectField: nil, subject: nil),
-                withheld: settings.withheldNames(and: nil, isTrusted: isTrusted, upstreamIndex: 0))
+                withheld: settings.withheldNames(and: nil, isTrusted: isTrusted))
             guard case .forward(let bridged) = forwarding.examineCredentials() else { throw ReadHead.Malformed(what: "refused") }
             _ = try forwarding.build(bridged, fingerprinter: Way.fingerprinter)
             best = min(best, threadNanoseconds() - start)

@@ -133,7 +133,7 @@ struct Way {
         let forwarding = RequestForwarding(
             head: try request(text), route: settings.routes[0],
             peer: try #require(SocketAddress(numeric: peer, port: 40_000)), client: client,
-            withheld: settings.withheldNames(and: subjectField, isTrusted: isTrusted, upstreamIndex: 0)
+            withheld: settings.withheldNames(and: subjectField, isTrusted: isTrusted)
         )
         if let refusal = forwarding.refusalOfHops { return .refused(refusal) }
         switch forwarding.examineCredentials() {

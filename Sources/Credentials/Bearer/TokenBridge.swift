@@ -49,7 +49,7 @@ package struct TokenBridge: Sendable {
             cookieHeldToken: finding.cookieHasToken)
         if targetHits { request.target = targetWithoutTokens(head, target) }
         if cookieHits { request.cookies = cookiesWithoutTokens(head, cookies) }
-        if kind == .trace, !cookies.isEmpty { request.cookies = [] }
+        if kind == .trace || kind == .preflight && policy.checksTokens, !cookies.isEmpty { request.cookies = [] }
         /// The request goes on with its own `Authorization`, or with none.
         func goOn() -> BridgeResult {
             if field == .several { return refuse(.severalAuthorizationFields) }
@@ -112,9 +112,10 @@ package struct TokenBridge: Sendable {
     }
 
     /// Whether a non-empty cookie value is passed on like any other cookie. Where requests without a token pass, a value that cannot be
-    /// a token belongs to the application: refusing its signed cookie would block the whole site, its login page too.
+    /// a token belongs to the application: refusing its signed cookie would block the whole site, its login page too. Where tokens are
+    /// checked it would be one that nobody has checked.
     func passesAsCookie(_ head: Span<UInt8>, _ value: Range<Int>) -> Bool {
-        policy.whenMissing == .pass && !value.isEmpty
+        policy.whenMissing == .pass && !policy.checksTokens && !value.isEmpty
             && Token.error(head, value, maximumBytes: policy.maximumTokenBytes, characters: policy.characters) != nil
     }
 

@@ -45,14 +45,20 @@ extension RequestForwarding {
         return head.fields.filter { $0.known == name }.map(\.value)
     }
 
-    /// Fetch section 4.8: a preflight is OPTIONS with an `Origin` and the method that the page wants to use. Any other OPTIONS is a
-    /// request like all others.
+    /// Fetch section 4.8: a preflight is OPTIONS with an `Origin` and the method that the page wants to use, and nothing to do. Any other
+    /// OPTIONS is a request like all others.
     private var requestKind: RequestKind {
         switch head.method {
         case .trace: .trace
-        case .options where head.contains(.origin) && !head.values(named: "access-control-request-method").isEmpty: .preflight
+        case .options where asksForMethod: .preflight
         default: .ordinary
         }
+    }
+
+    private var asksForMethod: Bool {
+        guard head.contains(.origin), head.upgradeProtocol == nil, head.framing == .none else { return false }
+        let methods = head.values(named: "access-control-request-method")
+        return methods.count == 1 && !methods[0].isEmpty
     }
 }
 

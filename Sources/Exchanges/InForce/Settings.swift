@@ -58,8 +58,11 @@ package final class Settings: Sendable {
     let upstreamSecurity: [UpstreamSecurity]
     /// The issuers of tokens, with their keys.
     let issuers: [TokenIssuer]
-    /// What clients may not tell the servers of each upstream.
-    private let guarded: [GuardedFields]
+    /// The fields in which servers are told who a client is: certificates' subjects and claims. They are never taken from a client, on no
+    /// route: two routes may lead to one server under different names.
+    private let guardedFields: [String]
+    private let withheldOfTrusted: WithheldNames
+    private let withheldOfStrangers: WithheldNames
     /// What may be logged of a request's path.
     let loggedPaths: PathRedaction
     let responseLimits: HeadLimits
@@ -76,7 +79,10 @@ package final class Settings: Sendable {
         self.configuration = configuration
         self.upstreamSecurity = upstreamSecurity
         self.issuers = issuers
-        guarded = GuardedFields.ofUpstreams(in: configuration)
+        let claimFields = Set(configuration.routes.flatMap { $0.check?.claims.fields.map(\.name) ?? [] })
+        guardedFields = configuration.listeners.compactMap { $0.tls?.clientSubjectField } + claimFields.sorted()
+        withheldOfTrusted = WithheldNames(guarded: guardedFields, believesProxyFields: true)
+        withheldOfStrangers = WithheldNames(guarded: guardedFields, believesProxyFields: false)
         var series = previous?.series ?? MetricSeries()
         series.begin(configuration)
         serverSeries = configuration.upstreams.map { upstream in
@@ -106,39 +112,10 @@ package final class Settings: Sendable {
 
     /// Which of a client's fields are not passed on. `subjectField` is the certificate field of the client's listener, if any: a reload
     /// may have removed that listener since.
-    func withheldNames(and subjectField: String?, isTrusted: Bool, upstreamIndex: Int) -> WithheldNames {
-        let withheld = isTrusted ? guarded[upstreamIndex].ofTrusted : guarded[upstreamIndex].ofStrangers
+    func withheldNames(and subjectField: String?, isTrusted: Bool) -> WithheldNames {
+        let withheld = isTrusted ? withheldOfTrusted : withheldOfStrangers
         guard let subjectField, !withheld.guards(subjectField) else { return withheld }
-        return WithheldNames(guarded: guarded[upstreamIndex].names + [subjectField], believesProxyFields: isTrusted)
-    }
-}
-
-/// The fields in which the proxy tells the servers of one upstream who a client is: they are never taken from a client.
-private struct GuardedFields {
-    let names: [String]
-    let ofTrusted: WithheldNames
-    let ofStrangers: WithheldNames
-
-    private init(_ names: [String]) {
-        self.names = names
-        ofTrusted = WithheldNames(guarded: names, believesProxyFields: true)
-        ofStrangers = WithheldNames(guarded: names, believesProxyFields: false)
-    }
-
-    /// Those of each upstream: the subjects of certificates everywhere, and a route's claims on every way to one of its servers.
-    static func ofUpstreams(in configuration: Configuration) -> [GuardedFields] {
-        let subjects = configuration.listeners.compactMap { $0.tls?.clientSubjectField }
-        var claims: [Upstream.Server: Set<String>] = [:]
-        for route in configuration.routes {
-            guard let fields = route.check?.claims.fields, !fields.isEmpty else { continue }
-            for server in configuration.upstreams[route.upstreamIndex].servers {
-                claims[server, default: []].formUnion(fields.map(\.name))
-            }
-        }
-        return configuration.upstreams.map { upstream in
-            let names = upstream.servers.reduce(into: Set<String>()) { $0.formUnion(claims[$1] ?? []) }
-            return GuardedFields(subjects + names.sorted())
-        }
+        return WithheldNames(guarded: guardedFields + [subjectField], believesProxyFields: isTrusted)
     }
 }
 

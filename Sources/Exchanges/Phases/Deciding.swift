@@ -24,8 +24,7 @@ extension Exchange {
         if head.method.isIdempotent, head.framing == .none, head.upgradeProtocol == nil { flags.insert(.isRepeatable) }
         let forwarding = RequestForwarding(
             head: head, route: route, peer: sink.peer, client: client,
-            withheld: settings.withheldNames(
-                and: client.subjectField, isTrusted: client.isTrusted, upstreamIndex: route.route.upstreamIndex))
+            withheld: settings.withheldNames(and: client.subjectField, isTrusted: client.isTrusted))
         if let limit = sink.exceededLimit { return refuseOverload(forwarding, limit) }
         if head.hasUnknownExpectation {
             let evidence = "an expectation other than 100-continue"
@@ -50,10 +49,12 @@ extension Exchange {
         switch result {
         case .good(let checked): return forward(forwarding, bridged, checked)
         case .expired(let identity, let seconds):
-            if tellsExpiry(forwarding, overSeconds: seconds) { return tellExpiry(forwarding, bridged, identity, overSeconds: seconds) }
-            refuseReadably(head, on: route, route.refusal(for: .expired, urlHeldToken: bridged?.urlHeldToken == true), identity)
+            let known = KnownToken(ofRefused: token, identity)
+            if tellsExpiry(forwarding, overSeconds: seconds) { return tellExpiry(forwarding, bridged, known, overSeconds: seconds) }
+            refuseReadably(head, on: route, route.refusal(for: .expired, urlHeldToken: bridged?.urlHeldToken == true), known)
         case .refused(let fault, let identity):
-            refuseReadably(head, on: route, route.refusal(for: fault, urlHeldToken: bridged?.urlHeldToken == true), identity)
+            let known = KnownToken(ofRefused: token, identity)
+            refuseReadably(head, on: route, route.refusal(for: fault, urlHeldToken: bridged?.urlHeldToken == true), known)
         }
     }
 
@@ -66,12 +67,11 @@ extension Exchange {
 
     /// Tells an EventSource that its token has expired, and when to come back.
     private func tellExpiry(
-        _ forwarding: RequestForwarding, _ bridged: BridgedRequest?, _ identity: TokenIdentity, overSeconds seconds: Int64
+        _ forwarding: RequestForwarding, _ bridged: BridgedRequest?, _ known: KnownToken, overSeconds seconds: Int64
     ) {
         guard let sink else { preconditionFailure("a client is told once") }
         let (head, route) = (forwarding.head, forwarding.route)
-        account.token = route.knownToken(ofRefused: head)
-        account.token?.identity = identity
+        account.token = known
         let id = summary.lacksLastEventID ? nil : head.firstValue(of: .lastEventID).map { head.bytes[$0] }
         let event = ExpiredToken.event(overSeconds: seconds, lastEventID: id.flatMap { String(validating: $0, as: UTF8.self) })
         var ending = Ending(cause: .credentialsRefused, evidence: "\(TokenFault.expired.reason); the client was told so in an event")
@@ -80,8 +80,9 @@ extension Exchange {
         account.status = 200
         account.bytesToClient += UInt64(event.count)
         let response = OwnStreamResponse(
-            urlHeldToken: bridged?.urlHeldToken == true, isForeign: forwarding.isOfOtherHost, writesVia: route.route.writesVia,
-            allowedOrigin: route.allowedOrigin(of: head), strictTransportSecuritySeconds: sink.strictTransportSecuritySeconds, date: date)
+            urlHeldToken: bridged?.urlHeldToken == true, isForeign: forwarding.isOfOtherHost && !head.contains(.cookie),
+            writesVia: route.route.writesVia, allowedOrigin: route.allowedOrigin(of: head),
+            strictTransportSecuritySeconds: sink.strictTransportSecuritySeconds, date: date)
         finish(ending, .complete, answer: response.response(whole: event))
     }
 
@@ -138,18 +139,17 @@ extension Exchange {
 
     /// Refuses a request so that pages of allowed origins can read the reason.
     private func refuseReadably(
-        _ head: RequestHead, on route: CompiledRoute, _ refusal: Refusal, _ identity: TokenIdentity? = nil
+        _ head: RequestHead, on route: CompiledRoute, _ refusal: Refusal, _ known: KnownToken? = nil
     ) {
         var refusal = refusal
         if refusal.urlHeldToken { flags.insert(.urlHeldToken) }
         refusal.allowedOrigin = route.allowedOrigin(of: head)
-        refuse(head, on: route, refusal, identity)
+        refuse(head, on: route, refusal, known)
     }
 
     /// Refuses a request whose token was not used. The log still needs the token.
-    private func refuse(_ head: RequestHead, on route: CompiledRoute, _ refusal: Refusal, _ identity: TokenIdentity? = nil) {
-        account.token = route.knownToken(ofRefused: head)
-        if let identity { account.token?.identity = identity }
+    private func refuse(_ head: RequestHead, on route: CompiledRoute, _ refusal: Refusal, _ known: KnownToken? = nil) {
+        account.token = known ?? route.knownToken(ofRefused: head)
         refuse(refusal)
     }
 

@@ -20,6 +20,12 @@ class KnownToken {
         self.origin = origin
         self.echo = echo
     }
+
+    /// A token that was checked and is not good.
+    convenience init(ofRefused token: Token, _ identity: TokenIdentity?) {
+        self.init(fingerprint: nil, origin: nil, echo: TokenEcho(of: token))
+        self.identity = identity
+    }
 }
 
 /// A token that recordings must not hold. They need all of it, because bodies are masked byte by byte.
