@@ -4,32 +4,31 @@
 
 /// Remembers verified tokens.
 final class RememberedTokens {
-    /// What is remembered of a token.
-    struct Entry {
-        let token: VerifiedToken
-        /// The number of its issuer.
+    /// A token, and the number of the issuer by whose rules it was verified.
+    struct Key: Hashable {
+        let digest: KeyedDigest
         let issuer: Int
     }
 
     /// The most tokens that are remembered.
     static let capacity = 1_024
 
-    private var entries: [KeyedDigest: Entry] = [:]
-    /// The digests in the order in which their tokens came; the next one replaces the one at `oldest`.
-    private var order: [KeyedDigest] = []
+    private var entries: [Key: VerifiedToken] = [:]
+    /// The keys in the order in which their tokens came; the next one replaces the one at `oldest`.
+    private var order: [Key] = []
     private var oldest = 0
 
     /// How many are remembered. For tests.
     var count: Int { entries.count }
 
-    subscript(digest: KeyedDigest) -> Entry? { entries[digest] }
+    subscript(key: Key) -> VerifiedToken? { entries[key] }
 
     /// Remembers a token in the place of the oldest one.
-    func remember(_ digest: KeyedDigest, _ entry: Entry) {
-        if entries.updateValue(entry, forKey: digest) != nil { return }
-        guard order.count == RememberedTokens.capacity else { return order.append(digest) }
+    func remember(_ key: Key, _ token: VerifiedToken) {
+        if entries.updateValue(token, forKey: key) != nil { return }
+        guard order.count == RememberedTokens.capacity else { return order.append(key) }
         entries[order[oldest]] = nil
-        order[oldest] = digest
+        order[oldest] = key
         oldest = (oldest + 1) % RememberedTokens.capacity
     }
 }

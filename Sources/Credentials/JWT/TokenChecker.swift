@@ -53,13 +53,16 @@ package final class TokenChecker {
     ///   - now: seconds since 1970.
     package func check(_ token: Span<UInt8>, _ digest: KeyedDigest?, by allowed: [Int], now: Int64) -> TokenVerdict {
         do throws(TokenFault) {
-            if let digest, let known = remembered[digest], allowed.contains(known.issuer) {
-                return try verdict(about: known.token, known.issuer, now: now)
+            if let digest {
+                for issuer in allowed {
+                    guard let known = remembered[RememberedTokens.Key(digest: digest, issuer: issuer)] else { continue }
+                    return try verdict(about: known, issuer, now: now)
+                }
             }
             let signed = try SignedToken(token)
             let issuer = try issuer(of: signed, allowed)
             let verified = try verify(signed, token, by: issuers[issuer])
-            if let digest { remembered.remember(digest, RememberedTokens.Entry(token: verified, issuer: issuer)) }
+            if let digest { remembered.remember(RememberedTokens.Key(digest: digest, issuer: issuer), verified) }
             return try verdict(about: verified, issuer, now: now)
         } catch { return .refused(error) }
     }
