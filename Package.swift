@@ -45,10 +45,13 @@ let package = Package(
             swiftSettings: dataPath),
         .target(name: "Upstreams", dependencies: ["Marks", "HTTP", "Reactor", "Configuration"], swiftSettings: dataPath),
         .target(
+            name: "Services", dependencies: ["Bytes", "HTTP", "Reactor", "Credentials", "Telemetry", "Configuration", "Upstreams"],
+            swiftSettings: house),
+        .target(
             name: "Exchanges",
             dependencies: [
                 "Bytes", "Marks", "EventStream", "HTTP", "ProbeScripts", "Reactor", "Credentials", "Telemetry", "Configuration",
-                "Downstreams", "Upstreams",
+                "Downstreams", "Upstreams", "Services",
             ],
             swiftSettings: dataPath),
         .target(
@@ -88,7 +91,7 @@ let package = Package(
         .testTarget(
             name: "ProbingTests", dependencies: ["Probing", "ProbeScripts", "Credentials", "Reactor", "TestSupport"], swiftSettings: house),
         .testTarget(
-            name: "UpstreamsTests", dependencies: ["Marks", "Upstreams", "HTTP", "Reactor", "Configuration", "TestSupport"],
+            name: "UpstreamsTests", dependencies: ["Marks", "Upstreams", "Services", "HTTP", "Reactor", "Configuration", "TestSupport"],
             swiftSettings: house),
         .testTarget(
             name: "ConsoleTests",
@@ -98,8 +101,8 @@ let package = Package(
             name: "ProxyTests",
             dependencies: [
                 "Marks",
-                "Proxy", "Exchanges", "EventStream", "HTTP", "Reactor", "Credentials", "Telemetry", "Configuration", "Downstreams",
-                "Upstreams", "ProbeScripts", "TestSupport",
+                "Proxy", "Exchanges", "Services", "EventStream", "HTTP", "Reactor", "Credentials", "Telemetry", "Configuration",
+                "Downstreams", "Upstreams", "ProbeScripts", "TestSupport",
             ],
             swiftSettings: house),
         .testTarget(

@@ -66,7 +66,8 @@ struct ClientFailureTests {
 @Suite("The phases of an exchange")
 struct PhaseTests {
     private let phases: [(name: String, Phase)] = [
-        ("deciding", .deciding), ("connecting", .connecting(PendingRequest(head: [], hostOffset: nil))),
+        ("deciding", .deciding), ("authorizing", .authorizing(PendingRequest(head: [], hostOffset: nil))),
+        ("connecting", .connecting(PendingRequest(head: [], hostOffset: nil))),
         ("awaitingHead", .awaitingHead(PendingRequest(head: [], hostOffset: nil))),
         ("waiting", .waiting(PendingRequest(head: [], hostOffset: nil))), ("relaying", .relaying), ("streaming", .streaming),
         ("tunnelling", .tunnelling(.open)),
@@ -76,16 +77,17 @@ struct PhaseTests {
     @Test("follow each other as the diagram says, and none follows the last")
     func table() {
         let allowed: [String: Set<String>] = [
-            "deciding": ["connecting", "streaming"], "connecting": ["connecting", "awaitingHead", "waiting"],
+            "deciding": ["authorizing", "connecting", "streaming"], "authorizing": ["authorizing", "connecting", "waiting"],
+            "connecting": ["connecting", "awaitingHead", "waiting"],
             "awaitingHead": ["connecting", "waiting", "relaying", "streaming", "tunnelling", "clientEnded", "serverEnded"],
-            "waiting": ["connecting", "waiting"], "tunnelling": ["clientEnded", "serverEnded"],
+            "waiting": ["authorizing", "connecting", "waiting"], "tunnelling": ["clientEnded", "serverEnded"],
         ]
         for (name, phase) in phases {
             for (next, other) in phases {
                 let expected = name != "finished" && (next == "finished" || allowed[name]?.contains(next) == true)
                 #expect(phase.allows(other) == expected, "\(name) to \(next)")
             }
-            #expect((phase.request != nil) == ["connecting", "awaitingHead", "waiting"].contains(name))
+            #expect((phase.request != nil) == ["authorizing", "connecting", "awaitingHead", "waiting"].contains(name))
         }
     }
 }

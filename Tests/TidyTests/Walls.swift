@@ -23,6 +23,7 @@ extension Checks {
         Wall(
             room: "Downstreams", names: ["Exchange", "Exchanges", "Telemetry", "Route", "Cause", "Upstreams", "ServerGroup"],
             parts: ["heartbeat"]),
+        Wall(room: "Services", names: ["Exchange", "Exchanges", "Route", "Cause", "Downstreams"], parts: ["heartbeat"]),
         // The console shows what workers tell it, and acts only through its source.
         Wall(room: "Replay", names: ["Exchange", "Exchanges", "ExchangeWorker", "ProxyServer", "Upstreams", "Route"]),
         Wall(room: "Console", names: ["Exchange", "Exchanges", "ExchangeWorker", "ProxyServer", "Upstreams"], parts: ["SSL_"]),

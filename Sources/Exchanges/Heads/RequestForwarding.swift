@@ -39,16 +39,14 @@ struct RequestForwarding {
         return Refusal(status: 501, cause: .clientProtocolError, evidence: "Max-Forwards ends here, where nothing answers", closes: false)
     }
 
-    /// Writes the head with the bridge's result for the credentials; `bridged` is nil if the bridge changed nothing, `checked` if no token
-    /// was checked.
-    func build(
-        _ bridged: BridgedRequest?, _ checked: CheckedToken? = nil, fingerprinter: Fingerprinter
-    ) throws(HTTPError) -> Request {
+    /// Writes the head with what was decided about the credentials.
+    func build(_ decision: Decision, fingerprinter: Fingerprinter) throws(HTTPError) -> Request {
+        let (bridged, checked) = (decision.bridged, decision.checked)
         var request = Request(
             head: [], isBridged: bridged?.urlHeldToken == true || bridged?.cookieHeldToken == true,
             urlHeldToken: bridged?.urlHeldToken == true)
         request.redirects = redirectTerms(bridged)
-        try write(bridged, checked, to: &request)
+        try write(bridged, (checked?.fields ?? []) + decision.fields, to: &request)
         let token = bridged?.token ?? tokenInAuthorization()
         if let token {
             let bridgedOrigin = bridged?.token == nil ? nil : bridged?.origin
@@ -67,7 +65,10 @@ struct RequestForwarding {
         return Token.inAuthorization(head.bytes.span.extracting(value))
     }
 
-    private func write(_ bridged: BridgedRequest?, _ checked: CheckedToken?, to request: inout Request) throws(HTTPError) {
+    /// `told` is what the server is told of the client.
+    private func write(
+        _ bridged: BridgedRequest?, _ told: [(name: String, value: [UInt8])], to request: inout Request
+    ) throws(HTTPError) {
         var writer = HeadWriter(reservingCapacity: head.bytes.count + 256)
         if let target = target(bridged) { try writer.requestLine(of: head, target: target) } else { writer.requestLine(of: head) }
         if route.route.hostField == .preserve, !head.authority.isEmpty {
@@ -89,7 +90,7 @@ struct RequestForwarding {
         writer.copyForwardableFields(
             of: head, except: replaced, withheld: withheld, edits: leftoverEdits(bridged, except: replaced))
         if let field = client.subjectField, let subject = client.subject { try writer.field(named: Array(field.utf8), subject) }
-        if let checked { for field in checked.fields { try writer.field(named: Array(field.name.utf8), field.value) } }
+        for field in told { try writer.field(named: Array(field.name.utf8), field.value) }
         if bringsToken, let token = bridged?.token {
             var value: [UInt8] = []
             token.appendAuthorizationValue(to: &value)

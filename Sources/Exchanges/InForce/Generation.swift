@@ -10,7 +10,7 @@ import Upstreams
 /// The current settings of one worker, or earlier ones.
 package final class Generation {
     let settings: Settings
-    /// The servers of each upstream.
+    /// The servers of each upstream, and behind them those of each service that the proxy asks.
     package let groups: [ServerGroup]
     /// Checks the tokens of routes with a check, and remembers those that were verified.
     let checker: TokenChecker
@@ -24,8 +24,8 @@ package final class Generation {
         self.settings = settings
         checker = TokenChecker(settings.issuers, fingerprinter)
         let known = previous?.groups ?? []
-        let groups = settings.configuration.upstreams.indices.map { index in
-            let (upstream, security) = (settings.configuration.upstreams[index], settings.upstreamSecurity[index])
+        let groups = zip(settings.allUpstreams, settings.upstreamSecurity).enumerated().map { index, described in
+            let (upstream, security) = described
             guard let group = known.first(where: { $0.upstream == upstream }) else {
                 return ServerGroup(upstream, security: security, addresses: addresses[index], workerNumber: workerNumber)
             }
@@ -34,6 +34,14 @@ package final class Generation {
         }
         for group in known where !groups.contains(where: { $0 === group }) { group.retire() }
         self.groups = groups
+    }
+
+    /// The servers of a service of this configuration.
+    func group(of service: ServiceEndpoint) -> ServerGroup {
+        guard let index = settings.allUpstreams.firstIndex(where: { $0.name == service.name }) else {
+            preconditionFailure("a service of the configuration has an upstream")
+        }
+        return groups[index]
     }
 
     /// Takes the current addresses of the upstreams' names.

@@ -50,11 +50,13 @@ package final class Settings: Sendable {
     package let configuration: Configuration
     let routes: [CompiledRoute]
     let table: RouteTable
+    /// The upstreams of routes and of services.
+    let allUpstreams: [Upstream]
     /// The series of the metrics of this configuration, and of those before it.
     package let series: MetricSeries
     /// The numbers of the series of each server of each upstream.
     let serverSeries: [[Int32]]
-    /// TLS with the servers of each upstream.
+    /// TLS with the servers of each upstream and each service.
     let upstreamSecurity: [UpstreamSecurity]
     /// The issuers of tokens, with their keys.
     let issuers: [TokenIssuer]
@@ -77,6 +79,7 @@ package final class Settings: Sendable {
         probeSecret: ProbeSecret? = nil, workerCount: Int, succeeding previous: Settings? = nil
     ) {
         self.configuration = configuration
+        allUpstreams = configuration.allUpstreams
         self.upstreamSecurity = upstreamSecurity
         self.issuers = issuers
         let claimFields = Set(configuration.routes.flatMap { $0.check?.claims.fields.map(\.name) ?? [] })
@@ -85,7 +88,7 @@ package final class Settings: Sendable {
         withheldOfStrangers = WithheldNames(guarded: guardedFields, believesProxyFields: false)
         var series = previous?.series ?? MetricSeries()
         series.begin(configuration)
-        serverSeries = configuration.upstreams.map { upstream in
+        serverSeries = allUpstreams.map { upstream in
             upstream.servers.map { series.add([upstream.name, $0.description], in: .server) }
         }
         routes = configuration.routes.map { route in

@@ -131,7 +131,7 @@ extension Exchange {
     var takesRequestBody: Bool {
         switch phase {
         case .awaitingHead, .relaying, .streaming, .tunnelling: upstream?.waitingCount == 0
-        case .deciding, .connecting, .waiting, .finished: false
+        case .deciding, .authorizing, .connecting, .waiting, .finished: false
         }
     }
 

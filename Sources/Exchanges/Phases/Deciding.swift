@@ -1,5 +1,5 @@
-// The first phase: which route a request takes, whether its credentials are valid, and what is sent to its server. Nothing is sent
-// here: the result is a request that searches for a server, or an answer.
+// The first phase: which route a request takes, whether its credentials are well-formed, and, when the decision has passed, what is sent
+// to its server. Nothing is sent here: the result is a request that searches for a server, or an answer.
 
 import Configuration
 import Credentials
@@ -33,57 +33,8 @@ extension Exchange {
         if let refusal = forwarding.refusalOfHops { return refuseReadably(head, on: route, refusal) }
         switch forwarding.examineCredentials() {
         case .refused(let refusal): refuseReadably(head, on: route, refusal)
-        case .forward(let bridged):
-            if let check = route.check, let token = bridged?.token {
-                examine(token, of: forwarding, bridged, by: check)
-            } else {
-                forward(forwarding, bridged, nil)
-            }
+        case .forward(let bridged): decide(Decision(forwarding, bridged))
         }
-    }
-
-    /// Checks the token of a request before anything goes to a server.
-    private func examine(_ token: Token, of forwarding: RequestForwarding, _ bridged: BridgedRequest?, by check: CompiledCheck) {
-        let (head, route) = (forwarding.head, forwarding.route)
-        let result = check.examine(token, by: generation.checker, now: proxy.worker.kernel.unixMilliseconds() / 1_000)
-        switch result {
-        case .good(let checked): return forward(forwarding, bridged, checked)
-        case .expired(let identity, let seconds):
-            let known = KnownToken(ofRefused: token, identity)
-            if tellsExpiry(forwarding, overSeconds: seconds) { return tellExpiry(forwarding, bridged, known, overSeconds: seconds) }
-            refuseReadably(head, on: route, route.refusal(for: .expired, urlHeldToken: bridged?.urlHeldToken == true), known)
-        case .refused(let fault, let identity):
-            let known = KnownToken(ofRefused: token, identity)
-            refuseReadably(head, on: route, route.refusal(for: fault, urlHeldToken: bridged?.urlHeldToken == true), known)
-        }
-    }
-
-    /// Whether the client is an EventSource, which cannot read a status, and may still have its page to renew its token.
-    private func tellsExpiry(_ forwarding: RequestForwarding, overSeconds seconds: Int64) -> Bool {
-        let head = forwarding.head
-        return seconds < ExpiredToken.toldSeconds && head.method == .get && head.acceptsEventStream && head.upgradeProtocol == nil
-            && !head.contains(.authorization)
-    }
-
-    /// Tells an EventSource that its token has expired, and when to come back.
-    private func tellExpiry(
-        _ forwarding: RequestForwarding, _ bridged: BridgedRequest?, _ known: KnownToken, overSeconds seconds: Int64
-    ) {
-        guard let sink else { preconditionFailure("a client is told once") }
-        let (head, route) = (forwarding.head, forwarding.route)
-        account.token = known
-        let id = summary.lacksLastEventID ? nil : head.firstValue(of: .lastEventID).map { head.bytes[$0] }
-        let event = ExpiredToken.event(overSeconds: seconds, lastEventID: id.flatMap { String(validating: $0, as: UTF8.self) })
-        var ending = Ending(cause: .credentialsRefused, evidence: "\(TokenFault.expired.reason); the client was told so in an event")
-        ending.credentialsFault = .expired
-        ending.retryMilliseconds = ExpiredToken.retryMilliseconds(overSeconds: seconds)
-        account.status = 200
-        account.bytesToClient += UInt64(event.count)
-        let response = OwnStreamResponse(
-            urlHeldToken: bridged?.urlHeldToken == true, isForeign: forwarding.isOfOtherHost && !head.contains(.cookie),
-            writesVia: route.route.writesVia, allowedOrigin: route.allowedOrigin(of: head),
-            strictTransportSecuritySeconds: sink.strictTransportSecuritySeconds, date: date)
-        finish(ending, .complete, answer: response.response(whole: event))
     }
 
     /// The route of a request; nil if there is none, and then the client has its answer.
@@ -101,17 +52,21 @@ extension Exchange {
     }
 
     /// The credentials are valid, or none are required: the request goes on to a server.
-    private func forward(_ forwarding: RequestForwarding, _ bridged: BridgedRequest?, _ checked: CheckedToken?) {
+    func forward(_ decision: Decision) {
+        let forwarding = decision.forwarding
         let (head, route) = (forwarding.head, forwarding.route)
         let written: RequestForwarding.Request
-        do { written = try forwarding.build(bridged, checked, fingerprinter: proxy.shared.fingerprinter) } catch {
+        do { written = try forwarding.build(decision, fingerprinter: proxy.shared.fingerprinter) } catch {
             return refuse(head, on: route, Refusal(error))
         }
-        let request = PendingRequest(head: written.head, hostOffset: written.hostOffset)
+        // A decision that had to wait has its request already.
+        let paused = self.request
+        let request = paused ?? PendingRequest(head: written.head, hostOffset: written.hostOffset)
+        if paused != nil { request.decided(head: written.head, hostOffset: written.hostOffset) }
         request.allowedOrigin = route.allowedOrigin(of: head)
         request.redirects = written.redirects
         account.token = written.token
-        if let checked { account.token?.identity = checked.identity }
+        if let checked = decision.checked { account.token?.identity = checked.identity }
         if written.isBridged { flags.insert(.isBridged) }
         if written.urlHeldToken { flags.insert(.urlHeldToken) }
         request.framing = head.framing
@@ -120,7 +75,7 @@ extension Exchange {
             flags.insert(.asksForUpgrade)
             request.offeredProtocols = Array(head.bytes[offered])
         }
-        expectToWait(forwarding, in: request)
+        if paused == nil { expectToWait(forwarding, in: request) }
         enter(.connecting(request))
         if sink?.connectsLater() != true { connect() }
     }
@@ -138,7 +93,7 @@ extension Exchange {
     }
 
     /// Refuses a request so that pages of allowed origins can read the reason.
-    private func refuseReadably(
+    func refuseReadably(
         _ head: RequestHead, on route: CompiledRoute, _ refusal: Refusal, _ known: KnownToken? = nil
     ) {
         var refusal = refusal

@@ -85,7 +85,7 @@ final class Exchange {
     var hasBegunResponse: Bool {
         switch phase {
         case .relaying, .streaming, .tunnelling: true
-        case .connecting(let request), .awaitingHead(let request), .waiting(let request): request.isHeld
+        case .authorizing(let request), .connecting(let request), .awaitingHead(let request), .waiting(let request): request.isHeld
         case .deciding, .finished: false
         }
     }
@@ -95,7 +95,7 @@ final class Exchange {
     var isStream: Bool {
         switch phase {
         case .streaming: true
-        case .connecting(let request), .awaitingHead(let request), .waiting(let request): request.isHeld
+        case .authorizing(let request), .connecting(let request), .awaitingHead(let request), .waiting(let request): request.isHeld
         case .deciding, .relaying, .tunnelling, .finished: false
         }
     }

@@ -4,16 +4,20 @@
 //                  ┌───────────────────────┐ the connection was dead, or the request is sent once more
 //                  ▼                       │
 //   deciding ─▶ connecting ─▶ awaitingHead ┴─▶ relaying, streaming, tunnelling ─▶ finished
-//                  ▲   │           │
-//                  │   ▼           ▼                              every phase may go to finished
-//                  └─ waiting ◀────┘ an outage: nobody is asked until the next attempt
+//       │        ▲ ▲   │           │
+//       ▼        │ │   ▼           ▼                              every phase may go to finished
+//   authorizing ─┘ └─ waiting ◀────┘ an outage: nobody is asked until the next attempt
+//       ▲ └──────────▶ │
+//       └──────────────┘ nobody could say whether the request may pass
 //
-// Beside the three phases with a request stands one fact: whether its client is held, with a response of the proxy's own.
+// Beside the four phases with a request stands one fact: whether its client is held, with a response of the proxy's own.
 
 /// Where an exchange stands.
 enum Phase {
     /// The request's head is examined: its route, its credentials. Nothing has been sent.
     case deciding
+    /// Somebody was asked whether the request may pass, or for what that depends on.
+    case authorizing(PendingRequest)
     /// A server is searched, or connected to.
     case connecting(PendingRequest)
     /// A server has the request's head; the exchange waits for its answer.
@@ -42,7 +46,7 @@ enum Phase {
     @inline(__always)
     var request: PendingRequest? {
         switch self {
-        case .connecting(let request), .awaitingHead(let request), .waiting(let request): request
+        case .authorizing(let request), .connecting(let request), .awaitingHead(let request), .waiting(let request): request
         case .deciding, .relaying, .streaming, .tunnelling, .finished: nil
         }
     }
@@ -51,13 +55,15 @@ enum Phase {
         switch (self, next) {
         case (.finished, _): false
         case (_, .finished): true
-        case (.deciding, .connecting), (.deciding, .streaming): true
+        case (.deciding, .connecting), (.deciding, .authorizing), (.deciding, .streaming): true
+        case (.authorizing, .authorizing), (.authorizing, .connecting), (.authorizing, .waiting): true
         case (.connecting, .connecting), (.connecting, .awaitingHead), (.connecting, .waiting): true
         case (.awaitingHead, .connecting), (.awaitingHead, .waiting): true
         case (.awaitingHead, .relaying), (.awaitingHead, .streaming), (.awaitingHead, .tunnelling): true
-        case (.waiting, .connecting), (.waiting, .waiting): true
+        case (.waiting, .connecting), (.waiting, .authorizing), (.waiting, .waiting): true
         case (.tunnelling(.open), .tunnelling(.clientEnded)), (.tunnelling(.open), .tunnelling(.serverEnded)): true
-        case (.deciding, _), (.connecting, _), (.awaitingHead, _), (.waiting, _), (.relaying, _), (.streaming, _), (.tunnelling, _): false
+        case (.deciding, _), (.authorizing, _), (.connecting, _), (.awaitingHead, _), (.waiting, _): false
+        case (.relaying, _), (.streaming, _), (.tunnelling, _): false
         }
     }
 

@@ -64,6 +64,7 @@ extension Exchange {
     }
 
     private func tryAgain(_ request: PendingRequest) {
+        if request.decision != nil { return decideAgain() }
         // Of all clients that wait for a failed server, one tries it for all (half-open probe).
         if let next = group.nextLook(now: now, failedAt: request.waiting.failedAt, path: summary.pathHash) {
             return wait(until: next + Int64(proxy.chance(below: UInt64(CircuitBreaker.spreadMilliseconds))), request)
@@ -96,6 +97,10 @@ extension Exchange {
                 let isOwn = !hasBegunResponse || isHeld
                 guard isOwn || (isStream && notWovenBecause == nil) else { return false }
                 sendBack(Ending(refusal), around: Exchange.overloadRetryMilliseconds)
+                return true
+            }
+            if refusal.cause == .authorizationUnavailable {
+                hold(because: refusal)
                 return true
             }
             switch refusal.failure?.remedy {

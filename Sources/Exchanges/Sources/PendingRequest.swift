@@ -7,9 +7,11 @@ import Upstreams
 /// A request that has not got its response yet.
 final class PendingRequest {
     /// The head for the server; kept because it may have to be sent again.
-    private let head: [UInt8]
+    private var head: [UInt8]
     /// Where the chosen server's name must be inserted as Host; nil if the client's Host is there.
-    private let hostOffset: Int?
+    private var hostOffset: Int?
+    /// What is not decided yet, so that there is no head; nil from the decision on.
+    var decision: PausedDecision?
     /// How the body is delimited for the server.
     var framing = BodyFraming.none
     var search = ServerSearch()
@@ -38,6 +40,13 @@ final class PendingRequest {
     init(head: [UInt8], hostOffset: Int?) {
         self.head = head
         self.hostOffset = hostOffset
+    }
+
+    /// The decision has passed: the request has its head.
+    func decided(head: [UInt8], hostOffset: Int?) {
+        self.head = head
+        self.hostOffset = hostOffset
+        decision = nil
     }
 
     /// The head as it is sent to this server.

@@ -55,6 +55,15 @@ public struct HeadWriter: Sendable {
         append(" HTTP/1.1\r\n")
     }
 
+    /// The request line of a request of the proxy's own. Throws and writes nothing if the target holds a byte that a target cannot hold.
+    public mutating func requestLine(_ method: StaticString, target: [UInt8]) throws(HTTPError) {
+        guard target.first == 0x2F, target.allSatisfy(isTargetByte) else { throw .unsafeOutgoingBytes }
+        append(method)
+        append(" ")
+        append(target)
+        append(" HTTP/1.1\r\n")
+    }
+
     /// The status line of the proxy's own answer. Without a reason it is the standard one.
     public mutating func statusLine(_ status: Int, reason: StaticString? = nil) {
         precondition(status >= 100 && status <= 999, "a status has three digits")

@@ -37,7 +37,7 @@ struct PreparedGeneration {
         let oldSockets = current?.sockets ?? ListeningSockets()
         let lookups = means.lookups
         lookups.forget(except: current?.names.names ?? [])
-        let names = NameResolver(wanted.upstreams)
+        let names = NameResolver(wanted.allUpstreams)
         let unknown = names.names.filter { lookups.addresses(of: $0, port: 0).isEmpty }
         lookupMilliseconds = current == nil ? PreparedGeneration.firstLookupMilliseconds : PreparedGeneration.lookupMilliseconds
         unansweredNames = lookups.lookUp(

@@ -41,7 +41,7 @@ package final class Security: Sendable {
         listeners = try secured(configuration.listeners, after: previous?.listeners ?? [])
         console = try secured(configuration.console?.listeners ?? [], after: previous?.console ?? [])
         var upstreams: [UpstreamSecurity] = []
-        for upstream in configuration.upstreams {
+        for upstream in configuration.allUpstreams {
             let known = previous?.upstreams.first { $0.name == upstream.name }
             upstreams.append(try UpstreamSecurity(upstream, succeeding: known) { warnings.append($0) })
         }

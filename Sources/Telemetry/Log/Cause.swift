@@ -71,6 +71,9 @@ package enum Cause: String, CaseIterable, Sendable {
     case refusedByLimit = "refused_by_limit"
     /// Proxy: the request's credentials were missing, malformed or contradictory. The evidence says which.
     case credentialsRefused = "credentials_refused"
+    /// Proxy: nobody could say whether the request's credentials are good: keys could not be had, or a service did not answer. The
+    /// evidence says which.
+    case authorizationUnavailable = "authorization_unavailable"
     /// Proxy: no route matches the request's host and path. Look at the configuration.
     case noRoute = "no_route"
     /// Proxy: its own error, for example no free descriptors. Look at the evidence, and please report it.
@@ -125,6 +128,8 @@ package enum Cause: String, CaseIterable, Sendable {
         case .probeEnded: ("probe_ended", .proxy, "The proxy played what a probe asked for to its end.")
         case .refusedByLimit: ("refused_by_limit", .proxy, "The proxy refused because one of its limits was reached.")
         case .credentialsRefused: ("credentials_refused", .proxy, "The proxy refused the request's credentials.")
+        case .authorizationUnavailable:
+            ("authorization_unavailable", .proxy, "Nobody could say whether the client's credentials are good, or still good.")
         case .noRoute: ("no_route", .proxy, "No route of the proxy matches the request.")
         case .proxyError: ("proxy_error", .proxy, "The proxy failed because of its own error.")
         }

@@ -1,0 +1,63 @@
+// The step that checks a request's token, on routes with a check. An EventSource whose token has just expired is told so in an event.
+
+import Configuration
+import Credentials
+import Downstreams
+import HTTP
+import Reactor
+import Telemetry
+
+extension Exchange {
+    /// Checks the token of a request before anything goes to a server.
+    func checkToken(_ decision: inout Decision) -> StepResult {
+        let (forwarding, bridged) = (decision.forwarding, decision.bridged)
+        let (head, route) = (forwarding.head, forwarding.route)
+        guard let check = route.check, let token = bridged?.token else { return .passed }
+        let result = check.examine(token, by: generation.checker, now: proxy.worker.kernel.unixMilliseconds() / 1_000)
+        let urlHeldToken = bridged?.urlHeldToken == true
+        switch result {
+        case .good(let checked):
+            decision.checked = checked
+            return .passed
+        case .expired(let identity, let seconds):
+            let known = KnownToken(ofRefused: token, identity)
+            if tellsExpiry(forwarding, overSeconds: seconds) {
+                tellExpiry(forwarding, bridged, known, overSeconds: seconds)
+            } else {
+                refuseReadably(head, on: route, route.refusal(for: .expired, urlHeldToken: urlHeldToken), known)
+            }
+        case .refused(let fault, let identity):
+            let known = KnownToken(ofRefused: token, identity)
+            refuseReadably(head, on: route, route.refusal(for: fault, urlHeldToken: urlHeldToken), known)
+        }
+        return .finished
+    }
+
+    /// Whether the client is an EventSource, which cannot read a status, and may still have its page to renew its token.
+    private func tellsExpiry(_ forwarding: RequestForwarding, overSeconds seconds: Int64) -> Bool {
+        let head = forwarding.head
+        return seconds < ExpiredToken.toldSeconds && head.method == .get && head.acceptsEventStream && head.upgradeProtocol == nil
+            && !head.contains(.authorization) && !isHeld
+    }
+
+    /// Tells an EventSource that its token has expired, and when to come back.
+    private func tellExpiry(
+        _ forwarding: RequestForwarding, _ bridged: BridgedRequest?, _ known: KnownToken, overSeconds seconds: Int64
+    ) {
+        guard let sink else { preconditionFailure("a client is told once") }
+        let (head, route) = (forwarding.head, forwarding.route)
+        account.token = known
+        let id = summary.lacksLastEventID ? nil : head.firstValue(of: .lastEventID).map { head.bytes[$0] }
+        let event = ExpiredToken.event(overSeconds: seconds, lastEventID: id.flatMap { String(validating: $0, as: UTF8.self) })
+        var ending = Ending(cause: .credentialsRefused, evidence: "\(TokenFault.expired.reason); the client was told so in an event")
+        ending.credentialsFault = .expired
+        ending.retryMilliseconds = ExpiredToken.retryMilliseconds(overSeconds: seconds)
+        account.status = 200
+        account.bytesToClient += UInt64(event.count)
+        let response = OwnStreamResponse(
+            urlHeldToken: bridged?.urlHeldToken == true, isForeign: forwarding.isOfOtherHost && !head.contains(.cookie),
+            writesVia: route.route.writesVia, allowedOrigin: route.allowedOrigin(of: head),
+            strictTransportSecuritySeconds: sink.strictTransportSecuritySeconds, date: date)
+        finish(ending, .complete, answer: response.response(whole: event))
+    }
+}

@@ -1,0 +1,106 @@
+// What must be known before a request may go to a server, one step after the other. A step that needs somebody's answer waits for it,
+// and runs again when the answer has come. Invariant: nothing of a server is asked for or sent before the last step has passed.
+
+import Credentials
+import HTTP
+import Telemetry
+
+/// A step of a decision, in the order of the steps.
+enum DecisionStep: UInt8 {
+    /// The token is checked.
+    case token
+    /// All steps have passed.
+    case decided
+}
+
+/// What has been found out about a request so far.
+struct Decision {
+    let forwarding: RequestForwarding
+    /// Nil if the bridge changed nothing.
+    let bridged: BridgedRequest?
+    /// Nil if no token was checked.
+    var checked: CheckedToken?
+    /// What the server is told besides.
+    var fields: [(name: String, value: [UInt8])] = []
+    fileprivate(set) var step = DecisionStep.token
+
+    init(_ forwarding: RequestForwarding, _ bridged: BridgedRequest?) {
+        self.forwarding = forwarding
+        self.bridged = bridged
+    }
+}
+
+/// How a step ended.
+enum StepResult {
+    case passed
+    /// The request has its answer.
+    case finished
+    /// Somebody was asked, who calls `decideAgain`. Then the step runs again.
+    case waits
+    /// Nobody can say it now. An EventSource is held and the step is tried again; other clients are refused.
+    case unavailable(evidence: String)
+}
+
+/// A decision that waits. An object, because a request that does not wait must not carry its bytes.
+final class PausedDecision {
+    fileprivate(set) var decision: Decision
+
+    init(_ decision: Decision) { self.decision = decision }
+}
+
+extension Exchange {
+    /// Takes the steps that are left.
+    func decide(_ undecided: Decision) {
+        var decision = undecided
+        while decision.step != .decided {
+            switch perform(decision.step, &decision) {
+            case .passed: decision.step = DecisionStep(rawValue: decision.step.rawValue + 1) ?? .decided
+            case .finished: return
+            case .waits: return pause(decision)
+            case .unavailable(let evidence):
+                pause(decision)
+                return refuseUnavailable(decision.forwarding, evidence)
+            }
+        }
+        forward(decision)
+    }
+
+    private func perform(_ step: DecisionStep, _ decision: inout Decision) -> StepResult {
+        switch step {
+        case .token: checkToken(&decision)
+        case .decided: .passed
+        }
+    }
+
+    /// The answer that the decision waited for has come, or the client need not be held any longer without another try. Nothing happens
+    /// if the exchange is over by now, or decided.
+    func decideAgain() {
+        guard let request, let paused = request.decision else { return }
+        request.waiting.nextAttemptAt = .max
+        enter(.authorizing(request))
+        decide(paused.decision)
+    }
+
+    /// Keeps the decision until it can go on.
+    private func pause(_ decision: Decision) {
+        let head = decision.forwarding.head
+        if let request {
+            request.decision = PausedDecision(decision)
+            return enter(.authorizing(request))
+        }
+        // The log must know the token, and an answer must protect the URL, also if the request never goes on.
+        account.token = account.token ?? decision.forwarding.route.knownToken(ofRefused: head)
+        if decision.bridged?.urlHeldToken == true { flags.insert(.urlHeldToken) }
+        let request = PendingRequest(head: [], hostOffset: nil)
+        request.allowedOrigin = decision.forwarding.route.allowedOrigin(of: head)
+        request.decision = PausedDecision(decision)
+        expectToWait(decision.forwarding, in: request)
+        enter(.authorizing(request))
+    }
+
+    private func refuseUnavailable(_ forwarding: RequestForwarding, _ evidence: String) {
+        var refusal = Refusal(status: 503, cause: .authorizationUnavailable, evidence: evidence, closes: false)
+        refusal.credentialsFault = .unavailable
+        refuseReadably(forwarding.head, on: forwarding.route, refusal, account.token)
+    }
+}

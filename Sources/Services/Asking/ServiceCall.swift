@@ -1,0 +1,183 @@
+// One question to a service: a connection is taken or opened, the request is sent, and the whole answer is collected.
+// Invariant: exactly one answer is given, on the call's worker and never from within `ask`; or none after `cancel`.
+
+import Configuration
+import HTTP
+import Reactor
+import Upstreams
+
+/// One question to a service.
+package struct ServiceCall {
+    private let question: Question
+
+    /// Asks a service. `then` gets the answer, once, on this worker. The question keeps itself alive until then.
+    @discardableResult
+    package static func ask(
+        _ request: ServiceRequest, of group: ServerGroup, on worker: Worker, _ limits: ServiceLimits,
+        then: @escaping (ServiceAnswer) -> Void
+    ) -> ServiceCall {
+        let bytes: [UInt8]?
+        do throws(HTTPError) { bytes = try request.bytes() } catch { bytes = nil }
+        let question = Question(bytes ?? [], group, worker, limits, then)
+        if bytes == nil {
+            question.endEarly(.failed(.unusable, evidence: "the request to the service would hold a byte that no request can hold"))
+        } else {
+            question.connect(isFirst: true)
+        }
+        return ServiceCall(question: question)
+    }
+
+    /// Gives the question up: no answer is told.
+    package func cancel() { question.cancel() }
+}
+
+/// The user of the connection over which a service is asked.
+private final class Question: Endpoint, ResponseReceiver {
+    private static let headLimits = HeadLimits(headBytes: 65_536, fieldCount: 200)
+
+    private let group: ServerGroup
+    private let limits: ServiceLimits
+    private let request: [UInt8]
+    private let deadline: Int64
+    private var then: ((ServiceAnswer) -> Void)?
+    private var search = ServerSearch()
+    private var attempts: UInt8 = 0
+    private var connection: UpstreamConnection?
+    private var head: ResponseHead?
+    private var body: [UInt8] = []
+    /// What is told at the next deadline: the answer to a question that ended before `ask` had returned.
+    private var early: ServiceAnswer?
+
+    init(
+        _ request: [UInt8], _ group: ServerGroup, _ worker: Worker, _ limits: ServiceLimits, _ then: @escaping (ServiceAnswer) -> Void
+    ) {
+        self.request = request
+        self.group = group
+        self.limits = limits
+        self.then = then
+        deadline = worker.now + Int64(limits.timeoutMilliseconds)
+        super.init(worker: worker)
+        openTimer()
+        wake(atMilliseconds: deadline)
+    }
+
+    func cancel() {
+        then = nil
+        leave()
+    }
+
+    private func leave() {
+        connection?.detach()
+        connection = nil
+        if isOpen { closeTimer() }
+    }
+
+    private func finish(_ answer: ServiceAnswer) {
+        guard let then else { return }
+        self.then = nil
+        leave()
+        then(answer)
+    }
+
+    /// Ends a call that is still in `ask`.
+    func endEarly(_ answer: ServiceAnswer) {
+        early = answer
+        wake(atMilliseconds: worker.now)
+    }
+
+    override func deadlineReached() {
+        if let early { return finish(early) }
+        guard worker.now >= deadline else { return wake(atMilliseconds: deadline) }
+        finish(.failed(.late, evidence: "the service did not answer within \(limits.timeoutMilliseconds) ms"))
+    }
+
+    // MARK: Connecting
+
+    /// Takes or opens a connection. `isFirst` says that the caller of `ask` is still waiting for it to return.
+    func connect(isFirst: Bool) {
+        while attempts < ServerSearch.attemptLimit {
+            guard let candidate = search.next(in: group, now: worker.now) else { break }
+            attempts += 1
+            if !search.wantsFresh, let idle = group.takeIdle(candidate.server) {
+                attempts -= 1
+                connection = idle
+                idle.reuse(for: self)
+                return send(over: idle)
+            }
+            guard let address = candidate.address else {
+                search.failed(.nameNotResolved, server: candidate.server, in: group, now: worker.now)
+                continue
+            }
+            let connection = UpstreamConnection(worker: worker, group: group, server: group.servers[candidate.server])
+            do throws(SystemError) {
+                try connection.connect(to: address, for: self)
+                self.connection = connection
+                return
+            } catch {
+                let seen = SeenFailure(connecting: error, withinMilliseconds: group.upstream.connectTimeoutMilliseconds)
+                search.failed(seen, server: candidate.server, in: group, now: worker.now)
+            }
+        }
+        let failed = ServiceAnswer.failed(.unreachable, evidence: search.lastFailure.evidence)
+        if isFirst { endEarly(failed) } else { finish(failed) }
+    }
+
+    private func send(over connection: UpstreamConnection) {
+        connection.sendRequest(request, method: .get, framing: .none, asksForUpgrade: false, isWhole: true)
+    }
+
+    // MARK: What the connection reports
+
+    var responseLimits: HeadLimits { Question.headLimits }
+    var handshakeMilliseconds: Int64 { Int64(limits.timeoutMilliseconds) }
+    var silenceLimitMilliseconds: Int64? { nil }
+
+    func serverConnected() {
+        guard let connection else { preconditionFailure("a connection that stands was opened") }
+        search.succeeded(in: group)
+        send(over: connection)
+    }
+
+    func serverNotReached(_ seen: SeenFailure) {
+        connection = nil
+        search.failed(seen, server: search.server, in: group, now: worker.now)
+        connect(isFirst: false)
+    }
+
+    func receiveInterim(_ head: ResponseHead) {}
+
+    func receiveHead(_ head: ResponseHead, framing: BodyFraming) { self.head = head }
+
+    func receiveBody(_ payload: UnsafeMutableRawBufferPointer, isLast: Bool) {
+        guard let head else { preconditionFailure("a body comes after its head") }
+        if body.count + payload.count > limits.bodyBytes {
+            guard limits.needsWholeBody else { return finish(.answered(head, body: [])) }
+            return finish(.failed(.unusable, evidence: "the service's answer is larger than \(limits.bodyBytes) bytes"))
+        }
+        body.append(contentsOf: UnsafeRawBufferPointer(payload))
+        if isLast { finish(.answered(head, body: body)) }
+    }
+
+    func receiveFromTunnel(_ bytes: UnsafeRawBufferPointer) {}
+
+    func serverEndedTunnel() {}
+
+    func serverFailed(_ seen: SeenFailure) {
+        // An idle connection may have been dead before the request was sent; a question can be asked twice.
+        if head == nil, let connection, connection.mayHaveBeenDead, seen.failure.isEndOfConnection {
+            connection.detach()
+            self.connection = nil
+            search.retryFresh()
+            return connect(isFirst: false)
+        }
+        let failure: ServiceFailure =
+            switch seen.failure {
+            case .brokeRules: .unusable
+            case .responseTimeout, .connectTimeout, .handshakeTimeout: .late
+            default: .unreachable
+            }
+        finish(.failed(failure, evidence: seen.evidence))
+    }
+
+    func serverDrained() {}
+}
