@@ -99,7 +99,7 @@ struct FieldCostTests {
                     subjectField: nil, subject: nil),
                 withheld: settings.withheldNames(and: nil, isTrusted: isTrusted))
             guard case .forward(let bridged) = forwarding.examineCredentials() else { throw ReadHead.Malformed(what: "refused") }
-            _ = try forwarding.build(Decision(forwarding, bridged), fingerprinter: Way.fingerprinter)
+            _ = try forwarding.build(bridged, fingerprinter: Way.fingerprinter)
             best = min(best, threadNanoseconds() - start)
         }
         return best

@@ -138,8 +138,7 @@ struct Way {
         if let refusal = forwarding.refusalOfHops { return .refused(refusal) }
         switch forwarding.examineCredentials() {
         case .refused(let refusal): return .refused(refusal)
-        case .forward(let bridged):
-            return .forward(try forwarding.build(Decision(forwarding, bridged), fingerprinter: Way.fingerprinter))
+        case .forward(let bridged): return .forward(try forwarding.build(bridged, fingerprinter: Way.fingerprinter))
         }
     }
 

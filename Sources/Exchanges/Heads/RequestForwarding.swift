@@ -39,18 +39,18 @@ struct RequestForwarding {
         return Refusal(status: 501, cause: .clientProtocolError, evidence: "Max-Forwards ends here, where nothing answers", closes: false)
     }
 
-    /// Writes the head with what was decided about the credentials.
-    func build(_ decision: Decision, fingerprinter: Fingerprinter) throws(HTTPError) -> Request {
-        let (bridged, checked) = (decision.bridged, decision.checked)
+    /// Writes the head with the bridge's result for the credentials and with what was found out about them; `bridged` is nil if the bridge
+    /// changed nothing, `findings` on routes without a step.
+    func build(_ bridged: BridgedRequest?, _ findings: Findings? = nil, fingerprinter: Fingerprinter) throws(HTTPError) -> Request {
         var request = Request(
             head: [], isBridged: bridged?.urlHeldToken == true || bridged?.cookieHeldToken == true,
             urlHeldToken: bridged?.urlHeldToken == true)
         request.redirects = redirectTerms(bridged)
-        try write(bridged, (checked?.fields ?? []) + decision.fields, to: &request)
+        try write(bridged, findings, to: &request)
         let token = bridged?.token ?? tokenInAuthorization()
         if let token {
             let bridgedOrigin = bridged?.token == nil ? nil : bridged?.origin
-            let fingerprint = checked.map(\.fingerprint) ?? fingerprinter.fingerprint(of: token)?.value
+            let fingerprint = findings?.checked.map(\.fingerprint) ?? fingerprinter.fingerprint(of: token)?.value
             let origin = bridgedOrigin ?? .authorization
             request.token =
                 route.route.recording == nil
@@ -65,10 +65,7 @@ struct RequestForwarding {
         return Token.inAuthorization(head.bytes.span.extracting(value))
     }
 
-    /// `told` is what the server is told of the client.
-    private func write(
-        _ bridged: BridgedRequest?, _ told: [(name: String, value: [UInt8])], to request: inout Request
-    ) throws(HTTPError) {
+    private func write(_ bridged: BridgedRequest?, _ findings: Findings?, to request: inout Request) throws(HTTPError) {
         var writer = HeadWriter(reservingCapacity: head.bytes.count + 256)
         if let target = target(bridged) { try writer.requestLine(of: head, target: target) } else { writer.requestLine(of: head) }
         if route.route.hostField == .preserve, !head.authority.isEmpty {
@@ -90,7 +87,10 @@ struct RequestForwarding {
         writer.copyForwardableFields(
             of: head, except: replaced, withheld: withheld, edits: leftoverEdits(bridged, except: replaced))
         if let field = client.subjectField, let subject = client.subject { try writer.field(named: Array(field.utf8), subject) }
-        for field in told { try writer.field(named: Array(field.name.utf8), field.value) }
+        if let findings {
+            for field in findings.checked?.fields ?? [] { try writer.field(named: Array(field.name.utf8), field.value) }
+            for field in findings.fields { try writer.field(named: Array(field.name.utf8), field.value) }
+        }
         if bringsToken, let token = bridged?.token {
             var value: [UInt8] = []
             token.appendAuthorizationValue(to: &value)

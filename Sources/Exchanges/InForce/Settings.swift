@@ -17,6 +17,8 @@ final class CompiledRoute: Sendable {
     let bridge: TokenBridge?
     /// Nil where tokens are not checked.
     let check: CompiledCheck?
+    /// Whether anything is decided about its requests before they go to a server (`DecisionStep`).
+    let hasSteps: Bool
     /// Nil when the route's heartbeat is off.
     let heartbeat: Heartbeat?
     let heartbeatMilliseconds: Int64
@@ -28,6 +30,7 @@ final class CompiledRoute: Sendable {
     ) {
         self.route = route
         check = route.check.map { CompiledCheck($0, of: issuers) }
+        hasSteps = check != nil
         self.series = series
         bridge = route.bearer.map(TokenBridge.init(policy:))
         let policy = route.heartbeat

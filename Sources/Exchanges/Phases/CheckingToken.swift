@@ -17,7 +17,7 @@ extension Exchange {
         let urlHeldToken = bridged?.urlHeldToken == true
         switch result {
         case .good(let checked):
-            decision.checked = checked
+            decision.findings.checked = checked
             return .passed
         case .expired(let identity, let seconds):
             let known = KnownToken(ofRefused: token, identity)

@@ -33,7 +33,9 @@ extension Exchange {
         if let refusal = forwarding.refusalOfHops { return refuseReadably(head, on: route, refusal) }
         switch forwarding.examineCredentials() {
         case .refused(let refusal): refuseReadably(head, on: route, refusal)
-        case .forward(let bridged): decide(Decision(forwarding, bridged))
+        // Most routes have no step, and their requests need not carry what steps find.
+        case .forward(let bridged):
+            if route.hasSteps { decide(Decision(forwarding, bridged)) } else { forward(forwarding, bridged, nil) }
         }
     }
 
@@ -52,11 +54,10 @@ extension Exchange {
     }
 
     /// The credentials are valid, or none are required: the request goes on to a server.
-    func forward(_ decision: Decision) {
-        let forwarding = decision.forwarding
+    func forward(_ forwarding: RequestForwarding, _ bridged: BridgedRequest?, _ findings: Findings?) {
         let (head, route) = (forwarding.head, forwarding.route)
         let written: RequestForwarding.Request
-        do { written = try forwarding.build(decision, fingerprinter: proxy.shared.fingerprinter) } catch {
+        do { written = try forwarding.build(bridged, findings, fingerprinter: proxy.shared.fingerprinter) } catch {
             return refuse(head, on: route, Refusal(error))
         }
         // A decision that had to wait has its request already.
@@ -66,7 +67,7 @@ extension Exchange {
         request.allowedOrigin = route.allowedOrigin(of: head)
         request.redirects = written.redirects
         account.token = written.token
-        if let checked = decision.checked { account.token?.identity = checked.identity }
+        if let checked = findings?.checked { account.token?.identity = checked.identity }
         if written.isBridged { flags.insert(.isBridged) }
         if written.urlHeldToken { flags.insert(.urlHeldToken) }
         request.framing = head.framing

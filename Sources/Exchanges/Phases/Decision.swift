@@ -13,15 +13,20 @@ enum DecisionStep: UInt8 {
     case decided
 }
 
-/// What has been found out about a request so far.
-struct Decision {
-    let forwarding: RequestForwarding
-    /// Nil if the bridge changed nothing.
-    let bridged: BridgedRequest?
+/// What the steps have found out about a request that may pass.
+struct Findings {
     /// Nil if no token was checked.
     var checked: CheckedToken?
     /// What the server is told besides.
     var fields: [(name: String, value: [UInt8])] = []
+}
+
+/// A request that is being decided about.
+struct Decision {
+    let forwarding: RequestForwarding
+    /// Nil if the bridge changed nothing.
+    let bridged: BridgedRequest?
+    var findings = Findings()
     fileprivate(set) var step = DecisionStep.token
 
     init(_ forwarding: RequestForwarding, _ bridged: BridgedRequest?) {
@@ -62,7 +67,7 @@ extension Exchange {
                 return refuseUnavailable(decision.forwarding, evidence)
             }
         }
-        forward(decision)
+        forward(decision.forwarding, decision.bridged, decision.findings)
     }
 
     private func perform(_ step: DecisionStep, _ decision: inout Decision) -> StepResult {
