@@ -58,13 +58,13 @@ build_heartwire() {
     "$heartwire" --version >/dev/null || fail "$heartwire does not run"
 }
 
-# Sets $python to a virtual environment that has what examples/fastapi/requirements.txt names.
+# Sets $python to a virtual environment that has what examples/requirements.txt names.
 prepare_python() {
-    local folder=$repository/.build/examples-python requirements=$repository/examples/fastapi/requirements.txt try
+    local folder=$repository/.build/examples-python requirements=$repository/examples/requirements.txt try
     python=$folder/bin/python
     if [ -x "$python" ] && cmp -s "$requirements" "$folder/requirements.installed"; then return; fi
     command -v python3 >/dev/null && python3 -c 'import ensurepip, venv' 2>/dev/null || install python3 python3-venv
-    say "Installing FastAPI, sse-starlette and uvicorn into $folder (PyPI)"
+    say "Installing FastAPI, sse-starlette, uvicorn and PyJWT into $folder (PyPI)"
     mkdir -p "$repository/.build"
     python3 -m venv --clear "$folder" || fail "python3 -m venv failed"
     for try in 1 2 3; do

@@ -10,7 +10,7 @@ from support.paths import REPOSITORY, binary
 pytestmark = [pytest.mark.heavy, pytest.mark.timeout(400)]
 
 
-@pytest.mark.parametrize("name", ["diagnose", "fastapi", "monitoring", "nginx", "tls"])
+@pytest.mark.parametrize("name", ["diagnose", "fastapi", "jwt", "monitoring", "nginx", "tls"])
 def test_the_example_runs_and_shows_what_it_promises(name):
     result = subprocess.run(
         [REPOSITORY / "examples" / name / "run", "--check"], capture_output=True, text=True, timeout=380,
@@ -21,12 +21,13 @@ def test_the_example_runs_and_shows_what_it_promises(name):
 
 
 def test_every_folder_of_the_examples_is_in_the_index_and_has_its_parts(tmp_path):
-    subprocess.run([REPOSITORY / "examples" / "tls" / "certificates", tmp_path], check=True, timeout=60)
+    for program in ("tls/certificates", "jwt/keys"):
+        subprocess.run([REPOSITORY / "examples" / program, tmp_path], check=True, timeout=60)
     index = (REPOSITORY / "examples" / "README.md").read_text()
     for folder in sorted(path for path in (REPOSITORY / "examples").iterdir() if path.is_dir()):
         assert f"{folder.name}/" in index, f"{folder.name} is not in examples/README.md"
         assert (folder / "README.md").is_file() and (folder / "heartwire.conf").is_file()
         assert os.access(folder / "run", os.X_OK)
         check = subprocess.run([binary(), "check", "--config", folder / "heartwire.conf"], capture_output=True, text=True,
-                               env={**os.environ, "BACKEND": "127.0.0.1:9", "LISTEN": "127.0.0.1:8080", "CERTIFICATES": str(tmp_path)}, timeout=20)
+                               env={**os.environ, "BACKEND": "127.0.0.1:9", "LISTEN": "127.0.0.1:8080", "CERTIFICATES": str(tmp_path), "KEYS": str(tmp_path)}, timeout=20)
         assert check.returncode == 0, check.stderr
