@@ -109,6 +109,8 @@ struct TokenVectorTests {
         #expect(error("pem-ES256-p256", .RS256) == .mismatch(algorithm: .RS256))
         #expect(error("pem-EdDSA-ed448", .EdDSA) == nil)
         #expect(error("pem-EdDSA-ed448", .RS256) == .mismatch(algorithm: .RS256))
+        #expect(error("pem-EdDSA-ed448", .Ed448) == nil)
+        #expect(error("pem-EdDSA-ed448", .Ed25519) == .mismatch(algorithm: .Ed25519))
         #expect(error("", for: .RS256) == .unreadable)
         #expect(error("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", for: .RS256) == .unreadable)
         #expect(error("-----BEGIN EC PRIVATE KEY-----\n", for: .ES256) == .isPrivate)

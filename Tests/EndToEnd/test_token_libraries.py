@@ -3,7 +3,6 @@
 Where the proxy refuses what a library takes, or the other way round, the table says why.
 """
 
-import base64
 import hashlib
 import hmac
 import json
@@ -24,7 +23,7 @@ KEYS = {  # The algorithms of each kind of key, and how openssl makes one.
     "p256": (["ES256"], ["EC", "-pkeyopt", "ec_paramgen_curve:P-256"]),
     "p384": (["ES384"], ["EC", "-pkeyopt", "ec_paramgen_curve:P-384"]),
     "p521": (["ES512"], ["EC", "-pkeyopt", "ec_paramgen_curve:P-521"]),
-    "ed25519": (["EdDSA"], ["ED25519"]),
+    "ed25519": (["EdDSA", "Ed25519"], ["ED25519"]),
     "ed448": (["EdDSA"], ["ED448"]),
     "secret": (["HS256", "HS384", "HS512"], None),
 }
@@ -73,7 +72,7 @@ class Signer:
         key, digest = self.folder / f"{name}.key", f"-sha{algorithm[2:]}"
         if name == "secret":
             return openssl("dgst", digest, "-mac", "HMAC", "-macopt", f"hexkey:{SECRET.encode().hex()}", "-binary", text=text)
-        if algorithm == "EdDSA":
+        if algorithm.startswith("Ed"):
             file = self.folder / f"{name}.text"
             file.write_bytes(text)
             return openssl("pkeyutl", "-sign", "-rawin", "-inkey", key, "-in", file)
@@ -145,7 +144,7 @@ def public(signer, name):
 def flipped(token: str) -> str:
     """The token with one bit of its signature changed."""
     text, _, signature = token.rpartition(".")
-    decoded = bytearray(base64.urlsafe_b64decode(signature + "=" * (-len(signature) % 4)))
+    decoded = bytearray(tokens.decode(signature))
     decoded[len(decoded) // 2] ^= 1
     return f"{text}.{tokens.encode(bytes(decoded))}"
 
@@ -155,11 +154,17 @@ def test_tokens_of_three_programs_are_good_and_each_changed_bit_of_a_signature_i
     payload = tokens.claims(sub="zoë", roles=["a", {"b": [1, 2.5, None, True]}])
     text = json.dumps(payload).encode()
     key = public(signer, name)
-    for token in (signer.by_pyjwt(name, algorithm, payload), signer.by_jwcrypto(name, algorithm, text), signer.by_openssl(name, algorithm, text)):
-        assert [ask(token), pyjwt_thinks(token, key, algorithm), jwcrypto_thinks(token, signer.jwk[name], algorithm)] == ["good"] * 3
+    made = [signer.by_jwcrypto(name, algorithm, text), signer.by_openssl(name, algorithm, text)]
+    # PyJWT does not know the names of RFC 9864 yet.
+    known = algorithm in jwt.algorithms.get_default_algorithms()
+    if known:
+        made.append(signer.by_pyjwt(name, algorithm, payload))
+    for token in made:
         bad = flipped(token)
-        assert [ask(bad), pyjwt_thinks(bad, key, algorithm)] == ["signature", "InvalidSignatureError"]
-        assert jwcrypto_thinks(bad, signer.jwk[name], algorithm) != "good"
+        assert [ask(token), jwcrypto_thinks(token, signer.jwk[name], algorithm)] == ["good"] * 2
+        assert ask(bad) == "signature" and jwcrypto_thinks(bad, signer.jwk[name], algorithm) != "good"
+        if known:
+            assert pyjwt_thinks(token, key, algorithm) == "good" and pyjwt_thinks(bad, key, algorithm) == "InvalidSignatureError"
 
 
 def signed(payload: bytes, header: bytes = b'{"alg":"HS256"}') -> str:

@@ -1,9 +1,9 @@
-// The algorithms that sign tokens (RFC 7518 section 3.1, RFC 8037 section 3.1). A token names one; the issuer and the key decide whether
-// it is one of theirs.
+// The algorithms that sign tokens (RFC 7518 section 3.1, RFC 8037 section 3.1, RFC 9864 section 2.2). A token names one; the issuer and
+// the key decide whether it is one of theirs.
 
 /// How a token is signed. The raw value is the name, spelled exactly as in the token's header.
 package enum SignatureAlgorithm: String, Sendable, CaseIterable {
-    case RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA, HS256, HS384, HS512
+    case RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA, Ed25519, Ed448, HS256, HS384, HS512
 
     /// What a key has to be for an algorithm.
     enum Family: Sendable, Equatable {
@@ -13,8 +13,8 @@ package enum SignatureAlgorithm: String, Sendable, CaseIterable {
         case pss
         /// ECDSA on the curve that belongs to the hash.
         case ecdsa(EllipticCurve)
-        /// Ed25519 or Ed448.
-        case edwards
+        /// A signature on this curve, or on either of them where the algorithm does not say on which.
+        case edwards(EdwardsCurve?)
         /// A secret that both sides know.
         case hmac
     }
@@ -27,7 +27,9 @@ package enum SignatureAlgorithm: String, Sendable, CaseIterable {
         case .ES256: .ecdsa(.p256)
         case .ES384: .ecdsa(.p384)
         case .ES512: .ecdsa(.p521)
-        case .EdDSA: .edwards
+        case .EdDSA: .edwards(nil)
+        case .Ed25519: .edwards(.ed25519)
+        case .Ed448: .edwards(.ed448)
         case .HS256, .HS384, .HS512: .hmac
         }
     }
@@ -35,13 +37,13 @@ package enum SignatureAlgorithm: String, Sendable, CaseIterable {
     /// Whether it needs a secret instead of a public key.
     package var needsSecret: Bool { family == .hmac }
 
-    /// OpenSSL's name of its hash; nil for EdDSA, which hashes by itself.
+    /// OpenSSL's name of its hash; nil for Edwards curves, whose signatures hash by themselves.
     var digestName: String? {
         switch self {
         case .RS256, .PS256, .ES256, .HS256: "SHA256"
         case .RS384, .PS384, .ES384, .HS384: "SHA384"
         case .RS512, .PS512, .ES512, .HS512: "SHA512"
-        case .EdDSA: nil
+        case .EdDSA, .Ed25519, .Ed448: nil
         }
     }
 
@@ -76,6 +78,28 @@ enum EllipticCurve: String, Sendable, CaseIterable {
         case .p256: 32
         case .p384: 48
         case .p521: 66
+        }
+    }
+}
+
+/// The Edwards curves that sign (RFC 8037 section 2). The raw value is the name in key sets.
+enum EdwardsCurve: String, Sendable, CaseIterable {
+    case ed25519 = "Ed25519"
+    case ed448 = "Ed448"
+
+    /// OpenSSL's name of the kind of key.
+    var keyType: String {
+        switch self {
+        case .ed25519: "ED25519"
+        case .ed448: "ED448"
+        }
+    }
+
+    /// The length of a public key, in bytes.
+    var keyBytes: Int {
+        switch self {
+        case .ed25519: 32
+        case .ed448: 57
         }
     }
 }

@@ -11,7 +11,8 @@ enum PublicKeyRules {
                 switch algorithm.family {
                 case .rsa, .pss: EVP_PKEY_is_a(key, "RSA") == 1
                 case .ecdsa(let curve): EVP_PKEY_is_a(key, "EC") == 1 && groupName(of: key) == curve.groupName
-                case .edwards: EVP_PKEY_is_a(key, "ED25519") == 1 || EVP_PKEY_is_a(key, "ED448") == 1
+                case .edwards(let curve):
+                    EdwardsCurve.allCases.contains { (curve == nil || curve == $0) && EVP_PKEY_is_a(key, $0.keyType) == 1 }
                 case .hmac: false
                 }
             guard fits else { throw .mismatch(algorithm: algorithm) }

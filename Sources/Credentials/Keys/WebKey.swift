@@ -8,7 +8,7 @@ struct WebKey {
     private enum Material {
         case rsa(modulus: [UInt8], exponent: [UInt8])
         case point(EllipticCurve, x: [UInt8], y: [UInt8])
-        case edwards(keyType: String, [UInt8])
+        case edwards(EdwardsCurve, [UInt8])
     }
 
     private let material: Material
@@ -46,10 +46,10 @@ struct WebKey {
             guard x.count == curve.coordinateBytes, y.count == curve.coordinateBytes else { throw .weakPoint }
             material = .point(curve, x: x, y: y)
         default:
-            let isLong = curve == "Ed448"
+            guard let curve = curve.flatMap(EdwardsCurve.init) else { return nil }
             let point = try bytes("x")
-            guard point.count == (isLong ? 57 : 32) else { throw .weakPoint }
-            material = .edwards(keyType: isLong ? "ED448" : "ED25519", point)
+            guard point.count == curve.keyBytes else { throw .weakPoint }
+            material = .edwards(curve, point)
         }
     }
 
@@ -64,7 +64,7 @@ struct WebKey {
         switch algorithm.family {
         case .rsa, .pss: kind == "RSA"
         case .ecdsa(let needed): kind == "EC" && curve == needed.rawValue
-        case .edwards: kind == "OKP" && (curve == "Ed25519" || curve == "Ed448")
+        case .edwards(let needed): kind == "OKP" && curve.flatMap(EdwardsCurve.init).map { needed == nil || needed == $0 } == true
         // A secret in a published set is none.
         case .hmac: false
         }
@@ -97,8 +97,8 @@ struct WebKey {
                     WebKey.imported(kind: "EC") { hw_OSSL_PARAM_BLD_push_point($0, group, point.baseAddress, point.count) == 1 }
                 }
             }
-        case .edwards(let keyType, let point):
-            return EVP_PKEY_new_raw_public_key_ex(nil, keyType, nil, point, point.count)
+        case .edwards(let curve, let point):
+            return EVP_PKEY_new_raw_public_key_ex(nil, curve.keyType, nil, point, point.count)
         }
     }
 

@@ -83,7 +83,7 @@ def signature(algorithm, signed, key=None):
         name = {"256": "p256", "384": "p384", "512": "p521"}[size]
         r, s = utils.decode_dss_signature(private[name].sign(signed, ec.ECDSA(HASHES[size])))
         return r.to_bytes(CURVES[name][1], "big") + s.to_bytes(CURVES[name][1], "big")
-    return private[key or "ed25519"].sign(signed)
+    return private[key or "ed25519"].sign(signed)  # EdDSA, Ed25519 and Ed448.
 
 
 def make(algorithm="HS256", header=None, payload=None, key=None):
@@ -133,6 +133,12 @@ for algorithm in ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256",
 for name in ["ed25519", "ed448"]:
     token("good", "all", f"PyJWT's EdDSA with {name}", jwt.encode(CLAIMS, private[name], "EdDSA", headers={"kid": name}))
     token("good", "unnamed", f"EdDSA with {name} where both keys have no name", make("EdDSA", key=name))
+    token("good", "all", f"{name.capitalize()} of RFC 9864", make(name.capitalize(), {"alg": name.capitalize(), "kid": name}, key=name))
+    token("good", "unnamed", f"{name.capitalize()} of RFC 9864 where no key has a name", make(name.capitalize(), key=name))
+    other = "Ed448" if name == "ed25519" else "Ed25519"
+    token("algorithm", "all", f"{other} with the kid of {name}", make(other, {"alg": other, "kid": name}, key=name))
+    token("signature", "unnamed", f"{other} with a signature on the other curve", make(other, key=name))
+    token("algorithm", f"pem-EdDSA-{name}", f"{name.capitalize()} on a key for EdDSA", make(name.capitalize(), key=name))
 for algorithm in ["HS256", "HS384", "HS512"]:
     token("good", "secret", f"PyJWT's {algorithm}", jwt.encode(CLAIMS, SECRET, algorithm))
     token("signature", "secret", f"{algorithm} with another secret", jwt.encode(CLAIMS, SECRET[::-1], algorithm))
