@@ -12,7 +12,7 @@ from .paths import REPOSITORY
 from .ports import reserve_port
 
 FOLDER = REPOSITORY / "Tests" / "EndToEnd" / "applications"
-NAMES = ("fastapi", "flask", "bottle", "node", "tomcat", "spring")
+NAMES = ("fastapi", "flask", "bottle", "identity_provider", "node", "tomcat", "spring")
 JAVA = pathlib.Path("/usr/share/java")
 SPRING = ("core", "beans", "context", "aop", "expression", "web", "web.servlet")
 
@@ -45,11 +45,11 @@ def _command(name: str, port: int, folder: pathlib.Path) -> list:
 
 
 @contextlib.contextmanager
-def running(name: str, folder: pathlib.Path):
-    """Starts one of NAMES; gives its address."""
+def running(name: str, folder: pathlib.Path, *arguments):
+    """Starts one of NAMES with these arguments behind the port; gives its address."""
     port = reserve_port()
     log = folder / f"{name}.log"
-    process = subprocess.Popen([str(word) for word in _command(name, port, folder)], stdin=subprocess.DEVNULL, cwd=folder,
+    process = subprocess.Popen([str(word) for word in (*_command(name, port, folder), *arguments)], stdin=subprocess.DEVNULL, cwd=folder,
                                stdout=open(log, "ab"), stderr=subprocess.STDOUT)
     try:
         deadline = time.monotonic() + 60

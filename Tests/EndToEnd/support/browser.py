@@ -88,10 +88,16 @@ class Browser:
     def wait_for(self, expression: str, timeout: float):
         """Waits until the expression is truthy; returns its value."""
         deadline = time.monotonic() + timeout
-        while not (value := self.evaluate(expression)):
+        while True:
+            try:
+                if value := self.evaluate(expression):
+                    return value
+            except AssertionError as problem:
+                # The page is just being replaced by another one, which may fulfil it.
+                if "navigated" not in str(problem) and "context" not in str(problem):
+                    raise
             assert time.monotonic() < deadline, f"{expression} did not come true within {timeout} s"
-            time.sleep(0.1)
-        return value
+            time.sleep(0.05)
 
     def page_errors(self) -> list:
         """Uncaught exceptions that the page threw so far."""
