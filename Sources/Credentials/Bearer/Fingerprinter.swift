@@ -25,6 +25,9 @@ package struct KeyedDigest: Sendable, Hashable {
     /// Its first 64 bits.
     package var fingerprint: Fingerprint { Fingerprint(value: words.0) }
 
+    /// Its first 128 bits.
+    package var beginning: (UInt64, UInt64) { (words.0, words.1) }
+
     fileprivate init(_ bytes: [UInt8]) {
         func word(_ index: Int) -> UInt64 { bytes[8 * index..<8 * index + 8].reduce(0) { $0 << 8 | UInt64($1) } }
         words = (word(0), word(1), word(2), word(3))

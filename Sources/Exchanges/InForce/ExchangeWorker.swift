@@ -30,6 +30,8 @@ package final class ExchangeWorker {
     var eventLogSwitches: [String: Bool] = [:]
     /// The streams that are recorded, by the number of their exchange. Not in the exchange, so that an idle stream is not larger.
     var recorders: [UInt64: StreamRecorder] = [:]
+    /// The streams whose credentials can be taken back while they live.
+    let authorizedStreams = AuthorizedStreams()
     /// What is counted.
     package let counters: WorkerCounters
     /// What the path of an event counts.

@@ -27,8 +27,6 @@ final class Exchange {
         static let awaitsStream = Flags(rawValue: 1 << 5)
         /// The request was sent over a reused connection.
         static let usedReusedConnection = Flags(rawValue: 1 << 6)
-        /// The operator wants the stream to end.
-        static let endedByOperator = Flags(rawValue: 1 << 7)
     }
 
     let proxy: ExchangeWorker
@@ -45,7 +43,7 @@ final class Exchange {
     private(set) var route: CompiledRoute?
     /// Finds the stream's events for the log of events; nil if they are not logged.
     var follower: EventFollower?
-    /// From when on the stream may be ended between two events, because the proxy shuts down; `.max` before.
+    /// From when on the stream is ended as soon as no event is open, for `endReason`; `.max` for never.
     var endsAt = Int64.max
     var account: ExchangeAccount
     var weaver: Weaver
@@ -53,6 +51,8 @@ final class Exchange {
     var flags: Flags = []
     /// Why the stream gets no heartbeats; nil if it gets them. For streams only.
     var notWovenBecause: NotWovenReason?
+    /// Why the stream ends at `endsAt`.
+    var endReason = EndReason.none
     /// Recognises a client that comes back. The last field: the six bytes are free there.
     let clientMark: ClientMark
 
@@ -126,6 +126,7 @@ final class Exchange {
     func finish(_ ending: Ending?, _ end: ResponseEnd, answer: OutgoingResponse? = nil) {
         guard let sink else { preconditionFailure("an exchange finishes once") }
         observeEnd(ending)
+        proxy.authorizedStreams.remove(self)
         endProbe()
         leaveServer()
         phase.enter(.finished)
@@ -146,16 +147,12 @@ extension Exchange: RequestReceiver {
 
     /// Handles what is due on any of its clocks; returns the next deadline.
     func deadlineReached(now: Int64) -> Int64 {
-        // A stream whose moment has passed waits until its server ends the event, and no clock knows when that is.
-        if now >= endsAt, isAtBoundary {
-            endStream()
-            return .max
-        }
-        if case .probe(let probe) = source { return play(probe, now: now) }
+        guard let nextEnd = attendEnd(now: now) else { return .max }
+        if case .probe(let probe) = source { return min(play(probe, now: now), nextEnd) }
         var next = beat(now: now)
         // A stream that has its server has no clock of a request.
         if case .streaming = phase {} else { next = min(next, attend(now: now)) }
-        return endsAt > now ? min(next, endsAt) : next
+        return min(next, nextEnd)
     }
 
     /// The client has taken everything that was sent to it.
@@ -167,6 +164,6 @@ extension Exchange: RequestReceiver {
 
     /// The proxy ends: a stream ends at its moment, and any other exchange when it is complete.
     func drain() {
-        if let moment = proxy.takeDrainMoment() { endAtBoundary(from: moment) }
+        if let moment = proxy.takeDrainMoment() { endAtBoundary(from: moment, because: .drain) }
     }
 }

@@ -80,7 +80,7 @@ extension Exchange {
         observeOpening(heldBecause: reason)
         // Otherwise the first heartbeat is the moment when the server's silence begins to matter.
         if notWovenBecause == nil { sink?.wake(atMilliseconds: nextHeartbeatAt) } else { source.probe() }
-        if let moment = proxy.takeDrainMoment() { endAtBoundary(from: moment) }
+        if let moment = proxy.takeDrainMoment() { endAtBoundary(from: moment, because: .drain) }
     }
 
     // MARK: The response's body

@@ -104,9 +104,9 @@ extension Exchange {
             sendProbeHead(probe, to: sink)
         }
         while let due = probe.playback.nextAt, due <= elapsed { sendItem(of: probe, elapsed, to: sink) }
-        if let next = probe.playback.nextAt { return min(account.startedAt + next, endsAt) }
+        if let next = probe.playback.nextAt { return account.startedAt + next }
         let end = probe.script.stays ? account.startedAt + Int64(ProbeScript.lifeMilliseconds) : now
-        guard now >= end else { return min(end, endsAt) }
+        guard now >= end else { return end }
         sink.send(own: [], isLast: true)
         finish(Ending(cause: .probeEnded, evidence: "the script of a probe was played to its end"), .complete)
         return .max

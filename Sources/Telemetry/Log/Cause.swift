@@ -71,6 +71,11 @@ package enum Cause: String, CaseIterable, Sendable {
     case refusedByLimit = "refused_by_limit"
     /// Proxy: the request's credentials were missing, malformed or contradictory. The evidence says which.
     case credentialsRefused = "credentials_refused"
+    /// Proxy: the time of the stream's token was over, so the stream ended with it. Browsers come back with a new token, if the page has
+    /// one. Look at `token_expires`.
+    case tokenExpired = "token_expired"
+    /// Proxy: the stream's credentials were taken back while it lived. The evidence says by whom.
+    case revoked
     /// Proxy: nobody could say whether the request's credentials are good: keys could not be had, or a service did not answer. The
     /// evidence says which.
     case authorizationUnavailable = "authorization_unavailable"
@@ -128,6 +133,8 @@ package enum Cause: String, CaseIterable, Sendable {
         case .probeEnded: ("probe_ended", .proxy, "The proxy played what a probe asked for to its end.")
         case .refusedByLimit: ("refused_by_limit", .proxy, "The proxy refused because one of its limits was reached.")
         case .credentialsRefused: ("credentials_refused", .proxy, "The proxy refused the request's credentials.")
+        case .tokenExpired: ("token_expired", .proxy, "The proxy ended the stream because the time of its token was over.")
+        case .revoked: ("revoked", .proxy, "The proxy ended the stream because its credentials were taken back.")
         case .authorizationUnavailable:
             ("authorization_unavailable", .proxy, "Nobody could say whether the client's credentials are good, or still good.")
         case .noRoute: ("no_route", .proxy, "No route of the proxy matches the request.")
