@@ -193,6 +193,8 @@ struct ErrorTests {
             (route("allow_origin https://a:0"), "4:15 'https://a:0': '0' is no port"),
             (route("allow_origin https://a:+1"), "4:15 'https://a:+1': '+1' is no port"),
             (route("allow_origin https://a https://A:443"), "4:25 this origin is named twice"),
+            (route("allow_credentials off"), "4:2 'allow_credentials' means nothing without 'allow_origin'"),
+            (route("allow_origin https://a\nallow_credentials no"), "5:19 'no' is none of on, off"),
             (route("bearer_from query t\nbearer_limit 1"), "5:14 '1' is out of range; it may be from 16 to 64KiB"),
             (top("route /x {\nupstream nowhere\n}"), "6:10 there is no upstream 'nowhere'; an address needs a port"),
             (top("route /x {\n}"), "5:7 this route has no upstream"),

@@ -130,7 +130,7 @@ struct ReferenceTests {
             \(block(.timeouts, ""))
             }
             route /* {
-            \(block(.route, "upstream u\nbearer_from query t\nrecord d {\(block(.record, ""))\n}"))
+            \(block(.route, "upstream u\nbearer_from query t\nallow_origin https://a\nrecord d {\(block(.record, ""))\n}"))
             }
             """.replacingOccurrences(of: line.hasPrefix("upstream ") ? "upstream u\n" : "\u{1}", with: "")
     }

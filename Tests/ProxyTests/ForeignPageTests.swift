@@ -66,6 +66,18 @@ struct ForeignPageTests {
         #expect(try status("Sec-Fetch-Site: cross-site") { $0.allowedOrigins = patterns } == 403)
     }
 
+    @Test("is not what a route allows that allows no credentials")
+    func withoutCredentials() throws {
+        let patterns = [try #require(OriginPattern("https://other.example"))]
+        for (allows, expected) in [(true, nil), (false, 403)] as [(Bool, Int?)] {
+            #expect(
+                try status("Origin: https://other.example") {
+                    $0.allowedOrigins = patterns
+                    $0.allowsCredentials = allows
+                } == expected)
+        }
+    }
+
     @Test("knows its own origin by what the client sees, from trusted proxies only")
     func forwarded() throws {
         let fields = "X-Forwarded-Proto: https, http\nX-Forwarded-Host: site.example, b\nOrigin: "

@@ -61,7 +61,7 @@ struct RefusalTests {
         var refusal = RefusalTests.all[0]
         let plain = try ReadHead(answer(refusal))
         #expect(!plain.fields.contains { $0.name.lowercased().hasPrefix("access-control") } && plain.values("vary").isEmpty)
-        refusal.allowedOrigin = Array("https://app.example".utf8)
+        refusal.allowedOrigin = AllowedOrigin(bytes: Array("https://app.example".utf8), mayUseCredentials: true)
         refusal.vary = "Origin, Cookie"
         let head = try ReadHead(answer(refusal))
         #expect(head.values("access-control-allow-origin") == ["https://app.example"] && head.values("vary") == ["Origin, Cookie"])

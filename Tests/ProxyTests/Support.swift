@@ -98,6 +98,7 @@ func wire(_ text: String) -> [UInt8] {
 struct Way {
     var bearer: BearerPolicy?
     var allowedOrigins: [OriginPattern] = []
+    var allowsCredentials = true
     var hostField = Route.HostField.preserve
     var asksForIdentity = false
     var writesVia = true
@@ -120,6 +121,7 @@ struct Way {
     func outcome(_ text: String) throws -> Outcome {
         var route = Route(upstreamIndex: 0, bearer: bearer, allowedOrigins: allowedOrigins)
         route.hostField = hostField
+        route.allowsCredentials = allowsCredentials
         route.asksForIdentity = asksForIdentity
         route.writesVia = writesVia
         var tls = ListenerTLS(certificates: [])

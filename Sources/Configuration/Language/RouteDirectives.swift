@@ -30,7 +30,7 @@ extension RouteDraft: DirectiveModel {
     /// Those of them that mean nothing without `bearer_from`.
     static let sourceDetails = ["bearer_conflict", "bearer_characters"]
 
-    static let rows: [Row<RouteDraft>] = placeRows + CheckDraft.rows + otherRows
+    static let rows: [Row<RouteDraft>] = placeRows + CheckDraft.rows + CrossOriginDirectives.rows + otherRows
 
     /// Where requests go, heartbeats, and where tokens come from.
     private static let placeRows: [Row<RouteDraft>] = [
@@ -93,12 +93,6 @@ extension RouteDraft: DirectiveModel {
     ]
 
     private static let otherRows: [Row<RouteDraft>] = [
-        .list(
-            "allow_origin", "ORIGIN...",
-            "Pages of these other origins may use cookies as tokens for more than reading, and may read the proxy's refusals."
-        ) { interpreter, word, draft in
-            interpreter.addOrigin(word, to: &draft.route.allowedOrigins)
-        },
         .word(
             "host", \.route.hostField, [("preserve", .preserve), ("server", .server)],
             "Whether the server is told the client's Host or its own name."),
@@ -153,6 +147,7 @@ extension Interpreter {
         var draft = RouteDraft(route: route)
         let said = interpret(statement.block, into: &draft)
         finishTokens(of: &draft, said)
+        finishCrossOrigin(said)
         if draft.upstream.isEmpty, !(statement.block ?? []).contains(where: { $0.name.text == "upstream" }) {
             error(patternWord, "this route has no upstream; write: upstream NAME|ADDRESS...")
         }
@@ -238,19 +233,6 @@ extension Interpreter {
         }
         guard sendsEvent else { return error(words[2], "nothing can follow 'early \(words[0].text) retry'") }
         if isEventName(words[2]) { early.onFailure = .event(name: words[2].text) }
-    }
-
-    fileprivate mutating func addOrigin(_ word: Word, to origins: inout [OriginPattern]) {
-        do throws(Malformed) {
-            let origin = try OriginPattern.read(word.text)
-            if origins.contains(origin) {
-                error(word, "this origin is named twice")
-            } else if origins.count >= 64 {
-                error(word, "a route can allow at most 64 origins")
-            } else {
-                origins.append(origin)
-            }
-        } catch { self.error(word, error.message) }
     }
 
     fileprivate mutating func addSource(_ source: TokenSource, at word: Word, to sources: inout [TokenSource]) {

@@ -22,8 +22,10 @@ package struct Route: Sendable, Equatable {
     package var bearer: BearerPolicy?
     /// How its tokens are checked; nil: the servers check them.
     package var check: BearerCheck?
-    /// Pages of other origins that may use cookies which are tokens here.
+    /// Pages of other origins that may read answers; empty: the servers decide.
     package var allowedOrigins: [OriginPattern]
+    /// Whether these pages may send cookies.
+    package var allowsCredentials = true
     /// What the upstream gets in the `Host` field.
     package var hostField = HostField.preserve
     /// What happens to an EventSource whose servers are down, or when a limit of connections is reached.

@@ -40,6 +40,9 @@ extension RequestForwarding {
     /// Whether the request changes nothing, and opens no connection with which its sender could change something.
     private var isReadOnly: Bool { (head.method == .get || head.method == .head) && head.upgradeProtocol == nil }
 
+    /// Whether a browser asks what a page of another origin may do.
+    var isPreflight: Bool { requestKind == .preflight }
+
     private func values(of name: FieldName) -> [Range<Int>] {
         guard head.contains(name) else { return [] }
         return head.fields.filter { $0.known == name }.map(\.value)

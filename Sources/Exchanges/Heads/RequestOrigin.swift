@@ -51,13 +51,15 @@ extension RequestForwarding {
 
 extension CompiledRoute {
     /// Whether pages of this origin may use cookies as tokens.
-    func allows(origin: Span<UInt8>) -> Bool { route.allowedOrigins.contains { $0.matches(origin) } }
+    func allows(origin: Span<UInt8>) -> Bool { route.allowsCredentials && names(origin) }
+
+    private func names(_ origin: Span<UInt8>) -> Bool { route.allowedOrigins.contains { $0.matches(origin) } }
 
     /// The request's origin, if the route allows it.
-    func allowedOrigin(of head: RequestHead) -> [UInt8]? {
+    func allowedOrigin(of head: RequestHead) -> AllowedOrigin? {
         guard !route.allowedOrigins.isEmpty, head.count(of: .origin) == 1, let origin = head.firstValue(of: .origin),
-            allows(origin: head.bytes.span.extracting(origin))
+            names(head.bytes.span.extracting(origin))
         else { return nil }
-        return Array(head.bytes[origin])
+        return AllowedOrigin(bytes: Array(head.bytes[origin]), mayUseCredentials: route.allowsCredentials)
     }
 }

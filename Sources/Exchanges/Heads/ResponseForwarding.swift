@@ -18,6 +18,8 @@ struct ResponseForwarding {
     let isBridged: Bool
     /// Whether the request's URL held a token, which no other page may learn.
     let urlHeldToken: Bool
+    /// Who decides which pages of other origins may read the response.
+    var readers = Readers.chosenByServer
     /// Whether the proxy adds itself to `Via`.
     var writesVia = true
     /// The value of `Strict-Transport-Security` in place of the server's own; nil keeps the server's.
@@ -52,7 +54,12 @@ struct ResponseForwarding {
         let keepsURLSecret = urlHeldToken && !head.keepsURLSecret
         if keepsURLSecret { replaced.insert(.referrerPolicy) }
         if strictTransportSecuritySeconds != nil { replaced.insert(.strictTransportSecurity) }
+        if case .chosenByRoute(let origin) = readers {
+            replaced.formUnion([.accessControlAllowOrigin, .vary])
+            outdated.insert(origin == nil ? .ofOtherOrigins : .ofReaders)
+        }
         writer.copyForwardableFields(of: head, except: replaced, replaced: outdated, edits: edits)
+        if case .chosenByRoute(let origin) = readers { writeReaders(origin, &writer) }
         if wouldBeWoven { writeWeakEntityTag(&writer) }
         writeCacheControl(&writer)
         if tellsBuffers { writer.field("X-Accel-Buffering", "no") }

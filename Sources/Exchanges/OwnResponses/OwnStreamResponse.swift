@@ -7,13 +7,13 @@ import HTTP
 struct OwnStreamResponse {
     /// Whether the request's URL held a token.
     let urlHeldToken: Bool
-    /// Whether the page has another origin than the request's target: without permission to read the answer, a browser takes 200 for an
-    /// error.
+    /// Whether the page has another origin than the request's target, and the route does not say which ones it allows: without permission
+    /// to read the answer, a browser takes 200 for an error.
     let isForeign: Bool
     /// Whether the proxy adds itself to `Via`.
     let writesVia: Bool
     /// The page's origin, if the route allows it.
-    let allowedOrigin: [UInt8]?
+    let allowedOrigin: AllowedOrigin?
     let strictTransportSecuritySeconds: Int?
     let date: [UInt8]
 
@@ -42,7 +42,7 @@ struct OwnStreamResponse {
         // Every page may read what the proxy itself sends. Browsers do not apply this to requests with credentials, and those get no
         // such answer.
         if let allowedOrigin {
-            writer.allow(origin: allowedOrigin)
+            writer.allow(allowedOrigin)
         } else if isForeign {
             writer.field("Access-Control-Allow-Origin", "*")
         }

@@ -25,7 +25,7 @@ struct Refusal {
     /// Whether the request's URL held a token, so that the answer protects it.
     var urlHeldToken = false
     /// The request's origin, if its page may read the answer from another origin.
-    var allowedOrigin: [UInt8]?
+    var allowedOrigin: AllowedOrigin?
     /// The value of `Vary`; nil if the answer does not depend on the request's fields.
     var vary: StaticString?
     /// Whether the connection is closed after the answer.
@@ -107,20 +107,9 @@ struct Refusal {
             try? response.fields.field("WWW-Authenticate", challenge)
         }
         if let vary { response.fields.field("Vary", vary) }
-        if let allowedOrigin { response.fields.allow(origin: allowedOrigin) }
+        if let allowedOrigin { response.fields.allow(allowedOrigin) }
         if status == 503 { response.fields.field("Retry-After", UInt64(1)) }
         return response
-    }
-}
-
-extension HeadWriter {
-    /// Lets pages of an allowed origin read the proxy's own answer, also if they sent cookies: the origin is the requesting one, and is
-    /// on the list. Without these fields a page learns of a 401 only that something failed.
-    mutating func allow(origin: [UInt8]) {
-        // It matched a pattern, so it holds no byte that a field may not hold.
-        try? field("Access-Control-Allow-Origin", origin)
-        field("Access-Control-Allow-Credentials", "true")
-        field("Access-Control-Expose-Headers", "WWW-Authenticate, Retry-After")
     }
 }
 

@@ -55,7 +55,8 @@ extension Exchange {
         account.status = 200
         account.bytesToClient += UInt64(event.count)
         let response = OwnStreamResponse(
-            urlHeldToken: bridged?.urlHeldToken == true, isForeign: forwarding.isOfOtherHost && !head.contains(.cookie),
+            urlHeldToken: bridged?.urlHeldToken == true,
+            isForeign: !route.namesReaders && forwarding.isOfOtherHost && !head.contains(.cookie),
             writesVia: route.route.writesVia, allowedOrigin: route.allowedOrigin(of: head),
             strictTransportSecuritySeconds: sink.strictTransportSecuritySeconds, date: date)
         finish(ending, .complete, answer: response.response(whole: event))

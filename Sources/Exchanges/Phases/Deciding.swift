@@ -31,6 +31,7 @@ extension Exchange {
             return refuse(head, on: route, Refusal(status: 417, cause: .clientProtocolError, evidence: evidence))
         }
         if let refusal = forwarding.refusalOfHops { return refuseReadably(head, on: route, refusal) }
+        if forwarding.isPreflight, let answer = forwarding.preflightAnswer { return answerPreflight(head, on: route, answer) }
         switch forwarding.examineCredentials() {
         case .refused(let refusal): refuseReadably(head, on: route, refusal)
         // Most routes have no step, and their requests need not carry what steps find.
@@ -107,6 +108,14 @@ extension Exchange {
     private func refuse(_ head: RequestHead, on route: CompiledRoute, _ refusal: Refusal, _ known: KnownToken? = nil) {
         account.token = known ?? route.knownToken(ofRefused: head)
         refuse(refusal)
+    }
+
+    /// Answers a preflight in place of the server.
+    private func answerPreflight(_ head: RequestHead, on route: CompiledRoute, _ answer: PreflightAnswer) {
+        account.token = route.knownToken(ofRefused: head)
+        account.status = 204
+        let response = answer.response(strictTransportSecuritySeconds: sink?.strictTransportSecuritySeconds, date: date)
+        finish(nil, .complete, answer: response)
     }
 
     /// Redirects the client to the same URL over HTTPS. Like the request, the answer contains the query.

@@ -40,13 +40,13 @@ extension Exchange {
         account.upstreamBegan(now: now)
         upstream.readAtMost(bytes: settings.configuration.limits.pendingBytesPerStream)
         // A held client's response has begun already.
-        guard request.isHeld else { return begin(head, framing, request.redirects) }
+        guard request.isHeld else { return begin(head, framing, request) }
         enter(.streaming)
         observeServer()
         observeHead(head, framing)
     }
 
-    private func begin(_ head: ResponseHead, _ framing: BodyFraming, _ redirects: RedirectTerms?) {
+    private func begin(_ head: ResponseHead, _ framing: BodyFraming, _ request: PendingRequest) {
         guard let sink, let route else { preconditionFailure("a response begins once, on a route") }
         account.status = UInt16(clamping: head.status)
         let isStream = head.isEventStream && head.status == 200 && framing != .none
@@ -54,8 +54,10 @@ extension Exchange {
         let forwarding = ResponseForwarding(
             head: head, framing: framing, isWoven: isStream && notWovenBecause == nil, isStream: isStream,
             wouldBeWoven: head.isEventStream && head.status == 200 && head.contentEncodingIsIdentity && route.heartbeat != nil,
-            isBridged: flags.contains(.isBridged), urlHeldToken: flags.contains(.urlHeldToken), writesVia: route.route.writesVia,
-            strictTransportSecuritySeconds: sink.strictTransportSecuritySeconds, date: date, edits: edits(of: head, by: redirects))
+            isBridged: flags.contains(.isBridged), urlHeldToken: flags.contains(.urlHeldToken),
+            readers: route.readers(request.allowedOrigin),
+            writesVia: route.route.writesVia, strictTransportSecuritySeconds: sink.strictTransportSecuritySeconds, date: date,
+            edits: edits(of: head, by: request.redirects))
         enter(isStream ? .streaming : .relaying)
         // Usually the body's beginning came with the head, and `receiveBody` follows.
         sink.begin(forwarding.response(to: method), opening: isStream ? takeOpeningComment(of: route) : nil, awaitsBody: true)

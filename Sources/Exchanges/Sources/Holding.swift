@@ -1,7 +1,7 @@
 // An EventSource that cannot be served now. Any status but 200 ends it for good (WHATWG HTML 9.2). So the proxy answers 200 and holds
 // it: the client gets heartbeats while the servers are tried again, and is told when to come back if that does not help. The route's
-// `outage` and `early` decide which requests are held. Invariant: a response that a page of another origin may read only because of the
-// proxy's own permission contains nothing from a server.
+// `outage` and `early` decide which requests are held. Invariant: where the route names no pages, a response that a page of another
+// origin may read only because of the proxy's own permission contains nothing from a server.
 
 import Configuration
 import Downstreams
@@ -31,9 +31,10 @@ extension Exchange {
     func expectToWait(_ forwarding: RequestForwarding, in request: PendingRequest) {
         let head = forwarding.head
         guard head.acceptsEventStream, head.method == .get, flags.contains(.isRepeatable), let route else { return }
-        request.waiting.isForeign = forwarding.isOfOtherHost
-        // Only the server or the route can allow a page to read a response to a request with cookies.
-        if request.waiting.isForeign, request.allowedOrigin == nil, head.contains(.cookie) || head.contains(.authorization) { return }
+        // A page that the route allows reads the server's answers as well as the proxy's.
+        request.waiting.isForeign = request.allowedOrigin == nil && forwarding.isOfOtherHost
+        // Other pages read nothing of a route that has a list, and elsewhere only their server can allow them to send cookies.
+        if request.waiting.isForeign, route.namesReaders || head.contains(.cookie) || head.contains(.authorization) { return }
         flags.insert(.awaitsStream)
         // A page of another origin needs the fields of its server's answer, so it cannot be answered earlier.
         guard let early = route.route.early, !request.waiting.isForeign else { return }

@@ -35,7 +35,7 @@ final class PendingRequest {
     /// The value of the Upgrade field; empty for none.
     var offeredProtocols: [UInt8] = []
     /// The request's origin, if the route allows its pages.
-    var allowedOrigin: [UInt8]?
+    var allowedOrigin: AllowedOrigin?
 
     init(head: [UInt8], hostOffset: Int?) {
         self.head = head

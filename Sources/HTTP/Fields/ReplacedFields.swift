@@ -1,5 +1,5 @@
-// Response fields that are wrong after the proxy has changed the body, or has found that the response is for one client alone. The
-// proxy decides whether that is so; this file only lists the fields.
+// Response fields that are wrong after the proxy has changed the body, has found that the response is for one client alone, or decides
+// itself which pages may read the response. The proxy decides whether that is so; this file only lists the fields.
 //
 // Invariant: whether a field is left out depends on its name alone. Only fields without their own `FieldName` are concerned.
 
@@ -20,8 +20,18 @@ public struct ReplacedFields: OptionSet, Sendable {
     /// the same ending, `Surrogate-Control`, `Edge-Control`, and nginx's `X-Accel-Expires`.
     public static let forSharedCaches = ReplacedFields(rawValue: 2)
 
+    /// `Access-Control-Allow-Credentials`, the second field that says who may read the response (Fetch section 3.2.3).
+    public static let ofReaders = ReplacedFields(rawValue: 4)
+    /// All `Access-Control-` fields.
+    public static let ofOtherOrigins = ReplacedFields(rawValue: 8)
+
     /// Whether a field of that name is of these kinds.
     func contains(_ bytes: Span<UInt8>, _ name: Range<Int>) -> Bool {
+        if contains(.ofReaders), equalsIgnoringCase(bytes, name, Self.nameOfReaders) { return true }
+        if contains(.ofOtherOrigins), name.count > Self.prefixOfOrigins.utf8CodeUnitCount {
+            let prefix = name.lowerBound..<(name.lowerBound + Self.prefixOfOrigins.utf8CodeUnitCount)
+            if equalsIgnoringCase(bytes, prefix, Self.prefixOfOrigins) { return true }
+        }
         if contains(.ofOldBytes) {
             for known in Self.namesOfOldBytes where equalsIgnoringCase(bytes, name, known) { return true }
         }
@@ -35,5 +45,7 @@ public struct ReplacedFields: OptionSet, Sendable {
         "accept-ranges", "content-md5", "digest", "content-digest", "repr-digest", "unencoded-digest",
     ]
     private static let namesForSharedCaches: [StaticString] = ["surrogate-control", "edge-control", "x-accel-expires"]
+    private static let nameOfReaders: StaticString = "access-control-allow-credentials"
+    private static let prefixOfOrigins: StaticString = "access-control-"
     private static let targetedSuffix: StaticString = "cdn-cache-control"
 }
