@@ -63,7 +63,7 @@ def test_tokens_of_the_provider_open_streams_with_each_kind_of_key_that_it_turns
         assert told(proxy, unknown).status == 401
         (tmp_path / "jwks.json").write_text(provider.keys())
         proxy.send_signal(signal.SIGHUP)
-        proxy.wait_for_words("SIGHUP: done", turn + 1)
+        proxy.wait_for_words("SIGHUP: done: nothing in the configuration has changed; keys of issuers were read again", turn + 1)
         assert told(proxy, unknown).status == 200 and told(proxy, token).status == 200
     assert algorithms == {"ES256", "RS256", "Ed25519"}
     record = proxy.access_log.wait_for(lambda record: record.get("credential_error") == "key")

@@ -42,7 +42,7 @@ private final class FakeEffects: ServiceEffects {
     var managerError: SystemError?
     var startError: SystemError?
     var reloadError: StartError?
-    var outcome = Reload(changes: [], warnings: [], hasCertificates: false)
+    var outcome = Reload(changes: [], warnings: [], readAgain: [])
 
     /// Everything that was done, in order.
     private(set) var done: [String] = []
@@ -114,12 +114,14 @@ struct ServiceTests {
     @Test("announces a reload to the manager first, and that it is ready again last, however the reload comes out")
     func reloads() {
         let good = service()
-        effects.outcome = Reload(changes: ["route /a added", "route /b removed"], warnings: ["look here"], hasCertificates: true)
+        effects.outcome = Reload(
+            changes: ["route /a added", "route /b removed"], warnings: ["look here"], readAgain: ["certificates", "keys of issuers"])
         good.receive(.reload)
         #expect(
             effects.take() == [
                 "tell RELOADING=1 0", "reload", "warn: SIGHUP: look here",
-                "warn: SIGHUP: done: route /a added; route /b removed; certificates were read again", "tell READY=1 5000",
+                "warn: SIGHUP: done: route /a added; route /b removed; certificates and keys of issuers were read again",
+                "tell READY=1 5000",
             ])
         #expect(effects.wanted.map(\.workerCount) == [7])
         service({ nil }).receive(.reload)
@@ -140,7 +142,7 @@ struct ServiceTests {
         effects.configuration = Configuration(workerCount: 3)
         service(nil).receive(.reload)
         #expect(effects.take()[2] == "warn: SIGHUP: there are no certificates to read again")
-        effects.outcome = Reload(changes: [], warnings: [], hasCertificates: true)
+        effects.outcome = Reload(changes: [], warnings: [], readAgain: ["certificates"])
         service(nil).receive(.reload)
         #expect(effects.take()[2] == "warn: SIGHUP: certificates were read again")
         #expect(effects.wanted.map(\.workerCount) == [3, 3])

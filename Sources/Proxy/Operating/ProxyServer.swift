@@ -17,8 +17,8 @@ package struct Reload: Sendable {
     package let changes: [String]
     /// One line for each thing that could not change, or that soon needs the operator.
     package let warnings: [String]
-    /// Whether there are certificates; the reload has read them again.
-    package let hasCertificates: Bool
+    /// What the reload has read again besides the configuration, such as `certificates`.
+    package let readAgain: [String]
 }
 
 /// A running proxy.
@@ -105,7 +105,7 @@ package final class ProxyServer: Sendable {
         let warnings = prepared.warnings(by: means) + put(prepared).warnings
         return Reload(
             changes: wanted.changes(since: old.configuration), warnings: warnings,
-            hasCertificates: !prepared.generation.security.isEmpty)
+            readAgain: prepared.generation.security.kindsOfFiles)
     }
 
     // MARK: What is in force

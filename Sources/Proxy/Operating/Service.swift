@@ -126,10 +126,10 @@ package final class Service {
             return effects.warn("SIGHUP: \(error.message); the configuration in force stays, and nothing has changed")
         }
         for warning in outcome.warnings { effects.warn("SIGHUP: \(warning)") }
-        let certificates = outcome.hasCertificates ? ["certificates were read again"] : []
-        if reread == nil { return effects.warn("SIGHUP: " + (certificates.first ?? "there are no certificates to read again")) }
+        let files = outcome.readAgain.isEmpty ? [] : [outcome.readAgain.joined(separator: " and ") + " were read again"]
+        if reread == nil { return effects.warn("SIGHUP: " + (files.first ?? "there are no certificates to read again")) }
         let news = outcome.changes.isEmpty ? ["nothing in the configuration has changed"] : outcome.changes
-        effects.warn("SIGHUP: done: " + (news + certificates).joined(separator: "; "))
+        effects.warn("SIGHUP: done: " + (news + files).joined(separator: "; "))
     }
 
     // MARK: Being succeeded

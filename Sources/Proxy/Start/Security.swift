@@ -87,6 +87,12 @@ package final class Security: Sendable {
     /// Whether there is any TLS at all.
     var isEmpty: Bool { (listeners + console).allSatisfy { $0.listener.tls == nil } && upstreams.allSatisfy { $0.tls == nil } }
 
+    /// What files there are, in words for the operator.
+    var kindsOfFiles: [String] {
+        let hasKeys = configuredIssuers.lazy.flatMap(\.keys).contains { if case .secret = $0 { false } else { true } }
+        return (isEmpty ? [] : ["certificates"]) + (hasKeys ? ["keys of issuers"] : [])
+    }
+
     /// One line for each certificate that has expired or soon will.
     package func expiryWarnings(nowUnixMilliseconds now: Int64) -> [String] {
         let ends =
