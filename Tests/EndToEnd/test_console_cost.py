@@ -20,7 +20,7 @@ from test_idle_streams import SilentOrigin, Watchers
 pytestmark = [pytest.mark.heavy, pytest.mark.timeout(400)]
 
 STREAMS = int(os.environ.get("HEARTWIRE_IDLE_STREAMS", "3000"))
-ROUNDS, SECONDS, PAUSE = 4, 5, 0.005
+ROUNDS, SECONDS, PAUSE = 4, 3, 0.005
 
 # The bystander: a server and its only client, in a process of their own, so that nothing else here delays its clock. It sends an event
 # after each pause, reads it from the proxy, and says how many microseconds that took.
