@@ -13,12 +13,14 @@
 //     --tls                TLS 1.3 with one cipher suite and one group, so that all servers do the same work
 //     --shared N           HTTP/2, so many streams on each connection (with --tls)
 //     --unread PATH        the last stream asks for this, and gives no window back
+//     --tokens FILE        each request brings the next of these tokens
+//     --status N           what every response must be, if not 200
 //     --narrow             windows of 65,535 bytes, a stream's and a connection's, instead of a browser's
 //     --watch PID,PID      the proxy's processes
 //     --origin PID         the origin's process, whose time is part of what the generator needs
 //
 // Here is the course of a run: its phases, its window, its options and the line that it prints. Every byte that comes is checked in
-// load_responses.c, HTTP/2's frames in load_http2.c; anything amiss ends the run with a message and status 1. What the kernel says of the
+// load_responses.c, HTTP/2's frames in load_http2.c, tokens are load_tokens.c's; anything amiss ends the run with a message and status 1. What the kernel says of the
 // processes is in load_processes.c.
 //
 // origin.c decides what is sent, bench.py what is started when and how the figures are named.
@@ -36,7 +38,7 @@
 
 #include "load.h"
 
-struct options options = {.path = "/idle", .streams = 1, .warm_ms = 300, .window_ms = 1000, .most = -1, .sequence_mask = UINT32_MAX};
+struct options options = {.path = "/idle", .streams = 1, .warm_ms = 300, .window_ms = 1000, .most = -1, .sequence_mask = UINT32_MAX, .status = 200};
 
 const char *const phase_names[] = {"opening the first streams", "taking the base line", "opening streams", "warming up",
                                    "in the window", "over"};
@@ -168,7 +170,8 @@ static void read_options(int count, char **arguments) {
     static const struct option known[] = {
         {"port", 1, 0, 'p'}, {"path", 1, 0, 'P'}, {"streams", 1, 0, 'n'}, {"first", 1, 0, 'f'}, {"repeat", 0, 0, 'r'},
         {"leave-after", 1, 0, 'l'}, {"most", 1, 0, 'm'}, {"warm-ms", 1, 0, 'W'}, {"window-ms", 1, 0, 'w'}, {"heartbeats", 0, 0, 'h'},
-        {"rounds", 0, 0, 'R'}, {"shared", 1, 0, 'S'}, {"unread", 1, 0, 'u'}, {"narrow", 0, 0, 'N'}, {"sequence-mask", 1, 0, 's'}, {"tls", 0, 0, 't'}, {"watch", 1, 0, 'c'}, {"origin", 1, 0, 'o'}, {0, 0, 0, 0}};
+        {"rounds", 0, 0, 'R'}, {"shared", 1, 0, 'S'}, {"unread", 1, 0, 'u'}, {"narrow", 0, 0, 'N'}, {"sequence-mask", 1, 0, 's'}, {"tokens", 1, 0, 'T'},
+        {"status", 1, 0, 'x'}, {"tls", 0, 0, 't'}, {"watch", 1, 0, 'c'}, {"origin", 1, 0, 'o'}, {0, 0, 0, 0}};
     int option;
     while ((option = getopt_long(count, arguments, "", known, NULL)) != -1) {
         switch (option) {
@@ -188,6 +191,8 @@ static void read_options(int count, char **arguments) {
             case 'S': options.shared = atol(optarg); break;
             case 'u': options.unread = optarg; break;
             case 'N': options.narrow = true; break;
+            case 'T': options.tokens = optarg; break;
+            case 'x': options.status = atoi(optarg); break;
             case 'o': origin = atoi(optarg); break;
             case 'c':
                 for (char *piece = strtok(optarg, ","); piece && watched_count < PROCESSES; piece = strtok(NULL, ",")) {
@@ -199,6 +204,7 @@ static void read_options(int count, char **arguments) {
     }
     if (options.port <= 0 || options.streams <= 0 || options.first > options.streams) fail("impossible options");
     if (options.shared ? !options.tls : options.unread || options.narrow) fail("HTTP/2's options without HTTP/2");
+    if (options.tokens && options.shared) fail("tokens are for HTTP/1.1 only");
     options.accept = options.repeat && !options.leave_after && strcmp(options.path, "/keep") ? "*/*" : "text/event-stream";
 }
 
@@ -217,6 +223,7 @@ int main(int count, char **arguments) {
         "Safari/537.36\r\nAccept: %s\r\nAccept-Language: en-GB,en;q=0.9\r\nCache-Control: no-cache\r\nReferer: https://bench.example/page\r\n"
         "Cookie: theme=dark; visits=12\r\n\r\n",
         options.path, options.accept);
+    if (options.tokens) read_tokens(options.tokens);
     if (options.tls) prepare_tls();
     connections = calloc((size_t)options.streams, sizeof *connections);
     poller = epoll_create1(EPOLL_CLOEXEC);

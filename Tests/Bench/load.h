@@ -12,7 +12,7 @@ enum { BUFFER = 1 << 18, HEAD = 4096, TURN = 512, IN_FLIGHT = 64, ROUNDS = 4096,
 enum state { HANDSHAKE, WAITING, IN_HEAD, IN_BODY };
 enum framing { LENGTH, CHUNKED, UNTIL_CLOSE };
 enum chunk { SIZE, EXTENSION, SIZE_END, DATA, DATA_END_CR, DATA_END_LF, TRAILER, TRAILER_LINE };
-enum { SEEKING = 255, DIGITS = 24 };
+enum { SEEKING = 255, DIGITS = 24, TOKENS = 16384, TOKEN = 2048 };
 
 struct connection {
     int fd;
@@ -43,7 +43,8 @@ struct round {
 
 struct options {
     int port;
-    const char *path, *accept, *unread;
+    const char *path, *accept, *unread, *tokens;
+    int status;
     long streams, first, leave_after, most, shared;
     long warm_ms, window_ms;
     bool repeat, heartbeats, rounds, tls, narrow;
@@ -109,6 +110,12 @@ void mark_opened(struct connection *connection);
 // A response was read to its end, or left; the next request follows.
 void end_response(struct connection *connection);
 void finish_response(struct connection *connection);
+
+// load_tokens.c: a token for each request.
+
+void read_tokens(const char *path);
+// The next request, with the next token.
+const char *request_with_token(size_t *length);
 
 // load_http2.c: connections that `options.shared` streams share.
 

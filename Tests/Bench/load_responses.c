@@ -25,11 +25,13 @@ void begin_response(struct connection *connection) {
 
 static void send_request(struct connection *connection) {
     begin_response(connection);
-    const ssize_t sent = connection->ssl ? SSL_write(connection->ssl, request, (int)request_length)
-                                         : send(connection->fd, request, request_length, MSG_NOSIGNAL);
+    const char *text = request;
+    size_t length = request_length;
+    if (options.tokens) text = request_with_token(&length);
+    const ssize_t sent = connection->ssl ? SSL_write(connection->ssl, text, (int)length) : send(connection->fd, text, length, MSG_NOSIGNAL);
     // A connection that the server has just closed is found out by reading.
     if (sent < 0 && (errno == EPIPE || errno == ECONNRESET) && !connection->fresh) return;
-    if (sent != (ssize_t)request_length) fail("a request could not be sent: %s", strerror(errno));
+    if (sent != (ssize_t)length) fail("a request could not be sent: %s", strerror(errno));
 }
 
 int connect_to_proxy(void *owner) {
@@ -230,7 +232,7 @@ static const char *field(const char *head, const char *name) {
 
 static void understand_head(struct connection *connection) {
     const char *const head = connection->head;
-    if (strncmp(head, "HTTP/1.1 200", 12)) fail("not a 200: %.60s", head);
+    if (strncmp(head, "HTTP/1.1 ", 9) || atoi(head + 9) != options.status) fail("not a %d: %.60s", options.status, head);
     const char *const length = field(head, "Content-Length"), *const coding = field(head, "Transfer-Encoding");
     connection->left = length ? strtoull(length, NULL, 10) : 0;
     connection->framing = coding && !strncasecmp(coding, "chunked", 7) ? CHUNKED : length ? LENGTH : UNTIL_CLOSE;

@@ -80,11 +80,12 @@ class Contender:
 
 class Setting:
     """What a scenario needs in a proxy's configuration beyond the usual; `connections` is how many clients there may be, `logs` is off, streams, or
-    events: those of streams and each event. HTTP/2 is spoken over TLS only, beside HTTP/1.1. Several workers are not pinned to one core."""
+    events: those of streams and each event. HTTP/2 is spoken over TLS only, beside HTTP/1.1. Several workers are not pinned to one core. `check`
+    is the algorithm and the public key of the tokens that are let pass."""
 
-    def __init__(self, connections: int, tls=None, http2=False, heartbeat_seconds=None, logs="off", workers=1):
+    def __init__(self, connections: int, tls=None, http2=False, heartbeat_seconds=None, logs="off", workers=1, check=None):
         self.connections, self.tls, self.http2, self.heartbeat_seconds, self.logs = connections, tls, http2, heartbeat_seconds, logs
-        self.workers = workers
+        self.workers, self.check = workers, check
 
 
 class Running:
@@ -104,7 +105,8 @@ class Running:
                         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
                         link = context.wrap_socket(plain)
                     link.sendall(b"GET /small HTTP/1.1\r\nHost: bench.example\r\n\r\n")
-                    if link.recv(4096).startswith(b"HTTP/1.1 200") and len(self.processes()) > children:
+                    # Who wants a token is ready too.
+                    if link.recv(4096).startswith((b"HTTP/1.1 200", b"HTTP/1.1 401")) and len(self.processes()) > children:
                         return
             except OSError:
                 pass
@@ -132,6 +134,12 @@ class Heartwire(Contender):
         # Left out if there is none: an older build may not know the directive.
         events = f"event_log {folder / 'events.jsonl'}\n" if setting.logs == "events" else ""
         heartbeat = f"    heartbeat {setting.heartbeat_seconds}s\n" if setting.heartbeat_seconds else ""
+        check = ""
+        if setting.check:
+            # A bystander's /fan needs no token.
+            check = "issuer bench {{\n    name https://id.bench.example/\n    audience https://bench.example\n    key {} {}\n}}\n".format(*setting.check)
+            for path in ("/small", "/leave", "/idle"):
+                check += f"route {path} {{\n    upstream origin\n    bearer_check bench\n    require_scope events.read\n    claim_field X-User sub\n}}\n"
         (folder / "heartwire.conf").write_text(f"""\
 listen 127.0.0.1:{port}{tls}
 workers {setting.workers}
@@ -148,7 +156,7 @@ upstream origin {{
     idle_connections 256
     keep_alive 1h
 }}
-route /* {{
+{check}route /* {{
     upstream origin
 {heartbeat}}}
 """)

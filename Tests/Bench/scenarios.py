@@ -36,6 +36,16 @@ class Part:
     contenders: Callable[[str], bool] = lambda name: True
     weaving_path: str | None = None  # the path for contenders that make heartbeats themselves
     saturates: bool = False         # as fast as possible, instead of by the clock
+    tokens: "Tokens | None" = None  # that the requests bring
+    flood: list[str] | None = None  # a second generator beside the measured one; the tokens are then the flood's
+
+
+@dataclasses.dataclass(frozen=True)
+class Tokens:
+    algorithm: str
+    count: int                      # of different ones
+    are_checked: bool = True
+    are_forged: bool = False
 
 
 @dataclasses.dataclass
