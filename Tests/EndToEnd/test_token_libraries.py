@@ -189,7 +189,7 @@ def written(**members) -> str:
 
 STRICT_JSON = "RFC 8259: what readers take in different ways is refused, and UTF-8 without a mark is the only encoding"
 TYPES = "RFC 7519: a date is a JSON number; PyJWT converts a text with int()"
-DATES = "beyond the year 9999 it is milliseconds or an attack, and never *for ever*"
+DATES = "beyond the year 9999 it is milliseconds or an attack, and never *without an end*"
 TWICE = "RFC 7519 section 4: refused, since readers disagree whether the first or the last counts"
 CANONICAL = "RFC 7515 section 2: base64url without padding, and one text for one token"
 LEEWAY = "jwcrypto always allows a minute"

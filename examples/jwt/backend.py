@@ -1,7 +1,7 @@
 """An old event-stream backend that wants `Authorization: Bearer`, and that never looks at the token's signature or end.
 
 It greets whom X-User names: only Heartwire can have written that field. Beside the stream it serves the page, and `/login`, which stands
-for your identity provider: it gives a token to whoever asks.
+for your identity provider: it gives a token to everybody.
 
 Environment: PRIVATE_KEY, the file of the key that signs; SECONDS, how long its tokens are good (default 20).
 """
