@@ -76,7 +76,7 @@ class Bench:
                     key, file = self.tokens(part.tokens)
                     bring = ["--tokens", file]
                 if contender:
-                    check = (part.tokens.algorithm, key) if part.tokens and part.tokens.are_checked else None
+                    check = (part.tokens.algorithm, key, part.tokens.have_claims) if part.tokens and part.tokens.are_checked else None
                     setting = peers.Setting(connections=self.most_connections, check=check, **part.setting())
                     started.append(contender.start(pathlib.Path(folder), origin_port, setting, self.proxy_core))
                     port, watch = started[0].port, started[0].processes()

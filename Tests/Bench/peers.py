@@ -81,7 +81,7 @@ class Contender:
 class Setting:
     """What a scenario needs in a proxy's configuration beyond the usual; `connections` is how many clients there may be, `logs` is off, streams, or
     events: those of streams and each event. HTTP/2 is spoken over TLS only, beside HTTP/1.1. Several workers are not pinned to one core. `check`
-    is the algorithm and the public key of the tokens that are let pass."""
+    is the algorithm and the public key of the tokens that are let pass, and whether their claims are looked at and sent on."""
 
     def __init__(self, connections: int, tls=None, http2=False, heartbeat_seconds=None, logs="off", workers=1, check=None):
         self.connections, self.tls, self.http2, self.heartbeat_seconds, self.logs = connections, tls, http2, heartbeat_seconds, logs
@@ -137,9 +137,11 @@ class Heartwire(Contender):
         check = ""
         if setting.check:
             # A bystander's /fan needs no token.
-            check = "issuer bench {{\n    name https://id.bench.example/\n    audience https://bench.example\n    key {} {}\n}}\n".format(*setting.check)
+            algorithm, key, wants_claims = setting.check
+            check = f"issuer bench {{\n    name https://id.bench.example/\n    audience https://bench.example\n    key {algorithm} {key}\n}}\n"
+            claims = "    require_scope events.read\n    claim_field X-User sub\n" if wants_claims else ""
             for path in ("/small", "/leave", "/idle"):
-                check += f"route {path} {{\n    upstream origin\n    bearer_check bench\n    require_scope events.read\n    claim_field X-User sub\n}}\n"
+                check += f"route {path} {{\n    upstream origin\n    bearer_check bench\n{claims}}}\n"
         (folder / "heartwire.conf").write_text(f"""\
 listen 127.0.0.1:{port}{tls}
 workers {setting.workers}

@@ -46,6 +46,7 @@ class Tokens:
     count: int                      # of different ones
     are_checked: bool = True
     are_forged: bool = False
+    have_claims: bool = False       # that the route requires, and tells the server
 
 
 @dataclasses.dataclass

@@ -28,6 +28,10 @@ def scenarios(streams: int, brief: bool) -> list[Scenario]:
         small, name="tokens, remembered", tokens=Tokens("ES256", 1),
         figures=[Figure("small", "CPU, a token that was checked before", "µs/request", request),
                  Figure("ratio", "the same, against no check", "times", lambda it, other: request(it) / request(other), beside=small.name)])
+    claims = dataclasses.replace(
+        remembered, name="tokens, claims", tokens=Tokens("ES256", 1, have_claims=True),
+        figures=[Figure("ratio", "the same with a scope that is required and a claim for the server, against no check", "times",
+                        lambda it, other: request(it) / request(other), beside=small.name)])
     first = [dataclasses.replace(
         small, name=f"tokens, {algorithm}", tokens=Tokens(algorithm, forgotten),
         figures=[Figure("first", f"CPU, the first time of an {algorithm} token, above one checked before", "µs/request",
@@ -58,7 +62,7 @@ def scenarios(streams: int, brief: bool) -> list[Scenario]:
         figures=[Figure("memory", "memory, each with a token of its own", "KiB/stream", memory),
                  Figure("each", "the difference", "bytes/stream", lambda it, other: (memory(it) - memory(other)) * 1024, beside=idle.name)])
     return [
-        Scenario("tokens", "requests with tokens that are checked", [small, remembered, *first]),
+        Scenario("tokens", "requests with tokens that are checked", [small, remembered, claims, *first]),
         Scenario("token-storm", f"10,000 reconnects with {IDENTITIES:,} identities", [calm, storm]),
         Scenario("token-flood", "a bystander beside forged tokens", [good, *forged]),
         Scenario("token-idle", f"{streams:,} idle streams whose tokens end", [idle, ending]),
