@@ -2,6 +2,7 @@
 
 import json
 import signal
+import time
 
 import pytest
 
@@ -14,14 +15,14 @@ STREAM = "Accept: text/event-stream\r\n"
 
 
 @pytest.fixture(scope="module")
-def provider(tmp_path_factory):
-    with applications.running("identity_provider", tmp_path_factory.mktemp("provider")) as address:
-        yield IdentityProvider(address)
+def provider(tmp_path_factory, authority, identity):
+    with applications.running("identity_provider", tmp_path_factory.mktemp("provider"), *identity) as address:
+        yield IdentityProvider(address.replace("127.0.0.1", "localhost"), authority.certificate)
 
 
 @pytest.fixture
 def guarded(stage, provider, tmp_path):
-    """A function: the proxy with the provider's keys in a file, in front of a server that tells what it learned of the client."""
+    """A function: the proxy with the provider's keys in a file or as `keys` says, in front of a server that tells what it learned of the client."""
     def server(connection, request):
         if request.target.startswith(b"/page"):
             return connection.respond(200, PAGE % provider.url.encode(), [("Content-Type", "text/html")])
@@ -30,16 +31,15 @@ def guarded(stage, provider, tmp_path):
         connection.chunk(b"data: %s %s\n\n" % (user, roles))
         connection.last_chunk()
 
-    def make(*lines):
+    def make(keys=f"keys_file {tmp_path}/jwks.json"):
         origin = stage.origin(server)
         (tmp_path / "jwks.json").write_text(provider.keys())
 
         def text(port, folder):
             return (f"listen 127.0.0.1:{port}\nstream_log {folder}/stream.log\naccess_log {folder}/access.log\n"
-                    f"issuer main {{\n name {tokens.ISSUER}\n audience {tokens.AUDIENCE}\n keys_file {tmp_path}/jwks.json\n"
-                    f" token_type at+jwt\n leeway 0s\n}}\n"
+                    f"issuer main {{\n name {tokens.ISSUER}\n audience {tokens.AUDIENCE}\n {keys}\n leeway 0s\n}}\n"
                     f"route /events {{\n upstream {origin.address}\n bearer_from query access_token\n bearer_check main\n require_scope events.read\n"
-                    " claim_field X-User sub\n claim_field X-Roles realm.roles\n" + "\n".join(lines) + "\n}\n"
+                    " claim_field X-User sub\n claim_field X-Roles realm.roles\n}\n"
                     f"route /* {{\n upstream {origin.address}\n}}\n")
         return stage.heartwire(text=text), origin
     return make
@@ -70,6 +70,25 @@ def test_tokens_of_the_provider_open_streams_with_each_kind_of_key_that_it_turns
     assert len(record) == 3
 
 
+def test_keys_are_fetched_from_the_provider_over_tls_and_a_new_one_opens_with_its_first_token(guarded, provider, authority):
+    asked = provider.count("/jwks.json") + 1  # The fixture asks too.
+    proxy, _ = guarded(f"token_type at+jwt\n keys_url {provider.url}/jwks.json\n keys_cooldown 1s\n tls {{\n authority {authority.certificate}\n }}")
+    first = provider.token()
+    assert told(proxy, first).status == 200
+    provider.rotate()
+    second = provider.token()
+    assert told(proxy, second).status == 200 and told(proxy, first).status == 200
+    assert provider.count("/jwks.json") == asked + 2, "one at the start, and one for the new key"
+    # Tokens of the key that leaves the set no longer open, once the new key has been fetched.
+    time.sleep(1.1)
+    provider.rotate(drop=True)
+    assert told(proxy, provider.token()).status == 200
+    assert told(proxy, first).status == told(proxy, second).status == 401
+    for number in range(20):
+        assert told(proxy, tokens.by_secret(header={"alg": "RS256", "kid": f"unknown-{number}"})).status == 401
+    assert asked + 3 <= provider.count("/jwks.json") <= asked + 5
+
+
 PAGE = b"""<!doctype html><title>page</title><script>
 // The authorization code with PKCE (RFC 7636), as a page without a server of its own logs in.
 window.seen = {events: [], closed: 0};
@@ -97,7 +116,7 @@ if (code) listen(code); else login();
 @pytest.mark.heavy
 def test_a_user_logs_in_at_the_provider_and_a_native_eventsource_opens_with_the_token(guarded, tmp_path):
     proxy, origin = guarded()
-    with Browser(tmp_path) as browser:
+    with Browser(tmp_path, "--ignore-certificate-errors") as browser:
         browser.open(f"http://127.0.0.1:{proxy.port}/page")
         browser.wait_for("!!document.querySelector('input[name=user]')", 20)
         browser.evaluate("document.querySelector('input[name=user]').value = 'zoë'; document.forms[0].submit()")

@@ -1,5 +1,7 @@
 """A client of the identity provider in ../applications: asks for tokens as a program does that has an account there."""
 
+import ssl
+
 import httpx
 
 from . import planted
@@ -9,9 +11,9 @@ OPAQUE = ("opaque", MACHINE[1])
 
 
 class IdentityProvider:
-    def __init__(self, address: str, authority=None):
-        self.url = f"{'https' if authority else 'http'}://{address}"
-        self._client = httpx.Client(base_url=self.url, verify=str(authority) if authority else True, trust_env=False, timeout=20)
+    def __init__(self, address: str, authority):
+        self.url = f"https://{address}"
+        self._client = httpx.Client(base_url=self.url, verify=ssl.create_default_context(cafile=authority), trust_env=False, timeout=20)
 
     def token(self, account=MACHINE, scope="events.read", seconds=600) -> str:
         """An access token by client credentials (RFC 6749 section 4.4)."""
