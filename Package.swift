@@ -94,6 +94,8 @@ let package = Package(
             name: "UpstreamsTests", dependencies: ["Marks", "Upstreams", "Services", "HTTP", "Reactor", "Configuration", "TestSupport"],
             swiftSettings: house),
         .testTarget(
+            name: "ServicesTests", dependencies: ["Services", "HTTP", "Credentials", "TestSupport"], swiftSettings: house),
+        .testTarget(
             name: "ConsoleTests",
             dependencies: ["Console", "HTTP", "Reactor", "Credentials", "Telemetry", "Configuration", "Downstreams", "TestSupport"],
             swiftSettings: house),

@@ -19,12 +19,13 @@ struct ServiceCallTests {
 
         init(
             _ world: ScriptedServer, _ method: ServiceRequest.Method = .get, fields: [(name: String, value: [UInt8])] = [],
-            bodyBytes: Int = 64, needsWholeBody: Bool = true
+            bodyBytes: Int = 64, needsWholeBody: Bool = true, needsBody: @escaping @Sendable (Int) -> Bool = { _ in true }
         ) throws {
             self.world = world
             let url = ServiceURL(server: world.server.server, isSecure: false, target: "/verify?a=1", authority: "s:80")
             let service = ServiceEndpoint(name: "service", url: url, timeoutMilliseconds: 2_000)
-            let limits = ServiceLimits(timeoutMilliseconds: 2_000, bodyBytes: bodyBytes, needsWholeBody: needsWholeBody)
+            var limits = ServiceLimits(timeoutMilliseconds: 2_000, bodyBytes: bodyBytes, needsWholeBody: needsWholeBody)
+            limits.needsBody = needsBody
             let request = ServiceRequest(method, of: service, fields: fields, body: Array("a=b".utf8))
             call = ServiceCall.ask(request, of: world.group, on: world.worker, limits) { [unowned self] answer in
                 switch answer {
@@ -133,6 +134,30 @@ struct ServiceCallTests {
         question.connects()
         question.receives("HTTP/1.1 204 No Content\r\n\r\n")
         #expect(question.answers == ["204 ''"])
+    }
+
+    @Test("whose body is not needed is answered with its head, and the connection serves the next one when the body is over")
+    func answersAtItsHead() throws {
+        let world = try ScriptedServer()
+        let question = try Question(world, bodyBytes: 8, needsBody: { $0 != 200 })
+        question.connects()
+        question.receives("HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n1234")
+        #expect(question.answers == ["200 ''"] && world.server.activeCount == 1)
+        question.receives("5678")
+        #expect(question.answers.count == 1 && world.server.activeCount == 0 && world.server.idleCount == 1)
+        // A body without an end, and one that is too long, cost the connection.
+        for rest in ["", "123456789"] {
+            let world = try ScriptedServer()
+            let question = try Question(world, bodyBytes: 8, needsBody: { $0 != 200 })
+            question.connects()
+            question.receives("HTTP/1.1 200 OK\r\nContent-Length: 64\r\n\r\n" + rest)
+            world.pass(milliseconds: rest.isEmpty ? 3_000 : 0)
+            #expect(question.answers == ["200 ''"] && world.server.activeCount == 0 && world.server.idleCount == 0)
+        }
+        let other = try Question(try ScriptedServer(), needsBody: { $0 != 200 })
+        other.connects()
+        other.receives("HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno")
+        #expect(other.answers == ["403 'no'"])
     }
 
     @Test("that is given up leaves nothing open and is answered no more")

@@ -82,8 +82,10 @@ extension Interpreter {
         } else if let word = first(of: CheckDraft.details), said["bearer_check"] == nil {
             error(word, "'\(word.text)' means nothing without 'bearer_check'; write, for example: bearer_check ISSUER")
         }
-        let needsSource = checks ? RouteDraft.sourceDetails : RouteDraft.bearerDetails
-        if !draft.bearer.sources.isEmpty || checks { draft.route.bearer = draft.bearer }
+        draft.bearer.asksService = draft.forwardAuth != nil
+        let ofService = RouteDraft.bearerDetails.filter { $0 != "realm" }
+        let needsSource = checks ? RouteDraft.sourceDetails : draft.forwardAuth == nil ? RouteDraft.bearerDetails : ofService
+        if !draft.bearer.sources.isEmpty || checks || draft.forwardAuth != nil { draft.route.bearer = draft.bearer }
         if draft.bearer.sources.isEmpty, let word = first(of: needsSource) {
             error(word, "'\(word.text)' means nothing without 'bearer_from'; write, for example: bearer_from query access_token")
         }

@@ -12,6 +12,8 @@ struct RouteDraft {
     var bearer = BearerPolicy(sources: [])
     /// The check of tokens.
     var check = CheckDraft()
+    /// The service that is asked, which is looked up when the whole file has been read.
+    var forwardAuth: Word?
     /// Where the directory of recordings stands.
     var recordingDirectory: Word?
     /// The servers, or the name of an upstream that has not been looked up yet.
@@ -30,7 +32,7 @@ extension RouteDraft: DirectiveModel {
     /// Those of them that mean nothing without `bearer_from`.
     static let sourceDetails = ["bearer_conflict", "bearer_characters"]
 
-    static let rows: [Row<RouteDraft>] = placeRows + CheckDraft.rows + CrossOriginDirectives.rows + otherRows
+    static let rows: [Row<RouteDraft>] = placeRows + CheckDraft.rows + [forwardAuthRow] + CrossOriginDirectives.rows + otherRows
 
     /// Where requests go, heartbeats, and where tokens come from.
     private static let placeRows: [Row<RouteDraft>] = [

@@ -10,6 +10,7 @@ struct FileDraft {
     private var usedUpstreams: Set<Int> = []
     private var patterns: [Pattern.Key: Word] = [:]
     var issuerWords: [String: Word] = [:]
+    var forwardAuthWords: [String: Word] = [:]
     private var requestTargetWord: Word?
     private var proxyProtocolWords: [Word] = []
     private var consoleWords: [Word] = []
@@ -39,6 +40,12 @@ extension FileDraft: DirectiveModel {
         .own("issuer", "NAME { ... }", block: .required, default: "(none)", isRepeatable: true, "Names somebody who signs tokens.") {
             interpreter, statement, draft in
             draft.addIssuer(statement, &interpreter)
+        },
+        .own(
+            "forward_auth", "NAME { ... }", block: .required, default: "(none)", isRepeatable: true,
+            "Names a service that says whether requests may pass."
+        ) { interpreter, statement, draft in
+            draft.addForwardAuth(statement, &interpreter)
         },
         .own(
             "route", "[HOST]PATH { ... }", block: .required, default: "(required)", isRepeatable: true,
@@ -159,6 +166,7 @@ extension Interpreter {
         interpret(statements, into: &draft)
         draft.resolveUpstreams(&self)
         draft.checkIssuers(&self)
+        draft.checkForwardAuths(&self)
         draft.checkWhole(&self)
         return draft.configuration
     }

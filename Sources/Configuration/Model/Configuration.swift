@@ -14,6 +14,8 @@ package struct Configuration: Sendable, Equatable {
     package var upstreams: [Upstream]
     /// Who signs the tokens that routes check.
     package var issuers: [Issuer] = []
+    /// Services that say whether requests may pass.
+    package var forwardAuths: [ForwardAuth] = []
     /// Which requests go where, in the order of the file; `RouteTable` finds the most specific one.
     package var routes: [Route]
     /// Bounds of sizes and counts.

@@ -22,6 +22,8 @@ package struct Route: Sendable, Equatable {
     package var bearer: BearerPolicy?
     /// How its tokens are checked; nil: the servers check them.
     package var check: BearerCheck?
+    /// The service that says whether its requests may pass; nil: none is asked.
+    package var forwardAuth: String?
     /// Pages of other origins that may read answers; empty: the servers decide.
     package var allowedOrigins: [OriginPattern]
     /// Whether these pages may send cookies.

@@ -44,6 +44,8 @@ package struct BearerPolicy: Sendable, Equatable {
     package var characters: TokenCharacters
     /// Whether tokens are checked here. Then no other credentials in the `Authorization` field pass, and none of a preflight or of TRACE.
     package var checksTokens: Bool
+    /// Whether a service is asked about every request but a preflight, which therefore passes without credentials.
+    package var asksService = false
     /// The realm named in `WWW-Authenticate` (RFC 9110 section 11.5).
     package var realm: String
     /// The longest token accepted, in bytes after percent-decoding. A longer one is answered 400.

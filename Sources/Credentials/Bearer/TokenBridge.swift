@@ -49,7 +49,8 @@ package struct TokenBridge: Sendable {
             cookieHeldToken: finding.cookieHasToken)
         if targetHits { request.target = targetWithoutTokens(head, target) }
         if cookieHits { request.cookies = cookiesWithoutTokens(head, cookies) }
-        if kind == .trace || kind == .preflight && policy.checksTokens, !cookies.isEmpty { request.cookies = [] }
+        let isUnchecked = kind == .preflight && (policy.checksTokens || policy.asksService)
+        if kind == .trace || isUnchecked, !cookies.isEmpty { request.cookies = [] }
         /// The request goes on with its own `Authorization`, or with none.
         func goOn() -> BridgeResult {
             if field == .several { return refuse(.severalAuthorizationFields) }
@@ -68,6 +69,10 @@ package struct TokenBridge: Sendable {
                 guard kind == .trace && policy.whenMissing == .refuse else { return .forward(request) }
                 return refuse(.missing)
             }
+            if isUnchecked, field != .nothing {
+                request.dropAuthorization = true
+                return .forward(request)
+            }
             if policy.whenMissing == .refuse, kind != .preflight, field != .credentials {
                 return refuse(field == .malformed ? .unusableAuthorization : .missing)
             }
@@ -75,7 +80,7 @@ package struct TokenBridge: Sendable {
         }
 
         // Where tokens are checked, what asks for no credentials gets none to its server.
-        guard let place = finding.first, kind != .trace, kind == .ordinary || !policy.checksTokens else { return goOn() }
+        guard let place = finding.first, kind != .trace, !isUnchecked else { return goOn() }
         if field != .nothing {
             switch policy.onConflict {
             case .refuseQuery where !finding.urlHasToken, .preferAuthorization: return goOn()
@@ -229,7 +234,8 @@ package struct TokenBridge: Sendable {
         Array(", error=\"\(code)\", error_description=\"\(reason)\"".utf8)
     }
 
-    private func challenge() -> [UInt8] {
+    /// The value of `WWW-Authenticate` for a request without credentials that count.
+    package func challenge() -> [UInt8] {
         var value = Array("Bearer realm=\"".utf8)
         for byte in policy.realm.utf8 where byte >= 0x20 && byte != 0x7F {
             // quoted-string, RFC 9110 section 5.6.4.

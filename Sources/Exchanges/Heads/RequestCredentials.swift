@@ -58,6 +58,11 @@ extension RequestForwarding {
         }
     }
 
+    /// Whether the client is an EventSource, which can neither read a status nor show a page. One that sends `Authorization` can.
+    var isEventSource: Bool {
+        head.method == .get && head.acceptsEventStream && head.upgradeProtocol == nil && !head.contains(.authorization)
+    }
+
     private var asksForMethod: Bool {
         guard head.contains(.origin), head.upgradeProtocol == nil, head.framing == .none else { return false }
         let methods = head.values(named: "access-control-request-method")

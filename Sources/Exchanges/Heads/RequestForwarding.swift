@@ -116,12 +116,6 @@ struct RequestForwarding {
 
     private func writeForwarded(_ writer: inout HeadWriter) throws(HTTPError) {
         if client.isTrusted, head.contains(.xForwardedFor) {
-            var forwardedFor: [UInt8] = []
-            for field in head.fields where field.known == .xForwardedFor && !field.value.isEmpty {
-                forwardedFor += head.bytes[field.value]
-                forwardedFor += Array(", ".utf8)
-            }
-            peer.appendHost(to: &forwardedFor)
             try writer.field("X-Forwarded-For", forwardedFor)
         } else {
             // A field may hold digits, letters and colons, so this cannot throw.
@@ -141,6 +135,19 @@ struct RequestForwarding {
         if route.route.writesVia {
             writer.field("Via", client.speaksHTTP2 ? "2 heartwire" : head.minorVersion == 0 ? "1.0 heartwire" : "1.1 heartwire")
         }
+    }
+
+    /// The addresses that the request came from, as the proxy tells them: those that a trusted client names, and the client's own.
+    var forwardedFor: [UInt8] {
+        var forwardedFor: [UInt8] = []
+        if client.isTrusted {
+            for field in head.fields where field.known == .xForwardedFor && !field.value.isEmpty {
+                forwardedFor += head.bytes[field.value]
+                forwardedFor += Array(", ".utf8)
+            }
+        }
+        peer.appendHost(to: &forwardedFor)
+        return forwardedFor
     }
 
     /// How many more proxies a tracing request may pass (RFC 9110 section 7.6.2); nil for no limit.

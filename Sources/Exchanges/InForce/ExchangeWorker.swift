@@ -60,6 +60,7 @@ package final class ExchangeWorker {
             settings, addresses: addresses, workerNumber: worker.number, fingerprinter: shared.fingerprinter)
         eventLog = EventLog.replacing(nil, by: shared.eventLog, worker)
         observers = Observers(shared)
+        generation.openServices(on: worker, succeeding: nil)
         keepLive()
     }
 
@@ -97,8 +98,10 @@ package final class ExchangeWorker {
         eventLogSwitches = [:]
         keepLive()
         endRecordings(without: shared)
+        let previous = generation
         generation = Generation(
-            settings, addresses: addresses, workerNumber: worker.number, fingerprinter: shared.fingerprinter, succeeding: generation)
+            settings, addresses: addresses, workerNumber: worker.number, fingerprinter: shared.fingerprinter, succeeding: previous)
+        generation.openServices(on: worker, succeeding: previous)
         clients.adopt(settings.downstreamTerms, counts: shared.counts)
     }
 

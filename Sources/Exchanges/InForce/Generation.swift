@@ -5,6 +5,7 @@
 import Configuration
 import Credentials
 import Reactor
+import Services
 import Upstreams
 
 /// The current settings of one worker, or earlier ones.
@@ -14,6 +15,8 @@ package final class Generation {
     package let groups: [ServerGroup]
     /// Checks the tokens of routes with a check, and remembers those that were verified.
     let checker: TokenChecker
+    /// The services that say whether requests may pass, in the order of the configuration.
+    private(set) var forwardAuths: [ForwardAuthService] = []
 
     /// Groups that the previous generation describes in the same words are taken over, with their connections and their servers'
     /// health; its other groups are retired.
@@ -34,6 +37,14 @@ package final class Generation {
         }
         for group in known where !groups.contains(where: { $0 === group }) { group.retire() }
         self.groups = groups
+    }
+
+    /// Opens the services that say whether requests may pass. What the previous generation describes in the same words is taken over, with
+    /// its answers.
+    func openServices(on worker: Worker, succeeding previous: Generation?) {
+        forwardAuths = settings.configuration.forwardAuths.map { service in
+            previous?.forwardAuths.first { $0.settings == service } ?? ForwardAuthService(service, group(of: service.service), on: worker)
+        }
     }
 
     /// The servers of a service of this configuration.

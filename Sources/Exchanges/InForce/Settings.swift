@@ -19,6 +19,8 @@ final class CompiledRoute: Sendable {
     let check: CompiledCheck?
     /// Whether anything is decided about its requests before they go to a server (`DecisionStep`).
     let hasSteps: Bool
+    /// Nil where no service is asked.
+    let forwardAuth: CompiledForwardAuth?
     /// Nil when the route's heartbeat is off.
     let heartbeat: Heartbeat?
     let heartbeatMilliseconds: Int64
@@ -26,11 +28,13 @@ final class CompiledRoute: Sendable {
     private let opensWithComment: Bool
 
     init(
-        _ route: Route, issuers: [Issuer] = [], series: (route: Int32, path: Int32) = (MetricSeries.none, MetricSeries.none)
+        _ route: Route, issuers: [Issuer] = [], forwardAuth: CompiledForwardAuth? = nil,
+        series: (route: Int32, path: Int32) = (MetricSeries.none, MetricSeries.none)
     ) {
         self.route = route
         check = route.check.map { CompiledCheck($0, of: issuers) }
-        hasSteps = check != nil
+        self.forwardAuth = forwardAuth
+        hasSteps = check != nil || forwardAuth != nil
         self.series = series
         bridge = route.bearer.map(TokenBridge.init(policy:))
         let policy = route.heartbeat
@@ -63,8 +67,8 @@ package final class Settings: Sendable {
     let upstreamSecurity: [UpstreamSecurity]
     /// The issuers of tokens, with their keys.
     let issuers: [TokenIssuer]
-    /// The fields in which servers are told who a client is: certificates' subjects and claims. They are never taken from a client, on no
-    /// route: two routes may lead to one server under different names.
+    /// The fields in which servers are told who a client is: certificates' subjects, claims, and what services say. They are never taken
+    /// from a client, on no route: two routes may lead to one server under different names.
     private let guardedFields: [String]
     private let withheldOfTrusted: WithheldNames
     private let withheldOfStrangers: WithheldNames
@@ -86,7 +90,8 @@ package final class Settings: Sendable {
         self.upstreamSecurity = upstreamSecurity
         self.issuers = issuers
         let claimFields = Set(configuration.routes.flatMap { $0.check?.claims.fields.map(\.name) ?? [] })
-        guardedFields = configuration.listeners.compactMap { $0.tls?.clientSubjectField } + claimFields.sorted()
+        let told = claimFields.union(configuration.forwardAuths.flatMap(\.terms.taken))
+        guardedFields = configuration.listeners.compactMap { $0.tls?.clientSubjectField } + told.sorted()
         withheldOfTrusted = WithheldNames(guarded: guardedFields, believesProxyFields: true)
         withheldOfStrangers = WithheldNames(guarded: guardedFields, believesProxyFields: false)
         var series = previous?.series ?? MetricSeries()
@@ -94,10 +99,12 @@ package final class Settings: Sendable {
         serverSeries = allUpstreams.map { upstream in
             upstream.servers.map { series.add([upstream.name, $0.description], in: .server) }
         }
+        let guarded = withheldOfStrangers
         routes = configuration.routes.map { route in
             let upstream = configuration.upstreams[route.upstreamIndex].name
             return CompiledRoute(
                 route, issuers: configuration.issuers,
+                forwardAuth: route.forwardAuth.flatMap { CompiledForwardAuth($0, of: configuration.forwardAuths, guarded: guarded) },
                 series: (series.add([route.name], in: .route), series.add([route.name, upstream], in: .path)))
         }
         self.series = series

@@ -35,9 +35,7 @@ extension Exchange {
 
     /// Whether the client is an EventSource, which cannot read a status, and may still have its page to renew its token.
     private func tellsExpiry(_ forwarding: RequestForwarding, overSeconds seconds: Int64) -> Bool {
-        let head = forwarding.head
-        return seconds < ExpiredToken.toldSeconds && head.method == .get && head.acceptsEventStream && head.upgradeProtocol == nil
-            && !head.contains(.authorization) && !isHeld
+        seconds < ExpiredToken.toldSeconds && forwarding.isEventSource && !isHeld
     }
 
     /// Tells an EventSource that its token has expired, and when to come back.

@@ -9,6 +9,8 @@ import Telemetry
 enum DecisionStep: UInt8 {
     /// The token is checked.
     case token
+    /// A service is asked whether the request may pass.
+    case service
     /// All steps have passed.
     case decided
 }
@@ -19,6 +21,8 @@ struct Findings {
     var checked: CheckedToken?
     /// What the server is told besides.
     var fields: [(name: String, value: [UInt8])] = []
+    /// What a service was asked; nil before that, and on routes that ask none.
+    var asked: AskedService?
 }
 
 /// A request that is being decided about.
@@ -73,6 +77,7 @@ extension Exchange {
     private func perform(_ step: DecisionStep, _ decision: inout Decision) -> StepResult {
         switch step {
         case .token: checkToken(&decision)
+        case .service: askService(&decision)
         case .decided: .passed
         }
     }

@@ -13,6 +13,9 @@ public struct FieldEdits: Sendable {
     /// Whether nothing is changed.
     public var isEmpty: Bool { edits.isEmpty }
 
+    /// Whether a field is changed or left out.
+    public func names(fieldIndex: Int) -> Bool { edits.contains { $0.fieldIndex == fieldIndex } }
+
     /// The field index of the edit with that number; `Int.max` behind the last edit.
     func index(at number: Int) -> Int { number < edits.count ? edits[number].fieldIndex : .max }
 

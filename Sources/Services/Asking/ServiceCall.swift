@@ -45,6 +45,7 @@ private final class Question: Endpoint, ResponseReceiver {
     private var connection: UpstreamConnection?
     private var head: ResponseHead?
     private var body: [UInt8] = []
+    private var droppedBytes = 0
     /// What is told at the next deadline: the answer to a question that ended before `ask` had returned.
     private var early: ServiceAnswer?
 
@@ -73,10 +74,14 @@ private final class Question: Endpoint, ResponseReceiver {
     }
 
     private func finish(_ answer: ServiceAnswer) {
-        guard let then else { return }
-        self.then = nil
         leave()
-        then(answer)
+        tell(answer)
+    }
+
+    private func tell(_ answer: ServiceAnswer) {
+        let then = self.then
+        self.then = nil
+        then?(answer)
     }
 
     /// Ends a call that is still in `ask`.
@@ -150,12 +155,21 @@ private final class Question: Endpoint, ResponseReceiver {
 
     func receiveBody(_ payload: UnsafeMutableRawBufferPointer, isLast: Bool) {
         guard let head else { preconditionFailure("a body comes after its head") }
+        guard limits.needsBody(head.status) else { return drop(payload.count, of: head, isLast: isLast) }
         if body.count + payload.count > limits.bodyBytes {
             guard limits.needsWholeBody else { return finish(.answered(head, body: [])) }
             return finish(.failed(.unusable, evidence: "the service's answer is larger than \(limits.bodyBytes) bytes"))
         }
         body.append(contentsOf: UnsafeRawBufferPointer(payload))
         if isLast { finish(.answered(head, body: body)) }
+    }
+
+    /// Tells the head of an answer whose body is not needed. The body is read to its end, so that the connection can be used again, but not
+    /// for longer than the answer may take.
+    private func drop(_ count: Int, of head: ResponseHead, isLast: Bool) {
+        droppedBytes += count
+        let answer = ServiceAnswer.answered(head, body: [])
+        if isLast || droppedBytes > limits.bodyBytes { finish(answer) } else { tell(answer) }
     }
 
     func receiveFromTunnel(_ bytes: UnsafeRawBufferPointer) {}

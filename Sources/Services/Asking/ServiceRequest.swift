@@ -75,6 +75,8 @@ package struct ServiceLimits: Sendable {
     package var bodyBytes: Int
     /// Whether a larger body is a failure. If not, such a body is dropped, and its head is the answer.
     package var needsWholeBody: Bool
+    /// Whether an answer with this status counts with its body. Of any other answer the head is told at once, and the body is dropped.
+    package var needsBody: @Sendable (_ status: Int) -> Bool = { _ in true }
 
     /// Limits.
     package init(timeoutMilliseconds: Int, bodyBytes: Int, needsWholeBody: Bool) {

@@ -66,6 +66,7 @@ extension CredentialsFault {
         case .repeatedToken, .severalSources, .severalAuthorizationFields: "repeated"
         case .conflictsWithAuthorization: "beside_authorization"
         case .foreignPage: "cross_site"
+        case .denied: "denied"
         case .unavailable: "unavailable"
         case .shape: "shape"
         case .header: "header"

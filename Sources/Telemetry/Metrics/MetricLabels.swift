@@ -157,6 +157,8 @@ package enum CredentialsFault: String, MetricLabel {
     case shape, header, algorithm, key, signature, payload, claims, issuer, audience, notYet = "not_yet", lifetime, type, confirmation,
         expired,
         scope, claim
+    /// A service refused the request.
+    case denied
     /// Nobody could say whether the credentials are good.
     case unavailable
 

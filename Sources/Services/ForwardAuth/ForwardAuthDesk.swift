@@ -1,0 +1,175 @@
+// Puts questions to one service, on one worker. Many openings of one identity at the same moment ask once, and answers are kept.
+//
+//     kept? --no--> asked already? --no--> a connection is free? --no--> queue
+//       \------------------yes: nobody is asked ------------/
+//
+// Invariant: each waiter gets exactly one verdict unless it is gone; connections, queue and answers are bounded; what was meant for
+// one client (a cookie) goes to the client for which the service was asked.
+
+import Credentials
+
+/// Somebody who waits for a service's verdict.
+package final class ForwardAuthWaiter {
+    /// Whether a refusal is enough for it. Otherwise it wants the service's own answer, cookies included.
+    let needsRefusalOnly: Bool
+    fileprivate let isGone: () -> Bool
+    fileprivate let whenDecided: (ForwardAuthVerdict) -> Void
+
+    /// A waiter. `whenDecided` is called once, never before `ask` has returned, and not while `isGone`.
+    package init(needsRefusalOnly: Bool, isGone: @escaping () -> Bool, whenDecided: @escaping (ForwardAuthVerdict) -> Void) {
+        self.needsRefusalOnly = needsRefusalOnly
+        self.isGone = isGone
+        self.whenDecided = whenDecided
+    }
+}
+
+/// One question on its way.
+private final class ForwardAuthCall {
+    let question: ForwardAuthQuestion
+    /// Monotonic milliseconds: when its waiters are told that there is no answer.
+    let deadline: Int64
+    /// Whether other waiters may join.
+    let isShared: Bool
+    /// The service is asked for the first one; the others have joined.
+    var waiters: [ForwardAuthWaiter] = []
+
+    init(_ question: ForwardAuthQuestion, deadline: Int64, isShared: Bool) {
+        self.question = question
+        self.deadline = deadline
+        self.isShared = isShared
+    }
+}
+
+/// The questions for one service.
+package final class ForwardAuthDesk {
+    /// Sends a question. The verdict must come once, within so many milliseconds, and not before the call has returned.
+    typealias Sending = (ForwardAuthQuestion, _ timeoutMilliseconds: Int64, @escaping (ForwardAuthVerdict) -> Void) -> Void
+
+    /// How many questions may be asked at a time.
+    static let mostCalls = 32
+    /// How many questions may wait until they are asked.
+    static let mostQueued = 1_024
+    /// How many answers are kept, and how many bytes of them.
+    static let mostAnswers = 10_000
+    static let mostAnswerBytes = 16 << 20
+    /// What a waiter is told where too many questions wait already.
+    package static let tooMany = ForwardAuthVerdict.unusable("the service has too many questions to answer")
+
+    /// For how long an answer that lets requests pass is kept, in milliseconds.
+    var cacheMilliseconds: Int64
+    /// The same for all other answers.
+    var deniedMilliseconds: Int64
+    /// How long the service may take.
+    var timeoutMilliseconds: Int64
+    /// Called with each answer that says something, before its waiters are told.
+    var whenAnswered: (KeyedDigest, ForwardAuthVerdict) -> Void = { _, _ in }
+
+    private let clock: () -> Int64
+    private let send: Sending
+    private var kept = KeptAnswers<ForwardAuthVerdict>(
+        mostAnswers: ForwardAuthDesk.mostAnswers, mostBytes: ForwardAuthDesk.mostAnswerBytes)
+    /// What others can join.
+    private var shared: [KeyedDigest: ForwardAuthCall] = [:]
+    private var queue: [ForwardAuthCall] = []
+    private var queueStart = 0
+    /// How many questions are being asked.
+    private(set) var callCount = 0
+
+    /// A desk. `clock` gives monotonic milliseconds.
+    init(
+        cacheMilliseconds: Int, deniedMilliseconds: Int, timeoutMilliseconds: Int, clock: @escaping () -> Int64, send: @escaping Sending
+    ) {
+        self.cacheMilliseconds = Int64(cacheMilliseconds)
+        self.deniedMilliseconds = Int64(deniedMilliseconds)
+        self.timeoutMilliseconds = Int64(timeoutMilliseconds)
+        self.clock = clock
+        self.send = send
+    }
+
+    /// How many questions wait for a free connection.
+    var queuedCount: Int { queue.count - queueStart }
+
+    /// The kept answer to a question, if it is good for somebody who needs a refusal only, or for somebody who needs more.
+    func keptVerdict(on question: ForwardAuthQuestion, needsRefusalOnly: Bool) -> ForwardAuthVerdict? {
+        guard let verdict = kept.answer(to: question.digest, now: clock()) else { return nil }
+        return verdict.isPersonal && !needsRefusalOnly ? nil : verdict
+    }
+
+    /// Asks for a waiter, whatever is kept. False where too many questions wait already: then the waiter is told nothing.
+    func ask(_ question: ForwardAuthQuestion, for waiter: ForwardAuthWaiter) -> Bool {
+        // Where the last answer was meant for one client, the next one will be too.
+        let isPersonal = kept.answer(to: question.digest, now: clock())?.isPersonal == true
+        let isShared = waiter.needsRefusalOnly || !isPersonal
+        if isShared, let call = shared[question.digest] {
+            call.waiters.append(waiter)
+            return true
+        }
+        return begin(question, for: waiter, isShared: isShared)
+    }
+
+    // MARK: One question
+
+    private func begin(_ question: ForwardAuthQuestion, for waiter: ForwardAuthWaiter, isShared: Bool) -> Bool {
+        guard callCount < ForwardAuthDesk.mostCalls || queuedCount < ForwardAuthDesk.mostQueued else { return false }
+        let call = ForwardAuthCall(question, deadline: clock() + timeoutMilliseconds, isShared: isShared)
+        if isShared { shared[question.digest] = call }
+        call.waiters = [waiter]
+        if callCount < ForwardAuthDesk.mostCalls { start(call) } else { queue.append(call) }
+        return true
+    }
+
+    private func start(_ call: ForwardAuthCall) {
+        callCount += 1
+        send(call.question, max(call.deadline - clock(), 1)) { [self] verdict in
+            callCount -= 1
+            finish(call, verdict)
+            startQueued()
+        }
+    }
+
+    /// Starts questions that waited, the oldest first. All that were asked before them end by their deadlines, so none waits longer.
+    private func startQueued() {
+        while callCount < ForwardAuthDesk.mostCalls, queueStart < queue.count {
+            let call = queue[queueStart]
+            queueStart += 1
+            if call.waiters.allSatisfy({ $0.isGone() }) {
+                leave(call)
+            } else if call.deadline <= clock() {
+                finish(call, ForwardAuthDesk.tooMany)
+            } else {
+                start(call)
+            }
+        }
+        guard queueStart == queue.count || queueStart >= ForwardAuthDesk.mostQueued else { return }
+        queue.removeFirst(queueStart)
+        queueStart = 0
+    }
+
+    /// Nobody can join the call any more.
+    private func leave(_ call: ForwardAuthCall) {
+        if call.isShared, shared[call.question.digest] === call { shared[call.question.digest] = nil }
+    }
+
+    private func finish(_ call: ForwardAuthCall, _ verdict: ForwardAuthVerdict) {
+        leave(call)
+        keep(verdict, call.question)
+        for (index, waiter) in call.waiters.enumerated() where !waiter.isGone() {
+            // The cookie belongs to the first client: another one that can take a cookie asks for itself.
+            let asksItself = verdict.isPersonal && index > 0 && !waiter.needsRefusalOnly
+            if asksItself, begin(call.question, for: waiter, isShared: false) { continue }
+            waiter.whenDecided(asksItself ? ForwardAuthDesk.tooMany : verdict)
+        }
+    }
+
+    private func keep(_ verdict: ForwardAuthVerdict, _ question: ForwardAuthQuestion) {
+        let now = clock()
+        switch verdict {
+        case .allowed: kept.keep(verdict, to: question.digest, bytes: verdict.bytes, until: now + cacheMilliseconds, now: now)
+        case .denied, .redirected:
+            // A kept answer with a cookie is given only to those who need a refusal, without the cookie.
+            kept.keep(verdict, to: question.digest, bytes: verdict.bytes, until: now + deniedMilliseconds, now: now)
+        case .unusable: return
+        }
+        whenAnswered(question.digest, verdict)
+    }
+}
