@@ -28,6 +28,8 @@ struct ForwardAuthTests {
                 take X-User X-Groups
                 cache 1m
                 cache_denied 0s
+                recheck 30s
+                recheck_grace 0s
                 timeout 500ms
                 tls {
                     server_name auth
@@ -40,6 +42,7 @@ struct ForwardAuthTests {
         #expect(service.service.tls?.serverName == "auth")
         #expect(service.terms.sent == ["Cookie", "X-Api-Key", "Accept"] && service.terms.taken == ["X-User", "X-Groups"])
         #expect(service.terms.cacheMilliseconds == 60_000 && service.terms.deniedCacheMilliseconds == 0)
+        #expect(service.terms.recheckMilliseconds == 30_000 && service.terms.recheckGraceMilliseconds == 0)
         #expect(configuration.allUpstreams.map(\.name) == ["b:2", "forward_auth session"])
     }
 
@@ -49,6 +52,7 @@ struct ForwardAuthTests {
         let service = try #require(configuration.forwardAuths.first)
         #expect(service.terms == ForwardAuthTerms() && service.terms.sent == ["Cookie", "Authorization"] && service.terms.taken.isEmpty)
         #expect(service.terms.cacheMilliseconds == 10_000 && service.terms.deniedCacheMilliseconds == 2_000)
+        #expect(service.terms.recheckMilliseconds == nil && service.terms.recheckGraceMilliseconds == 600_000)
         #expect(service.service.timeoutMilliseconds == 2_000 && service.service.tls == nil)
     }
 
@@ -86,6 +90,8 @@ struct ForwardAuthTests {
             ("url http://127.0.0.1/\ntake Transfer_Encoding", "has a meaning of its own"),
             ("url http://127.0.0.1/\ntls {\nverification on\n}", "spoken to in plain HTTP"),
             ("url http://127.0.0.1/\ncache 2h", "out of range"), ("url http://127.0.0.1/\ntimeout 5ms", "out of range"),
+            ("url http://127.0.0.1/\nrecheck_grace 1m", "'recheck_grace' means nothing without 'recheck'"),
+            ("url http://127.0.0.1/\nrecheck 10ms", "out of range"),
             ("url http://127.0.0.1/\ntake " + (0..<17).map { "X-\($0)" }.joined(separator: " "), "at most 16 fields can be taken"),
             ("url http://127.0.0.1/\nsend " + (0..<17).map { "X-\($0)" }.joined(separator: " "), "at most 16 fields can be sent"),
         ])

@@ -7,7 +7,7 @@ import pytest
 
 from support import eventsource, forward_auth
 from support.client import Client, exchange, get
-from support.forward_auth import SESSION, STREAM, allow, stream
+from support.forward_auth import SESSION, STREAM, allow, silent, stream
 from support.http2 import HTTP2Client
 
 
@@ -94,10 +94,6 @@ def test_a_login_s_cookie_goes_to_nobody_else(guarded):
     assert len(set(cookies)) == 7 and None not in cookies
     before = len(asked.requests)
     assert get(proxy.port, "/page", STREAM).status == 401 and len(asked.requests) == before
-
-
-def silent(connection, request):
-    connection.wait_until_left(20)
 
 
 def answering(status, fields=(), body=b"x"):

@@ -48,6 +48,12 @@ extension ForwardAuthDraft: DirectiveModel {
         .number(
             "cache_denied", \.terms.deniedCacheMilliseconds, .milliseconds(0...DirectiveTable.hour),
             "The same for an answer that refuses a request."),
+        .numberOrOff(
+            "recheck", \.terms.recheckMilliseconds, .milliseconds(1_000...DirectiveTable.day),
+            "How often the service is asked again about living streams."),
+        .number(
+            "recheck_grace", \.terms.recheckGraceMilliseconds, .milliseconds(0...DirectiveTable.day),
+            "How long living streams go on while the service does not answer."),
         .number(
             "timeout", \.timeoutMilliseconds, .milliseconds(10...60_000), "How long the service may take to answer."),
         .own("tls", "{ ... }", arguments: 0...0, block: .required, default: "(as below)", "How Heartwire speaks TLS to the service.") {
@@ -95,7 +101,7 @@ extension Interpreter {
         let label = statement.arguments[0]
         var draft = ForwardAuthDraft()
         let errorsBefore = report.diagnostics.count
-        interpret(statement.block, into: &draft)
+        let said = interpret(statement.block, into: &draft)
         // With an error in the block, what is missing may only be misspelt.
         guard report.diagnostics.count == errorsBefore else { return nil }
         guard let url = draft.url else {
@@ -103,6 +109,9 @@ extension Interpreter {
             return nil
         }
         if let word = draft.tlsWord, !url.isSecure { error(word, "this service is spoken to in plain HTTP; write https:// in its 'url'") }
+        if let grace = said["recheck_grace"], draft.terms.recheckMilliseconds == nil {
+            error(grace.name, "'recheck_grace' means nothing without 'recheck'; write, for example: recheck 1m")
+        }
         if let word = draft.taken.first(where: { word in draft.sent.contains { CheckDraft.isSameField($0.text, word.text) } }) {
             error(word, "this field is sent to the service too; a client's own copy never passes, so there would be nothing to send")
         }

@@ -30,6 +30,10 @@ package struct ForwardAuthTerms: Sendable, Equatable {
     package var cacheMilliseconds = 10_000
     /// The same for an answer that refuses a request.
     package var deniedCacheMilliseconds = 2_000
+    /// How often the service is asked about a living stream, in milliseconds; nil for never.
+    package var recheckMilliseconds: Int?
+    /// How long a living stream goes on while the service does not answer, in milliseconds.
+    package var recheckGraceMilliseconds = 600_000
 
     /// The defaults of conf/README.md.
     package init() {}

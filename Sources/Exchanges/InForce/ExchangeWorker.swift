@@ -5,6 +5,7 @@ import Configuration
 import Downstreams
 import HTTP
 import Reactor
+import Services
 import Telemetry
 import Upstreams
 
@@ -32,6 +33,8 @@ package final class ExchangeWorker {
     var recorders: [UInt64: StreamRecorder] = [:]
     /// The streams whose credentials can be taken back while they live.
     let authorizedStreams = AuthorizedStreams()
+    /// When services are asked again about living streams.
+    private(set) lazy var rechecks = Rechecks(worker: worker)
     /// What is counted.
     package let counters: WorkerCounters
     /// What the path of an event counts.
@@ -60,7 +63,7 @@ package final class ExchangeWorker {
             settings, addresses: addresses, workerNumber: worker.number, fingerprinter: shared.fingerprinter)
         eventLog = EventLog.replacing(nil, by: shared.eventLog, worker)
         observers = Observers(shared)
-        generation.openServices(on: worker, succeeding: nil)
+        generation.openServices(of: self, succeeding: nil)
         keepLive()
     }
 
@@ -101,7 +104,7 @@ package final class ExchangeWorker {
         let previous = generation
         generation = Generation(
             settings, addresses: addresses, workerNumber: worker.number, fingerprinter: shared.fingerprinter, succeeding: previous)
-        generation.openServices(on: worker, succeeding: previous)
+        generation.openServices(of: self, succeeding: previous)
         clients.adopt(settings.downstreamTerms, counts: shared.counts)
     }
 
@@ -258,5 +261,8 @@ extension ExchangeWorker: RequestHandler {
     }
 
     /// The last connection is closed.
-    package func clientsDrained() { whenDrained() }
+    package func clientsDrained() {
+        rechecks.end()
+        whenDrained()
+    }
 }

@@ -41,9 +41,10 @@ package final class Generation {
 
     /// Opens the services that say whether requests may pass. What the previous generation describes in the same words is taken over, with
     /// its answers.
-    func openServices(on worker: Worker, succeeding previous: Generation?) {
+    func openServices(of proxy: ExchangeWorker, succeeding previous: Generation?) {
         forwardAuths = settings.configuration.forwardAuths.map { service in
-            previous?.forwardAuths.first { $0.settings == service } ?? ForwardAuthService(service, group(of: service.service), on: worker)
+            previous?.forwardAuths.first { $0.settings == service }
+                ?? ForwardAuthService(service, group(of: service.service), proxy.rechecks, of: proxy)
         }
     }
 

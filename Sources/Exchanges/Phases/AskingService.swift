@@ -53,6 +53,10 @@ extension Exchange {
             decision.findings.fields += fields
             // The answer is this client's, whatever the server knows of that.
             flags.insert(.isBridged)
+            if service.settings.terms.recheckMilliseconds != nil {
+                proxy.authorizedStreams.register(self, under: AuthorizedStreams.Key(asked.question.digest))
+                service.watch(asked.question)
+            }
             return .passed
         case .denied(let denial) where needsRefusalOnly: refusePlainly(decision, service, status: denial.status, answered: denial.status)
         case .redirected(let login) where needsRefusalOnly: refusePlainly(decision, service, status: 401, answered: login.status)

@@ -61,7 +61,7 @@ package final class ForwardAuthDesk {
     var deniedMilliseconds: Int64
     /// How long the service may take.
     var timeoutMilliseconds: Int64
-    /// Called with each answer that says something, before its waiters are told.
+    /// Called with each answer before its waiters are told, and also where there was none.
     var whenAnswered: (KeyedDigest, ForwardAuthVerdict) -> Void = { _, _ in }
 
     private let clock: () -> Int64
@@ -94,6 +94,9 @@ package final class ForwardAuthDesk {
         guard let verdict = kept.answer(to: question.digest, now: clock()) else { return nil }
         return verdict.isPersonal && !needsRefusalOnly ? nil : verdict
     }
+
+    /// When the service last let the question's requests pass, as far as that is known.
+    func allowedAt(_ question: ForwardAuthQuestion) -> Int64? { kept.end(of: question.digest).map { $0 - cacheMilliseconds } }
 
     /// Asks for a waiter, whatever is kept. False where too many questions wait already: then the waiter is told nothing.
     func ask(_ question: ForwardAuthQuestion, for waiter: ForwardAuthWaiter) -> Bool {
@@ -168,7 +171,7 @@ package final class ForwardAuthDesk {
         case .denied, .redirected:
             // A kept answer with a cookie is given only to those who need a refusal, without the cookie.
             kept.keep(verdict, to: question.digest, bytes: verdict.bytes, until: now + deniedMilliseconds, now: now)
-        case .unusable: return
+        case .unusable: break
         }
         whenAnswered(question.digest, verdict)
     }

@@ -10,7 +10,7 @@ package struct ForwardAuthQuestion: Sendable {
     /// The fields for the service: those that the proxy writes about the request, and those of the request that the service may see.
     package let fields: [Field]
     /// Stands for the question: two questions that differ in one byte, or go to two services, have different digests.
-    let digest: KeyedDigest
+    package let digest: KeyedDigest
 
     /// A question for the service of that name; nil when libcrypto has no memory for the digest.
     package init?(_ service: String, _ fields: [Field], _ fingerprinter: Fingerprinter) {

@@ -1,7 +1,8 @@
-// One service that says whether requests may pass, on one worker: its desk, its connections, and the living streams that depend on its
-// word. A reload that describes the service in the same words keeps it, with its answers.
+// One service that says whether requests may pass, on one worker: its desk, and the living streams that depend on its word. A reload that
+// describes the service in the same words keeps it, with its answers. Streams that were opened before another reload keep their own.
 
 import Configuration
+import Credentials
 import HTTP
 import Reactor
 import Telemetry
@@ -12,12 +13,18 @@ package final class ForwardAuthService {
     /// The service as it is configured.
     package let settings: ForwardAuth
     private let desk: ForwardAuthDesk
+    private let rechecks: Rechecks
+    private weak var streams: (any WatchedStreams)?
+    private var watched = WatchedQuestions()
     /// The longest page that is passed on with a refusal, in bytes.
     private static let mostBodyBytes = 65_536
 
-    /// A service that nobody has asked yet.
-    package init(_ settings: ForwardAuth, _ group: ServerGroup, on worker: Worker) {
+    /// A service that nobody has asked yet. `streams` are told what becomes of the streams that depend on it.
+    package init(_ settings: ForwardAuth, _ group: ServerGroup, _ rechecks: Rechecks, of streams: any WatchedStreams) {
         self.settings = settings
+        self.rechecks = rechecks
+        self.streams = streams
+        let worker = rechecks.worker
         let (reader, service, terms) = (ForwardAuthReader(taking: settings.terms.taken), settings.service, settings.terms)
         desk = ForwardAuthDesk(
             cacheMilliseconds: terms.cacheMilliseconds, deniedMilliseconds: terms.deniedCacheMilliseconds,
@@ -33,6 +40,7 @@ package final class ForwardAuthService {
                 }
             }
         }
+        desk.whenAnswered = { [weak self] in self?.learn($0, $1) }
     }
 
     /// The kept answer to a question; nil where the service has to be asked. `needsRefusalOnly` as of a waiter.
@@ -42,4 +50,50 @@ package final class ForwardAuthService {
 
     /// Asks for a waiter. False where too many questions wait already: then the waiter is told nothing.
     package func ask(_ question: ForwardAuthQuestion, for waiter: ForwardAuthWaiter) -> Bool { desk.ask(question, for: waiter) }
+
+    // MARK: Living streams
+
+    /// A stream depends on a question that the service has just answered, or whose answer was kept. `streams` knows it already.
+    package func watch(_ question: ForwardAuthQuestion) {
+        guard let pause = settings.terms.recheckMilliseconds else { return }
+        let now = rechecks.worker.now
+        watched.add(
+            question,
+            RecheckSchedule(
+                pauseMilliseconds: pause, graceMilliseconds: settings.terms.recheckGraceMilliseconds,
+                now: min(desk.allowedAt(question) ?? now, now), chance: chance),
+            isAlive: hasStreams)
+        if let next = watched.nextAt { rechecks.expect(self, at: next) }
+    }
+
+    /// Whether it has to be asked again, at some moment.
+    var isWatching: Bool { watched.count > 0 }
+
+    /// Asks again what is due. Returns when to look again; nil for not before another answer.
+    func askAgain(now: Int64) -> Int64? {
+        for question in watched.takeDue(now: now, isAlive: hasStreams) {
+            // What comes of it is learnt in `learn`, like every answer.
+            let waiter = ForwardAuthWaiter(needsRefusalOnly: true, isGone: { false }, whenDecided: { _ in })
+            if !desk.ask(question, for: waiter) { learn(question.digest, ForwardAuthDesk.tooMany) }
+        }
+        return watched.nextAt
+    }
+
+    /// Every answer counts, whoever asked: also that of an opening.
+    private func learn(_ question: KeyedDigest, _ verdict: ForwardAuthVerdict) {
+        guard isWatching else { return }
+        if let loss = watched.answered(question, verdict, now: rechecks.worker.now, chance: chance) {
+            streams?.end(streamsOf: question, loss, by: settings)
+        }
+        if let next = watched.nextAt { rechecks.expect(self, at: next) }
+    }
+
+    private func hasStreams(_ question: KeyedDigest) -> Bool { streams?.hasStreams(of: question) ?? false }
+
+    /// A random number below the limit.
+    private func chance(below limit: UInt64) -> UInt64 {
+        var number: UInt64 = 0
+        withUnsafeMutableBytes(of: &number) { rechecks.worker.kernel.fillRandom($0) }
+        return number % limit
+    }
 }

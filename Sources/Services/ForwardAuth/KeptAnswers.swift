@@ -39,6 +39,9 @@ struct KeptAnswers<Answer> {
         return entry.answer
     }
 
+    /// Until when the answer to a question is kept; nil for none.
+    func end(of question: KeyedDigest) -> Int64? { entries[question]?.end }
+
     /// Keeps an answer up to a moment, in the place of an earlier one. An answer that is too large for all of the room is not kept.
     mutating func keep(_ answer: Answer, to question: KeyedDigest, bytes: Int, until end: Int64, now: Int64) {
         remove(question)

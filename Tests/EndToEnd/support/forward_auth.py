@@ -21,6 +21,10 @@ def allow(connection, request):
     connection.respond(202, b"", [("X-User", "ann"), ("X-Groups", "a, b"), ("X-Other", "no")])
 
 
+def silent(connection, request):
+    connection.wait_until_left(20)
+
+
 def guarded(stage):
     """A function that starts them."""
     def make(service=allow, *lines, handler=echo, route="", path="/*", more="", top=""):

@@ -1,0 +1,88 @@
+// Living streams whose service is asked about them again. Streams of the same credentials are one question: it is kept once and asked once
+// for all of them. Invariant: a question is watched while a stream depends on it, and not much longer.
+
+import Configuration
+import Credentials
+
+/// What a service that was asked again means for living streams.
+package enum ForwardAuthLoss: Sendable, Equatable {
+    /// The service refuses them now, with this status.
+    case refused(status: Int)
+    /// The service has not answered for longer than `recheck_grace`.
+    case silent
+}
+
+/// Who knows the streams that depend on a question.
+package protocol WatchedStreams: AnyObject {
+    /// Whether a stream depends on the question.
+    func hasStreams(of question: KeyedDigest) -> Bool
+    /// The streams that depend on the question may not go on.
+    func end(streamsOf question: KeyedDigest, _ loss: ForwardAuthLoss, by service: ForwardAuth)
+}
+
+/// The questions about living streams, for one service on one worker.
+struct WatchedQuestions {
+    private struct Watch {
+        let question: ForwardAuthQuestion
+        var schedule: RecheckSchedule
+        var isAsked = false
+    }
+
+    /// With so many questions those are looked for on which no stream depends any more.
+    private static let leastSwept = 1_024
+
+    private var watches: [KeyedDigest: Watch] = [:]
+    private var sweepAt = WatchedQuestions.leastSwept
+
+    /// How many questions are watched.
+    var count: Int { watches.count }
+
+    /// A stream depends on a question. `schedule` is used where no other stream does.
+    mutating func add(_ question: ForwardAuthQuestion, _ schedule: @autoclosure () -> RecheckSchedule, isAlive: (KeyedDigest) -> Bool) {
+        guard watches[question.digest] == nil else { return }
+        if watches.count >= sweepAt {
+            watches = watches.filter { isAlive($0.key) }
+            sweepAt = max(2 * watches.count, WatchedQuestions.leastSwept)
+        }
+        watches[question.digest] = Watch(question: question, schedule: schedule())
+    }
+
+    /// When the next question is due; nil for none.
+    var nextAt: Int64? { watches.values.lazy.filter { !$0.isAsked }.map(\.schedule.nextAt).min() }
+
+    /// Takes the questions that are due, and forgets those of them on which no stream depends any more.
+    mutating func takeDue(now: Int64, isAlive: (KeyedDigest) -> Bool) -> [ForwardAuthQuestion] {
+        var due: [ForwardAuthQuestion] = []
+        for (digest, watch) in watches where !watch.isAsked && watch.schedule.nextAt <= now {
+            if isAlive(digest) {
+                watches[digest]?.isAsked = true
+                due.append(watch.question)
+            } else {
+                watches[digest] = nil
+            }
+        }
+        return due
+    }
+
+    /// A question was answered, whoever asked it. Returns why its streams have to end; then it is no longer watched.
+    mutating func answered(
+        _ question: KeyedDigest, _ verdict: ForwardAuthVerdict, now: Int64, chance: (UInt64) -> UInt64
+    ) -> ForwardAuthLoss? {
+        guard watches[question] != nil else { return nil }
+        watches[question]?.isAsked = false
+        let loss: ForwardAuthLoss
+        switch verdict {
+        case .allowed:
+            watches[question]?.schedule.answered(now: now, chance: chance)
+            return nil
+        case .unusable:
+            watches[question]?.schedule.failed(now: now, chance: chance)
+            guard watches[question]?.schedule.isOver(now: now) == true else { return nil }
+            loss = .silent
+        case .denied(let denial): loss = .refused(status: denial.status)
+        case .redirected(let login): loss = .refused(status: login.status)
+        }
+        watches[question] = nil
+        return loss
+    }
+}
