@@ -9,6 +9,7 @@ from support import forward_auth, tokens
 from support.client import Client, exchange, get
 from support.forward_auth import SESSION, STREAM, allow, reload, stream
 from support.http2 import HTTP2Client
+from support.ports import reserve_port
 
 
 @pytest.fixture
@@ -275,3 +276,16 @@ def test_a_reload_keeps_the_answers_of_a_service_in_the_same_words(guarded):
     assert get(proxy.port, "/a", SESSION).status == 200 and len(asked.requests) == 1
     reload(proxy, text.replace("cache 1h", "cache 30m"))
     assert get(proxy.port, "/a", SESSION).status == 200 and len(asked.requests) == 2
+
+
+def test_the_metrics_tell_what_a_service_answered_and_what_was_kept(guarded):
+    console = reserve_port()
+    proxy, *_ = guarded(
+        lambda connection, request: connection.respond(int(request.value("cookie")), b"", [("Location", "/login")]), top=f"console 127.0.0.1:{console}")
+    for status in [200, 200, 403, 302, 500]:
+        get(proxy.port, "/a", f"Cookie: {status}\r\n")
+    text = exchange(console, b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").body.decode()
+    for outcome in ["allowed", "denied", "redirected", "unavailable"]:
+        assert f'heartwire_forward_auth_answers_total{{forward_auth="session",outcome="{outcome}"}} 1\n' in text
+    assert 'heartwire_forward_auth_kept_total{forward_auth="session"} 1\n' in text
+    assert 'heartwire_forward_auth_duration_seconds_count{forward_auth="session"} 4\n' in text

@@ -42,9 +42,9 @@ package final class Generation {
     /// Opens the services that say whether requests may pass. What the previous generation describes in the same words is taken over, with
     /// its answers.
     func openServices(of proxy: ExchangeWorker, succeeding previous: Generation?) {
-        forwardAuths = settings.configuration.forwardAuths.map { service in
+        forwardAuths = zip(settings.configuration.forwardAuths, settings.forwardAuthSeries).map { service, series in
             previous?.forwardAuths.first { $0.settings == service }
-                ?? ForwardAuthService(service, group(of: service.service), proxy.rechecks, of: proxy)
+                ?? ForwardAuthService(service, group(of: service.service), proxy.rechecks, of: proxy, proxy.counters, series)
         }
     }
 

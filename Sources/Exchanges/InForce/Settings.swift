@@ -63,6 +63,8 @@ package final class Settings: Sendable {
     package let series: MetricSeries
     /// The numbers of the series of each server of each upstream.
     let serverSeries: [[Int32]]
+    /// The numbers of the series of each service that is asked whether requests may pass.
+    let forwardAuthSeries: [Int32]
     /// TLS with the servers of each upstream and each service.
     let upstreamSecurity: [UpstreamSecurity]
     /// The issuers of tokens, with their keys.
@@ -100,6 +102,7 @@ package final class Settings: Sendable {
             upstream.servers.map { series.add([upstream.name, $0.description], in: .server) }
         }
         let guarded = withheldOfStrangers
+        forwardAuthSeries = configuration.forwardAuths.map { series.add([$0.name], in: .forwardAuth) }
         routes = configuration.routes.map { route in
             let upstream = configuration.upstreams[route.upstreamIndex].name
             return CompiledRoute(

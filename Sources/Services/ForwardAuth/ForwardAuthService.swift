@@ -14,16 +14,24 @@ package final class ForwardAuthService {
     package let settings: ForwardAuth
     private let desk: ForwardAuthDesk
     private let rechecks: Rechecks
+    private let counters: WorkerCounters
+    /// The number of its metrics' series, which a reload does not change.
+    private let series: Int32
     private weak var streams: (any WatchedStreams)?
     private var watched = WatchedQuestions()
     /// The longest page that is passed on with a refusal, in bytes.
     private static let mostBodyBytes = 65_536
 
     /// A service that nobody has asked yet. `streams` are told what becomes of the streams that depend on it.
-    package init(_ settings: ForwardAuth, _ group: ServerGroup, _ rechecks: Rechecks, of streams: any WatchedStreams) {
+    package init(
+        _ settings: ForwardAuth, _ group: ServerGroup, _ rechecks: Rechecks, of streams: any WatchedStreams, _ counters: WorkerCounters,
+        _ series: Int32
+    ) {
         self.settings = settings
         self.rechecks = rechecks
         self.streams = streams
+        self.counters = counters
+        self.series = series
         let worker = rechecks.worker
         let (reader, service, terms) = (ForwardAuthReader(taking: settings.terms.taken), settings.service, settings.terms)
         desk = ForwardAuthDesk(
@@ -33,11 +41,16 @@ package final class ForwardAuthService {
             var limits = ServiceLimits(
                 timeoutMilliseconds: Int(milliseconds), bodyBytes: ForwardAuthService.mostBodyBytes, needsWholeBody: false)
             limits.needsBody = { ForwardAuthReader.needsBody(ofStatus: $0) }
+            let beganAt = worker.now
             ServiceCall.ask(ServiceRequest(.get, of: service, fields: question.fields), of: group, on: worker, limits) { result in
-                switch result {
-                case .answered(let head, let body): answer(reader.verdict(head, body: body))
-                case .failed(_, let evidence): answer(.unusable(evidence))
-                }
+                let verdict: ForwardAuthVerdict =
+                    switch result {
+                    case .answered(let head, let body): reader.verdict(head, body: body)
+                    case .failed(_, let evidence): .unusable(evidence)
+                    }
+                counters.add(.forwardAuthAnswers, verdict.outcome, of: series)
+                counters.observe(.forwardAuthDuration, of: series, milliseconds: worker.now - beganAt)
+                answer(verdict)
             }
         }
         desk.whenAnswered = { [weak self] in self?.learn($0, $1) }
@@ -45,7 +58,9 @@ package final class ForwardAuthService {
 
     /// The kept answer to a question; nil where the service has to be asked. `needsRefusalOnly` as of a waiter.
     package func keptVerdict(on question: ForwardAuthQuestion, needsRefusalOnly: Bool) -> ForwardAuthVerdict? {
-        desk.keptVerdict(on: question, needsRefusalOnly: needsRefusalOnly)
+        guard let verdict = desk.keptVerdict(on: question, needsRefusalOnly: needsRefusalOnly) else { return nil }
+        counters.add(.forwardAuthKept, of: series)
+        return verdict
     }
 
     /// Asks for a waiter. False where too many questions wait already: then the waiter is told nothing.
@@ -95,5 +110,17 @@ package final class ForwardAuthService {
         var number: UInt64 = 0
         withUnsafeMutableBytes(of: &number) { rechecks.worker.kernel.fillRandom($0) }
         return number % limit
+    }
+}
+
+extension ForwardAuthVerdict {
+    /// The metrics' word for it.
+    fileprivate var outcome: ForwardAuthOutcome {
+        switch self {
+        case .allowed: .allowed
+        case .denied: .denied
+        case .redirected: .redirected
+        case .unusable: .unavailable
+        }
     }
 }

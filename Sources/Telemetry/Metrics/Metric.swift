@@ -11,6 +11,7 @@ package enum Metric: Int, CaseIterable, Sendable {
     case connectionsOpen, connections, connectionsFull, handshakes
     case requests, requestDuration
     case refused, credentialsRefused
+    case forwardAuthAnswers, forwardAuthDuration, forwardAuthKept
     case upstreamConnect, upstreamAttempts, upstreamHealthy, upstreamStreamsEnded
     case logLinesDropped, reloadSuccessful, reloadTimestamp, buildInfo
     case processDescriptors, processDescriptorLimit, processResidentMemory, processProcessorTime, processStartTime
@@ -81,6 +82,16 @@ package enum Metric: Int, CaseIterable, Sendable {
                 help: "Requests, streams and connections that were refused or sent back because a limit was reached.")
         case .credentialsRefused:
             .counter("heartwire_credentials_refused", .proxy, CredentialsFault.self, help: "Requests whose credentials were refused.")
+        case .forwardAuthAnswers:
+            .counter(
+                "heartwire_forward_auth_answers", .forwardAuth, ForwardAuthOutcome.self,
+                help: "Answers of a service that was asked whether requests may pass, by what they mean.")
+        case .forwardAuthDuration:
+            .histogram(
+                "heartwire_forward_auth_duration_seconds", .forwardAuth, buckets: .waits,
+                help: "How long a service took to answer, or was waited for in vain.")
+        case .forwardAuthKept:
+            .counter("heartwire_forward_auth_kept", .forwardAuth, help: "Requests that a kept answer of a service decided.")
         case .upstreamConnect:
             .histogram(
                 "heartwire_upstream_connect_seconds", .server, buckets: .connects,

@@ -166,6 +166,16 @@ package enum CredentialsFault: String, MetricLabel {
     package static let names = ["reason"]
 }
 
+/// What the answer of a service means that was asked whether a request may pass.
+package enum ForwardAuthOutcome: String, MetricLabel {
+    case allowed, denied, redirected
+    /// It says nothing that counts, or there was none.
+    case unavailable
+
+    /// `outcome`.
+    package static let names = ["outcome"]
+}
+
 /// How an attempt to connect to a server ended.
 package enum AttemptResult: String, MetricLabel {
     case connected, refused, timeout, failed, tlsFailed = "tls_failed", nameNotResolved = "name_not_resolved"

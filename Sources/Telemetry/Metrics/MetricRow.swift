@@ -31,6 +31,8 @@ package struct MetricRow: Sendable {
         case server
         /// One for each listener.
         case listener
+        /// One for each service that is asked whether requests may pass.
+        case forwardAuth
 
         /// The names of its labels.
         package var labelNames: [String] {
@@ -40,6 +42,7 @@ package struct MetricRow: Sendable {
             case .path: ["route", "upstream"]
             case .server: ["upstream", "server"]
             case .listener: ["listener", "tls"]
+            case .forwardAuth: ["forward_auth"]
             }
         }
     }
