@@ -121,15 +121,16 @@ struct TokenCheckerTests {
             let digest = TokenVectors.fingerprinter.digest(ofBytes: Array("token \(number)".utf8).span)
             return RememberedTokens.Key(digest: try #require(digest), issuer: 0)
         }
+        let key = VerificationKey(secret: TokenVectors.secret, name: nil, algorithm: .HS256)
         for number in 0..<3_000 {
             let identity = TokenIdentity(issuer: "main", expiresSeconds: Int64(number), subject: nil)
             let token = VerifiedToken(identity, beginsSeconds: nil, claims: object)
-            remembered.remember(try name(number), token)
-            remembered.remember(try name(number), token)
+            let entry = RememberedTokens.Entry(token: token, key: key, keysVersion: 0)
+            for _ in 0..<2 { remembered.remember(try name(number), entry) }
         }
         #expect(remembered.count == RememberedTokens.capacity)
         for number in 0..<3_000 {
-            #expect(remembered[try name(number)]?.identity.expiresSeconds == (number < 3_000 - 1_024 ? nil : Int64(number)))
+            #expect(remembered[try name(number)]?.token.identity.expiresSeconds == (number < 3_000 - 1_024 ? nil : Int64(number)))
         }
     }
 

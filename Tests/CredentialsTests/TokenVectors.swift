@@ -61,7 +61,7 @@ enum TokenVectors {
     }
 
     static func issuerWith(_ keys: [VerificationKey], _ algorithms: [SignatureAlgorithm]) -> TokenIssuer {
-        TokenIssuer(rules: rules(algorithms), keys: KeySet(keys))
+        TokenIssuer(rules: rules(algorithms), keys: .configured(KeySet(keys)))
     }
 
     /// A good token of the set; the first with this sentence.
@@ -74,12 +74,14 @@ func word(_ verdict: TokenVerdict) -> String {
     case .good: "good"
     case .expired: "expired"
     case .refused(let fault): fault.rawValue
+    case .undecided(_, .allKeys): "no keys"
+    case .undecided(_, .newKey(let fault)): "new key, or \(fault.rawValue)"
     }
 }
 
 extension TokenChecker {
     /// Checks a token as the proxy does.
     func check(_ token: [UInt8], by allowed: [Int], now: Int64) -> TokenVerdict {
-        check(token.span, digest(of: token.span), by: allowed, now: now)
+        check(token.span, digest(of: token.span), by: allowed, now: now, monotonic: 0)
     }
 }

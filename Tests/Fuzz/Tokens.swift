@@ -8,7 +8,7 @@ nonisolated(unsafe) private let checker = TokenChecker(
     [
         TokenIssuer(
             rules: IssuerRules(label: "main", name: "i", audiences: nil, algorithms: [.HS256]),
-            keys: KeySet([VerificationKey(secret: secret, name: nil, algorithm: .HS256)]))
+            keys: .configured(KeySet([VerificationKey(secret: secret, name: nil, algorithm: .HS256)])))
     ], Fingerprinter(key: [1]))
 private let rules = {
     var rules = ClaimRules()
@@ -45,10 +45,10 @@ public func fuzz(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
         _ = object["keys"]?.elements?.compactMap(\.object)
     }
     _ = try? KeySet.keys(in: input, for: [.RS256, .ES256, .EdDSA])
-    _ = checker.check(input.span, checker.digest(of: input.span), by: [0], now: 1_800_000_000)
+    _ = checker.check(input.span, checker.digest(of: input.span), by: [0], now: 1_800_000_000, monotonic: 0)
     let line = input.firstIndex(of: 0x0A) ?? input.endIndex
     let token = signed(Array(input[..<line]), Array(input[min(line + 1, input.endIndex)...]))
-    let verdict = checker.check(token.span, checker.digest(of: token.span), by: [0], now: 1_800_000_000)
+    let verdict = checker.check(token.span, checker.digest(of: token.span), by: [0], now: 1_800_000_000, monotonic: 0)
     if case .good(let token) = verdict {
         require(token.identity.expiresSeconds + 30 > 1_800_000_000, "it is over")
         if let values = try? rules.values(of: token) {

@@ -14,6 +14,7 @@ func someSeries() -> MetricSeries {
     }
     _ = series.add(["backend", "192.0.2.1:80"], in: .server)
     _ = series.add(["*:80", "false"], in: .listener)
+    _ = series.add(["main"], in: .issuer)
     return series
 }
 
@@ -106,6 +107,7 @@ struct WorkerCounterTests {
         count(.requests, StatusClass.self)
         count(.refused, ReachedLimit.self)
         count(.credentialsRefused, CredentialsFault.self)
+        count(.keyFetches, KeyFetchResult.self)
         count(.upstreamAttempts, AttemptResult.self)
         count(.upstreamStreamsEnded, Cause.Side.self)
         count(.logLinesDropped, LogKind.self)

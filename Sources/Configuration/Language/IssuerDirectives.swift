@@ -8,6 +8,7 @@ import Credentials
 struct IssuerDraft {
     var rules = IssuerRules(label: "", name: "", audiences: [], algorithms: [])
     var keys: [Issuer.Key] = []
+    var keysURL = KeysURLDraft()
     var leewayMilliseconds = 30_000
     var lifetimeLimitMilliseconds: Int?
     /// The algorithms of keys and secrets, where they are said.
@@ -23,70 +24,73 @@ extension IssuerDraft: DirectiveModel {
     private static let textBytes = 1_024
     fileprivate static let mostKeys = 64
 
-    static let rows: [Row<IssuerDraft>] = [
-        .own("name", "TEXT", default: "(required)", "The `iss` of its tokens, exactly.") { interpreter, statement, draft in
-            let word = statement.arguments[0]
-            guard (1...textBytes).contains(word.text.utf8.count) else {
-                return interpreter.error(word, "the name of an issuer has 1 to \(textBytes) bytes")
-            }
-            draft.rules.name = word.text
-        },
-        .list("audience", "TEXT...|any", default: "(required)", "One of these must be in the `aud` of a token.") {
-            interpreter, word, draft in
-            draft.audienceWords.append(word)
-        },
-        .own(
-            "key", "ALGORITHM FILE [KID]", arguments: 2...3, default: "(none)", isRepeatable: true,
-            "A public key in a PEM file, for tokens of this algorithm."
-        ) { interpreter, statement, draft in
-            let words = statement.arguments
-            guard let algorithm = interpreter.readAlgorithm(words[0]) else { return }
-            guard !algorithm.needsSecret else {
-                return interpreter.error(
-                    words[0], "\(words[0].text) needs a secret that both sides know; write: shared_secret \(words[0].text) TEXT")
-            }
-            guard !words[1].text.isEmpty else { return interpreter.error(words[1], "the name of the file is empty") }
-            draft.keyAlgorithms.append((algorithm, words[0]))
-            draft.keys.append(.file(words[1].text, algorithm, name: words.count > 2 ? words[2].text : nil))
-        },
-        .own(
-            "shared_secret", "ALGORITHM TEXT|base64url:TEXT [KID]", arguments: 2...3, default: "(none)", isRepeatable: true, isSecret: true,
-            "A secret that the issuer knows too, for tokens of this algorithm: HS256, HS384 or HS512."
-        ) { interpreter, statement, draft in
-            let words = statement.arguments
-            guard let algorithm = interpreter.readAlgorithm(words[0]) else { return }
-            guard algorithm.needsSecret else {
-                return interpreter.error(words[0], "\(words[0].text) needs a public key; write: key \(words[0].text) FILE")
-            }
-            guard let secret = interpreter.readSecret(words[1], for: algorithm) else { return }
-            draft.keyAlgorithms.append((algorithm, words[0]))
-            draft.keys.append(.secret(secret, algorithm, name: words.count > 2 ? words[2].text : nil))
-        },
-        .own(
-            "keys_file", "FILE", default: "(none)", isRepeatable: true,
-            "A file with public keys, as the issuer publishes them (JWKS, RFC 7517)."
-        ) { interpreter, statement, draft in
-            let word = statement.arguments[0]
-            guard !word.text.isEmpty else { return interpreter.error(word, "the name of the file is empty") }
-            draft.keys.append(.set(file: word.text))
-        },
-        .list(
-            "algorithms", "ALGORITHM...", default: "(all with public keys, and those of its secrets)",
-            "The algorithms that its tokens may have."
-        ) { interpreter, word, draft in
-            if let algorithm = interpreter.readAlgorithm(word) { draft.algorithmWords.append((algorithm, word)) }
-        },
-        .number("leeway", \.leewayMilliseconds, .milliseconds(0...300_000), "How far the clocks of the issuer and the proxy may differ."),
-        .text("token_type", "TYPE", \.rules.tokenType, default: "(any)", "The `typ` that its tokens must have, such as `at+jwt`."),
-        .numberOrOff(
-            "lifetime_limit", \.lifetimeLimitMilliseconds, .milliseconds(1_000...366 * DirectiveTable.day),
-            "How far ahead of now the end of a token may be."),
-        .list("require", "CLAIM...", "Claims that its tokens must have, besides `exp`, which they must always have.") {
-            interpreter, word, draft in
-            guard !word.text.isEmpty else { return interpreter.error(word, "the name of a claim is not empty") }
-            draft.rules.requiredClaims.append(word.text)
-        },
-    ]
+    static let rows: [Row<IssuerDraft>] =
+        [
+            .own("name", "TEXT", default: "(required)", "The `iss` of its tokens, exactly.") { interpreter, statement, draft in
+                let word = statement.arguments[0]
+                guard (1...textBytes).contains(word.text.utf8.count) else {
+                    return interpreter.error(word, "the name of an issuer has 1 to \(textBytes) bytes")
+                }
+                draft.rules.name = word.text
+            },
+            .list("audience", "TEXT...|any", default: "(required)", "One of these must be in the `aud` of a token.") {
+                interpreter, word, draft in
+                draft.audienceWords.append(word)
+            },
+            .own(
+                "key", "ALGORITHM FILE [KID]", arguments: 2...3, default: "(none)", isRepeatable: true,
+                "A public key in a PEM file, for tokens of this algorithm."
+            ) { interpreter, statement, draft in
+                let words = statement.arguments
+                guard let algorithm = interpreter.readAlgorithm(words[0]) else { return }
+                guard !algorithm.needsSecret else {
+                    return interpreter.error(
+                        words[0], "\(words[0].text) needs a secret that both sides know; write: shared_secret \(words[0].text) TEXT")
+                }
+                guard !words[1].text.isEmpty else { return interpreter.error(words[1], "the name of the file is empty") }
+                draft.keyAlgorithms.append((algorithm, words[0]))
+                draft.keys.append(.file(words[1].text, algorithm, name: words.count > 2 ? words[2].text : nil))
+            },
+            .own(
+                "shared_secret", "ALGORITHM TEXT|base64url:TEXT [KID]", arguments: 2...3, default: "(none)", isRepeatable: true,
+                isSecret: true,
+                "A secret that the issuer knows too, for tokens of this algorithm: HS256, HS384 or HS512."
+            ) { interpreter, statement, draft in
+                let words = statement.arguments
+                guard let algorithm = interpreter.readAlgorithm(words[0]) else { return }
+                guard algorithm.needsSecret else {
+                    return interpreter.error(words[0], "\(words[0].text) needs a public key; write: key \(words[0].text) FILE")
+                }
+                guard let secret = interpreter.readSecret(words[1], for: algorithm) else { return }
+                draft.keyAlgorithms.append((algorithm, words[0]))
+                draft.keys.append(.secret(secret, algorithm, name: words.count > 2 ? words[2].text : nil))
+            },
+            .own(
+                "keys_file", "FILE", default: "(none)", isRepeatable: true,
+                "A file with public keys, as the issuer publishes them (JWKS, RFC 7517)."
+            ) { interpreter, statement, draft in
+                let word = statement.arguments[0]
+                guard !word.text.isEmpty else { return interpreter.error(word, "the name of the file is empty") }
+                draft.keys.append(.set(file: word.text))
+            },
+            .list(
+                "algorithms", "ALGORITHM...", default: "(all with public keys, and those of its secrets)",
+                "The algorithms that its tokens may have."
+            ) { interpreter, word, draft in
+                if let algorithm = interpreter.readAlgorithm(word) { draft.algorithmWords.append((algorithm, word)) }
+            },
+            .number(
+                "leeway", \.leewayMilliseconds, .milliseconds(0...300_000), "How far the clocks of the issuer and the proxy may differ."),
+            .text("token_type", "TYPE", \.rules.tokenType, default: "(any)", "The `typ` that its tokens must have, such as `at+jwt`."),
+            .numberOrOff(
+                "lifetime_limit", \.lifetimeLimitMilliseconds, .milliseconds(1_000...366 * DirectiveTable.day),
+                "How far ahead of now the end of a token may be."),
+            .list("require", "CLAIM...", "Claims that its tokens must have, besides `exp`, which they must always have.") {
+                interpreter, word, draft in
+                guard !word.text.isEmpty else { return interpreter.error(word, "the name of a claim is not empty") }
+                draft.rules.requiredClaims.append(word.text)
+            },
+        ] + keysURLRows
 }
 
 extension Interpreter {
@@ -95,16 +99,18 @@ extension Interpreter {
         let label = statement.arguments[0]
         var draft = IssuerDraft()
         draft.rules.label = label.text
-        let errorsBefore = report.diagnostics.count
+        let errorsBefore = report.errorCount
         let said = interpret(statement.block, into: &draft)
         // With an error in the block, what is missing may only be misspelt.
-        guard report.diagnostics.count == errorsBefore else { return nil }
+        guard report.errorCount == errorsBefore else { return nil }
         if said["name"] == nil {
             error(label, "this issuer has no name; write what its tokens have as 'iss': name https://id.example.com/")
         }
         readAudiences(&draft, label)
-        if draft.keys.isEmpty {
-            error(label, "this issuer has no key; write: key ALGORITHM FILE, keys_file FILE, or shared_secret ALGORITHM TEXT")
+        let keysURL = readKeysURL(draft, said, label)
+        checkTLS(draft, said, of: draft.keysURL.url)
+        if draft.keys.isEmpty, said["keys_url"] == nil {
+            error(label, "this issuer has no key; write: keys_url URL, keys_file FILE, key ALGORITHM FILE, or shared_secret ALGORITHM TEXT")
         } else if draft.keys.count > IssuerDraft.mostKeys {
             error(label, "this issuer has \(draft.keys.count) keys; at most \(IssuerDraft.mostKeys) are allowed")
         }
@@ -115,7 +121,7 @@ extension Interpreter {
         }
         draft.rules.leewaySeconds = Int64(draft.leewayMilliseconds / 1_000)
         draft.rules.lifetimeLimitSeconds = draft.lifetimeLimitMilliseconds.map { Int64($0 / 1_000) }
-        return report.diagnostics.count == errorsBefore ? Issuer(rules: draft.rules, keys: draft.keys) : nil
+        return report.errorCount == errorsBefore ? Issuer(rules: draft.rules, keys: draft.keys, keysURL: keysURL) : nil
     }
 
     private mutating func readAudiences(_ draft: inout IssuerDraft, _ label: Word) {

@@ -12,8 +12,10 @@ struct Report {
 
     init(fileName: String) { self.fileName = fileName }
 
-    /// Whether there was an error, also one that was not stored.
-    private(set) var hasErrors = false
+    /// How many errors there were, those that were not stored included. Warnings do not count.
+    private(set) var errorCount = 0
+    /// Whether there was an error.
+    var hasErrors: Bool { errorCount > 0 }
 
     /// Whether nothing more is stored. Messages need not be composed then.
     var isFull: Bool { diagnostics.count >= Report.maximumDiagnostics }
@@ -26,7 +28,7 @@ struct Report {
     mutating func add(
         _ severity: ConfigurationDiagnostic.Severity, line: Int, column: Int, _ message: String
     ) {
-        if severity == .error { hasErrors = true }
+        if severity == .error { errorCount += 1 }
         guard !isFull else { return }
         let source = shown(line)
         let message =

@@ -18,11 +18,28 @@ package struct Issuer: Sendable, Equatable {
     package var rules: IssuerRules
     /// Its keys.
     package var keys: [Key]
+    /// Where its keys are fetched; nil where they are configured.
+    package var keysURL: KeysURL?
 
     /// An issuer.
-    package init(rules: IssuerRules, keys: [Key]) {
+    package init(rules: IssuerRules, keys: [Key], keysURL: KeysURL? = nil) {
         self.rules = rules
         self.keys = keys
+        self.keysURL = keysURL
+    }
+}
+
+/// Where the keys of an issuer are fetched, and when.
+package struct KeysURL: Sendable, Equatable {
+    /// The server, with the path of the keys.
+    package var service: ServiceEndpoint
+    /// When they are fetched.
+    package var times: KeyTimes
+
+    /// Keys under a URL.
+    package init(service: ServiceEndpoint, times: KeyTimes = KeyTimes()) {
+        self.service = service
+        self.times = times
     }
 }
 

@@ -55,7 +55,7 @@ package struct ServiceURL: Sendable, Equatable {
 
 extension Configuration {
     /// The services that the proxy asks, in a fixed order.
-    package var services: [ServiceEndpoint] { forwardAuths.map(\.service) }
+    package var services: [ServiceEndpoint] { issuers.compactMap { $0.keysURL?.service } + forwardAuths.map(\.service) }
 
     /// The upstreams of routes, and behind them those of the services, in their order.
     package var allUpstreams: [Upstream] { upstreams + services.map(\.upstream) }

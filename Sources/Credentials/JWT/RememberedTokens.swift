@@ -10,10 +10,18 @@ final class RememberedTokens {
         let issuer: Int
     }
 
+    /// A verified token, with the key that verified it.
+    struct Entry {
+        let token: VerifiedToken
+        let key: VerificationKey
+        /// The set of keys that last had this key.
+        let keysVersion: UInt64
+    }
+
     /// The most tokens that are remembered.
     static let capacity = 1_024
 
-    private var entries: [Key: VerifiedToken] = [:]
+    private var entries: [Key: Entry] = [:]
     /// The keys in the order in which their tokens came; the next one replaces the one at `oldest`.
     private var order: [Key] = []
     private var oldest = 0
@@ -21,11 +29,11 @@ final class RememberedTokens {
     /// How many are remembered. For tests.
     var count: Int { entries.count }
 
-    subscript(key: Key) -> VerifiedToken? { entries[key] }
+    subscript(key: Key) -> Entry? { entries[key] }
 
-    /// Remembers a token in the place of the oldest one.
-    func remember(_ key: Key, _ token: VerifiedToken) {
-        if entries.updateValue(token, forKey: key) != nil { return }
+    /// Remembers a token in the place of the oldest one, or in its own.
+    func remember(_ key: Key, _ entry: Entry) {
+        if entries.updateValue(entry, forKey: key) != nil { return }
         guard order.count == RememberedTokens.capacity else { return order.append(key) }
         entries[order[oldest]] = nil
         order[oldest] = key

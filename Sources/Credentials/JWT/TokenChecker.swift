@@ -2,14 +2,25 @@
 //
 //     remembered? --no--> form --> issuer --> key --> signature --> payload --> claims --> time
 //          \-----------------------------------yes-----------------------------------------/
+//
+// Invariant: no token is good by a key that its issuer does not have now, also no remembered one.
 
 /// An issuer with its rules and its keys.
 package struct TokenIssuer: Sendable {
+    /// Where its keys come from.
+    package enum Keys: Sendable {
+        /// They are configured.
+        case configured(KeySet)
+        /// They are fetched.
+        case fetched(FetchedKeys)
+    }
+
     let rules: IssuerRules
-    let keys: KeySet
+    /// Its keys.
+    package let keys: Keys
 
     /// An issuer.
-    package init(rules: IssuerRules, keys: KeySet) {
+    package init(rules: IssuerRules, keys: Keys) {
         self.rules = rules
         self.keys = keys
     }
@@ -23,19 +34,25 @@ package enum TokenVerdict: Sendable {
     case expired(VerifiedToken, forSeconds: Int64)
     /// It is not good.
     case refused(TokenFault)
+    /// The issuer of that number has no key for it now, and may have one soon.
+    case undecided(issuer: Int, MissingKey)
 }
 
 /// Checks the tokens of one worker, and remembers those that were verified.
 package final class TokenChecker {
     private static let payloadLimits = JSONLimits(depth: 16, members: 2_000)
 
-    private let issuers: [TokenIssuer]
+    /// The issuers.
+    package let issuers: [TokenIssuer]
+    /// This worker's copies of fetched keys, each with the stamp that it was made at.
+    private var copies: [(stamp: UInt64, keys: KeysInForce?)]
     private let fingerprinter: Fingerprinter
     private let remembered = RememberedTokens()
 
     /// A checker for the issuers of one configuration. The fingerprinter makes what logs show of subjects.
     package init(_ issuers: [TokenIssuer], _ fingerprinter: Fingerprinter) {
         self.issuers = issuers
+        copies = issuers.map { _ in (0, nil) }
         self.fingerprinter = fingerprinter
     }
 
@@ -51,18 +68,33 @@ package final class TokenChecker {
     ///   - digest: the token's own; nil for one that is not remembered.
     ///   - allowed: the numbers of the issuers that may have signed it.
     ///   - now: seconds since 1970.
-    package func check(_ token: Span<UInt8>, _ digest: KeyedDigest?, by allowed: [Int], now: Int64) -> TokenVerdict {
+    ///   - monotonic: monotonic milliseconds.
+    package func check(
+        _ token: Span<UInt8>, _ digest: KeyedDigest?, by allowed: [Int], now: Int64, monotonic: Int64
+    ) -> TokenVerdict {
         do throws(TokenFault) {
             if let digest {
                 for issuer in allowed {
-                    guard let known = remembered[RememberedTokens.Key(digest: digest, issuer: issuer)] else { continue }
+                    let key = RememberedTokens.Key(digest: digest, issuer: issuer)
+                    guard let known = recall(key, monotonic) else { continue }
                     return try verdict(about: known, issuer, now: now)
                 }
             }
             let signed = try SignedToken(token)
             let issuer = try issuer(of: signed, allowed)
-            let verified = try verify(signed, token, by: issuers[issuer])
-            if let digest { remembered.remember(RememberedTokens.Key(digest: digest, issuer: issuer), verified) }
+            guard issuers[issuer].rules.algorithms.contains(signed.algorithm) else { throw .algorithm }
+            guard let keys = keysInForce(of: issuer, monotonic) else { return .undecided(issuer: issuer, .allKeys) }
+            let signer: VerificationKey
+            do throws(TokenFault) { signer = try self.signer(of: signed, token, keys.set) } catch {
+                guard case .fetched = issuers[issuer].keys, keys.set.lacks(signed.keyName) else { throw error }
+                return .undecided(issuer: issuer, .newKey(error))
+            }
+            let verified = try issuers[issuer].rules.read(try TokenChecker.claims(of: signed), type: signed.type, fingerprinter)
+            if let digest {
+                remembered.remember(
+                    RememberedTokens.Key(digest: digest, issuer: issuer),
+                    RememberedTokens.Entry(token: verified, key: signer, keysVersion: keys.version))
+            }
             return try verdict(about: verified, issuer, now: now)
         } catch { return .refused(error) }
     }
@@ -84,15 +116,40 @@ package final class TokenChecker {
         return issuer
     }
 
-    private func verify(_ signed: SignedToken, _ token: Span<UInt8>, by issuer: TokenIssuer) throws(TokenFault) -> VerifiedToken {
-        guard issuer.rules.algorithms.contains(signed.algorithm) else { throw .algorithm }
+    /// The key whose signature the token has.
+    private func signer(of signed: SignedToken, _ token: Span<UInt8>, _ keys: KeySet) throws(TokenFault) -> VerificationKey {
         let text = token.extracting(0..<signed.signedCount)
-        let isSigned = try issuer.keys.candidates(for: signed).contains { key in
+        for key in try keys.candidates(for: signed) {
             signatureCount += 1
-            return key.verifies(signed.algorithm, of: text, signature: signed.signature)
+            if key.verifies(signed.algorithm, of: text, signature: signed.signature) { return key }
         }
-        guard isSigned else { throw .signature }
-        return try issuer.rules.read(try TokenChecker.claims(of: signed), type: signed.type, fingerprinter)
+        throw .signature
+    }
+
+    /// A token that was verified before, if its issuer still has the key.
+    private func recall(_ key: RememberedTokens.Key, _ monotonic: Int64) -> VerifiedToken? {
+        guard let entry = remembered[key], let keys = keysInForce(of: key.issuer, monotonic) else { return nil }
+        if entry.keysVersion == keys.version { return entry.token }
+        guard keys.set.contains(entry.key) else { return nil }
+        remembered.remember(key, RememberedTokens.Entry(token: entry.token, key: entry.key, keysVersion: keys.version))
+        return entry.token
+    }
+
+    /// Whether the issuer of that number has other keys than those that its last token was checked by.
+    package func hasOtherKeys(_ issuer: Int) -> Bool {
+        if case .fetched(let fetched) = issuers[issuer].keys { fetched.stamp != copies[issuer].stamp } else { false }
+    }
+
+    /// The issuer's keys at this moment; nil for none.
+    private func keysInForce(of issuer: Int, _ monotonic: Int64) -> KeysInForce? {
+        switch issuers[issuer].keys {
+        case .configured(let set): return KeysInForce(set: set, version: 0, until: .max)
+        case .fetched(let fetched):
+            let stamp = fetched.stamp
+            if copies[issuer].stamp != stamp { copies[issuer] = (stamp, fetched.inForce()) }
+            guard let keys = copies[issuer].keys, monotonic < keys.until else { return nil }
+            return keys
+        }
     }
 
     private static func claims(of signed: SignedToken) throws(TokenFault) -> JSONObject {

@@ -82,6 +82,16 @@ package final class VerificationKey: @unchecked Sendable {
 
     deinit { if case .publicKey(let key) = material { EVP_PKEY_free(key) } }
 
+    /// Whether both are the same public key under the same name, for the same algorithms.
+    func isSame(as other: VerificationKey) -> Bool {
+        guard name == other.name, algorithms == other.algorithms, case .publicKey(let key) = material,
+            case .publicKey(let otherKey) = other.material
+        else { return false }
+        ERR_clear_error()
+        defer { ERR_clear_error() }
+        return EVP_PKEY_eq(key, otherKey) == 1
+    }
+
     /// Whether the signature belongs to the text and this key. The algorithm must be one of the key's.
     func verifies(_ algorithm: SignatureAlgorithm, of text: Span<UInt8>, signature: [UInt8]) -> Bool {
         precondition(algorithms.contains(algorithm), "a key verifies only with its own algorithms")

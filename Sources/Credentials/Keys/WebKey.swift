@@ -14,6 +14,8 @@ struct WebKey {
     private let material: Material
     private let name: [UInt8]?
     private let algorithms: [SignatureAlgorithm]
+    /// Whether the description holds the private half too (RFC 7518 sections 6.2.2 and 6.3.2, RFC 8037 section 2).
+    let isPrivate: Bool
 
     /// Nil for a key that verifies no signature of these algorithms.
     /// - Throws: `unreadable` for one that should, and has a wrong form.
@@ -28,6 +30,7 @@ struct WebKey {
         }
         guard !algorithms.isEmpty else { return nil }
         self.algorithms = algorithms
+        isPrivate = description["d"] != nil
         if let member = description["kid"] {
             guard let name = member.string else { throw .unreadable }
             self.name = name

@@ -32,16 +32,19 @@ enum CheckResult {
     case good(CheckedToken)
     /// The token has been over for so many seconds, and is good in every other way.
     case expired(TokenIdentity, forSeconds: Int64)
+    /// The issuer of that number has no key for it now, and may have one soon.
+    case undecided(issuer: Int, MissingKey)
     /// Another fault; the identity is that of a token that is good for something else.
     case refused(TokenFault, TokenIdentity?)
 }
 
 extension CompiledCheck {
-    /// Checks a token at this moment, in seconds since 1970.
-    func examine(_ token: Token, by checker: TokenChecker, now: Int64) -> CheckResult {
+    /// Checks a token at this moment, in seconds since 1970 and in monotonic milliseconds.
+    func examine(_ token: Token, by checker: TokenChecker, now: Int64, monotonic: Int64) -> CheckResult {
         let digest = token.withBytes(checker.digest)
-        switch token.withBytes({ checker.check($0, digest, by: issuers, now: now) }) {
+        switch token.withBytes({ checker.check($0, digest, by: issuers, now: now, monotonic: monotonic) }) {
         case .refused(let fault): return .refused(fault, nil)
+        case .undecided(let issuer, let missing): return .undecided(issuer: issuer, missing)
         case .expired(let verified, let seconds): return .expired(verified.identity, forSeconds: seconds)
         case .good(let verified):
             if let fault = claims.fault(of: verified) { return .refused(fault, verified.identity) }

@@ -42,6 +42,8 @@ package final class ExchangeWorker {
     /// The clients' side.
     package private(set) lazy var clients = DownstreamWorker(
         worker: worker, terms: settings.downstreamTerms, counts: shared.counts, handler: self)
+    /// Fetches the keys of issuers.
+    private(set) lazy var keyFetcher = KeyFetcher(self)
     /// Called when the proxy ends and the last client's connection is closed.
     package var whenDrained: () -> Void = {}
     /// The span over which streams are ended one by one, so that their clients do not all come back at once.
@@ -65,6 +67,7 @@ package final class ExchangeWorker {
         observers = Observers(shared)
         generation.openServices(of: self, succeeding: nil)
         keepLive()
+        keyFetcher.adopt(generation)
     }
 
     /// The settings in force.
@@ -106,6 +109,7 @@ package final class ExchangeWorker {
             settings, addresses: addresses, workerNumber: worker.number, fingerprinter: shared.fingerprinter, succeeding: previous)
         generation.openServices(of: self, succeeding: previous)
         clients.adopt(settings.downstreamTerms, counts: shared.counts)
+        keyFetcher.adopt(generation)
     }
 
     /// Keeps lines for a console where there is one.
@@ -119,6 +123,7 @@ package final class ExchangeWorker {
     /// A copy of what was counted, with the gauges of this moment. No stream is looked at.
     package func counted() -> CounterSnapshot {
         counters.set(.pendingBytes, to: worker.pendingBytes)
+        keyFetcher.setAges()
         for numbers in settings.serverSeries {
             for number in numbers { counters.set(.upstreamHealthy, of: number, to: 0) }
         }
@@ -263,6 +268,7 @@ extension ExchangeWorker: RequestHandler {
     /// The last connection is closed.
     package func clientsDrained() {
         rechecks.end()
+        keyFetcher.close()
         whenDrained()
     }
 }

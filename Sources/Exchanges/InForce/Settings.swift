@@ -65,6 +65,8 @@ package final class Settings: Sendable {
     let serverSeries: [[Int32]]
     /// The numbers of the series of each service that is asked whether requests may pass.
     let forwardAuthSeries: [Int32]
+    /// The numbers of the series of each issuer.
+    let issuerSeries: [Int32]
     /// TLS with the servers of each upstream and each service.
     let upstreamSecurity: [UpstreamSecurity]
     /// The issuers of tokens, with their keys.
@@ -103,6 +105,9 @@ package final class Settings: Sendable {
         }
         let guarded = withheldOfStrangers
         forwardAuthSeries = configuration.forwardAuths.map { series.add([$0.name], in: .forwardAuth) }
+        issuerSeries = configuration.issuers.map { issuer in
+            issuer.keysURL == nil ? MetricSeries.none : series.add([issuer.rules.label], in: .issuer)
+        }
         routes = configuration.routes.map { route in
             let upstream = configuration.upstreams[route.upstreamIndex].name
             return CompiledRoute(

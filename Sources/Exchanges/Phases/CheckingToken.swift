@@ -13,11 +13,13 @@ extension Exchange {
         let (forwarding, bridged) = (decision.forwarding, decision.bridged)
         let (head, route) = (forwarding.head, forwarding.route)
         guard let check = route.check, let token = bridged?.token else { return .passed }
-        let result = check.examine(token, by: generation.checker, now: proxy.worker.kernel.unixMilliseconds() / 1_000)
+        let result = check.examine(
+            token, by: generation.checker, now: proxy.worker.kernel.unixMilliseconds() / 1_000, monotonic: now)
         let urlHeldToken = bridged?.urlHeldToken == true
         switch result {
         case .good(let checked):
             decision.findings.checked = checked
+            decision.place = nil
             return .passed
         case .expired(let identity, let seconds):
             let known = KnownToken(ofRefused: token, identity)
@@ -26,11 +28,35 @@ extension Exchange {
             } else {
                 refuseReadably(head, on: route, route.refusal(for: .expired, urlHeldToken: urlHeldToken), known)
             }
+        case .undecided(let issuer, let missing):
+            if let result = searchForKey(missing, of: issuer, &decision) { return result }
+            guard case .newKey(let fault) = missing else { return .unavailable(evidence: Exchange.lackOfKeys) }
+            let known = KnownToken(ofRefused: token, nil)
+            refuseReadably(head, on: route, route.refusal(for: fault, urlHeldToken: urlHeldToken), known)
         case .refused(let fault, let identity):
             let known = KnownToken(ofRefused: token, identity)
             refuseReadably(head, on: route, route.refusal(for: fault, urlHeldToken: urlHeldToken), known)
         }
         return .finished
+    }
+
+    /// What the log says where keys cannot be had.
+    private static let lackOfKeys = "the keys of the token's issuer cannot be fetched now"
+
+    /// Looks for keys by which the token can be checked; nil where the issuer has no others.
+    private func searchForKey(_ missing: MissingKey, of issuer: Int, _ decision: inout Decision) -> StepResult? {
+        guard case .fetched(let keys) = generation.checker.issuers[issuer].keys else { return nil }
+        switch proxy.keyFetcher.search(for: missing, of: keys, self) {
+        case .waits(let place):
+            decision.place = place
+            return .waits
+        case .unavailable(let place):
+            decision.place = place
+            return .unavailable(evidence: Exchange.lackOfKeys)
+        case .settled:
+            // Another worker may have brought them since the token was looked at.
+            return generation.checker.hasOtherKeys(issuer) ? checkToken(&decision) : nil
+        }
     }
 
     /// Whether the client is an EventSource, which cannot read a status, and may still have its page to renew its token.

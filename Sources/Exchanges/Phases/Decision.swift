@@ -31,6 +31,8 @@ struct Decision {
     /// Nil if the bridge changed nothing.
     let bridged: BridgedRequest?
     var findings = Findings()
+    /// Its place among those that wait for the same answer.
+    var place: WaitingPlace?
     fileprivate(set) var step = DecisionStep.token
 
     init(_ forwarding: RequestForwarding, _ bridged: BridgedRequest?) {

@@ -9,7 +9,7 @@ import Reactor
 import Telemetry
 
 /// The proxy on one worker.
-final class ProxyWorker {
+final class ProxyWorker: ExchangeHost {
     let worker: Worker
     let exchanges: ExchangeWorker
     private var listening: [SocketAddress: WatchedListener] = [:]

@@ -96,9 +96,9 @@ struct PreparedGeneration {
     func warnings(by means: StartMeans) -> [String] {
         let ofNames = generation.names.warnings(
             about: generation.addresses, unanswered: unansweredNames, withinMilliseconds: lookupMilliseconds)
-        // At the start, `warn` has been told of inherited sockets, and `heartwire check` is there for certificates.
-        guard predecessor != nil else { return ofNames }
         let security = generation.security
+        // At the start, `warn` has been told of inherited sockets, and `heartwire check` is there for certificates.
+        guard predecessor != nil else { return security.readingWarnings + ofNames }
         var warnings = security.readingWarnings + security.expiryWarnings(nowUnixMilliseconds: means.kernel.unixMilliseconds()) + ofNames
         warnings += generation.sockets.refused.map { "\($0.address) is the service manager's too; clients that connect to it are refused" }
         let workerCount = StartMeans.workerCount(generation.configuration)

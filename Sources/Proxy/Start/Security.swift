@@ -74,7 +74,11 @@ package final class Security: Sendable {
         var found: [TokenIssuer] = []
         for issuer in issuers {
             do throws(TLSError) {
-                found.append(TokenIssuer(rules: issuer.rules, keys: try KeySet(of: issuer, warn: warn)))
+                if let keysURL = issuer.keysURL {
+                    found.append(TokenIssuer(rules: issuer.rules, keys: .fetched(Security.keys(of: issuer, keysURL, succeeding: previous))))
+                } else {
+                    found.append(TokenIssuer(rules: issuer.rules, keys: .configured(try KeySet(of: issuer, warn: warn))))
+                }
             } catch {
                 guard let previous, let index = previous.configuredIssuers.firstIndex(of: issuer) else { throw error }
                 warn(error.message)
@@ -82,6 +86,21 @@ package final class Security: Sendable {
             }
         }
         return found
+    }
+
+    /// The keys of an issuer with a URL. Those that were fetched from the same server for the same algorithms stay.
+    private static func keys(of issuer: Issuer, _ keysURL: KeysURL, succeeding previous: Security?) -> FetchedKeys {
+        let (label, times) = (issuer.rules.label, keysURL.times)
+        let known = zip(previous?.configuredIssuers ?? [], previous?.issuers ?? []).filter { known, _ in
+            known.rules.algorithms == issuer.rules.algorithms && known.keysURL?.service.url == keysURL.service.url
+                && known.keysURL?.service.tls == keysURL.service.tls
+        }
+        if let (same, tokenIssuer) = known.first(where: { $0.0.rules.label == label }) ?? known.first,
+            case .fetched(let keys) = tokenIssuer.keys
+        {
+            return same.rules.label == label && same.keysURL?.times == times ? keys : FetchedKeys(keys, label: label, times: times)
+        }
+        return FetchedKeys(label: label, algorithms: issuer.rules.algorithms, times: times)
     }
 
     /// Whether there is any TLS at all.
@@ -144,10 +163,13 @@ extension KeySet {
                 let content = try readContent(of: file)
                 do throws(KeyError) {
                     let set = try KeySet.keys(in: content, for: issuer.rules.algorithms)
-                    for error in set.leftOut { warn("\(file): a key is left out: \(error)") }
+                    for remark in set.remarks { warn("\(file): \(remark)") }
                     keys += set.keys
                 } catch { throw TLSError("\(file): \(error)") }
             }
+        }
+        guard keys.count <= KeySet.mostKeys else {
+            throw TLSError("issuer \(issuer.rules.label): it has \(keys.count) keys in all; at most \(KeySet.mostKeys) are allowed")
         }
         self.init(keys)
     }

@@ -12,6 +12,7 @@ package enum Metric: Int, CaseIterable, Sendable {
     case requests, requestDuration
     case refused, credentialsRefused
     case forwardAuthAnswers, forwardAuthDuration, forwardAuthKept
+    case keyFetches, keysAge
     case upstreamConnect, upstreamAttempts, upstreamHealthy, upstreamStreamsEnded
     case logLinesDropped, reloadSuccessful, reloadTimestamp, buildInfo
     case processDescriptors, processDescriptorLimit, processResidentMemory, processProcessorTime, processStartTime
@@ -92,6 +93,12 @@ package enum Metric: Int, CaseIterable, Sendable {
                 help: "How long a service took to answer, or was waited for in vain.")
         case .forwardAuthKept:
             .counter("heartwire_forward_auth_kept", .forwardAuth, help: "Requests that a kept answer of a service decided.")
+        case .keyFetches:
+            .counter("heartwire_key_fetches", .issuer, KeyFetchResult.self, help: "Fetches of the keys of an issuer, by what they brought.")
+        case .keysAge:
+            .gauge(
+                "heartwire_keys_age_seconds", .issuer, unit: .seconds,
+                help: "For how long no fetch of the issuer's keys has succeeded.")
         case .upstreamConnect:
             .histogram(
                 "heartwire_upstream_connect_seconds", .server, buckets: .connects,

@@ -176,6 +176,14 @@ package enum ForwardAuthOutcome: String, MetricLabel {
     package static let names = ["outcome"]
 }
 
+/// What a fetch of keys brought.
+package enum KeyFetchResult: String, MetricLabel {
+    case keys, unreachable, status, unusable, stuck
+
+    /// `result`.
+    package static let names = ["result"]
+}
+
 /// How an attempt to connect to a server ended.
 package enum AttemptResult: String, MetricLabel {
     case connected, refused, timeout, failed, tlsFailed = "tls_failed", nameNotResolved = "name_not_resolved"

@@ -33,6 +33,8 @@ package struct MetricRow: Sendable {
         case listener
         /// One for each service that is asked whether requests may pass.
         case forwardAuth
+        /// One for each issuer of tokens that the proxy asks.
+        case issuer
 
         /// The names of its labels.
         package var labelNames: [String] {
@@ -43,6 +45,7 @@ package struct MetricRow: Sendable {
             case .server: ["upstream", "server"]
             case .listener: ["listener", "tls"]
             case .forwardAuth: ["forward_auth"]
+            case .issuer: ["issuer"]
             }
         }
     }
