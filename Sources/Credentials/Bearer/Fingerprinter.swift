@@ -1,8 +1,6 @@
 // What logs show in place of a token: a keyed hash, short enough to read and useless without the key. The caller supplies the random
 // bytes for a key. Invariant: equal tokens under one key have equal fingerprints; the key is never printed.
 
-import COpenSSL
-
 /// The first 64 bits of a token's HMAC-SHA256 (RFC 2104, FIPS 180-4).
 package struct Fingerprint: Sendable, Hashable, CustomStringConvertible {
     /// The bits, the hash's first byte being the most significant.
@@ -28,10 +26,7 @@ package struct KeyedDigest: Sendable, Hashable {
     /// Its first 128 bits.
     package var beginning: (UInt64, UInt64) { (words.0, words.1) }
 
-    fileprivate init(_ bytes: [UInt8]) {
-        func word(_ index: Int) -> UInt64 { bytes[8 * index..<8 * index + 8].reduce(0) { $0 << 8 | UInt64($1) } }
-        words = (word(0), word(1), word(2), word(3))
-    }
+    fileprivate init(_ words: PreparedHMAC.Words) { self.words = words }
 
     /// Whether both are the same in every bit.
     package static func == (left: KeyedDigest, right: KeyedDigest) -> Bool { left.words == right.words }
@@ -42,7 +37,8 @@ package struct KeyedDigest: Sendable, Hashable {
 
 /// Makes fingerprints of tokens under one key.
 package struct Fingerprinter: Sendable, CustomStringConvertible, CustomReflectable {
-    private let key: [UInt8]
+    /// Nil where libcrypto had no memory for it; then there are no fingerprints.
+    private let code: PreparedHMAC?
 
     /// The length of a key made by `randomKey`, in bytes. A key longer than the hash adds nothing (RFC 2104 section 3).
     package static let keyBytes = 32
@@ -50,8 +46,7 @@ package struct Fingerprinter: Sendable, CustomStringConvertible, CustomReflectab
     /// A fingerprinter. The key must not be empty; the configuration guarantees that.
     package init(key: [UInt8]) {
         precondition(!key.isEmpty, "a fingerprint without a key could be reversed by trying tokens")
-        precondition(key.count <= Int(Int32.max), "libcrypto counts a key's bytes in 32 bits")
-        self.key = key
+        code = PreparedHMAC(key: key)
     }
 
     /// A key of `keyBytes` bytes out of a source of randomness, which fills the buffer and says whether it could.
@@ -69,18 +64,12 @@ package struct Fingerprinter: Sendable, CustomStringConvertible, CustomReflectab
     package func fingerprint(ofBytes bytes: Span<UInt8>) -> Fingerprint? { digest(ofBytes: bytes)?.fingerprint }
 
     /// The whole digest of any bytes; nil when libcrypto fails.
-    package func digest(ofBytes bytes: Span<UInt8>) -> KeyedDigest? { Fingerprinter.digest(key: key, of: bytes).map(KeyedDigest.init) }
+    package func digest(ofBytes bytes: Span<UInt8>) -> KeyedDigest? { code?.code(of: bytes).map(KeyedDigest.init) }
 
     /// The whole HMAC-SHA256; nil when libcrypto fails.
     static func digest(key: [UInt8], of bytes: Span<UInt8>) -> [UInt8]? {
-        var digest = [UInt8](repeating: 0, count: 32)
-        var digestBytes: UInt32 = 0
-        // libcrypto's error queue belongs to the thread; errors of earlier calls must not be taken for ours.
-        ERR_clear_error()
-        let result = bytes.withUnsafeBufferPointer { data in
-            HMAC(EVP_sha256(), key, Int32(key.count), data.baseAddress, data.count, &digest, &digestBytes)
-        }
-        return result != nil && digestBytes == 32 ? digest : nil
+        guard let words = PreparedHMAC(key: key)?.code(of: bytes) else { return nil }
+        return [words.0, words.1, words.2, words.3].flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> (56 - 8 * $0)) } }
     }
 
     /// Always `<fingerprinter>`.
