@@ -36,6 +36,12 @@ package struct Finding: Sendable, Equatable {
         case refusedByLimit = "refused_by_limit"
         /// The proxy refused credentials.
         case credentialsRefused = "credentials_refused"
+        /// Streams ended with their tokens.
+        case tokenExpired = "token_expired"
+        /// Streams ended because their credentials were taken back.
+        case revoked
+        /// Nobody could say whether credentials are good.
+        case authorizationUnavailable = "authorization_unavailable"
         /// The proxy's own errors.
         case proxyError = "proxy_error"
     }

@@ -145,6 +145,32 @@ struct IssuerTests {
         #expect(try parse(file(good, "bearer_check main\nrealm r\nbearer_limit 8KiB")).configuration.routes[0].bearer?.realm == "r")
     }
 
+    @Test("says how clients learn of the ends of their tokens")
+    func expiry() throws {
+        func expiry(_ lines: String) throws -> ExpiryPolicy? {
+            try parse(file(good, "bearer_check main\n\(lines)")).configuration.routes.first?.check?.expiry
+        }
+        #expect(try expiry("")?.eventName == "token_expired" && expiry("")?.warning == nil)
+        #expect(try expiry("expired status")?.eventName == nil && expiry("expired event")?.eventName == "token_expired")
+        #expect(try expiry("expired event login")?.eventName == "login")
+        let usual = ExpiryPolicy.Warning(leadMilliseconds: 30_000, eventName: "token_expiring")
+        #expect(try expiry("expiring 30s")?.warning == usual && expiry("expiring 30s event")?.warning == usual)
+        #expect(try expiry("expiring 1m event renew")?.warning == ExpiryPolicy.Warning(leadMilliseconds: 60_000, eventName: "renew"))
+        #expect(try expiry("expiring off")?.warning == nil)
+        for (line, message) in [
+            ("expired status x", "nothing can follow 'expired status'"), ("expired never", "'never' is none of event, status"),
+            ("expired event \" x\"", "does not begin with a blank"), ("expiring off x", "nothing can follow 'expiring off'"),
+            ("expiring 30s comment", "'comment' is none of event"), ("expiring 500ms", "1s"), ("expiring 2h", "1h"),
+            ("expiring 30s event \"\"", "the name of an event has 1 to 64 bytes"),
+        ] {
+            let found = messages(file(good, "bearer_check main\n\(line)"))
+            #expect(found.count == 1 && found[0].contains(message), "\(line): \(found)")
+        }
+        for line in ["expired status", "expiring 30s"] {
+            #expect(messages(file(good, line))[0].contains("means nothing without 'bearer_check'"))
+        }
+    }
+
     @Test(
         "may not give a meaning to a field that has one, or write one twice",
         arguments: [

@@ -106,8 +106,9 @@ struct ReferenceTests {
         arguments: DirectiveTable.all.filter { !$0.defaultText.hasPrefix("(") }.map(\.name))
     func defaultsAreTrue(name: String) throws {
         for directive in DirectiveTable.all where directive.name == name {
-            let plain = fileWith("", in: directive.scope)
-            let written = fileWith("\(directive.name) \(directive.defaultText)", in: directive.scope)
+            let context = CheckDraft.details.contains(directive.name) ? "bearer_check main\n" : ""
+            let plain = fileWith(context, in: directive.scope)
+            let written = fileWith("\(context)\(directive.name) \(directive.defaultText)", in: directive.scope)
             #expect(try configuration(written) == (try configuration(plain)), "\(written)")
         }
     }
@@ -118,6 +119,11 @@ struct ReferenceTests {
         return """
             listen a:1 {
             \(block(.listen, "tls {\n\(block(.listenTLS, "certificate c k"))\n}"))
+            }
+            issuer main {
+            name i
+            audience any
+            keys_file j
             }
             \(block(.top, ""))
             upstream u {

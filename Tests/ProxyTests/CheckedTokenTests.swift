@@ -12,7 +12,7 @@ import Testing
 @Suite("The event that tells of an expired token")
 struct ExpiredTokenTests {
     private func event(_ seconds: Int64, _ id: String?) -> String {
-        String(decoding: ExpiredToken.event(overSeconds: seconds, lastEventID: id), as: UTF8.self)
+        String(decoding: ExpiredToken.event(named: "token_expired", overSeconds: seconds, lastEventID: id), as: UTF8.self)
     }
 
     @Test("repeats the client's last event id, and has data, without which no script would see it")

@@ -20,11 +20,12 @@ final class ScriptedProxy {
 
     init(
         _ upstream: Upstream, addresses: [[SocketAddress]], route: Route = Route(upstreamIndex: 0), limits: Limits = Limits(),
-        accessLog: LogWriter? = nil, eventLog: LogWriter? = nil, probeEndpoint: ProbeEndpoint? = nil
+        issuers: [Issuer] = [], accessLog: LogWriter? = nil, eventLog: LogWriter? = nil, probeEndpoint: ProbeEndpoint? = nil
     ) throws {
         worker = try Worker(number: 0, kernel: kernel)
         var configuration = Configuration(upstreams: [upstream], routes: [route], limits: limits)
         configuration.probeEndpoint = probeEndpoint
+        configuration.issuers = issuers
         let shared = SharedState(
             connectionLimit: 100, connectionsPerClientLimit: 0, streamLog: nil, accessLog: accessLog, eventLog: eventLog,
             fingerprinter: Way.fingerprinter)

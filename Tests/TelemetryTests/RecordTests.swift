@@ -230,7 +230,7 @@ struct RecordTests {
     @Test("of a checked token names its issuer, its end, its subject and what was wrong, behind where it came from")
     func identity() throws {
         var exchange = exchange()
-        exchange.identity = TokenIdentity(issuer: "main", expiresSeconds: 1_800_000_000, subject: 0xAB)
+        exchange.identity = TokenIdentity(issuer: "main", expiresSeconds: 1_800_000_000, subject: .fingerprint(0xAB))
         var record = AccessRecord(timeMilliseconds: 0, exchange: exchange)
         record.credentialsFault = .forbiddenCharacter
         var line: [UInt8] = []
@@ -243,6 +243,10 @@ struct RecordTests {
         line = []
         StreamOpening(timeMilliseconds: 0, exchange: exchange).encode(into: &line)
         #expect(String(decoding: line, as: UTF8.self).contains(#""token_expires":"1970-01-01T00:00:00.000Z","woven""#))
+        exchange.identity = TokenIdentity(issuer: "main", expiresSeconds: 0, subject: .text(Array("Zoë \"\u{1B}\n".utf8)))
+        line = []
+        StreamOpening(timeMilliseconds: 0, exchange: exchange).encode(into: &line)
+        #expect(try parsed(line)["subject"] as? String == "Zoë \"\u{1B}\n" && !line.dropLast().contains { $0 < 0x20 })
     }
 
     @Test("survives nasty bytes in every field that comes from the network, and never has a query")

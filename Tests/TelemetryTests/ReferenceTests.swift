@@ -119,7 +119,7 @@ private enum RecordSamples {
         exchange.status = 200
         exchange.tokenFingerprint = 1
         exchange.tokenOrigin = .cookie
-        exchange.identity = TokenIdentity(issuer: "main", expiresSeconds: 1_800_000_000, subject: 1)
+        exchange.identity = TokenIdentity(issuer: "main", expiresSeconds: 1_800_000_000, subject: .fingerprint(1))
         exchange.requester = RequesterDescription(
             resumes: true, clientProtocol: .http2, sharedConnection: 7, agent: .chrome, hops: Hops(bits: 1), viaCount: 1, forwardedCount: 1,
             expectedTimeoutMilliseconds: 1)

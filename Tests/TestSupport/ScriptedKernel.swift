@@ -7,6 +7,8 @@ import Reactor
 package final class ScriptedKernel: Kernel, @unchecked Sendable {
     /// Monotonic and calendar milliseconds.
     package var now: Int64 = 1_000_000
+    /// How far the calendar's clock was set forward.
+    package var calendarStep: Int64 = 0
     /// The addresses of all connection attempts, in order, and the descriptors that they got.
     package private(set) var attempts: [(address: SocketAddress, descriptor: Int32)] = []
     /// What writing to a peer fails with.
@@ -61,7 +63,7 @@ package final class ScriptedKernel: Kernel, @unchecked Sendable {
     }
 
     package override func monotonicMilliseconds() -> Int64 { now }
-    package override func unixMilliseconds() -> Int64 { now }
+    package override func unixMilliseconds() -> Int64 { now + calendarStep }
     package override func sleep(milliseconds: Int) { now += Int64(milliseconds) }
     package override func fillRandom(_ buffer: UnsafeMutableRawBufferPointer) {
         for index in buffer.indices { buffer[index] = UInt8.random(in: 0...255) }

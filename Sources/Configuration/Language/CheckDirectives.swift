@@ -13,7 +13,7 @@ struct CheckDraft {
     var fields: [Word] = []
 
     /// The directives that mean nothing without `bearer_check`.
-    static let details = ["require_scope", "require_claim", "claim_field"]
+    static let details = ["require_scope", "require_claim", "claim_field", "expired", "expiring"]
     private static let mostRules = 16
 
     static let rows: [Row<RouteDraft>] = [

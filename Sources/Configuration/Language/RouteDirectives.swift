@@ -32,7 +32,8 @@ extension RouteDraft: DirectiveModel {
     /// Those of them that mean nothing without `bearer_from`.
     static let sourceDetails = ["bearer_conflict", "bearer_characters"]
 
-    static let rows: [Row<RouteDraft>] = placeRows + CheckDraft.rows + [forwardAuthRow] + CrossOriginDirectives.rows + otherRows
+    static let rows: [Row<RouteDraft>] =
+        placeRows + CheckDraft.rows + ExpiryDirectives.rows + [forwardAuthRow] + CrossOriginDirectives.rows + otherRows
 
     /// Where requests go, heartbeats, and where tokens come from.
     private static let placeRows: [Row<RouteDraft>] = [
@@ -184,7 +185,7 @@ extension Interpreter {
         }
     }
 
-    fileprivate mutating func isEventName(_ word: Word) -> Bool {
+    mutating func isEventName(_ word: Word) -> Bool {
         let limit = 64
         let isUsable = (1...limit).contains(word.text.utf8.count)
         // A parser drops one blank after the colon, so a name that begins with one would lose it.

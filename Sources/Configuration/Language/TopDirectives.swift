@@ -71,6 +71,9 @@ extension FileDraft: DirectiveModel {
             }
             draft.configuration.fingerprintKey = Array(word.text.utf8)
         },
+        .flag(
+            "log_subject", \.configuration.logsSubjects,
+            "Whether the logs show whom a checked token is for (`sub`) in clear text, and not as a fingerprint."),
         .list("trusted_proxies", "RANGE...", "The peers whose X-Forwarded fields are believed.") { interpreter, word, draft in
             guard let range = AddressRange(word.text) else {
                 interpreter.error(

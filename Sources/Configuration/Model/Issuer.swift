@@ -49,6 +49,8 @@ package struct BearerCheck: Sendable, Equatable {
     package var issuers: [String]
     /// What the route wants of a good token.
     package var claims: ClaimRules
+    /// What clients are told about the ends of their tokens.
+    package var expiry = ExpiryPolicy()
 
     /// A check.
     package init(issuers: [String], claims: ClaimRules = ClaimRules()) {

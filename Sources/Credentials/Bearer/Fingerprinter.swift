@@ -39,14 +39,25 @@ package struct KeyedDigest: Sendable, Hashable {
 package struct Fingerprinter: Sendable, CustomStringConvertible, CustomReflectable {
     /// Nil where libcrypto had no memory for it; then there are no fingerprints.
     private let code: PreparedHMAC?
+    /// Whether logs show subjects as they stand in tokens.
+    private let showsSubjects: Bool
 
+    /// How many bytes of a subject logs show at most.
+    package static let subjectBytes = 256
     /// The length of a key made by `randomKey`, in bytes. A key longer than the hash adds nothing (RFC 2104 section 3).
     package static let keyBytes = 32
 
     /// A fingerprinter. The key must not be empty; the configuration guarantees that.
-    package init(key: [UInt8]) {
+    package init(key: [UInt8], showsSubjects: Bool = false) {
         precondition(!key.isEmpty, "a fingerprint without a key could be reversed by trying tokens")
         code = PreparedHMAC(key: key)
+        self.showsSubjects = showsSubjects
+    }
+
+    /// What logs show of a token's `sub`; nil when libcrypto fails.
+    func subject(_ bytes: [UInt8]) -> LoggedSubject? {
+        if showsSubjects { return .text(Array(bytes.prefix(Fingerprinter.subjectBytes))) }
+        return fingerprint(ofBytes: bytes.span).map { .fingerprint($0.value) }
     }
 
     /// A key of `keyBytes` bytes out of a source of randomness, which fills the buffer and says whether it could.

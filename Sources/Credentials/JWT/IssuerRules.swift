@@ -60,10 +60,11 @@ package struct IssuerRules: Sendable, Equatable {
         }
         // RFC 7800: such a token is good only together with a proof of a key or a certificate, and who only bears it proves nothing.
         guard claims["cnf"] == nil else { throw .confirmation }
-        let subject = claims["sub"]?.string.flatMap { fingerprinter.fingerprint(ofBytes: $0.span)?.value }
         return VerifiedToken(
-            TokenIdentity(issuer: label, expiresSeconds: expires.seconds, subject: subject), beginsSeconds: begins?.roundedUp,
-            claims: claims)
+            TokenIdentity(
+                issuer: label, expiresSeconds: expires.seconds, leewaySeconds: leewaySeconds,
+                subject: claims["sub"]?.string.flatMap(fingerprinter.subject)),
+            beginsSeconds: begins?.roundedUp, claims: claims)
     }
 
     private func checkAudience(_ claim: JSONValue?) throws(TokenFault) {
@@ -93,15 +94,35 @@ package final class TokenIdentity: Sendable {
     package let issuer: String
     /// When the token's time is over, in seconds since 1970.
     package let expiresSeconds: Int64
-    /// The keyed fingerprint of its `sub`; nil without one.
-    package let subject: UInt64?
+    /// Its `sub`; nil without one.
+    package let subject: LoggedSubject?
+    /// How far the clocks of the issuer and the proxy may differ, in seconds. At most five minutes, so two bytes hold it.
+    private let leeway: UInt16
 
     /// An identity.
-    package init(issuer: String, expiresSeconds: Int64, subject: UInt64?) {
+    package init(issuer: String, expiresSeconds: Int64, leewaySeconds: Int64 = 0, subject: LoggedSubject?) {
         self.issuer = issuer
         self.expiresSeconds = expiresSeconds
         self.subject = subject
+        leeway = UInt16(clamping: leewaySeconds)
     }
+
+    /// When a stream that is opened at this moment ends with its token, both in milliseconds since 1970. A stream that is opened within the
+    /// leeway lives for as long as the leeway: one that ended at once would make its client come back without end.
+    package func streamEnd(openedAtUnixMilliseconds opened: Int64) -> Int64 {
+        let leeway = Int64(leeway) * 1_000
+        // Some 35,000 years, so that no sum overflows.
+        let expires = min(max(expiresSeconds, -1 << 40), 1 << 40) * 1_000
+        return opened < expires + leeway ? max(expires, opened) + leeway : expires + leeway
+    }
+}
+
+/// What logs show of a token's `sub`.
+package enum LoggedSubject: Sendable, Equatable {
+    /// Its keyed fingerprint.
+    case fingerprint(UInt64)
+    /// Its beginning as it stands in the token. The bytes are a stranger's.
+    case text([UInt8])
 }
 
 /// A token whose signature and claims were good, whatever the time is.

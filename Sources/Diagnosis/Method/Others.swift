@@ -74,9 +74,12 @@ enum Others {
         for (index, refusal) in facts.refusals.enumerated() where !staleRefusals.contains(index) {
             if let cause = refusal.cause { counts[cause, default: 0] += 1 }
         }
-        for stream in facts.streams where stream.cause == .proxyError { counts[.proxyError, default: 0] += 1 }
+        let ends: Set<Cause> = [.proxyError, .tokenExpired, .revoked, .authorizationUnavailable]
+        for stream in facts.streams { if let cause = stream.cause, ends.contains(cause) { counts[cause, default: 0] += 1 } }
         let kinds: [(Cause, Finding.Kind, claim: Double)] = [
             (.refusedByLimit, .refusedByLimit, 0.9), (.credentialsRefused, .credentialsRefused, 0.4), (.proxyError, .proxyError, 0.9),
+            // That a stream ends with its token, or when its user is locked out, is what was asked for.
+            (.tokenExpired, .tokenExpired, 0.4), (.revoked, .revoked, 0.4), (.authorizationUnavailable, .authorizationUnavailable, 0.9),
         ]
         return kinds.compactMap { cause, kind, claim in
             guard let count = counts[cause] else { return nil }

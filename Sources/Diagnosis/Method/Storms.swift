@@ -43,7 +43,7 @@ enum Storms {
         guard !crowds.isEmpty else { return [] }
         let causes = (moments + book.facts.starts.map(\.time)).sorted()
         let sentBack = streams.indices.filter {
-            book.isExplained[$0] || streams[$0].cause == .drained || streams[$0].cause == .graceExpired
+            book.isExplained[$0] || streams[$0].cause.map(ownEnds.contains) == true
         }
         .map { streams[$0].endedAt }.sorted()
         let own = crowds.filter { crowd in
@@ -67,6 +67,9 @@ enum Storms {
         if own.isEmpty { finding.evidence.append("they follow a moment in which they were cut or sent away, or the log's beginning") }
         return [finding]
     }
+
+    /// The proxy's own ends, behind which clients come back.
+    private static let ownEnds: Set<Cause> = [.drained, .graceExpired, .tokenExpired, .revoked]
 
     private static func isKnown(_ index: Int, _ book: Casebook) -> Bool {
         let stream = book.facts.streams[index]

@@ -120,6 +120,10 @@ enum Advice {
         case .connectionLimit: ["Speak HTTP/2 to browsers, or share one stream among tabs (SharedWorker, BroadcastChannel)."]
         case .refusedByLimit: ["refused_by in the access log names the limit: raise it, or find out who needs so many."]
         case .credentialsRefused: ["evidence in the access log says what is missing, doubled, malformed or contradictory."]
+        case .tokenExpired:
+            ["Nothing is wrong if their clients come back with new tokens. `expiring` warns pages before, so that they can get one in time."]
+        case .revoked: ["evidence in their lines says by whom."]
+        case .authorizationUnavailable: ["evidence in their lines says whom the proxy asked, and what became of it."]
         case .proxyError: ["Look at evidence and errno; most often there are too few descriptors (ulimit -n)."]
         case .idleTimeout, .absoluteTimeout, .buffering: []
         }

@@ -64,6 +64,9 @@ package struct Explanation: Sendable {
             case .connectionLimit: "six connections a browser"
             case .refusedByLimit: "the proxy's own limits"
             case .credentialsRefused: "refused credentials"
+            case .tokenExpired: "tokens that ran out"
+            case .revoked: "credentials that were taken back"
+            case .authorizationUnavailable: "credentials that nobody could judge"
             case .proxyError: "the proxy's own errors"
             }
         return name + limit
@@ -132,6 +135,9 @@ package struct Explanation: Sendable {
             "A browser keeps six connections to one host over HTTP/1.1: the seventh stream waits until another one ends, without any error."
         case .refusedByLimit: "The proxy refused clients because its own limits were reached."
         case .credentialsRefused: "The proxy refused requests for their credentials."
+        case .tokenExpired: "The proxy ended streams because the time of their tokens was over."
+        case .revoked: "The proxy ended streams because their credentials were taken back."
+        case .authorizationUnavailable: "The proxy could not learn whether credentials are good, or still good."
         case .proxyError: "The proxy failed by its own error."
         default: "\(title(finding).capitalizedFirst)."
         }

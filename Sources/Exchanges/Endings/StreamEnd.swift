@@ -1,5 +1,5 @@
 // Streams that the proxy itself ends: because it shuts down, because its operator wants it, or because the client may no longer have them.
-// A stream has one moment of end with one reason. Invariant: a stream ends between two events where one can be waited for; what a client
+// A stream has one moment at which one thing is due. Invariant: a stream ends between two events where one can be waited for; what a client
 // may no longer have is cut after a second.
 
 import Credentials
@@ -7,19 +7,23 @@ import Downstreams
 import EventStream
 import Telemetry
 
-/// Why the proxy ends a stream.
-enum EndReason: UInt8 {
-    /// Nobody ends it.
+/// What is due for a stream at its next boundary.
+enum StreamDuty: UInt8 {
+    /// Nothing.
     case none
-    /// The proxy shuts down.
+    /// Its page is warned of the end of its token. The stream goes on.
+    case warning
+    /// It ends: the proxy shuts down.
     case drain
-    /// The operator asked for it.
+    /// It ends: the operator asked for it.
     case operatorsWish
-    /// Its credentials were found to be no longer good, or nobody could say. `AuthorizedStreams` keeps what was found.
+    /// It ends: the time of its token is over.
+    case tokenEnd
+    /// It ends: its credentials were found to be no longer good, or nobody could say. `AuthorizedStreams` keeps what was found.
     case verdict
 
     /// Whether the stream is cut if its event does not end soon.
-    var isUrgent: Bool { self == .verdict }
+    var isUrgent: Bool { self == .tokenEnd || self == .verdict }
 }
 
 extension Exchange {
@@ -28,14 +32,20 @@ extension Exchange {
 
     // MARK: When a stream ends
 
-    /// From that moment on, or an earlier one, the stream is ended as soon as no event is open.
-    func endAtBoundary(from moment: Int64, because reason: EndReason) {
-        guard isStream else { return }
-        // An urgent end does not wait for as long as another one might.
-        guard moment < endsAt || (reason.isUrgent && !endReason.isUrgent && moment <= now) else { return }
-        endsAt = moment
-        endReason = reason
+    /// Plans a duty, if nothing is due before it. An urgent end does not wait for as long as another one might.
+    func plan(_ next: StreamDuty, at moment: Int64) {
+        guard moment < dueAt || (next.isUrgent && !duty.isUrgent && moment <= now) else { return }
+        (duty, dueAt) = (next, moment)
         sink?.wake(atMilliseconds: moment)
+    }
+
+    /// From that moment on, or an earlier one, the stream is ended as soon as no event is open.
+    func endAtBoundary(from moment: Int64, because reason: StreamDuty) {
+        guard isStream else { return }
+        // A stream that ends for another reason needs no warning.
+        if duty == .warning { (duty, dueAt) = (.tokenEnd, tokenEnd(now: now) ?? .max) }
+        plan(reason, at: moment)
+        sink?.wake(atMilliseconds: dueAt)
     }
 
     /// The operator wants the stream to end: it ends as soon as no event is open.
@@ -54,18 +64,32 @@ extension Exchange {
         endAtBoundary(from: now, because: .verdict)
     }
 
-    /// Ends the stream if its moment has come. Returns when to look at it again, `.max` for never; nil if it has ended.
-    func attendEnd(now: Int64) -> Int64? {
-        guard now >= endsAt else { return endsAt }
+    /// Does what is due. Returns when to look at the stream again, `.max` for never; nil if it has ended.
+    @inline(__always)
+    func attendDuty(now: Int64) -> Int64? { now < dueAt ? dueAt : perform(now: now) }
+
+    private func perform(now: Int64) -> Int64? {
+        if duty == .warning { return attendWarning(now: now) }
+        if duty == .tokenEnd, let end = tokenEnd(now: now), end > now {
+            // The wall clock was set back: the token has more time, and others may want the stream to end before.
+            dueAt = .max
+            plan(.tokenEnd, at: end)
+            if let moment = proxy.takeDrainMoment() { plan(.drain, at: moment) }
+            return dueAt
+        }
         if isAtBoundary {
             endStream()
             return nil
         }
-        // No clock knows when the server ends its event.
-        guard endReason.isUrgent else { return .max }
+        if !duty.isUrgent {
+            // No clock knows when the server ends its event, but the token's time is over at some moment.
+            guard let end = tokenEnd(now: now) else { return .max }
+            guard now >= end else { return end }
+            (duty, dueAt) = (.tokenEnd, end)
+        }
         let patience = Exchange.eventPatienceMilliseconds
-        guard now >= endsAt + patience else { return endsAt + patience }
-        cut(endingOfReason("cut inside an event that did not end within \(patience) ms"))
+        guard now >= dueAt + patience else { return dueAt + patience }
+        cut(endingOfDuty("cut inside an event that did not end within \(patience) ms"))
         return nil
     }
 
@@ -76,13 +100,27 @@ extension Exchange {
 
     /// Ends the stream in good order. If a line of the proxy may stand here, it tells the client when to come back: each client at a
     /// different moment around the server's retry value, or the browsers' default.
-    func endStream() {
+    /// - Parameter behindWholeEvent: whether the client has only whole events, although the server has begun another one (`trim`).
+    func endStream(behindWholeEvent: Bool = false) {
         guard let sink else { preconditionFailure("a stream ends once") }
-        var ending = endingOfReason(
+        let place = behindWholeEvent ? Placement.betweenEvents : weaver.placement
+        var ending = endingOfDuty(
             notWovenBecause == .compressed ? "ended where compressed bytes had come to" : "ended between two events")
-        if notWovenBecause == nil, weaver.placement != .nowhere, sink.waitingCount == 0 {
-            var bytes: [UInt8] = []
-            ending.retryMilliseconds = writeRetry(around: min(weaver.scanner.retryMilliseconds ?? 3_000, 60_000), to: &bytes)
+        var bytes: [UInt8] = []
+        if duty == .tokenEnd {
+            let retry = Exchange.tokenRetryMilliseconds / 2 + proxy.chance(below: Exchange.tokenRetryMilliseconds + 1)
+            if let event = expiryEvent(at: place, retryMilliseconds: retry) {
+                bytes = event
+                ending.retryMilliseconds = retry
+                ending.evidence += "; the client was told so in an event"
+            }
+        }
+        if bytes.isEmpty, notWovenBecause == nil, place != .nowhere, sink.waitingCount == 0 {
+            let usual = min(weaver.scanner.retryMilliseconds ?? 3_000, 60_000)
+            ending.retryMilliseconds = writeRetry(
+                around: duty == .tokenEnd ? Exchange.tokenRetryMilliseconds : usual, at: place, to: &bytes)
+        }
+        if !bytes.isEmpty {
             account.bytesToClient &+= UInt64(bytes.count)
             countPassed(events: 0, fromUpstream: 0, toClient: bytes.count)
             sink.send(own: bytes)
@@ -90,10 +128,19 @@ extension Exchange {
         endResponse(ending)
     }
 
-    private func endingOfReason(_ how: String) -> Ending {
-        switch endReason {
-        case .none, .drain: return Ending(cause: .drained, evidence: "\(how) because the proxy shuts down")
+    /// A stream whose end is due ends behind the last whole event among the bytes that came. A server that never pauses would otherwise
+    /// always be in the middle of another one. Returns whether there is such an end.
+    func trim(_ forward: inout Forward) -> Bool {
+        guard duty != .warning, !source.isFailing, !weaver.isBetweenEvents, let boundary = weaver.scanner.lastBoundary else { return false }
+        forward.range = forward.range.lowerBound..<max(boundary, forward.range.lowerBound)
+        return true
+    }
+
+    private func endingOfDuty(_ how: String) -> Ending {
+        switch duty {
+        case .none, .warning, .drain: return Ending(cause: .drained, evidence: "\(how) because the proxy shuts down")
         case .operatorsWish: return Ending(cause: .endedByOperator, evidence: "\(how) because the operator asked for it")
+        case .tokenEnd: return Ending(cause: .tokenExpired, evidence: "\(how) because the time of its token was over")
         case .verdict:
             guard var ending = proxy.authorizedStreams.ending(of: self) else { preconditionFailure("a verdict is noted before its end") }
             ending.evidence = "\(how) because \(ending.evidence)"
@@ -112,7 +159,7 @@ extension Exchange {
     func endGrace() {
         guard isStream else { return cut(Ending(cause: .graceExpired, evidence: "the proxy shuts down and its grace period is over")) }
         // The stream with the last moment of all may reach it only now.
-        if now < endsAt { endReason = .drain }
+        if now < dueAt || duty == .warning { duty = .drain }
         if isAtBoundary { return endStream() }
         endResponse(Ending(cause: .drained, evidence: "ended inside an event: no boundary came within the grace period"))
     }

@@ -10,11 +10,13 @@ final class CompiledCheck: Sendable {
     /// The numbers of the issuers that may have signed a token.
     let issuers: [Int]
     let claims: ClaimRules
+    let expiry: ExpiryPolicy
 
     init(_ check: BearerCheck, of issuers: [Issuer]) {
         // The configuration has checked the names.
         self.issuers = check.issuers.compactMap { name in issuers.firstIndex { $0.rules.label == name } }
         claims = check.claims
+        expiry = check.expiry
     }
 }
 

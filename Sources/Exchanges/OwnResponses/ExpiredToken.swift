@@ -7,8 +7,6 @@ import EventStream
 enum ExpiredToken {
     /// For how long after a token's end clients are told, in seconds. A page that has not listened until then gets a 401.
     static let toldSeconds: Int64 = 300
-    /// The name of the event.
-    static let eventName = "token_expired"
 
     /// After how many milliseconds the client comes back: half of the time since the token's end. So nothing has to be remembered of a
     /// client, and it asks some fourteen times.
@@ -16,12 +14,15 @@ enum ExpiredToken {
 
     /// The event.
     /// - Parameter lastEventID: the one that the client brought. The event repeats it, so that the client keeps it.
-    static func event(overSeconds seconds: Int64, lastEventID: String?) -> [UInt8] {
+    static func event(named name: String, overSeconds seconds: Int64, lastEventID: String?) -> [UInt8] {
         var bytes: [UInt8] = []
-        // The name is a constant, and a head's field holds no line end.
+        // The configuration has checked the name, and a head's field holds no line end.
         try? EventWriter().writeEvent(
-            name: eventName, id: lastEventID, data: "{\"expired_for\":\(seconds)}",
+            name: name, id: lastEventID, data: data(overSeconds: seconds),
             retryMilliseconds: retryMilliseconds(overSeconds: seconds), to: &bytes)
         return bytes
     }
+
+    /// What every event of this kind says.
+    static func data(overSeconds seconds: Int64) -> String { "{\"expired_for\":\(max(seconds, 0))}" }
 }

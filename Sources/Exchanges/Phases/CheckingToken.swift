@@ -23,9 +23,9 @@ extension Exchange {
             return .passed
         case .expired(let identity, let seconds):
             let known = KnownToken(ofRefused: token, identity)
-            if tellsExpiry(forwarding, overSeconds: seconds) {
-                tellExpiry(forwarding, bridged, known, overSeconds: seconds)
-            } else {
+            if let name = eventName(of: check, forwarding, overSeconds: seconds) {
+                tellExpiry(forwarding, bridged, known, named: name, overSeconds: seconds)
+            } else if !endsHeld(known, head) {
                 refuseReadably(head, on: route, route.refusal(for: .expired, urlHeldToken: urlHeldToken), known)
             }
         case .undecided(let issuer, let missing):
@@ -59,20 +59,31 @@ extension Exchange {
         }
     }
 
-    /// Whether the client is an EventSource, which cannot read a status, and may still have its page to renew its token.
-    private func tellsExpiry(_ forwarding: RequestForwarding, overSeconds seconds: Int64) -> Bool {
-        seconds < ExpiredToken.toldSeconds && forwarding.isEventSource && !isHeld
+    /// The event for an EventSource, which cannot read a status, and may still have its page to renew its token; nil for others.
+    private func eventName(of check: CompiledCheck, _ forwarding: RequestForwarding, overSeconds seconds: Int64) -> String? {
+        let isTold = seconds < ExpiredToken.toldSeconds && forwarding.isEventSource && !isHeld
+        return isTold ? check.expiry.eventName : nil
+    }
+
+    /// Ends the stream of a held client whose token has run out while nobody could check it. False if the client is not held.
+    private func endsHeld(_ known: KnownToken, _ head: RequestHead) -> Bool {
+        guard isHeld else { return false }
+        account.token = known
+        known.endsAtUnixMilliseconds = 0
+        keepLastEventID(of: head)
+        return endsWithToken()
     }
 
     /// Tells an EventSource that its token has expired, and when to come back.
     private func tellExpiry(
-        _ forwarding: RequestForwarding, _ bridged: BridgedRequest?, _ known: KnownToken, overSeconds seconds: Int64
+        _ forwarding: RequestForwarding, _ bridged: BridgedRequest?, _ known: KnownToken, named name: String, overSeconds seconds: Int64
     ) {
         guard let sink else { preconditionFailure("a client is told once") }
         let (head, route) = (forwarding.head, forwarding.route)
         account.token = known
         let id = summary.lacksLastEventID ? nil : head.firstValue(of: .lastEventID).map { head.bytes[$0] }
-        let event = ExpiredToken.event(overSeconds: seconds, lastEventID: id.flatMap { String(validating: $0, as: UTF8.self) })
+        let event = ExpiredToken.event(
+            named: name, overSeconds: seconds, lastEventID: id.flatMap { String(validating: $0, as: UTF8.self) })
         var ending = Ending(cause: .credentialsRefused, evidence: "\(TokenFault.expired.reason); the client was told so in an event")
         ending.credentialsFault = .expired
         ending.retryMilliseconds = ExpiredToken.retryMilliseconds(overSeconds: seconds)

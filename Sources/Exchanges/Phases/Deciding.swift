@@ -68,7 +68,6 @@ extension Exchange {
         request.allowedOrigin = route.allowedOrigin(of: head)
         request.redirects = written.redirects
         account.token = written.token
-        if let checked = findings?.checked { account.token?.identity = checked.identity }
         if written.isBridged { flags.insert(.isBridged) }
         if written.urlHeldToken { flags.insert(.urlHeldToken) }
         request.framing = head.framing
@@ -78,6 +77,7 @@ extension Exchange {
             request.offeredProtocols = Array(head.bytes[offered])
         }
         if paused == nil { expectToWait(forwarding, in: request) }
+        if let checked = findings?.checked, livesOnlyWith(checked.identity, head) { return }
         enter(.connecting(request))
         if sink?.connectsLater() != true { connect() }
     }

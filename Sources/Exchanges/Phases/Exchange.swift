@@ -33,7 +33,7 @@ final class Exchange {
     /// The configuration with which the exchange began. It keeps this until its end.
     let generation: Generation
     let number: UInt64
-    let summary: RequestSummary
+    var summary: RequestSummary
     private(set) var phase = Phase.deciding
     /// Nil once it has finished.
     private(set) var sink: Sink?
@@ -43,16 +43,16 @@ final class Exchange {
     private(set) var route: CompiledRoute?
     /// Finds the stream's events for the log of events; nil if they are not logged.
     var follower: EventFollower?
-    /// From when on the stream is ended as soon as no event is open, for `endReason`; `.max` for never.
-    var endsAt = Int64.max
+    /// From when on `duty` is due, as soon as no event is open; `.max` for never.
+    var dueAt = Int64.max
     var account: ExchangeAccount
     var weaver: Weaver
     let method: Method
     var flags: Flags = []
     /// Why the stream gets no heartbeats; nil if it gets them. For streams only.
     var notWovenBecause: NotWovenReason?
-    /// Why the stream ends at `endsAt`.
-    var endReason = EndReason.none
+    /// What the proxy does with the stream at `dueAt`.
+    var duty = StreamDuty.none
     /// Recognises a client that comes back. The last field: the six bytes are free there.
     let clientMark: ClientMark
 
@@ -147,12 +147,12 @@ extension Exchange: RequestReceiver {
 
     /// Handles what is due on any of its clocks; returns the next deadline.
     func deadlineReached(now: Int64) -> Int64 {
-        guard let nextEnd = attendEnd(now: now) else { return .max }
-        if case .probe(let probe) = source { return min(play(probe, now: now), nextEnd) }
+        guard let nextDuty = attendDuty(now: now) else { return .max }
+        if case .probe(let probe) = source { return min(play(probe, now: now), nextDuty) }
         var next = beat(now: now)
         // A stream that has its server has no clock of a request.
         if case .streaming = phase {} else { next = min(next, attend(now: now)) }
-        return min(next, nextEnd)
+        return min(next, nextDuty)
     }
 
     /// The client has taken everything that was sent to it.

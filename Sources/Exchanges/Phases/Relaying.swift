@@ -30,6 +30,7 @@ extension Exchange {
     func receiveHead(_ head: ResponseHead, framing: BodyFraming) {
         guard case .awaitingHead(let request) = phase, let upstream else { preconditionFailure("a head comes where it is awaited") }
         if head.status == 101 { return startTunnel(head, request) }
+        if request.isHeld || (head.isEventStream && head.status == 200), endsWithToken() { return }
         if waitsPast(status: head.status) { return refuse(.outageAnswer(head.status)) }
         if request.search.isWaiting {
             upstream.server.served(now: now)
@@ -82,6 +83,7 @@ extension Exchange {
         observeOpening(heldBecause: reason)
         // Otherwise the first heartbeat is the moment when the server's silence begins to matter.
         if notWovenBecause == nil { sink?.wake(atMilliseconds: nextHeartbeatAt) } else { source.probe() }
+        planTokenEnd()
         if let moment = proxy.takeDrainMoment() { endAtBoundary(from: moment, because: .drain) }
     }
 
@@ -97,17 +99,17 @@ extension Exchange {
     func receiveBody(_ payload: UnsafeMutableRawBufferPointer, isLast: Bool) {
         guard let sink else { preconditionFailure("a body goes to a client") }
         if isLast, upstream?.isCloseDelimited == true { return finishCloseDelimited(sink) }
-        if !payload.isEmpty || isLast { pass(payload, isLast: isLast, to: sink) }
+        let isTrimmed = (!payload.isEmpty || isLast) && pass(payload, isLast: isLast, to: sink)
         sink.flush()
         if sink.waitingCount > 0 { noteWaiting(sink.waitingCount) }
         if isLast {
             // The rest of a complete response waits like any other bytes.
             if sink.waitingCount > 0, proxy.clients.isFarTooFull, !mayWait() { return }
             finishResponse(evidence: "the response's end was received")
-        } else if now >= endsAt, isAtBoundary, !source.isFailing {
-            endStream()
-        } else if sink.waitingCount > 0, !source.isFailing, mayWait() {
-            source.pause()
+        } else if !source.isFailing {
+            if isTrimmed { return endStream(behindWholeEvent: true) }
+            if now >= dueAt, isAtBoundary, attendDuty(now: now) == nil { return }
+            if sink.waitingCount > 0, mayWait() { source.pause() }
         }
     }
 
@@ -123,20 +125,22 @@ extension Exchange {
         return false
     }
 
-    private func pass(_ payload: UnsafeMutableRawBufferPointer, isLast: Bool, to sink: Sink) {
+    /// Passes a piece on. Returns whether only its whole events went on, because the stream is to end.
+    private func pass(_ payload: UnsafeMutableRawBufferPointer, isLast: Bool, to sink: Sink) -> Bool {
         account.upstreamSent(payload.count, now: now)
         guard isStream, notWovenBecause != .compressed else {
             if isStream { countPassed(events: 0, fromUpstream: payload.count, toClient: payload.count) }
             account.sentToClient(payload.count, now: now)
             sink.send(payload, isLast: isLast)
-            return
+            return false
         }
         let events = weaver.scanner.eventCount
         let received = UnsafeMutableRawBufferPointer(payload).bindMemory(to: UInt8.self)
         let observers = proxy.observers
         // Before the event goes on: afterwards its first bytes may be overwritten.
         if observers.contains(.recordings) { record(UnsafeBufferPointer(received).span) }
-        let forward = weaver.receive(UnsafeBufferPointer(received).span)
+        var forward = weaver.receive(UnsafeBufferPointer(received).span)
+        let isTrimmed = now >= dueAt && !isLast && trim(&forward)
         let count = weaver.scanner.eventCount
         if events == 0, count > 0 { noteFirstEvent() }
         var out = UnsafeMutableRawBufferPointer(rebasing: payload[forward.range])
@@ -154,6 +158,7 @@ extension Exchange {
         // Only now: the log must not delay an event. If a byte order mark was dropped, the end of the chunk's size line has overwritten
         // it. That reads as a line of one hexadecimal digit, an unknown field.
         if !observers.isDisjoint(with: .ofEvents) { observeEvents(in: UnsafeBufferPointer(received).span) }
+        return isTrimmed
     }
 
     private func noteFirstEvent() {

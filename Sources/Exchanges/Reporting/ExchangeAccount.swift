@@ -14,6 +14,8 @@ class KnownToken {
     let echo: TokenEcho
     /// What was verified about it; nil where nobody checks it, or where it is not good.
     var identity: TokenIdentity?
+    /// When its stream ends with it, in milliseconds since 1970; `.max` where no end is known. The object has room for it.
+    var endsAtUnixMilliseconds = Int64.max
 
     init(fingerprint: UInt64?, origin: TokenOrigin?, echo: TokenEcho) {
         self.fingerprint = fingerprint

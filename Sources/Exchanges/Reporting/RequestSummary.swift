@@ -25,10 +25,11 @@ struct RequestSummary {
         var agent: AgentClass? { rawValue >> Flags.agentShift == 0 ? nil : AgentClass(rawValue: rawValue >> Flags.agentShift - 1) }
     }
 
-    private let bytes: [UInt8]
+    private var bytes: [UInt8]
     private let hostEnd: UInt16
     private let pathEnd: UInt16
-    private let methodEnd: UInt8
+    /// Where the method ends. The highest bit says that a last event id stands at the end of the block, with its length behind it.
+    private var methodMark: UInt8
     private let flags: Flags
     /// How many elements `Via` has, at most 255.
     let viaCount: UInt8
@@ -39,7 +40,7 @@ struct RequestSummary {
     init(_ head: RequestHead?, isTrusted: Bool = false) {
         guard let head else {
             bytes = []
-            methodEnd = 0
+            methodMark = 0
             hostEnd = 0
             pathEnd = 0
             flags = []
@@ -73,7 +74,7 @@ struct RequestSummary {
         if let agent = traces.agent { flags.rawValue |= (agent.rawValue + 1) << Flags.agentShift }
         bytes = kept
         self.flags = flags
-        methodEnd = UInt8(method.count)
+        methodMark = UInt8(method.count)
         hostEnd = UInt16(method.count + host.count)
         viaCount = traces.viaCount
         forwardedCount = traces.forwardedCount
@@ -81,8 +82,31 @@ struct RequestSummary {
 
     static func path(of target: Span<UInt8>) -> Range<Int> { TokenBridge.loggablePath(of: target) }
 
+    private static let hasLastEventID: UInt8 = 0x80
+    private var methodEnd: UInt8 { methodMark & ~RequestSummary.hasLastEventID }
+    /// Where the last event id begins, or the block ends.
+    private var factsEnd: Int {
+        guard methodMark & RequestSummary.hasLastEventID != 0, let count = bytes.last else { return bytes.count }
+        return bytes.count - 1 - Int(count)
+    }
     /// Where the forwarded client ends.
-    private var clientEnd: Int { bytes.count - (flags.contains(.hasTail) ? RequestSummary.tailBytes : 0) }
+    private var clientEnd: Int { factsEnd - (flags.contains(.hasTail) ? RequestSummary.tailBytes : 0) }
+
+    /// Keeps the id that the client brought. Only a stream that may get an event of the proxy's own needs it. One of more than 255 bytes,
+    /// or that is no UTF-8, is not kept.
+    mutating func keep(lastEventID id: ArraySlice<UInt8>) {
+        guard !bytes.isEmpty, lastEventID == nil, let count = UInt8(exactly: id.count), String(validating: id, as: UTF8.self) != nil
+        else { return }
+        bytes.reserveCapacity(bytes.count + id.count + 1)
+        bytes += id
+        bytes.append(count)
+        methodMark |= RequestSummary.hasLastEventID
+    }
+
+    /// The id that the client brought, where it is kept.
+    var lastEventID: String? {
+        factsEnd == bytes.count ? nil : String(decoding: bytes[factsEnd..<bytes.count - 1], as: UTF8.self)
+    }
 
     /// The method; nil when no request could be read.
     var method: ArraySlice<UInt8>? { bytes.isEmpty ? nil : bytes[..<Int(methodEnd)] }

@@ -65,6 +65,7 @@ extension Exchange {
     }
 
     private func tryAgain(_ request: PendingRequest) {
+        if endsWithToken() { return }
         if request.decision != nil { return decideAgain() }
         // Of all clients that wait for a failed server, one tries it for all (half-open probe).
         if let next = group.nextLook(now: now, failedAt: request.waiting.failedAt, path: summary.pathHash) {
@@ -171,7 +172,7 @@ extension Exchange {
         streamBegan(heldBecause: reason)
     }
 
-    private func ownResponse(to sink: Sink) -> OwnStreamResponse {
+    func ownResponse(to sink: Sink) -> OwnStreamResponse {
         OwnStreamResponse(
             urlHeldToken: flags.contains(.urlHeldToken), isForeign: request?.waiting.isForeign ?? false,
             writesVia: route?.route.writesVia ?? true, allowedOrigin: request?.allowedOrigin,
@@ -233,12 +234,13 @@ extension Exchange {
 
     /// The line that says when to come back. It takes effect at its end (WHATWG HTML 9.2.6). Clients that keep its value dispatch an
     /// empty event at a blank line after it, so a blank line follows only if the route wants blocks. Returns the time, in milliseconds.
-    func writeRetry(around usual: UInt64, to bytes: inout [UInt8]) -> UInt64 {
+    func writeRetry(around usual: UInt64, at place: Placement? = nil, to bytes: inout [UInt8]) -> UInt64 {
+        let place = place ?? weaver.placement
         // A truncated event is lost anyway, together with its open line, but the retry is not.
-        if weaver.placement == .nowhere { bytes.append(UInt8(ascii: "\n")) }
+        if place == .nowhere { bytes.append(UInt8(ascii: "\n")) }
         let milliseconds = usual / 2 + proxy.chance(below: max(usual, 1))
         EventWriter().writeRetry(milliseconds: milliseconds, to: &bytes)
-        if route?.commentForm == .block, weaver.placement == .betweenEvents { bytes.append(UInt8(ascii: "\n")) }
+        if route?.commentForm == .block, place == .betweenEvents { bytes.append(UInt8(ascii: "\n")) }
         return milliseconds
     }
 }

@@ -65,7 +65,8 @@ struct PreparedGeneration {
             connectionLimit: means.connectionLimit(wanted.limits), connectionsPerClientLimit: wanted.limits.connectionsPerClient,
             streamLog: logs.stream, accessLog: logs.access, eventLog: logs.event, recordings: logs.recordings,
             hasConsole: wanted.console != nil,
-            fingerprinter: Fingerprinter(key: wanted.fingerprintKey ?? means.randomKey), succeeding: current?.shared)
+            fingerprinter: Fingerprinter(key: wanted.fingerprintKey ?? means.randomKey, showsSubjects: wanted.logsSubjects),
+            succeeding: current?.shared)
         generation = ProxyGeneration(
             settings: Settings(wanted, security, workerCount: means.workerCount, succeeding: current?.settings), security: security,
             shared: shared, logs: logs, sockets: sockets, consoleSockets: consoleSockets,

@@ -51,7 +51,11 @@ extension TokenIdentity {
     func encode(into line: inout RecordLine) {
         line.string("issuer", issuer)
         line.timestamp("token_expires", max(expiresSeconds, 0) * 1_000)
-        if let subject { line.hexadecimal("subject", subject) }
+        switch subject {
+        case .fingerprint(let value): line.hexadecimal("subject", value)
+        case .text(let text): line.string("subject", text.span)
+        case nil: break
+        }
     }
 }
 
