@@ -99,6 +99,7 @@ struct Way {
     var bearer: BearerPolicy?
     var allowedOrigins: [OriginPattern] = []
     var allowsCredentials = true
+    var serverCredentials: ServerCredentials?
     var hostField = Route.HostField.preserve
     var asksForIdentity = false
     var writesVia = true
@@ -122,6 +123,7 @@ struct Way {
         var route = Route(upstreamIndex: 0, bearer: bearer, allowedOrigins: allowedOrigins)
         route.hostField = hostField
         route.allowsCredentials = allowsCredentials
+        route.serverCredentials = serverCredentials
         route.asksForIdentity = asksForIdentity
         route.writesVia = writesVia
         var tls = ListenerTLS(certificates: [])

@@ -114,7 +114,7 @@ extension FileDraft {
                     )
                 }
             }
-            for word in draft.check.fields {
+            for word in draft.check.fields + draft.server.fields {
                 let isSubject = configuration.listeners.compactMap { $0.tls?.clientSubjectField }.contains {
                     CheckDraft.isSameField($0, word.text)
                 }

@@ -159,7 +159,7 @@ extension FileDraft {
                 }
                 continue
             }
-            let written = subjects + draft.check.fields.map(\.text)
+            let written = subjects + (draft.check.fields + draft.server.fields).map(\.text)
             for name in service.terms.taken where written.contains(where: { CheckDraft.isSameField($0, name) }) {
                 interpreter.error(
                     word, "the field \(quoted(name)) of this service is written by 'claim_field' or 'client_subject_field' already")

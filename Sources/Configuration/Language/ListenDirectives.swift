@@ -150,15 +150,16 @@ extension Interpreter {
         return tls
     }
 
-    /// Whether the proxy may write a field of that name: the name must not have a meaning already.
-    mutating func isUsableField(_ word: Word) -> Bool {
+    /// Whether the proxy may write a field of that name: the name must not have a meaning already. `isShown` says that messages may
+    /// repeat a word that can be no name.
+    mutating func isUsableField(_ word: Word, isShown: Bool = true) -> Bool {
         let name = word.text.lowercased()
         // RFC 9110 section 5.1: a field's name is a token.
         let isToken =
             !name.isEmpty && name.utf8.count <= 64
             && name.utf8.allSatisfy { (0x21...0x7e).contains($0) && !"\"(),/:;<=>?@[\\]{}".utf8.contains($0) }
         guard isToken else {
-            error(word, "\(quoted(word.text)) cannot be the name of a field; write, for example: X-Client-Subject")
+            error(word, "\(isShown ? quoted(word.text) : "this") cannot be the name of a field; write, for example: X-Client-Subject")
             return false
         }
         // `_` in place of `-` does not make another field: servers that make variables of fields cannot tell the two apart.

@@ -14,6 +14,8 @@ struct RouteDraft {
     var check = CheckDraft()
     /// The service that is asked, which is looked up when the whole file has been read.
     var forwardAuth: Word?
+    /// What servers get in place of the client's credentials.
+    var server = ServerCredentialDraft()
     /// Where the directory of recordings stands.
     var recordingDirectory: Word?
     /// The servers, or the name of an upstream that has not been looked up yet.
@@ -33,7 +35,8 @@ extension RouteDraft: DirectiveModel {
     static let sourceDetails = ["bearer_conflict", "bearer_characters"]
 
     static let rows: [Row<RouteDraft>] =
-        placeRows + CheckDraft.rows + ExpiryDirectives.rows + [forwardAuthRow] + CrossOriginDirectives.rows + otherRows
+        placeRows + CheckDraft.rows + ExpiryDirectives.rows + [forwardAuthRow] + ServerCredentialDraft.rows + CrossOriginDirectives.rows
+        + otherRows
 
     /// Where requests go, heartbeats, and where tokens come from.
     private static let placeRows: [Row<RouteDraft>] = [
@@ -151,6 +154,7 @@ extension Interpreter {
         let said = interpret(statement.block, into: &draft)
         finishTokens(of: &draft, said)
         finishCrossOrigin(said)
+        finishServerCredentials(of: &draft)
         if draft.upstream.isEmpty, !(statement.block ?? []).contains(where: { $0.name.text == "upstream" }) {
             error(patternWord, "this route has no upstream; write: upstream NAME|ADDRESS...")
         }

@@ -63,7 +63,12 @@ enum Redaction {
     static func continuesOnNextLine(_ text: String) -> Bool {
         let scalars = Array(text.unicodeScalars)
         guard let name = secretName(in: scalars) else { return false }
-        let rest = withoutComment(scalars[name...]).filter { !isBlank($0) && !isControl($0) }
+        let value = withoutComment(scalars[name...])
+        let rest = value.filter { !isBlank($0) && !isControl($0) }
+        let written = words(of: value)
+        let needed = DirectiveTable.all.first { $0.isSecret && text.contains($0.name) }?.argumentCount.lowerBound ?? 1
+        let last = written.last.map { string(value[$0]) }
+        if written.count < needed || last == "bearer" || last == "basic" { return true }
         if rest.allSatisfy({ "=:\\{".unicodeScalars.contains($0) }) || rest.last == "{" || rest.last == "\\" { return true }
         return rest.count(where: { $0 == "\"" }) % 2 == 1
     }
@@ -169,6 +174,7 @@ enum Redaction {
         var isFirst = true
         var isKey = false
         var index = 0
+        let isComment = scalars.first { !isControl($0) && !isBlank($0) } == "#"
         while index < scalars.count {
             let start = index
             var name: [UInt8] = []
@@ -180,6 +186,8 @@ enum Redaction {
                 if let count = secretCount(in: name, isFirst: isFirst) { return start + count }
                 // A key for HMAC is a secret, although `key` takes none.
                 if isKey, name.starts(with: "hs".utf8) { return index }
+                // Credentials follow the name of their scheme, whatever the directive in front of it is called.
+                if !isFirst, !isComment, name.elementsEqual("bearer".utf8) || name.elementsEqual("basic".utf8) { return index }
                 isKey = isFirst && name.elementsEqual("key".utf8)
                 isFirst = false
             }

@@ -24,6 +24,8 @@ package struct Route: Sendable, Equatable {
     package var check: BearerCheck?
     /// The service that says whether its requests may pass; nil: none is asked.
     package var forwardAuth: String?
+    /// What servers get in place of the client's credentials; nil: what the client brought.
+    package var serverCredentials: ServerCredentials?
     /// Pages of other origins that may read answers; empty: the servers decide.
     package var allowedOrigins: [OriginPattern]
     /// Whether these pages may send cookies.

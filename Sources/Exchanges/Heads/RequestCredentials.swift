@@ -40,17 +40,17 @@ extension RequestForwarding {
     /// Whether the request changes nothing, and opens no connection with which its sender could change something.
     private var isReadOnly: Bool { (head.method == .get || head.method == .head) && head.upgradeProtocol == nil }
 
-    /// Whether a browser asks what a page of another origin may do.
-    var isPreflight: Bool { requestKind == .preflight }
-
     private func values(of name: FieldName) -> [Range<Int>] {
         guard head.contains(name) else { return [] }
         return head.fields.filter { $0.known == name }.map(\.value)
     }
 
+    /// Whether a browser asks what a page of another origin may do.
+    var isPreflight: Bool { requestKind == .preflight }
+
     /// Fetch section 4.8: a preflight is OPTIONS with an `Origin` and the method that the page wants to use, and nothing to do. Any other
     /// OPTIONS is a request like all others.
-    private var requestKind: RequestKind {
+    var requestKind: RequestKind {
         switch head.method {
         case .trace: .trace
         case .options where asksForMethod: .preflight

@@ -60,7 +60,7 @@ struct RequestForwarding {
         return request
     }
 
-    private func tokenInAuthorization() -> Token? {
+    func tokenInAuthorization() -> Token? {
         guard let value = head.firstValue(of: .authorization) else { return nil }
         return Token.inAuthorization(head.bytes.span.extracting(value))
     }
@@ -79,7 +79,8 @@ struct RequestForwarding {
         if !client.isTrusted { replaced.formUnion(Self.believedOfTheTrusted) }
         if hops != nil { replaced.insert(.maxForwards) }
         let bringsToken = bridged?.token != nil && (bridged?.origin != .authorization || bridged?.dropAuthorization == true)
-        if bringsToken || bridged?.dropAuthorization == true { replaced.insert(.authorization) }
+        let own = ownCredentials(findings)
+        if bringsToken || bridged?.dropAuthorization == true || own?.replacesAuthorization == true { replaced.insert(.authorization) }
         if bridged?.cookies != nil { replaced.insert(.cookie) }
         // No heartbeat can be added to a compressed stream, so the request asks for an uncompressed one.
         let wantsPlain = route.route.asksForIdentity || (head.acceptsEventStream && route.heartbeat != nil)
@@ -91,7 +92,8 @@ struct RequestForwarding {
             for field in findings.checked?.fields ?? [] { try writer.field(named: Array(field.name.utf8), field.value) }
             for field in findings.fields { try writer.field(named: Array(field.name.utf8), field.value) }
         }
-        if bringsToken, let token = bridged?.token {
+        if let own { try writeCredentials(own, bridged, &writer) }
+        if bringsToken, own?.replacesAuthorization != true, let token = bridged?.token {
             var value: [UInt8] = []
             token.appendAuthorizationValue(to: &value)
             try writer.field("Authorization", value)

@@ -71,8 +71,8 @@ package final class Settings: Sendable {
     let upstreamSecurity: [UpstreamSecurity]
     /// The issuers of tokens, with their keys.
     let issuers: [TokenIssuer]
-    /// The fields in which servers are told who a client is: certificates' subjects, claims, and what services say. They are never taken
-    /// from a client, on no route: two routes may lead to one server under different names.
+    /// The fields in which servers are told who a client is: certificates' subjects, claims, what services say, and the routes' own fields.
+    /// They are never taken from a client, on no route: two routes may lead to one server under different names.
     private let guardedFields: [String]
     private let withheldOfTrusted: WithheldNames
     private let withheldOfStrangers: WithheldNames
@@ -94,7 +94,8 @@ package final class Settings: Sendable {
         self.upstreamSecurity = upstreamSecurity
         self.issuers = issuers
         let claimFields = Set(configuration.routes.flatMap { $0.check?.claims.fields.map(\.name) ?? [] })
-        let told = claimFields.union(configuration.forwardAuths.flatMap(\.terms.taken))
+        let ownFields = configuration.routes.flatMap { $0.serverCredentials?.guardedFields ?? [] }
+        let told = claimFields.union(configuration.forwardAuths.flatMap(\.terms.taken)).union(ownFields)
         guardedFields = configuration.listeners.compactMap { $0.tls?.clientSubjectField } + told.sorted()
         withheldOfTrusted = WithheldNames(guarded: guardedFields, believesProxyFields: true)
         withheldOfStrangers = WithheldNames(guarded: guardedFields, believesProxyFields: false)
