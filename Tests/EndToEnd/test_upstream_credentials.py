@@ -2,10 +2,11 @@
 
 import base64
 import subprocess
+import time
 
 import pytest
 
-from support import planted, tokens
+from support import eventsource, planted, tokens
 from support.client import exchange, get
 from support.paths import binary
 
@@ -85,3 +86,32 @@ def test_check_repeats_no_secret(tmp_path, line):
     path.write_text(f"listen 127.0.0.1:1\nroute /* {{\n upstream 127.0.0.1:2\n {line}\n}}\n")
     done = subprocess.run([binary(), "check", "--config", path], capture_output=True, text=True, timeout=20)
     assert done.returncode != 0 and "4:" in done.stderr + done.stdout and "S3C" not in done.stderr + done.stdout
+
+
+@pytest.mark.parametrize("query, fields, expected", [
+    ("lastEventId=41", "", b"41"), ("lastEventId=a%20b+c", "", b"a b c"), ("lastEventId=41", "Last-Event-ID: 42\r\n", b"42"), ("lastEventId=", "", None),
+    ("lastEventId=%00", "", None), ("lastEventId=%0D%0AX-Evil:%201", "", None),
+])
+def test_a_last_event_id_of_the_url_becomes_the_field(route, query, fields, expected):
+    proxy, origin = route("last_event_id_from query lastEventId")
+    token = planted.plant()
+    assert get(proxy.port, f"/e?{query}&access_token={token}&a=1", STREAM + fields).status == 200
+    request, = origin.wait_for_requests(1)
+    assert request.target == b"/e?a=1" and request.value("last-event-id") == expected and request.values("x-evil") == []
+    assert credentials(request) == [f"Bearer {token}".encode()]
+
+
+def test_an_id_that_cannot_be_sent_is_withheld_and_an_expired_token_repeats_one_that_can(stage):
+    def stream(connection, request):
+        connection.start_stream()
+        connection.chunk(b"data: 1\n\n")
+        connection.last_chunk()
+
+    issuer = f"issuer main {{\n name {tokens.ISSUER}\n audience {tokens.AUDIENCE}\n shared_secret HS256 {tokens.SECRET}\n leeway 0s\n}}"
+    proxy = stage.heartwire(stage.origin(stream), top=issuer, route=["bearer_from query t", "bearer_check main", "last_event_id_from query id"])
+    assert get(proxy.port, f"/a?id=4%071&t={tokens.by_secret()}", STREAM).status == 200
+    assert get(proxy.port, f"/b?id=41&t={tokens.by_secret()}", STREAM).status == 200
+    assert proxy.stream_log.opening("/a")["last_event_id_dropped"] is True
+    assert "last_event_id_dropped" not in proxy.stream_log.opening("/b")
+    told = get(proxy.port, f"/c?id=41&t={tokens.by_secret(exp=int(time.time()) - 5)}", STREAM)
+    assert [(event.type, event.id) for event in eventsource.read(told.body).events] == [("token_expired", "41")]

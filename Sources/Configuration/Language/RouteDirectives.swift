@@ -153,7 +153,7 @@ extension Interpreter {
         var draft = RouteDraft(route: route)
         let said = interpret(statement.block, into: &draft)
         finishTokens(of: &draft, said)
-        finishCrossOrigin(said)
+        finishCrossOrigin(of: draft, said)
         finishServerCredentials(of: &draft)
         if draft.upstream.isEmpty, !(statement.block ?? []).contains(where: { $0.name.text == "upstream" }) {
             error(patternWord, "this route has no upstream; write: upstream NAME|ADDRESS...")

@@ -30,6 +30,8 @@ package struct Route: Sendable, Equatable {
     package var allowedOrigins: [OriginPattern]
     /// Whether these pages may send cookies.
     package var allowsCredentials = true
+    /// The query parameter that becomes Last-Event-ID; nil: none does.
+    package var eventIDParameter: String?
     /// What the upstream gets in the `Host` field.
     package var hostField = HostField.preserve
     /// What happens to an EventSource whose servers are down, or when a limit of connections is reached.

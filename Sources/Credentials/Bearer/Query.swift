@@ -54,24 +54,27 @@ extension TokenBridge {
     }
 
     /// The target without the policy's parameters. When no piece is left, the `?` goes too.
-    func targetWithoutTokens(_ head: Span<UInt8>, _ target: Range<Int>) -> [UInt8] {
-        var result: [UInt8] = []
-        result.reserveCapacity(target.count)
-        let pathEnd = firstByte(UInt8(ascii: "?"), in: head, target)
-        append(head, target.lowerBound..<pathEnd, to: &result)
-        var start = pathEnd + 1
-        var separator = UInt8(ascii: "?")
-        while start <= target.upperBound {
-            let end = firstByte(UInt8(ascii: "&"), in: head, start..<target.upperBound)
-            if matchParameter(head, start..<end, names: queryNames) == nil {
-                result.append(separator)
-                append(head, start..<end, to: &result)
-                separator = UInt8(ascii: "&")
-            }
-            start = end + 1
+    func targetWithoutTokens(_ head: Span<UInt8>, _ target: Range<Int>) -> [UInt8] { targetWithout(queryNames, head, target) }
+}
+
+/// The target without parameters of these names. When no piece is left, the `?` goes too.
+func targetWithout(_ names: [[UInt8]], _ head: Span<UInt8>, _ target: Range<Int>) -> [UInt8] {
+    var result: [UInt8] = []
+    result.reserveCapacity(target.count)
+    let pathEnd = firstByte(UInt8(ascii: "?"), in: head, target)
+    append(head, target.lowerBound..<pathEnd, to: &result)
+    var start = pathEnd + 1
+    var separator = UInt8(ascii: "?")
+    while start <= target.upperBound {
+        let end = firstByte(UInt8(ascii: "&"), in: head, start..<target.upperBound)
+        if matchParameter(head, start..<end, names: names) == nil {
+            result.append(separator)
+            append(head, start..<end, to: &result)
+            separator = UInt8(ascii: "&")
         }
-        return result
+        start = end + 1
     }
+    return result
 }
 
 /// Copies a range.

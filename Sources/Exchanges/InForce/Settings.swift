@@ -15,6 +15,8 @@ final class CompiledRoute: Sendable {
     /// The numbers of its metrics' series: of the route, and of the path to its upstream.
     let series: (route: Int32, path: Int32)
     let bridge: TokenBridge?
+    /// The query parameter that becomes Last-Event-ID; nil where none does.
+    let eventIDParameter: EventIDParameter?
     /// Nil where tokens are not checked.
     let check: CompiledCheck?
     /// Whether anything is decided about its requests before they go to a server (`DecisionStep`).
@@ -32,6 +34,7 @@ final class CompiledRoute: Sendable {
         series: (route: Int32, path: Int32) = (MetricSeries.none, MetricSeries.none)
     ) {
         self.route = route
+        eventIDParameter = route.eventIDParameter.map(EventIDParameter.init(name:))
         check = route.check.map { CompiledCheck($0, of: issuers) }
         self.forwardAuth = forwardAuth
         hasSteps = check != nil || forwardAuth != nil

@@ -10,17 +10,18 @@ import Telemetry
 
 extension Exchange {
     /// Finds the route, decides about the credentials, and begins the search for a server. Called once.
-    func begin(_ head: RequestHead) {
+    func begin(_ received: RequestHead) {
         guard let sink else { preconditionFailure("a request begins once") }
         let client = sink.client
-        if let port = client.redirectPort { return redirect(head, toPort: port) }
+        if let port = client.redirectPort { return redirect(received, toPort: port) }
         if client.certificateIsOver {
             return refuse(
                 Refusal(status: 403, cause: .clientTLSError, evidence: "the client's certificate has expired since the handshake"))
         }
-        if let access = settings.probeAccess, access.covers(head) { return answerProbe(head, access) }
-        guard let route = findRoute(head) else { return }
+        if let access = settings.probeAccess, access.covers(received) { return answerProbe(received, access) }
+        guard let route = findRoute(received) else { return }
         follow(route)
+        let head = takeEventID(from: received, isTrusted: client.isTrusted)
         if head.method.isIdempotent, head.framing == .none, head.upgradeProtocol == nil { flags.insert(.isRepeatable) }
         let forwarding = RequestForwarding(
             head: head, route: route, peer: sink.peer, client: client,

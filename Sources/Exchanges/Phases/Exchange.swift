@@ -120,6 +120,12 @@ final class Exchange {
     /// The route whose rules hold from now on.
     func follow(_ route: CompiledRoute) { self.route = route }
 
+    /// From now on the request is this one: its route has read a part of the first one in another way.
+    func replaceRequest(by head: RequestHead, isTrusted: Bool) {
+        summary = RequestSummary(head, isTrusted: isTrusted)
+        weaver = Weaver(resumes: head.contains(.lastEventID))
+    }
+
     // MARK: The end
 
     /// Ends the exchange, once: writes its record, releases its server, and ends the client's side, with an answer if there is one.
