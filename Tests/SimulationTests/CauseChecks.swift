@@ -61,7 +61,7 @@ extension Scenario {
         let ended = Dictionary(grouping: log.records.filter { $0["event"] as? String == "stream_end" }) { $0["path"] as? String ?? "" }
         outcome.streamCount = opened.count
         expect(opened.keys == ended.keys, "streams that opened: \(opened.keys.sorted()), that ended: \(ended.keys.sorted())")
-        for (path, endings) in ended where !path.hasPrefix(Returner.path) {
+        for (path, endings) in ended where !Scenario.isShared(path) {
             expect(
                 endings.count == 1 && opened[path]?.count == 1, "\(path): \(opened[path]?.count ?? 0) openings, \(endings.count) endings")
         }
@@ -78,7 +78,7 @@ extension Scenario {
                 continue
             }
             // Several requests have the same path, and what happened to which is not known.
-            if path.hasPrefix(Returner.path) { continue }
+            if Scenario.isShared(path) { continue }
             checkCause(cause, record, truth, log)
             if let client = truth.socket?.client {
                 expect(
@@ -211,6 +211,7 @@ extension Scenario {
         case "proxy_error":
             return kernel.attempts.contains { $0.outcome == .exhausted && $0.beganAt == moment }
         case "ended_by_operator": return isWished(record["stream"] as? String ?? "", by: moment)
+        case "credentials_refused": return isTrueOfCredentials(record, truth, at: moment)
         case "drained", "grace_expired": return moment >= drainsSince
         default: return false
         }

@@ -3,6 +3,7 @@
 // like `ReferenceEventSource`, over the complete bytes.
 
 import EventStream
+import ReferenceEventSource
 import Configuration
 
 /// What such a client dispatches.
@@ -63,6 +64,8 @@ extension Scenario {
     /// blank line on purpose, and blocks are for other clients.
     func checkForm(_ truth: Truth, _ response: Response, sent: [UInt8]) {
         if case .event? = plan.early?.onFailure { return }
+        let types = ReferenceEventSource(reading: response.body).events.map(\.type)
+        if truth.credentials != nil, types.contains(Array(CredentialChecks.expiryEvent.utf8)) { return }
         guard plan.heartbeatName == nil, plan.heartbeatForm != .block else { return }
         let always = plan.heartbeatForm == .line
         let direct = DispatchingClient(reading: sent, after: truth.lastEventID, atEveryBlankLine: always).dispatches

@@ -8,22 +8,25 @@ import ReferenceEventSource
 
 extension Scenario {
     func checkEvents(_ log: LogView) {
-        var streams: Set<String> = []
-        let switches = eventLogSwitches
+        var streams: [String: EventLogSwitches] = [:]
         for opening in log.records where opening["event"] as? String == "stream_open" {
             guard let stream = opening["stream"] as? String, let path = opening["path"] as? String else { continue }
-            expect(streams.insert(stream).inserted, "\(stream) names two streams")
-            if path.hasPrefix(Returner.path) { continue }
+            // The operator switches the events of one route, and reloads those of all.
+            let switches = path.hasPrefix(CredentialPlan.path) ? reloadedEventLogs : eventLogSwitches
+            expect(streams.updateValue(switches, forKey: stream) == nil, "\(stream) names two streams")
+            if Scenario.isShared(path) { continue }
             checkEvents(of: path, log.events[stream] ?? [], opening, log, switches)
         }
-        expect(streams.isSuperset(of: log.events.keys), "lines of streams that never opened")
+        expect(log.events.keys.allSatisfy { streams[$0] != nil }, "lines of streams that never opened")
         expect(plan.logsEvents || log.events.isEmpty, "lines that nobody asked for")
-        guard !switches.isEmpty else { return }
-        for line in log.events.values.joined() {
-            let moments = log.moments(of: line)
-            expect(
-                moments.contains { switches.mayBeOn(at: $0) },
-                "\(line["stream"] ?? ""): a line about an event at \(moments), when they were switched off")
+        for (stream, lines) in log.events {
+            guard let switches = streams[stream], !switches.isEmpty else { continue }
+            for line in lines {
+                let moments = log.moments(of: line)
+                expect(
+                    moments.contains { switches.mayBeOn(at: $0) },
+                    "\(stream): a line about an event at \(moments), when they were switched off")
+            }
         }
     }
 

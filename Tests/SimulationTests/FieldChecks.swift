@@ -12,7 +12,7 @@ extension Scenario {
         checkOpenStreams(log)
         checkPreviousStreams(log)
         let openings = Dictionary(grouping: log.records.filter { $0["event"] as? String == "stream_open" }) { $0["path"] as? String ?? "" }
-        for (path, opened) in openings where !path.hasPrefix(Returner.path) {
+        for (path, opened) in openings where !Scenario.isShared(path) {
             guard let truth = truths[path], let opening = opened.first, let ending = log.ending(of: path) else { continue }
             outcome.fieldCount += 1
             for line in [opening, ending] { checkRequester(line, truth) }
@@ -139,9 +139,10 @@ extension Scenario {
             case "stream_open": open[stream] = record
             case "stream_end":
                 open[stream] = nil
+                let ofRoute = open.values.count { $0["route"] as? String == record["route"] as? String }
                 expect(
-                    record["open_streams"] as? Int == open.count,
-                    "\(stream): \(record["open_streams"] ?? "missing") others are said to be open, and \(open.count) are")
+                    record["open_streams"] as? Int == ofRoute,
+                    "\(stream): \(record["open_streams"] ?? "missing") others of its route are said to be open, and \(ofRoute) are")
                 guard let count = record["open_streams_server"] as? Int else { continue }
                 let served = open.keys.compactMap { ends[$0] }.filter { $0["server"] as? String == record["server"] as? String }
                 // When a held stream got its server is not in the log.
@@ -160,11 +161,12 @@ extension Scenario {
         for record in log.records {
             guard let path = record["path"] as? String, let event = record["event"] as? String, let stream = record["stream"] as? String
             else { continue }
-            guard path.hasPrefix(Returner.path) else {
+            guard Scenario.isShared(path) else {
                 expect(record["previous_stream"] == nil, "\(path): follows \(record["previous_stream"] ?? ""), and each path is asked once")
                 continue
             }
-            let client = "\(record["client"] ?? "") \(path)"
+            // A client is known by its token, where it has one.
+            let client = "\(record["token"] ?? record["client"] ?? "") \(path)"
             if event == "stream_end" { ended[client, default: []].append((stream, log.moments(of: record))) }
             guard event == "stream_open" else { continue }
             let previous = ended[client]?.popLast()

@@ -25,6 +25,9 @@ extension Scenario {
         }
     }
 
+    /// Whether several clients ask for the path, or one asks again and again.
+    static func isShared(_ path: String) -> Bool { path.hasPrefix(Returner.path) || path.hasPrefix(Member.path) }
+
     func register(_ truth: Truth) { truths[truth.path] = truth }
 
     func connection(from number: Int, speaking protocolName: String? = nil) -> Wire {
@@ -128,9 +131,12 @@ extension Scenario {
         addPage(number: 700 + number, requests, sendsAllAtOnce: world.chance.permille(500))
     }
 
-    func ordinaryRequest(_ name: String, isSlow: Bool, among methods: [String] = ["GET", "HEAD", "POST"]) -> (Truth, [UInt8]) {
+    /// A request for something that is no stream. `wallet` has the tokens where they are checked.
+    func ordinaryRequest(
+        _ name: String, isSlow: Bool, among methods: [String] = ["GET", "HEAD", "POST"], below prefix: String = "/", _ wallet: Wallet? = nil
+    ) -> (Truth, [UInt8]) {
         let method = world.chance.pick(methods)
-        let path = "/\(method.lowercased())/\(name)"
+        let path = "\(prefix)\(method.lowercased())/\(name)"
         let hasBody = method == "POST" && world.chance.permille(600)
         // More than the window of a stream of HTTP/2 is seldom, because it costs time.
         let mostBytes = plan.speaksHTTP2 && world.chance.permille(200) ? 150_000 : 20_000
@@ -141,13 +147,22 @@ extension Scenario {
         let framed = isChunked ? Text.chunks(body, &world.chance) + Array("0\r\n\r\n".utf8) : body
         // Some ask for a stream and get something else.
         let accept = world.chance.permille(300) ? "Accept: text/event-stream, */*\r\n" : ""
-        return (truth, Array("\(method) \(path) HTTP/1.1\r\nHost: a\r\n\(accept)\(framing)\r\n".utf8) + framed)
+        let accepts = !accept.isEmpty && method == "GET"
+        let brought = wallet?.bring(isEventSource: accepts, isHTTP2: false)
+        truth.credentials = brought?.credentials
+        let forged = brought?.lines ?? (plan.credentials == nil ? "" : CredentialPlan.forgedField(&world.chance))
+        return (
+            truth, Array("\(method) \(path)\(brought?.query ?? "") HTTP/1.1\r\nHost: a\r\n\(accept)\(forged)\(framing)\r\n".utf8) + framed
+        )
     }
 
-    func addEventSource(number: Int) {
+    func addEventSource(number: Int, wallet: Wallet? = nil) {
         var manner = SimulatedEventSource.Manner()
-        manner.claimsAnotherClient = plan.trustsClients
-        if !plan.troubles.crowdedOutage {
+        manner.claimsAnotherClient = plan.trustsClients && wallet == nil
+        if wallet != nil {
+            manner.isSlow = world.chance.permille(100)
+            manner.reusesConnections = world.chance.permille(300)
+        } else if !plan.troubles.crowdedOutage {
             manner.isForeign = world.chance.permille(150)
             manner.hasCookie = world.chance.permille(150)
             manner.isSlow = world.chance.permille(100)
@@ -164,7 +179,7 @@ extension Scenario {
         case .usual: manner.isBusy = plan.speaksHTTP2 && world.chance.permille(300)
         }
         let source = SimulatedEventSource(
-            world, number: number, manner: manner, connect: { [unowned self] in sharedConnection(100 + number) },
+            world, number: number, manner: manner, wallet: wallet, connect: { [unowned self] in sharedConnection(100 + number) },
             register: { [unowned self] in register($0) })
         eventSources.append(source)
         world.after(Int64(world.chance.number(0...(plan.troubles.crowdedOutage ? 300 : 15_000)))) { source.begin() }

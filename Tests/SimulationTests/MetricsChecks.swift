@@ -1,6 +1,8 @@
 // What the metrics of a run must say: the same as the log, whose lines are compared with the truth, and as the kernel. When the proxy has
 // ended, no gauge is left above zero.
 
+import Configuration
+
 @testable import Exchanges
 @testable import Reactor
 @testable import Telemetry
@@ -20,11 +22,20 @@ extension Scenario {
         checkServers(counted, endings)
         checkOthers(counted, others)
         let strangers = others.filter { ($0["evidence"] as? String)?.contains("from trusted_proxies only") == true }.count
+        for (word, faults) in Dictionary(grouping: CredentialsFault.allCases, by: { "\($0.name)" }) {
+            let refused = others.filter { $0["credential_error"] as? String == word }.count
+            same(faults.reduce(0) { $0 + counted.value(of: .credentialsRefused, $1) }, refused, "requests were refused with \(word)")
+        }
         same(counted.total(of: .connections), kernel.acceptedCount - strangers, "connections were accepted")
     }
 
     private func same(_ counted: UInt64, _ happened: Int, _ what: String) {
         expect(counted == happened, "\(counted) in the metrics, but \(happened) \(what)")
+    }
+
+    /// The series of routes follow the two that every process has.
+    private func sumOverRoutes(_ value: (Int) -> UInt64) -> UInt64 {
+        (2..<2 + plan.configuration.routes.count).reduce(0) { $0 + value($1) }
     }
 
     private func sum(_ key: String, _ records: [[String: Any]]) -> Int { records.reduce(0) { $0 + ($1[key] as? Int ?? 0) } }
@@ -36,15 +47,17 @@ extension Scenario {
             // A watcher brings another id each time.
             return path.hasPrefix(Watcher.path) ? opening["resumes"] as? Bool == true : truths[path]?.lastEventID.isEmpty == false
         }.count
-        same(counted.value(of: .streamsOpened, Resumption.resumed, series: 2), resumed, "streams were opened with a Last-Event-ID")
+        same(
+            sumOverRoutes { counted.value(of: .streamsOpened, Resumption.resumed, series: $0) }, resumed,
+            "streams were opened with a Last-Event-ID")
         for cause in Cause.allCases {
             let ended = endings.filter { $0["cause"] as? String == cause.rawValue }.count
-            same(counted.value(of: .streamsEnded, cause, series: 2), ended, "streams ended with \(cause.rawValue)")
+            same(sumOverRoutes { counted.value(of: .streamsEnded, cause, series: $0) }, ended, "streams ended with \(cause.rawValue)")
         }
         same(counted.total(of: .streamDuration), endings.count, "streams have ended")
         for side in Cause.Side.allCases {
             let lasted = sum("duration_ms", endings.filter { $0["side"] as? String == side.rawValue })
-            let told = counted.values(of: .streamDuration, label: side.place, series: 2).last ?? 0
+            let told = sumOverRoutes { counted.values(of: .streamDuration, label: side.place, series: $0).last ?? 0 }
             same(told, lasted, "ms were the lives of streams that the \(side.rawValue) side ended")
         }
         let silent = endings.filter { ending in
@@ -60,8 +73,8 @@ extension Scenario {
         same(counted.total(of: .heartbeats), sum("heartbeats", endings), "heartbeats were sent")
         same(counted.total(of: .heartbeatLateness), sum("heartbeats", endings), "heartbeats were sent, each with its lateness")
         let (received, sent) = (sum("bytes_from_upstream", endings), sum("bytes_to_client", endings))
-        same(counted.value(of: .streamBytes, Direction.fromUpstream, series: 2), received, "bytes came from servers")
-        same(counted.value(of: .streamBytes, Direction.toClient, series: 2), sent, "bytes went to clients")
+        same(sumOverRoutes { counted.value(of: .streamBytes, Direction.fromUpstream, series: $0) }, received, "bytes came from servers")
+        same(sumOverRoutes { counted.value(of: .streamBytes, Direction.toClient, series: $0) }, sent, "bytes went to clients")
     }
 
     private func checkServers(_ counted: CounterSnapshot, _ endings: [[String: Any]]) {
@@ -80,7 +93,7 @@ extension Scenario {
         same(counted.total(of: .requests), requests.count, "exchanges ended that were no stream")
         for status in StatusClass.allCases {
             let answered = requests.filter { StatusClass(status: $0["status"] as? Int ?? 0) == status }.count
-            let told = counted.value(of: .requests, status, series: 0) + counted.value(of: .requests, status, series: 2)
+            let told = counted.value(of: .requests, status, series: 0) + sumOverRoutes { counted.value(of: .requests, status, series: $0) }
             same(told, answered, "exchanges were answered with \(status.values[0])")
         }
         for limit in ReachedLimit.allCases {

@@ -56,7 +56,7 @@ extension Scenario {
         case 503: expect(world.leapt(between: wish.askedAt, and: answeredAt), "\(stream): the operator was not answered in time")
         default: expect(false, "\(stream): the operator was answered \(wish.status)")
         }
-        guard wish.status == 200, let path = ending["path"] as? String, !path.hasPrefix(Returner.path), let truth = truths[path] else {
+        guard wish.status == 200, let path = ending["path"] as? String, !Scenario.isShared(path), let truth = truths[path] else {
             return
         }
         checkTime(answeredAt, ended, truth, ending)

@@ -81,14 +81,22 @@ struct Plan {
     let configuration: Configuration
     /// A hop with a limit, which `diagnose` has to find.
     let hop: PlantedHop?
+    /// Who brings credentials, and what is wanted of them; nil where nobody checks any.
+    let credentials: CredentialPlan?
 
     static let eventName = "upstream_error"
     /// The proxy that names its clients.
     static let proxyInFront = SocketAddress(numeric: "198.18.0.1", port: 40_000)!
 
-    init(_ chance: inout Chance, hop: PlantedHop? = nil, recording: RecordingPolicy? = nil, probes: ProbeEndpoint? = nil) {
+    init(
+        _ chance: inout Chance, hop: PlantedHop? = nil, recording: RecordingPolicy? = nil, probes: ProbeEndpoint? = nil,
+        credentials: CredentialPlan? = nil
+    ) {
         self.hop = hop
         troubles = Troubles(&chance, besideHop: hop != nil)
+        // Their clients would be a crowd of their own.
+        let credentials = troubles.crowdedOutage || hop != nil ? nil : credentials
+        self.credentials = credentials
         faults = Faults.swarm(&chance)
         bufferBytes = chance.pick([2_048, 16_384, 65_536, 262_144])
         workerCount = chance.permille(200) ? chance.number(2...3) : 1
@@ -147,16 +155,18 @@ struct Plan {
         listener.speaksHTTP2 = speaksHTTP2
         uploadingPageCount = speaksHTTP2 && !troubles.crowdedOutage ? chance.number(0...4) : 0
         listener.takesProxyProtocol = takesProxyProtocol
-        var limits = Plan.limits(troubles, regulars: clientCount + eventSourceCount + returnerCount, &chance)
+        var limits = Plan.limits(troubles, regulars: clientCount + eventSourceCount + returnerCount + (credentials?.regulars ?? 0), &chance)
         // Who a client is would be known here only after the proxy has read its header.
         if takesProxyProtocol || trustsClients { limits.connectionsPerClient = 0 }
         var configuration = Configuration(
-            workerCount: workerCount, listeners: [listener], upstreams: [upstream], routes: [route], limits: limits,
+            workerCount: workerCount, listeners: [listener], upstreams: [upstream],
+            routes: [route] + [credentials?.route(like: route)].compactMap { $0 }, limits: limits,
             timeouts: Plan.timeouts,
             trustedProxies: [takesProxyProtocol ? Plan.proxyInFront.host : nil, trustsClients ? "192.0.2.0/24" : nil].compactMap {
                 $0.flatMap(AddressRange.init)
             })
         configuration.probeEndpoint = probes
+        configuration.issuers = credentials?.issuers ?? []
         self.configuration = configuration
         logsEvents = chance.permille(500)
     }

@@ -195,7 +195,7 @@ extension Scenario {
         let areAll = ending["held_ms"] == nil ? recording.heartbeatCount == heartbeats : recording.heartbeatCount <= heartbeats
         expect(areAll, "\(path): \(recording.heartbeatCount) recorded heartbeats of \(heartbeats)")
         if cause == "upstream_finished", let arrival = truth.present, arrival.deeds == [.finished], !arrival.isTruncated,
-            !path.hasPrefix(Returner.path)
+            !Scenario.isShared(path)
         {
             expect(recording.bytes.count == arrival.body.count, "\(path): the recording of a whole stream lacks bytes")
             world.count("whole stream recorded")

@@ -12,6 +12,8 @@ struct Response {
     /// The first field of that name.
     subscript(name: String) -> String? { fields.first { $0.name == name }?.value }
 
+    /// Whether it is about credentials.
+    var isRefusal: Bool { [400, 401, 403].contains(status) }
     var isEventStream: Bool { self["content-type"]?.lowercased().hasPrefix("text/event-stream") == true }
 }
 

@@ -57,6 +57,8 @@ final class Scenario {
     var returners: [Returner] = []
     var watchers: [Watcher] = []
     var strangers: [Stranger] = []
+    /// Those who ask for a room that is another one for each user.
+    var members: [Member] = []
     private(set) var pesterer: Pesterer?
     let contexts: SecureContexts?
     /// What records streams, in some worlds.
@@ -111,7 +113,7 @@ final class Scenario {
         let recording = RecordingPlan(ofWorld: seed)
         plan = Plan(
             &chance, hop: PlantedHop(ofWorld: seed), recording: recording?.policy,
-            probes: SimulatedProbes.areIn(seed) ? SimulatedProbes.endpoint : nil)
+            probes: SimulatedProbes.areIn(seed) ? SimulatedProbes.endpoint : nil, credentials: CredentialPlan(ofWorld: seed))
         // Streams that an operator ends tell nothing about hops, and keep those who wait from their turns.
         isOperated = hasConsole && another.permille(600) && plan.hop == nil && !plan.troubles.crowdedOutage
         reloadedEventLogs = EventLogSwitches(hasLog: plan.logsEvents)
@@ -331,6 +333,7 @@ final class Scenario {
             for number in 0..<world.chance.number(1...6) { addStranger(number: number) }
         }
         addTokenClients()
+        addCredentials()
         // They would be a crowd of their own.
         if plan.configuration.probeEndpoint != nil, !plan.troubles.limits, !plan.troubles.crowdedOutage {
             probes = SimulatedProbes(world, kernel) { [unowned self] in connection(from: 10_000 + $0) }
@@ -386,6 +389,7 @@ final class Scenario {
         world.after(30_000) { [self] in recordings?.stop() }
         for source in eventSources { source.retire() }
         for returner in returners { returner.retire() }
+        for member in members { member.retire() }
         for watcher in watchers { watcher.retire() }
         for mailbox in mailboxes {
             mailbox.post { ProxyWorker.on($0)?.drain(graceMilliseconds: 3_000, streamMilliseconds: streamMilliseconds) }

@@ -91,7 +91,7 @@ final class ServerConnection {
         self.arrival = arrival
         arrival.isByImpostor = isImpostor
         arrival.isPOST = head.method == "POST"
-        arrival.isClaimed = head.forwardedFor == SimulatedEventSource.claimedClient
+        note(head, in: arrival)
         endsByClosing = false
         isAskedForHead = head.method == "HEAD"
         if body != truth.requestBody { world.problems.append("\(truth.path): the body of the request is not what was sent") }
@@ -108,6 +108,13 @@ final class ServerConnection {
             guard wire.isUsable else { return }
             answer(arrival, truth)
         }
+    }
+
+    private func note(_ head: Text.RequestHead, in arrival: Arrival) {
+        arrival.isClaimed = head.forwardedFor == SimulatedEventSource.claimedClient
+        arrival.authorizations = Text.values(like: "authorization", in: head.lines)
+        arrival.users = Text.values(like: CredentialPlan.userField.lowercased(), in: head.lines)
+        arrival.cookieHoldsToken = Text.values(like: "cookie", in: head.lines).contains { $0.contains("\(CredentialPlan.cookie)=") }
     }
 
     private func answer(_ arrival: Arrival, _ truth: Truth) {
@@ -168,7 +175,8 @@ final class ServerConnection {
         arrival.answered(Answer(contentType: "application/octet-stream"), at: world.now)
         let hint = world.chance.permille(100) ? "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" : ""
         let framing = isChunked ? "Transfer-Encoding: chunked" : "Content-Length: \(count)"
-        var answer = Array("\(hint)HTTP/1.1 200 OK\r\n\(framing)\r\n\r\n".utf8)
+        let identity = "\(CredentialChecks.identityField): \(arrival.identity)"
+        var answer = Array("\(hint)HTTP/1.1 200 OK\r\n\(framing)\r\n\(identity)\r\n\r\n".utf8)
         if !isHEAD { answer += isChunked ? Text.chunks(body, &world.chance) + Array("0\r\n\r\n".utf8) : body }
         arrival.body = isHEAD ? [] : body
         let breaksOff = world.chance.permille(server.habits.breaks) && !isHEAD
@@ -210,6 +218,9 @@ final class ServerConnection {
         }
         if truth.isRich, !answer.isCompressed {
             for _ in 0..<world.chance.number(0...3) { pieces.append(Text.largeEvent(&world.chance)) }
+        }
+        if truth.isForUser, !answer.isCompressed {
+            pieces.insert(Array("event: \(CredentialChecks.identityEvent)\ndata: \(arrival.identity)\n\n".utf8), at: 0)
         }
         if let token = truth.token, !answer.isCompressed {
             for _ in 0..<3 { pieces.insert(Array("data: ".utf8) + token + [10, 10], at: world.chance.number(0...pieces.count)) }

@@ -60,6 +60,7 @@ final class SimulatedClient {
     private func read() {
         guard !wire.isClosed else { return }
         reader.receive(wire.read(upTo: isSlow ? world.chance.number(1...3000) : .max))
+        if let truth = truths.prefix(reader.responses.count).last { truth.heardAt = truth.heardAt ?? world.now }
         if wire.isBroken { return wire.end(.left) }
         if wire.hasMore { return look() }
         if wire.hasEnded {

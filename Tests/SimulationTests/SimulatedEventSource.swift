@@ -28,6 +28,8 @@ final class SimulatedEventSource {
         var response: Response? { reader.responses.first }
         /// The broken rule of HTTP; nil without one.
         var violation: String? { reader.violation ?? (reader.responses.count > 1 ? "two responses to one request" : nil) }
+        /// Whether the stream ended with the event about an expired token.
+        var wasToldExpiry: Bool { read.events.last?.type == Array(CredentialChecks.expiryEvent.utf8) }
         /// What an EventSource read from the body.
         var read: ReferenceEventSource { ReferenceEventSource(reading: response?.body ?? [], after: truth.lastEventID) }
     }
@@ -56,16 +58,27 @@ final class SimulatedEventSource {
     private let world: SimulatedWorld
     private let connect: () -> Wire
     private let register: (Truth) -> Void
+    /// Its page's tokens; nil where it asks for what is not checked.
+    private let wallet: Wallet?
+    /// What its paths begin with.
+    var path: String { "\(wallet == nil ? "/" : CredentialPlan.path)es/\(number)" }
     private(set) var attempts: [Attempt] = []
     private(set) var isDead = false
     private(set) var hasLeft = false
     private var hasRetired = false
-    private var reconnectionMilliseconds: Int64 = 3_000
+    private static let usualReconnectionMilliseconds: Int64 = 3_000
+    private var reconnectionMilliseconds = SimulatedEventSource.usualReconnectionMilliseconds
+    /// When it comes back.
+    private var comesBackAt: Int64 = 0
     private var lastEventID: [UInt8] = []
     private var wire: Wire?
     private var isReading = false
 
-    init(_ world: SimulatedWorld, number: Int, manner: Manner, connect: @escaping () -> Wire, register: @escaping (Truth) -> Void) {
+    init(
+        _ world: SimulatedWorld, number: Int, manner: Manner, wallet: Wallet? = nil, connect: @escaping () -> Wire,
+        register: @escaping (Truth) -> Void
+    ) {
+        self.wallet = wallet
         self.world = world
         self.number = number
         self.manner = manner
@@ -78,7 +91,7 @@ final class SimulatedEventSource {
     /// Opens a connection, or takes the open one, and sends a request.
     func begin() {
         guard !hasLeft, !isDead, !hasRetired else { return }
-        let truth = Truth(path: "/es/\(number)/\(attempts.count)", isStream: true, isSlow: manner.isSlow, lastEventID: lastEventID)
+        let truth = Truth(path: "\(path)/\(attempts.count)", isStream: true, isSlow: manner.isSlow, lastEventID: lastEventID)
         register(truth)
         truth.isRich = manner.isBusy
         truth.askedAt = world.now
@@ -102,7 +115,11 @@ final class SimulatedEventSource {
         let cookie = manner.hasCookie ? "Cookie: c=d\r\n" : ""
         let claim = manner.claimsAnotherClient ? "X-Forwarded-For: \(SimulatedEventSource.claimedClient)\r\n" : ""
         let usual = "Host: a\r\nAccept: text/event-stream\r\nUser-Agent: node\r\n"
-        wire.send(Array("GET \(truth.path) HTTP/1.1\r\n\(usual)\(via)\(origin)\(cookie)\(claim)\(resuming)\r\n".utf8))
+        let brought = wallet?.bring(isEventSource: true, isHTTP2: wire.version == "2")
+        truth.credentials = brought?.credentials
+        let target = truth.path + (brought?.query ?? "")
+        let lines = usual + via + origin + cookie + claim + (brought?.lines ?? "") + resuming
+        wire.send(Array("GET \(target) HTTP/1.1\r\n\(lines)\r\n".utf8))
     }
 
     // MARK: Reading
@@ -137,6 +154,7 @@ final class SimulatedEventSource {
         attempt.reader.receive(wire.read(upTo: manner.isSlow ? world.chance.number(1...3000) : .max))
         if wire.hasEnded, wire.endIsAuthentic { attempt.reader.ended() }
         if attempt.response != nil, attempt.silenceBeganAt == 0 { attempt.silenceBeganAt = world.now }
+        if attempt.response != nil { attempt.truth.heardAt = attempt.truth.heardAt ?? world.now }
         if let response = attempt.response, response.status != 200 || !response.isEventStream { return die(attempt) }
         if wire.isBroken || wire.hasEnded || attempt.response?.isComplete == true { return endOfStream(attempt) }
         if wire.hasMore { look() }
@@ -146,9 +164,19 @@ final class SimulatedEventSource {
     private func die(_ attempt: Attempt) {
         // The rest of the answer does not matter.
         if attempt.response?.isComplete != true { attempt.truth.clientDeed = attempt.truth.clientDeed ?? .left }
-        isDead = true
         attempt.endedAt = world.now
         wire?.end(.left)
+        guard let wallet, attempt.response?.isRefusal == true, wallet.renewal != .never else {
+            isDead = true
+            return
+        }
+        // The user logs in again.
+        world.count("a page logs in again")
+        makeAnother()
+        world.after(Int64(world.chance.number(500...4_000))) { [self] in
+            wallet.renew()
+            begin()
+        }
     }
 
     /// "Reestablish the connection": the stream ended, or the network failed.
@@ -164,7 +192,28 @@ final class SimulatedEventSource {
             wire?.end(.left)
             wire = nil
         }
-        world.after(reconnectionMilliseconds) { [self] in begin() }
+        if let wallet, wallet.renewal != .never, attempt.wasToldExpiry {
+            return renew(wallet)
+        }
+        comeBack(after: reconnectionMilliseconds)
+    }
+
+    /// The page makes another EventSource, which knows nothing of the one before.
+    private func makeAnother() { (lastEventID, reconnectionMilliseconds) = ([], SimulatedEventSource.usualReconnectionMilliseconds) }
+
+    private func comeBack(after milliseconds: Int64) {
+        comesBackAt = world.now + milliseconds
+        world.after(milliseconds) { [self] in begin() }
+    }
+
+    /// The page has been told that its token has expired.
+    private func renew(_ wallet: Wallet) {
+        let soon = Int64(world.chance.number(0...3_000))
+        world.after(soon) { wallet.renew() }
+        guard wallet.place == .query else { return comeBack(after: reconnectionMilliseconds) }
+        // Another URL needs another EventSource.
+        makeAnother()
+        comeBack(after: soon + 1)
     }
 
     // MARK: Leaving
@@ -189,6 +238,8 @@ final class SimulatedEventSource {
     /// Whether a server has served it since that moment, or it does not want anything any more.
     func isContent(since moment: Int64) -> Bool {
         if isDead || hasLeft { return true }
+        // It was told to come back later, because of its token, and remembers that (WHATWG HTML 9.2.3); or its page has no other token.
+        if wallet != nil, let last = attempts.last, last.endedAt != nil, last.wasToldExpiry || comesBackAt > world.now { return true }
         return attempts.isEmpty
             || attempts.contains { attempt in
                 guard let arrival = attempt.truth.present else { return false }

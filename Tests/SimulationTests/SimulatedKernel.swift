@@ -39,6 +39,8 @@ final class SimulatedKernel: Kernel, @unchecked Sendable {
     var descriptorLimit = Int.max
     /// The offset of the time of day from its start, in milliseconds; every value that it ever had.
     private(set) var clockOffsets: [Int64] = [0]
+    /// When each of them began.
+    private var clockSetAt: [Int64] = [.min]
     /// All that the proxy tried to connect to.
     private(set) var attempts: [ConnectionAttempt] = []
     /// Client sockets that the proxy holds, by the client's address.
@@ -96,6 +98,18 @@ final class SimulatedKernel: Kernel, @unchecked Sendable {
     func setClock(by milliseconds: Int64) {
         world.count("clock set")
         clockOffsets.append(clockOffsets[clockOffsets.count - 1] + milliseconds)
+        clockSetAt.append(world.now)
+    }
+
+    /// All that the time of day was between the two moments, in seconds since 1970.
+    func clockReadings(from start: Int64, to end: Int64) -> [ClosedRange<Int64>] {
+        clockOffsets.indices.compactMap { index in
+            let first = max(start, clockSetAt[index])
+            let last = index + 1 < clockSetAt.count ? min(end, clockSetAt[index + 1]) : end
+            guard first <= last else { return nil }
+            let offset = SimulatedKernel.epochMilliseconds + clockOffsets[index]
+            return (offset + first) / 1_000...(offset + last) / 1_000
+        }
     }
 
     // MARK: Connections

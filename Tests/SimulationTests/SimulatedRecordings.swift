@@ -179,7 +179,7 @@ final class SimulatedRecordings {
     /// A reload may switch recordings off, and a later one on again.
     func reload(_ configuration: inout Configuration) -> [RecordingPolicy: LogWriter] {
         let isOn = chance.permille(600)
-        if !isOn { configuration.routes[0].recording = nil }
+        if !isOn { for index in configuration.routes.indices { configuration.routes[index].recording = nil } }
         switches.append((world.now, isOn))
         return isOn ? queues : [:]
     }

@@ -59,6 +59,15 @@ enum Text {
         lines.first { $0.lowercased().hasPrefix(name + ":") }.map { String($0.dropFirst(name.utf8.count + 1).drop { $0 == " " }) }
     }
 
+    /// The values of the fields that a server may take for this one: many fold what stands between the words of a name.
+    static func values(like name: String, in lines: [String]) -> [String] {
+        lines.dropFirst().compactMap { line in
+            guard let colon = line.firstIndex(of: ":") else { return nil }
+            let folded = line[..<colon].lowercased().replacing("_", with: "-").replacing(".", with: "-")
+            return folded == name ? String(line[colon...].dropFirst().drop { $0 == " " }) : nil
+        }
+    }
+
     /// A request's head at the beginning of the received bytes.
     static func head(in bytes: [UInt8]) -> RequestHead? {
         guard let end = endOfHead(bytes) else { return nil }

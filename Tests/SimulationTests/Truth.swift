@@ -46,6 +46,13 @@ final class Arrival {
     var isByImpostor = false
     /// The server was told that it came from another client, as the client claimed.
     var isClaimed = false
+    /// The values of the request's Authorization fields, and of those that name its user in any spelling.
+    var authorizations: [String] = []
+    var users: [String] = []
+    /// Whether a token stands in its cookies.
+    var cookieHoldsToken = false
+    /// Whom the server takes its client for.
+    var identity: String { users.isEmpty ? "nobody" : users.joined(separator: "+") }
     /// It is not safe to repeat (RFC 9110 section 9.2.2).
     var isPOST = false
     /// The longest time for which the server made the client wait in the middle of a line.
@@ -106,6 +113,10 @@ final class Truth {
     var isRich = false
     /// The token that it brings, which its server repeats in its stream; nil without one.
     var token: [UInt8]?
+    /// The credentials that it brings; nil where nobody checks them.
+    var credentials: BroughtCredentials?
+    /// When its client read the first bytes of the answer; nil before that.
+    var heardAt: Int64?
     /// The proxies in front that its Via names.
     var hops: [String] = []
     /// The id that an EventSource brought. A watcher brings another one each time.
@@ -123,6 +134,8 @@ final class Truth {
     var lastAskedAt: Int64?
     private(set) var arrivals: [Arrival] = []
 
+    /// Whether its stream begins with an event that says whose it is.
+    var isForUser: Bool { path.hasPrefix(CredentialPlan.path) }
     var present: Arrival? { arrivals.last }
     var body: [UInt8] { present?.body ?? [] }
 
