@@ -15,6 +15,7 @@ func someSeries() -> MetricSeries {
     _ = series.add(["backend", "192.0.2.1:80"], in: .server)
     _ = series.add(["*:80", "false"], in: .listener)
     _ = series.add(["main"], in: .issuer)
+    _ = series.add(["session"], in: .forwardAuth)
     return series
 }
 

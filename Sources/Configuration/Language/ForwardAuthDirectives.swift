@@ -161,8 +161,8 @@ extension FileDraft {
             }
             let written = subjects + (draft.check.fields + draft.server.fields).map(\.text)
             for name in service.terms.taken where written.contains(where: { CheckDraft.isSameField($0, name) }) {
-                interpreter.error(
-                    word, "the field \(quoted(name)) of this service is written by 'claim_field' or 'client_subject_field' already")
+                let others = "'claim_field', 'upstream_field' or 'client_subject_field'"
+                interpreter.error(word, "the field \(quoted(name)) of this service is written by \(others) already")
             }
         }
         guard !interpreter.report.hasErrors else { return }

@@ -94,7 +94,7 @@ package final class ForwardAuthService {
         return watched.nextAt
     }
 
-    /// Every answer counts, whoever asked: also that of an opening.
+    /// Every answer counts, also one that was wanted for an opening.
     private func learn(_ question: KeyedDigest, _ verdict: ForwardAuthVerdict) {
         guard isWatching else { return }
         if let loss = watched.answered(question, verdict, now: rechecks.worker.now, chance: chance) {

@@ -64,7 +64,7 @@ struct WatchedQuestions {
         return due
     }
 
-    /// A question was answered, whoever asked it. Returns why its streams have to end; then it is no longer watched.
+    /// A question was answered, that of an opening too. Returns why its streams have to end; then it is no longer watched.
     mutating func answered(
         _ question: KeyedDigest, _ verdict: ForwardAuthVerdict, now: Int64, chance: (UInt64) -> UInt64
     ) -> ForwardAuthLoss? {
