@@ -316,7 +316,8 @@ struct TokenEndTests {
         try world.world.serverSends(
             "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n9\r\ndata: 1\n\n\r\n")
         let body = try world.body(client)
-        #expect(body.contains("event: token_expired\ndata: {\"expired_for\":10") && body.hasSuffix("<end>") && !body.contains("data: 1"), "\(body)")
+        #expect(body.contains("event: token_expired\ndata: {\"expired_for\":10"), "\(body)")
+        #expect(body.hasSuffix("<end>") && !body.contains("data: 1"), "\(body)")
     }
 
     @Test(

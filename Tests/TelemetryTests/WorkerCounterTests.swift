@@ -109,6 +109,7 @@ struct WorkerCounterTests {
         count(.refused, ReachedLimit.self)
         count(.credentialsRefused, CredentialsFault.self)
         count(.keyFetches, KeyFetchResult.self)
+        count(.forwardAuthAnswers, ForwardAuthOutcome.self)
         count(.upstreamAttempts, AttemptResult.self)
         count(.upstreamStreamsEnded, Cause.Side.self)
         count(.logLinesDropped, LogKind.self)

@@ -4,8 +4,8 @@
 package struct ExpiryPolicy: Sendable, Equatable {
     /// A warning, once for each stream.
     package struct Warning: Sendable, Equatable {
-        /// How long before the token's `exp` it comes at the latest, in milliseconds (1,000 ... 3,600,000). Each stream is warned up to half
-        /// of that earlier, so that not all pages renew their tokens in one moment.
+        /// How long before the token's `exp` it comes at the latest, in milliseconds (1,000 ... 3,600,000). Each stream is warned up to
+        /// half of that earlier, so that not all pages renew their tokens in one moment.
         package var leadMilliseconds: Int
         /// The name of the event.
         package var eventName: String

@@ -121,7 +121,7 @@ enum Advice {
         case .refusedByLimit: ["refused_by in the access log names the limit: raise it, or find out who needs so many."]
         case .credentialsRefused: ["evidence in the access log says what is missing, doubled, malformed or contradictory."]
         case .tokenExpired:
-            ["Nothing is wrong if their clients come back with new tokens. `expiring` warns pages before, so that they can get one in time."]
+            ["Nothing is wrong if their clients come back with new tokens. `expiring` warns their pages before, in time."]
         case .revoked: ["evidence in their lines says by whom."]
         case .authorizationUnavailable: ["evidence in their lines says whom the proxy asked, and what became of it."]
         case .proxyError: ["Look at evidence and errno; most often there are too few descriptors (ulimit -n)."]

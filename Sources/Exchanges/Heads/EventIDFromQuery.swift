@@ -20,21 +20,13 @@ extension Exchange {
 extension RequestHead {
     /// The head with another target, and with an id where the client sent none. Nil if that is no valid head.
     fileprivate func changed(target: [UInt8], content: EventIDParameter.Content) -> RequestHead? {
-        var head = Array(bytes[..<self.target.lowerBound]) + target + bytes[self.target.upperBound...]
         // A browser sends the field when it reconnects by itself, which is later than the URL was made.
-        if content != .nothing, !contains(.lastEventID) {
-            head.removeLast(2)
-            head += Array("Last-Event-ID: ".utf8)
-            switch content {
-            case .nothing: break
-            case .id(let id): head += id
-            // Such a field has no value, and is not passed on (`hasUnfitLastEventID`).
-            case .unfit: head.append(0x01)
-            }
-            head += Array("\r\n\r\n".utf8)
+        guard !contains(.lastEventID) else { return try? changed(target: target, adding: nil) }
+        switch content {
+        case .nothing: return try? changed(target: target, adding: nil)
+        case .id(let id): return try? changed(target: target, adding: ("Last-Event-ID", id))
+        // Such a field has no value, and is not passed on (`hasUnfitLastEventID`).
+        case .unfit: return try? changed(target: target, adding: ("Last-Event-ID", [0x01]))
         }
-        // The head that came was within the limits of its client's connection.
-        let limits = HeadLimits(headBytes: head.count, fieldCount: fields.count + 1, targetBytes: head.count)
-        return try? RequestHead.parse(head.span, limits: limits)
     }
 }
