@@ -10,6 +10,7 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <openssl/kdf.h>
 #include <openssl/ocsp.h>
 #include <openssl/param_build.h>
 #include <openssl/params.h>
@@ -96,6 +97,23 @@ static inline int hw_EVP_MAC_key_with_sha256(EVP_MAC_CTX *mac, const unsigned ch
     parameters[1] = OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)"SHA256", 0);
     parameters[2] = OSSL_PARAM_construct_end();
     return EVP_MAC_CTX_set_params(mac, parameters);
+}
+// HKDF (RFC 5869), both of its steps.
+static inline int hw_EVP_KDF_derive_with_sha256(
+    EVP_KDF *kdf, const unsigned char *key, size_t key_count, const unsigned char *salt, size_t salt_count, const unsigned char *info,
+    size_t info_count, unsigned char *output, size_t output_count) {
+    EVP_KDF_CTX *context = EVP_KDF_CTX_new(kdf);
+    OSSL_PARAM parameters[5];
+    int result;
+    if (context == NULL) return 0;
+    parameters[0] = OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, (char *)"SHA256", 0);
+    parameters[1] = OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, (void *)key, key_count);
+    parameters[2] = OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SALT, (void *)salt, salt_count);
+    parameters[3] = OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, (void *)info, info_count);
+    parameters[4] = OSSL_PARAM_construct_end();
+    result = EVP_KDF_derive(context, output, output_count, parameters);
+    EVP_KDF_CTX_free(context);
+    return result;
 }
 
 #endif

@@ -10,6 +10,7 @@ nonisolated(unsafe) private let checker = TokenChecker(
             rules: IssuerRules(label: "main", name: "i", audiences: nil, algorithms: [.HS256]),
             keys: .configured(KeySet([VerificationKey(secret: secret, name: nil, algorithm: .HS256)])))
     ], Fingerprinter(key: [1]))
+private let seal = TicketSeal(keys: [secret, [UInt8](repeating: 8, count: 32)], name: "fuzz")!
 private let rules = {
     var rules = ClaimRules()
     rules.scopes = ["a"]
@@ -18,15 +19,22 @@ private let rules = {
     return rules
 }()
 
-private func base64URL(_ bytes: [UInt8]) -> [UInt8] {
-    let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
-    var result: [UInt8] = []
-    for start in stride(from: 0, to: bytes.count, by: 3) {
-        let group = bytes[start..<min(start + 3, bytes.count)]
-        let bits = group.enumerated().reduce(0) { $0 | Int($1.element) << (16 - 8 * $1.offset) }
-        for place in 0...group.count { result.append(alphabet[bits >> (18 - 6 * place) & 63]) }
+private func base64URL(_ bytes: [UInt8]) -> [UInt8] { Base64URL.encode(bytes.span) }
+
+/// What can be opened is what was sealed. The input is a ticket, and the contents of one.
+private func fuzzTickets(_ input: [UInt8]) {
+    if (try? seal.open(input.span)) != nil { fatalError("nobody has sealed this") }
+    guard let contents = TicketContents.read(input) else { return }
+    require(contents.written == input, "two spellings of the same contents")
+    let salt = [UInt8](repeating: 1, count: TicketSeal.saltBytes)
+    guard let ticket = try? seal.seal(contents, salt: salt), let opened = try? seal.open(ticket.span) else {
+        fatalError("what was sealed cannot be opened")
     }
-    return result
+    require(opened.written == input, "the contents of a ticket change")
+    guard !ticket.isEmpty else { return }
+    var changed = ticket
+    changed[Int(input[0]) * changed.count / 256] ^= 1
+    if (try? seal.open(changed.span)) != nil { fatalError("a changed ticket was opened") }
 }
 
 /// The first line is a header, the rest a payload; both are signed.
@@ -44,6 +52,7 @@ public func fuzz(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
         if let date = object["exp"].flatMap(NumericDate.init) { require(abs(date.seconds) <= NumericDate.latest + 1, "no date") }
         _ = object["keys"]?.elements?.compactMap(\.object)
     }
+    fuzzTickets(input)
     _ = try? KeySet.keys(in: input, for: [.RS256, .ES256, .EdDSA])
     _ = checker.check(input.span, checker.digest(of: input.span), by: [0], now: 1_800_000_000, monotonic: 0)
     let line = input.firstIndex(of: 0x0A) ?? input.endIndex

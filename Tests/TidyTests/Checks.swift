@@ -8,7 +8,7 @@ enum Checks {
         // The kernel is reached through the reactor alone; the configuration reads addresses and, once, its file; the log's
         // writer sleeps on a condition; the diagnosis takes logarithms.
         "Glibc": ["Reactor", "Configuration", "Telemetry", "Diagnosis"],
-        "Synchronization": ["Reactor", "Credentials", "Downstreams", "Proxy", "Telemetry", "Upstreams"],
+        "Synchronization": ["Reactor", "Credentials", "Downstreams", "Exchanges", "Proxy", "Telemetry", "Upstreams"],
     ]
 
     /// System libraries and the only targets that may declare them: the kernel has one door, and so has cryptography. The actors of the
