@@ -179,7 +179,7 @@ struct ErrorTests {
             (route("bearer_from query \"\""), "4:20 the name of a query parameter has 1 to 128 bytes"),
             (route("bearer_from cookie a=b"), "4:21 'a=b' cannot be the name of a cookie"),
             (route("bearer_from cookie a\nbearer_from cookie a"), "5:20 this source is named twice"),
-            (route("bearer_from query"), "4:2 'bearer_from' needs more; write: bearer_from query|cookie NAME"),
+            (route("bearer_from query"), "4:2 'bearer_from' needs more; write: bearer_from query|cookie|ticket NAME"),
             (route("bearer_missing refuse"), "4:2 'bearer_missing' means nothing without 'bearer_from'"),
             (route("realm x"), "4:2 'realm' means nothing without 'bearer_from'"),
             (route("bearer_from query t\nrealm \"a\\\"b\""), "5:7 a realm has 1 to 128 printable ASCII characters"),

@@ -115,6 +115,7 @@ struct ReferenceTests {
 
     /// A small configuration with one more line in one of its blocks.
     private func fileWith(_ line: String, in scope: Scope) -> String {
+        let sources = "bearer_from ticket t\nbearer_from query a"
         func block(_ name: Scope, _ rest: String) -> String { rest + (scope == name ? "\n\(line)" : "") }
         return """
             listen a:1 {
@@ -135,8 +136,11 @@ struct ReferenceTests {
             timeouts {
             \(block(.timeouts, ""))
             }
+            ticket t {
+            \(block(.ticket, "sealing_key AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"))
+            }
             route /* {
-            \(block(.route, "upstream u\nbearer_from query t\nallow_origin https://a\nrecord d {\(block(.record, ""))\n}"))
+            \(block(.route, "upstream u\n\(sources)\nallow_origin https://a\nrecord d {\(block(.record, ""))\n}"))
             }
             """.replacingOccurrences(of: line.hasPrefix("upstream ") ? "upstream u\n" : "\u{1}", with: "")
     }

@@ -231,15 +231,18 @@ struct RecordTests {
     func identity() throws {
         var exchange = exchange()
         exchange.identity = TokenIdentity(issuer: "main", expiresSeconds: 1_800_000_000, subject: .fingerprint(0xAB))
+        exchange.ticket = TicketID([UInt8](0..<16))
         var record = AccessRecord(timeMilliseconds: 0, exchange: exchange)
         record.credentialsFault = .forbiddenCharacter
         var line: [UInt8] = []
         record.encode(into: &line)
         let text = String(decoding: line, as: UTF8.self)
         let identity = #""issuer":"main","token_expires":"2027-01-15T08:00:00.000Z","subject":"00000000000000ab","#
-        #expect(text.contains(#""token_from":"query","# + identity + #""duration_ms""#))
+        let ticket = #""ticket":"000102030405060708090a0b0c0d0e0f","#
+        #expect(text.contains(#""token_from":"query","# + identity + ticket + #""duration_ms""#))
         #expect(text.contains(#""credential_error":"syntax""#))
         exchange.identity = TokenIdentity(issuer: "main", expiresSeconds: -5, subject: nil)
+        exchange.ticket = nil
         line = []
         StreamOpening(timeMilliseconds: 0, exchange: exchange).encode(into: &line)
         #expect(String(decoding: line, as: UTF8.self).contains(#""token_expires":"1970-01-01T00:00:00.000Z","woven""#))

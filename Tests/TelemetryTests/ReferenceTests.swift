@@ -120,6 +120,7 @@ private enum RecordSamples {
         exchange.tokenFingerprint = 1
         exchange.tokenOrigin = .cookie
         exchange.identity = TokenIdentity(issuer: "main", expiresSeconds: 1_800_000_000, subject: .fingerprint(1))
+        exchange.ticket = TicketID([UInt8](0..<16))
         exchange.requester = RequesterDescription(
             resumes: true, clientProtocol: .http2, sharedConnection: 7, agent: .chrome, hops: Hops(bits: 1), viaCount: 1, forwardedCount: 1,
             expectedTimeoutMilliseconds: 1)

@@ -16,6 +16,8 @@ struct RouteDraft {
     var forwardAuth: Word?
     /// What servers get in place of the client's credentials.
     var server = ServerCredentialDraft()
+    /// Where tickets are named. They are looked up when the whole file has been read.
+    var tickets: [Word] = []
     /// Where the directory of recordings stands.
     var recordingDirectory: Word?
     /// The servers, or the name of an upstream that has not been looked up yet.
@@ -64,12 +66,13 @@ extension RouteDraft: DirectiveModel {
             "Whether a blank line follows the proxy's comments and its `retry:` between events."),
         .flag("opening", \.route.heartbeat.opening, "Whether a comment follows the head of an event stream at once."),
         .own(
-            "bearer_from", "query|cookie NAME", arguments: 2...2, default: "(none)", isRepeatable: true,
-            "Turns a query parameter or a cookie into the Authorization field."
+            "bearer_from", "query|cookie|ticket NAME", arguments: 2...2, default: "(none)", isRepeatable: true,
+            "Turns a query parameter, a cookie or the token of a ticket into the Authorization field."
         ) { interpreter, statement, draft in
             let name = statement.arguments[1]
             guard let source = interpreter.readSource(statement.arguments[0], name: name) else { return }
             interpreter.addSource(source, at: name, to: &draft.bearer.sources)
+            if case .ticket = source { draft.tickets.append(name) }
         },
         .word(
             "bearer_missing", \.bearer.whenMissing, [("pass", .pass), ("refuse", .refuse)],
@@ -253,7 +256,9 @@ extension Interpreter {
     }
 
     fileprivate mutating func readSource(_ kind: Word, name: Word) -> TokenSource? {
-        guard let isQuery = choose(kind, from: [("query", true), ("cookie", false)]) else { return nil }
+        let kinds: [(String, Bool?)] = [("query", true), ("cookie", false), ("ticket", nil)]
+        guard let isQuery = choose(kind, from: kinds) else { return nil }
+        guard let isQuery else { return .ticket(name: name.text) }
         do throws(Malformed) { return try TokenSource.read(isQuery: isQuery, name: name.text) } catch {
             self.error(name, error.message)
             return nil

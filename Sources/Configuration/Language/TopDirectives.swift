@@ -11,6 +11,7 @@ struct FileDraft {
     private var patterns: [Pattern.Key: Word] = [:]
     var issuerWords: [String: Word] = [:]
     var forwardAuthWords: [String: Word] = [:]
+    var ticketWords: [String: Word] = [:]
     private var requestTargetWord: Word?
     private var proxyProtocolWords: [Word] = []
     private var consoleWords: [Word] = []
@@ -46,6 +47,12 @@ extension FileDraft: DirectiveModel {
             "Names a service that says whether requests may pass."
         ) { interpreter, statement, draft in
             draft.addForwardAuth(statement, &interpreter)
+        },
+        .own(
+            "ticket", "NAME { ... }", block: .required, default: "(none)", isRepeatable: true,
+            "Gives pages tickets for their tokens, with which an EventSource opens streams."
+        ) { interpreter, statement, draft in
+            draft.addTicket(statement, &interpreter)
         },
         .own(
             "route", "[HOST]PATH { ... }", block: .required, default: "(required)", isRepeatable: true,
@@ -145,13 +152,7 @@ extension Row<FileDraft> {
 extension Interpreter {
     /// Reads where probes are answered; nil where that is wrong, which it reports.
     fileprivate mutating func readProbeEndpoint(_ words: [Word]) -> ProbeEndpoint? {
-        let path = words[0]
-        let isPlain = path.text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && !Array("?#%\\;".utf8).contains($0) }
-        let segments = path.text.split(separator: "/", omittingEmptySubsequences: false).dropFirst()
-        guard path.text.hasPrefix("/"), isPlain, segments.allSatisfy({ !["", ".", ".."].contains($0) }) else {
-            error(path, "\(quoted(path.text)) is not a plain path; write /PATH, such as /heartwire-probe, without a slash at its end")
-            return nil
-        }
+        guard let path = readPlainPath(words[0]) else { return nil }
         guard words[1].text == "secret_file" else {
             error(words[1], "\(quoted(words[1].text)) stands where 'secret_file' is expected: probe_endpoint PATH secret_file FILE")
             return nil
@@ -160,7 +161,18 @@ extension Interpreter {
             error(words[2], "the name of the file with the secret is empty")
             return nil
         }
-        return ProbeEndpoint(path: path.text, secretFile: words[2].text)
+        return ProbeEndpoint(path: path, secretFile: words[2].text)
+    }
+
+    /// Reads the path of something that the proxy itself answers; nil after an error.
+    mutating func readPlainPath(_ word: Word) -> String? {
+        let isPlain = word.text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && !Array("?#%\\;".utf8).contains($0) }
+        let segments = word.text.split(separator: "/", omittingEmptySubsequences: false).dropFirst()
+        guard word.text.hasPrefix("/"), isPlain, segments.allSatisfy({ !["", ".", ".."].contains($0) }) else {
+            error(word, "\(quoted(word.text)) is not a plain path; write /PATH, such as /heartwire-probe, without a slash at its end")
+            return nil
+        }
+        return word.text
     }
 
     /// Reads a whole file.
@@ -170,6 +182,7 @@ extension Interpreter {
         draft.resolveUpstreams(&self)
         draft.checkIssuers(&self)
         draft.checkForwardAuths(&self)
+        draft.checkTickets(&self)
         draft.checkWhole(&self)
         return draft.configuration
     }

@@ -11,13 +11,14 @@ extension Configuration {
         let groups = Configuration.changes("upstream", old.upstreams, upstreams, name: \.name) { $0 == $1 }
         let signers = Configuration.changes("issuer", old.issuers, issuers, name: \.rules.label) { $0 == $1 }
         let services = Configuration.changes("forward_auth", old.forwardAuths, forwardAuths, name: \.name) { $0 == $1 }
+        let passes = Configuration.changes("ticket", old.tickets, tickets, name: \.name) { $0 == $1 }
         let rules = Configuration.changes("route", old.routes, routes, name: \.name) { before, after in
             // An upstream's new position in the list is no change: its name is compared.
             var moved = before
             moved.upstreamIndex = after.upstreamIndex
             return moved == after && old.upstreamName(of: before) == upstreamName(of: after)
         }
-        return listens + groups + signers + services + rules + numberChanges(since: old) + otherChanges(since: old)
+        return listens + groups + signers + services + passes + rules + numberChanges(since: old) + otherChanges(since: old)
     }
 
     private func upstreamName(of route: Route) -> String? {

@@ -16,6 +16,8 @@ package struct Configuration: Sendable, Equatable {
     package var issuers: [Issuer] = []
     /// Services that say whether requests may pass.
     package var forwardAuths: [ForwardAuth] = []
+    /// What pages get for their tokens.
+    package var tickets: [TicketBlock] = []
     /// Which requests go where, in the order of the file; `RouteTable` finds the most specific one.
     package var routes: [Route]
     /// Bounds of sizes and counts.

@@ -9,6 +9,9 @@ import Bytes
 enum Redaction {
     static let mark: Unicode.Scalar = "…"
 
+    /// 32 bytes in base64url.
+    private static let sealingKeyCharacters = 43
+
     /// The names of secret directives.
     private static let secrets: [[UInt8]] = DirectiveTable.all.filter(\.isSecret).map { Array($0.name.utf8) }
 
@@ -188,6 +191,8 @@ enum Redaction {
                 if isKey, name.starts(with: "hs".utf8) { return index }
                 // Credentials follow the name of their scheme, whatever the directive in front of it is called.
                 if !isFirst, !isComment, name.elementsEqual("bearer".utf8) || name.elementsEqual("basic".utf8) { return index }
+                // Somebody who writes `key` means `sealing_key` where what follows looks like one.
+                if isKey, name.count >= sealingKeyCharacters { return start }
                 isKey = isFirst && name.elementsEqual("key".utf8)
                 isFirst = false
             }

@@ -8,6 +8,8 @@ package enum TokenSource: Sendable, Equatable {
     case query(name: String)
     /// The cookie of that name (RFC 6265). The name is compared byte for byte, as browsers and servers do.
     case cookie(name: String)
+    /// The tickets of the block of that name, in the places that the block says.
+    case ticket(name: String)
 }
 
 /// How one route turns what a browser can send into the `Authorization: Bearer` that its server wants.

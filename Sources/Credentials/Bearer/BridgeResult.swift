@@ -27,6 +27,11 @@ package struct BridgedRequest: Sendable {
     /// The token for `Authorization: Bearer`. Nil when only empty places for a token were removed, when the request may not carry one
     /// (`RequestKind`), and when the request's own `Authorization` is used, unless tokens are checked here.
     package var token: Token?
+    /// Which block's ticket `token` is, by its place in the list that the bridge was made with; nil for a token. A ticket must be opened
+    /// before the request can go on.
+    package var ticket: Int?
+    /// The ticket that was opened; nil without one. It stands where `token` would: in the URL and what repeats the URL.
+    package private(set) var openedTicket: Token?
     /// Where the token was found; nil together with `token`.
     package var origin: TokenOrigin?
     /// The request target without the token; nil when it is unchanged.
@@ -41,6 +46,16 @@ package struct BridgedRequest: Sendable {
     package var urlHeldToken: Bool
     /// Whether a cookie held a token.
     package var cookieHeldToken: Bool
+
+    /// The ticket was opened, and holds this token.
+    package mutating func open(holding token: Token) {
+        openedTicket = self.token
+        self.token = token
+        ticket = nil
+    }
+
+    /// What the client sent: a ticket or a token.
+    package var presented: Token? { openedTicket ?? token }
 }
 
 /// The answer to a request whose credentials were refused.

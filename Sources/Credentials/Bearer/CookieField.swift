@@ -22,11 +22,16 @@ func matchCookie(_ bytes: Span<UInt8>, _ pair: Range<Int>, names: [[UInt8]]) -> 
 }
 
 extension TokenBridge {
-    /// The pair as one of the policy's cookies; nil for another cookie, or for one that passes like another.
+    /// The pair as one of the policy's cookies or a ticket's; nil for another cookie, or for one that passes like another.
     private func matchToken(_ head: Span<UInt8>, _ pair: Range<Int>) -> (nameIndex: Int, value: Range<Int>)? {
-        guard let hit = matchCookie(head, pair, names: cookieNames), !passesAsCookie(head, hit.value) else { return nil }
+        guard let hit = matchCookie(head, pair, names: cookieNames),
+            !isTokenCookie(hit.nameIndex) || !passesAsCookie(head, hit.value)
+        else { return nil }
         return hit
     }
+
+    /// Whether the cookie holds a token itself. The proxy's own cookies are for no server.
+    private func isTokenCookie(_ nameIndex: Int) -> Bool { nameIndex < usedCookieCount && cookieTickets[nameIndex] == nil }
 
     /// Adds the tokens of the Cookie fields to `finding`. Returns whether there were any.
     func scanCookies(of head: Span<UInt8>, _ fields: [Range<Int>], into finding: inout Finding) -> Bool {
@@ -37,7 +42,7 @@ extension TokenBridge {
             while start <= field.upperBound {
                 let end = firstByte(UInt8(ascii: ";"), in: head, start..<field.upperBound)
                 if let hit = matchToken(head, start..<end) {
-                    finding.add(hit.nameIndex, isCookie: true, value: hit.value)
+                    if hit.nameIndex < usedCookieCount { finding.add(hit.nameIndex, isCookie: true, value: hit.value) }
                     hasHits = true
                 }
                 start = end + 1
@@ -46,7 +51,24 @@ extension TokenBridge {
         return hasHits
     }
 
-    /// One Cookie value without the policy's cookies; empty when nothing but blanks would be left.
+    /// The values of the policy's cookies that are not empty.
+    /// - Parameters:
+    ///   - head: the bytes that the ranges point into.
+    ///   - fields: the values of the Cookie fields.
+    package func cookieValues(of head: Span<UInt8>, _ fields: [Range<Int>]) -> [Range<Int>] {
+        var values: [Range<Int>] = []
+        for field in fields {
+            var start = field.lowerBound
+            while start <= field.upperBound {
+                let end = firstByte(UInt8(ascii: ";"), in: head, start..<field.upperBound)
+                if let hit = matchCookie(head, start..<end, names: cookieNames), !hit.value.isEmpty { values.append(hit.value) }
+                start = end + 1
+            }
+        }
+        return values
+    }
+
+    /// One Cookie value without the policy's cookies and those of tickets; empty when nothing but blanks would be left.
     func cookiesWithoutTokens(_ head: Span<UInt8>, _ fields: [Range<Int>]) -> [UInt8] {
         var result: [UInt8] = []
         var hasContent = false

@@ -45,7 +45,11 @@ extension TokenBridge {
         while start <= target.upperBound {
             let end = firstByte(UInt8(ascii: "&"), in: head, start..<target.upperBound)
             if let hit = matchParameter(head, start..<end, names: queryNames) {
-                finding.add(hit.nameIndex, isCookie: false, value: hit.value)
+                if hit.nameIndex < usedQueryCount {
+                    finding.add(hit.nameIndex, isCookie: false, value: hit.value)
+                } else if !hit.value.isEmpty {
+                    finding.addUnused()
+                }
                 hasHits = true
             }
             start = end + 1
@@ -53,7 +57,7 @@ extension TokenBridge {
         return hasHits
     }
 
-    /// The target without the policy's parameters. When no piece is left, the `?` goes too.
+    /// The target without the policy's parameters and those of tickets. When no piece is left, the `?` goes too.
     func targetWithoutTokens(_ head: Span<UInt8>, _ target: Range<Int>) -> [UInt8] { targetWithout(queryNames, head, target) }
 }
 

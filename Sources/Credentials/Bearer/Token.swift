@@ -52,9 +52,11 @@ package struct Token: Sendable, CustomStringConvertible, CustomDebugStringConver
         return Token(storage: storage)
     }
 
-    /// The token of a field that must hold one (RFC 6750 section 2.1). Its characters are those of b64token.
+    /// The token of a field that must hold one (RFC 6750 section 2.1).
     /// - Parameter value: a value of `Authorization` that is not empty.
-    static func bearer(in value: Span<UInt8>, maximumBytes: Int) -> Result<Token, BridgeError> {
+    package static func bearer(
+        in value: Span<UInt8>, maximumBytes: Int, characters: TokenCharacters = .b64token
+    ) -> Result<Token, BridgeError> {
         let scheme: StaticString = "bearer"
         var start = scheme.utf8CodeUnitCount
         guard hasPrefixIgnoringCase(value, value.indices, scheme), start < value.count, value[start] == UInt8(ascii: " ") else {
@@ -62,11 +64,19 @@ package struct Token: Sendable, CustomStringConvertible, CustomDebugStringConver
         }
         while start < value.count, value[start] == UInt8(ascii: " ") { start += 1 }
         guard value.count - start <= maximumBytes else { return .failure(.tokenTooLong) }
+        if characters == .visible { return inAuthorization(value).map { .success($0) } ?? .failure(.forbiddenCharacter) }
         var end = value.count
         while end > start, value[end - 1] == UInt8(ascii: "=") { end -= 1 }
         guard end > start else { return .failure(.forbiddenCharacter) }
         let isWellFormed = value.withUnsafeBufferPointer { bytes in (start..<end).allSatisfy { isB64TokenCharacter(bytes[$0]) } }
         return isWellFormed ? .success(Token(copying: value.extracting(start..<value.count))) : .failure(.forbiddenCharacter)
+    }
+
+    /// What is wrong with it as a token of a route with this policy; nil for nothing.
+    package func error(under policy: BearerPolicy) -> BridgeError? {
+        guard count <= policy.maximumTokenBytes else { return .tokenTooLong }
+        var syntax = TokenSyntax(policy.characters)
+        return withBytes { bytes in bytes.indices.allSatisfy { syntax.accepts(bytes[$0]) } } ? nil : .forbiddenCharacter
     }
 
     /// Whether the byte may stand in a b64token, before the `=` at its end. The two constants hold one bit for each character.

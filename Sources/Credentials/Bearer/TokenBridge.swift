@@ -6,23 +6,48 @@
 package struct TokenBridge: Sendable {
     /// The policy that is applied.
     package let policy: BearerPolicy
+    /// Whether nothing is searched for: tickets are removed, and the request passes as it is.
+    package let onlyRemovesTickets: Bool
+    /// The parameters that are taken out, those with what the policy uses first.
     let queryNames: [[UInt8]]
+    let usedQueryCount: Int
+    /// For each parameter that is used: the number of the block whose tickets it holds; nil for tokens.
+    let queryTickets: [Int?]
     let cookieNames: [[UInt8]]
+    let usedCookieCount: Int
+    let cookieTickets: [Int?]
 
     /// A bridge for one policy.
-    package init(policy: BearerPolicy) {
-        self.policy = policy
-        var queryNames: [[UInt8]] = []
-        var cookieNames: [[UInt8]] = []
-        for source in policy.sources {
+    /// - Parameters:
+    ///   - policy: nil for requests that pass as they are, without the tickets in them.
+    ///   - tickets: where the tickets of all blocks stand. They are for no server, on no route.
+    package init(policy: BearerPolicy?, tickets: [TicketPlaces] = []) {
+        self.policy = policy ?? BearerPolicy(sources: [])
+        onlyRemovesTickets = policy == nil
+        var queries: [(name: String, ticket: Int?)] = []
+        var cookies: [(name: String, ticket: Int?)] = []
+        for source in self.policy.sources {
             switch source {
-            case .query(let name): queryNames.append(Array(name.utf8))
-            case .cookie(let name): cookieNames.append(Array(name.utf8))
+            case .query(let name): queries.append((name, nil))
+            case .cookie(let name): cookies.append((name, nil))
+            case .ticket(let name):
+                guard let number = tickets.firstIndex(where: { $0.name == name }) else { continue }
+                if let query = tickets[number].query { queries.append((query, number)) }
+                if let cookie = tickets[number].cookie { cookies.append((cookie, number)) }
             }
         }
-        self.queryNames = queryNames
-        self.cookieNames = cookieNames
+        (usedQueryCount, usedCookieCount) = (queries.count, cookies.count)
+        (queryTickets, cookieTickets) = (queries.map(\.ticket), cookies.map(\.ticket))
+        let unused = tickets.filter { !(policy?.sources.contains(.ticket(name: $0.name)) ?? false) }
+        queryNames = (queries.map(\.name) + unused.compactMap(\.query)).map { Array($0.utf8) }
+        cookieNames = (cookies.map(\.name) + unused.compactMap(\.cookie)).map { Array($0.utf8) }
     }
+
+    /// Whether a ticket may stand for a token.
+    package var usesTickets: Bool { (queryTickets + cookieTickets).contains { $0 != nil } }
+
+    /// Whether the answer to a request depends on its cookies.
+    package var usesCookies: Bool { usedCookieCount > 0 }
 
     /// Decides what happens to a request.
     /// - Parameters:
@@ -49,6 +74,7 @@ package struct TokenBridge: Sendable {
             cookieHeldToken: finding.cookieHasToken)
         if targetHits { request.target = targetWithoutTokens(head, target) }
         if cookieHits { request.cookies = cookiesWithoutTokens(head, cookies) }
+        if onlyRemovesTickets { return targetHits || cookieHits ? .forward(request) : .untouched }
         let isUnchecked = kind == .preflight && (policy.checksTokens || policy.asksService)
         if kind == .trace || isUnchecked, !cookies.isEmpty { request.cookies = [] }
         /// The request goes on with its own `Authorization`, or with none.
@@ -90,10 +116,16 @@ package struct TokenBridge: Sendable {
         }
         if let error = finding.error { return refuse(error) }
         if kind == .preflight, place.isCookie { return goOn() }
-        switch Token.decode(head, place.value, maximumBytes: policy.maximumTokenBytes, characters: policy.characters) {
+        let ticket = place.isCookie ? cookieTickets[place.nameIndex] : queryTickets[place.nameIndex]
+        let decoded =
+            ticket == nil
+            ? Token.decode(head, place.value, maximumBytes: policy.maximumTokenBytes, characters: policy.characters)
+            : Token.decode(head, place.value, maximumBytes: TicketSeal.mostCharacters, characters: .b64token)
+        switch decoded {
         case .success(let token):
             request.dropAuthorization = !authorizations.isEmpty
             request.token = token
+            request.ticket = ticket
             request.origin = place.isCookie ? .cookie : .query
             if !place.isCookie {
                 request.parameter = TakenParameter(around: place.value, in: head, target: target, name: queryNames[place.nameIndex])
@@ -209,6 +241,9 @@ package struct TokenBridge: Sendable {
             }
         }
 
+        /// A ticket was found in the URL that the policy does not use.
+        mutating func addUnused() { urlHasToken = true }
+
         /// Called when all have been found. A parameter that occurs twice in the URL is an error, even if one has no value: a page
         /// writes its URL itself. Cookies of one name may come for several paths, and a logout leaves an empty one.
         mutating func close() {
@@ -217,8 +252,8 @@ package struct TokenBridge: Sendable {
         }
     }
 
-    /// RFC 6750 section 3: the answer to a request without credentials holds no error code, only the scheme.
-    private func challenge(for error: BridgeError) -> [UInt8] {
+    /// The value of `WWW-Authenticate` for credentials that cannot be used. Without any it has no error code (RFC 6750 section 3).
+    package func challenge(for error: BridgeError) -> [UInt8] {
         error.isMissing ? challenge() : challenge() + challengeError("invalid_request", error.reason)
     }
 

@@ -16,7 +16,7 @@ package struct TokenEcho: Sendable {
     package init(of token: Token) { self = token.withBytes { TokenEcho(ofEncoded: $0) } }
 
     /// An echo that finds the token written like this in a URL or a cookie. The token may be malformed.
-    init(ofEncoded value: Span<UInt8>) {
+    package init(ofEncoded value: Span<UInt8>) {
         var bytes: [UInt8] = []
         var index = 0
         while index < value.count, bytes.count < TokenEcho.beginningBytes { bytes.append(peeledByte(value, at: index, next: &index)) }

@@ -130,11 +130,10 @@ extension TokenBridge {
 package struct PathRedaction: Sendable {
     private let names: [[UInt8]]
 
-    /// Redaction for the query parameters of all these policies.
-    package init(_ policies: [BearerPolicy]) {
-        names = policies.flatMap(\.sources).compactMap { source in
-            if case .query(let name) = source { Array(name.utf8) } else { nil }
-        }
+    /// Redaction for the query parameters of all these policies and tickets.
+    package init(_ policies: [BearerPolicy], tickets: [TicketPlaces] = []) {
+        let ofTokens = policies.flatMap(\.sources).compactMap { if case .query(let name) = $0 { name } else { nil } }
+        names = (ofTokens + tickets.compactMap(\.query)).map { Array($0.utf8) }
     }
 
     /// The path as it may be logged. Most paths are logged as they are, and cost no copy.

@@ -67,6 +67,13 @@ package struct JSONObject: Sendable {
         members = children
     }
 
+    /// The members of an object that holds only strings, in their order; nil for any other text.
+    package static func strings(in text: [UInt8], limits: JSONLimits) -> [(name: [UInt8], value: [UInt8])]? {
+        guard let object = try? JSONObject(reading: text, limits: limits) else { return nil }
+        let strings = object.members.compactMap { member in member.value.string.map { (member.name, $0) } }
+        return strings.count == object.members.count ? strings : nil
+    }
+
     /// An object within a text that was accepted.
     fileprivate init(members: [JSONScanner.Child]) { self.members = members }
 

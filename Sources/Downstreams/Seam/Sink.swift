@@ -185,6 +185,14 @@ package enum Sink {
         }
     }
 
+    /// The SHA-256 of the client's verified certificate; nil without one.
+    package var certificateDigest: [UInt8]? {
+        switch self {
+        case .http1(let connection): connection.peerCertificateDigest
+        case .http2(let stream): stream.connection.peerCertificateDigest
+        }
+    }
+
     /// Whether the client's `X-Forwarded-*` fields are believed.
     package var isTrusted: Bool {
         switch self {

@@ -32,7 +32,8 @@ extension Exchange {
         case .awaitingHead:
             if !repeats(after: seen.failure) { refuse(Refusal(seen)) }
         case .relaying, .streaming, .tunnelling: cut(Ending(Refusal(seen)))
-        case .deciding, .authorizing, .connecting, .waiting, .finished: preconditionFailure("no server fails that was not asked")
+        case .deciding, .ticketing, .authorizing, .connecting, .waiting, .finished:
+            preconditionFailure("no server fails that was not asked")
         }
     }
 
@@ -42,7 +43,7 @@ extension Exchange {
         guard let sink, !hasBegunResponse else { return cut(Ending(refusal)) }
         account.status = UInt16(clamping: refusal.status)
         var refusal = refusal
-        refusal.vary = route?.refusalVary
+        refusal.vary = route?.refusalVary ?? refusal.vary
         if refusal.allowedOrigin == nil { refusal.allowedOrigin = request?.allowedOrigin }
         let response = refusal.response(
             isHead: method == .head, urlHeldToken: flags.contains(.urlHeldToken),

@@ -185,6 +185,9 @@ extension RequestForwarding {
             path: Array(target.prefix { $0 != UInt8(ascii: "?") }), parameter: bridged?.parameter, namesServer: namesServer)
     }
 
+}
+
+extension ClientRequest {
     /// What a trusted proxy reports of the client's side: the first element comes from the first proxy.
     func claim(_ name: FieldName) -> Range<Int>? {
         guard client.isTrusted, let value = head.firstValue(of: name) else { return nil }
@@ -202,7 +205,7 @@ extension RequestForwarding {
 
     /// Whether the client uses TLS or may use it: some hop says so, or its browser sends a field that it sends only to secure places
     /// (Fetch Metadata section 2) and to its own machine.
-    private var mayClientBeSecured: Bool {
+    var mayClientBeSecured: Bool {
         if isClientSecured { return true }
         let bytes = head.bytes.span
         for field in head.fields where field.known == .xForwardedProto {

@@ -62,8 +62,11 @@ extension RequestForwarding {
     var isEventSource: Bool {
         head.method == .get && head.acceptsEventStream && head.upgradeProtocol == nil && !head.contains(.authorization)
     }
+}
 
-    private var asksForMethod: Bool {
+extension ClientRequest {
+    /// Whether a browser asks what a page may do, if the method is OPTIONS.
+    var asksForMethod: Bool {
         guard head.contains(.origin), head.upgradeProtocol == nil, head.framing == .none else { return false }
         let methods = head.values(named: "access-control-request-method")
         return methods.count == 1 && !methods[0].isEmpty
@@ -73,9 +76,8 @@ extension RequestForwarding {
 extension CompiledRoute {
     /// The value of `Vary` in refusals: the request's fields on which the answer depends. Nil for none.
     var refusalVary: StaticString? {
-        guard let bridge else { return route.allowedOrigins.isEmpty ? nil : "Origin" }
-        let hasCookies = bridge.policy.sources.contains { if case .cookie = $0 { true } else { false } }
-        if hasCookies { return "Origin, Sec-Fetch-Site, Authorization, Cookie" }
+        guard let bridge, !bridge.onlyRemovesTickets else { return route.allowedOrigins.isEmpty ? nil : "Origin" }
+        if bridge.usesCookies { return "Origin, Sec-Fetch-Site, Authorization, Cookie" }
         return route.allowedOrigins.isEmpty ? "Authorization" : "Origin, Authorization"
     }
 
@@ -95,7 +97,7 @@ extension CompiledRoute {
 }
 
 extension CredentialsFault {
-    fileprivate init(_ error: BridgeError) {
+    init(_ error: BridgeError) {
         switch error {
         case .missing: self = .missing
         case .unusableAuthorization: self = .unusableAuthorization

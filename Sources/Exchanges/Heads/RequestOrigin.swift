@@ -7,13 +7,28 @@ import Configuration
 import Downstreams
 import HTTP
 
-extension RequestForwarding {
-    /// Whether the request comes from a page whose origin is neither the target's nor allowed by the route. A request without these
-    /// fields does not come from a current browser, and nobody can make another program send a cookie.
+/// A request's head, and what the proxy knows of its client.
+protocol ClientRequest {
+    var head: RequestHead { get }
+    var client: ClientFacts { get }
+}
+
+extension RequestForwarding: ClientRequest {
+    /// Whether the request comes from a page whose origin is neither the target's nor allowed by the route.
     var isForeign: Bool {
-        let origins = head.fields.filter { $0.known == .origin }.map(\.value)
-        if origins.count > 1 { return true }
-        if let origin = origins.first, route.allows(origin: head.bytes.span.extracting(origin)) { return false }
+        if let origin = singleOrigin, route.allows(origin: head.bytes.span.extracting(origin)) { return false }
+        return isOfOtherPage
+    }
+}
+
+extension ClientRequest {
+    /// The value of `Origin`; nil if there is none, or more than one.
+    var singleOrigin: Range<Int>? { head.count(of: .origin) == 1 ? head.firstValue(of: .origin) : nil }
+
+    /// Whether the request comes from a page whose origin is not the target's. A request without these fields does not come from a
+    /// current browser, and nobody can make another program send a cookie.
+    var isOfOtherPage: Bool {
+        if head.count(of: .origin) > 1 { return true }
         // No page can forge `Sec-Fetch-Site`, and the browser knows both origins. `Origin` says less: it is `null` for forms of a page
         // with `no-referrer`, and behind a hop that changes Host the proxy cannot compare it.
         let sites = head.values(named: "sec-fetch-site")
@@ -21,9 +36,15 @@ extension RequestForwarding {
             let bytes = head.bytes.span
             return !sites.allSatisfy { equalsIgnoringCase(bytes, $0, "same-origin") || equalsIgnoringCase(bytes, $0, "none") }
         }
-        guard let origin = origins.first else { return false }
+        guard let origin = singleOrigin else { return false }
         // WebSockets have no `Sec-Fetch-Site`. Behind a hop that terminates TLS without saying so, only the scheme is unknown.
         return !isOwn(head.bytes[origin], anyScheme: !isSchemeCertain)
+    }
+
+    /// Whether the browser says that the page is of another site, to which it gives no usual cookies.
+    var isOfOtherSite: Bool {
+        let bytes = head.bytes.span
+        return head.values(named: "sec-fetch-site").contains { equalsIgnoringCase(bytes, $0, "cross-site") }
     }
 
     /// Whether `Origin` names another host or port than the client asked for. Schemes are not compared: a hop in front may terminate

@@ -28,6 +28,8 @@ struct ResponseForwarding {
     let date: [UInt8]
     /// Replacements for fields that name URLs.
     var edits = FieldEdits()
+    /// A fresh cookie of the proxy's own; nil for none.
+    var ownCookie: [UInt8]?
 
     /// The response for a request of that method.
     func response(to method: Method) -> OutgoingResponse {
@@ -64,6 +66,7 @@ struct ResponseForwarding {
         writeCacheControl(&writer)
         if tellsBuffers { writer.field("X-Accel-Buffering", "no") }
         if keepsURLSecret { writer.keepURLSecret() }
+        if let ownCookie { writer.setOwnCookie(ownCookie) }
         // RFC 9110 section 6.6.1: a recipient that forwards a response without a date adds one.
         if !head.contains(.date) { writer.date(date) }
         if let seconds = strictTransportSecuritySeconds { writer.strictTransportSecurity(seconds) }
@@ -146,6 +149,12 @@ extension HeadWriter {
     /// Keeps the page's URL, which held a token, out of `Referer`. `no-referrer` would do more: forms of the page would be sent with
     /// `Origin: null` (Fetch, "append a request Origin header"), which servers take for forged.
     mutating func keepURLSecret() { field("Referrer-Policy", "strict-origin") }
+
+    /// Sets a cookie of the proxy's own.
+    mutating func setOwnCookie(_ cookie: [UInt8]) {
+        // A field may hold the name of a cookie, base64url and attributes, so this cannot throw.
+        try? field("Set-Cookie", cookie)
+    }
 
     /// When the message was made.
     mutating func date(_ text: [UInt8]) {

@@ -71,7 +71,7 @@ extension CompiledRoute {
 }
 
 extension CredentialsFault {
-    fileprivate init(_ fault: TokenFault) {
+    init(_ fault: TokenFault) {
         switch fault {
         case .shape: self = .shape
         case .header: self = .header

@@ -16,7 +16,7 @@ extension RequestForwarding {
         var edits = FieldEdits()
         guard let bridge = route.bridge else { return edits }
         // A token that stays where the client put it was never in a URL.
-        var traces = bridged?.origin == .authorization ? nil : bridged?.token.flatMap(TokenTraces.init(of:))
+        var traces = bridged?.origin == .authorization ? nil : bridged?.presented.flatMap(TokenTraces.init(of:))
         let bytes = head.bytes.span
         let spared = replaced.union(Self.kept)
         for (index, field) in head.fields.enumerated() where field.isForwardable && !spared.contains(field.known) {
@@ -43,7 +43,7 @@ extension RequestForwarding {
 
     /// The target for the server, without the token's parameter and others that repeat the token; nil if it is the client's own.
     func target(_ bridged: BridgedRequest?) -> [UInt8]? {
-        guard let bridged, bridged.origin != .authorization, let token = bridged.token, var traces = TokenTraces(of: token) else {
+        guard let bridged, bridged.origin != .authorization, let token = bridged.presented, var traces = TokenTraces(of: token) else {
             return bridged?.target
         }
         let target = bridged.target ?? Array(head.bytes[head.target])

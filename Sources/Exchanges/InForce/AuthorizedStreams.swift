@@ -14,6 +14,9 @@ final class AuthorizedStreams {
         /// The key of a digest, for example of a request's cookie.
         init(_ digest: KeyedDigest) { words = digest.beginning }
 
+        /// The key of a ticket and all that renew it.
+        init(_ ticket: TicketID) { words = ticket.words }
+
         static func == (left: Key, right: Key) -> Bool { left.words == right.words }
 
         func hash(into hasher: inout Hasher) { hasher.combine(words.0) }

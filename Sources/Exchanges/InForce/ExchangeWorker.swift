@@ -68,6 +68,7 @@ package final class ExchangeWorker {
         generation.openServices(of: self, succeeding: nil)
         keepLive()
         keyFetcher.adopt(generation)
+        shared.revocations.follow(self)
     }
 
     /// The settings in force.

@@ -14,6 +14,7 @@ final class CompiledRoute: Sendable {
     let route: Route
     /// The numbers of its metrics' series: of the route, and of the path to its upstream.
     let series: (route: Int32, path: Int32)
+    /// Nil where requests pass as they are.
     let bridge: TokenBridge?
     /// The query parameter that becomes Last-Event-ID; nil where none does.
     let eventIDParameter: EventIDParameter?
@@ -30,16 +31,16 @@ final class CompiledRoute: Sendable {
     private let opensWithComment: Bool
 
     init(
-        _ route: Route, issuers: [Issuer] = [], forwardAuth: CompiledForwardAuth? = nil,
+        _ route: Route, issuers: [Issuer] = [], forwardAuth: CompiledForwardAuth? = nil, tickets: [TicketPlaces] = [],
         series: (route: Int32, path: Int32) = (MetricSeries.none, MetricSeries.none)
     ) {
         self.route = route
         eventIDParameter = route.eventIDParameter.map(EventIDParameter.init(name:))
         check = route.check.map { CompiledCheck($0, of: issuers) }
         self.forwardAuth = forwardAuth
-        hasSteps = check != nil || forwardAuth != nil
         self.series = series
-        bridge = route.bearer.map(TokenBridge.init(policy:))
+        bridge = route.bearer == nil && tickets.isEmpty ? nil : TokenBridge(policy: route.bearer, tickets: tickets)
+        hasSteps = check != nil || forwardAuth != nil || bridge?.usesTickets == true
         let policy = route.heartbeat
         commentForm = policy.form
         // The configuration has checked name and text. An invalid value, made by hand, becomes the plain comment.
@@ -82,6 +83,8 @@ package final class Settings: Sendable {
     /// What may be logged of a request's path.
     let loggedPaths: PathRedaction
     let responseLimits: HeadLimits
+    /// What pages get for their tokens, in the order of the configuration.
+    let tickets: [CompiledTickets]
     /// The endpoint for probes; nil where there is none.
     let probeAccess: ProbeAccess?
     /// The terms of clients' connections.
@@ -112,16 +115,22 @@ package final class Settings: Sendable {
         issuerSeries = configuration.issuers.map { issuer in
             issuer.keysURL == nil ? MetricSeries.none : series.add([issuer.rules.label], in: .issuer)
         }
-        routes = configuration.routes.map { route in
+        let places = configuration.tickets.map(\.places)
+        let routes = configuration.routes.map { route in
             let upstream = configuration.upstreams[route.upstreamIndex].name
             return CompiledRoute(
                 route, issuers: configuration.issuers,
                 forwardAuth: route.forwardAuth.flatMap { CompiledForwardAuth($0, of: configuration.forwardAuths, guarded: guarded) },
+                tickets: places,
                 series: (series.add([route.name], in: .route), series.add([route.name, upstream], in: .path)))
+        }
+        self.routes = routes
+        tickets = configuration.tickets.map { block in
+            CompiledTickets(block, routes: routes.filter { $0.route.bearer?.sources.contains(.ticket(name: block.name)) ?? false })
         }
         self.series = series
         table = RouteTable(configuration.routes)
-        loggedPaths = PathRedaction(configuration.routes.compactMap(\.bearer))
+        loggedPaths = PathRedaction(configuration.routes.compactMap(\.bearer), tickets: places)
         let heartbeats = configuration.routes.compactMap(\.heartbeat.intervalMilliseconds)
         probeAccess = configuration.probeEndpoint.flatMap { endpoint in
             probeSecret.map { ProbeAccess(path: endpoint.path, secret: $0, heartbeatMilliseconds: heartbeats.max()) }

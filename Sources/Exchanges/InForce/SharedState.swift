@@ -26,10 +26,12 @@ package final class SharedState: Sendable {
     package let recentStreams: RecentStreams
     /// Makes what logs show of tokens.
     package let fingerprinter: Fingerprinter
+    /// The tickets that were taken back.
+    let revocations: TicketRevocations
     /// The streams of the endpoint for probes.
     package let probes: ProbeRegister
 
-    /// Continues the counts of `previous`, if there is one, and what it knows of probes.
+    /// Continues the counts of `previous`, if there is one, and what it knows of probes and tickets.
     package init(
         connectionLimit: Int, connectionsPerClientLimit: Int, streamLog: LogWriter?, accessLog: LogWriter?,
         eventLog: LogWriter? = nil, recordings: [RecordingPolicy: LogWriter] = [:], hasConsole: Bool = false,
@@ -44,6 +46,7 @@ package final class SharedState: Sendable {
         self.hasConsole = hasConsole
         self.recordings = recordings
         self.fingerprinter = fingerprinter
+        revocations = previous?.revocations ?? TicketRevocations()
         probes = previous?.probes ?? ProbeRegister()
     }
 }

@@ -28,6 +28,8 @@ struct Refusal {
     var allowedOrigin: AllowedOrigin?
     /// The value of `Vary`; nil if the answer does not depend on the request's fields.
     var vary: StaticString?
+    /// The methods that would be answered; nil where the method is not the reason.
+    var allowedMethods: StaticString?
     /// Whether the connection is closed after the answer.
     var closes = true
     /// Whether the proxy has no room, perhaps for a moment only.
@@ -106,6 +108,7 @@ struct Refusal {
             // The challenge consists of the configuration's realm and constants; a realm that cannot stand in a field is left out.
             try? response.fields.field("WWW-Authenticate", challenge)
         }
+        if let allowedMethods { response.fields.field("Allow", allowedMethods) }
         if let vary { response.fields.field("Vary", vary) }
         if let allowedOrigin { response.fields.allow(allowedOrigin) }
         if status == 503 { response.fields.field("Retry-After", UInt64(1)) }

@@ -22,7 +22,7 @@ extension Exchange {
             decision.place = nil
             return .passed
         case .expired(let identity, let seconds):
-            let known = KnownToken(ofRefused: token, identity)
+            let known = decision.known(ofRefused: token, identity)
             if let name = eventName(of: check, forwarding, overSeconds: seconds) {
                 tellExpiry(forwarding, bridged, known, named: name, overSeconds: seconds)
             } else if !endsHeld(known, head) {
@@ -31,10 +31,10 @@ extension Exchange {
         case .undecided(let issuer, let missing):
             if let result = searchForKey(missing, of: issuer, &decision) { return result }
             guard case .newKey(let fault) = missing else { return .unavailable(evidence: Exchange.lackOfKeys) }
-            let known = KnownToken(ofRefused: token, nil)
+            let known = decision.known(ofRefused: token, nil)
             refuseReadably(head, on: route, route.refusal(for: fault, urlHeldToken: urlHeldToken), known)
         case .refused(let fault, let identity):
-            let known = KnownToken(ofRefused: token, identity)
+            let known = decision.known(ofRefused: token, identity)
             refuseReadably(head, on: route, route.refusal(for: fault, urlHeldToken: urlHeldToken), known)
         }
         return .finished
@@ -60,9 +60,9 @@ extension Exchange {
     }
 
     /// The event for an EventSource, which cannot read a status, and may still have its page to renew its token; nil for others.
-    private func eventName(of check: CompiledCheck, _ forwarding: RequestForwarding, overSeconds seconds: Int64) -> String? {
+    func eventName(of check: CompiledCheck?, _ forwarding: RequestForwarding, overSeconds seconds: Int64) -> String? {
         let isTold = seconds < ExpiredToken.toldSeconds && forwarding.isEventSource && !isHeld
-        return isTold ? check.expiry.eventName : nil
+        return isTold ? (check?.expiry ?? ExpiryPolicy()).eventName : nil
     }
 
     /// Ends the stream of a held client whose token has run out while nobody could check it. False if the client is not held.
@@ -75,7 +75,7 @@ extension Exchange {
     }
 
     /// Tells an EventSource that its token has expired, and when to come back.
-    private func tellExpiry(
+    func tellExpiry(
         _ forwarding: RequestForwarding, _ bridged: BridgedRequest?, _ known: KnownToken, named name: String, overSeconds seconds: Int64
     ) {
         guard let sink else { preconditionFailure("a client is told once") }

@@ -19,6 +19,7 @@ extension Exchange {
                 Refusal(status: 403, cause: .clientTLSError, evidence: "the client's certificate has expired since the handshake"))
         }
         if let access = settings.probeAccess, access.covers(received) { return answerProbe(received, access) }
+        if !settings.tickets.isEmpty, let tickets = settings.tickets(at: received) { return serve(received, tickets) }
         guard let route = findRoute(received) else { return }
         follow(route)
         let head = takeEventID(from: received, isTrusted: client.isTrusted)
@@ -69,6 +70,11 @@ extension Exchange {
         request.allowedOrigin = route.allowedOrigin(of: head)
         request.redirects = written.redirects
         account.token = written.token
+        if let findings {
+            if let checked = findings.checked { account.token?.identity = checked.identity }
+            account.token?.ticket = findings.ticket?.used
+            request.ticket = findings.ticket
+        }
         if written.isBridged { flags.insert(.isBridged) }
         if written.urlHeldToken { flags.insert(.urlHeldToken) }
         request.framing = head.framing

@@ -7,6 +7,8 @@ import Telemetry
 
 /// A step of a decision, in the order of the steps.
 enum DecisionStep: UInt8 {
+    /// The ticket is opened.
+    case ticket
     /// The token is checked.
     case token
     /// A service is asked whether the request may pass.
@@ -17,6 +19,8 @@ enum DecisionStep: UInt8 {
 
 /// What the steps have found out about a request that may pass.
 struct Findings {
+    /// The ticket that was opened; nil without one.
+    var ticket: OpenedTicket?
     /// Nil if no token was checked.
     var checked: CheckedToken?
     /// What the server is told besides.
@@ -29,15 +33,22 @@ struct Findings {
 struct Decision {
     let forwarding: RequestForwarding
     /// Nil if the bridge changed nothing.
-    let bridged: BridgedRequest?
+    var bridged: BridgedRequest?
     var findings = Findings()
     /// Its place among those that wait for the same answer.
     var place: WaitingPlace?
-    fileprivate(set) var step = DecisionStep.token
+    fileprivate(set) var step = DecisionStep.ticket
 
     init(_ forwarding: RequestForwarding, _ bridged: BridgedRequest?) {
         self.forwarding = forwarding
         self.bridged = bridged
+    }
+
+    /// What the log may know of a token that is not good.
+    func known(ofRefused token: Token, _ identity: TokenIdentity?) -> KnownToken {
+        let known = KnownToken(ofRefused: token, identity)
+        known.ticket = findings.ticket?.used
+        return known
     }
 }
 
@@ -78,6 +89,7 @@ extension Exchange {
 
     private func perform(_ step: DecisionStep, _ decision: inout Decision) -> StepResult {
         switch step {
+        case .ticket: openTicket(&decision)
         case .token: checkToken(&decision)
         case .service: askService(&decision)
         case .decided: .passed

@@ -86,7 +86,7 @@ final class Exchange {
         switch phase {
         case .relaying, .streaming, .tunnelling: true
         case .authorizing(let request), .connecting(let request), .awaitingHead(let request), .waiting(let request): request.isHeld
-        case .deciding, .finished: false
+        case .deciding, .ticketing, .finished: false
         }
     }
 
@@ -96,12 +96,16 @@ final class Exchange {
         switch phase {
         case .streaming: true
         case .authorizing(let request), .connecting(let request), .awaitingHead(let request), .waiting(let request): request.isHeld
-        case .deciding, .relaying, .tunnelling, .finished: false
+        case .deciding, .ticketing, .relaying, .tunnelling, .finished: false
         }
     }
 
-    /// What logs call its route: the route's pattern, or the endpoint for probes.
-    var routeName: String? { route?.route.name ?? (source.playing == nil ? nil : ProbeSource.routeName) }
+    /// What logs call its route: the route's pattern, or the endpoint for probes or tickets.
+    var routeName: String? {
+        if let route { return route.route.name }
+        if case .ticketing(let call) = phase { return call.tickets.routeName }
+        return source.playing == nil ? nil : ProbeSource.routeName
+    }
 
     func enter(_ next: Phase) { phase.enter(next) }
 

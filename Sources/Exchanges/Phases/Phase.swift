@@ -10,12 +10,16 @@
 //       ▲ └──────────▶ │
 //       └──────────────┘ nobody could say whether the request may pass
 //
+// A request for a ticket goes from `deciding` to `ticketing`, and from there to its end.
+//
 // Beside the four phases with a request stands one fact: whether its client is held, with a response of the proxy's own.
 
 /// Where an exchange stands.
 enum Phase {
     /// The request's head is examined: its route, its credentials. Nothing has been sent.
     case deciding
+    /// A page asks for a ticket, and its request's body is awaited.
+    case ticketing(TicketCall)
     /// Somebody was asked whether the request may pass, or for what that depends on.
     case authorizing(PendingRequest)
     /// A server is searched, or connected to.
@@ -47,7 +51,7 @@ enum Phase {
     var request: PendingRequest? {
         switch self {
         case .authorizing(let request), .connecting(let request), .awaitingHead(let request), .waiting(let request): request
-        case .deciding, .relaying, .streaming, .tunnelling, .finished: nil
+        case .deciding, .ticketing, .relaying, .streaming, .tunnelling, .finished: nil
         }
     }
 
@@ -55,14 +59,14 @@ enum Phase {
         switch (self, next) {
         case (.finished, _): false
         case (_, .finished): true
-        case (.deciding, .connecting), (.deciding, .authorizing), (.deciding, .streaming): true
+        case (.deciding, .connecting), (.deciding, .authorizing), (.deciding, .streaming), (.deciding, .ticketing): true
         case (.authorizing, .authorizing), (.authorizing, .connecting), (.authorizing, .waiting): true
         case (.connecting, .connecting), (.connecting, .awaitingHead), (.connecting, .waiting): true
         case (.awaitingHead, .connecting), (.awaitingHead, .waiting): true
         case (.awaitingHead, .relaying), (.awaitingHead, .streaming), (.awaitingHead, .tunnelling): true
         case (.waiting, .connecting), (.waiting, .authorizing), (.waiting, .waiting): true
         case (.tunnelling(.open), .tunnelling(.clientEnded)), (.tunnelling(.open), .tunnelling(.serverEnded)): true
-        case (.deciding, _), (.authorizing, _), (.connecting, _), (.awaitingHead, _), (.waiting, _): false
+        case (.deciding, _), (.ticketing, _), (.authorizing, _), (.connecting, _), (.awaitingHead, _), (.waiting, _): false
         case (.relaying, _), (.streaming, _), (.tunnelling, _): false
         }
     }

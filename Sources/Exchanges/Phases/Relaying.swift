@@ -52,13 +52,14 @@ extension Exchange {
         account.status = UInt16(clamping: head.status)
         let isStream = head.isEventStream && head.status == 200 && framing != .none
         if isStream { notWovenBecause = !head.contentEncodingIsIdentity ? .compressed : route.heartbeat == nil ? .heartbeatOff : nil }
-        let forwarding = ResponseForwarding(
+        var forwarding = ResponseForwarding(
             head: head, framing: framing, isWoven: isStream && notWovenBecause == nil, isStream: isStream,
             wouldBeWoven: head.isEventStream && head.status == 200 && head.contentEncodingIsIdentity && route.heartbeat != nil,
             isBridged: flags.contains(.isBridged), urlHeldToken: flags.contains(.urlHeldToken),
             readers: route.readers(request.allowedOrigin),
             writesVia: route.route.writesVia, strictTransportSecuritySeconds: sink.strictTransportSecuritySeconds, date: date,
             edits: edits(of: head, by: request.redirects))
+        if isStream { forwarding.ownCookie = freshCookie() }
         enter(isStream ? .streaming : .relaying)
         // Usually the body's beginning came with the head, and `receiveBody` follows.
         sink.begin(forwarding.response(to: method), opening: isStream ? takeOpeningComment(of: route) : nil, awaitsBody: true)

@@ -14,8 +14,10 @@ class KnownToken {
     let echo: TokenEcho
     /// What was verified about it; nil where nobody checks it, or where it is not good.
     var identity: TokenIdentity?
-    /// When its stream ends with it, in milliseconds since 1970; `.max` where no end is known. The object has room for it.
+    /// When its stream ends with it, in milliseconds since 1970; `.max` where no end is known.
     var endsAtUnixMilliseconds = Int64.max
+    /// The ticket that stood for it; nil without one.
+    var ticket: UsedTicket?
 
     init(fingerprint: UInt64?, origin: TokenOrigin?, echo: TokenEcho) {
         self.fingerprint = fingerprint
@@ -27,6 +29,18 @@ class KnownToken {
     convenience init(ofRefused token: Token, _ identity: TokenIdentity?) {
         self.init(fingerprint: nil, origin: nil, echo: TokenEcho(of: token))
         self.identity = identity
+    }
+}
+
+/// What the log may know of a ticket.
+final class UsedTicket {
+    let id: TicketID
+    /// Finds the ticket in the request's path.
+    let echo: TokenEcho
+
+    init(_ id: TicketID, echo: TokenEcho) {
+        self.id = id
+        self.echo = echo
     }
 }
 

@@ -30,6 +30,7 @@ extension Exchange {
         description.tokenFingerprint = account.token?.fingerprint
         description.tokenOrigin = account.token?.origin
         description.identity = account.token?.identity
+        description.ticket = account.token?.ticket?.id
         if isStream || summary.acceptsEventStream || sink?.sharedConnection != nil { description.requester = requester }
         return description
     }
@@ -49,8 +50,9 @@ extension Exchange {
 
     /// The client's text without the request's token.
     private func masked(_ text: ArraySlice<UInt8>?, isCut: Bool = false) -> ArraySlice<UInt8>? {
-        guard let text, let echo = account.token?.echo else { return text }
-        return echo.masked(Array(text), isCut: isCut)[...]
+        guard let text, let token = account.token else { return text }
+        let masked = token.echo.masked(Array(text), isCut: isCut)
+        return (token.ticket?.echo.masked(masked, isCut: isCut) ?? masked)[...]
     }
 
     /// Writes the record of a stream whose head is sent to the client now.

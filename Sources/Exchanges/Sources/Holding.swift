@@ -168,7 +168,9 @@ extension Exchange {
         account.heldSince(now)
         holdBegan()
         notWovenBecause = route.heartbeat == nil ? .heartbeatOff : nil
-        sink.begin(ownResponse(to: sink).response(), opening: takeOpeningComment(of: route))
+        var response = ownResponse(to: sink)
+        response.ownCookie = freshCookie()
+        sink.begin(response.response(), opening: takeOpeningComment(of: route))
         streamBegan(heldBecause: reason)
     }
 

@@ -34,6 +34,8 @@ final class PendingRequest {
     var redirects: RedirectTerms?
     /// The value of the Upgrade field; empty for none.
     var offeredProtocols: [UInt8] = []
+    /// The ticket with which it was opened, to be renewed; nil without one.
+    var ticket: OpenedTicket?
     /// The request's origin, if the route allows its pages.
     var allowedOrigin: AllowedOrigin?
 

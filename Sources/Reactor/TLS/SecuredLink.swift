@@ -122,6 +122,9 @@ extension Link {
     /// Whether the peer's certificate has expired since the handshake; false if it showed none.
     public var peerCertificateIsOver: Bool { session?.peerCertificateIsOver ?? false }
 
+    /// The SHA-256 of the peer's verified certificate; nil if it showed none.
+    public var peerCertificateDigest: [UInt8]? { session?.peerCertificateDigest }
+
     /// The verified subject of the peer's certificate as RFC 4514 writes it; nil if it showed none.
     public var peerSubject: [UInt8]? { session?.peerSubject }
 

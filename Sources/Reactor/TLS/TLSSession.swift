@@ -159,6 +159,14 @@ final class TLSSession {
     /// Whether the peer's certificate has expired since the handshake.
     var peerCertificateIsOver: Bool { TLSSessionEnd.isOver(certificate: SSL_get0_peer_certificate(ssl)) }
 
+    /// The SHA-256 of the peer's verified certificate; nil without one.
+    var peerCertificateDigest: [UInt8]? {
+        guard SSL_get_verify_result(ssl) == Int(X509_V_OK), let certificate = SSL_get0_peer_certificate(ssl) else { return nil }
+        var digest = [UInt8](repeating: 0, count: 32)
+        var count: UInt32 = 0
+        return X509_digest(certificate, EVP_sha256(), &digest, &count) == 1 && count == 32 ? digest : nil
+    }
+
     /// The verified subject of the peer's certificate, as RFC 4514 writes it; nil without one.
     var peerSubject: [UInt8]? {
         guard SSL_get_verify_result(ssl) == Int(X509_V_OK), let certificate = SSL_get0_peer_certificate(ssl) else { return nil }

@@ -7,7 +7,7 @@ import Reactor
 
 extension ExchangeDescription {
     /// The keys that all records share, in order: stream, route, upstream, server, client, tls, tls_resumed, client_forwarded, host, path,
-    /// method, status, token, token_from, issuer, token_expires, subject, resumes, http, agent, hops, via_count, forwarded_count,
+    /// method, status, token, token_from, issuer, token_expires, subject, ticket, resumes, http, agent, hops, via_count, forwarded_count,
     /// expected_timeout_ms.
     func encode(into line: inout RecordLine) {
         line.stream("stream", stream)
@@ -30,6 +30,7 @@ extension ExchangeDescription {
         if let tokenFingerprint { line.hexadecimal("token", tokenFingerprint) }
         if let tokenOrigin { line.constant("token_from", tokenOrigin.name) }
         identity?.encode(into: &line)
+        if let ticket { line.string("ticket", ticket.description) }
         requester?.encode(into: &line)
     }
 }
@@ -71,6 +72,9 @@ extension CredentialsFault {
         case .conflictsWithAuthorization: "beside_authorization"
         case .foreignPage: "cross_site"
         case .denied: "denied"
+        case .ticket: "ticket"
+        case .ticketPlace: "ticket_place"
+        case .ticketRevoked: "ticket_revoked"
         case .unavailable: "unavailable"
         case .shape: "shape"
         case .header: "header"

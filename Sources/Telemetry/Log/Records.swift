@@ -121,6 +121,8 @@ package struct ExchangeDescription: Sendable {
     package var tokenOrigin: TokenOrigin?
     /// What was verified about that token (`issuer`, `token_expires`, `subject`); nil where it was not checked, or is not good.
     package var identity: TokenIdentity?
+    /// The id of the ticket that stood for that token (`ticket`, 32 hexadecimal digits); nil without one.
+    package var ticket: TicketID?
     /// What the request shows of its client; nil where nobody asked for an event stream.
     package var requester: RequesterDescription?
 

@@ -153,6 +153,8 @@ package enum CredentialsFault: String, MetricLabel {
     case otherScheme = "other_scheme"
     /// The token came in a cookie, and the request from a page of another origin.
     case foreignPage = "foreign_page"
+    /// A ticket that is not ours or was changed; one for another path or another client; one that was taken back.
+    case ticket, ticketPlace = "ticket_place", ticketRevoked = "ticket_revoked"
     /// The faults of a token that was checked, in the words of the log.
     case shape, header, algorithm, key, signature, payload, claims, issuer, audience, notYet = "not_yet", lifetime, type, confirmation,
         expired,

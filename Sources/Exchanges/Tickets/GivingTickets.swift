@@ -1,0 +1,165 @@
+// The endpoint of tickets: POST gives one for a token, DELETE takes one back. It answers before all routes. Invariant: a token counts only
+// in `Authorization`, no page of a foreign origin gets anything, and no answer can be stored.
+
+import Bytes
+import Configuration
+import Credentials
+import Downstreams
+import HTTP
+import Reactor
+import Telemetry
+
+extension Exchange {
+    /// Begins to answer a request to the endpoint.
+    func serve(_ head: RequestHead, _ tickets: CompiledTickets) {
+        guard let sink else { preconditionFailure("a request begins once") }
+        let call = TicketCall(tickets, ticketHolder(head))
+        enter(.ticketing(call))
+        if let limit = sink.exceededLimit { return refuse(proxy.refusal(of: .tooMany(limit)), to: call) }
+        if head.hasUnknownExpectation {
+            let evidence = "an expectation other than 100-continue"
+            return refuse(Refusal(status: 417, cause: .clientProtocolError, evidence: evidence), to: call)
+        }
+        if call.isPreflight { return answerPreflight(call) }
+        guard head.method == .post || head.method == .delete else { return refuse(.method, to: call) }
+        guard call.mayAsk else { return refuse(.foreignPage, to: call) }
+        if case .length(let count) = head.framing, count > UInt64(TicketCall.mostBodyBytes) { return refuse(.tooLarge, to: call) }
+        if sink.isRequestComplete { return answer(call) }
+        if head.expectsContinue { sink.sendInterim(OutgoingResponse(status: 100)) }
+    }
+
+    /// A piece of the body of a request to the endpoint. Returns whether more can be taken.
+    func received(body payload: UnsafeMutableRawBufferPointer, isLast: Bool, of call: TicketCall) -> Bool {
+        account.requestBytes += UInt64(payload.count)
+        guard call.body.count + payload.count <= TicketCall.mostBodyBytes else {
+            refuse(.tooLarge, to: call)
+            return false
+        }
+        call.body += payload
+        if isLast { answer(call) }
+        return !isLast
+    }
+
+    private func answer(_ call: TicketCall) {
+        do throws(TicketRefusal) {
+            if call.head.method == .post { try give(call) } else { try takeBack(call) }
+        } catch { refuse(error, to: call) }
+    }
+
+    // MARK: Giving
+
+    private func give(_ call: TicketCall) throws(TicketRefusal) {
+        let tickets = call.tickets
+        let token = try call.token()
+        let known = KnownToken(
+            fingerprint: proxy.shared.fingerprinter.fingerprint(of: token)?.value, origin: .authorization, echo: TokenEcho(of: token))
+        account.token = known
+        let wish = try call.wish()
+        let now = unixSeconds
+        let identity = try check(token, call, path: wish.path, now: now)
+        known.identity = identity
+        guard let bond = call.holder.bond(tickets.block.bond) else { throw .noCertificate }
+        let limit = min(now + tickets.limitSeconds, identity?.expiresSeconds ?? .max)
+        // Within the leeway the token is still good, and over for a ticket.
+        guard limit > now else { throw .token(.expired) }
+        let salt = ticketSalt()
+        var id = TicketID(salt)
+        if wish.asCookie, let present = call.present(), !proxy.shared.revocations.contains(present.id) { id = present.id }
+        let expires = tickets.expiresSeconds(limit: limit, now: now)
+        // A ticket out of a URL is never renewed, also when somebody puts it into a cookie.
+        let contents = TicketContents(
+            id: id, token: token, expiresSeconds: expires, limitSeconds: wish.asCookie ? limit : expires, path: wish.path, bond: bond)
+        let sealed: [UInt8]
+        do { sealed = try tickets.seal.seal(contents, salt: salt) } catch { throw .exhausted }
+        known.ticket = UsedTicket(id, echo: TokenEcho(ofEncoded: sealed.span))
+        let seconds = expires - now
+        guard wish.asCookie else { return answer(call, status: 200, json: ticketJSON(sealed, seconds)) }
+        let cookie = tickets.cookie(
+            sealed, maximumAgeSeconds: seconds + CompiledTickets.cookieRestSeconds, isOfOtherSite: call.holder.isOfOtherSite)
+        guard let cookie, cookie.count <= CompiledTickets.mostCookieBytes else { throw .cookieTooLarge(cookie?.count ?? 0) }
+        answer(call, status: 204, cookie: cookie)
+    }
+
+    private func ticketJSON(_ sealed: [UInt8], _ seconds: Int64) -> [UInt8] {
+        Array("{\"ticket\":\"".utf8) + sealed + Array("\",\"expires_in\":\(seconds)}".utf8)
+    }
+
+    /// Checks the token as the routes of the ticket do: it must be good for one of them, for that of the path if there is one.
+    /// - Returns: What was verified about the token; nil where only the opening can tell.
+    private func check(_ token: Token, _ call: TicketCall, path: [UInt8]?, now: Int64) throws(TicketRefusal) -> TokenIdentity? {
+        var routes = call.tickets.routes
+        if let path {
+            let number = settings.table.match(host: call.head.bytes.span.extracting(call.head.authority), path: path.span)
+            if let route = number.map({ settings.routes[$0] }), routes.contains(where: { $0 === route }) { routes = [route] }
+        }
+        var found: TokenFault?
+        for route in routes {
+            guard let check = route.check else { return nil }
+            switch check.examine(token, by: generation.checker, now: now, monotonic: self.now) {
+            case .good(let checked): return checked.identity
+            // The opening waits for keys that are not there yet.
+            case .undecided: return nil
+            case .expired: found = .expired
+            case .refused(let fault, _): if found == nil || fault.isForbidden { found = fault }
+            }
+        }
+        throw .token(found ?? .issuer)
+    }
+
+    // MARK: Taking back
+
+    private func takeBack(_ call: TicketCall) throws(TicketRefusal) {
+        let now = unixSeconds
+        var isFull = false
+        for contents in try call.ticketsToRevoke() {
+            account.token = KnownToken(fingerprint: nil, origin: nil, echo: TokenEcho(of: contents.token))
+            account.token?.ticket = UsedTicket(contents.id, echo: TokenEcho(of: contents.token))
+            // A ticket that was made a moment ago with the same id ends no later than this.
+            let end = now + call.tickets.limitSeconds + CompiledTickets.cookieRestSeconds
+            if !proxy.shared.revocations.revoke(contents.id, until: end, now: now) { isFull = true }
+        }
+        if isFull { throw .full }
+        answer(call, status: 204, cookie: call.tickets.cookie(nil, maximumAgeSeconds: 0, isOfOtherSite: call.holder.isOfOtherSite))
+    }
+
+    // MARK: Answers
+
+    private func answerPreflight(_ call: TicketCall) {
+        guard call.mayAsk else { return refuse(.foreignPage, to: call) }
+        answer(call, status: 204) { fields in
+            fields.field("Access-Control-Allow-Methods", "POST, DELETE")
+            fields.field("Access-Control-Allow-Headers", "authorization, content-type")
+            fields.field("Access-Control-Max-Age", "600")
+        }
+    }
+
+    private func answer(
+        _ call: TicketCall, status: Int, json: [UInt8]? = nil, cookie: [UInt8]? = nil, _ more: (inout HeadWriter) -> Void = { _ in }
+    ) {
+        guard let sink else { preconditionFailure("a request is answered once") }
+        account.status = UInt16(clamping: status)
+        account.bytesToClient += UInt64(json?.count ?? 0)
+        var response = OutgoingResponse(status: status, capacityBytes: 512 + (cookie?.count ?? 0))
+        if let json {
+            response.body = .whole(json)
+            response.fields.field("Content-Type", "application/json")
+        }
+        response.fields.field("Cache-Control", "no-store")
+        response.fields.field("Vary", "Origin")
+        if let cookie { response.fields.setOwnCookie(cookie) }
+        if let origin = call.allowedOrigin { response.fields.allow(origin) }
+        more(&response.fields)
+        response.fields.date(date)
+        if let seconds = sink.strictTransportSecuritySeconds { response.fields.strictTransportSecurity(seconds) }
+        finish(nil, .complete, answer: response)
+    }
+
+    private func refuse(_ reason: TicketRefusal, to call: TicketCall) { refuse(reason.refusal(of: call.tickets), to: call) }
+
+    private func refuse(_ refusal: Refusal, to call: TicketCall) {
+        var refusal = refusal
+        refusal.allowedOrigin = call.allowedOrigin
+        refusal.vary = "Origin"
+        refuse(refusal)
+    }
+}
