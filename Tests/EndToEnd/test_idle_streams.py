@@ -71,10 +71,13 @@ class Watchers:
         self.port, self.poll, self.clients = port, select.epoll(), {}
         self.events, self.beats = {}, {}
 
+    def request(self) -> bytes:
+        return b"GET /idle HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n\r\n"
+
     def open(self, count):
         for _ in range(count):
             client = socket.create_connection(("127.0.0.1", self.port))
-            client.sendall(b"GET /idle HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n\r\n")
+            client.sendall(self.request())
             client.setblocking(False)
             number = client.fileno()
             self.clients[number], self.events[number], self.beats[number] = client, 0, 0

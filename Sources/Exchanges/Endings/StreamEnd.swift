@@ -132,6 +132,8 @@ extension Exchange {
     /// always be in the middle of another one. Returns whether there is such an end.
     func trim(_ forward: inout Forward) -> Bool {
         guard duty != .warning, !source.isFailing, !weaver.isBetweenEvents, let boundary = weaver.scanner.lastBoundary else { return false }
+        // The wall clock may have been set back.
+        if duty == .tokenEnd, let end = tokenEnd(now: now), end > now { return false }
         forward.range = forward.range.lowerBound..<max(boundary, forward.range.lowerBound)
         return true
     }
