@@ -188,3 +188,24 @@ def test_the_body_of_a_2xx_is_not_waited_for_and_a_long_denial_loses_its_page(gu
     for number in range(5):
         assert get(proxy.port, "/body", f"Cookie: n={number}\r\n").status == 200
     assert len(asked.connections) <= before + 1
+
+
+def test_no_early_answer_comes_before_the_service_s_word(guarded):
+    def service(connection, request):
+        time.sleep(0.8)
+        connection.respond(403 if request.value("cookie") is None else 200)
+
+    def late(connection, request):
+        time.sleep(0.8)
+        stream(connection, request)
+
+    proxy, *_ = guarded(service, route="early 200ms", handler=late)
+    assert get(proxy.port, "/denied", STREAM).status == 403
+    with Client(proxy.port) as client:
+        begun = time.monotonic()
+        client.get("/allowed", SESSION + STREAM)
+        response = client.read_head()
+        assert response.status == 200 and 0.7 < time.monotonic() - begun < 1.4
+        client.body(response).wait_for(b"data: hello")
+        assert time.monotonic() - begun > 1.5
+    assert proxy.stream_log.opening("/allowed")["held_because"] == "early"

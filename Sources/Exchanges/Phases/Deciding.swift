@@ -83,7 +83,11 @@ extension Exchange {
             flags.insert(.asksForUpgrade)
             request.offeredProtocols = Array(head.bytes[offered])
         }
-        if paused == nil { expectToWait(forwarding, in: request) }
+        if paused == nil {
+            expectToWait(forwarding, in: request)
+        } else if request.waiting.earlyAt < .max {
+            sink?.wake(atMilliseconds: request.waiting.earlyAt)
+        }
         if let checked = findings?.checked, livesOnlyWith(checked.identity, head) { return }
         enter(.connecting(request))
         if sink?.connectsLater() != true { connect() }

@@ -48,15 +48,19 @@ extension Exchange {
     func attend(now: Int64) -> Int64 {
         guard let request else { return .max }
         if now >= request.continueDeadline { continueByItself(request) }
-        if now >= request.waiting.earlyAt {
+        if now >= earlyAt(request) {
             request.waiting.earlyAt = .max
             if !request.isHeld { beginHolding(request, .early) }
         }
         if now >= request.waiting.nextAttemptAt { tryAgain(request) }
         // By now the request may have been answered, and the exchange may be over.
         guard let request = self.request else { return .max }
-        return min(request.continueDeadline, request.waiting.earlyAt, request.waiting.nextAttemptAt)
+        return min(request.continueDeadline, earlyAt(request), request.waiting.nextAttemptAt)
     }
+
+    /// When the client is answered before its server has answered. Not while it is undecided whether the request may pass: a refusal
+    /// could not be told any more.
+    private func earlyAt(_ request: PendingRequest) -> Int64 { request.decision == nil ? request.waiting.earlyAt : .max }
 
     /// The server did not say whether it wants the body; the client must not wait without limit (RFC 9110 section 10.1.1).
     private func continueByItself(_ request: PendingRequest) {
