@@ -44,6 +44,9 @@ struct LogView {
         return kernel.clockOffsets.map { milliseconds - SimulatedKernel.epochMilliseconds - $0 }
     }
 
+    /// The time that a record has, in milliseconds since 1970.
+    func unixMilliseconds(of record: [String: Any]) -> Int64? { (record["time"] as? String).flatMap(LogView.milliseconds) }
+
     nonisolated(unsafe) private static let formatter: ISO8601DateFormatter = {
         let formatter = ISO8601DateFormatter()
         formatter.formatOptions = [.withInternetDateTime, .withFractionalSeconds]
@@ -212,6 +215,8 @@ extension Scenario {
             return kernel.attempts.contains { $0.outcome == .exhausted && $0.beganAt == moment }
         case "ended_by_operator": return isWished(record["stream"] as? String ?? "", by: moment)
         case "credentials_refused": return isTrueOfCredentials(record, truth, at: moment)
+        // When a stream may end with its token is checked elsewhere.
+        case "token_expired": return truth.credentials?.token != nil
         case "drained", "grace_expired": return moment >= drainsSince
         default: return false
         }

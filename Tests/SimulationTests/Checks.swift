@@ -41,6 +41,7 @@ extension Scenario {
         checkCrowd(log)
         checkMetrics(log)
         checkCredentials(log)
+        checkTokenEnds(log)
     }
 
     // MARK: Released resources
@@ -155,7 +156,9 @@ extension Scenario {
         var read = read
         if let heartbeatName = plan.heartbeatName { read = read.without(type: heartbeatName) }
         if case .event(let name)? = plan.early?.onFailure { read = read.without(type: name) }
-        if plan.credentials != nil { read = read.without(type: CredentialChecks.expiryEvent) }
+        if plan.credentials != nil {
+            read = read.without(type: CredentialChecks.expiryEvent).without(type: CredentialChecks.warningEvent)
+        }
         return read
     }
 

@@ -13,6 +13,8 @@ enum CredentialChecks {
     static let toldSeconds: Int64 = 300
     /// The proxy's event about that.
     static let expiryEvent = "token_expired"
+    /// The proxy's event before it.
+    static let warningEvent = "token_expiring"
     /// The event in which a server says for whom its stream is, and the field in which it says it of another answer.
     static let identityEvent = "identity"
     static let identityField = "X-Identity"
@@ -77,7 +79,7 @@ extension Scenario {
     }
 
     /// All that a check may find of credentials between the two moments.
-    private func verdicts(_ brought: BroughtCredentials, _ start: Int64, _ end: Int64, _ rules: CredentialPlan) -> Set<Verdict> {
+    func verdicts(_ brought: BroughtCredentials, _ start: Int64, _ end: Int64, _ rules: CredentialPlan) -> Set<Verdict> {
         brought.verdicts(at: kernel.clockReadings(from: start, to: max(start, end)), rules)
     }
 
@@ -127,7 +129,9 @@ extension Scenario {
         checkIdentity(response, path, brought.token?.user ?? "nobody", after: id)
         if response.status == 200, response.isEventStream, response["content-encoding"] == nil {
             let read = ReferenceEventSource(reading: response.body, after: id)
-            if read.events.contains(where: { $0.type == Array(CredentialChecks.expiryEvent.utf8) }) {
+            // A stream that ended with its token began with a comment or with what its server sent, or was held.
+            let isOwn = response["content-length"] != nil
+            if isOwn, read.events.contains(where: { $0.type == Array(CredentialChecks.expiryEvent.utf8) }) {
                 return checkExpiry(response, read, path, brought, possible, after: id)
             }
         }

@@ -29,6 +29,8 @@ struct CredentialPlan {
     let leewaySeconds: Int64
     let lifetimeLimitSeconds: Int64?
     let requiresScope: Bool
+    /// How long before the end of its token a stream is warned, in milliseconds; nil for no warning.
+    let warningMilliseconds: Int?
     /// Whether requests without credentials pass.
     let passesNobody: Bool
     let eventSourceCount: Int
@@ -46,6 +48,7 @@ struct CredentialPlan {
         lifetimeLimitSeconds = chance.permille(200) ? 3_600 : nil
         requiresScope = chance.permille(500)
         passesNobody = chance.permille(200)
+        warningMilliseconds = chance.permille(500) ? chance.pick([1_000, 3_000, 8_000]) : nil
         eventSourceCount = chance.number(1...4)
         clientCount = chance.number(1...4)
         memberCount = chance.permille(600) ? chance.number(2...4) : 0
@@ -80,6 +83,7 @@ struct CredentialPlan {
         claims.fields = [ClaimRules.Field(name: CredentialPlan.userField, claim: "sub")]
         if requiresScope { claims.scopes = [CredentialPlan.scope] }
         route.check = BearerCheck(issuers: issuers.map(\.rules.label), claims: claims)
+        route.check?.expiry.warning = warningMilliseconds.map { ExpiryPolicy.Warning(leadMilliseconds: $0) }
         return route
     }
 

@@ -99,6 +99,7 @@ extension Scenario {
                 switch cause {
                 case "sent_back": 1_000..<3_001
                 case "refused_by_limit", "proxy_error": plan.outage == .refuse ? 1_500..<4_501 : 4_000..<12_001
+                case "token_expired": 1_000..<3_001
                 case "credentials_refused", "upstream_finished", "drained", "ended_by_operator", "client_closed", "upstream_silent": nil
                 default: 1_500..<4_501
                 }

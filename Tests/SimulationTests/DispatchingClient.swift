@@ -65,7 +65,8 @@ extension Scenario {
     func checkForm(_ truth: Truth, _ response: Response, sent: [UInt8]) {
         if case .event? = plan.early?.onFailure { return }
         let types = ReferenceEventSource(reading: response.body).events.map(\.type)
-        if truth.credentials != nil, types.contains(Array(CredentialChecks.expiryEvent.utf8)) { return }
+        let own = [CredentialChecks.expiryEvent, CredentialChecks.warningEvent]
+        if truth.credentials != nil, types.contains(where: { own.map { Array($0.utf8) }.contains($0) }) { return }
         guard plan.heartbeatName == nil, plan.heartbeatForm != .block else { return }
         let always = plan.heartbeatForm == .line
         let direct = DispatchingClient(reading: sent, after: truth.lastEventID, atEveryBlankLine: always).dispatches
