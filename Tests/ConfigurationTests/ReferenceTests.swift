@@ -130,6 +130,9 @@ struct ReferenceTests {
             upstream u {
             \(block(.upstream, "server https://b:2\ntls {\n\(block(.upstreamTLS, ""))\n}"))
             }
+            token t {
+            \(block(.token, "url https://c\nclient_id a\nclient_secret b"))
+            }
             limits {
             \(block(.limits, ""))
             }

@@ -31,6 +31,8 @@ struct ServerCredentialTests {
         "are refused where they could not be sent, or could be forged",
         arguments: [
             ("upstream_authorization", "4:1 'upstream_authorization' needs more"),
+            ("upstream_authorization token", "4:24 write one of"),
+            ("upstream_authorization token S3CRET", "4:30 there is no token of this name"),
             ("upstream_authorization pass S3CRET", "4:24 write one of: pass, remove, bearer TEXT"),
             ("upstream_authorization S3CRET", "4:24 write one of: pass, remove, bearer TEXT"),
             ("upstream_authorization basic S3CRET", "4:24 write one of"), ("upstream_authorization bearer a S3CRET", "4:24 write one of"),

@@ -10,6 +10,7 @@ typealias Setting<Root, Value> = any WritableKeyPath<Root, Value> & Sendable
 enum Scope: String, Sendable, CaseIterable {
     case top, listen, listenTLS, console, upstream, upstreamTLS, issuer, ticket, route, record, limits, timeouts
     case forwardAuth = "forward_auth"
+    case token
 
     /// The scope as a message calls it.
     var phrase: String {
@@ -18,7 +19,7 @@ enum Scope: String, Sendable, CaseIterable {
         case .listenTLS: "in the 'tls' block of a listener"
         case .upstreamTLS: "in the 'tls' block of an upstream"
         case .upstream, .issuer: "in an '\(rawValue)' block"
-        case .listen, .console, .forwardAuth, .ticket, .route, .record, .limits, .timeouts: "in a '\(rawValue)' block"
+        case .listen, .console, .forwardAuth, .ticket, .token, .route, .record, .limits, .timeouts: "in a '\(rawValue)' block"
         }
     }
 
@@ -28,7 +29,7 @@ enum Scope: String, Sendable, CaseIterable {
         case .top: "Top level"
         case .listenTLS: "tls of a listener"
         case .upstreamTLS: "tls of an upstream"
-        case .listen, .console, .upstream, .issuer, .forwardAuth, .ticket, .route, .record, .limits, .timeouts: rawValue
+        case .listen, .console, .upstream, .issuer, .forwardAuth, .ticket, .token, .route, .record, .limits, .timeouts: rawValue
         }
     }
 }
@@ -89,7 +90,7 @@ enum DirectiveTable {
     static let all: [Directive] = [
         described(FileDraft.self), described(ListenerDraft.self), described(ListenerTLS.self), described(ConsoleDraft.self),
         described(UpstreamDraft.self), described(UpstreamTLS.self), described(IssuerDraft.self), described(ForwardAuthDraft.self),
-        described(TicketDraft.self),
+        described(TicketDraft.self), described(ServiceTokenDraft.self),
         described(RouteDraft.self),
         described(RecordingPolicy.self),
         described(Limits.self), described(Timeouts.self),

@@ -10,14 +10,16 @@ struct ServerCredentialDraft {
     var credentials = ServerCredentials()
     /// Where the names of fields stand. They are compared with others when the whole file has been read.
     var fields: [Word] = []
+    /// Where a token is named.
+    var token: Word?
 
     fileprivate static let mostFields = 16
     fileprivate static let valueBytes = 4_096
 
     static let rows: [Row<RouteDraft>] = [
         .own(
-            "upstream_authorization", "pass|remove|bearer TEXT|basic USER PASSWORD|field NAME", arguments: 1...3, default: "pass",
-            isSecret: true, "What the server gets in place of the client's Authorization field."
+            "upstream_authorization", "pass|remove|bearer TEXT|basic USER PASSWORD|field NAME|token NAME", arguments: 1...3,
+            default: "pass", isSecret: true, "What the server gets in place of the client's Authorization field."
         ) { interpreter, statement, draft in
             interpreter.readAuthorization(statement.arguments, into: &draft)
         },
@@ -37,15 +39,16 @@ struct ServerCredentialDraft {
 }
 
 extension Interpreter {
-    private enum AuthorizationKind { case pass, remove, bearer, basic, field }
+    private enum AuthorizationKind { case pass, remove, bearer, basic, field, token }
 
     fileprivate mutating func readAuthorization(_ words: [Word], into draft: inout RouteDraft) {
         let kinds: [String: (AuthorizationKind, count: Int)] = [
             "pass": (.pass, 1), "remove": (.remove, 1), "bearer": (.bearer, 2), "basic": (.basic, 3), "field": (.field, 2),
+            "token": (.token, 2),
         ]
         // What stands in place of a known word may be a secret.
         guard let (kind, count) = kinds[words[0].text], words.count == count else {
-            return error(words[0], "write one of: pass, remove, bearer TEXT, basic USER PASSWORD, field NAME")
+            return error(words[0], "write one of: pass, remove, bearer TEXT, basic USER PASSWORD, field NAME, token NAME")
         }
         switch kind {
         case .pass: draft.server.credentials.authorization = .pass
@@ -66,6 +69,9 @@ extension Interpreter {
             }
             draft.server.credentials.authorization = .value(
                 BasicCredentials.authorizationValue(user: words[1].text.utf8, password: words[2].text.utf8))
+        case .token:
+            draft.server.token = words[1]
+            draft.server.credentials.authorization = .token(words[1].text)
         case .field:
             guard isUnusedField(words[1], in: draft) else { return }
             draft.server.fields.append(words[1])

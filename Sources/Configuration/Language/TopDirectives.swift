@@ -12,6 +12,7 @@ struct FileDraft {
     var issuerWords: [String: Word] = [:]
     var forwardAuthWords: [String: Word] = [:]
     var ticketWords: [String: Word] = [:]
+    var tokenWords: [String: Word] = [:]
     private var requestTargetWord: Word?
     private var proxyProtocolWords: [Word] = []
     private var consoleWords: [Word] = []
@@ -53,6 +54,12 @@ extension FileDraft: DirectiveModel {
             "Gives pages tickets for their tokens, with which an EventSource opens streams."
         ) { interpreter, statement, draft in
             draft.addTicket(statement, &interpreter)
+        },
+        .own(
+            "token", "NAME { ... }", block: .required, default: "(none)", isRepeatable: true,
+            "Names a token that the proxy gets for servers."
+        ) { interpreter, statement, draft in
+            draft.addToken(statement, &interpreter)
         },
         .own(
             "route", "[HOST]PATH { ... }", block: .required, default: "(required)", isRepeatable: true,
@@ -183,6 +190,7 @@ extension Interpreter {
         draft.checkIssuers(&self)
         draft.checkForwardAuths(&self)
         draft.checkTickets(&self)
+        draft.checkTokens(&self)
         draft.checkWhole(&self)
         return draft.configuration
     }

@@ -12,13 +12,15 @@ extension Configuration {
         let signers = Configuration.changes("issuer", old.issuers, issuers, name: \.rules.label) { $0 == $1 }
         let services = Configuration.changes("forward_auth", old.forwardAuths, forwardAuths, name: \.name) { $0 == $1 }
         let passes = Configuration.changes("ticket", old.tickets, tickets, name: \.name) { $0 == $1 }
+        let tokens = Configuration.changes("token", old.tokens, self.tokens, name: \.name) { $0 == $1 }
         let rules = Configuration.changes("route", old.routes, routes, name: \.name) { before, after in
             // An upstream's new position in the list is no change: its name is compared.
             var moved = before
             moved.upstreamIndex = after.upstreamIndex
             return moved == after && old.upstreamName(of: before) == upstreamName(of: after)
         }
-        return listens + groups + signers + services + passes + rules + numberChanges(since: old) + otherChanges(since: old)
+        let all = listens + groups + signers + services + passes + tokens + rules
+        return all + numberChanges(since: old) + otherChanges(since: old)
     }
 
     private func upstreamName(of route: Route) -> String? {

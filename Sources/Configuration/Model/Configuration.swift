@@ -18,6 +18,8 @@ package struct Configuration: Sendable, Equatable {
     package var forwardAuths: [ForwardAuth] = []
     /// What pages get for their tokens.
     package var tickets: [TicketBlock] = []
+    /// Tokens that the proxy gets for servers.
+    package var tokens: [ServiceToken] = []
     /// Which requests go where, in the order of the file; `RouteTable` finds the most specific one.
     package var routes: [Route]
     /// Bounds of sizes and counts.

@@ -31,6 +31,8 @@ package struct ServerCredentials: Sendable, Equatable {
         case remove
         /// This value.
         case value([UInt8])
+        /// The token of this name, which the proxy fetches.
+        case token(String)
         /// Nothing; the client's token stands alone in the field of this name.
         case field(String)
     }

@@ -55,7 +55,9 @@ package struct ServiceURL: Sendable, Equatable {
 
 extension Configuration {
     /// The services that the proxy asks, in a fixed order.
-    package var services: [ServiceEndpoint] { issuers.compactMap { $0.keysURL?.service } + forwardAuths.map(\.service) }
+    package var services: [ServiceEndpoint] {
+        issuers.compactMap { $0.keysURL?.service } + forwardAuths.map(\.service) + tokens.map(\.service)
+    }
 
     /// The upstreams of routes, and behind them those of the services, in their order.
     package var allUpstreams: [Upstream] { upstreams + services.map(\.upstream) }

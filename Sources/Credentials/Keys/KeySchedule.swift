@@ -56,7 +56,7 @@ struct KeySchedule: Sendable {
     static let firstPauseMilliseconds: Int64 = 1_000
     static let longestPauseMilliseconds: Int64 = 60_000
 
-    let times: KeyTimes
+    private(set) var times: KeyTimes
     private var lease: KeyLease?
     private var leaseCount: UInt64 = 0
     private var nextFetchAt = Int64.min
@@ -108,6 +108,16 @@ struct KeySchedule: Sendable {
         nextFetchAt = now + Int64(times.refreshMilliseconds) - KeySchedule.tenth(of: Int64(times.refreshMilliseconds), chance)
         keptUntil = nextFetchAt + Int64(times.keepMilliseconds)
         return true
+    }
+
+    /// The fetch brought something that counts for so long. It is fetched again after four fifths of that time. Returns false where the
+    /// lease is over, and then nothing changes.
+    mutating func succeeded(_ lease: KeyLease, lifetimeMilliseconds: Int64, now: Int64) -> Bool {
+        guard lease == self.lease else { return false }
+        times.refreshMilliseconds = Int(lifetimeMilliseconds * 4 / 5)
+        // Not to its last moment: a request takes its time to arrive.
+        times.keepMilliseconds = Int(lifetimeMilliseconds * 3 / 20)
+        return succeeded(lease, now: now, chance: 0)
     }
 
     /// The fetch brought nothing usable. Returns false where the lease is over, and then nothing changes.

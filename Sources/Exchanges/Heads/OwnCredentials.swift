@@ -19,6 +19,7 @@ extension RequestForwarding {
     func ownCredentials(_ findings: Findings?) -> OwnCredentials? {
         guard let configured = route.route.serverCredentials else { return nil }
         var authorization = configured.authorization
+        if case .token = authorization { authorization = findings?.serverToken.map { .value($0.authorization) } ?? .remove }
         if requestKind != .ordinary, authorization != .pass { authorization = .remove }
         return OwnCredentials(authorization: authorization, fields: requestKind == .trace ? [] : configured.fields)
     }
@@ -27,7 +28,7 @@ extension RequestForwarding {
     func writeCredentials(_ own: OwnCredentials, _ bridged: BridgedRequest?, _ writer: inout HeadWriter) throws(HTTPError) {
         for field in own.fields { try writer.field(named: Array(field.name.utf8), field.value) }
         switch own.authorization {
-        case .pass, .remove: return
+        case .pass, .remove, .token: return
         case .value(let value): try writer.field("Authorization", value)
         case .field(let name):
             guard let token = bridged?.token ?? onlyTokenInAuthorization() else { return }

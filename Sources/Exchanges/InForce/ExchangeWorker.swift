@@ -44,6 +44,8 @@ package final class ExchangeWorker {
         worker: worker, terms: settings.downstreamTerms, counts: shared.counts, handler: self)
     /// Fetches the keys of issuers.
     private(set) lazy var keyFetcher = KeyFetcher(self)
+    /// Fetches tokens for servers.
+    private(set) lazy var tokenFetcher = TokenFetcher(self)
     /// Called when the proxy ends and the last client's connection is closed.
     package var whenDrained: () -> Void = {}
     /// The span over which streams are ended one by one, so that their clients do not all come back at once.
@@ -69,6 +71,7 @@ package final class ExchangeWorker {
         keepLive()
         keyFetcher.adopt(generation)
         shared.revocations.follow(self)
+        tokenFetcher.adopt(generation)
     }
 
     /// The settings in force.
@@ -111,6 +114,7 @@ package final class ExchangeWorker {
         generation.openServices(of: self, succeeding: previous)
         clients.adopt(settings.downstreamTerms, counts: shared.counts)
         keyFetcher.adopt(generation)
+        tokenFetcher.adopt(generation)
     }
 
     /// Keeps lines for a console where there is one.
@@ -270,6 +274,7 @@ extension ExchangeWorker: RequestHandler {
     package func clientsDrained() {
         rechecks.end()
         keyFetcher.close()
+        tokenFetcher.close()
         whenDrained()
     }
 }

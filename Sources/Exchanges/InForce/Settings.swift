@@ -20,6 +20,8 @@ final class CompiledRoute: Sendable {
     let eventIDParameter: EventIDParameter?
     /// Nil where tokens are not checked.
     let check: CompiledCheck?
+    /// The number of the proxy's own token for its servers; nil for none.
+    let serverToken: Int?
     /// Whether anything is decided about its requests before they go to a server (`DecisionStep`).
     let hasSteps: Bool
     /// Nil where no service is asked.
@@ -32,15 +34,22 @@ final class CompiledRoute: Sendable {
 
     init(
         _ route: Route, issuers: [Issuer] = [], forwardAuth: CompiledForwardAuth? = nil, tickets: [TicketPlaces] = [],
+        tokens: [ServiceToken] = [],
         series: (route: Int32, path: Int32) = (MetricSeries.none, MetricSeries.none)
     ) {
         self.route = route
         eventIDParameter = route.eventIDParameter.map(EventIDParameter.init(name:))
         check = route.check.map { CompiledCheck($0, of: issuers) }
         self.forwardAuth = forwardAuth
+        if case .token(let name)? = route.serverCredentials?.authorization {
+            // The configuration has checked the name.
+            serverToken = tokens.firstIndex { $0.name == name }
+        } else {
+            serverToken = nil
+        }
         self.series = series
         bridge = route.bearer == nil && tickets.isEmpty ? nil : TokenBridge(policy: route.bearer, tickets: tickets)
-        hasSteps = check != nil || forwardAuth != nil || bridge?.usesTickets == true
+        hasSteps = check != nil || forwardAuth != nil || bridge?.usesTickets == true || serverToken != nil
         let policy = route.heartbeat
         commentForm = policy.form
         // The configuration has checked name and text. An invalid value, made by hand, becomes the plain comment.
@@ -73,6 +82,8 @@ package final class Settings: Sendable {
     let issuerSeries: [Int32]
     /// TLS with the servers of each upstream and each service.
     let upstreamSecurity: [UpstreamSecurity]
+    /// The proxy's own tokens for servers, in the order of the configuration.
+    let tokens: [FetchedToken]
     /// The issuers of tokens, with their keys.
     let issuers: [TokenIssuer]
     /// The fields in which servers are told who a client is: certificates' subjects, claims, what services say, and the routes' own fields.
@@ -99,6 +110,11 @@ package final class Settings: Sendable {
         allUpstreams = configuration.allUpstreams
         self.upstreamSecurity = upstreamSecurity
         self.issuers = issuers
+        tokens = configuration.tokens.map { token in
+            let index = previous?.configuration.tokens.firstIndex(of: token)
+            return index.flatMap { previous?.tokens[$0] }
+                ?? FetchedToken(label: token.name, timeoutMilliseconds: token.service.timeoutMilliseconds)
+        }
         let claimFields = Set(configuration.routes.flatMap { $0.check?.claims.fields.map(\.name) ?? [] })
         let ownFields = configuration.routes.flatMap { $0.serverCredentials?.guardedFields ?? [] }
         let told = claimFields.union(configuration.forwardAuths.flatMap(\.terms.taken)).union(ownFields)
@@ -122,6 +138,7 @@ package final class Settings: Sendable {
                 route, issuers: configuration.issuers,
                 forwardAuth: route.forwardAuth.flatMap { CompiledForwardAuth($0, of: configuration.forwardAuths, guarded: guarded) },
                 tickets: places,
+                tokens: configuration.tokens,
                 series: (series.add([route.name], in: .route), series.add([route.name, upstream], in: .path)))
         }
         self.routes = routes

@@ -13,6 +13,8 @@ enum DecisionStep: UInt8 {
     case token
     /// A service is asked whether the request may pass.
     case service
+    /// The proxy's own token for the server is found.
+    case serverToken
     /// All steps have passed.
     case decided
 }
@@ -27,6 +29,10 @@ struct Findings {
     var fields: [(name: String, value: [UInt8])] = []
     /// What a service was asked; nil before that, and on routes that ask none.
     var asked: AskedService?
+    /// The proxy's own token for the server; nil on routes without one.
+    var serverToken: IssuedToken?
+    /// The one that a server has refused.
+    var refusedToken: IssuedToken?
 }
 
 /// A request that is being decided about.
@@ -68,6 +74,15 @@ final class PausedDecision {
     fileprivate(set) var decision: Decision
 
     init(_ decision: Decision) { self.decision = decision }
+
+    /// The decision, to be taken again with another token for the server.
+    func again(without token: IssuedToken) -> PausedDecision {
+        var next = decision
+        next.step = .serverToken
+        next.findings.serverToken = nil
+        next.findings.refusedToken = token
+        return PausedDecision(next)
+    }
 }
 
 extension Exchange {
@@ -85,6 +100,7 @@ extension Exchange {
             }
         }
         forward(decision.forwarding, decision.bridged, decision.findings)
+        if decision.findings.serverToken != nil, decision.findings.refusedToken == nil { request?.sentDecision = PausedDecision(decision) }
     }
 
     private func perform(_ step: DecisionStep, _ decision: inout Decision) -> StepResult {
@@ -92,6 +108,7 @@ extension Exchange {
         case .ticket: openTicket(&decision)
         case .token: checkToken(&decision)
         case .service: askService(&decision)
+        case .serverToken: obtainToken(&decision)
         case .decided: .passed
         }
     }

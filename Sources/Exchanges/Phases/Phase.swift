@@ -62,7 +62,7 @@ enum Phase {
         case (.deciding, .connecting), (.deciding, .authorizing), (.deciding, .streaming), (.deciding, .ticketing): true
         case (.authorizing, .authorizing), (.authorizing, .connecting), (.authorizing, .waiting): true
         case (.connecting, .connecting), (.connecting, .awaitingHead), (.connecting, .waiting): true
-        case (.awaitingHead, .connecting), (.awaitingHead, .waiting): true
+        case (.awaitingHead, .connecting), (.awaitingHead, .authorizing), (.awaitingHead, .waiting): true
         case (.awaitingHead, .relaying), (.awaitingHead, .streaming), (.awaitingHead, .tunnelling): true
         case (.waiting, .connecting), (.waiting, .authorizing), (.waiting, .waiting): true
         case (.tunnelling(.open), .tunnelling(.clientEnded)), (.tunnelling(.open), .tunnelling(.serverEnded)): true

@@ -36,6 +36,7 @@ extension Exchange {
             upstream.server.served(now: now)
             endProbe()
         }
+        if head.status == 401, sendsAgainWithOtherToken() { return }
         if request.isHeld, !joins(head, framing, request) { return }
         account.responseMilliseconds = UInt32(clamping: now - request.sentAt)
         account.upstreamBegan(now: now)

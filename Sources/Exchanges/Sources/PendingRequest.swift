@@ -12,6 +12,8 @@ final class PendingRequest {
     private var hostOffset: Int?
     /// What is not decided yet, so that there is no head; nil from the decision on.
     var decision: PausedDecision?
+    /// The decision with which it was sent, where a server may refuse the proxy's token.
+    var sentDecision: PausedDecision?
     /// How the body is delimited for the server.
     var framing = BodyFraming.none
     var search = ServerSearch()
