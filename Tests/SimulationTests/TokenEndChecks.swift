@@ -81,6 +81,15 @@ extension Scenario {
         expect(ended <= latest, "\(truth.path): \(cause ?? "") \(ended - latest) ms after its token's last moment")
     }
 
+    /// A warning in front of the server's first event repeats the id that the client brought, as its blank line would take it away from some
+    /// clients. What follows without an id of its own then has this one.
+    func idOfWarning(_ read: ReferenceEventSource, _ truth: Truth) -> [UInt8] {
+        guard truth.credentials != nil, !truth.lastEventID.isEmpty, let first = read.events.first,
+            first.type == Array(CredentialChecks.warningEvent.utf8), first.lastEventID == truth.lastEventID
+        else { return [] }
+        return Array("id: ".utf8) + truth.lastEventID + [10]
+    }
+
     /// A warning comes at most once, says the truth, and is no event of the server's.
     private func checkWarnings(_ response: Response, _ truth: Truth, _ log: LogView, _ rules: CredentialPlan) {
         guard truth.credentials != nil, response.status == 200, response.isEventStream, response["content-encoding"] == nil else { return }
