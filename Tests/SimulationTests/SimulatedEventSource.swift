@@ -240,6 +240,8 @@ final class SimulatedEventSource {
         if isDead || hasLeft { return true }
         // It was told to come back later, because of its token, and remembers that (WHATWG HTML 9.2.3); or its page has no other token.
         if wallet != nil, let last = attempts.last, last.endedAt != nil, last.wasToldExpiry || comesBackAt > world.now { return true }
+        // It has come back only now.
+        if wallet != nil, let last = attempts.last, last.endedAt == nil, world.now - last.beganAt < 8_000 { return true }
         return attempts.isEmpty
             || attempts.contains { attempt in
                 guard let arrival = attempt.truth.present else { return false }
