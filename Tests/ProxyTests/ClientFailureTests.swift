@@ -79,7 +79,9 @@ struct PhaseTests {
         let allowed: [String: Set<String>] = [
             "deciding": ["authorizing", "connecting", "streaming"], "authorizing": ["authorizing", "connecting", "waiting"],
             "connecting": ["connecting", "awaitingHead", "waiting"],
-            "awaitingHead": ["connecting", "waiting", "relaying", "streaming", "tunnelling", "clientEnded", "serverEnded"],
+            "awaitingHead": [
+                "authorizing", "connecting", "waiting", "relaying", "streaming", "tunnelling", "clientEnded", "serverEnded",
+            ],
             "waiting": ["authorizing", "connecting", "waiting"], "tunnelling": ["clientEnded", "serverEnded"],
         ]
         for (name, phase) in phases {

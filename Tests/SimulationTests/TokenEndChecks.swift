@@ -81,8 +81,8 @@ extension Scenario {
         expect(ended <= latest, "\(truth.path): \(cause ?? "") \(ended - latest) ms after its token's last moment")
     }
 
-    /// A warning in front of the server's first event repeats the id that the client brought, as its blank line would take it away from some
-    /// clients. What follows without an id of its own then has this one.
+    /// A warning in front of the server's first event repeats the id that the client brought, as its blank line would take it away from
+    /// some clients. What follows without an id of its own then has this one.
     func idOfWarning(_ read: ReferenceEventSource, _ truth: Truth) -> [UInt8] {
         guard truth.credentials != nil, !truth.lastEventID.isEmpty, let first = read.events.first,
             first.type == Array(CredentialChecks.warningEvent.utf8), first.lastEventID == truth.lastEventID

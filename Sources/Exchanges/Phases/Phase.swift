@@ -10,6 +10,7 @@
 //       ▲ └──────────▶ │
 //       └──────────────┘ nobody could say whether the request may pass
 //
+// A server that refuses the proxy's own token sends a request from `awaitingHead` to `authorizing`, for another token.
 // A request for a ticket goes from `deciding` to `ticketing`, and from there to its end.
 //
 // Beside the four phases with a request stands one fact: whether its client is held, with a response of the proxy's own.
