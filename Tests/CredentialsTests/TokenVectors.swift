@@ -74,6 +74,7 @@ func word(_ verdict: TokenVerdict) -> String {
     case .good: "good"
     case .expired: "expired"
     case .refused(let fault): fault.rawValue
+    case .unasked(let issuer): "ask \(issuer)"
     case .undecided(_, .allKeys): "no keys"
     case .undecided(_, .newKey(let fault)): "new key, or \(fault.rawValue)"
     }

@@ -98,6 +98,7 @@ extension FileDraft {
         let known = configuration.issuers.map(\.rules.label)
         for draft in routes {
             var names: [String: Word] = [:]
+            var asked: Word?
             for word in draft.check.issuers {
                 guard let issuer = configuration.issuers.first(where: { $0.rules.label == word.text }) else {
                     // An issuer with an error in its block is not known either.
@@ -107,6 +108,12 @@ extension FileDraft {
                             word, "there is no issuer \(quoted(word.text))\(hint.isEmpty ? "; write: issuer NAME { ... }" : hint)")
                     }
                     continue
+                }
+                if issuer.introspection != nil {
+                    if let asked {
+                        interpreter.error(word, "only one issuer of a route can have 'introspect_url'; \(quoted(asked.text)) has it")
+                    }
+                    asked = word
                 }
                 if let other = names.updateValue(word, forKey: issuer.rules.name) {
                     interpreter.error(

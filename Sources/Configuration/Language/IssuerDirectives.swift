@@ -9,6 +9,7 @@ struct IssuerDraft {
     var rules = IssuerRules(label: "", name: "", audiences: [], algorithms: [])
     var keys: [Issuer.Key] = []
     var keysURL = KeysURLDraft()
+    var introspection = IntrospectionDraft()
     var leewayMilliseconds = 30_000
     var lifetimeLimitMilliseconds: Int?
     /// The algorithms of keys and secrets, where they are said.
@@ -90,7 +91,7 @@ extension IssuerDraft: DirectiveModel {
                 guard !word.text.isEmpty else { return interpreter.error(word, "the name of a claim is not empty") }
                 draft.rules.requiredClaims.append(word.text)
             },
-        ] + keysURLRows
+        ] + keysURLRows + introspectionRows
 }
 
 extension Interpreter {
@@ -108,9 +109,13 @@ extension Interpreter {
         }
         readAudiences(&draft, label)
         let keysURL = readKeysURL(draft, said, label)
-        checkTLS(draft, said, of: draft.keysURL.url)
-        if draft.keys.isEmpty, said["keys_url"] == nil {
-            error(label, "this issuer has no key; write: keys_url URL, keys_file FILE, key ALGORITHM FILE, or shared_secret ALGORITHM TEXT")
+        let introspection = readIntrospection(draft, said, label)
+        checkTLS(draft, said, of: draft.keysURL.url ?? draft.introspection.url)
+        if draft.keys.isEmpty, said["keys_url"] == nil, said["introspect_url"] == nil {
+            error(
+                label,
+                "this issuer has no key; write: keys_url URL, keys_file FILE, key ALGORITHM FILE, or shared_secret ALGORITHM TEXT, "
+                    + "or introspect_url URL")
         } else if draft.keys.count > IssuerDraft.mostKeys {
             error(label, "this issuer has \(draft.keys.count) keys; at most \(IssuerDraft.mostKeys) are allowed")
         }
@@ -121,7 +126,8 @@ extension Interpreter {
         }
         draft.rules.leewaySeconds = Int64(draft.leewayMilliseconds / 1_000)
         draft.rules.lifetimeLimitSeconds = draft.lifetimeLimitMilliseconds.map { Int64($0 / 1_000) }
-        return report.errorCount == errorsBefore ? Issuer(rules: draft.rules, keys: draft.keys, keysURL: keysURL) : nil
+        return report.errorCount == errorsBefore
+            ? Issuer(rules: draft.rules, keys: draft.keys, keysURL: keysURL, introspection: introspection) : nil
     }
 
     private mutating func readAudiences(_ draft: inout IssuerDraft, _ label: Word) {

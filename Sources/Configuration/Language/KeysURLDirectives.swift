@@ -32,7 +32,7 @@ extension IssuerDraft {
             "How long the keys go on to serve when they cannot be fetched again."),
         .own(
             "tls", "{ ... }", arguments: 0...0, block: .required, default: "(as for an upstream)",
-            "How Heartwire speaks TLS to the server of `keys_url`, with the directives of an upstream's `tls`."
+            "How Heartwire speaks TLS to the server of `keys_url` or `introspect_url`, with the directives of an upstream's `tls`."
         ) { interpreter, statement, draft in
             var tls = UpstreamTLS()
             interpreter.interpret(statement.block, into: &tls)
@@ -67,9 +67,9 @@ extension Interpreter {
         guard let tls = draft.keysURL.tls, let word = said["tls"]?.name else { return }
         if let url {
             if !url.isSecure { error(word, "this server is asked in plain HTTP; write https:// before its address") }
-        } else if said["keys_url"] == nil {
-            error(word, "'tls' means nothing without 'keys_url'")
+        } else if said["keys_url"] == nil, said["introspect_url"] == nil {
+            error(word, "'tls' means nothing without 'keys_url' or 'introspect_url'")
         }
-        if !tls.isVerified { error(word, "who can pretend to be this server can sign tokens; its certificate is always verified") }
+        if !tls.isVerified { error(word, "who can pretend to be this server can make good tokens; its certificate is always verified") }
     }
 }

@@ -20,12 +20,15 @@ package struct Issuer: Sendable, Equatable {
     package var keys: [Key]
     /// Where its keys are fetched; nil where they are configured.
     package var keysURL: KeysURL?
+    /// Where it is asked about its tokens; nil where it has keys.
+    package var introspection: Introspection?
 
     /// An issuer.
-    package init(rules: IssuerRules, keys: [Key], keysURL: KeysURL? = nil) {
+    package init(rules: IssuerRules, keys: [Key], keysURL: KeysURL? = nil, introspection: Introspection? = nil) {
         self.rules = rules
         self.keys = keys
         self.keysURL = keysURL
+        self.introspection = introspection
     }
 }
 

@@ -56,7 +56,8 @@ package struct ServiceURL: Sendable, Equatable {
 extension Configuration {
     /// The services that the proxy asks, in a fixed order.
     package var services: [ServiceEndpoint] {
-        issuers.compactMap { $0.keysURL?.service } + forwardAuths.map(\.service) + tokens.map(\.service)
+        issuers.compactMap { $0.keysURL?.service ?? $0.introspection?.asked.service } + forwardAuths.map(\.service)
+            + tokens.map(\.service)
     }
 
     /// The upstreams of routes, and behind them those of the services, in their order.

@@ -35,21 +35,33 @@ package struct IssuerRules: Sendable, Equatable {
         self.requiredClaims = requiredClaims
     }
 
+    /// Who said what a token's claims are.
+    enum ClaimSource {
+        /// The token itself, which must say for whom it is and when it ends.
+        case token(type: [UInt8]?)
+        /// The issuer, when it was asked: what it leaves out it has looked at.
+        case issuer
+    }
+
     /// Reads the claims of a token whose signature is good. What depends on the clock is left to `fault(of:now:)`.
     /// - Parameter fingerprinter: makes what logs show of the token's subject.
-    func read(_ claims: JSONObject, type: [UInt8]?, _ fingerprinter: Fingerprinter) throws(TokenFault) -> VerifiedToken {
-        if let tokenType {
-            guard type == SignedToken.mediaTypeName(Array(tokenType.utf8)) else { throw .type }
-        } else {
-            guard type != Array("jwe".utf8) else { throw .type }
+    func read(_ claims: JSONObject, from source: ClaimSource, _ fingerprinter: Fingerprinter) throws(TokenFault) -> VerifiedToken {
+        var latest: NumericDate?
+        switch source {
+        case .token(let type):
+            try checkType(type)
+            try checkIssuer(claims["iss"])
+            try checkAudience(claims["aud"])
+        case .issuer:
+            if let issuer = claims["iss"] { try checkIssuer(issuer) }
+            if let audience = claims["aud"] { try checkAudience(audience) }
+            if claims["exp"] == nil { latest = NumericDate(seconds: NumericDate.latest) }
         }
-        guard let issuer = claims["iss"]?.string, issuer == Array(name.utf8) else { throw .issuer }
-        try checkAudience(claims["aud"])
         for name: StaticString in ["sub", "jti", "client_id"] {
             if let claim = claims[name], claim.kind != .string { throw .claims }
         }
         if let issued = claims["iat"], issued.kind != .number { throw .claims }
-        guard let expires = claims["exp"].flatMap(NumericDate.init) else { throw .claims }
+        guard let expires = latest ?? claims["exp"].flatMap(NumericDate.init) else { throw .claims }
         var begins: NumericDate?
         if let claim = claims["nbf"] {
             begins = NumericDate(claim)
@@ -65,6 +77,18 @@ package struct IssuerRules: Sendable, Equatable {
                 issuer: label, expiresSeconds: expires.seconds, leewaySeconds: leewaySeconds,
                 subject: claims["sub"]?.string.flatMap(fingerprinter.subject)),
             beginsSeconds: begins?.roundedUp, claims: claims)
+    }
+
+    private func checkType(_ type: [UInt8]?) throws(TokenFault) {
+        if let tokenType {
+            guard type == SignedToken.mediaTypeName(Array(tokenType.utf8)) else { throw .type }
+        } else {
+            guard type != Array("jwe".utf8) else { throw .type }
+        }
+    }
+
+    private func checkIssuer(_ claim: JSONValue?) throws(TokenFault) {
+        guard let issuer = claim?.string, issuer == Array(name.utf8) else { throw .issuer }
     }
 
     private func checkAudience(_ claim: JSONValue?) throws(TokenFault) {

@@ -13,6 +13,8 @@ package struct TokenIssuer: Sendable {
         case configured(KeySet)
         /// They are fetched.
         case fetched(FetchedKeys)
+        /// It has none: it is asked about each of its tokens.
+        case asked
     }
 
     let rules: IssuerRules
@@ -36,6 +38,8 @@ package enum TokenVerdict: Sendable {
     case refused(TokenFault)
     /// The issuer of that number has no key for it now, and may have one soon.
     case undecided(issuer: Int, MissingKey)
+    /// The issuer of that number has to be asked.
+    case unasked(issuer: Int)
 }
 
 /// Checks the tokens of one worker, and remembers those that were verified.
@@ -80,6 +84,7 @@ package final class TokenChecker {
                     return try verdict(about: known, issuer, now: now)
                 }
             }
+            if let issuer = issuerToAsk(about: token, allowed) { return .unasked(issuer: issuer) }
             let signed = try SignedToken(token)
             let issuer = try issuer(of: signed, allowed)
             guard issuers[issuer].rules.algorithms.contains(signed.algorithm) else { throw .algorithm }
@@ -89,7 +94,8 @@ package final class TokenChecker {
                 guard case .fetched = issuers[issuer].keys, keys.set.lacks(signed.keyName) else { throw error }
                 return .undecided(issuer: issuer, .newKey(error))
             }
-            let verified = try issuers[issuer].rules.read(try TokenChecker.claims(of: signed), type: signed.type, fingerprinter)
+            let verified = try issuers[issuer].rules.read(
+                try TokenChecker.claims(of: signed), from: .token(type: signed.type), fingerprinter)
             if let digest {
                 remembered.remember(
                     RememberedTokens.Key(digest: digest, issuer: issuer),
@@ -97,6 +103,26 @@ package final class TokenChecker {
             }
             return try verdict(about: verified, issuer, now: now)
         } catch { return .refused(error) }
+    }
+
+    /// The verdict on a token that its issuer has called active.
+    /// - Parameters:
+    ///   - answer: what the issuer answered.
+    ///   - issuer: the issuer's number.
+    ///   - now: seconds since 1970.
+    package func verdict(by answer: [UInt8], of issuer: Int, now: Int64) -> TokenVerdict {
+        do throws(TokenFault) {
+            guard let claims = IntrospectionAnswer.claims(in: answer) else { throw .payload }
+            return try verdict(about: try issuers[issuer].rules.read(claims, from: .issuer, fingerprinter), issuer, now: now)
+        } catch { return .refused(error) }
+    }
+
+    /// The issuer that has to be asked about a token. One with keys is not asked about its own tokens, which name it.
+    private func issuerToAsk(about token: Span<UInt8>, _ allowed: [Int]) -> Int? {
+        func isAsked(_ issuer: Int) -> Bool { if case .asked = issuers[issuer].keys { true } else { false } }
+        guard let asked = allowed.first(where: isAsked) else { return nil }
+        guard allowed.count > 1, let signed = try? SignedToken(token), let named = try? issuer(of: signed, allowed) else { return asked }
+        return isAsked(named) ? named : nil
     }
 
     private func verdict(about token: VerifiedToken, _ issuer: Int, now: Int64) throws(TokenFault) -> TokenVerdict {
@@ -149,6 +175,7 @@ package final class TokenChecker {
             if copies[issuer].stamp != stamp { copies[issuer] = (stamp, fetched.inForce()) }
             guard let keys = copies[issuer].keys, monotonic < keys.until else { return nil }
             return keys
+        case .asked: return nil
         }
     }
 

@@ -30,6 +30,8 @@ package enum TokenFault: String, Sendable, CaseIterable, Error {
     case confirmation
     /// Good in every way, but its time is over.
     case expired
+    /// The issuer was asked, and does not stand by it.
+    case denied
     /// A scope that the route requires is missing.
     case scope
     /// A claim does not have one of the values that the route requires.

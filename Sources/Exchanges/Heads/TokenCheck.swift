@@ -36,6 +36,8 @@ enum CheckResult {
     case expired(TokenIdentity, forSeconds: Int64)
     /// The issuer of that number has no key for it now, and may have one soon.
     case undecided(issuer: Int, MissingKey)
+    /// The issuer of that number has to be asked.
+    case unasked(issuer: Int)
     /// Another fault; the identity is that of a token that is good for something else.
     case refused(TokenFault, TokenIdentity?)
 }
@@ -44,9 +46,15 @@ extension CompiledCheck {
     /// Checks a token at this moment, in seconds since 1970 and in monotonic milliseconds.
     func examine(_ token: Token, by checker: TokenChecker, now: Int64, monotonic: Int64) -> CheckResult {
         let digest = token.withBytes(checker.digest)
-        switch token.withBytes({ checker.check($0, digest, by: issuers, now: now, monotonic: monotonic) }) {
+        return examine(token.withBytes { checker.check($0, digest, by: issuers, now: now, monotonic: monotonic) }, digest)
+    }
+
+    /// Compares a verdict with what the route wants of the token's claims.
+    func examine(_ verdict: TokenVerdict, _ digest: KeyedDigest?) -> CheckResult {
+        switch verdict {
         case .refused(let fault): return .refused(fault, nil)
         case .undecided(let issuer, let missing): return .undecided(issuer: issuer, missing)
+        case .unasked(let issuer): return .unasked(issuer: issuer)
         case .expired(let verified, let seconds): return .expired(verified.identity, forSeconds: seconds)
         case .good(let verified):
             if let fault = claims.fault(of: verified) { return .refused(fault, verified.identity) }
@@ -87,6 +95,7 @@ extension CredentialsFault {
         case .type: self = .type
         case .confirmation: self = .confirmation
         case .expired: self = .expired
+        case .denied: self = .denied
         case .scope: self = .scope
         case .claim: self = .claim
         }

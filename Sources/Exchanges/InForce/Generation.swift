@@ -17,6 +17,8 @@ package final class Generation {
     let checker: TokenChecker
     /// The services that say whether requests may pass, in the order of the configuration.
     private(set) var forwardAuths: [ForwardAuthService] = []
+    /// The issuers that are asked about their tokens, by their numbers.
+    private(set) var introspections: [Int: ForwardAuthService] = [:]
 
     /// Groups that the previous generation describes in the same words are taken over, with their connections and their servers'
     /// health; its other groups are retired.
@@ -45,6 +47,15 @@ package final class Generation {
         forwardAuths = zip(settings.configuration.forwardAuths, settings.forwardAuthSeries).map { service, series in
             previous?.forwardAuths.first { $0.settings == service }
                 ?? ForwardAuthService(service, group(of: service.service), proxy.rechecks, of: proxy, proxy.counters, series)
+        }
+        for (number, issuer) in settings.configuration.issuers.enumerated() {
+            guard let introspection = issuer.introspection else { continue }
+            let before = previous?.settings.configuration.issuers.firstIndex { $0.introspection == introspection }
+            introspections[number] =
+                before.flatMap { previous?.introspections[$0] }
+                ?? ForwardAuthService(
+                    introspection, group(of: introspection.asked.service), proxy.rechecks, of: proxy, proxy.counters,
+                    settings.introspectionSeries[number])
         }
     }
 

@@ -80,6 +80,8 @@ package final class Settings: Sendable {
     let forwardAuthSeries: [Int32]
     /// The numbers of the series of each issuer.
     let issuerSeries: [Int32]
+    /// The numbers of the series of each issuer as a service that is asked.
+    let introspectionSeries: [Int32]
     /// TLS with the servers of each upstream and each service.
     let upstreamSecurity: [UpstreamSecurity]
     /// The proxy's own tokens for servers, in the order of the configuration.
@@ -128,6 +130,9 @@ package final class Settings: Sendable {
         }
         let guarded = withheldOfStrangers
         forwardAuthSeries = configuration.forwardAuths.map { series.add([$0.name], in: .forwardAuth) }
+        introspectionSeries = configuration.issuers.map { issuer in
+            issuer.introspection.map { series.add([$0.asked.name], in: .forwardAuth) } ?? MetricSeries.none
+        }
         issuerSeries = configuration.issuers.map { issuer in
             issuer.keysURL == nil ? MetricSeries.none : series.add([issuer.rules.label], in: .issuer)
         }

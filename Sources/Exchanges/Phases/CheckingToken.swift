@@ -10,11 +10,16 @@ import Telemetry
 extension Exchange {
     /// Checks the token of a request before anything goes to a server.
     func checkToken(_ decision: inout Decision) -> StepResult {
-        let (forwarding, bridged) = (decision.forwarding, decision.bridged)
-        let (head, route) = (forwarding.head, forwarding.route)
-        guard let check = route.check, let token = bridged?.token else { return .passed }
+        guard let check = decision.forwarding.route.check, let token = decision.bridged?.token else { return .passed }
         let result = check.examine(
             token, by: generation.checker, now: proxy.worker.kernel.unixMilliseconds() / 1_000, monotonic: now)
+        return judge(token, by: check, result, &decision)
+    }
+
+    /// Answers the request as its token deserves, or lets it pass.
+    func judge(_ token: Token, by check: CompiledCheck, _ result: CheckResult, _ decision: inout Decision) -> StepResult {
+        let (forwarding, bridged) = (decision.forwarding, decision.bridged)
+        let (head, route) = (forwarding.head, forwarding.route)
         let urlHeldToken = bridged?.urlHeldToken == true
         switch result {
         case .good(let checked):
@@ -28,6 +33,7 @@ extension Exchange {
             } else if !endsHeld(known, head) {
                 refuseReadably(head, on: route, route.refusal(for: .expired, urlHeldToken: urlHeldToken), known)
             }
+        case .unasked(let issuer): return askIssuer(issuer, about: token, by: check, &decision)
         case .undecided(let issuer, let missing):
             if let result = searchForKey(missing, of: issuer, &decision) { return result }
             guard case .newKey(let fault) = missing else { return .unavailable(evidence: Exchange.lackOfKeys) }

@@ -97,8 +97,8 @@ extension Exchange {
             guard let check = route.check else { return nil }
             switch check.examine(token, by: generation.checker, now: now, monotonic: self.now) {
             case .good(let checked): return checked.identity
-            // The opening waits for keys that are not there yet.
-            case .undecided: return nil
+            // The opening waits for keys that are not there yet, or asks the issuer.
+            case .undecided, .unasked: return nil
             case .expired: found = .expired
             case .refused(let fault, _): if found == nil || fault.isForbidden { found = fault }
             }

@@ -74,7 +74,9 @@ package final class Security: Sendable {
         var found: [TokenIssuer] = []
         for issuer in issuers {
             do throws(TLSError) {
-                if let keysURL = issuer.keysURL {
+                if issuer.introspection != nil {
+                    found.append(TokenIssuer(rules: issuer.rules, keys: .asked))
+                } else if let keysURL = issuer.keysURL {
                     found.append(TokenIssuer(rules: issuer.rules, keys: .fetched(Security.keys(of: issuer, keysURL, succeeding: previous))))
                 } else {
                     found.append(TokenIssuer(rules: issuer.rules, keys: .configured(try KeySet(of: issuer, warn: warn))))

@@ -23,9 +23,20 @@ package final class ForwardAuthService {
     private static let mostBodyBytes = 65_536
 
     /// A service that nobody has asked yet. `streams` are told what becomes of the streams that depend on it.
-    package init(
+    package convenience init(
         _ settings: ForwardAuth, _ group: ServerGroup, _ rechecks: Rechecks, of streams: any WatchedStreams, _ counters: WorkerCounters,
         _ series: Int32
+    ) { self.init(settings, .byStatus(settings), group, rechecks, of: streams, counters, series) }
+
+    /// An issuer that nobody has asked yet. `streams` are told what becomes of the streams that depend on its answers.
+    package convenience init(
+        _ introspection: Introspection, _ group: ServerGroup, _ rechecks: Rechecks, of streams: any WatchedStreams,
+        _ counters: WorkerCounters, _ series: Int32
+    ) { self.init(introspection.asked, .introspection(introspection), group, rechecks, of: streams, counters, series) }
+
+    private init(
+        _ settings: ForwardAuth, _ manner: ForwardAuthManner, _ group: ServerGroup, _ rechecks: Rechecks, of streams: any WatchedStreams,
+        _ counters: WorkerCounters, _ series: Int32
     ) {
         self.settings = settings
         self.rechecks = rechecks
@@ -33,19 +44,19 @@ package final class ForwardAuthService {
         self.counters = counters
         self.series = series
         let worker = rechecks.worker
-        let (reader, service, terms) = (ForwardAuthReader(taking: settings.terms.taken), settings.service, settings.terms)
+        let terms = settings.terms
         desk = ForwardAuthDesk(
             cacheMilliseconds: terms.cacheMilliseconds, deniedMilliseconds: terms.deniedCacheMilliseconds,
-            timeoutMilliseconds: service.timeoutMilliseconds, clock: { [unowned worker] in worker.now }
+            timeoutMilliseconds: settings.service.timeoutMilliseconds, clock: { [unowned worker] in worker.now }
         ) { [unowned worker] question, milliseconds, answer in
             var limits = ServiceLimits(
                 timeoutMilliseconds: Int(milliseconds), bodyBytes: ForwardAuthService.mostBodyBytes, needsWholeBody: false)
-            limits.needsBody = { ForwardAuthReader.needsBody(ofStatus: $0) }
+            limits.needsBody = manner.needsBody
             let beganAt = worker.now
-            ServiceCall.ask(ServiceRequest(.get, of: service, fields: question.fields), of: group, on: worker, limits) { result in
+            ServiceCall.ask(manner.request(question), of: group, on: worker, limits) { result in
                 let verdict: ForwardAuthVerdict =
                     switch result {
-                    case .answered(let head, let body): reader.verdict(head, body: body)
+                    case .answered(let head, let body): manner.verdict(head, body)
                     case .failed(_, let evidence): .unusable(evidence)
                     }
                 counters.add(.forwardAuthAnswers, verdict.outcome, of: series)
