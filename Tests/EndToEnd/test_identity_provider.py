@@ -8,8 +8,8 @@ import pytest
 
 from support import applications, eventsource, tokens
 from support.browser import Browser
-from support.client import get
-from support.identity import IdentityProvider
+from support.client import Client, get
+from support.identity import OPAQUE, IdentityProvider
 
 STREAM = "Accept: text/event-stream\r\n"
 
@@ -29,7 +29,10 @@ def guarded(stage, provider, tmp_path):
         user, roles = (request.value(name) or b"-" for name in ("x-user", "x-roles"))
         connection.start_stream()
         connection.chunk(b"data: %s %s\n\n" % (user, roles))
-        connection.last_chunk()
+        if request.target.endswith(b"/living"):
+            connection.wait_until_left(60)
+        else:
+            connection.last_chunk()
 
     def make(keys=f"keys_file {tmp_path}/jwks.json"):
         origin = stage.origin(server)
@@ -38,7 +41,7 @@ def guarded(stage, provider, tmp_path):
         def text(port, folder):
             return (f"listen 127.0.0.1:{port}\nstream_log {folder}/stream.log\naccess_log {folder}/access.log\n"
                     f"issuer main {{\n name {tokens.ISSUER}\n audience {tokens.AUDIENCE}\n {keys}\n leeway 0s\n}}\n"
-                    f"route /events {{\n upstream {origin.address}\n bearer_from query access_token\n bearer_check main\n require_scope events.read\n"
+                    f"route /events/* {{\n upstream {origin.address}\n bearer_from query access_token\n bearer_check main\n require_scope events.read\n"
                     " claim_field X-User sub\n claim_field X-Roles realm.roles\n}\n"
                     f"route /* {{\n upstream {origin.address}\n}}\n")
         return stage.heartwire(text=text), origin
@@ -46,7 +49,7 @@ def guarded(stage, provider, tmp_path):
 
 
 def told(proxy, token: str):
-    return get(proxy.port, "/events", f"{STREAM}Authorization: Bearer {token}\r\n")
+    return get(proxy.port, "/events/now", f"{STREAM}Authorization: Bearer {token}\r\n")
 
 
 def test_tokens_of_the_provider_open_streams_with_each_kind_of_key_that_it_turns_to(guarded, provider, tmp_path):
@@ -89,6 +92,28 @@ def test_keys_are_fetched_from_the_provider_over_tls_and_a_new_one_opens_with_it
     assert asked + 3 <= provider.count("/jwks.json") <= asked + 5
 
 
+def test_the_provider_is_asked_about_tokens_that_say_nothing_and_a_revoked_one_ends_its_stream(guarded, provider, authority):
+    proxy, origin = guarded(
+        f'introspect_url {provider.url}/introspect\n introspect_client heartwire "a secret with : and % and ü"\n cache 1s\n recheck 1s\n'
+        f" tls {{\n authority {authority.certificate}\n }}")
+    asked = provider.count("/introspect")
+    token = provider.token(OPAQUE)
+    for _ in range(5):
+        assert [event.data for event in eventsource.read(told(proxy, token).body).events] == ["opaque -"]
+    assert provider.count("/introspect") == asked + 1
+    assert told(proxy, provider.token(OPAQUE, scope="profile")).status == 403
+    assert told(proxy, "nothing-that-the-provider-knows").status == 401
+    with Client(proxy.port) as client:
+        client.send(f"GET /events/living HTTP/1.1\r\nHost: a\r\n{STREAM}Authorization: Bearer {token}\r\n\r\n".encode())
+        body = client.body(client.read_head(10))
+        body.wait_for(lambda data: b"data: opaque" in data, 5)
+        provider.revoke(token)
+        ending = proxy.stream_log.ending("/events/living", 10)
+    assert (ending["cause"], ending["side"]) == ("revoked", "proxy")
+    assert told(proxy, token).status == 401
+    assert len([request for request in origin.requests if request.target.startswith(b"/events")]) == 6
+
+
 PAGE = b"""<!doctype html><title>page</title><script>
 // The authorization code with PKCE (RFC 7636), as a page without a server of its own logs in.
 window.seen = {events: [], closed: 0};
@@ -104,7 +129,7 @@ async function listen(code) {
     const answer = await fetch(provider + "/token", {method: "POST", body: new URLSearchParams({grant_type: "authorization_code", code,
         client_id: "page", redirect_uri: location.origin + "/page", code_verifier: sessionStorage.getItem("verifier")})});
     seen.token = (await answer.json()).access_token;
-    const source = new EventSource("/events?access_token=" + seen.token);
+    const source = new EventSource("/events/page?access_token=" + seen.token);
     source.onmessage = event => { seen.events.push(event.data); source.close(); };
     source.onerror = () => seen.closed += source.readyState == 2;
 }
@@ -125,4 +150,4 @@ def test_a_user_logs_in_at_the_provider_and_a_native_eventsource_opens_with_the_
         errors = browser.page_errors()
     assert not errors, errors
     request, = [request for request in origin.requests if request.target.startswith(b"/events")]
-    assert request.target == b"/events" and request.value("authorization").startswith(b"Bearer ")
+    assert request.target == b"/events/page" and request.value("authorization").startswith(b"Bearer ")
