@@ -100,7 +100,8 @@ def test_the_provider_is_asked_about_tokens_that_say_nothing_and_a_revoked_one_e
     token = provider.token(OPAQUE)
     for _ in range(5):
         assert [event.data for event in eventsource.read(told(proxy, token).body).events] == ["opaque -"]
-    assert provider.count("/introspect") == asked + 1
+    # Each worker asks by itself, and keeps what it was told for a second.
+    assert asked + 1 <= provider.count("/introspect") < asked + 5
     assert told(proxy, provider.token(OPAQUE, scope="profile")).status == 403
     assert told(proxy, "nothing-that-the-provider-knows").status == 401
     with Client(proxy.port) as client:
