@@ -108,7 +108,7 @@ extension Exchange {
             // The rest of a complete response waits like any other bytes.
             if sink.waitingCount > 0, proxy.clients.isFarTooFull, !mayWait() { return }
             finishResponse(evidence: "the response's end was received")
-        } else if !source.isFailing {
+        } else if isTrimmed || now >= dueAt || sink.waitingCount > 0, !source.isFailing {
             if isTrimmed { return endStream(behindWholeEvent: true) }
             if now >= dueAt, isAtBoundary, attendDuty(now: now) == nil { return }
             if sink.waitingCount > 0, mayWait() { source.pause() }
