@@ -110,9 +110,11 @@ extension Scenario {
         guard let waited = number(ending, "pending_ms"), let most = number(ending, "max_pending_bytes") else {
             return expect(false, "\(truth.path): nothing about waiting bytes")
         }
-        let holds = log.moments(of: ending).contains { end in
-            let began = log.moments(of: opening).filter { $0 <= end }.max() ?? end
-            let waits = traffic.waits.filter { $0.from >= began && $0.from <= end }
+        // Where the clock leapt, the time of a line stands for several moments.
+        let spans = log.moments(of: ending).flatMap { end in log.moments(of: opening).filter { $0 <= end }.map { $0...end } }
+        let holds = spans.contains { span in
+            let end = span.upperBound
+            let waits = traffic.waits.filter { span.contains($0.from) }
             // Bytes that begin to wait in the last moment may be those that end the stream. Bytes that are taken in the turn that offered
             // them first do not count as waiting.
             let certain = waits.filter { $0.from < end && $0.until != $0.from }
