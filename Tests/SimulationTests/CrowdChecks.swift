@@ -1,5 +1,5 @@
-// What must hold where many clients come at once: who is refused by a limit was too many, only a few of those who wait try a server, and
-// clients that are told to come back do so at different moments.
+// What must hold where many clients come at once: a client is refused by a limit only where there were too many, few of the waiting
+// clients try a server, and clients that are told to come back do so at different moments.
 
 import Configuration
 import ReferenceEventSource
