@@ -158,9 +158,17 @@ extension Scenario {
         }
     }
 
+    private typealias EndedStream = (stream: String, moments: [Int64])
+
+    /// Takes out the last stream that ended. Of several that ended in one millisecond any may be the last: the named one is taken.
+    private static func takeLast(from ended: inout [EndedStream], named: String?) -> EndedStream? {
+        guard let last = ended.last else { return nil }
+        return ended.remove(at: ended.lastIndex { $0.stream == named && $0.moments == last.moments } ?? ended.count - 1)
+    }
+
     /// Each stream of a client that comes again names the last one that ended before, once.
     private func checkPreviousStreams(_ log: LogView) {
-        var ended: [String: [(stream: String, moments: [Int64])]] = [:]
+        var ended: [String: [EndedStream]] = [:]
         for record in log.records {
             guard let path = record["path"] as? String, let event = record["event"] as? String, let stream = record["stream"] as? String
             else { continue }
@@ -174,7 +182,7 @@ extension Scenario {
             let client = "\(record["token"] ?? record["client"] ?? "") \(path)"
             if event == "stream_end" { ended[client, default: []].append((stream, log.moments(of: record))) }
             guard event == "stream_open" else { continue }
-            let previous = ended[client]?.popLast()
+            let previous = Scenario.takeLast(from: &ended[client, default: []], named: record["previous_stream"] as? String)
             // In a leap of time an end may be forgotten.
             if record["previous_stream"] == nil, world.leapt(between: previous?.moments.min() ?? 0, and: log.moments(of: record).max() ?? 0)
             {

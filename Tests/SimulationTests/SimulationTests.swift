@@ -1,6 +1,6 @@
 // The whole proxy in many worlds worse than the real one. `HEARTWIRE_SEED=N` repeats one seed. `HEARTWIRE_SIMULATE_SECONDS=N` and
-// `HEARTWIRE_SIMULATE_SEEDS=N` set for how long, and how many fresh seeds are tried at least. `HEARTWIRE_SIMULATE_ON=1` goes on after a
-// failing seed.
+// `HEARTWIRE_SIMULATE_SEEDS=N` set for how long, and how many fresh seeds are tried at least; the first one follows
+// `HEARTWIRE_SIMULATE_FROM=N`, or the time. `HEARTWIRE_SIMULATE_ON=1` goes on after a failing seed.
 
 import Foundation
 import Marks
@@ -30,7 +30,7 @@ struct SimulationTests {
         let end = Date().addingTimeInterval(Double(Self.environment("HEARTWIRE_SIMULATE_SECONDS") ?? 100))
         let least = Self.environment("HEARTWIRE_SIMULATE_SEEDS") ?? 600
         let goesOn = Self.environment("HEARTWIRE_SIMULATE_ON") != nil
-        var seed = UInt64(Date().timeIntervalSince1970 * 1000)
+        var seed = Self.environment("HEARTWIRE_SIMULATE_FROM") ?? UInt64(Date().timeIntervalSince1970 * 1000)
         var tally = Tally()
         var misjudged = 0
         let marks = MarkCounts()
