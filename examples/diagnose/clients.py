@@ -23,7 +23,8 @@ class Crowd:
     async def person(self, number: int):
         options = self.options
         end = time.monotonic() + options.seconds
-        await asyncio.sleep(random.uniform(0, options.seconds / 3))
+        # Evenly over a third of the time: by chance alone most would sometimes come together, and then be of one age.
+        await asyncio.sleep(options.seconds / 3 * (number + random.random()) / options.people)
         leaves = min(time.monotonic() + random.expovariate(1 / options.stay), end + 60)
         last_id = b""
         while True:
