@@ -124,7 +124,7 @@ struct TokenCheckerTests {
         let key = VerificationKey(secret: TokenVectors.secret, name: nil, algorithm: .HS256)
         for number in 0..<3_000 {
             let identity = TokenIdentity(issuer: "main", expiresSeconds: Int64(number), subject: nil)
-            let token = VerifiedToken(identity, beginsSeconds: nil, claims: object)
+            let token = VerifiedToken(identity, beginsSeconds: nil, certificateDigest: nil, claims: object)
             let entry = RememberedTokens.Entry(token: token, key: key, keysVersion: 0)
             for _ in 0..<2 { remembered.remember(try name(number), entry) }
         }
@@ -132,6 +132,22 @@ struct TokenCheckerTests {
         for number in 0..<3_000 {
             #expect(remembered[try name(number)]?.token.identity.expiresSeconds == (number < 3_000 - 1_024 ? nil : Int64(number)))
         }
+    }
+
+    @Test("a token that is bound to a certificate is good for the client with that certificate alone")
+    func boundToCertificate() throws {
+        func token(_ sentence: String) throws -> VerifiedToken {
+            let verdict = try checker("secret").check(TokenVectors.token(sentence), by: [0], now: now)
+            guard case .good(let verified) = verdict else { throw TokenFault.confirmation }
+            return verified
+        }
+        let certificate = [UInt8](0..<32)
+        let bound = try token("cnf of a certificate, which the client has to show")
+        #expect(!bound.isBound(toOtherThan: { certificate }))
+        for other in [nil, [], Array(certificate.dropLast()), certificate.reversed(), certificate + [0]] {
+            #expect(bound.isBound(toOtherThan: { other }))
+        }
+        #expect(!(try token("PyJWT's HS256")).isBound(toOtherThan: { nil }))
     }
 
     @Test("a forged token costs microseconds unless its form and its key are right")
@@ -154,7 +170,8 @@ struct TokenCheckerTests {
 struct ClaimRuleTests {
     private func token(_ claims: String) throws -> VerifiedToken {
         let object = try JSONObject(reading: Array(claims.utf8), limits: JSONLimits(depth: 16, members: 100))
-        return VerifiedToken(TokenIdentity(issuer: "main", expiresSeconds: 0, subject: nil), beginsSeconds: nil, claims: object)
+        let identity = TokenIdentity(issuer: "main", expiresSeconds: 0, subject: nil)
+        return VerifiedToken(identity, beginsSeconds: nil, certificateDigest: nil, claims: object)
     }
 
     private func fault(_ claims: String, scopes: [String] = [], _ requirements: [(String, [String])] = []) throws -> TokenFault? {

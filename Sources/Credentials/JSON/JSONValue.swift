@@ -59,6 +59,9 @@ package struct JSONValue: Sendable {
 package struct JSONObject: Sendable {
     private let members: [JSONScanner.Child]
 
+    /// How many members there are.
+    var count: Int { members.count }
+
     /// The object that a stranger's text is.
     /// - Throws: `JSONError.syntax` also for a text that is another kind of value.
     init(reading text: [UInt8], limits: JSONLimits) throws(JSONError) {

@@ -70,13 +70,21 @@ package struct IssuerRules: Sendable, Equatable {
         for name in requiredClaims {
             guard let claim = claims[Array(name.utf8)], claim.kind != .null else { throw .claims }
         }
-        // RFC 7800: such a token is good only together with a proof of a key or a certificate, and who only bears it proves nothing.
-        guard claims["cnf"] == nil else { throw .confirmation }
         return VerifiedToken(
             TokenIdentity(
                 issuer: label, expiresSeconds: expires.seconds, leewaySeconds: leewaySeconds,
                 subject: claims["sub"]?.string.flatMap(fingerprinter.subject)),
-            beginsSeconds: begins?.roundedUp, claims: claims)
+            beginsSeconds: begins?.roundedUp, certificateDigest: try IssuerRules.certificateDigest(claims["cnf"]), claims: claims)
+    }
+
+    /// The certificate to which `cnf` binds a token (RFC 8705 section 3.1); nil for a token without `cnf`. Nobody here can check the proof
+    /// of a key (RFC 7800, RFC 9449), so a token that needs one is refused, also where it names a certificate besides.
+    private static func certificateDigest(_ confirmation: JSONValue?) throws(TokenFault) -> [UInt8]? {
+        guard let confirmation else { return nil }
+        guard let members = confirmation.object, members.count == 1, let text = members["x5t#S256"]?.string,
+            let digest = Base64URL.decode(text.span), digest.count == 32
+        else { throw .confirmation }
+        return digest
     }
 
     private func checkType(_ type: [UInt8]?) throws(TokenFault) {
@@ -154,11 +162,20 @@ package final class VerifiedToken: Sendable {
     /// What logs may say of it.
     package let identity: TokenIdentity
     let beginsSeconds: Int64?
+    /// The SHA-256 of the certificate that its bearer has to show; nil for any bearer.
+    private let certificateDigest: [UInt8]?
     let claims: JSONObject
 
-    init(_ identity: TokenIdentity, beginsSeconds: Int64?, claims: JSONObject) {
+    init(_ identity: TokenIdentity, beginsSeconds: Int64?, certificateDigest: [UInt8]?, claims: JSONObject) {
         self.identity = identity
         self.beginsSeconds = beginsSeconds
+        self.certificateDigest = certificateDigest
         self.claims = claims
+    }
+
+    /// Whether the token is bound to another certificate than the client's, which is given by its SHA-256 (RFC 8705 section 3).
+    package func isBound(toOtherThan certificate: () -> [UInt8]?) -> Bool {
+        guard let certificateDigest else { return false }
+        return certificate() != certificateDigest
     }
 }

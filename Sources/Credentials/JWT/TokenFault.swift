@@ -26,7 +26,7 @@ package enum TokenFault: String, Sendable, CaseIterable, Error {
     case lifetime
     /// Another kind of token.
     case type
-    /// Bound to a key or a certificate that its bearer would have to prove.
+    /// Bound to a certificate that the client has not shown, or to a key that it would have to prove.
     case confirmation
     /// Good in every way, but its time is over.
     case expired

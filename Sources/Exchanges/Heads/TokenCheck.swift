@@ -43,15 +43,21 @@ enum CheckResult {
 }
 
 extension CompiledCheck {
-    /// Checks a token at this moment, in seconds since 1970 and in monotonic milliseconds.
-    func examine(_ token: Token, by checker: TokenChecker, now: Int64, monotonic: Int64) -> CheckResult {
+    /// Checks a token at this moment, in seconds since 1970 and in monotonic milliseconds. `certificate` is the SHA-256 of the client's.
+    func examine(
+        _ token: Token, of certificate: @autoclosure () -> [UInt8]?, by checker: TokenChecker, now: Int64, monotonic: Int64
+    ) -> CheckResult {
         let digest = token.withBytes(checker.digest)
-        return examine(token.withBytes { checker.check($0, digest, by: issuers, now: now, monotonic: monotonic) }, digest)
+        let verdict = token.withBytes { checker.check($0, digest, by: issuers, now: now, monotonic: monotonic) }
+        return examine(verdict, digest, of: certificate())
     }
 
-    /// Compares a verdict with what the route wants of the token's claims.
-    func examine(_ verdict: TokenVerdict, _ digest: KeyedDigest?) -> CheckResult {
+    /// Compares a verdict with the client's certificate, and with what the route wants of the token's claims.
+    func examine(_ verdict: TokenVerdict, _ digest: KeyedDigest?, of certificate: @autoclosure () -> [UInt8]?) -> CheckResult {
         switch verdict {
+        case .good(let verified) where verified.isBound(toOtherThan: certificate),
+            .expired(let verified, _) where verified.isBound(toOtherThan: certificate):
+            return .refused(.confirmation, verified.identity)
         case .refused(let fault): return .refused(fault, nil)
         case .undecided(let issuer, let missing): return .undecided(issuer: issuer, missing)
         case .unasked(let issuer): return .unasked(issuer: issuer)

@@ -3,6 +3,7 @@
 
 import Configuration
 import Credentials
+import Downstreams
 import Reactor
 import Services
 import Telemetry
@@ -31,7 +32,7 @@ extension Exchange {
             let now = proxy.worker.kernel.unixMilliseconds() / 1_000
             let answer = fields.first { $0.name == ForwardAuthQuestion.claims }?.value ?? []
             let digest = token.withBytes(generation.checker.digest)
-            let result = check.examine(generation.checker.verdict(by: answer, of: issuer, now: now), digest)
+            let result = check.examine(generation.checker.verdict(by: answer, of: issuer, now: now), digest, of: sink?.certificateDigest)
             if case .good = result, settings.asked.terms.recheckMilliseconds != nil {
                 proxy.authorizedStreams.register(self, under: AuthorizedStreams.Key(asked.question.digest))
                 service.watch(asked.question)

@@ -12,7 +12,7 @@ extension Exchange {
     func checkToken(_ decision: inout Decision) -> StepResult {
         guard let check = decision.forwarding.route.check, let token = decision.bridged?.token else { return .passed }
         let result = check.examine(
-            token, by: generation.checker, now: proxy.worker.kernel.unixMilliseconds() / 1_000, monotonic: now)
+            token, of: sink?.certificateDigest, by: generation.checker, now: proxy.worker.kernel.unixMilliseconds() / 1_000, monotonic: now)
         return judge(token, by: check, result, &decision)
     }
 

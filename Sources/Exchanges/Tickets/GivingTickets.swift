@@ -95,7 +95,7 @@ extension Exchange {
         var found: TokenFault?
         for route in routes {
             guard let check = route.check else { return nil }
-            switch check.examine(token, by: generation.checker, now: now, monotonic: self.now) {
+            switch check.examine(token, of: call.holder.certificateDigest, by: generation.checker, now: now, monotonic: self.now) {
             case .good(let checked): return checked.identity
             // The opening waits for keys that are not there yet, or asks the issuer.
             case .undecided, .unasked: return nil

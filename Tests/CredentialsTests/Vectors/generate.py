@@ -312,8 +312,11 @@ for word, value in [("good", NOW + 10**6), ("good", 1.5), ("claims", "1800000000
 for name in ["sub", "jti", "client_id"]:
     for value in [1, None, ["x"], {"x": 1}]:
         claims("claims", f"{name} {value!r}", text({**CLAIMS, name: value}))
-for value in [{"jkt": "x"}, {"x5t#S256": "x"}, {}, None, "x"]:
+digest = b64(bytes(range(32)))
+for value in [{"jkt": "x"}, {"x5t#S256": "x"}, {}, None, "x", {"x5t#S256": digest + "="}, {"x5t#S256": digest[:-1]}, {"x5t#S256": [digest]},
+              {"x5t": digest}, {"x5t#S256": b64(bytes(31))}, {"x5t#S256": digest, "jkt": "x"}, [{"x5t#S256": digest}]]:
     claims("confirmation", f"cnf {value!r}", text({**CLAIMS, "cnf": value}))
+claims("good", "cnf of a certificate, which the client has to show", text({**CLAIMS, "cnf": {"x5t#S256": digest}}))
 claims("issuer", "everything is wrong: who made it counts before when", {"iss": "x", "exp": 1})
 claims("not_yet", "over and not yet good: only what is good in every other way is expired", {"exp": 1, "nbf": NOW + 60})
 for word, typ in [("good", "JWT"), ("good", "at+jwt"), ("good", "application/at+jwt"), ("type", "JWE"), ("type", "application/jwe")]:
