@@ -96,6 +96,64 @@ def test_a_login_s_cookie_goes_to_nobody_else(guarded):
     assert get(proxy.port, "/page", STREAM).status == 401 and len(asked.requests) == before
 
 
+def test_a_permission_s_cookies_go_to_the_client_for_which_it_was_asked_and_to_nobody_else(guarded):
+    count = iter(range(1, 100))
+    go = threading.Event()
+
+    def service(connection, request):
+        go.wait(10)
+        number = next(count)
+        connection.respond(204, b"", [("X-User", f"user{number}"), ("Set-Cookie", f"sid={number}; Path=/"), ("Set-Cookie", "theme=dark")])
+
+    def server(connection, request):
+        user = (request.value("x-user") or b"").decode()
+        assert request.value("set-cookie") is None
+        if request.target.startswith(b"/stream"):
+            connection.start_stream([("Set-Cookie", f"own={user}")])
+            connection.chunk(b"data: hello\n\n")
+            return connection.last_chunk()
+        connection.respond(200, b"ok", [("Set-Cookie", f"own={user}")])
+
+    proxy, asked, origin = guarded(service, "cache 1m", handler=server)
+    clients = [Client(proxy.port) for _ in range(3)]
+    for client in clients:
+        client.get("/stream", STREAM)
+    asked.wait_for_requests(1)
+    time.sleep(0.2)
+    go.set()
+    answers = [client.read_response() for client in clients]
+    answers += [get(proxy.port, "/stream", STREAM), get(proxy.port, "/page")]
+    with HTTP2Client(proxy.port) as client:
+        whole = client.whole(client.request("/stream", accept="text/event-stream"))
+        cookies = [value for name, value in whole.head if name == b"set-cookie"]
+    seen = [answer.values("set-cookie") for answer in answers] + [cookies]
+    numbers = {int(cookie[4:].partition(b";")[0]) for cookies in seen for cookie in cookies if cookie.startswith(b"sid=")}
+    assert numbers == set(range(1, 7))
+    for cookies in seen:
+        user = next(cookie for cookie in cookies if cookie.startswith(b"own=user"))
+        assert sorted(cookies) == sorted([user, user.replace(b"own=user", b"sid=") + b"; Path=/", b"theme=dark"])
+    assert all(b"private" in answer.value("cache-control") for answer in answers)
+
+
+def test_a_permission_s_cookie_is_not_lost_when_the_server_is_gone_or_another_protocol_follows(guarded, stage):
+    def switch(connection, request):
+        connection.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
+        connection.wait_until_left(5)
+
+    proxy, _, origin = guarded(lambda connection, request: connection.respond(200, b"", [("Set-Cookie", "sid=2")]), handler=switch)
+    with Client(proxy.port) as client:
+        client.get("/upgrade", "Connection: Upgrade\r\nUpgrade: x\r\n")
+        head = client.read_head()
+        assert (head.status, head.value("set-cookie")) == (101, b"sid=2")
+    origin.close()
+    page = get(proxy.port, "/page")
+    assert page.status >= 502 and page.values("set-cookie") == [b"sid=2"]
+    with Client(proxy.port) as client:
+        client.get("/stream", STREAM)
+        head = client.read_head()
+        assert (head.status, head.values("set-cookie")) == (200, [b"sid=2"])
+
+
 def answering(status, fields=(), body=b"x"):
     return lambda connection, request: connection.respond(status, body, fields)
 

@@ -61,6 +61,24 @@ def test_oauth2_proxy_lets_a_user_in_tells_the_server_who_it_is_and_ends_the_str
     assert cookie[8:].strip().encode() not in proxy.stream_log.raw() + proxy.access_log.raw() + proxy.stderr().encode()
 
 
+def test_oauth2_proxy_renews_its_session_on_streams_and_pages_alike(behind):
+    service = OAuth2Proxy()
+    service.refreshes = True
+    proxy, origin = behind(service, "take X-Auth-Request-User", url="/oauth2/auth")
+    cookie = sent(service.log_in("ada"))
+    for path, fields in [("/plain/1", HTML), ("/events/1", STREAM), ("/events/2", STREAM), ("/plain/2", HTML)]:
+        with Client(proxy.port) as client:
+            client.get(path, fields + cookie)
+            head = client.read_head()
+            assert head.status == 200 and b"private" in head.value("cache-control")
+            fresh, = head.values("set-cookie")
+        # The old cookie is worth nothing: a client that did not get the fresh one would be logged out now.
+        assert get(proxy.port, path, fields + cookie).status == 401
+        cookie = sent(fresh.decode().partition(";")[0])
+    assert [request.value("x-auth-request-user") for request in origin.requests] == [b"ada"] * 4
+    assert all(cookie.split("=")[1].strip() not in text for text in (proxy.access_log.raw().decode(), proxy.stream_log.raw().decode(), proxy.stderr()))
+
+
 def test_oauth2_proxy_s_groups_are_a_403_for_everybody(behind):
     service = OAuth2Proxy()
     proxy, origin = behind(service, "take X-Auth-Request-User", url="/oauth2/auth?allowed_groups=admins")

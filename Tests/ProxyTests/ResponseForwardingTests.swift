@@ -373,7 +373,7 @@ struct ResponseFieldTests {
         #expect(try written("HTTP/1.1 200 OK\nVia: 1.1 inner", writesVia: false).elements("via") == ["1.1 inner"])
         #expect(try written("HTTP/1.1 200 OK", writesVia: false).values("via").isEmpty)
         let upgrade = ResponseForwarding.switchingProtocols(
-            try response("HTTP/1.1 101 X\nConnection: upgrade\nUpgrade: a"), writesVia: false)
+            try response("HTTP/1.1 101 X\nConnection: upgrade\nUpgrade: a"), cookies: [], writesVia: false)
         #expect(try ReadHead(RenderedResponse.headOnly(upgrade)).values("via").isEmpty)
         let own = OwnStreamResponse(
             urlHeldToken: false, isForeign: false, writesVia: false,
@@ -394,11 +394,12 @@ struct ResponseFieldTests {
                 Keep-Alive: timeout=5
                 Content-Length: 5
                 Sec-WebSocket-Accept: abc=
-                """), writesVia: true)
+                """), cookies: [Array("sid=2".utf8)], writesVia: true)
         let head = try ReadHead(RenderedResponse.headOnly(upgrade))
         #expect(head.firstLine == "HTTP/1.1 101 Switching Protocols" && head.rest.isEmpty)
         #expect(head.elements("connection") == ["upgrade"] && head.values("upgrade") == ["websocket"])
-        #expect(head.lines(except: ["via", "connection", "upgrade"]) == ["Sec-WebSocket-Accept: abc="])
+        #expect(head.values("set-cookie") == ["sid=2"])
+        #expect(head.lines(except: ["via", "connection", "upgrade", "set-cookie"]) == ["Sec-WebSocket-Accept: abc="])
     }
 
     @Test("private and no-cache that name fields do not stand for those that name none")

@@ -95,6 +95,28 @@ struct ForwardAuthDeskTests {
         #expect(world.takeTold() == ["other page: redirected 302 /login"])
     }
 
+    @Test("keeps no permission with a cookie, and asks for each other client, streams too: the server could be told another user each time")
+    func personalPermission() {
+        func allowed(_ user: String) -> ForwardAuthVerdict {
+            .allowed([("X-User", Array(user.utf8))], cookies: [Array("sid=\(user)".utf8)])
+        }
+        let world = DeskWorld()
+        world.ask("stream", first)
+        world.ask("other stream", first)
+        world.answer(allowed("one"))
+        #expect(world.takeTold() == ["stream: allowed X-User=one cookie sid=one"])
+        #expect(world.desk.keptVerdict(on: first, needsRefusalOnly: true) == nil)
+        world.answer(allowed("two"))
+        #expect(world.takeTold() == ["other stream: allowed X-User=two cookie sid=two"])
+        // What is kept of before is not true any more.
+        world.ask("denied", first)
+        world.answer(denied)
+        world.ask("allowed", first)
+        world.answer(allowed("three"))
+        #expect(world.desk.keptVerdict(on: first, needsRefusalOnly: true) == nil)
+        #expect(world.asked == 4 && world.desk.callCount == 0)
+    }
+
     private func different(_ number: Int) -> ForwardAuthQuestion { question(("Cookie", "a=\(number)")) }
 
     @Test("asks 32 questions at a time, lets 1,024 wait in their order, and takes no more")

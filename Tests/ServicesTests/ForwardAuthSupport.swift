@@ -24,8 +24,9 @@ extension ForwardAuthVerdict {
     /// One line, for comparing.
     var line: String {
         switch self {
-        case .allowed(let fields):
+        case .allowed(let fields, let cookies):
             "allowed " + fields.map { "\($0.name)=\(String(decoding: $0.value, as: UTF8.self))" }.joined(separator: ";")
+                + cookies.map { " cookie \(String(decoding: $0, as: UTF8.self))" }.joined()
         case .denied(let denial): "denied \(denial.status) \(String(decoding: denial.body, as: UTF8.self))"
         case .redirected(let redirection): "redirected \(redirection.status) \(String(decoding: redirection.location, as: UTF8.self))"
         case .unusable(let reason): "unusable \(reason)"

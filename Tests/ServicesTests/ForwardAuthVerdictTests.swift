@@ -10,8 +10,12 @@ struct ForwardAuthVerdictTests {
 
     @Test("lets a request pass with 2xx, and only the fields that are taken go on", arguments: [200, 202, 204, 299])
     func allowed(status: Int) throws {
-        let head = try answer(status, "x-user: ann", "X-Groups: a", "X-Other: b", "X_User: eve", "x-groups:  c, d ", "Set-Cookie: a=b")
-        #expect(reader.verdict(head, body: Array("ignored".utf8)).line == "allowed X-User=ann;X-Groups=a, c, d")
+        let head = try answer(
+            status, "x-user: ann", "X-Groups: a", "X-Other: b", "X_User: eve", "x-groups:  c, d ", "Set-Cookie: a=b",
+            "set-cookie: c=d; Path=/")
+        #expect(
+            reader.verdict(head, body: Array("ignored".utf8)).line
+                == "allowed X-User=ann;X-Groups=a, c, d cookie a=b cookie c=d; Path=/")
         #expect(reader.verdict(try answer(status, "X-User:"), body: []).line == "allowed ")
     }
 
@@ -65,8 +69,8 @@ struct ForwardAuthVerdictTests {
             redirection
                 == ForwardAuthRedirection(
                     status: status, location: Array("/login?a=b".utf8), cookies: [Array("a=b".utf8), Array("c=d".utf8)]))
-        #expect(verdict.isPersonal)
-        #expect(!reader.verdict(try answer(status, "Location: /login"), body: []).isPersonal)
+        #expect(!verdict.isForOthers(needingRefusalOnly: false) && verdict.isForOthers(needingRefusalOnly: true))
+        #expect(reader.verdict(try answer(status, "Location: /login"), body: []).isForOthers(needingRefusalOnly: false))
         for lines in [["X: y", "X: y"], ["Location:", "X: y"], ["Location: /a", "Location: /b"]] {
             #expect(
                 reader.verdict(try answer(status, lines[0], lines[1]), body: []).line

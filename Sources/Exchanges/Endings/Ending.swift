@@ -45,9 +45,10 @@ extension Exchange {
         var refusal = refusal
         refusal.vary = route?.refusalVary ?? refusal.vary
         if refusal.allowedOrigin == nil { refusal.allowedOrigin = request?.allowedOrigin }
-        let response = refusal.response(
+        var response = refusal.response(
             isHead: method == .head, urlHeldToken: flags.contains(.urlHeldToken),
             strictTransportSecuritySeconds: sink.strictTransportSecuritySeconds, date: date)
+        for cookie in request?.serviceCookies ?? [] { response.fields.setCookie(cookie) }
         finish(Ending(refusal), .complete, answer: response)
     }
 

@@ -28,8 +28,8 @@ struct ResponseForwarding {
     let date: [UInt8]
     /// Replacements for fields that name URLs.
     var edits = FieldEdits()
-    /// A fresh cookie of the proxy's own; nil for none.
-    var ownCookie: [UInt8]?
+    /// Cookies besides the server's: one of the proxy's own, and those of a service.
+    var cookies: [[UInt8]] = []
 
     /// The response for a request of that method.
     func response(to method: Method) -> OutgoingResponse {
@@ -66,7 +66,7 @@ struct ResponseForwarding {
         writeCacheControl(&writer)
         if tellsBuffers { writer.field("X-Accel-Buffering", "no") }
         if keepsURLSecret { writer.keepURLSecret() }
-        if let ownCookie { writer.setOwnCookie(ownCookie) }
+        for cookie in cookies { writer.setCookie(cookie) }
         // RFC 9110 section 6.6.1: a recipient that forwards a response without a date adds one.
         if !head.contains(.date) { writer.date(date) }
         if let seconds = strictTransportSecuritySeconds { writer.strictTransportSecurity(seconds) }
@@ -113,9 +113,10 @@ struct ResponseForwarding {
     }
 
     /// The head of a requested 101 (RFC 9110 section 7.8).
-    static func switchingProtocols(_ head: ResponseHead, writesVia: Bool) -> OutgoingResponse {
+    static func switchingProtocols(_ head: ResponseHead, cookies: [[UInt8]], writesVia: Bool) -> OutgoingResponse {
         var response = OutgoingResponse(statusOf: head)
         response.fields.copyForwardableFields(of: head)
+        for cookie in cookies { response.fields.setCookie(cookie) }
         if writesVia { response.fields.field("Via", "1.1 heartwire") }
         response.fields.field("Connection", "upgrade")
         if let upgrade = head.firstValue(of: .upgrade) { response.fields.field("Upgrade", upgrade, of: head) }
@@ -150,9 +151,9 @@ extension HeadWriter {
     /// `Origin: null` (Fetch, "append a request Origin header"), which servers take for forged.
     mutating func keepURLSecret() { field("Referrer-Policy", "strict-origin") }
 
-    /// Sets a cookie of the proxy's own.
-    mutating func setOwnCookie(_ cookie: [UInt8]) {
-        // A field may hold the name of a cookie, base64url and attributes, so this cannot throw.
+    /// Sets a cookie of the proxy's own, or of a service.
+    mutating func setCookie(_ cookie: [UInt8]) {
+        // A field may hold the name of a cookie, base64url and attributes, and what came in a field. So this cannot throw.
         try? field("Set-Cookie", cookie)
     }
 

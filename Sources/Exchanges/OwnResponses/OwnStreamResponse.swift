@@ -16,8 +16,8 @@ struct OwnStreamResponse {
     let allowedOrigin: AllowedOrigin?
     let strictTransportSecuritySeconds: Int?
     let date: [UInt8]
-    /// A fresh cookie of the proxy's own; nil for none.
-    var ownCookie: [UInt8]?
+    /// One of the proxy's own cookies, and those of a service.
+    var cookies: [[UInt8]] = []
 
     /// A response whose body follows piece by piece.
     func response() -> OutgoingResponse {
@@ -48,7 +48,7 @@ struct OwnStreamResponse {
         } else if isForeign {
             writer.field("Access-Control-Allow-Origin", "*")
         }
-        if let ownCookie { writer.setOwnCookie(ownCookie) }
+        for cookie in cookies { writer.setCookie(cookie) }
         writer.date(date)
         if let strictTransportSecuritySeconds { writer.strictTransportSecurity(strictTransportSecuritySeconds) }
         if writesVia { writer.field("Via", "1.1 heartwire") }

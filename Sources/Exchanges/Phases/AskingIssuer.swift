@@ -28,7 +28,7 @@ extension Exchange {
             return service.ask(asked.question, for: waiter) ? .waits : unavailable(settings, "it has too many questions to answer")
         }
         switch verdict {
-        case .allowed(let fields):
+        case .allowed(let fields, _):
             let now = proxy.worker.kernel.unixMilliseconds() / 1_000
             let answer = fields.first { $0.name == ForwardAuthQuestion.claims }?.value ?? []
             let digest = token.withBytes(generation.checker.digest)

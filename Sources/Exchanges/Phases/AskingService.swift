@@ -49,8 +49,9 @@ extension Exchange {
             return service.ask(asked.question, for: waiter) ? .waits : unavailable(service, "it has too many questions to answer")
         }
         switch verdict {
-        case .allowed(let fields):
+        case .allowed(let fields, let cookies):
             decision.findings.fields += fields
+            decision.findings.cookies = cookies
             // The answer is this client's, whatever the server knows of that.
             flags.insert(.isBridged)
             if service.settings.terms.recheckMilliseconds != nil {

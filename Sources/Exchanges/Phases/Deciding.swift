@@ -74,6 +74,7 @@ extension Exchange {
             if let checked = findings.checked { account.token?.identity = checked.identity }
             account.token?.ticket = findings.ticket?.used
             request.ticket = findings.ticket
+            request.serviceCookies = findings.cookies
         }
         if written.isBridged { flags.insert(.isBridged) }
         if written.urlHeldToken { flags.insert(.urlHeldToken) }

@@ -27,6 +27,8 @@ struct Findings {
     var checked: CheckedToken?
     /// What the server is told besides.
     var fields: [(name: String, value: [UInt8])] = []
+    /// The values of `Set-Cookie` by which a service renews the client's session.
+    var cookies: [[UInt8]] = []
     /// What a service was asked; nil before that, and on routes that ask none.
     var asked: AskedService?
     /// The proxy's own token for the server; nil on routes without one.

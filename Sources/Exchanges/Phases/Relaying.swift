@@ -59,8 +59,8 @@ extension Exchange {
             isBridged: flags.contains(.isBridged), urlHeldToken: flags.contains(.urlHeldToken),
             readers: route.readers(request.allowedOrigin),
             writesVia: route.route.writesVia, strictTransportSecuritySeconds: sink.strictTransportSecuritySeconds, date: date,
-            edits: edits(of: head, by: request.redirects))
-        if isStream { forwarding.ownCookie = freshCookie() }
+            edits: edits(of: head, by: request.redirects), cookies: request.serviceCookies)
+        if isStream, let cookie = freshCookie() { forwarding.cookies.append(cookie) }
         enter(isStream ? .streaming : .relaying)
         // Usually the body's beginning came with the head, and `receiveBody` follows.
         sink.begin(forwarding.response(to: method), opening: isStream ? takeOpeningComment(of: route) : nil, awaitsBody: true)

@@ -17,7 +17,8 @@ extension Exchange {
         account.responseMilliseconds = UInt32(clamping: now - request.sentAt)
         account.status = 101
         enter(.tunnelling(.open))
-        sink.beginTunnel(ResponseForwarding.switchingProtocols(head, writesVia: route?.route.writesVia ?? true))
+        sink.beginTunnel(
+            ResponseForwarding.switchingProtocols(head, cookies: request.serviceCookies, writesVia: route?.route.writesVia ?? true))
         source.probe()
         upstream.readAtMost(bytes: settings.configuration.limits.pendingBytesPerStream)
     }

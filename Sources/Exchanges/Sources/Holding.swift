@@ -173,7 +173,7 @@ extension Exchange {
         holdBegan()
         notWovenBecause = route.heartbeat == nil ? .heartbeatOff : nil
         var response = ownResponse(to: sink)
-        response.ownCookie = freshCookie()
+        if let cookie = freshCookie() { response.cookies.append(cookie) }
         sink.begin(response.response(), opening: takeOpeningComment(of: route))
         streamBegan(heldBecause: reason)
     }
@@ -182,7 +182,7 @@ extension Exchange {
         OwnStreamResponse(
             urlHeldToken: flags.contains(.urlHeldToken), isForeign: request?.waiting.isForeign ?? false,
             writesVia: route?.route.writesVia ?? true, allowedOrigin: request?.allowedOrigin,
-            strictTransportSecuritySeconds: sink.strictTransportSecuritySeconds, date: date)
+            strictTransportSecuritySeconds: sink.strictTransportSecuritySeconds, date: date, cookies: request?.serviceCookies ?? [])
     }
 
     // MARK: When its server is there

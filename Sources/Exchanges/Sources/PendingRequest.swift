@@ -38,6 +38,8 @@ final class PendingRequest {
     var offeredProtocols: [UInt8] = []
     /// The ticket with which it was opened, to be renewed; nil without one.
     var ticket: OpenedTicket?
+    /// The values of `Set-Cookie` that a service has for the client. The response's head carries them, also that of the proxy's own answer.
+    var serviceCookies: [[UInt8]] = []
     /// The request's origin, if the route allows its pages.
     var allowedOrigin: AllowedOrigin?
 

@@ -146,7 +146,7 @@ extension Exchange {
         }
         response.fields.field("Cache-Control", "no-store")
         response.fields.field("Vary", "Origin")
-        if let cookie { response.fields.setOwnCookie(cookie) }
+        if let cookie { response.fields.setCookie(cookie) }
         if let origin = call.allowedOrigin { response.fields.allow(origin) }
         more(&response.fields)
         response.fields.date(date)

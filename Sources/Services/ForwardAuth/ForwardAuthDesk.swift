@@ -10,7 +10,7 @@ import Credentials
 
 /// Somebody who waits for a service's verdict.
 package final class ForwardAuthWaiter {
-    /// Whether a refusal is enough for it. Otherwise it wants the service's own answer, cookies included.
+    /// Whether a refusal is enough for it. Otherwise it wants the service's own refusal, cookies included.
     let needsRefusalOnly: Bool
     fileprivate let isGone: () -> Bool
     fileprivate let whenDecided: (ForwardAuthVerdict) -> Void
@@ -92,7 +92,7 @@ package final class ForwardAuthDesk {
     /// The kept answer to a question, if it is good for somebody who needs a refusal only, or for somebody who needs more.
     func keptVerdict(on question: ForwardAuthQuestion, needsRefusalOnly: Bool) -> ForwardAuthVerdict? {
         guard let verdict = kept.answer(to: question.digest, now: clock()) else { return nil }
-        return verdict.isPersonal && !needsRefusalOnly ? nil : verdict
+        return verdict.isForOthers(needingRefusalOnly: needsRefusalOnly) ? verdict : nil
     }
 
     /// When the service last let the question's requests pass, as far as that is known.
@@ -101,8 +101,8 @@ package final class ForwardAuthDesk {
     /// Asks for a waiter, whatever is kept. False where too many questions wait already: then the waiter is told nothing.
     func ask(_ question: ForwardAuthQuestion, for waiter: ForwardAuthWaiter) -> Bool {
         // Where the last answer was meant for one client, the next one will be too.
-        let isPersonal = kept.answer(to: question.digest, now: clock())?.isPersonal == true
-        let isShared = waiter.needsRefusalOnly || !isPersonal
+        let last = kept.answer(to: question.digest, now: clock())
+        let isShared = last?.isForOthers(needingRefusalOnly: waiter.needsRefusalOnly) ?? true
         if isShared, let call = shared[question.digest] {
             call.waiters.append(waiter)
             return true
@@ -158,7 +158,7 @@ package final class ForwardAuthDesk {
         keep(verdict, call.question)
         for (index, waiter) in call.waiters.enumerated() where !waiter.isGone() {
             // The cookie belongs to the first client: another one that can take a cookie asks for itself.
-            let asksItself = verdict.isPersonal && index > 0 && !waiter.needsRefusalOnly
+            let asksItself = index > 0 && !verdict.isForOthers(needingRefusalOnly: waiter.needsRefusalOnly)
             if asksItself, begin(call.question, for: waiter, isShared: false) { continue }
             waiter.whenDecided(asksItself ? ForwardAuthDesk.tooMany : verdict)
         }
@@ -167,6 +167,7 @@ package final class ForwardAuthDesk {
     private func keep(_ verdict: ForwardAuthVerdict, _ question: ForwardAuthQuestion) {
         let now = clock()
         switch verdict {
+        case .allowed where !verdict.isForOthers(needingRefusalOnly: true): kept.remove(question.digest)
         case .allowed: kept.keep(verdict, to: question.digest, bytes: verdict.bytes, until: now + cacheMilliseconds, now: now)
         case .denied, .redirected:
             // A kept answer with a cookie is given only to those who need a refusal, without the cookie.

@@ -10,8 +10,9 @@ import HTTP
 
 /// What a service says about a request.
 package enum ForwardAuthVerdict: Sendable {
-    /// The request may go to a server, which gets these fields.
-    case allowed([ForwardAuthQuestion.Field])
+    /// The request may go to a server, which gets these fields. The values of `Set-Cookie` belong to the client for which the service was
+    /// asked: with such a value, a service renews its session.
+    case allowed([ForwardAuthQuestion.Field], cookies: [[UInt8]] = [])
     /// The request is refused.
     case denied(ForwardAuthDenial)
     /// The request is refused, and the client can log in somewhere.
@@ -22,17 +23,21 @@ package enum ForwardAuthVerdict: Sendable {
     /// The bytes of an answer that is kept, about.
     var bytes: Int {
         switch self {
-        case .allowed(let fields): fields.reduce(64) { $0 + $1.name.utf8.count + $1.value.count + 64 }
+        case .allowed(let fields, _): fields.reduce(64) { $0 + $1.name.utf8.count + $1.value.count + 64 }
         case .denied(let denial): denial.challenges.reduce(denial.body.count + 128) { $0 + $1.count + 32 }
         case .redirected(let redirection): redirection.cookies.reduce(redirection.location.count + 128) { $0 + $1.count + 32 }
         case .unusable: 0
         }
     }
 
-    /// Whether the answer is meant for one client only: it sets a cookie.
-    var isPersonal: Bool {
-        guard case .redirected(let redirection) = self else { return false }
-        return !redirection.cookies.isEmpty
+    /// Whether the answer is good for another client that asks the same. One with a cookie is meant for one client only; a client that
+    /// needs no more than a refusal does not need the cookie of a login.
+    func isForOthers(needingRefusalOnly: Bool) -> Bool {
+        switch self {
+        case .allowed(_, let cookies): cookies.isEmpty
+        case .redirected(let redirection): needingRefusalOnly || redirection.cookies.isEmpty
+        case .denied, .unusable: true
+        }
     }
 }
 
@@ -100,7 +105,11 @@ package struct ForwardAuthReader: Sendable {
             guard !ForwardAuthReader.holdsControl(value) else { return .unusable("the service's field \(name) holds a control character") }
             fields.append((name, value))
         }
-        return .allowed(fields)
+        return .allowed(fields, cookies: ForwardAuthReader.cookies(of: head))
+    }
+
+    private static func cookies(of head: ResponseHead) -> [[UInt8]] {
+        head.fields.filter { $0.known == .setCookie }.map { Array(head.bytes[$0.value]) }
     }
 
     private func denial(_ head: ResponseHead, _ body: [UInt8]) -> ForwardAuthDenial {
@@ -114,9 +123,9 @@ package struct ForwardAuthReader: Sendable {
         guard head.count(of: .location) == 1, let location = head.firstValue(of: .location), !location.isEmpty else {
             return .unusable("the service answered \(head.status) without one Location")
         }
-        let cookies = head.fields.filter { $0.known == .setCookie }.map { Array(head.bytes[$0.value]) }
         return .redirected(
-            ForwardAuthRedirection(status: head.status, location: Array(head.bytes[location]), cookies: cookies))
+            ForwardAuthRedirection(
+                status: head.status, location: Array(head.bytes[location]), cookies: ForwardAuthReader.cookies(of: head)))
     }
 
     /// Whether a value holds a control character: a byte below 0x20 or 0x7F, or U+0080 to U+009F in UTF-8, which begin with C2.

@@ -41,7 +41,9 @@ class Service:
 
 
 class OAuth2Proxy(Service):
-    cookie = "_oauth2_proxy"
+    """With `refreshes` each question renews the session, as `--cookie-refresh` does after its time: the old cookie is worth nothing then."""
+
+    cookie, refreshes = "_oauth2_proxy", False
 
     def __call__(self, connection, request):
         target = urllib.parse.urlsplit(request.target.decode())
@@ -52,9 +54,13 @@ class OAuth2Proxy(Service):
             email, groups = USERS[user]
             if "allowed_groups" in query and not set(query["allowed_groups"].split(",")) & set(groups.split(",")):
                 return connection.respond(403, b"Forbidden\n", [("Content-Type", "text/plain; charset=utf-8")])
+            fresh = []
+            if self.refreshes:
+                self.log_out(self.session(request))
+                fresh = [("Set-Cookie", f"{self.log_in(user)}; Path=/; HttpOnly")]
             return connection.respond(202, b"", [
                 ("X-Auth-Request-User", user), ("X-Auth-Request-Email", email), ("X-Auth-Request-Groups", groups),
-                ("X-Auth-Request-Preferred-Username", user), ("Gap-Auth", email)])
+                ("X-Auth-Request-Preferred-Username", user), ("Gap-Auth", email), *fresh])
         if target.path == "/oauth2/start":
             # The identity provider would come between.
             cookie = self.log_in("ada")
