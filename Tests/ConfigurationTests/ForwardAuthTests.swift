@@ -81,6 +81,7 @@ struct ForwardAuthTests {
             ("url http://127.0.0.1/\nsend X-Forwarded-Uri", "is written by proxies"),
             ("url http://127.0.0.1/\nsend x_original_url", "is written by proxies"),
             ("url http://127.0.0.1/\nsend X-Real-IP", "is written by proxies"),
+            ("url http://127.0.0.1/\nsend x_original_method", "is written by proxies"),
             ("url http://127.0.0.1/\nsend \"a b\"", "cannot be the name of a field"),
             ("url http://127.0.0.1/\nsend Cookie cookie", "named twice"), ("url http://127.0.0.1/\ntake X-User x_user", "named twice"),
             ("url http://127.0.0.1/\nsend X-User\ntake x_user", "there would be nothing to send"),

@@ -114,3 +114,12 @@ def test_authelia_gets_all_that_it_needs_and_its_redirects_keep_where_the_page_w
     request, = origin.wait_for_requests(1)
     told = {name.lower(): value for name, value in request.fields if b"remote" in name.lower()}
     assert told == {b"remote-user": b"bob", b"remote-groups": b"readers", b"remote-name": b"Bob", b"remote-email": b"bob@example.com"}
+
+
+def test_authelia_asked_as_by_nginx_gets_the_original_url_and_method(behind):
+    service = Authelia()
+    proxy, origin = behind(service, "take Remote-User Remote-Groups", url="/api/authz/auth-request")
+    forged = "X-Original-URL: http://test.example/public\r\nX-Original-Method: HEAD\r\nx_original_method: HEAD\r\n"
+    assert get(proxy.port, "/plain?a=1", HTML + forged).status == 401 and origin.requests == []
+    assert get(proxy.port, "/plain?a=1", HTML + forged + sent(service.log_in("bob"))).status == 200
+    assert origin.requests[0].value("remote-user") == b"bob"

@@ -83,7 +83,7 @@ extension Interpreter {
             error(word, "the field \(quoted(word.text)) belongs to one connection, and the service has its own")
             return false
         }
-        if WithheldNames.meansProxy(word.text) {
+        if WithheldNames.meansProxy(word.text) || CheckDraft.isSameField(word.text, "X-Original-Method") {
             error(word, "the field \(quoted(word.text)) is written by proxies: Heartwire writes its own, and passes none of a client")
             return false
         }

@@ -27,13 +27,17 @@ final class CompiledForwardAuth: Sendable {
 extension RequestForwarding {
     /// The question about a request, after its token was taken out of the URL and the cookies; nil when libcrypto has no memory.
     func question(_ bridged: BridgedRequest?, _ service: CompiledForwardAuth, _ fingerprinter: Fingerprinter) -> ForwardAuthQuestion? {
+        let (method, target) = (Array(head.bytes[head.methodRange]), target(bridged) ?? Array(head.bytes[head.target]))
+        let scheme = Array((isClientSecured ? "https" : "http").utf8)
         var fields: [ForwardAuthQuestion.Field] = [
-            ("X-Forwarded-Method", Array(head.bytes[head.methodRange])),
-            ("X-Forwarded-Uri", target(bridged) ?? Array(head.bytes[head.target])),
-            ("X-Forwarded-Proto", Array((isClientSecured ? "https" : "http").utf8)),
-            ("X-Forwarded-For", forwardedFor),
+            ("X-Forwarded-Method", method), ("X-Forwarded-Uri", target), ("X-Forwarded-Proto", scheme), ("X-Forwarded-For", forwardedFor),
+            ("X-Original-Method", method),
         ]
-        if let authority = clientsAuthority { fields.append(("X-Forwarded-Host", authority)) }
+        if let authority = clientsAuthority {
+            fields.append(("X-Forwarded-Host", authority))
+            // `OPTIONS *` is about no URL.
+            if target.first == UInt8(ascii: "/") { fields.append(("X-Original-URL", scheme + Array("://".utf8) + authority + target)) }
+        }
         // A compressed page could not be passed on to a client that does not take it.
         fields.append(("Accept-Encoding", Array("identity".utf8)))
         for (lowercased, name) in service.sent {

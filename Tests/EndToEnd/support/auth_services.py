@@ -1,7 +1,8 @@
 """Stand-ins for two services that other proxies ask, written from their documentation: what they are sent, and what they answer.
 
 oauth2-proxy 7 (docs: `/oauth2/auth`, `--set-xauthrequest`, `allowed_groups`, `--cookie-refresh`, the static upstream that Traefik's
-configuration uses) and Authelia 4.38 (`/api/authz/forward-auth`). Neither is in a registry that the tests reach.
+configuration uses) and Authelia 4.38 (`/api/authz/forward-auth`, and `/api/authz/auth-request`, which nginx asks). Neither is in a registry
+that the tests reach.
 """
 
 import http.cookies
@@ -80,6 +81,8 @@ class Authelia(Service):
     cookie = "authelia_session"
 
     def __call__(self, connection, request):
+        if request.target == b"/api/authz/auth-request":
+            return self.auth_request(connection, request)
         asked = {name: (request.value(f"x-forwarded-{name}") or b"").decode() for name in ("method", "proto", "host", "uri")}
         if request.target != b"/api/authz/forward-auth" or not all(asked.values()) or not request.value("x-forwarded-for"):
             return connection.respond(400, b"Bad Request")
@@ -93,3 +96,13 @@ class Authelia(Service):
             return connection.respond(401, f'<a href="{where}">401 Unauthorized</a>'.encode(), [("Content-Type", "text/html"), ("Location", where)])
         status = 302 if asked["method"] in ("GET", "HEAD", "OPTIONS") else 303
         connection.respond(status, f'<a href="{where}">{status}</a>'.encode(), [("Content-Type", "text/html"), ("Location", where)])
+
+    def auth_request(self, connection, request):
+        """The endpoint for nginx, which answers with a status alone."""
+        method, url = (request.value(name) for name in ("x-original-method", "x-original-url"))
+        if not method or urllib.parse.urlsplit((url or b"").decode()).scheme not in ("http", "https"):
+            return connection.respond(400, b"Bad Request")
+        user = self.user(request)
+        if user is None:
+            return connection.respond(401, b"Unauthorized")
+        connection.respond(200, b"200 OK", [("Remote-User", user), ("Remote-Groups", USERS[user][1])])
