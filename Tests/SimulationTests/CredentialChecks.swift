@@ -229,5 +229,5 @@ extension CredentialChecks {
     fileprivate static let searchedTokens = 8
 
     /// When a client comes back whose token has been over for so long.
-    fileprivate static func retryMilliseconds(_ seconds: Int64) -> UInt64 { UInt64(min(max(seconds * 500, 2_000), 60_000)) }
+    fileprivate static func retryMilliseconds(_ seconds: Int64) -> UInt64 { UInt64(min(max(seconds * 500, 2_000), 20_000)) }
 }

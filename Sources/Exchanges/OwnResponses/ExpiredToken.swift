@@ -9,8 +9,9 @@ enum ExpiredToken {
     static let toldSeconds: Int64 = 300
 
     /// After how many milliseconds the client comes back: half of the time since the token's end. So nothing has to be remembered of a
-    /// client, and it asks some fourteen times.
-    static func retryMilliseconds(overSeconds seconds: Int64) -> UInt64 { UInt64(min(max(seconds * 500, 2_000), 60_000)) }
+    /// client, and it asks some twenty times. A browser keeps the time for its next stream as well, until a server sends another one. So
+    /// the limit is also how long a page is without events when that stream is cut.
+    static func retryMilliseconds(overSeconds seconds: Int64) -> UInt64 { UInt64(min(max(seconds * 500, 2_000), 20_000)) }
 
     /// The event.
     /// - Parameter lastEventID: the one that the client brought. The event repeats it, so that the client keeps it.
