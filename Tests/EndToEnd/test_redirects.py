@@ -30,6 +30,28 @@ def test_a_redirect_on_the_same_host_keeps_the_token(stage, location, status):
     assert answer.text == f"Bearer {token}" and len(answer.history) == 1
 
 
+def test_a_redirect_keeps_a_last_event_id_that_stood_in_the_url(stage):
+    def serve(connection, request):
+        path, _, query = request.target.partition(b"?")
+        if path == b"/events":
+            return connection.respond(307, b"", [("Location", f"/events/?{query.decode()}")])
+        connection.respond(200, (request.value("last-event-id") or b"none") + b" " + query)
+
+    origin = stage.origin(serve)
+    proxy = stage.heartwire(origin, route=[QUERY, "last_event_id_from query id"])
+    token = planted.plant()
+    answer = httpx.get(f"http://127.0.0.1:{proxy.port}/events?x=1&id=4%2F1&access_token={token}", follow_redirects=True, trust_env=False)
+    assert answer.text == "4/1 x=1" and len(answer.history) == 1
+    # The browser's own field, which it sends at its next reconnect, counts from then on.
+    assert httpx.get(answer.url, headers={"Last-Event-ID": "42"}, trust_env=False).text == "42 x=1"
+
+
+def test_a_redirect_to_a_route_that_does_not_take_the_id_gets_none(stage):
+    origin = stage.origin(redirecting("/elsewhere"))
+    proxy = stage.heartwire(origin, route="last_event_id_from query id", extra=f"route /elsewhere {{\n upstream {origin.address}\n}}\n")
+    assert get(proxy.port, "/events?id=41").value("location") == b"/elsewhere"
+
+
 @pytest.mark.parametrize("location", [
     "http://other.example/events/", "//other.example/", "http://127.0.0.1:1/events/", "/\\other.example/", "http://test.example@other.example/",
     "https://test.example.other.example/", "mailto:a@test.example", "///other.example/"])

@@ -48,6 +48,23 @@ struct EventIDFromQueryTests {
         #expect(head.firstLine == "GET /e HTTP/1.1" && head.values("last-event-id") == (field.hasSuffix("42") ? ["42"] : []))
     }
 
+    @Test(
+        "gives a redirect the parameter back, with the token's, but not where it leads elsewhere or to a client that has sent none",
+        arguments: [
+            ("/e?last=4%201", "/e/", "/e/?last=4%201"), ("/e?l%61st=41&t=abc", "/e/?a=1#top", "/e/?a=1&t=abc&l%61st=41#top"),
+            ("/e?last=1&last=2", "http://h/e/", "http://h/e/?last=1"), ("/e?last=41", "http://other/e/", "http://other/e/"),
+            ("/e?last=41", "/e/?last=40", "/e/?last=40"), ("/e?last=41&t=abc", "/e/?last=40", "/e/?last=40&t=abc"),
+            ("/e?t=abc", "/e/", "/e/?t=abc"), ("/e?a=1", "/e/", "/e/"),
+        ])
+    func redirects(target: String, location: String, expected: String) throws {
+        let world = try world()
+        let client = try world.connectClient()
+        world.send(client, "GET \(target) HTTP/1.1\nHost: h")
+        try world.attemptEnds()
+        try world.serverSends("HTTP/1.1 307 X\r\nLocation: \(location)\r\nContent-Length: 0\r\n\r\n")
+        #expect(try ReadHead(world.answers(client)).values("location") == [expected])
+    }
+
     @Test("does nothing on other routes")
     func otherRoutes() throws {
         let head = try sent("GET /e?last=41 HTTP/1.1\nHost: h", name: nil)

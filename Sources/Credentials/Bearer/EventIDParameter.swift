@@ -9,10 +9,10 @@ package struct EventIDParameter: Sendable {
     /// How long an id can be, in bytes.
     package static let mostBytes = 4_096
 
-    private let names: [[UInt8]]
+    let name: [UInt8]
 
     /// The parameter of this name.
-    package init(name: String) { names = [Array(name.utf8)] }
+    package init(name: String) { self.name = Array(name.utf8) }
 
     /// What the parameter holds.
     package enum Content: Sendable, Equatable {
@@ -24,14 +24,25 @@ package struct EventIDParameter: Sendable {
         case unfit
     }
 
-    /// The target without the parameter, and what the parameter holds; nil if there is none. Of several ones the first counts, as in
-    /// `URLSearchParams.get`.
-    package func taken(from head: Span<UInt8>, target: Range<Int>) -> (target: [UInt8], content: Content)? {
+    /// What was taken out of a target.
+    package struct Taken: Sendable {
+        /// The target without the parameter.
+        package let target: [UInt8]
+        /// What the parameter holds.
+        package let content: Content
+        /// The parameter itself.
+        package let parameter: TakenParameter
+    }
+
+    /// Takes the parameter out of the target; nil if there is none. Of several ones the first counts, as in `URLSearchParams.get`.
+    package func taken(from head: Span<UInt8>, target: Range<Int>) -> Taken? {
         var start = firstByte(UInt8(ascii: "?"), in: head, target) + 1
         while start <= target.upperBound {
             let end = firstByte(UInt8(ascii: "&"), in: head, start..<target.upperBound)
-            if let hit = matchParameter(head, start..<end, names: names) {
-                return (targetWithout(names, head, target), Self.content(of: head, hit.value))
+            if let hit = matchParameter(head, start..<end, names: [name]) {
+                return Taken(
+                    target: targetWithout([name], head, target), content: Self.content(of: head, hit.value),
+                    parameter: TakenParameter(around: hit.value, in: head, target: target, name: name))
             }
             start = end + 1
         }

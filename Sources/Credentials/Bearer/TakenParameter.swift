@@ -1,6 +1,6 @@
-// The query parameter that held a request's token, as the client spelled it. A server that redirects knows only the URL without it. A
-// browser would have sent the parameter in the next URL too, like an `Authorization` field. Invariant: the bytes are only lent, to be
-// written into such a URL, and are wiped when the last copy is released.
+// A query parameter that was taken out of a request's URL, as the client spelled it: the one with its token, or with its last event id. A
+// server that redirects knows only the URL without it. A browser would have sent the parameter in the next URL too, like the field that
+// the proxy made of it. Invariant: the bytes are only lent, to be written into such a URL, and are wiped when the last copy is released.
 
 import Bytes
 
@@ -19,6 +19,9 @@ package struct TakenParameter: Sendable, CustomStringConvertible, CustomReflecta
 
     /// Whether this route would take the parameter out of a URL again.
     package func isTaken(by bridge: TokenBridge) -> Bool { bridge.queryNames[..<bridge.usedQueryCount].contains(name) }
+
+    /// Whether this route would take the parameter out of a URL again.
+    package func isTaken(by eventID: EventIDParameter) -> Bool { eventID.name == name }
 
     /// The URL or relative reference with the parameter behind its query (RFC 3986 section 3.4); nil where it has one of that name.
     package func added(to reference: [UInt8]) -> [UInt8]? {

@@ -6,14 +6,14 @@ import Downstreams
 import HTTP
 
 extension Exchange {
-    /// The request with its parameter as a field; the request itself on routes without one, or where it has none.
-    func takeEventID(from head: RequestHead, isTrusted: Bool) -> RequestHead {
+    /// The request with its parameter as a field, and the parameter; the request itself on routes without one, or where it has none.
+    func takeEventID(from head: RequestHead, isTrusted: Bool) -> (head: RequestHead, parameter: TakenParameter?) {
         guard let parameter = route?.eventIDParameter, head.hasQueryOrFragment(head.target),
             let found = parameter.taken(from: head.bytes.span, target: head.target),
             let changed = head.changed(target: found.target, content: found.content)
-        else { return head }
+        else { return (head, nil) }
         replaceRequest(by: changed, isTrusted: isTrusted)
-        return changed
+        return (changed, found.parameter)
     }
 }
 

@@ -1,6 +1,6 @@
-// URLs in a response's head that are right for the proxy and wrong for its client. The server redirects to the URL of its request,
-// which lacks the token, and with `host server` uses the server's own address. This file makes values and writes none. Invariant: the
-// token goes only to the host that the client asked for, over nothing less secure than the client's own connection.
+// URLs in a response's head that are right for the proxy and wrong for its client. The server redirects to the URL of its request, which
+// lacks the token and the last event id, and with `host server` uses the server's own address. This file makes values and writes none.
+// Invariant: the token goes only to the host that the client asked for, over nothing less secure than the client's own connection.
 
 import Bytes
 import Configuration
@@ -20,14 +20,16 @@ final class RedirectTerms {
     /// The host and the path with which this request found its route.
     let host: [UInt8]
     let path: [UInt8]
-    /// The parameter that was taken out of the URL.
+    /// The parameter with the token, which was taken out of the URL; nil for none.
     let parameter: TakenParameter?
+    /// The parameter with the last event id; nil for none.
+    let eventID: TakenParameter?
     /// Whether servers get their own address as Host and not the client's.
     let namesServer: Bool
 
     init(
         isSecured: Bool, mayBeSecured: Bool, authority: [UInt8], host: [UInt8], path: [UInt8], parameter: TakenParameter?,
-        namesServer: Bool
+        eventID: TakenParameter?, namesServer: Bool
     ) {
         self.isSecured = isSecured
         self.mayBeSecured = mayBeSecured
@@ -35,6 +37,7 @@ final class RedirectTerms {
         self.host = host
         self.path = path
         self.parameter = parameter
+        self.eventID = eventID
         self.namesServer = namesServer
     }
 
@@ -118,11 +121,11 @@ final class RedirectTerms {
         }
     }
 
-    // MARK: The token's parameter
+    // MARK: The parameters that were taken out
 
-    /// The URL with the parameter back in its query; nil if it must not have it, or has it already.
+    /// The URL with the parameters back in its query; nil if it must not have them, or has them already.
     private func completed(_ value: ArraySlice<UInt8>, route: (_ host: [UInt8], _ path: [UInt8]) -> CompiledRoute?) -> [UInt8]? {
-        guard let parameter, let origin, Self.isUnambiguous(value) else { return nil }
+        guard parameter != nil || eventID != nil, let origin, Self.isUnambiguous(value) else { return nil }
         var path: [UInt8]
         if let reference = URLReference(value, isWhole: true) {
             guard let target = reference.origin(from: mayBeSecured), origin.includes(target) else { return nil }
@@ -133,9 +136,14 @@ final class RedirectTerms {
             path = Self.path(of: value)
             if path.first != UInt8(ascii: "/") { path = Self.resolve(path, from: self.path) }
         }
+        guard let next = route(host, path) else { return nil }
+        var result: [UInt8]?
         // If the target's route does not take the parameter out again, a server would see the token in its URL.
-        guard let bridge = route(host, path)?.bridge, parameter.isTaken(by: bridge) else { return nil }
-        return parameter.added(to: Array(value))
+        if let parameter, let bridge = next.bridge, parameter.isTaken(by: bridge) { result = parameter.added(to: Array(value)) }
+        if let eventID, let taker = next.eventIDParameter, eventID.isTaken(by: taker) {
+            result = eventID.added(to: result ?? Array(value)) ?? result
+        }
+        return result
     }
 
     /// Whether browsers read it as the standard does. Browsers take a backslash for a slash and drop tabs and blanks, so something that
@@ -177,12 +185,13 @@ extension RequestForwarding {
     /// How URLs in the response's head must be changed; nil for not at all.
     func redirectTerms(_ bridged: BridgedRequest?) -> RedirectTerms? {
         let namesServer = route.route.hostField == .server
-        guard bridged?.parameter != nil || namesServer else { return nil }
+        guard bridged?.parameter != nil || eventID != nil || namesServer else { return nil }
         let target = head.bytes[head.target]
         return RedirectTerms(
             isSecured: isClientSecured, mayBeSecured: mayClientBeSecured, authority: clientsAuthority ?? [],
             host: Array(head.bytes[head.authority]),
-            path: Array(target.prefix { $0 != UInt8(ascii: "?") }), parameter: bridged?.parameter, namesServer: namesServer)
+            path: Array(target.prefix { $0 != UInt8(ascii: "?") }), parameter: bridged?.parameter, eventID: eventID,
+            namesServer: namesServer)
     }
 
 }

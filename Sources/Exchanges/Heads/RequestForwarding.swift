@@ -32,6 +32,8 @@ struct RequestForwarding {
     let client: ClientFacts
     /// The fields that this client may not send.
     let withheld: WithheldNames
+    /// The parameter out of which the last event id was taken; nil for none.
+    var eventID: TakenParameter?
 
     /// The answer to a request that may not pass another proxy; nil if it may.
     var refusalOfHops: Refusal? {

@@ -22,11 +22,11 @@ extension Exchange {
         if !settings.tickets.isEmpty, let tickets = settings.tickets(at: received) { return serve(received, tickets) }
         guard let route = findRoute(received) else { return }
         follow(route)
-        let head = takeEventID(from: received, isTrusted: client.isTrusted)
+        let (head, eventID) = takeEventID(from: received, isTrusted: client.isTrusted)
         if head.method.isIdempotent, head.framing == .none, head.upgradeProtocol == nil { flags.insert(.isRepeatable) }
         let forwarding = RequestForwarding(
             head: head, route: route, peer: sink.peer, client: client,
-            withheld: settings.withheldNames(and: client.subjectField, isTrusted: client.isTrusted))
+            withheld: settings.withheldNames(and: client.subjectField, isTrusted: client.isTrusted), eventID: eventID)
         if let limit = sink.exceededLimit { return refuseOverload(forwarding, limit) }
         if head.hasUnknownExpectation {
             let evidence = "an expectation other than 100-continue"
