@@ -165,7 +165,9 @@ def test_a_token_that_is_taken_back_ends_all_its_streams_by_one_question(checked
     for body in bodies[:5]:
         wait_until(lambda: body.collect(0.05) or body.ended)
     assert len([form for form, _ in endpoint.questions if form["token"] == token]) <= before + 2
-    assert proxy.stream_log.ending("/0")["cause"] == "revoked"
+    ending = proxy.stream_log.ending("/0")
+    assert ending["cause"] == "revoked"
+    assert ending["evidence"] == "ended between two events because issuer opaque said that the token is not active when it was asked again"
     assert not bodies[5].ended
     assert status(proxy, token) == 401
     for client in clients:
@@ -182,7 +184,9 @@ def test_without_an_answer_streams_live_on_for_the_grace(checked, endpoint):
         endpoint.status, began = 500, time.monotonic()
         wait_until(lambda: body.collect(0.1) or body.ended, timeout=15)
         assert time.monotonic() > began + 2.5
-    assert proxy.stream_log.ending("/s")["cause"] == "authorization_unavailable"
+    ending = proxy.stream_log.ending("/s")
+    assert ending["cause"] == "authorization_unavailable"
+    assert "issuer opaque has not said for more than 3 s whether the token is good" in ending["evidence"]
 
 
 def test_signed_tokens_of_another_issuer_of_the_route_are_not_sent_away(checked, endpoint):

@@ -13,17 +13,27 @@ struct ForwardAuthManner {
     let needsBody: @Sendable (Int) -> Bool
     /// What an answer means.
     let verdict: (ResponseHead, [UInt8]) -> ForwardAuthVerdict
+    /// Why streams end that depend on an answer: the words for the log.
+    let evidence: (ForwardAuthLoss) -> String
 
     /// The service decides about the request by its fields.
     static func byStatus(_ settings: ForwardAuth) -> ForwardAuthManner {
         let reader = ForwardAuthReader(taking: settings.terms.taken)
+        let graceSeconds = settings.terms.recheckGraceMilliseconds / 1_000
         return ForwardAuthManner(
             request: { ServiceRequest(.get, of: settings.service, fields: $0.fields) },
-            needsBody: { ForwardAuthReader.needsBody(ofStatus: $0) }, verdict: { reader.verdict($0, body: $1) })
+            needsBody: { ForwardAuthReader.needsBody(ofStatus: $0) }, verdict: { reader.verdict($0, body: $1) },
+            evidence: { loss in
+                switch loss {
+                case .refused(let status): "the service \(settings.name) answered \(status) when it was asked again"
+                case .silent: "the service \(settings.name) has not answered for more than \(graceSeconds) s"
+                }
+            })
     }
 
     /// The issuer says what it knows of a token.
     static func introspection(_ settings: Introspection) -> ForwardAuthManner {
+        let graceSeconds = settings.asked.terms.recheckGraceMilliseconds / 1_000
         let fields = [
             (
                 name: "Authorization",
@@ -46,6 +56,12 @@ struct ForwardAuthManner {
                 case .active: return .allowed([(name: ForwardAuthQuestion.claims, value: body)])
                 case .inactive: return .denied(ForwardAuthDenial(status: 401, challenges: [], contentType: nil, body: []))
                 case .unusable: return .unusable("its answer is none of RFC 7662")
+                }
+            },
+            evidence: { loss in
+                switch loss {
+                case .refused: "\(settings.asked.name) said that the token is not active when it was asked again"
+                case .silent: "\(settings.asked.name) has not said for more than \(graceSeconds) s whether the token is good"
                 }
             })
     }

@@ -13,6 +13,7 @@ package final class ForwardAuthService {
     /// The service as it is configured.
     package let settings: ForwardAuth
     private let desk: ForwardAuthDesk
+    private let evidence: (ForwardAuthLoss) -> String
     private let rechecks: Rechecks
     private let counters: WorkerCounters
     /// The number of its metrics' series, which a reload does not change.
@@ -43,6 +44,7 @@ package final class ForwardAuthService {
         self.streams = streams
         self.counters = counters
         self.series = series
+        evidence = manner.evidence
         let worker = rechecks.worker
         let terms = settings.terms
         desk = ForwardAuthDesk(
@@ -109,7 +111,7 @@ package final class ForwardAuthService {
     private func learn(_ question: KeyedDigest, _ verdict: ForwardAuthVerdict) {
         guard isWatching else { return }
         if let loss = watched.answered(question, verdict, now: rechecks.worker.now, chance: chance) {
-            streams?.end(streamsOf: question, loss, by: settings)
+            streams?.end(streamsOf: question, loss, evidence: evidence(loss))
         }
         if let next = watched.nextAt { rechecks.expect(self, at: next) }
     }

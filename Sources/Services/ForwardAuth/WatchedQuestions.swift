@@ -16,8 +16,8 @@ package enum ForwardAuthLoss: Sendable, Equatable {
 package protocol WatchedStreams: AnyObject {
     /// Whether a stream depends on the question.
     func hasStreams(of question: KeyedDigest) -> Bool
-    /// The streams that depend on the question may not go on.
-    func end(streamsOf question: KeyedDigest, _ loss: ForwardAuthLoss, by service: ForwardAuth)
+    /// The streams that depend on the question may not go on. `evidence` is for the log and for clients without an answer.
+    func end(streamsOf question: KeyedDigest, _ loss: ForwardAuthLoss, evidence: String)
 }
 
 /// The questions about living streams, for one service on one worker.
