@@ -56,6 +56,14 @@ struct ForwardAuthTests {
         #expect(service.service.timeoutMilliseconds == 2_000 && service.service.tls == nil)
     }
 
+    @Test("is asked also where its block deserves a warning: without it, everything would pass")
+    func warned() throws {
+        let parsed = try parse(file("url https://auth.example.com/verify\ntake X-User\ntls {\nverification insecure_off\n}"))
+        #expect(parsed.warnings.count == 1 && parsed.warnings[0].message.hasPrefix("servers need not prove who they are"))
+        let service = try #require(parsed.configuration.forwardAuths.first)
+        #expect(service.terms.taken == ["X-User"] && service.service.tls?.isVerified == false)
+    }
+
     @Test("decides about requests without a bearer token too, unless the route says otherwise")
     func missing() throws {
         func bearer(_ lines: String) throws -> BearerRules? {

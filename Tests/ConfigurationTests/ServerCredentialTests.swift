@@ -27,6 +27,23 @@ struct ServerCredentialTests {
         #expect(found?.fields.map(\.name) == ["X-A", "X-B"] && found?.guardedFields == ["X-A", "X-B", "X-Token"])
     }
 
+    @Test("are asked for at no server that does not prove who it is, and the error is told beside the warning")
+    func unverifiedTokenServer() {
+        let block = """
+            token machine {
+             url https://id.example.com/token
+             client_id a
+             client_secret S3CRET
+             tls {
+              verification insecure_off
+             }
+            }
+
+            """
+        let found = diagnostics(file("upstream_authorization token machine", more: block))
+        #expect(found.contains { $0.severity == .error && $0.message.hasPrefix("who can pretend to be this server gets the secret") })
+    }
+
     @Test(
         "are refused where they could not be sent, or could be forged",
         arguments: [

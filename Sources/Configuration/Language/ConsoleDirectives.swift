@@ -52,9 +52,9 @@ extension Interpreter {
     /// Reads a `console` line and its block, if it has one.
     mutating func readConsole(_ statement: Statement) -> ConsoleSettings {
         var draft = ConsoleDraft()
-        let errorsBefore = report.diagnostics.count
+        let errorsBefore = report.errorCount
         interpret(statement.block, into: &draft)
-        let hasErrors = report.diagnostics.count > errorsBefore
+        let hasErrors = report.errorCount > errorsBefore
         var settings = draft.settings
         for word in statement.arguments {
             do throws(Malformed) {

@@ -100,10 +100,10 @@ extension Interpreter {
     fileprivate mutating func readForwardAuth(_ statement: Statement) -> ForwardAuth? {
         let label = statement.arguments[0]
         var draft = ForwardAuthDraft()
-        let errorsBefore = report.diagnostics.count
+        let errorsBefore = report.errorCount
         let said = interpret(statement.block, into: &draft)
         // With an error in the block, what is missing may only be misspelt.
-        guard report.diagnostics.count == errorsBefore else { return nil }
+        guard report.errorCount == errorsBefore else { return nil }
         guard let url = draft.url else {
             error(label, "where is this service? Write, for example: url http://127.0.0.1:9100/verify")
             return nil
@@ -117,7 +117,7 @@ extension Interpreter {
         }
         if !draft.sent.isEmpty { draft.terms.sent = draft.sent.map(\.text) }
         draft.terms.taken = draft.taken.map(\.text)
-        guard report.diagnostics.count == errorsBefore else { return nil }
+        guard report.errorCount == errorsBefore else { return nil }
         let service = ServiceEndpoint(
             name: "forward_auth \(label.text)", url: url, tls: draft.tls, timeoutMilliseconds: draft.timeoutMilliseconds)
         return ForwardAuth(name: label.text, service: service, terms: draft.terms)

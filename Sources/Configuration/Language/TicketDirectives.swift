@@ -67,10 +67,10 @@ extension Interpreter {
         let label = statement.arguments[0]
         var draft = TicketDraft()
         draft.block.name = label.text
-        let errorsBefore = report.diagnostics.count
+        let errorsBefore = report.errorCount
         let said = interpret(statement.block, into: &draft)
         // With an error in the block, what is missing may only be misspelt.
-        guard report.diagnostics.count == errorsBefore else { return nil }
+        guard report.errorCount == errorsBefore else { return nil }
         if draft.block.keys.isEmpty { error(label, "these tickets have no key; write: sealing_key {$TICKET_KEY}") }
         if draft.block.cookie == nil, draft.block.query == nil {
             error(label, "where do browsers put these tickets? Write one of: cookie NAME, query NAME")
@@ -82,7 +82,7 @@ extension Interpreter {
         if draft.block.limitMilliseconds < draft.block.lifetimeMilliseconds {
             error(said["limit"]?.arguments[0] ?? said["lifetime"]?.arguments[0] ?? label, "'limit' is shorter than 'lifetime'")
         }
-        return report.diagnostics.count == errorsBefore ? draft.block : nil
+        return report.errorCount == errorsBefore ? draft.block : nil
     }
 
     fileprivate mutating func readPlace(_ word: Word, isQuery: Bool, _ take: (String?) -> Void) {

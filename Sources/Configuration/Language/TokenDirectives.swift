@@ -62,10 +62,10 @@ extension Interpreter {
     fileprivate mutating func readServiceToken(_ statement: Statement) -> ServiceToken? {
         let label = statement.arguments[0]
         var draft = ServiceTokenDraft()
-        let errorsBefore = report.diagnostics.count
+        let errorsBefore = report.errorCount
         interpret(statement.block, into: &draft)
         // With an error in the block, what is missing may only be misspelt.
-        guard report.diagnostics.count == errorsBefore else { return nil }
+        guard report.errorCount == errorsBefore else { return nil }
         guard let url = draft.url, let id = draft.clientID, let secret = draft.clientSecret else {
             error(label, "a token needs three lines: url https://id.example.com/token, client_id ID, client_secret {$NAME}")
             return nil
@@ -76,7 +76,7 @@ extension Interpreter {
                 error(word, "who can pretend to be this server gets the secret; its certificate is always verified")
             }
         }
-        guard report.diagnostics.count == errorsBefore else { return nil }
+        guard report.errorCount == errorsBefore else { return nil }
         let service = ServiceEndpoint(
             name: "token \(label.text)", url: url, tls: draft.tls, timeoutMilliseconds: draft.timeoutMilliseconds)
         return ServiceToken(name: label.text, service: service, clientID: id, clientSecret: secret, scopes: draft.scopes)

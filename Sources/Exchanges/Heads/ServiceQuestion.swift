@@ -15,9 +15,11 @@ final class CompiledForwardAuth: Sendable {
     /// The fields of a request that it gets, in lower case and as they are written.
     let sent: [(lowercased: [UInt8], name: String)]
 
-    /// Nil where the configuration has no such service, which it has checked. `guarded` fields of clients never pass.
-    init?(_ name: String, of services: [ForwardAuth], guarded: WithheldNames) {
-        guard let index = services.firstIndex(where: { $0.name == name }) else { return nil }
+    /// The service of that name. `guarded` fields of clients never pass.
+    init(_ name: String, of services: [ForwardAuth], guarded: WithheldNames) {
+        guard let index = services.firstIndex(where: { $0.name == name }) else {
+            preconditionFailure("a route asks a service of the configuration; without one, everything would pass")
+        }
         self.index = index
         self.name = name
         sent = services[index].terms.sent.filter { !guarded.guards($0) }.map { (Array($0.lowercased().utf8), $0) }

@@ -13,8 +13,12 @@ final class CompiledCheck: Sendable {
     let expiry: ExpiryPolicy
 
     init(_ check: BearerCheck, of issuers: [Issuer]) {
-        // The configuration has checked the names.
-        self.issuers = check.issuers.compactMap { name in issuers.firstIndex { $0.rules.label == name } }
+        self.issuers = check.issuers.map { name in
+            guard let index = issuers.firstIndex(where: { $0.rules.label == name }) else {
+                preconditionFailure("a route's issuers are those of the configuration")
+            }
+            return index
+        }
         claims = check.claims
         expiry = check.expiry
     }

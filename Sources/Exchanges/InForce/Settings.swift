@@ -42,8 +42,10 @@ final class CompiledRoute: Sendable {
         check = route.check.map { CompiledCheck($0, of: issuers) }
         self.forwardAuth = forwardAuth
         if case .token(let name)? = route.serverCredentials?.authorization {
-            // The configuration has checked the name.
-            serverToken = tokens.firstIndex { $0.name == name }
+            guard let index = tokens.firstIndex(where: { $0.name == name }) else {
+                preconditionFailure("a route sends a token of the configuration")
+            }
+            serverToken = index
         } else {
             serverToken = nil
         }
@@ -141,7 +143,7 @@ package final class Settings: Sendable {
             let upstream = configuration.upstreams[route.upstreamIndex].name
             return CompiledRoute(
                 route, issuers: configuration.issuers,
-                forwardAuth: route.forwardAuth.flatMap { CompiledForwardAuth($0, of: configuration.forwardAuths, guarded: guarded) },
+                forwardAuth: route.forwardAuth.map { CompiledForwardAuth($0, of: configuration.forwardAuths, guarded: guarded) },
                 tickets: places,
                 tokens: configuration.tokens,
                 series: (series.add([route.name], in: .route), series.add([route.name, upstream], in: .path)))
