@@ -69,6 +69,14 @@ struct TicketTests {
         #expect(found.count == 1 && found[0].hasPrefix(message), "\(found)")
     }
 
+    @Test("shares its parameter with no last event id, which a server would get")
+    func eventID() {
+        let lines = "sealing_key \(Self.key)\nquery ticket"
+        let found = messages(
+            file(lines).replacing("bearer_from ticket events", with: "bearer_from ticket events\nlast_event_id_from query ticket"))
+        #expect(found.count == 1 && found[0].contains("takes last event ids from the place of these tickets"), "\(found)")
+    }
+
     @Test("never shows a key")
     func secrets() {
         for line in [

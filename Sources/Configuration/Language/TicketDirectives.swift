@@ -144,6 +144,10 @@ extension FileDraft {
                 interpreter.error(
                     word, "the route \(quoted(route.route.name)) takes tokens from the place of these tickets; write another name")
             }
+            for route in routes where block.query != nil && route.route.eventIDParameter == block.query {
+                interpreter.error(
+                    word, "the route \(quoted(route.route.name)) takes last event ids from the place of these tickets; write another name")
+            }
             if block.bond == .certificate, !configuration.listeners.contains(where: { ($0.tls?.clientCertificates ?? .off) != .off }) {
                 interpreter.error(
                     word, "these tickets are bound to certificates, and no listener asks clients for one ('client_certificates')")
