@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import json
+import re
 import signal
 import time
 
@@ -182,6 +183,19 @@ def test_while_the_first_keys_cannot_be_had_an_eventsource_is_held_and_others_ar
 
 def test_who_comes_while_the_first_keys_are_fetched_waits_for_them(checked, server, keys):
     source = server([keys[0].jwk(kid="a")])
+def test_a_held_eventsource_whose_token_was_over_is_told_so_with_the_true_time(checked, server, keys):
+    source = server([keys[0].jwk(kid="a")], runs=False)
+    proxy, origin = checked(issuer(source.url, "leeway 0s"))
+    proxy.wait_for_words("issuer main: its keys cannot be fetched")
+    with Client(proxy.port) as client:
+        response, body = client.open_stream(f"/held?access_token={keys[0].token(kid='a', exp=int(time.time()) - 30)}", timeout=10)
+        assert response.status == 200
+        source.start()
+        text = body.read_to_end(timeout=70)
+    told = json.loads(re.search(rb"event: token_expired\r?\ndata: (.*)", text)[1])
+    assert 30 <= told["expired_for"] < 120 and not origin.requests
+
+
     source.allowed.clear()
     proxy, origin = checked(issuer(source.url))
     with concurrent.futures.ThreadPoolExecutor(8) as pool:

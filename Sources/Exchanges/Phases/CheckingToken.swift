@@ -30,7 +30,7 @@ extension Exchange {
             let known = decision.known(ofRefused: token, identity)
             if let name = eventName(of: check, forwarding, overSeconds: seconds) {
                 tellExpiry(forwarding, bridged, known, named: name, overSeconds: seconds)
-            } else if !endsHeld(known, head) {
+            } else if !endsHeld(known, head, overSeconds: seconds) {
                 refuseReadably(head, on: route, route.refusal(for: .expired, urlHeldToken: urlHeldToken), known)
             }
         case .unasked(let issuer): return askIssuer(issuer, about: token, by: check, &decision)
@@ -72,10 +72,10 @@ extension Exchange {
     }
 
     /// Ends the stream of a held client whose token has run out while nobody could check it. False if the client is not held.
-    private func endsHeld(_ known: KnownToken, _ head: RequestHead) -> Bool {
+    private func endsHeld(_ known: KnownToken, _ head: RequestHead, overSeconds seconds: Int64) -> Bool {
         guard isHeld else { return false }
         account.token = known
-        known.endsAtUnixMilliseconds = 0
+        known.endsAtUnixMilliseconds = proxy.worker.kernel.unixMilliseconds() - seconds * 1_000
         keepLastEventID(of: head)
         return endsWithToken()
     }
