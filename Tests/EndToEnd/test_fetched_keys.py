@@ -168,7 +168,9 @@ def test_while_the_first_keys_cannot_be_had_an_eventsource_is_held_and_others_ar
     record = proxy.access_log.access("/now")
     assert (record["cause"], record["credential_error"]) == ("authorization_unavailable", "unavailable")
     with Client(proxy.port) as client:
-        response, body = client.open_stream("/held", bearer(token), timeout=10)
+        # A client that can send Authorization can read a status.
+        assert get(proxy.port, "/fetch", bearer(token) + "Accept: text/event-stream\r\n").status == 503
+        response, body = client.open_stream(f"/held?access_token={token}", timeout=10)
         assert response.status == 200
         body.wait_for(b":")
         assert not origin.requests

@@ -185,6 +185,8 @@ def test_without_a_word_of_the_service_others_get_503_and_an_eventsource_is_held
     response = get(proxy.port, "/page", SESSION)
     assert response.status == 503 and response.value("retry-after") == b"1" and response.value("x-user") is None
     record = proxy.access_log.access("/page")
+    # A client that can send Authorization can read a status, also one that wants a stream.
+    assert get(proxy.port, "/fetch", STREAM + "Authorization: Bearer abc\r\n").status == 503
     assert (record["cause"], record["credential_error"]) == ("authorization_unavailable", "unavailable")
     assert record["evidence"].startswith("the service session did not say whether the request may pass: "), record
     with Client(proxy.port) as client:

@@ -144,8 +144,10 @@ def test_a_status_other_than_200_says_nothing_and_an_eventsource_waits(checked, 
     endpoint.states[token] = {"active": True}
     endpoint.status = 500
     assert status(proxy, token) == 503
+    # A client that can send Authorization can read a status.
+    assert status(proxy, token, "/fetch", "Accept: text/event-stream\r\n") == 503
     with Client(proxy.port) as client:
-        response, body = client.open_stream("/held", bearer(token), timeout=10)
+        response, body = client.open_stream(f"/held?access_token={urllib.parse.quote(token, safe='')}", timeout=10)
         body.wait_for(b":")
         assert not origin.requests
         endpoint.status = 200

@@ -141,7 +141,9 @@ extension Exchange {
         enter(.authorizing(request))
     }
 
-    private func refuseUnavailable(_ forwarding: RequestForwarding, _ evidence: String) {
+    private func refuseUnavailable(_ forwarding: RequestForwarding, _ evidence: String, isRetired: Bool = false) {
+        // A client that sends Authorization can read a status. It is not held, but one that was held before goes on to be.
+        if !forwarding.isEventSource, !isHeld { flags.remove(.awaitsStream) }
         var refusal = Refusal(status: 503, cause: .authorizationUnavailable, evidence: evidence, closes: false)
         refusal.credentialsFault = .unavailable
         refuseReadably(forwarding.head, on: forwarding.route, refusal, account.token)
