@@ -291,3 +291,33 @@ def test_the_metrics_tell_what_a_service_answered_and_what_was_kept(guarded):
         assert f'heartwire_forward_auth_answers_total{{forward_auth="session",outcome="{outcome}"}} 1\n' in text
     assert 'heartwire_forward_auth_kept_total{forward_auth="session"} 1\n' in text
     assert 'heartwire_forward_auth_duration_seconds_count{forward_auth="session"} 4\n' in text
+
+
+def test_trace_carries_neither_credentials_nor_the_service_s_fields(guarded):
+    proxy, asked, origin = guarded(allow, route="bearer_from query access_token\n bearer_missing pass")
+    raw = f"TRACE /a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{SESSION}Authorization: Basic YTpi\r\n\r\n"
+    assert exchange(proxy.port, raw.encode()).status == 200
+    for request in [*asked.wait_for_requests(1), *origin.wait_for_requests(1)]:
+        assert [request.value(name) for name in ("authorization", "cookie", "x-user", "x-groups")] == [None] * 4
+
+
+def test_over_http2_slices_of_a_response_go_on_while_a_verdict_about_another_stream_waits(guarded):
+    go, size = threading.Event(), 3_000_000
+
+    def service(connection, request):
+        if request.value("x-forwarded-uri") == b"/waits":
+            go.wait(20)
+        allow(connection, request)
+
+    proxy, asked, origin = guarded(service, "timeout 20s", handler=lambda connection, request: connection.respond(
+        200, b"x" * size if request.target == b"/large" else b"small"))
+    with HTTP2Client(proxy.port) as client:
+        large = client.request("/large", accept=None)
+        client.wait(lambda: large.head is not None)
+        waiting = client.request("/waits", accept=None)
+        asked.wait_for_requests(2)
+        other = client.request("/other", accept=None)
+        assert client.whole(large, timeout=20).data == b"x" * size and client.whole(other).data == b"small"
+        assert waiting.head is None and {request.target for request in origin.requests} == {b"/large", b"/other"}
+        go.set()
+        assert client.whole(waiting).data == b"small"

@@ -95,7 +95,8 @@ package struct TokenBridge: Sendable {
                 guard kind == .trace && policy.whenMissing == .refuse else { return .forward(request) }
                 return refuse(.missing)
             }
-            if isUnchecked, field != .nothing {
+            if kind == .trace, field != .nothing, policy.whenMissing == .refuse { return refuse(.missing) }
+            if kind == .trace || isUnchecked, field != .nothing {
                 request.dropAuthorization = true
                 return .forward(request)
             }

@@ -90,7 +90,8 @@ struct RequestForwarding {
         writer.copyForwardableFields(
             of: head, except: replaced, withheld: withheld, edits: leftoverEdits(bridged, except: replaced))
         if let field = client.subjectField, let subject = client.subject { try writer.field(named: Array(field.utf8), subject) }
-        if let findings {
+        // A server repeats a TRACE (RFC 9110 section 9.3.8).
+        if let findings, head.method != .trace {
             for field in findings.checked?.fields ?? [] { try writer.field(named: Array(field.name.utf8), field.value) }
             for field in findings.fields { try writer.field(named: Array(field.name.utf8), field.value) }
         }
