@@ -63,4 +63,30 @@ struct IntrospectionTests {
         #expect(check(TokenVectors.token("iss: another"), [0, 1]) == "ask 0")
         #expect(check(Array("2YotnFZFEjr1zCsicMWpAA".utf8), [1]) == "shape")
     }
+
+    @Test("is never wanted for what names another issuer of the route, whatever its header says: nobody else may see it")
+    func whoIsNotAsked() throws {
+        var rules = TokenVectors.rules([])
+        rules.name = "https://opaque.example.com/"
+        let asked = TokenIssuer(rules: rules, keys: .asked)
+        let checker = TokenChecker([asked, try #require(TokenVectors.issuers["secret"])], TokenVectors.fingerprinter)
+        let payload = encoded("{\"iss\":\"\(TokenVectors.issuer)\"}")
+        for (header, padding, expected) in [
+            ("{\"alg\":\"ES256K\"}", "", "algorithm"), ("{\"alg\":\"none\"}", "", "algorithm"),
+            ("{\"alg\":\"HS256\",\"crit\":[\"x\"]}", "", "header"),
+            ("{\"alg\":\"HS256\",\"b64\":false}", "", "header"), ("nonsense", "", "header"), ("{\"alg\":\"HS256\"}", "==", "shape"),
+            ("{\"alg\":\"HS256\",\"kid\":\"\(String(repeating: "k", count: 300))\"}", "", "header"),
+        ] {
+            let token = Array("\(encoded(header)).\(payload)\(padding).AAAA".utf8)
+            #expect(word(checker.check(token, by: [0, 1], now: TokenVectors.now)) == expected, "\(header)")
+            #expect(word(checker.check(token, by: [1, 0], now: TokenVectors.now)) == expected, "\(header)")
+        }
+        // What names nobody, or nobody of the route, is the matter of the issuer that is asked.
+        for other in ["{\"iss\":\"https://third.example.com/\"}", "{\"iss\":7}", "{}", "nonsense"] {
+            let token = Array("\(encoded("{\"alg\":\"ES256K\"}")).\(encoded(other)).AAAA".utf8)
+            #expect(word(checker.check(token, by: [0, 1], now: TokenVectors.now)) == "ask 0", "\(other)")
+        }
+    }
+
+    private func encoded(_ text: String) -> String { String(decoding: Base64URL.encode(Array(text.utf8).span), as: UTF8.self) }
 }

@@ -11,6 +11,7 @@ struct SignedToken {
     /// The longest `kid`, in bytes.
     private static let keyNameBytes = 256
     private static let headerLimits = JSONLimits(depth: 4, members: 64)
+    private static let payloadLimits = JSONLimits(depth: 16, members: 2_000)
     /// The longest header, in bytes before it is decoded.
     private static let headerBytes = 4_096
 
@@ -64,6 +65,25 @@ struct SignedToken {
         guard let name = header["alg"]?.string else { throw .header }
         guard let algorithm = SignatureAlgorithm(rawValue: String(decoding: name, as: UTF8.self)) else { throw .algorithm }
         return (algorithm, keyName, type)
+    }
+
+    /// What the token says.
+    /// - Throws: `payload`.
+    func claims() throws(TokenFault) -> JSONObject {
+        do { return try JSONObject(reading: payload, limits: SignedToken.payloadLimits) } catch { throw .payload }
+    }
+
+    /// The issuer that a text names, as far as it looks like a signed token at all: whatever its header says, and also where it is padded.
+    /// Nobody has verified that this issuer signed it.
+    static func namedIssuer(of token: Span<UInt8>) -> [UInt8]? {
+        let (dot, padding) = (UInt8(ascii: "."), UInt8(ascii: "="))
+        let start = firstByte(dot, in: token, token.indices) + 1
+        guard start <= token.count else { return nil }
+        let end = firstByte(dot, in: token, start..<token.count)
+        guard end < token.count, firstByte(dot, in: token, end + 1..<token.count) == token.count,
+            let payload = Base64URL.decode(token.extracting(start..<firstByte(padding, in: token, start..<end)))
+        else { return nil }
+        return (try? JSONObject(reading: payload, limits: payloadLimits))?["iss"]?.string
     }
 
     /// The name of a media type as it is compared: in lower case, without `application/`.

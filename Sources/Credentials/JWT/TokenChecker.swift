@@ -44,8 +44,6 @@ package enum TokenVerdict: Sendable {
 
 /// Checks the tokens of one worker, and remembers those that were verified.
 package final class TokenChecker {
-    private static let payloadLimits = JSONLimits(depth: 16, members: 2_000)
-
     /// The issuers.
     package let issuers: [TokenIssuer]
     /// This worker's copies of fetched keys, each with the stamp that it was made at.
@@ -95,7 +93,7 @@ package final class TokenChecker {
                 return .undecided(issuer: issuer, .newKey(error))
             }
             let verified = try issuers[issuer].rules.read(
-                try TokenChecker.claims(of: signed), from: .token(type: signed.type), fingerprinter)
+                try signed.claims(), from: .token(type: signed.type), fingerprinter)
             if let digest {
                 remembered.remember(
                     RememberedTokens.Key(digest: digest, issuer: issuer),
@@ -121,7 +119,9 @@ package final class TokenChecker {
     private func issuerToAsk(about token: Span<UInt8>, _ allowed: [Int]) -> Int? {
         func isAsked(_ issuer: Int) -> Bool { if case .asked = issuers[issuer].keys { true } else { false } }
         guard let asked = allowed.first(where: isAsked) else { return nil }
-        guard allowed.count > 1, let signed = try? SignedToken(token), let named = try? issuer(of: signed, allowed) else { return asked }
+        guard allowed.count > 1, let name = SignedToken.namedIssuer(of: token), let named = issuer(named: name, allowed) else {
+            return asked
+        }
         return isAsked(named) ? named : nil
     }
 
@@ -137,9 +137,12 @@ package final class TokenChecker {
     /// The one issuer; out of several the one that the token names, although nobody has verified yet that it signed the token.
     private func issuer(of signed: SignedToken, _ allowed: [Int]) throws(TokenFault) -> Int {
         if allowed.count == 1 { return allowed[0] }
-        let named = try TokenChecker.claims(of: signed)["iss"]?.string
-        guard let issuer = allowed.first(where: { issuers[$0].rules.name.utf8.elementsEqual(named ?? []) }) else { throw .issuer }
+        guard let name = try signed.claims()["iss"]?.string, let issuer = issuer(named: name, allowed) else { throw .issuer }
         return issuer
+    }
+
+    private func issuer(named name: [UInt8], _ allowed: [Int]) -> Int? {
+        allowed.first { issuers[$0].rules.name.utf8.elementsEqual(name) }
     }
 
     /// The key whose signature the token has.
@@ -177,9 +180,5 @@ package final class TokenChecker {
             return keys
         case .asked: return nil
         }
-    }
-
-    private static func claims(of signed: SignedToken) throws(TokenFault) -> JSONObject {
-        do { return try JSONObject(reading: signed.payload, limits: payloadLimits) } catch { throw .payload }
     }
 }
