@@ -86,6 +86,27 @@ struct RecheckTests {
         #expect(watched.answered(mine.digest, .unusable("x"), now: now, chance: { _ in 0 }) == .silent && watched.count == 0)
     }
 
+    @Test("looks at no other question when one is added or answered")
+    func crowd() {
+        var watched = WatchedQuestions()
+        let questions = (0..<20_000).map { question(("Cookie", "\($0)")) }
+        let duration = ContinuousClock().measure {
+            for question in questions {
+                watched.add(question, schedule(), isAlive: { _ in true })
+                #expect(watched.nextAt == 60_000)
+            }
+            for question in questions {
+                _ = watched.answered(question.digest, .allowed([]), now: 1_000, chance: { _ in 0 })
+                #expect(watched.nextAt == 60_000)
+            }
+        }
+        // A debug build needs some 200 ms; a look at all questions each time took minutes.
+        #expect(duration < .seconds(20), "\(duration)")
+        // The moment may be too early. A look corrects it, and forgets none.
+        #expect(watched.takeDue(now: 60_000) { _ in true }.isEmpty && watched.nextAt == 61_000)
+        #expect(watched.takeDue(now: 61_000) { _ in true }.count == 20_000 && watched.nextAt == nil)
+    }
+
     @Test("forgets questions of streams that have ended, also long before they would be asked again")
     func bounded() {
         var watched = WatchedQuestions()

@@ -33,6 +33,8 @@ struct WatchedQuestions {
 
     private var watches: [KeyedDigest: Watch] = [:]
     private var sweepAt = WatchedQuestions.leastSwept
+    /// No question is due before. It may be too early, because it is corrected only when all questions are looked at.
+    private var dueAt = Int64.max
 
     /// How many questions are watched.
     var count: Int { watches.count }
@@ -44,17 +46,23 @@ struct WatchedQuestions {
             watches = watches.filter { isAlive($0.key) }
             sweepAt = max(2 * watches.count, WatchedQuestions.leastSwept)
         }
-        watches[question.digest] = Watch(question: question, schedule: schedule())
+        let schedule = schedule()
+        watches[question.digest] = Watch(question: question, schedule: schedule)
+        dueAt = min(dueAt, schedule.nextAt)
     }
 
-    /// When the next question is due; nil for none.
-    var nextAt: Int64? { watches.values.lazy.filter { !$0.isAsked }.map(\.schedule.nextAt).min() }
+    /// When to look for questions that are due; nil for not before another answer.
+    var nextAt: Int64? { dueAt < .max ? dueAt : nil }
 
     /// Takes the questions that are due, and forgets those of them on which no stream depends any more.
     mutating func takeDue(now: Int64, isAlive: (KeyedDigest) -> Bool) -> [ForwardAuthQuestion] {
         var due: [ForwardAuthQuestion] = []
-        for (digest, watch) in watches where !watch.isAsked && watch.schedule.nextAt <= now {
-            if isAlive(digest) {
+        guard dueAt <= now else { return due }
+        dueAt = .max
+        for (digest, watch) in watches where !watch.isAsked {
+            if watch.schedule.nextAt > now {
+                dueAt = min(dueAt, watch.schedule.nextAt)
+            } else if isAlive(digest) {
                 watches[digest]?.isAsked = true
                 due.append(watch.question)
             } else {
@@ -74,9 +82,11 @@ struct WatchedQuestions {
         switch verdict {
         case .allowed:
             watches[question]?.schedule.answered(now: now, chance: chance)
+            plan(question)
             return nil
         case .unusable:
             watches[question]?.schedule.failed(now: now, chance: chance)
+            plan(question)
             guard watches[question]?.schedule.isOver(now: now) == true else { return nil }
             loss = .silent
         case .denied(let denial): loss = .refused(status: denial.status)
@@ -84,5 +94,9 @@ struct WatchedQuestions {
         }
         watches[question] = nil
         return loss
+    }
+
+    private mutating func plan(_ question: KeyedDigest) {
+        if let next = watches[question]?.schedule.nextAt { dueAt = min(dueAt, next) }
     }
 }
