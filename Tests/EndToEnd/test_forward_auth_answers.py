@@ -1,5 +1,6 @@
 """Routes that ask a service whether a request may pass: what every kind of client is told."""
 
+import concurrent.futures
 import threading
 import time
 
@@ -184,9 +185,9 @@ def test_without_a_word_of_the_service_others_get_503_and_an_eventsource_is_held
     proxy, asked, origin = guarded(lambda connection, request: answers[0](connection, request), "timeout 300ms", handler=stream)
     response = get(proxy.port, "/page", SESSION)
     assert response.status == 503 and response.value("retry-after") == b"1" and response.value("x-user") is None
-    record = proxy.access_log.access("/page")
     # A client that can send Authorization can read a status, also one that wants a stream.
     assert get(proxy.port, "/fetch", STREAM + "Authorization: Bearer abc\r\n").status == 503
+    record = proxy.access_log.access("/page")
     assert (record["cause"], record["credential_error"]) == ("authorization_unavailable", "unavailable")
     assert record["evidence"].startswith("the service session did not say whether the request may pass: "), record
     with Client(proxy.port) as client:
@@ -224,6 +225,30 @@ def test_a_service_that_is_not_there_holds_clients_until_it_is(guarded):
         assert origin.connections == []
         asked.listen_again()
         body.wait_for(b"data: hello\n\n", timeout=8)
+
+
+def test_answers_whose_bodies_do_not_end_hold_no_more_than_32_connections(guarded):
+    """The connection of an answer that is known is closed where another question needs one."""
+    def service(connection, request):
+        connection.send(b"HTTP/1.1 200 OK\r\nX-User: ann\r\nContent-Length: 9\r\n\r\nhalf")
+        connection.wait_until_left(20)
+
+    proxy, asked, origin = guarded(service, "timeout 20s", "cache 0s")
+    most, stop = [0], threading.Event()
+
+    def watch():
+        while not stop.wait(0.005):
+            most[0] = max(most[0], sum(connection.left_how is None for connection in list(asked.connections)))
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    with concurrent.futures.ThreadPoolExecutor(20) as pool:
+        assert set(pool.map(lambda number: get(proxy.port, f"/{number}", SESSION).status, range(120))) == {200}
+    stop.set()
+    watcher.join()
+    assert len(asked.connections) == 120 and 20 <= most[0] <= 40, most
+    # The service sees each end a moment later; the proxy's own count is exact.
+    assert sum(connection.left_how is None for connection in asked.connections) <= 32
 
 
 def test_the_body_of_a_2xx_is_not_waited_for_and_a_long_denial_loses_its_page(guarded):

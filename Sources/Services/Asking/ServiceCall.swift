@@ -6,6 +6,30 @@ import HTTP
 import Reactor
 import Upstreams
 
+/// The connections over which questions to one service are under way, on one worker. The body of an answer that is known already may
+/// still come over one of them; such a connection is closed where another question would be one too many.
+package final class ServiceConnections {
+    private let most: Int
+    private var count = 0
+    /// The questions that have their answers, the oldest first.
+    private var draining: [Question] = []
+
+    /// No connections, and so many at most. The caller must not ask more questions at a time.
+    package init(most: Int) { self.most = most }
+
+    fileprivate func begin() {
+        count += 1
+        if count > most, let oldest = draining.first { oldest.cancel() }
+    }
+
+    fileprivate func drains(_ question: Question) { draining.append(question) }
+
+    fileprivate func ended(_ question: Question) {
+        count -= 1
+        draining.removeAll { $0 === question }
+    }
+}
+
 /// One question to a service.
 package struct ServiceCall {
     private let question: Question
@@ -14,11 +38,12 @@ package struct ServiceCall {
     @discardableResult
     package static func ask(
         _ request: ServiceRequest, of group: ServerGroup, on worker: Worker, _ limits: ServiceLimits,
-        then: @escaping (ServiceAnswer) -> Void
+        among connections: ServiceConnections? = nil, then: @escaping (ServiceAnswer) -> Void
     ) -> ServiceCall {
         let bytes: [UInt8]?
         do throws(HTTPError) { bytes = try request.bytes() } catch { bytes = nil }
-        let question = Question(bytes ?? [], group, worker, limits, then)
+        connections?.begin()
+        let question = Question(bytes ?? [], group, worker, limits, connections, then)
         if bytes == nil {
             question.endEarly(.failed(.unusable, evidence: "the request to the service would hold a byte that no request can hold"))
         } else {
@@ -37,6 +62,7 @@ private final class Question: Endpoint, ResponseReceiver {
 
     private let group: ServerGroup
     private let limits: ServiceLimits
+    private let connections: ServiceConnections?
     private let request: [UInt8]
     private let deadline: Int64
     private var then: ((ServiceAnswer) -> Void)?
@@ -50,11 +76,13 @@ private final class Question: Endpoint, ResponseReceiver {
     private var early: ServiceAnswer?
 
     init(
-        _ request: [UInt8], _ group: ServerGroup, _ worker: Worker, _ limits: ServiceLimits, _ then: @escaping (ServiceAnswer) -> Void
+        _ request: [UInt8], _ group: ServerGroup, _ worker: Worker, _ limits: ServiceLimits, _ connections: ServiceConnections?,
+        _ then: @escaping (ServiceAnswer) -> Void
     ) {
         self.request = request
         self.group = group
         self.limits = limits
+        self.connections = connections
         self.then = then
         deadline = worker.now + Int64(limits.timeoutMilliseconds)
         super.init(worker: worker)
@@ -68,9 +96,11 @@ private final class Question: Endpoint, ResponseReceiver {
     }
 
     private func leave() {
+        guard isOpen else { return }
         connection?.detach()
         connection = nil
-        if isOpen { closeTimer() }
+        closeTimer()
+        connections?.ended(self)
     }
 
     private func finish(_ answer: ServiceAnswer) {
@@ -169,7 +199,10 @@ private final class Question: Endpoint, ResponseReceiver {
     private func drop(_ count: Int, of head: ResponseHead, isLast: Bool) {
         droppedBytes += count
         let answer = ServiceAnswer.answered(head, body: [])
-        if isLast || droppedBytes > limits.bodyBytes { finish(answer) } else { tell(answer) }
+        if isLast || droppedBytes > limits.bodyBytes { return finish(answer) }
+        guard then != nil else { return }
+        connections?.drains(self)
+        tell(answer)
     }
 
     func receiveFromTunnel(_ bytes: UnsafeRawBufferPointer) {}

@@ -47,6 +47,7 @@ package final class ForwardAuthService {
         evidence = manner.evidence
         let worker = rechecks.worker
         let terms = settings.terms
+        let connections = ServiceConnections(most: ForwardAuthDesk.mostCalls)
         desk = ForwardAuthDesk(
             cacheMilliseconds: terms.cacheMilliseconds, deniedMilliseconds: terms.deniedCacheMilliseconds,
             timeoutMilliseconds: settings.service.timeoutMilliseconds, clock: { [unowned worker] in worker.now }
@@ -55,7 +56,7 @@ package final class ForwardAuthService {
                 timeoutMilliseconds: Int(milliseconds), bodyBytes: ForwardAuthService.mostBodyBytes, needsWholeBody: false)
             limits.needsBody = manner.needsBody
             let beganAt = worker.now
-            ServiceCall.ask(manner.request(question), of: group, on: worker, limits) { result in
+            ServiceCall.ask(manner.request(question), of: group, on: worker, limits, among: connections) { result in
                 let verdict: ForwardAuthVerdict =
                     switch result {
                     case .answered(let head, let body): manner.verdict(head, body)
