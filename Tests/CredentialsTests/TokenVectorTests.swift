@@ -49,7 +49,7 @@ struct TokenVectorTests {
 
     private func name(of error: KeyError) -> String {
         switch error {
-        case .unreadable: "unreadable"
+        case .unreadable, .notPEM: "\(error == .notPEM ? "notPEM" : "unreadable")"
         case .rsaSize: "rsaSize"
         case .rsaExponent: "rsaExponent"
         case .weakPoint: "weakPoint"
@@ -112,8 +112,8 @@ struct TokenVectorTests {
         #expect(error("pem-EdDSA-ed448", .RS256) == .mismatch(algorithm: .RS256))
         #expect(error("pem-EdDSA-ed448", .Ed448) == nil)
         #expect(error("pem-EdDSA-ed448", .Ed25519) == .mismatch(algorithm: .Ed25519))
-        #expect(error("", for: .RS256) == .unreadable)
-        #expect(error("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", for: .RS256) == .unreadable)
+        #expect(error("", for: .RS256) == .notPEM)
+        #expect(error("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", for: .RS256) == .notPEM)
         #expect(error("-----BEGIN EC PRIVATE KEY-----\n", for: .ES256) == .isPrivate)
         #expect(error("-----BEGIN CERTIFICATE-----\n", for: .ES256) == .isCertificate)
     }

@@ -16,7 +16,7 @@ extension VerificationKey {
             defer { BIO_free(source) }
             return PEM_read_bio_PUBKEY(source, nil, nil, nil)
         }
-        guard let key = read else { throw .unreadable }
+        guard let key = read else { throw .notPEM }
         try self.init(key, name: name, algorithms: [algorithm])
     }
 

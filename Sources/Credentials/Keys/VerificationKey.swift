@@ -5,7 +5,9 @@ import COpenSSL
 
 /// Why a key is not taken. The description is for the operator; it shows nothing of the key.
 package enum KeyError: Error, Sendable, Equatable, CustomStringConvertible {
-    /// Nothing that libcrypto reads as a public key.
+    /// Nothing that libcrypto reads as a public key in PEM.
+    case notPEM
+    /// A key whose numbers have a wrong form, or that libcrypto does not take.
     case unreadable
     /// A private key, where the proxy needs only the public one.
     case isPrivate
@@ -31,7 +33,8 @@ package enum KeyError: Error, Sendable, Equatable, CustomStringConvertible {
     /// One phrase.
     package var description: String {
         switch self {
-        case .unreadable: "no public key in PEM can be read"
+        case .notPEM: "no public key in PEM can be read"
+        case .unreadable: "the key has a member of a wrong form, or numbers that make no key"
         case .isPrivate: "it holds a private key; give the proxy the public one (openssl pkey -in FILE -pubout)"
         case .isCertificate: "it holds a certificate; give the proxy its key (openssl x509 -in FILE -noout -pubkey)"
         case .mismatch(let algorithm): "the key is not one for \(algorithm.rawValue)"
