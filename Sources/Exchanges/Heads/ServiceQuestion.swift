@@ -41,7 +41,7 @@ extension RequestForwarding {
             if target.first == UInt8(ascii: "/") { fields.append(("X-Original-URL", scheme + Array("://".utf8) + authority + target)) }
         }
         // A compressed page could not be passed on to a client that does not take it.
-        fields.append(("Accept-Encoding", Array("identity".utf8)))
+        fields.append(ServiceRequest.uncompressed)
         for (lowercased, name) in service.sent {
             switch lowercased {
             case Array("authorization".utf8): fields += authorization(bridged).map { (name, $0) }

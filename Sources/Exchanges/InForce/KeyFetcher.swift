@@ -119,7 +119,9 @@ final class KeyFetcher: Endpoint {
         let lease = issuer.keys.begin(for: missing, now: worker.now)
         wake(atMilliseconds: issuer.keys.look(now: worker.now, chance: 0).nextAt)
         guard let lease else { return }
-        let fields = [(name: "Accept", value: Array("application/jwk-set+json, application/json".utf8))]
+        let fields = [
+            (name: "Accept", value: Array("application/jwk-set+json, application/json".utf8)), ServiceRequest.uncompressed,
+        ]
         let limits = ServiceLimits(
             timeoutMilliseconds: issuer.service.timeoutMilliseconds, bodyBytes: KeySet.mostBytes, needsWholeBody: true)
         let request = ServiceRequest(.get, of: issuer.service, fields: fields)

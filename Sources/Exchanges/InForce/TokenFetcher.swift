@@ -110,7 +110,7 @@ extension ServiceToken {
             fields: [
                 (name: "Authorization", value: BasicCredentials.authorizationValue(client: clientID, secret: clientSecret)),
                 (name: "Content-Type", value: Array("application/x-www-form-urlencoded".utf8)),
-                (name: "Accept", value: Array("application/json".utf8)),
+                (name: "Accept", value: Array("application/json".utf8)), ServiceRequest.uncompressed,
             ], body: body)
     }
 }

@@ -24,6 +24,9 @@ package struct ServiceRequest: Sendable {
     /// The body; sent with POST only.
     package var body: [UInt8]
 
+    /// The field that asks for an answer as it is: Heartwire reads no compressed one.
+    package static let uncompressed = (name: "Accept-Encoding", value: Array("identity".utf8))
+
     /// A request to a service, at the service's own URL.
     package init(_ method: Method, of service: ServiceEndpoint, fields: [(name: String, value: [UInt8])] = [], body: [UInt8] = []) {
         self.method = method

@@ -40,7 +40,7 @@ struct ForwardAuthManner {
                 value: BasicCredentials.authorizationValue(client: settings.clientID, secret: settings.clientSecret)
             ),
             (name: "Content-Type", value: Array("application/x-www-form-urlencoded".utf8)),
-            (name: "Accept", value: Array("application/json".utf8)),
+            (name: "Accept", value: Array("application/json".utf8)), ServiceRequest.uncompressed,
         ]
         return ForwardAuthManner(
             request: { question in
