@@ -183,8 +183,6 @@ def test_while_the_first_keys_cannot_be_had_an_eventsource_is_held_and_others_ar
     assert metric(proxy, 'heartwire_key_fetches_total{issuer="main",result="unreachable"}') >= 1
 
 
-def test_who_comes_while_the_first_keys_are_fetched_waits_for_them(checked, server, keys):
-    source = server([keys[0].jwk(kid="a")])
 def test_a_held_eventsource_whose_token_was_over_is_told_so_with_the_true_time(checked, server, keys):
     source = server([keys[0].jwk(kid="a")], runs=False)
     proxy, origin = checked(issuer(source.url, "leeway 0s"))
@@ -198,6 +196,8 @@ def test_a_held_eventsource_whose_token_was_over_is_told_so_with_the_true_time(c
     assert 30 <= told["expired_for"] < 120 and not origin.requests
 
 
+def test_who_comes_while_the_first_keys_are_fetched_waits_for_them(checked, server, keys):
+    source = server([keys[0].jwk(kid="a")])
     source.allowed.clear()
     proxy, origin = checked(issuer(source.url))
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
@@ -343,3 +343,19 @@ def test_keys_that_are_left_out_and_private_keys_are_told_at_the_start(checked, 
     said = proxy.wait_for_words("1 of its keys is a private one")
     assert f"{file}: a key is left out: the RSA key has" in said
     assert status(proxy, keys[0].token(kid="a")) == 200
+
+
+def test_who_is_held_for_keys_that_a_reload_replaces_is_told_to_come_back_and_served_then(checked, server, keys):
+    source = server([keys[0].jwk(kid="a")], runs=False)
+    proxy, _ = checked(issuer(source.url), "heartbeat 100ms")
+    proxy.wait_for_words("issuer main: its keys cannot be fetched")
+    path = f"/held?access_token={keys[0].token(kid='a')}"
+    with Client(proxy.port) as client:
+        response, body = client.open_stream(path, timeout=10)
+        body.wait_for(b":")
+        source.start()
+        began = time.monotonic()
+        reload(proxy, lambda text: text.replace(source.url, source.url + "\n keys_cooldown 1m"))
+        assert b"retry: " in body.read_to_end(timeout=10) and time.monotonic() - began < 8
+    with Client(proxy.port) as client:
+        client.open_stream(path, timeout=10)[1].wait_for(b"data: hello")

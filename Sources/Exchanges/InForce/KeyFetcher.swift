@@ -24,6 +24,8 @@ enum KeySearch {
     case unavailable(WaitingPlace)
     /// There are no others.
     case settled
+    /// They are fetched no more: a reload has changed the issuer.
+    case retired
 }
 
 /// The fetches of one worker.
@@ -85,7 +87,7 @@ final class KeyFetcher: Endpoint {
 
     /// Looks for a key for an exchange.
     func search(for missing: MissingKey, of keys: FetchedKeys, _ exchange: Exchange) -> KeySearch {
-        guard let issuer = issuers.first(where: { $0.keys === keys }) else { return .unavailable(waiting.place(for: exchange)) }
+        guard let issuer = issuers.first(where: { $0.keys === keys }) else { return .retired }
         switch keys.outlook(for: missing, now: worker.now) {
         case .fetchable:
             begin(issuer, for: missing)

@@ -30,6 +30,10 @@ struct Refusal {
     var vary: StaticString?
     /// The methods that would be answered; nil where the method is not the reason.
     var allowedMethods: StaticString?
+    /// Whether only a request that comes now can be served, because a reload has changed the rules.
+    var isRetired = false
+    /// A cookie of the proxy's own; nil for none.
+    var cookie: [UInt8]?
     /// Whether the connection is closed after the answer.
     var closes = true
     /// Whether the proxy has no room, perhaps for a moment only.

@@ -59,6 +59,7 @@ extension Exchange {
         case .unavailable(let place):
             decision.place = place
             return .unavailable(evidence: Exchange.lackOfKeys)
+        case .retired: return .retired(evidence: "a reload has changed the token's issuer")
         case .settled:
             // Another worker may have brought them since the token was looked at.
             return generation.checker.hasOtherKeys(issuer) ? checkToken(&decision) : nil

@@ -69,6 +69,9 @@ enum StepResult {
     case waits
     /// Nobody can say it now. An EventSource is held and the step is tried again; other clients are refused.
     case unavailable(evidence: String)
+    /// Nobody will say it by the rules of this request, because they are no longer in force. An EventSource is told to come back, and is
+    /// served by those that are; other clients are refused.
+    case retired(evidence: String)
 }
 
 /// A decision that waits. An object, because a request that does not wait must not carry its bytes.
@@ -99,6 +102,9 @@ extension Exchange {
             case .unavailable(let evidence):
                 pause(decision)
                 return refuseUnavailable(decision.forwarding, evidence)
+            case .retired(let evidence):
+                pause(decision)
+                return refuseUnavailable(decision.forwarding, evidence, isRetired: true)
             }
         }
         forward(decision.forwarding, decision.bridged, decision.findings)
@@ -147,5 +153,6 @@ extension Exchange {
         var refusal = Refusal(status: 503, cause: .authorizationUnavailable, evidence: evidence, closes: false)
         refusal.credentialsFault = .unavailable
         refuseReadably(forwarding.head, on: forwarding.route, refusal, account.token)
+        refusal.isRetired = isRetired
     }
 }

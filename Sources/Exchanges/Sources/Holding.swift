@@ -105,6 +105,10 @@ extension Exchange {
                 sendBack(Ending(refusal), around: Exchange.overloadRetryMilliseconds)
                 return true
             }
+            if refusal.isRetired {
+                sendBack(Ending(refusal), around: Exchange.promptRetryMilliseconds)
+                return true
+            }
             if refusal.cause == .authorizationUnavailable {
                 hold(because: refusal)
                 return true
