@@ -165,20 +165,32 @@ struct RevokedTicketsTests {
     @Test("stay in the list until their end")
     func ends() {
         let list = RevokedTickets()
-        #expect(list.revoke(id(1), until: 100, now: 50) && list.contains(id(1)) && !list.contains(id(2)))
-        #expect(list.revoke(id(1), until: 60, now: 50) && list.contains(id(1)))
+        #expect(list.revoke(id(1), of: 7, until: 100, now: 50) && list.contains(id(1)) && !list.contains(id(2)))
+        #expect(list.revoke(id(1), of: 7, until: 60, now: 50) && list.contains(id(1)))
         // One that is over already needs no place.
-        #expect(list.revoke(id(3), until: 50, now: 50) && !list.contains(id(3)))
+        #expect(list.revoke(id(3), of: 7, until: 50, now: 50) && !list.contains(id(3)))
     }
 
     @Test("are never forgotten for others, and leave their places at their end")
     func full() {
         let list = RevokedTickets()
-        for number in 0..<RevokedTickets.capacity { #expect(list.revoke(id(number), until: number == 5 ? 60 : 100, now: 50)) }
-        #expect(!list.revoke(id(-1), until: 200, now: 50) && list.count == RevokedTickets.capacity)
+        func revoke(_ number: Int, until end: Int64, now: Int64) -> Bool {
+            list.revoke(id(number), of: UInt64(truncatingIfNeeded: number), until: end, now: now)
+        }
+        for number in 0..<RevokedTickets.capacity { #expect(revoke(number, until: number == 5 ? 60 : 100, now: 50)) }
+        #expect(!revoke(-1, until: 200, now: 50) && list.count == RevokedTickets.capacity)
         #expect(list.contains(id(0)) && !list.contains(id(-1)))
-        #expect(list.revoke(id(7), until: 100, now: 50))
-        #expect(list.revoke(id(-1), until: 200, now: 60) && !list.contains(id(5)) && list.contains(id(0)) && list.contains(id(-1)))
-        #expect(!list.revoke(id(-2), until: 200, now: 99) && list.revoke(id(-2), until: 200, now: 100) && list.count == 2)
+        #expect(revoke(7, until: 100, now: 50))
+        #expect(revoke(-1, until: 200, now: 60) && !list.contains(id(5)) && list.contains(id(0)) && list.contains(id(-1)))
+        #expect(!revoke(-2, until: 200, now: 99) && revoke(-2, until: 200, now: 100) && list.count == 2)
+    }
+
+    @Test("of one token have few places, so that nobody fills the list with it")
+    func fullOfToken() {
+        let list = RevokedTickets()
+        for number in 0..<RevokedTickets.capacityOfToken { #expect(list.revoke(id(number), of: 1, until: 100, now: 50)) }
+        #expect(!list.revoke(id(-1), of: 1, until: 100, now: 50) && list.revoke(id(-1), of: 2, until: 100, now: 50))
+        #expect(list.revoke(id(0), of: 1, until: 100, now: 50))
+        #expect(list.revoke(id(-2), of: 1, until: 200, now: 100) && list.count == 1)
     }
 }

@@ -96,7 +96,7 @@ package struct TicketContents: Sendable {
     package var token: Token
     /// Until when it opens streams, in seconds since 1970.
     package var expiresSeconds: Int64
-    /// Until when it may be renewed, in seconds since 1970.
+    /// Until when it may be renewed, in seconds since 1970: before `expiresSeconds` for one that may not, because it stands in a URL.
     package var limitSeconds: Int64
     /// The one path that it opens; nil for each path of its routes.
     package var path: [UInt8]?
@@ -116,6 +116,9 @@ package struct TicketContents: Sendable {
         self.path = path
         self.bond = bond
     }
+
+    /// Whether tickets of the same id may live longer than this one.
+    package var isRenewable: Bool { limitSeconds >= expiresSeconds }
 
     /// The bytes to be sealed; the caller wipes them.
     var written: [UInt8] {

@@ -113,6 +113,7 @@ struct Refusal {
             try? response.fields.field("WWW-Authenticate", challenge)
         }
         if let allowedMethods { response.fields.field("Allow", allowedMethods) }
+        if let cookie { response.fields.setCookie(cookie) }
         if let vary { response.fields.field("Vary", vary) }
         if let allowedOrigin { response.fields.allow(allowedOrigin) }
         if status == 503 { response.fields.field("Retry-After", UInt64(1)) }

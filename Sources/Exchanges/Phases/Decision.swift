@@ -124,6 +124,7 @@ extension Exchange {
     /// The answer that the decision waited for has come, or the client need not be held any longer without another try. Nothing happens
     /// if the exchange is over by now, or decided.
     func decideAgain() {
+        if case .ticketing(let call) = phase { return answer(call) }
         guard let request, let paused = request.decision else { return }
         request.waiting.nextAttemptAt = .max
         enter(.authorizing(request))
@@ -152,7 +153,7 @@ extension Exchange {
         if !forwarding.isEventSource, !isHeld { flags.remove(.awaitsStream) }
         var refusal = Refusal(status: 503, cause: .authorizationUnavailable, evidence: evidence, closes: false)
         refusal.credentialsFault = .unavailable
-        refuseReadably(forwarding.head, on: forwarding.route, refusal, account.token)
         refusal.isRetired = isRetired
+        refuseReadably(forwarding.head, on: forwarding.route, refusal, account.token)
     }
 }

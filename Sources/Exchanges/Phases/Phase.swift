@@ -19,7 +19,7 @@
 enum Phase {
     /// The request's head is examined: its route, its credentials. Nothing has been sent.
     case deciding
-    /// A page asks for a ticket, and its request's body is awaited.
+    /// A page asks for a ticket. Its request's body is awaited, and then somebody who must be asked about its token.
     case ticketing(TicketCall)
     /// Somebody was asked whether the request may pass, or for what that depends on.
     case authorizing(PendingRequest)

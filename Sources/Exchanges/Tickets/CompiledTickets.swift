@@ -50,6 +50,15 @@ final class CompiledTickets: Sendable {
     /// The value of `Set-Cookie` for a ticket; without one, for a cookie that is removed. Nil where these tickets come in no cookie.
     /// - Parameter isOfOtherSite: whether the browser asked from a page of another site, where it keeps only partitioned cookies.
     func cookie(_ ticket: [UInt8]?, maximumAgeSeconds: Int64, isOfOtherSite: Bool) -> [UInt8]? {
+    /// Until when a ticket that is taken back, and each one of the same id, could open something, in seconds since 1970.
+    func revocationEnd(of contents: TicketContents, now: Int64) -> Int64 {
+        guard contents.isRenewable else {
+            return contents.expiresSeconds > now ? contents.expiresSeconds + CompiledTickets.cookieRestSeconds : now
+        }
+        // A ticket that was made a moment ago with the same id ends no later than this.
+        return now + limitSeconds + CompiledTickets.cookieRestSeconds
+    }
+
         guard let name = block.places.cookie else { return nil }
         let age = ticket == nil ? 0 : maximumAgeSeconds
         let site = isOfOtherSite ? "SameSite=None; Partitioned" : "SameSite=Strict"

@@ -40,7 +40,8 @@ extension Exchange {
         return !isLast
     }
 
-    private func answer(_ call: TicketCall) {
+    /// Answers a request whose body is here, or asks somebody who must be asked before.
+    func answer(_ call: TicketCall) {
         do throws(TicketRefusal) {
             if call.head.method == .post { try give(call) } else { try takeBack(call) }
         } catch { refuse(error, to: call) }
@@ -56,7 +57,7 @@ extension Exchange {
         account.token = known
         let wish = try call.wish()
         let now = unixSeconds
-        let identity = try check(token, call, path: wish.path, now: now)
+        guard case .good(let identity) = try check(token, call, path: wish.path) else { return }
         known.identity = identity
         guard let bond = call.holder.bond(tickets.block.bond) else { throw .noCertificate }
         let limit = min(now + tickets.limitSeconds, identity?.expiresSeconds ?? .max)
@@ -68,7 +69,7 @@ extension Exchange {
         let expires = tickets.expiresSeconds(limit: limit, now: now)
         // A ticket out of a URL is never renewed, also when somebody puts it into a cookie.
         let contents = TicketContents(
-            id: id, token: token, expiresSeconds: expires, limitSeconds: wish.asCookie ? limit : expires, path: wish.path, bond: bond)
+            id: id, token: token, expiresSeconds: expires, limitSeconds: wish.asCookie ? limit : now, path: wish.path, bond: bond)
         let sealed: [UInt8]
         do { sealed = try tickets.seal.seal(contents, salt: salt) } catch { throw .exhausted }
         known.ticket = UsedTicket(id, echo: TokenEcho(ofEncoded: sealed.span))
@@ -84,28 +85,6 @@ extension Exchange {
         Array("{\"ticket\":\"".utf8) + sealed + Array("\",\"expires_in\":\(seconds)}".utf8)
     }
 
-    /// Checks the token as the routes of the ticket do: it must be good for one of them, for that of the path if there is one.
-    /// - Returns: What was verified about the token; nil where only the opening can tell.
-    private func check(_ token: Token, _ call: TicketCall, path: [UInt8]?, now: Int64) throws(TicketRefusal) -> TokenIdentity? {
-        var routes = call.tickets.routes
-        if let path {
-            let number = settings.table.match(host: call.head.bytes.span.extracting(call.head.authority), path: path.span)
-            if let route = number.map({ settings.routes[$0] }), routes.contains(where: { $0 === route }) { routes = [route] }
-        }
-        var found: TokenFault?
-        for route in routes {
-            guard let check = route.check else { return nil }
-            switch check.examine(token, of: call.holder.certificateDigest, by: generation.checker, now: now, monotonic: self.now) {
-            case .good(let checked): return checked.identity
-            // The opening waits for keys that are not there yet, or asks the issuer.
-            case .undecided, .unasked: return nil
-            case .expired: found = .expired
-            case .refused(let fault, _): if found == nil || fault.isForbidden { found = fault }
-            }
-        }
-        throw .token(found ?? .issuer)
-    }
-
     // MARK: Taking back
 
     private func takeBack(_ call: TicketCall) throws(TicketRefusal) {
@@ -114,12 +93,14 @@ extension Exchange {
         for contents in try call.ticketsToRevoke() {
             account.token = KnownToken(fingerprint: nil, origin: nil, echo: TokenEcho(of: contents.token))
             account.token?.ticket = UsedTicket(contents.id, echo: TokenEcho(of: contents.token))
-            // A ticket that was made a moment ago with the same id ends no later than this.
-            let end = now + call.tickets.limitSeconds + CompiledTickets.cookieRestSeconds
-            if !proxy.shared.revocations.revoke(contents.id, until: end, now: now) { isFull = true }
+            let digest = contents.token.withBytes(generation.checker.digest)
+            let end = call.tickets.revocationEnd(of: contents, now: now)
+            if !proxy.shared.revocations.revoke(contents.id, of: digest, until: end, now: now) { isFull = true }
         }
-        if isFull { throw .full }
-        answer(call, status: 204, cookie: call.tickets.cookie(nil, maximumAgeSeconds: 0, isOfOtherSite: call.holder.isOfOtherSite))
+        let cookie = call.tickets.cookie(nil, maximumAgeSeconds: 0, isOfOtherSite: call.holder.isOfOtherSite)
+        guard isFull else { return answer(call, status: 204, cookie: cookie) }
+        // The browser at least forgets the ticket.
+        refuse(TicketRefusal.full.refusal(of: call.tickets), to: call, cookie: cookie)
     }
 
     // MARK: Answers
@@ -156,8 +137,9 @@ extension Exchange {
 
     private func refuse(_ reason: TicketRefusal, to call: TicketCall) { refuse(reason.refusal(of: call.tickets), to: call) }
 
-    private func refuse(_ refusal: Refusal, to call: TicketCall) {
+    private func refuse(_ refusal: Refusal, to call: TicketCall, cookie: [UInt8]? = nil) {
         var refusal = refusal
+        refusal.cookie = cookie
         refusal.allowedOrigin = call.allowedOrigin
         refusal.vary = "Origin"
         refuse(refusal)

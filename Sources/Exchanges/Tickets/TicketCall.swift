@@ -4,6 +4,7 @@ import Bytes
 import Configuration
 import Credentials
 import HTTP
+import Services
 import Telemetry
 
 /// A request to the endpoint of tickets while its body comes.
@@ -17,6 +18,10 @@ final class TicketCall {
     let tickets: CompiledTickets
     let holder: TicketHolder
     var body: [UInt8] = []
+    /// What issuers have said about the token, by their numbers.
+    var verdicts: [Int: ForwardAuthVerdict] = [:]
+    /// Its place among those that wait for keys.
+    var place: WaitingPlace?
 
     init(_ tickets: CompiledTickets, _ holder: TicketHolder) {
         self.tickets = tickets
@@ -88,7 +93,7 @@ final class TicketCall {
     /// The ticket that the browser has already, whose id a new one takes over; nil for none.
     func present() -> TicketContents? {
         cookies.prefix(TicketCall.mostTickets).lazy.compactMap { [head, tickets] in try? tickets.seal.open(head.bytes.span.extracting($0)) }
-            .first
+            .first { $0.isRenewable }
     }
 
     private var cookies: [Range<Int>] {
@@ -130,6 +135,8 @@ enum TicketRefusal: Error {
     case noCertificate
     /// The cookie would have so many bytes.
     case cookieTooLarge(Int)
+    /// Nobody can say now whether the token is good.
+    case unavailable
     /// No more tickets can be taken back.
     case full
     /// libcrypto has failed.
@@ -165,10 +172,15 @@ enum TicketRefusal: Error {
             refusal.evidence =
                 "the token is too long for a cookie: browsers keep \(CompiledTickets.mostCookieBytes) bytes, this one has \(count)"
             return refusal
+        case .unavailable:
+            var refusal = Refusal(
+                status: 503, cause: .authorizationUnavailable, evidence: "nobody can say now whether the token is good", closes: false)
+            refusal.credentialsFault = .unavailable
+            return refusal
         case .full:
             return Refusal(
-                status: 503, cause: .refusedByLimit, evidence: "\(RevokedTickets.capacity) tickets were taken back and would be good still",
-                closes: false)
+                status: 503, cause: .refusedByLimit,
+                evidence: "too many tickets, or too many of this token, were taken back and would be good still", closes: false)
         case .exhausted: return Refusal(status: 503, cause: .proxyError, evidence: "no memory is left for a ticket", closes: false)
         }
     }

@@ -26,10 +26,10 @@ final class TicketRevocations: Sendable {
     /// Whether the ticket was taken back.
     func contains(_ id: TicketID) -> Bool { tickets.contains(id) }
 
-    /// Takes a ticket back, and all that renew it, until a moment in seconds since 1970. Its streams end.
+    /// Takes a ticket for the token of that digest back, and all that renew it, until a moment in seconds since 1970. Its streams end.
     /// - Returns: False if there is no room to remember it.
-    func revoke(_ id: TicketID, until end: Int64, now: Int64) -> Bool {
-        let isKept = tickets.revoke(id, until: end, now: now)
+    func revoke(_ id: TicketID, of token: KeyedDigest?, until end: Int64, now: Int64) -> Bool {
+        let isKept = tickets.revoke(id, of: token?.fingerprint.value ?? 0, until: end, now: now)
         for follower in followers.withLock({ $0 }) {
             follower.mailbox.post { _ in
                 follower.exchanges?.authorizedStreams.endAll(.init(id), .revoked, evidence: "the page took its ticket back")
