@@ -1,6 +1,7 @@
 """Tokens that the proxy gets for servers: fetched once for all requests, again when they end or are refused, and never shown."""
 
 import base64
+import contextlib
 import json
 import subprocess
 import threading
@@ -9,7 +10,9 @@ import urllib.parse
 
 import pytest
 
+from support import eventsource
 from support.client import Client, exchange, get
+from support.forward_auth import reload
 from support.paths import binary
 
 STREAM = "Accept: text/event-stream\r\n"
@@ -139,6 +142,66 @@ def test_while_no_token_can_be_had_an_eventsource_is_held_and_all_others_get_503
     said = proxy.wait_for_words("token machine: it was fetched again")
     assert said.count("token machine: it cannot be fetched: the server answered 401 (invalid_client)") == 1
     assert "s3cret" not in said
+
+
+@contextlib.contextmanager
+def held_with_its_token(machine, good):
+    """A client that is held while its server is gone, with a token that is in `good` before; the proxy, the origin, the issuer, and its body."""
+    def server(connection, request):
+        if request.value("authorization") not in good:
+            return connection.respond(401, b"answer")
+        connection.start_stream()
+        connection.chunk(b"data: hello\n\n")
+        connection.wait_until_left(20)
+
+    issuer = Issuer()
+    proxy, origin, _ = machine(issuer, server, outage="retry 30s", heartbeat="500ms")
+    with Client(proxy.port) as client:
+        client.open_stream("/first", STREAM)[1].wait_for(b"data: hello")
+    origin.close()
+    with Client(proxy.port) as client:
+        response, body = client.open_stream("/held", STREAM)
+        assert response.status == 200
+        body.wait_for(b":")
+        yield proxy, origin, issuer, body
+
+
+def test_a_held_client_is_joined_with_another_token_when_the_server_refuses_the_one_that_it_waited_with(machine):
+    good = {b"Bearer token-1"}
+    with held_with_its_token(machine, good) as (_, origin, issuer, body):
+        # The server comes back and knows the old token no more.
+        good.clear()
+        good.add(b"Bearer token-2")
+        origin.listen_again()
+        body.wait_for(b"data: hello", timeout=20)
+    assert issuer.count == 2 and sent(origin)[-2:] == [b"Bearer token-1", b"Bearer token-2"]
+
+
+def test_a_held_client_is_told_to_come_back_when_the_server_refuses_each_token(machine):
+    good = {b"Bearer token-1"}
+    with held_with_its_token(machine, good) as (proxy, origin, issuer, body):
+        good.clear()
+        origin.listen_again()
+        assert eventsource.read(body.read_to_end(timeout=20)).retry is not None
+    assert issuer.count == 2
+    ending = proxy.stream_log.ending("/held")
+    assert ending["cause"] == "sent_back" and "answered 401" in ending["evidence"]
+    assert get(proxy.port, "/again", STREAM).status == 401
+
+
+def test_a_token_is_kept_over_a_reload_that_does_not_change_it_and_fetched_again_after_one_that_does(machine):
+    issuer = Issuer()
+    proxy, origin, _ = machine(issuer, workers=2)
+    assert get(proxy.port, "/e").status == 200
+    text = (proxy.folder / "heartwire.conf").read_text()
+    reload(proxy, text.replace("upstream_authorization token machine", "upstream_authorization token machine\n via off"))
+    for _ in range(6):
+        assert get(proxy.port, "/e").status == 200
+    assert set(sent(origin)) == {b"Bearer token-1"} and issuer.count == 1
+    reload(proxy, text.replace("events.write", "events.delete"))
+    assert get(proxy.port, "/e").status == 200
+    assert sent(origin)[-1] == b"Bearer token-2" and issuer.count == 2
+    assert b"events.delete" in issuer.asked[-1].body
 
 
 def test_trace_and_preflights_need_no_token(machine):

@@ -67,13 +67,13 @@ def stream(connection, request):
 @pytest.fixture
 def checked(stage, endpoint):
     """A function: the proxy with one route that is checked by the endpoint, and the origin behind it."""
-    def make(*lines, issuer=(), more=""):
+    def make(*lines, issuer=(), more="", workers=1):
         origin = stage.origin(stream)
         inner = "".join(f" {line}\n" for line in issuer)
 
         def text(port, folder):
             return (
-                f"listen 127.0.0.1:{port}\nworkers 1\nstream_log {folder}/stream.log\naccess_log {folder}/access.log\n"
+                f"listen 127.0.0.1:{port}\nworkers {workers}\nstream_log {folder}/stream.log\naccess_log {folder}/access.log\n"
                 f"fingerprint_key a-key-of-the-tests-of-introspection\n"
                 f"issuer opaque {{\n name {tokens.ISSUER}\n audience {tokens.AUDIENCE}\n introspect_url {endpoint.url}\n"
                 f" introspect_client \"{ID}\" \"{SECRET}\"\n{inner}}}\n{more}"
@@ -172,6 +172,31 @@ def test_a_token_that_is_taken_back_ends_all_its_streams_by_one_question(checked
     assert ending["evidence"] == "ended between two events because issuer opaque said that the token is not active when it was asked again"
     assert not bodies[5].ended
     assert status(proxy, token) == 401
+    for client in clients:
+        client.close()
+
+
+def test_several_workers_ask_once_each_and_all_learn_that_a_token_was_taken_back(checked, endpoint):
+    proxy, _ = checked(issuer=["cache 10m", "recheck 1s"], workers=3)
+    token = opaque()
+    endpoint.states[token] = {"active": True}
+    clients, began = [Client(proxy.port) for _ in range(24)], time.monotonic()
+    with concurrent.futures.ThreadPoolExecutor(24) as pool:
+        bodies = list(pool.map(lambda pair: pair[1].open_stream(f"/{pair[0]}", bearer(token))[1], enumerate(clients)))
+    for body in bodies:
+        body.wait_for(b"hello")
+    streams = proxy.stream_log.wait_for(lambda record: record["event"] == "stream_open")
+    workers = {record["stream"].partition("-")[0] for record in streams}
+    assert len(workers) > 1, "all clients came to one worker"
+    # Besides, each worker asks again about living streams, at most once in three quarters of a second.
+    assert len(endpoint.questions) <= len(workers) * (1 + (time.monotonic() - began) / 0.75)
+    del endpoint.states[token]
+    for body in bodies:
+        wait_until(lambda: body.collect(0.02) or body.ended)
+    # A kept answer opens nothing any more on a worker that has learnt it.
+    assert {status(proxy, token) for _ in range(12)} == {401}
+    endings = proxy.stream_log.wait_for(lambda record: record["event"] == "stream_end")
+    assert {record["cause"] for record in endings} == {"revoked"} and {record["stream"].partition("-")[0] for record in endings} == workers
     for client in clients:
         client.close()
 
