@@ -52,7 +52,7 @@ struct FetchedTokenTests {
         #expect(token.inForce(except: nil, now: 0) == nil && token.outlook(without: nil, now: 0) == .fetchable)
         let lease = try fetch(token, at: 0)
         #expect(token.begin(without: nil, now: 0) == nil && token.outlook(without: nil, now: 0) == .fetching)
-        #expect(token.publish(Array(FetchedTokenTests.good.utf8), lease, now: 1_000, chance: 0) == [])
+        #expect(token.publish(Array(FetchedTokenTests.good.utf8), lease, now: 1_000, chance: 0).lines == [])
         #expect(token.inForce(except: nil, now: 95_999)?.authorization == Array("Bearer abc".utf8))
         #expect(token.outlook(without: nil, now: 80_999) == .settled && token.outlook(without: nil, now: 81_000) == .fetchable)
         #expect(token.inForce(except: nil, now: 96_000) == nil)
@@ -61,11 +61,11 @@ struct FetchedTokenTests {
     @Test("that a server refuses is fetched again, once in ten seconds")
     func refusals() throws {
         let token = FetchedToken(label: "machine", timeoutMilliseconds: 5_000)
-        #expect(token.publish(Array(FetchedTokenTests.good.utf8), try fetch(token, at: 0), now: 0, chance: 0) == [])
+        #expect(token.publish(Array(FetchedTokenTests.good.utf8), try fetch(token, at: 0), now: 0, chance: 0).lines == [])
         let first = try #require(token.inForce(except: nil, now: 1))
         #expect(token.inForce(except: first, now: 1) == nil && token.outlook(without: first, now: 1) == .fetchable)
         let lease = try fetch(token, at: 1, without: first)
-        #expect(token.publish(Array(FetchedTokenTests.good.utf8), lease, now: 2, chance: 0) == [])
+        #expect(token.publish(Array(FetchedTokenTests.good.utf8), lease, now: 2, chance: 0).lines == [])
         // Another request had the first one too.
         #expect(token.inForce(except: first, now: 3) != nil && token.begin(without: first, now: 3) == nil)
         let second = try #require(token.inForce(except: first, now: 3))
@@ -76,20 +76,21 @@ struct FetchedTokenTests {
     func failures() throws {
         let token = FetchedToken(label: "machine", timeoutMilliseconds: 5_000)
         let said = token.refuse(status: 401, Array(#"{"error":"invalid_client"}"#.utf8), try fetch(token, at: 0), now: 0, chance: 0)
-        #expect(said == ["token machine: it cannot be fetched: the server answered 401 (invalid_client)"])
+        #expect(said.failure == .status && said.lines == ["token machine: it cannot be fetched: the server answered 401 (invalid_client)"])
         #expect(token.outlook(without: nil, now: 999) == .failing && token.begin(without: nil, now: 999) == nil)
-        #expect(token.fail("gone", try fetch(token, at: 1_000), now: 1_000, chance: 0) == [])
+        #expect(token.fail(.unreachable, "gone", try fetch(token, at: 1_000), now: 1_000, chance: 0).lines == [])
         let again = token.publish(Array(FetchedTokenTests.good.utf8), try fetch(token, at: 3_000), now: 3_000, chance: 0)
-        #expect(again == ["token machine: it was fetched again"])
+        #expect(again.failure == nil && again.lines == ["token machine: it was fetched again"])
     }
 
     @Test("is fetched by another worker when one is stuck, and what that one brings later does not count")
     func stuck() throws {
         let token = FetchedToken(label: "machine", timeoutMilliseconds: 5_000)
         let lease = try fetch(token, at: 0)
-        #expect(token.look(now: 6_999, chance: 0) == 7_000)
-        #expect(token.look(now: 7_000, chance: 0) == 8_000)
-        #expect(token.publish(Array(FetchedTokenTests.good.utf8), lease, now: 7_001, chance: 0) == [])
+        #expect(token.look(now: 6_999, chance: 0).nextAt == 7_000)
+        let look = token.look(now: 7_000, chance: 0)
+        #expect(look.endsStuck && look.nextAt == 8_000)
+        #expect(token.publish(Array(FetchedTokenTests.good.utf8), lease, now: 7_001, chance: 0).lines == [])
         #expect(token.inForce(except: nil, now: 7_001) == nil)
     }
 }

@@ -3,13 +3,15 @@
 import concurrent.futures
 import functools
 import json
+import re
 import time
 
 import pytest
 
 from support import planted, tickets, tokens
-from support.client import Client, get
+from support.client import Client, exchange, get
 from support.key_server import KeyServer
+from support.ports import reserve_port
 from support.tickets import COOKIE, STREAM, ask, cookie, cookie_ticket, query_ticket, unseal
 from test_introspection import ID, SECRET, endpoint  # noqa: F401, a fixture
 
@@ -158,3 +160,24 @@ def test_a_ticket_for_a_path_that_these_tickets_do_not_open_is_refused_with_the_
     for path in ["/plain/x", "/-/ticket", "/eventsx"]:
         response = ask(proxy.port, planted.plant(), json.dumps({"path": path}))
         assert response.status == 400 and b"no route of these tickets has this 'path'" in response.body
+
+
+def test_the_metrics_tell_what_became_of_tickets(proxied):
+    console = reserve_port()
+    proxy, _ = proxied("lifetime 60s", top=f"console 127.0.0.1:{console}")
+    token = planted.plant()
+    made = cookie_ticket(ask(proxy.port, token))
+    query_ticket(proxy.port, token)
+    assert get(proxy.port, "/events/short", STREAM + cookie(tickets.seal(token, seconds=20, limit=40))).value("set-cookie")
+    assert ask(proxy.port, "").status == 401
+    assert ask(proxy.port, "", fields=cookie(made), method="DELETE").status == 204
+
+    def counts():
+        text = exchange(console, b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").body.decode()
+        return {event: int(value) for event, value in re.findall(r'heartwire_tickets_total\{ticket="events",event="(\w+)"\} (\d+)', text)}
+
+    deadline = time.monotonic() + 5
+    expected = {"made": 2, "renewed": 1, "refused": 1, "taken_back": 1}
+    while counts() != expected:
+        assert time.monotonic() < deadline, counts()
+        time.sleep(0.1)

@@ -16,6 +16,8 @@ func someSeries() -> MetricSeries {
     _ = series.add(["*:80", "false"], in: .listener)
     _ = series.add(["main"], in: .issuer)
     _ = series.add(["session"], in: .forwardAuth)
+    _ = series.add(["machine"], in: .token)
+    _ = series.add(["events"], in: .ticket)
     return series
 }
 
@@ -109,6 +111,8 @@ struct WorkerCounterTests {
         count(.refused, ReachedLimit.self)
         count(.credentialsRefused, CredentialsFault.self)
         count(.keyFetches, KeyFetchResult.self)
+        count(.tokenFetches, TokenFetchResult.self)
+        count(.tickets, TicketEvent.self)
         count(.forwardAuthAnswers, ForwardAuthOutcome.self)
         count(.upstreamAttempts, AttemptResult.self)
         count(.upstreamStreamsEnded, Cause.Side.self)

@@ -142,19 +142,19 @@ package final class FetchedKeys: Sendable {
     }
 }
 
-/// Why a fetch brought no keys.
+/// Why a fetch brought no keys, or no token.
 package enum KeyFetchFailure: Sendable {
     /// The server could not be reached, or answered too late.
     case unreachable
     /// It answered with something else than status 200.
     case status
-    /// What it answered is no set of keys, or has none for the issuer's tokens.
+    /// What it answered is no set of keys, or has none for the issuer's tokens; or it is no token.
     case unusable
 }
 
 /// How a fetch ended.
 package struct KeyFetchEnd: Sendable, Equatable {
-    /// Nil where it brought keys.
+    /// Nil where it brought keys, or a token.
     package let failure: KeyFetchFailure?
     /// What the operator should be told, a line each.
     package let lines: [String]

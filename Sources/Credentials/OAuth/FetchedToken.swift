@@ -63,11 +63,13 @@ package final class FetchedToken: Sendable {
 
     private static func missing(_ refused: IssuedToken?) -> MissingKey { refused == nil ? .allKeys : .newKey(.key) }
 
-    /// Ends the fetch of a worker that is stuck. Returns when to look again, in monotonic milliseconds.
-    package func look(now: Int64, chance: UInt64) -> Int64 {
-        let (isStuck, next) = state.withLock { ($0.schedule.endOverdueLease(now: now, chance: chance), $0.schedule.nextLookAt) }
-        if isStuck { tellObservers() }
-        return next
+    /// Ends the fetch of a worker that is stuck. Returns whether there was one, and when to look again, in monotonic milliseconds.
+    package func look(now: Int64, chance: UInt64) -> (endsStuck: Bool, nextAt: Int64) {
+        let look = state.withLock { state in
+            (endsStuck: state.schedule.endOverdueLease(now: now, chance: chance), nextAt: state.schedule.nextLookAt)
+        }
+        if look.endsStuck { tellObservers() }
+        return look
     }
 
     /// Calls somebody of that number after each fetch, in place of whom it called before. The call may come on any thread.
@@ -75,9 +77,11 @@ package final class FetchedToken: Sendable {
 
     // MARK: How a fetch ends
 
-    /// Takes the token of an answer. Returns what the operator should be told, a line each.
-    package func publish(_ text: [UInt8], _ lease: KeyLease, now: Int64, chance: UInt64) -> [String] {
-        guard let answer = TokenAnswer(text) else { return fail("the answer holds no bearer token", lease, now: now, chance: chance) }
+    /// Takes the token of an answer.
+    package func publish(_ text: [UInt8], _ lease: KeyLease, now: Int64, chance: UInt64) -> KeyFetchEnd {
+        guard let answer = TokenAnswer(text) else {
+            return fail(.unusable, "the answer holds no bearer token", lease, now: now, chance: chance)
+        }
         let (isTaken, failedBefore) = state.withLock { state in
             let failedBefore = state.schedule.isFailing
             guard state.schedule.succeeded(lease, lifetimeMilliseconds: answer.lifetimeMilliseconds, now: now) else {
@@ -87,24 +91,24 @@ package final class FetchedToken: Sendable {
             return (true, failedBefore)
         }
         if isTaken { tellObservers() }
-        return isTaken && failedBefore ? ["token \(label): it was fetched again"] : []
+        return KeyFetchEnd(failure: nil, lines: isTaken && failedBefore ? ["token \(label): it was fetched again"] : [])
     }
 
-    /// The fetch failed. Returns what the operator should be told, a line each.
+    /// The fetch failed.
     /// - Parameter evidence: what happened, in a few words; nothing in it comes from the server.
-    package func fail(_ evidence: String, _ lease: KeyLease, now: Int64, chance: UInt64) -> [String] {
+    package func fail(_ failure: KeyFetchFailure, _ evidence: String, _ lease: KeyLease, now: Int64, chance: UInt64) -> KeyFetchEnd {
         let (isTaken, isTold) = state.withLock { state in
             let failedBefore = state.schedule.isFailing
             return (state.schedule.failed(lease, now: now, chance: chance), failedBefore)
         }
         if isTaken { tellObservers() }
-        return isTaken && !isTold ? ["token \(label): it cannot be fetched: \(evidence)"] : []
+        return KeyFetchEnd(failure: failure, lines: isTaken && !isTold ? ["token \(label): it cannot be fetched: \(evidence)"] : [])
     }
 
-    /// The server answered another status than 200. Returns what the operator should be told, a line each.
-    package func refuse(status: Int, _ text: [UInt8], _ lease: KeyLease, now: Int64, chance: UInt64) -> [String] {
+    /// The server answered another status than 200.
+    package func refuse(status: Int, _ text: [UInt8], _ lease: KeyLease, now: Int64, chance: UInt64) -> KeyFetchEnd {
         let word = TokenAnswer.error(in: text).map { " (\($0))" } ?? ""
-        return fail("the server answered \(status)\(word)", lease, now: now, chance: chance)
+        return fail(.status, "the server answered \(status)\(word)", lease, now: now, chance: chance)
     }
 
     private func tellObservers() {

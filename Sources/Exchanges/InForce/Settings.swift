@@ -84,6 +84,8 @@ package final class Settings: Sendable {
     let issuerSeries: [Int32]
     /// The numbers of the series of each issuer as a service that is asked.
     let introspectionSeries: [Int32]
+    /// The numbers of the series of the proxy's own tokens.
+    let tokenSeries: [Int32]
     /// TLS with the servers of each upstream and each service.
     let upstreamSecurity: [UpstreamSecurity]
     /// The proxy's own tokens for servers, in the order of the configuration.
@@ -138,6 +140,8 @@ package final class Settings: Sendable {
         issuerSeries = configuration.issuers.map { issuer in
             issuer.keysURL == nil ? MetricSeries.none : series.add([issuer.rules.label], in: .issuer)
         }
+        tokenSeries = configuration.tokens.map { series.add([$0.name], in: .token) }
+        let ticketSeries = configuration.tickets.map { series.add([$0.name], in: .ticket) }
         let places = configuration.tickets.map(\.places)
         let routes = configuration.routes.map { route in
             let upstream = configuration.upstreams[route.upstreamIndex].name
@@ -149,8 +153,8 @@ package final class Settings: Sendable {
                 series: (series.add([route.name], in: .route), series.add([route.name, upstream], in: .path)))
         }
         self.routes = routes
-        tickets = configuration.tickets.map { block in
-            CompiledTickets(block, routes: routes.filter { $0.route.bearer?.sources.contains(.ticket(name: block.name)) ?? false })
+        tickets = zip(configuration.tickets, ticketSeries).map { block, series in
+            CompiledTickets(block, routes: routes.filter { $0.route.bearer?.sources.contains(.ticket(name: block.name)) ?? false }, series)
         }
         self.series = series
         table = RouteTable(configuration.routes)

@@ -7,6 +7,7 @@ import Credentials
 import HTTP
 import Reactor
 import Services
+import Telemetry
 
 /// What an exchange hears that needs a token.
 enum TokenSearch {
@@ -22,6 +23,8 @@ final class TokenFetcher: Endpoint {
     private unowned let proxy: ExchangeWorker
     private let waiting = WaitingExchanges()
     private var tokens: [FetchedToken] = []
+    /// The numbers of their metrics' series.
+    private var series: [Int32] = []
 
     init(_ proxy: ExchangeWorker) {
         self.proxy = proxy
@@ -30,7 +33,7 @@ final class TokenFetcher: Endpoint {
 
     /// Takes the tokens of the newest generation.
     func adopt(_ generation: Generation) {
-        tokens = generation.settings.tokens
+        (tokens, series) = (generation.settings.tokens, generation.settings.tokenSeries)
         let (number, mailbox) = (worker.number, worker.mailbox)
         for token in tokens {
             token.notify(number) {
@@ -48,8 +51,9 @@ final class TokenFetcher: Endpoint {
     }
 
     override func deadlineReached() {
-        for token in tokens {
-            let next = token.look(now: worker.now, chance: proxy.chance(below: .max))
+        for (token, series) in zip(tokens, series) {
+            let (endsStuck, next) = token.look(now: worker.now, chance: proxy.chance(below: .max))
+            if endsStuck { proxy.counters.add(.tokenFetches, TokenFetchResult.stuck, of: series) }
             if next > worker.now { wake(atMilliseconds: next) }
         }
     }
@@ -82,20 +86,33 @@ final class TokenFetcher: Endpoint {
     /// Fetches a token, unless another worker has begun to do so.
     private func fetch(_ index: Int, _ token: FetchedToken, _ refused: IssuedToken?, of generation: Generation) {
         let lease = token.begin(without: refused, now: worker.now)
-        if isOpen { wake(atMilliseconds: token.look(now: worker.now, chance: 0)) }
+        if isOpen { wake(atMilliseconds: token.look(now: worker.now, chance: 0).nextAt) }
         guard let lease else { return }
         let configured = generation.settings.configuration.tokens[index]
         let limits = ServiceLimits(
             timeoutMilliseconds: configured.service.timeoutMilliseconds, bodyBytes: FetchedToken.mostBytes, needsWholeBody: true)
         ServiceCall.ask(configured.request, of: generation.group(of: configured.service), on: worker, limits) { [proxy] answer in
             let (now, chance) = (proxy.worker.now, proxy.chance(below: .max))
-            let lines =
+            let end =
                 switch answer {
                 case .answered(let head, let body) where head.status == 200: token.publish(body, lease, now: now, chance: chance)
                 case .answered(let head, let body): token.refuse(status: head.status, body, lease, now: now, chance: chance)
-                case .failed(_, let evidence): token.fail(evidence, lease, now: now, chance: chance)
+                case .failed(.unusable, let evidence): token.fail(.unusable, evidence, lease, now: now, chance: chance)
+                case .failed(_, let evidence): token.fail(.unreachable, evidence, lease, now: now, chance: chance)
                 }
-            for line in lines { proxy.worker.warn(line) }
+            proxy.counters.add(.tokenFetches, TokenFetchResult(end.failure), of: generation.settings.tokenSeries[index])
+            for line in end.lines { proxy.worker.warn(line) }
+        }
+    }
+}
+
+extension TokenFetchResult {
+    fileprivate init(_ failure: KeyFetchFailure?) {
+        switch failure {
+        case nil: self = .token
+        case .unreachable: self = .unreachable
+        case .status: self = .status
+        case .unusable: self = .unusable
         }
     }
 }

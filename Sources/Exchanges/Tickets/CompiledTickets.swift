@@ -24,12 +24,15 @@ final class CompiledTickets: Sendable {
     /// The longest token of these routes, in bytes.
     let mostTokenBytes: Int
     let characters: TokenCharacters
+    /// The number of its metrics' series.
+    let series: Int32
 
-    init(_ block: TicketBlock, routes: [CompiledRoute]) {
+    init(_ block: TicketBlock, routes: [CompiledRoute], _ series: Int32) {
         guard let seal = TicketSeal(keys: block.keys, name: block.name) else { preconditionFailure("there is no memory left at the start") }
         self.block = block
         self.seal = seal
         self.routes = routes
+        self.series = series
         path = Array(block.path.utf8)
         let policies = routes.compactMap(\.route.bearer)
         bridge = TokenBridge(
@@ -47,9 +50,6 @@ final class CompiledTickets: Sendable {
     /// Until when a ticket that is made now opens streams.
     func expiresSeconds(limit: Int64, now: Int64) -> Int64 { min(now + lifetimeSeconds, limit) }
 
-    /// The value of `Set-Cookie` for a ticket; without one, for a cookie that is removed. Nil where these tickets come in no cookie.
-    /// - Parameter isOfOtherSite: whether the browser asked from a page of another site, where it keeps only partitioned cookies.
-    func cookie(_ ticket: [UInt8]?, maximumAgeSeconds: Int64, isOfOtherSite: Bool) -> [UInt8]? {
     /// Until when a ticket that is taken back, and each one of the same id, could open something, in seconds since 1970.
     func revocationEnd(of contents: TicketContents, now: Int64) -> Int64 {
         guard contents.isRenewable else {
@@ -59,6 +59,9 @@ final class CompiledTickets: Sendable {
         return now + limitSeconds + CompiledTickets.cookieRestSeconds
     }
 
+    /// The value of `Set-Cookie` for a ticket; without one, for a cookie that is removed. Nil where these tickets come in no cookie.
+    /// - Parameter isOfOtherSite: whether the browser asked from a page of another site, where it keeps only partitioned cookies.
+    func cookie(_ ticket: [UInt8]?, maximumAgeSeconds: Int64, isOfOtherSite: Bool) -> [UInt8]? {
         guard let name = block.places.cookie else { return nil }
         let age = ticket == nil ? 0 : maximumAgeSeconds
         let site = isOfOtherSite ? "SameSite=None; Partitioned" : "SameSite=Strict"

@@ -74,12 +74,18 @@ extension Exchange {
         do { sealed = try tickets.seal.seal(contents, salt: salt) } catch { throw .exhausted }
         known.ticket = UsedTicket(id, echo: TokenEcho(ofEncoded: sealed.span))
         let seconds = expires - now
-        guard wish.asCookie else { return answer(call, status: 200, json: ticketJSON(sealed, seconds)) }
+        guard wish.asCookie else {
+            count(.made, of: call)
+            return answer(call, status: 200, json: ticketJSON(sealed, seconds))
+        }
         let cookie = tickets.cookie(
             sealed, maximumAgeSeconds: seconds + CompiledTickets.cookieRestSeconds, isOfOtherSite: call.holder.isOfOtherSite)
         guard let cookie, cookie.count <= CompiledTickets.mostCookieBytes else { throw .cookieTooLarge(cookie?.count ?? 0) }
+        count(.made, of: call)
         answer(call, status: 204, cookie: cookie)
     }
+
+    private func count(_ event: TicketEvent, of call: TicketCall) { proxy.counters.add(.tickets, event, of: call.tickets.series) }
 
     private func ticketJSON(_ sealed: [UInt8], _ seconds: Int64) -> [UInt8] {
         Array("{\"ticket\":\"".utf8) + sealed + Array("\",\"expires_in\":\(seconds)}".utf8)
@@ -95,7 +101,11 @@ extension Exchange {
             account.token?.ticket = UsedTicket(contents.id, echo: TokenEcho(of: contents.token))
             let digest = contents.token.withBytes(generation.checker.digest)
             let end = call.tickets.revocationEnd(of: contents, now: now)
-            if !proxy.shared.revocations.revoke(contents.id, of: digest, until: end, now: now) { isFull = true }
+            if proxy.shared.revocations.revoke(contents.id, of: digest, until: end, now: now) {
+                count(.takenBack, of: call)
+            } else {
+                isFull = true
+            }
         }
         let cookie = call.tickets.cookie(nil, maximumAgeSeconds: 0, isOfOtherSite: call.holder.isOfOtherSite)
         guard isFull else { return answer(call, status: 204, cookie: cookie) }
@@ -138,6 +148,7 @@ extension Exchange {
     private func refuse(_ reason: TicketRefusal, to call: TicketCall) { refuse(reason.refusal(of: call.tickets), to: call) }
 
     private func refuse(_ refusal: Refusal, to call: TicketCall, cookie: [UInt8]? = nil) {
+        count(.refused, of: call)
         var refusal = refusal
         refusal.cookie = cookie
         refusal.allowedOrigin = call.allowedOrigin

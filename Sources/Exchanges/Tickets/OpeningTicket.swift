@@ -68,5 +68,9 @@ extension Exchange {
     }
 
     /// The cookie that renews the ticket with which this stream was opened; nil for none.
-    func freshCookie() -> [UInt8]? { request?.ticket?.renewed(now: unixSeconds, salt: ticketSalt) }
+    func freshCookie() -> [UInt8]? {
+        guard let ticket = request?.ticket, let cookie = ticket.renewed(now: unixSeconds, salt: ticketSalt) else { return nil }
+        proxy.counters.add(.tickets, TicketEvent.renewed, of: ticket.tickets.series)
+        return cookie
+    }
 }

@@ -13,6 +13,7 @@ package enum Metric: Int, CaseIterable, Sendable {
     case refused, credentialsRefused
     case forwardAuthAnswers, forwardAuthDuration, forwardAuthKept
     case keyFetches, keysAge
+    case tokenFetches, tickets
     case upstreamConnect, upstreamAttempts, upstreamHealthy, upstreamStreamsEnded
     case logLinesDropped, reloadSuccessful, reloadTimestamp, buildInfo
     case processDescriptors, processDescriptorLimit, processResidentMemory, processProcessorTime, processStartTime
@@ -99,6 +100,12 @@ package enum Metric: Int, CaseIterable, Sendable {
             .gauge(
                 "heartwire_keys_age_seconds", .issuer, unit: .seconds,
                 help: "For how long no fetch of the issuer's keys has succeeded.")
+        case .tokenFetches:
+            .counter(
+                "heartwire_token_fetches", .token, TokenFetchResult.self,
+                help: "Fetches of a token of the proxy's own for its servers, by what they brought.")
+        case .tickets:
+            .counter("heartwire_tickets", .ticket, TicketEvent.self, help: "What became of tickets, and of requests for them.")
         case .upstreamConnect:
             .histogram(
                 "heartwire_upstream_connect_seconds", .server, buckets: .connects,

@@ -186,6 +186,26 @@ package enum KeyFetchResult: String, MetricLabel {
     package static let names = ["result"]
 }
 
+/// What a fetch of a token of the proxy's own brought.
+package enum TokenFetchResult: String, MetricLabel {
+    case token, unreachable, status, unusable, stuck
+
+    /// `result`.
+    package static let names = ["result"]
+}
+
+/// What became of a ticket, or of a request for one.
+package enum TicketEvent: String, MetricLabel {
+    case made, renewed
+    /// A request for one, or to take one back, was refused.
+    case refused
+    /// By the page that had it.
+    case takenBack = "taken_back"
+
+    /// `event`.
+    package static let names = ["event"]
+}
+
 /// How an attempt to connect to a server ended.
 package enum AttemptResult: String, MetricLabel {
     case connected, refused, timeout, failed, tlsFailed = "tls_failed", nameNotResolved = "name_not_resolved"

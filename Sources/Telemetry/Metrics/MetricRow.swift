@@ -35,6 +35,10 @@ package struct MetricRow: Sendable {
         case forwardAuth
         /// One for each issuer of tokens that the proxy asks.
         case issuer
+        /// One for each token that the proxy fetches for its servers.
+        case token
+        /// One for each block of tickets.
+        case ticket
 
         /// The names of its labels.
         package var labelNames: [String] {
@@ -46,6 +50,8 @@ package struct MetricRow: Sendable {
             case .listener: ["listener", "tls"]
             case .forwardAuth: ["forward_auth"]
             case .issuer: ["issuer"]
+            case .token: ["token"]
+            case .ticket: ["ticket"]
             }
         }
     }
