@@ -2,11 +2,13 @@
 
 import concurrent.futures
 import json
+import os
 import re
 import signal
 import time
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from support import tokens
 from support.client import Client, get
@@ -79,6 +81,14 @@ def wait_until(condition, timeout=10):
     while not condition():
         assert time.monotonic() < deadline, "it did not come true"
         time.sleep(0.02)
+
+
+def settled(proxy) -> float:
+    """The seconds of processor time that the proxy has used when it uses no more."""
+    used = -1
+    while used != (used := proxy.processor_seconds()):
+        time.sleep(0.5)
+    return used
 
 
 def metric(proxy, text) -> float:
@@ -155,6 +165,29 @@ def test_a_token_without_kid_finds_a_new_key_too(checked, server, keys):
     assert status(proxy, keys[1].token()) == 200
     assert status(proxy, keys[0].token(), "/old") == 401
     assert proxy.access_log.access("/old")["credential_error"] == "signature"
+
+
+def test_forged_tokens_that_waited_are_not_verified_again_by_the_same_keys(checked, server):
+    # ES384 costs a millisecond for each key, and all tokens that waited are decided about in one turn of their worker.
+    public = [ec.generate_private_key(ec.SECP384R1()).public_key().public_numbers() for _ in range(8)]
+    coordinates = [[tokens.encode(number.to_bytes(48, "big")) for number in (key.x, key.y)] for key in public]
+    source = server([{"kty": "EC", "crv": "P-384", "x": x, "y": y} for x, y in coordinates])
+    proxy, _ = checked(issuer(source.url), workers=1)
+    wait_until(lambda: metric(proxy, "heartwire_key_fetches_total") == 1)
+    source.allowed.clear()
+    clients = [Client(proxy.port) for _ in range(150)]
+    before = proxy.processor_seconds()
+    for number, client in enumerate(clients):
+        forged = tokens.join({"alg": "ES384"}, tokens.claims(jti=str(number))) + "." + tokens.encode(os.urandom(96))
+        client.get("/", bearer(forged))
+    verifying = settled(proxy) - before
+    assert verifying > 0.5 and len(source.requests) == 2
+    before = settled(proxy)
+    source.allowed.set()
+    assert {client.read_response().status for client in clients} == {401}
+    assert proxy.processor_seconds() - before < verifying / 2
+    for client in clients:
+        client.close()
 
 
 def test_while_the_first_keys_cannot_be_had_an_eventsource_is_held_and_others_are_told(checked, server, keys):

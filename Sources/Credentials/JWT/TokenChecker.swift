@@ -42,6 +42,16 @@ package enum TokenVerdict: Sendable {
     case unasked(issuer: Int)
 }
 
+/// A token that none of its issuer's keys has verified, although the issuer may soon have another one.
+package struct KeyLack: Sendable {
+    /// The number of the issuer.
+    package let issuer: Int
+    /// What is wrong with the token if no other key comes.
+    package let fault: TokenFault
+    /// The keys by which it was checked.
+    let keysVersion: UInt64
+}
+
 /// Checks the tokens of one worker, and remembers those that were verified.
 package final class TokenChecker {
     /// The issuers.
@@ -167,6 +177,16 @@ package final class TokenChecker {
     /// Whether the issuer of that number has other keys than those that its last token was checked by.
     package func hasOtherKeys(_ issuer: Int) -> Bool {
         if case .fetched(let fetched) = issuers[issuer].keys { fetched.stamp != copies[issuer].stamp } else { false }
+    }
+
+    /// What is told of a token that lacked a key when it was checked just now, so that it is not verified again by the same keys.
+    package func lack(_ fault: TokenFault, of issuer: Int) -> KeyLack? {
+        copies[issuer].keys.map { KeyLack(issuer: issuer, fault: fault, keysVersion: $0.version) }
+    }
+
+    /// Whether its issuer still has the same keys, so that the token still lacks one.
+    package func isStill(_ lack: KeyLack, monotonic: Int64) -> Bool {
+        keysInForce(of: lack.issuer, monotonic)?.version == lack.keysVersion
     }
 
     /// The issuer's keys at this moment; nil for none.

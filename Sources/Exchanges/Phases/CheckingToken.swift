@@ -11,6 +11,10 @@ extension Exchange {
     /// Checks the token of a request before anything goes to a server.
     func checkToken(_ decision: inout Decision) -> StepResult {
         guard let check = decision.forwarding.route.check, let token = decision.bridged?.token else { return .passed }
+        // A fetch that brought no other key lets all decide at once that waited for it: nothing is verified twice by the same keys.
+        if let lack = decision.lack, generation.checker.isStill(lack, monotonic: now) {
+            return judge(token, by: check, .undecided(issuer: lack.issuer, .newKey(lack.fault)), &decision)
+        }
         let result = check.examine(
             token, of: sink?.certificateDigest, by: generation.checker, now: proxy.worker.kernel.unixMilliseconds() / 1_000, monotonic: now)
         return judge(token, by: check, result, &decision)
@@ -35,6 +39,7 @@ extension Exchange {
             }
         case .unasked(let issuer): return askIssuer(issuer, about: token, by: check, &decision)
         case .undecided(let issuer, let missing):
+            if case .newKey(let fault) = missing { decision.lack = generation.checker.lack(fault, of: issuer) }
             if let result = searchForKey(missing, of: issuer, &decision) { return result }
             guard case .newKey(let fault) = missing else { return .unavailable(evidence: Exchange.lackOfKeys) }
             let known = decision.known(ofRefused: token, nil)

@@ -45,6 +45,8 @@ struct Decision {
     var findings = Findings()
     /// Its place among those that wait for the same answer.
     var place: WaitingPlace?
+    /// Why the token waits for a key; nil if it does not.
+    var lack: KeyLack?
     fileprivate(set) var step = DecisionStep.ticket
 
     init(_ forwarding: RequestForwarding, _ bridged: BridgedRequest?) {
