@@ -133,6 +133,9 @@ struct TicketSealTests {
         // A bond of another kind, one that is longer than everything, and a path that is.
         #expect(changed(32, to: 5) == nil && changed(32, to: 1) == nil && changed(32, to: 0) == nil && changed(33, to: 0xFF) == nil)
         #expect(changed(58, to: 0xFF) == nil)
+        // Ends before 1970 and after all years: the time since then has no number.
+        #expect(
+            changed(16, to: 0x80) == nil && changed(16, to: 0x7F) == nil && changed(24, to: 0x80) == nil && changed(24, to: 0x7F) == nil)
     }
 
     @Test("shows nothing of its key and of its token")

@@ -89,6 +89,8 @@ package struct TicketContents: Sendable {
     package static let mostTokenBytes = 16_384
     /// The longest path.
     package static let mostPathBytes = 1_024
+    /// The moments that a ticket may name, so that nobody's arithmetic with them overflows.
+    private static let seconds = 0...UInt64(NumericDate.latest)
 
     /// The ticket's name; a ticket that renews another one has the same.
     package var id: TicketID
@@ -153,14 +155,15 @@ package struct TicketContents: Sendable {
             return bytes[index..<index + count]
         }
         func number(_ byteCount: Int) -> UInt64? { take(byteCount)?.reduce(0) { $0 << 8 | UInt64($1) } }
-        guard let expires = number(8), let limit = number(8), let kind = number(1), let bondCount = number(2),
+        guard let expires = number(8), seconds.contains(expires), let limit = number(8), seconds.contains(limit), let kind = number(1),
+            let bondCount = number(2),
             let bondBytes = take(Int(bondCount)), let bond = TicketBond(kind: UInt8(kind), Array(bondBytes)),
             let pathCount = number(2), pathCount <= UInt64(mostPathBytes), let path = take(Int(pathCount)),
             (1...mostTokenBytes).contains(bytes.count - index)
         else { return nil }
         return TicketContents(
             id: TicketID(bytes.prefix(TicketID.byteCount)), token: Token(copying: bytes.span.extracting(index..<bytes.count)),
-            expiresSeconds: Int64(bitPattern: expires), limitSeconds: Int64(bitPattern: limit), path: path.isEmpty ? nil : Array(path),
+            expiresSeconds: Int64(expires), limitSeconds: Int64(limit), path: path.isEmpty ? nil : Array(path),
             bond: bond)
     }
 
