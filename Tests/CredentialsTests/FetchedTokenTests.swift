@@ -16,7 +16,7 @@ struct FetchedTokenTests {
             (#"{"access_token":"abc","token_type":"Bearer","expires_in":1e9}"#, 86_400),
         ])
     func read(answer: String, seconds: Int) throws {
-        let found = try #require(TokenAnswer(Array(answer.utf8)))
+        let found = try TokenAnswer(Array(answer.utf8))
         #expect(found.authorization == Array("Bearer abc".utf8) && found.lifetimeMilliseconds == Int64(seconds) * 1_000)
     }
 
@@ -26,13 +26,17 @@ struct FetchedTokenTests {
             "", "{}", "[]", #"{"access_token":"abc"}"#, #"{"access_token":"abc","token_type":"mac"}"#,
             #"{"access_token":"","token_type":"bearer"}"#,
             #"{"access_token":"a b","token_type":"bearer"}"#, #"{"access_token":"a\r\nX: y","token_type":"bearer"}"#,
-            #"{"access_token":1,"token_type":"bearer"}"#, #"{"access_token":"abc","token_type":"bearer","expires_in":0}"#,
-            #"{"access_token":"abc","token_type":"bearer","expires_in":-1}"#,
-            #"{"access_token":"abc","token_type":"bearer","expires_in":null}"#,
-            #"{"access_token":"abc","token_type":"bearer","expires_in":"x"}"#,
-            #"{"access_token":"a","access_token":"b","token_type":"bearer"}"#,
+            #"{"access_token":1,"token_type":"bearer"}"#, #"{"access_token":"a","access_token":"b","token_type":"bearer"}"#,
         ])
-    func refused(answer: String) { #expect(TokenAnswer(Array(answer.utf8)) == nil) }
+    func refused(answer: String) { #expect(throws: TokenAnswerFault.noToken) { try TokenAnswer(Array(answer.utf8)) } }
+
+    @Test("is not read where its lifetime cannot be known, and the operator is told so", arguments: ["0", "-1", "null", #""x""#, "1e400"])
+    func refused(lifetime: String) throws {
+        let answer = Array(#"{"access_token":"abc","token_type":"bearer","expires_in":\#(lifetime)}"#.utf8)
+        let token = FetchedToken(label: "machine", timeoutMilliseconds: 5_000)
+        let told = token.publish(answer, try fetch(token, at: 0), now: 0, chance: 0)
+        #expect(told == ["token machine: it cannot be fetched: the answer's expires_in is no number of seconds above 0"])
+    }
 
     @Test("names only the errors of the standard")
     func errors() {

@@ -79,8 +79,9 @@ package final class FetchedToken: Sendable {
 
     /// Takes the token of an answer.
     package func publish(_ text: [UInt8], _ lease: KeyLease, now: Int64, chance: UInt64) -> KeyFetchEnd {
-        guard let answer = TokenAnswer(text) else {
-            return fail(.unusable, "the answer holds no bearer token", lease, now: now, chance: chance)
+        let answer: TokenAnswer
+        do throws(TokenAnswerFault) { answer = try TokenAnswer(text) } catch {
+            return fail(.unusable, error.description, lease, now: now, chance: chance)
         }
         let (isTaken, failedBefore) = state.withLock { state in
             let failedBefore = state.schedule.isFailing
@@ -116,6 +117,22 @@ package final class FetchedToken: Sendable {
     }
 }
 
+/// Why an answer with status 200 brings no token.
+enum TokenAnswerFault: Error, CustomStringConvertible {
+    /// No strict JSON object, no token that can stand in a field, or one of another type.
+    case noToken
+    /// `expires_in` is no number above 0.
+    case lifetime
+
+    /// One phrase.
+    var description: String {
+        switch self {
+        case .noToken: "the answer holds no bearer token"
+        case .lifetime: "the answer's expires_in is no number of seconds above 0"
+        }
+    }
+}
+
 /// What an authorization server answers (RFC 6749 section 5).
 struct TokenAnswer {
     let authorization: [UInt8]
@@ -125,12 +142,12 @@ struct TokenAnswer {
     private static let usualLifetimeSeconds: Int64 = 300
     private static let longestLifetimeSeconds: Int64 = 86_400
 
-    /// Nil for an answer without a token that can be sent as a bearer.
-    init?(_ text: [UInt8]) {
+    /// The answer of a text.
+    init(_ text: [UInt8]) throws(TokenAnswerFault) {
         guard let object = try? JSONObject(reading: text, limits: JSONLimits(depth: 16, members: 200)),
             let token = object["access_token"]?.string, (1...8_192).contains(token.count), token.allSatisfy({ (0x21...0x7E).contains($0) }),
             let type = object["token_type"]?.string, String(decoding: type, as: UTF8.self).lowercased() == "bearer"
-        else { return nil }
+        else { throw .noToken }
         authorization = Array("Bearer ".utf8) + token
         let seconds: Int64?
         switch object["expires_in"] {
@@ -139,7 +156,7 @@ struct TokenAnswer {
         case let value? where value.kind == .string: seconds = value.string.flatMap { Int64(String(decoding: $0, as: UTF8.self)) }
         case let value?: seconds = NumericDate(value)?.seconds
         }
-        guard let seconds, seconds > 0 else { return nil }
+        guard let seconds, seconds > 0 else { throw .lifetime }
         lifetimeMilliseconds = min(seconds, TokenAnswer.longestLifetimeSeconds) * 1_000
     }
 
