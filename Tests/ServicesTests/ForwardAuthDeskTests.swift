@@ -136,6 +136,21 @@ struct ForwardAuthDeskTests {
         #expect(world.desk.keptVerdict(on: different(most), needsRefusalOnly: true) == nil)
     }
 
+    @Test("asks about living streams at every second turn, however many openings wait")
+    func rechecks() {
+        let world = DeskWorld()
+        let most = ForwardAuthDesk.mostCalls + ForwardAuthDesk.mostQueued
+        for number in 0..<most { world.ask("\(number)", different(number)) }
+        #expect(!world.ask("one more", different(most)))
+        for number in 0..<3 { #expect(world.ask("again \(number)", different(2_000 + number), isRecheck: true)) }
+        for _ in 0..<6 { world.answer(allowed) }
+        let asked = world.open.suffix(6).map(\.question.digest)
+        #expect(asked == [2_000, 32, 2_001, 33, 2_002, 34].map { different($0).digest })
+        // Those about streams are bounded too.
+        for number in 0..<ForwardAuthDesk.mostQueued { #expect(world.ask("\(number)", different(3_000 + number), isRecheck: true)) }
+        #expect(!world.ask("one more", different(5_000), isRecheck: true))
+    }
+
     @Test("lets nobody wait longer than the service may take")
     func late() {
         let world = DeskWorld()

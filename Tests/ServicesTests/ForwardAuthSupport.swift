@@ -53,12 +53,13 @@ final class DeskWorld {
         })
 
     @discardableResult
-    func ask(_ name: String, _ question: ForwardAuthQuestion, needsRefusalOnly: Bool = true) -> Bool {
+    func ask(_ name: String, _ question: ForwardAuthQuestion, needsRefusalOnly: Bool = true, isRecheck: Bool = false) -> Bool {
         desk.ask(
             question,
             for: ForwardAuthWaiter(
                 needsRefusalOnly: needsRefusalOnly, isGone: { [unowned self] in gone.contains(name) },
-                whenDecided: { [unowned self] in told.append("\(name): \($0.line)") }))
+                whenDecided: { [unowned self] in told.append("\(name): \($0.line)") }),
+            isRecheck: isRecheck)
     }
 
     func leaves(_ name: String) { gone.insert(name) }

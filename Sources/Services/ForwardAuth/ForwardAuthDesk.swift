@@ -40,6 +40,27 @@ private final class ForwardAuthCall {
     }
 }
 
+/// Questions that wait until they are asked, in their order.
+private struct CallQueue {
+    private var calls: [ForwardAuthCall] = []
+    private var first = 0
+
+    var count: Int { calls.count - first }
+
+    mutating func append(_ call: ForwardAuthCall) { calls.append(call) }
+
+    mutating func takeFirst() -> ForwardAuthCall? {
+        guard first < calls.count else { return nil }
+        let call = calls[first]
+        first += 1
+        if first == calls.count || first >= ForwardAuthDesk.mostQueued {
+            calls.removeFirst(first)
+            first = 0
+        }
+        return call
+    }
+}
+
 /// The questions for one service.
 package final class ForwardAuthDesk {
     /// Sends a question. The verdict must come once, within so many milliseconds, and not before the call has returned.
@@ -47,7 +68,7 @@ package final class ForwardAuthDesk {
 
     /// How many questions may be asked at a time.
     static let mostCalls = 32
-    /// How many questions may wait until they are asked.
+    /// How many questions about openings may wait until they are asked, and as many about living streams.
     static let mostQueued = 1_024
     /// How many answers are kept, and how many bytes of them.
     static let mostAnswers = 10_000
@@ -70,8 +91,10 @@ package final class ForwardAuthDesk {
         mostAnswers: ForwardAuthDesk.mostAnswers, mostBytes: ForwardAuthDesk.mostAnswerBytes)
     /// What others can join.
     private var shared: [KeyedDigest: ForwardAuthCall] = [:]
-    private var queue: [ForwardAuthCall] = []
-    private var queueStart = 0
+    private var openings = CallQueue()
+    /// Questions about living streams wait apart, and have every second turn: a flood of openings must not end the streams of others.
+    private var rechecks = CallQueue()
+    private var isTurnOfRechecks = false
     /// How many questions are being asked.
     private(set) var callCount = 0
 
@@ -87,7 +110,7 @@ package final class ForwardAuthDesk {
     }
 
     /// How many questions wait for a free connection.
-    var queuedCount: Int { queue.count - queueStart }
+    var queuedCount: Int { openings.count + rechecks.count }
 
     /// The kept answer to a question, if it is good for somebody who needs a refusal only, or for somebody who needs more.
     func keptVerdict(on question: ForwardAuthQuestion, needsRefusalOnly: Bool) -> ForwardAuthVerdict? {
@@ -99,7 +122,8 @@ package final class ForwardAuthDesk {
     func allowedAt(_ question: ForwardAuthQuestion) -> Int64? { kept.end(of: question.digest).map { $0 - cacheMilliseconds } }
 
     /// Asks for a waiter, whatever is kept. False where too many questions wait already: then the waiter is told nothing.
-    func ask(_ question: ForwardAuthQuestion, for waiter: ForwardAuthWaiter) -> Bool {
+    /// - Parameter isRecheck: whether living streams depend on the answer.
+    func ask(_ question: ForwardAuthQuestion, for waiter: ForwardAuthWaiter, isRecheck: Bool = false) -> Bool {
         // Where the last answer was meant for one client, the next one will be too.
         let last = kept.answer(to: question.digest, now: clock())
         let isShared = last?.isForOthers(needingRefusalOnly: waiter.needsRefusalOnly) ?? true
@@ -107,17 +131,26 @@ package final class ForwardAuthDesk {
             call.waiters.append(waiter)
             return true
         }
-        return begin(question, for: waiter, isShared: isShared)
+        return begin(question, for: waiter, isShared: isShared, isRecheck: isRecheck)
     }
 
     // MARK: One question
 
-    private func begin(_ question: ForwardAuthQuestion, for waiter: ForwardAuthWaiter, isShared: Bool) -> Bool {
-        guard callCount < ForwardAuthDesk.mostCalls || queuedCount < ForwardAuthDesk.mostQueued else { return false }
+    private func begin(
+        _ question: ForwardAuthQuestion, for waiter: ForwardAuthWaiter, isShared: Bool, isRecheck: Bool = false
+    ) -> Bool {
+        let queued = isRecheck ? rechecks.count : openings.count
+        guard callCount < ForwardAuthDesk.mostCalls || queued < ForwardAuthDesk.mostQueued else { return false }
         let call = ForwardAuthCall(question, deadline: clock() + timeoutMilliseconds, isShared: isShared)
         if isShared { shared[question.digest] = call }
         call.waiters = [waiter]
-        if callCount < ForwardAuthDesk.mostCalls { start(call) } else { queue.append(call) }
+        if callCount < ForwardAuthDesk.mostCalls {
+            start(call)
+        } else if isRecheck {
+            rechecks.append(call)
+        } else {
+            openings.append(call)
+        }
         return true
     }
 
@@ -132,9 +165,7 @@ package final class ForwardAuthDesk {
 
     /// Starts questions that waited, the oldest first. All that were asked before them end by their deadlines, so none waits longer.
     private func startQueued() {
-        while callCount < ForwardAuthDesk.mostCalls, queueStart < queue.count {
-            let call = queue[queueStart]
-            queueStart += 1
+        while callCount < ForwardAuthDesk.mostCalls, let call = takeQueued() {
             if call.waiters.allSatisfy({ $0.isGone() }) {
                 leave(call)
             } else if call.deadline <= clock() {
@@ -143,9 +174,11 @@ package final class ForwardAuthDesk {
                 start(call)
             }
         }
-        guard queueStart == queue.count || queueStart >= ForwardAuthDesk.mostQueued else { return }
-        queue.removeFirst(queueStart)
-        queueStart = 0
+    }
+
+    private func takeQueued() -> ForwardAuthCall? {
+        isTurnOfRechecks.toggle()
+        return isTurnOfRechecks ? rechecks.takeFirst() ?? openings.takeFirst() : openings.takeFirst() ?? rechecks.takeFirst()
     }
 
     /// Nobody can join the call any more.

@@ -103,7 +103,7 @@ package final class ForwardAuthService {
         for question in watched.takeDue(now: now, isAlive: hasStreams) {
             // What comes of it is learnt in `learn`, like every answer.
             let waiter = ForwardAuthWaiter(needsRefusalOnly: true, isGone: { false }, whenDecided: { _ in })
-            if !desk.ask(question, for: waiter) { learn(question.digest, ForwardAuthDesk.tooMany) }
+            if !desk.ask(question, for: waiter, isRecheck: true) { learn(question.digest, ForwardAuthDesk.tooMany) }
         }
         return watched.nextAt
     }
