@@ -35,7 +35,7 @@ struct FetchedTokenTests {
         let answer = Array(#"{"access_token":"abc","token_type":"bearer","expires_in":\#(lifetime)}"#.utf8)
         let token = FetchedToken(label: "machine", timeoutMilliseconds: 5_000)
         let told = token.publish(answer, try fetch(token, at: 0), now: 0, chance: 0)
-        #expect(told == ["token machine: it cannot be fetched: the answer's expires_in is no number of seconds above 0"])
+        #expect(told.lines == ["token machine: it cannot be fetched: the answer's expires_in is no number of seconds above 0"])
     }
 
     @Test("names only the errors of the standard")
