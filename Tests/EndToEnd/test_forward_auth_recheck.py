@@ -98,6 +98,32 @@ def test_streams_live_through_a_silence_of_the_service_up_to_the_grace(guarded):
     assert ending["evidence"] == "ended between two events because the service session has not answered for more than 3 s"
 
 
+def test_no_stream_begins_when_the_service_was_silent_for_too_long_while_the_server_thought(guarded):
+    state = {"answer": 200}
+
+    def slow(connection, request):
+        connection.wait_until_left(3)
+        stream(connection, request)
+
+    proxy, asked, origin = guarded(
+        answering_by(state), "recheck 1s", "recheck_grace 0s", "cache 0s", "timeout 300ms", handler=slow, path="/events",
+        more="route /plain {{\n upstream {origin}\n forward_auth session\n outage refuse\n}}\n")
+    with Client(proxy.port) as client, Client(proxy.port) as plain:
+        client.get("/events", SESSION + STREAM)
+        plain.get("/plain", SESSION)
+        origin.wait_for_requests(2)
+        state["answer"] = 500
+        # An EventSource would not come back after any other status.
+        head = client.read_head()
+        assert head.status == 200
+        assert eventsource.read(client.body(head).read_to_end(timeout=3)).retry is not None
+        assert plain.read_head().status == 503
+    for path in ("/events", "/plain"):
+        record = proxy.access_log.access(path)
+        assert (record["cause"], record["credential_error"]) == ("authorization_unavailable", "unavailable")
+        assert record["evidence"].startswith("the service session has not answered for more than 0 s")
+
+
 def test_an_opening_that_is_refused_ends_the_streams_of_the_same_question(guarded):
     state = {"answer": 200}
     proxy, *_ = guarded(answering_by(state), "recheck 1h", "cache 0s", handler=stream)

@@ -108,6 +108,24 @@ struct StreamEndTests {
         #expect(client.exchange == nil)
     }
 
+    @Test("was none yet, and nobody says whether it may be one: an EventSource is told to come back, and any other client gets 503")
+    func unansweredAndUnasked() throws {
+        for (request, isToldToComeBack) in [(ScriptedProxy.streamRequest, true), ("GET /e HTTP/1.1\nHost: h", false)] {
+            let world = try ScriptedProxy.withOneServer()
+            let client = try world.connectClient()
+            world.send(client, request)
+            try world.attemptEnds()
+            let server = try #require(world.kernel.attempts.last).descriptor
+            try #require(client.exchange).endByVerdict(.authorizationUnavailable, evidence: StreamEndTests.evidence)
+            let answer = latin1(world.answers(client))
+            #expect(answer.hasPrefix(isToldToComeBack ? "HTTP/1.1 200 OK" : "HTTP/1.1 503 Service Unavailable"))
+            #expect(answer.contains("retry: ") == isToldToComeBack)
+            // No answer of the server can come any more, and the server is not tried again.
+            world.pass(milliseconds: 10_000)
+            #expect(client.exchange == nil && world.kernel.closed.contains(server) && world.kernel.attempts.count == 1)
+        }
+    }
+
     @Test("was held: it is told to come back")
     func held() throws {
         let world = try ScriptedProxy.withOneServer()

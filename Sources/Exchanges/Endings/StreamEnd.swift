@@ -52,11 +52,12 @@ extension Exchange {
     func endForOperator() { endAtBoundary(from: now, because: .operatorsWish) }
 
     /// The credentials are no longer good, or nobody can say so: a stream ends as soon as no event is open, at most a second later. A
-    /// request without an answer is refused where they were taken back. Another response, which has begun, goes on.
+    /// request without an answer is refused. Another response, which has begun, goes on.
     /// - Parameter cause: `revoked` or `authorizationUnavailable`.
     func endByVerdict(_ cause: Cause, evidence: String) {
         guard isStream else {
-            guard cause == .revoked, sink != nil, !hasBegunResponse else { return }
+            guard sink != nil, !hasBegunResponse else { return }
+            guard cause == .revoked else { return refuseUnasked(evidence) }
             let challenge = route?.bridge?.challenge(for: .signature, scopes: [])
             return refuse(Refusal(status: 401, cause: cause, evidence: evidence, challenge: challenge, closes: false))
         }

@@ -129,6 +129,16 @@ extension Exchange {
         return true
     }
 
+    /// Nobody says any longer that a request without a response may go on. An EventSource that could be held is told to come back: its
+    /// next request is asked about, and while this one waited nobody would be asked again.
+    func refuseUnasked(_ evidence: String) {
+        var refusal = Refusal(status: 503, cause: .authorizationUnavailable, evidence: evidence, closes: false)
+        refusal.credentialsFault = .unavailable
+        refusal.allowedOrigin = request?.allowedOrigin
+        guard holdLimitMilliseconds != nil else { return refuse(refusal) }
+        sendBack(Ending(refusal), around: Exchange.usualRetryMilliseconds)
+    }
+
     /// Sends the request once more after a server broke HTTP's rules or TLS. False if that was done already, or if the client has an
     /// answer.
     private func sendsOnceMore() -> Bool {
