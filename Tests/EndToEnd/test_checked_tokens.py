@@ -283,6 +283,18 @@ def test_no_spelling_of_a_path_gets_around_the_check(checked, path):
         assert origin.requests == []
 
 
+def test_what_a_checked_token_opened_is_for_no_shared_cache(checked):
+    def shared(connection, request):
+        connection.respond(200, b"ok", [("Cache-Control", "public, s-maxage=60, max-age=30")])
+
+    proxy, _ = checked("bearer_missing pass", handler=shared)
+    token = tokens.by_secret()
+    for path, fields in [("/e", bearer(token)), (f"/e?access_token={token}", ""), ("/e", f"Cookie: session={token}\r\n")]:
+        assert get(proxy.port, path, fields).value("cache-control") == b"max-age=30, private", (path, fields)
+    # A request without a token got what everybody gets.
+    assert get(proxy.port, "/e").value("cache-control") == b"public, s-maxage=60, max-age=30"
+
+
 def test_a_page_of_another_origin_cannot_use_a_cookie_to_change_something(checked):
     proxy, origin = checked()
     fields = f"Cookie: session={tokens.by_secret()}\r\nSec-Fetch-Site: cross-site\r\n"

@@ -18,7 +18,7 @@ struct RequestForwarding {
         var hostOffset: Int?
         /// What the log may know of its token; nil without one.
         var token: KnownToken?
-        /// Whether a token was taken out of the URL or a cookie.
+        /// Whether a token was taken out of the URL or a cookie, or was checked: what it opened is for this client alone.
         var isBridged: Bool
         /// Whether the URL held a token.
         var urlHeldToken: Bool
@@ -45,7 +45,7 @@ struct RequestForwarding {
     /// changed nothing, `findings` on routes without a step.
     func build(_ bridged: BridgedRequest?, _ findings: Findings? = nil, fingerprinter: Fingerprinter) throws(HTTPError) -> Request {
         var request = Request(
-            head: [], isBridged: bridged?.urlHeldToken == true || bridged?.cookieHeldToken == true,
+            head: [], isBridged: bridged?.urlHeldToken == true || bridged?.cookieHeldToken == true || findings?.checked != nil,
             urlHeldToken: bridged?.urlHeldToken == true)
         request.redirects = redirectTerms(bridged)
         try write(bridged, findings, to: &request)

@@ -19,7 +19,7 @@ final class Exchange {
         static let isRepeatable = Flags(rawValue: 1)
         static let expectsContinue = Flags(rawValue: 1 << 1)
         static let asksForUpgrade = Flags(rawValue: 1 << 2)
-        /// A token came in the URL or a cookie, so the answer is kept from shared caches.
+        /// A token came in the URL or a cookie, was checked, or a service was asked, so the answer is kept from shared caches.
         static let isBridged = Flags(rawValue: 1 << 3)
         /// A token came in the URL, so the answer keeps the URL out of `Referer`.
         static let urlHeldToken = Flags(rawValue: 1 << 4)
