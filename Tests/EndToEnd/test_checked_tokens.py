@@ -185,14 +185,15 @@ def test_a_preflight_goes_on_without_credentials_and_another_options_does_not(ch
     proxy, origin = checked()
     token = tokens.by_secret(iss="x")
     preflight = "Origin: https://a.example.com\r\nAccess-Control-Request-Method: GET\r\n"
-    for fields in [preflight, preflight + bearer(token)]:
+    # Hops in front, and some clients, write the length of a body that is none.
+    for fields in [preflight, preflight + bearer(token), preflight + "Content-Length: 0\r\n"]:
         raw = f"OPTIONS /e?access_token={token}&a=1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{fields}\r\n"
         assert exchange(proxy.port, raw.encode(), "OPTIONS").status == 200
-    for fields in ["", "Origin: https://a.example.com\r\n", "Access-Control-Request-Method: GET\r\n"]:
-        raw = f"OPTIONS /e HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{fields}\r\n"
+    for fields in ["", "Origin: https://a.example.com\r\n", "Access-Control-Request-Method: GET\r\n", preflight + "Content-Length: 1\r\n"]:
+        raw = f"OPTIONS /e HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{fields}\r\n" + ("x" if fields.endswith(": 1\r\n") else "")
         assert exchange(proxy.port, raw.encode(), "OPTIONS").status == 401
-    requests = origin.wait_for_requests(2)
-    assert len(requests) == 2
+    requests = origin.wait_for_requests(3)
+    assert len(requests) == 3
     assert all(request.value("authorization") is None and request.target == b"/e?a=1" for request in requests)
 
 

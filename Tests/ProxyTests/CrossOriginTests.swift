@@ -148,7 +148,7 @@ struct CrossOriginTests {
         arguments: [
             "OPTIONS /e HTTP/1.1\nHost: h\nOrigin: \(page)", "OPTIONS /e HTTP/1.1\nHost: h\nAccess-Control-Request-Method: GET",
             "GET /e HTTP/1.1\nHost: h\nOrigin: \(page)\nAccess-Control-Request-Method: GET", preflight,
-            preflight + "GET\nContent-Length: 0",
+            preflight + "GET\nContent-Length: 1",
         ])
     func noPreflight(request: String) throws {
         #expect(try answered(request, try world()).firstLine == "HTTP/1.1 200 OK")

@@ -65,9 +65,10 @@ extension RequestForwarding {
 }
 
 extension ClientRequest {
-    /// Whether a browser asks what a page may do, if the method is OPTIONS.
+    /// Whether a browser asks what a page may do, if the method is OPTIONS. Hops in front may add `Content-Length: 0`.
     var asksForMethod: Bool {
-        guard head.contains(.origin), head.upgradeProtocol == nil, head.framing == .none else { return false }
+        let hasBody = head.framing != .none && head.framing != .length(0)
+        guard head.contains(.origin), head.upgradeProtocol == nil, !hasBody else { return false }
         let methods = head.values(named: "access-control-request-method")
         return methods.count == 1 && !methods[0].isEmpty
     }
