@@ -248,6 +248,24 @@ def test_a_page_that_asks_again_goes_on_with_the_same_ticket(proxied):
     assert unseal(third)["id"] != unseal(first)["id"]
 
 
+def test_another_user_of_the_same_browser_gets_a_ticket_of_his_own(checked):
+    proxy, _ = checked()
+    now = int(time.time())
+    first = cookie_ticket(ask(proxy.port, tokens.by_secret(sub="ada")))
+    again = cookie_ticket(ask(proxy.port, tokens.by_secret(sub="ada", jti="2"), fields=cookie(first)))
+    other = cookie_ticket(ask(proxy.port, tokens.by_secret(sub="bob"), fields=cookie(again)))
+    assert unseal(again)["id"] == unseal(first)["id"] != unseal(other)["id"]
+    # The token in the first ticket may be over: its user is known still.
+    over = seal(tokens.by_secret(sub="ada", exp=now - 100), seconds=20)
+    mine = cookie_ticket(ask(proxy.port, tokens.by_secret(sub="ada"), fields=cookie(over)))
+    his = cookie_ticket(ask(proxy.port, tokens.by_secret(sub="bob"), fields=cookie(over)))
+    assert unseal(mine)["id"] == unseal(over)["id"] != unseal(his)["id"]
+    # Who logs the first user out has no power over the second one.
+    assert ask(proxy.port, "", f'{{"ticket":"{first}"}}', method="DELETE").status == 204
+    assert get(proxy.port, "/events/x", STREAM + cookie(again)).status == 401
+    assert get(proxy.port, "/events/short", STREAM + cookie(other)).status == 200
+
+
 # MARK: taking back
 
 def test_a_ticket_that_is_taken_back_ends_its_streams_on_every_worker_and_opens_nothing_more(proxied):

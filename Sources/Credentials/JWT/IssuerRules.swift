@@ -139,6 +139,12 @@ package final class TokenIdentity: Sendable {
         leeway = UInt16(clamping: leewaySeconds)
     }
 
+    /// Whether both are known, and are not one user.
+    package func isOfOtherUser(than other: TokenIdentity) -> Bool {
+        guard let subject, let otherSubject = other.subject else { return false }
+        return subject != otherSubject || issuer != other.issuer
+    }
+
     /// When a stream that is opened at this moment ends with its token, both in milliseconds since 1970. A stream that is opened within the
     /// leeway lives for as long as the leeway: one that ended at once would make its client come back without end.
     package func streamEnd(openedAtUnixMilliseconds opened: Int64) -> Int64 {

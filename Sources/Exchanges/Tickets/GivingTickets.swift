@@ -64,8 +64,7 @@ extension Exchange {
         // Within the leeway the token is still good, and over for a ticket.
         guard limit > now else { throw .token(.expired) }
         let salt = ticketSalt()
-        var id = TicketID(salt)
-        if wish.asCookie, let present = call.present(), !proxy.shared.revocations.contains(present.id) { id = present.id }
+        let id = (wish.asCookie ? presentID(call, of: identity) : nil) ?? TicketID(salt)
         let expires = tickets.expiresSeconds(limit: limit, now: now)
         // A ticket out of a URL is never renewed, also when somebody puts it into a cookie.
         let contents = TicketContents(
