@@ -238,6 +238,16 @@ def test_a_held_client_gets_the_fresh_cookie_with_the_proxys_own_answer(stage):
     assert response.status == 200 and cookie_ticket(response)
 
 
+def test_a_client_that_is_held_for_its_tokens_keys_gets_the_fresh_cookie_too(stage):
+    proxy = stage.heartwire(text=lambda port, folder: (
+        f"listen 127.0.0.1:{port}\nstream_log {folder}/stream.log\naccess_log off\n{block()}\n"
+        "issuer gone {\n name https://gone/\n audience any\n keys_url http://127.0.0.1:1/keys\n}\n"
+        "route /* {\n upstream 127.0.0.1:1\n bearer_from ticket events\n bearer_check gone\n outage retry 1s\n}\n"))
+    unread = tokens.join({"alg": "RS256"}, tokens.claims()) + "." + 342 * "A"
+    response = get(proxy.port, "/events/x", STREAM + cookie(seal(planted.watch(unread), seconds=20)))
+    assert response.status == 200 and cookie_ticket(response)
+
+
 def test_a_page_that_asks_again_goes_on_with_the_same_ticket(proxied):
     proxy, _ = proxied()
     first = cookie_ticket(ask(proxy.port, planted.plant()))

@@ -138,6 +138,7 @@ extension Exchange {
         let head = decision.forwarding.head
         if let request {
             request.decision = PausedDecision(decision)
+            request.ticket = decision.findings.ticket
             return enter(.authorizing(request))
         }
         // The log must know the token, and an answer must protect the URL, also if the request never goes on.
@@ -146,6 +147,8 @@ extension Exchange {
         let request = PendingRequest(head: [], hostOffset: nil)
         request.allowedOrigin = decision.forwarding.route.allowedOrigin(of: head)
         request.decision = PausedDecision(decision)
+        // A client that is held now gets its fresh cookie now.
+        request.ticket = decision.findings.ticket
         expectToWait(decision.forwarding, in: request)
         enter(.authorizing(request))
     }
