@@ -136,6 +136,28 @@ struct ServiceCallTests {
         #expect(question.answers == ["204 ''"])
     }
 
+    @Test("leaves an address that is silent in time for the next one, with which the next questions begin")
+    func silentAddress() throws {
+        let world = try ScriptedServer(addressCount: 2)
+        let question = try Question(world)
+        world.pass(milliseconds: 950)
+        #expect(world.kernel.attempts.map(\.address) == [address(0, 0)])
+        world.pass(milliseconds: 100)
+        #expect(world.kernel.attempts.map(\.address) == [address(0, 0), address(0, 1)] && question.answers.isEmpty)
+        question.connects()
+        // What is left of its time is the answer's.
+        world.pass(milliseconds: 900)
+        question.receives("HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+        #expect(question.answers == ["204 ''"])
+        let next = try Question(world)
+        #expect(world.kernel.attempts.last?.address == address(0, 1))
+        // Where all addresses are silent, the question is over when its time is.
+        world.pass(milliseconds: 1_950)
+        #expect(world.kernel.attempts.count == 4 && next.answers.isEmpty)
+        world.pass(milliseconds: 100)
+        #expect(next.answers == ["late: the service did not answer within 2000 ms"] && world.server.activeCount == 0)
+    }
+
     @Test("whose body is not needed is answered with its head, and the connection serves the next one when the body is over")
     func answersAtItsHead() throws {
         let world = try ScriptedServer()

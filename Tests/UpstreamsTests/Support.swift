@@ -63,14 +63,15 @@ final class ScriptedServer {
     let group: ServerGroup
     var server: ServerState { group.servers[0] }
 
-    init(host: String = "s", _ describe: (inout Upstream) -> Void = { _ in }) throws {
+    init(host: String = "s", addressCount: Int = 1, _ describe: (inout Upstream) -> Void = { _ in }) throws {
         worker = try Worker(number: 0, kernel: kernel)
         var upstream = Upstream(name: "u", servers: [Upstream.Server(host: host, port: 80)])
         upstream.connectTimeoutMilliseconds = 3_000
         upstream.responseTimeoutMilliseconds = 20_000
         upstream.idleConnectionMilliseconds = 4_000
         describe(&upstream)
-        group = ServerGroup(upstream, security: try UpstreamSecurity(upstream), addresses: [[address(0, 0)]], workerNumber: 0)
+        let addresses = (0..<addressCount).map { address(0, $0) }
+        group = ServerGroup(upstream, security: try UpstreamSecurity(upstream), addresses: [addresses], workerNumber: 0)
     }
 
     /// A connection that is being made.

@@ -65,6 +65,8 @@ private final class Question: Endpoint, ResponseReceiver {
     private let connections: ServiceConnections?
     private let request: [UInt8]
     private let deadline: Int64
+    /// When the server's next address is tried; `.max` where there is none, and once a connection stands.
+    private var connectDeadline = Int64.max
     private var then: ((ServiceAnswer) -> Void)?
     private var search = ServerSearch()
     private var attempts: UInt8 = 0
@@ -122,7 +124,10 @@ private final class Question: Endpoint, ResponseReceiver {
 
     override func deadlineReached() {
         if let early { return finish(early) }
-        guard worker.now >= deadline else { return wake(atMilliseconds: deadline) }
+        guard worker.now >= deadline else {
+            guard worker.now >= connectDeadline else { return wake(atMilliseconds: min(connectDeadline, deadline)) }
+            return tryNextAddress()
+        }
         finish(.failed(.late, evidence: "the service did not answer within \(limits.timeoutMilliseconds) ms"))
     }
 
@@ -147,6 +152,7 @@ private final class Question: Endpoint, ResponseReceiver {
             do throws(SystemError) {
                 try connection.connect(to: address, for: self)
                 self.connection = connection
+                limitConnecting()
                 return
             } catch {
                 let seen = SeenFailure(connecting: error, withinMilliseconds: group.upstream.connectTimeoutMilliseconds)
@@ -157,7 +163,20 @@ private final class Question: Endpoint, ResponseReceiver {
         if isFirst { endEarly(failed) } else { finish(failed) }
     }
 
+    /// An address that is silent leaves the others of its name their share of the time. The last one has all that is left.
+    private func limitConnecting() {
+        let left = Int64(search.addressesLeft)
+        connectDeadline = left == 0 ? .max : worker.now + (deadline - worker.now) / (left + 1)
+        wake(atMilliseconds: min(connectDeadline, deadline))
+    }
+
+    private func tryNextAddress() {
+        connection?.detach()
+        serverNotReached(SeenFailure(.connectTimeout, evidence: "no answer to a connection attempt, and the name has other addresses"))
+    }
+
     private func send(over connection: UpstreamConnection) {
+        connectDeadline = .max
         connection.sendRequest(request, method: .get, framing: .none, asksForUpgrade: false, isWhole: true)
     }
 

@@ -60,6 +60,9 @@ package struct ServerSearch {
         return (server, address)
     }
 
+    /// How many more addresses the server of the present attempt has.
+    package var addressesLeft: Int { addresses.count - addressesTried }
+
     /// The present attempt, at that server, failed. The server's next address is tried next, or another server.
     package mutating func failed(_ failure: SeenFailure, server index: Int, in group: ServerGroup, now: Int64) {
         lastFailure = failure
