@@ -29,6 +29,8 @@ struct RedactionTests {
             "fingerprint_key # note\nS3CRET", "fingerprint_key# note\nS3CRET", "fingerprint_key = # \"note\"\nS3CRET",
             "fingerprint_key \\ # a\n\n# b\nS3CRET",
             "fingerprint_key { # a\nS3CRET\n}", "# fingerprint_key\nS3CRET", "fingerprint_key \" # a\nS3CRET\"",
+            "token m {\n client heartwire S3CRET\n}", "issuer m {\n introspect heartwire S3CRET\n}", "issuer m {\n password S3CRET\n}",
+            "ticket t {\n key half-a-S3CRET\n}", "ticket t {\n key a/half+S3CRET=\n}", "ticket t {\n client\n S3CRET\n}",
         ])
     func secret(text: String) {
         let all = shown("\(text)\n", environment: ["KEY": "the-S3CRET-of-the-environment"])

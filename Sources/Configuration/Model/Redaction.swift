@@ -9,8 +9,10 @@ import Bytes
 enum Redaction {
     static let mark: Unicode.Scalar = "…"
 
-    /// 32 bytes in base64url.
-    private static let sealingKeyCharacters = 43
+    /// The names of algorithms are shorter.
+    private static let leastKeyCharacters = 8
+    /// No directives, but words of other programs, behind which people write a secret.
+    private static let foreignNames: [[UInt8]] = ["client", "introspect", "password"].map { Array($0.utf8) }
 
     /// The names of secret directives.
     private static let secrets: [[UInt8]] = DirectiveTable.all.filter(\.isSecret).map { Array($0.name.utf8) }
@@ -191,8 +193,8 @@ enum Redaction {
                 if isKey, name.starts(with: "hs".utf8) { return index }
                 // Credentials follow the name of their scheme, whatever the directive in front of it is called.
                 if !isFirst, !isComment, name.elementsEqual("bearer".utf8) || name.elementsEqual("basic".utf8) { return index }
-                // Somebody who writes `key` means `sealing_key` where what follows looks like one.
-                if isKey, name.count >= sealingKeyCharacters { return start }
+                // Somebody who writes `key` means `sealing_key` where neither an algorithm nor a file follows.
+                if isKey, isKeyText(scalars[start...]) { return start }
                 isKey = isFirst && name.elementsEqual("key".utf8)
                 isFirst = false
             }
@@ -201,10 +203,16 @@ enum Redaction {
         return nil
     }
 
+    /// Whether a text begins with a word that may be a whole key, or a part of one.
+    private static func isKeyText(_ text: ArraySlice<Unicode.Scalar>) -> Bool {
+        let word = text.prefix { !isBlank($0) && $0 != "\"" }
+        return word.count >= leastKeyCharacters && !word.contains(".")
+    }
+
     /// How many characters may be shown of a run of letters, digits, `-` and `_` that is or holds the name of a secret directive.
     private static func secretCount(in run: [UInt8], isFirst: Bool) -> Int? {
         // Somebody who writes only `secret`, or `jwt_secret`, means `shared_secret`. In other places the word may be a value itself.
-        if isFirst, run.suffix(6).elementsEqual("secret".utf8) { return run.count }
+        if isFirst, run.suffix(6).elementsEqual("secret".utf8) || foreignNames.contains(run) { return run.count }
         for secret in secrets {
             if let place = run.indices.first(where: { run[$0...].starts(with: secret) }) { return place + secret.count }
             if isNear(run, secret) { return run.count }
