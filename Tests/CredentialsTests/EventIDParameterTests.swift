@@ -5,9 +5,11 @@ import Testing
 
 @Suite("A last event id in a URL")
 struct EventIDParameterTests {
-    private func taken(_ target: String, name: String = "lastEventId") -> (target: String, content: EventIDParameter.Content)? {
+    private func taken(
+        _ target: String, names: [String] = ["lastEventId"], ignoring: [String] = []
+    ) -> (target: String, content: EventIDParameter.Content)? {
         let bytes = Array("GET \(target) HTTP/1.1".utf8)
-        let found = EventIDParameter(name: name).taken(from: bytes.span, target: 4..<(bytes.count - 9))
+        let found = EventIDParameter(names: names, ignoring: ignoring).taken(from: bytes.span, target: 4..<(bytes.count - 9))
         return found.map { (String(decoding: $0.target, as: UTF8.self), $0.content) }
     }
 
@@ -16,7 +18,8 @@ struct EventIDParameterTests {
         arguments: [
             ("/e?lastEventId=41", "/e", "41"), ("/e?a=1&lastEventId=41&b=2", "/e?a=1&b=2", "41"),
             ("/e?lastEventId=a%20b+c%2Bd", "/e", "a b c+d"),
-            ("/e?lastEvent%49d=%C3%A9%E2%82%AC", "/e", "é€"), ("/e?lastEventId=1&lastEventId=2", "/e", "1"),
+            ("/e?lastEvent%49d=%C3%A9%E2%82%AC", "/e", "é€"), ("/e?lastEventId=1&lastEventId=2", "/e", "2"),
+            ("/e?lastEventId=1&a&lastEventId=", "/e?a", ""),
             ("/e?&lastEventId=x&", "/e?&", "x"),
             ("/e?lastEventId=%zz%4", "/e", "%zz%4"), ("/e?lastEventId=%20a%09", "/e", "a"), ("/e?lastEventId=a=b?c", "/e", "a=b?c"),
             ("/e?lastEventId=a%09b", "/e", "a\tb"),
@@ -24,7 +27,18 @@ struct EventIDParameterTests {
         ])
     func fit(target: String, rest: String, id: String) throws {
         let found = try #require(taken(target))
-        #expect(found.target == rest && found.content == .id(Array(id.utf8)))
+        #expect(found.target == rest && found.content == (id.isEmpty ? .nothing : .id(Array(id.utf8))))
+    }
+
+    @Test(
+        "is looked for under all its names, the last one counts, and ignored parameters go too",
+        arguments: [
+            ("/e?b=2&a=1", "/e", "1"), ("/e?a=1&b=2&c=3", "/e?c=3", "2"), ("/e?x=5&a=1&y=6&c", "/e?c", "1"), ("/e?x&y=6", "/e", nil),
+            ("/e?a=1&x=5", "/e", "1"),
+        ] as [(String, String, String?)])
+    func several(target: String, rest: String, id: String?) throws {
+        let found = try #require(taken(target, names: ["a", "b"], ignoring: ["x", "y"]))
+        #expect(found.target == rest && found.content == (id.map { .id(Array($0.utf8)) } ?? .nothing))
     }
 
     @Test(

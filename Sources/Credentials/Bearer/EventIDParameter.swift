@@ -9,10 +9,15 @@ package struct EventIDParameter: Sendable {
     /// How long an id can be, in bytes.
     package static let mostBytes = 4_096
 
-    let name: [UInt8]
+    /// The names of ids come first, then those of ignored parameters.
+    private let names: [[UInt8]]
+    private let idCount: Int
 
-    /// The parameter of this name.
-    package init(name: String) { self.name = Array(name.utf8) }
+    /// The parameters of these names. Those in `ignoring` are taken out too, and hold no id.
+    package init(names: [String], ignoring: [String] = []) {
+        self.names = (names + ignoring).map { Array($0.utf8) }
+        idCount = names.count
+    }
 
     /// What the parameter holds.
     package enum Content: Sendable, Equatable {
@@ -26,27 +31,35 @@ package struct EventIDParameter: Sendable {
 
     /// What was taken out of a target.
     package struct Taken: Sendable {
-        /// The target without the parameter.
+        /// The target without the parameters.
         package let target: [UInt8]
-        /// What the parameter holds.
+        /// What the parameter with an id holds.
         package let content: Content
-        /// The parameter itself.
-        package let parameter: TakenParameter
+        /// The parameter with an id; nil where only others were taken out.
+        package let parameter: TakenParameter?
     }
 
-    /// Takes the parameter out of the target; nil if there is none. Of several ones the first counts, as in `URLSearchParams.get`.
+    /// Whether this takes ids out of the parameter of that name.
+    func takesID(from name: [UInt8]) -> Bool { names[..<idCount].contains(name) }
+
+    /// Takes the parameters out of the target; nil if there is nothing to take. Of several ones with an id the last counts: many
+    /// replacements for EventSource add theirs behind the one that a page has written.
     package func taken(from head: Span<UInt8>, target: Range<Int>) -> Taken? {
         var start = firstByte(UInt8(ascii: "?"), in: head, target) + 1
+        var hasHits = false
+        var last: (nameIndex: Int, value: Range<Int>)?
         while start <= target.upperBound {
             let end = firstByte(UInt8(ascii: "&"), in: head, start..<target.upperBound)
-            if let hit = matchParameter(head, start..<end, names: [name]) {
-                return Taken(
-                    target: targetWithout([name], head, target), content: Self.content(of: head, hit.value),
-                    parameter: TakenParameter(around: hit.value, in: head, target: target, name: name))
+            if let hit = matchParameter(head, start..<end, names: names) {
+                hasHits = true
+                if hit.nameIndex < idCount { last = hit }
             }
             start = end + 1
         }
-        return nil
+        guard hasHits else { return nil }
+        return Taken(
+            target: targetWithout(names, head, target), content: last.map { Self.content(of: head, $0.value) } ?? .nothing,
+            parameter: last.map { TakenParameter(around: $0.value, in: head, target: target, name: names[$0.nameIndex]) })
     }
 
     /// A value is encoded as in a form: `+` is a blank, and a percent sign without two digits stands for itself (WHATWG URL section 5.1).

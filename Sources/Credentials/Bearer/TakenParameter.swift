@@ -21,7 +21,7 @@ package struct TakenParameter: Sendable, CustomStringConvertible, CustomReflecta
     package func isTaken(by bridge: TokenBridge) -> Bool { bridge.queryNames[..<bridge.usedQueryCount].contains(name) }
 
     /// Whether this route would take the parameter out of a URL again.
-    package func isTaken(by eventID: EventIDParameter) -> Bool { eventID.name == name }
+    package func isTaken(by eventID: EventIDParameter) -> Bool { eventID.takesID(from: name) }
 
     /// The URL or relative reference with the parameter behind its query (RFC 3986 section 3.4); nil where it has one of that name.
     package func added(to reference: [UInt8]) -> [UInt8]? {

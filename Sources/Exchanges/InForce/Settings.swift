@@ -38,7 +38,7 @@ final class CompiledRoute: Sendable {
         series: (route: Int32, path: Int32) = (MetricSeries.none, MetricSeries.none)
     ) {
         self.route = route
-        eventIDParameter = route.eventIDParameter.map(EventIDParameter.init(name:))
+        eventIDParameter = route.eventIDParameter.map { EventIDParameter(names: [$0]) }
         check = route.check.map { CompiledCheck($0, of: issuers) }
         self.forwardAuth = forwardAuth
         if case .token(let name)? = route.serverCredentials?.authorization {
