@@ -63,6 +63,7 @@ struct ChangesTests {
             ("event_log stdout", "event_log stdout"),
             ("trusted_proxies 10.0.0.0/8", "trusted_proxies changed"),
             ("fingerprint_key sixteen-bytes-or-more", "fingerprint_key changed"),
+            ("history_key sixteen-bytes-or-more", "history_key changed"),
         ])
     func numbers(directive: String, words: String) throws { #expect(try changes([], directive + "\n") == [words]) }
 

@@ -273,8 +273,8 @@ def reload(proxy, change, count):
 
 
 def test_a_reload_has_a_line_and_only_another_configuration_has_another_digest(stage):
-    proxy = stage.heartwire(stage.origin(endless), heartbeat="15s", top="fingerprint_key " + 32 * "a")
-    reload(proxy, lambda text: "# a comment\n" + text.replace(32 * "a", 32 * "b"), 1)
+    proxy = stage.heartwire(stage.origin(endless), heartbeat="15s", top="fingerprint_key " + 32 * "a" + "\nhistory_key " + 32 * "c")
+    reload(proxy, lambda text: "# a comment\n" + text.replace(32 * "a", 32 * "b").replace(32 * "c", 32 * "d"), 1)
     reload(proxy, lambda text: text.replace("heartbeat 15s", "heartbeat 10s"), 2)
     lines = starts(proxy.stream_log, 3)
     assert [line["reload"] for line in lines] == [False, True, True]

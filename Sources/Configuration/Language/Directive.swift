@@ -8,7 +8,7 @@ typealias Setting<Root, Value> = any WritableKeyPath<Root, Value> & Sendable
 
 /// Where a directive may stand.
 enum Scope: String, Sendable, CaseIterable {
-    case top, listen, listenTLS, console, upstream, upstreamTLS, issuer, ticket, route, record, limits, timeouts
+    case top, listen, listenTLS, console, upstream, upstreamTLS, issuer, ticket, route, history, record, limits, timeouts
     case forwardAuth = "forward_auth"
     case token
 
@@ -19,7 +19,7 @@ enum Scope: String, Sendable, CaseIterable {
         case .listenTLS: "in the 'tls' block of a listener"
         case .upstreamTLS: "in the 'tls' block of an upstream"
         case .upstream, .issuer: "in an '\(rawValue)' block"
-        case .listen, .console, .forwardAuth, .ticket, .token, .route, .record, .limits, .timeouts: "in a '\(rawValue)' block"
+        case .listen, .console, .forwardAuth, .ticket, .token, .route, .history, .record, .limits, .timeouts: "in a '\(rawValue)' block"
         }
     }
 
@@ -29,7 +29,7 @@ enum Scope: String, Sendable, CaseIterable {
         case .top: "Top level"
         case .listenTLS: "tls of a listener"
         case .upstreamTLS: "tls of an upstream"
-        case .listen, .console, .upstream, .issuer, .forwardAuth, .ticket, .token, .route, .record, .limits, .timeouts: rawValue
+        case .listen, .console, .upstream, .issuer, .forwardAuth, .ticket, .token, .route, .history, .record, .limits, .timeouts: rawValue
         }
     }
 }
@@ -92,7 +92,7 @@ enum DirectiveTable {
         described(UpstreamDraft.self), described(UpstreamTLS.self), described(IssuerDraft.self), described(ForwardAuthDraft.self),
         described(TicketDraft.self), described(ServiceTokenDraft.self),
         described(RouteDraft.self),
-        described(RecordingPolicy.self),
+        described(HistoryPolicy.self), described(RecordingPolicy.self),
         described(Limits.self), described(Timeouts.self),
     ].flatMap { $0 }
 

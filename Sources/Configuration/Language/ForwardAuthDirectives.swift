@@ -90,7 +90,7 @@ extension Interpreter {
         return true
     }
 
-    fileprivate mutating func isRepeated(_ word: Word, in words: [Word]) -> Bool {
+    mutating func isRepeated(_ word: Word, in words: [Word]) -> Bool {
         guard words.contains(where: { CheckDraft.isSameField($0.text, word.text) }) else { return false }
         error(word, "this field is named twice")
         return true

@@ -26,6 +26,18 @@ extension Limits: DirectiveModel {
             "pending", \.pendingBytes, .bytes(1_048_576...1_099_511_627_776),
             "How many bytes may wait for all slow clients; above that a client that needs more is closed."),
         .number(
+            "history", \.historyBytes, .bytes(1_048_576...1_099_511_627_776),
+            "How many bytes of events are kept for all streams of routes with `history`; then the oldest go."),
+        .number(
+            "event", \.eventBytes, .bytes(1_024...67_108_864),
+            "The size of an event on a route with `history`; a larger one passes and is not kept."),
+        .number(
+            "kept_streams", \.keptStreams, .count(1...10_000_000),
+            "How many servers' streams stay open for clients that have left; then those close whose clients have been away longest."),
+        .number(
+            "kept_per_client", \.keptStreamsPerClient, .count(0...10_000_000),
+            "The same for the clients of one address, trusted proxies excepted; 0 is no limit."),
+        .number(
             "log_queue", \.logQueueBytes, .bytes(65_536...1_073_741_824),
             "How many bytes may wait to be written to a log; above that lines are dropped and counted."),
     ]

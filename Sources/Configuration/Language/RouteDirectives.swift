@@ -18,6 +18,8 @@ struct RouteDraft {
     var server = ServerCredentialDraft()
     /// Where tickets are named. They are looked up when the whole file has been read.
     var tickets: [Word] = []
+    /// What is kept for clients that come back.
+    var continuity = ContinuityDraft()
     /// Where the directory of recordings stands.
     var recordingDirectory: Word?
     /// The servers, or the name of an upstream that has not been looked up yet.
@@ -38,7 +40,7 @@ extension RouteDraft: DirectiveModel {
 
     static let rows: [Row<RouteDraft>] =
         placeRows + CheckDraft.rows + ExpiryDirectives.rows + [forwardAuthRow] + ServerCredentialDraft.rows + CrossOriginDirectives.rows
-        + otherRows
+        + ContinuityDraft.rows + otherRows
 
     /// Where requests go, heartbeats, and where tokens come from.
     private static let placeRows: [Row<RouteDraft>] = [
@@ -158,6 +160,7 @@ extension Interpreter {
         finishTokens(of: &draft, said)
         finishCrossOrigin(of: draft, said)
         finishServerCredentials(of: &draft)
+        finishContinuity(of: &draft, said)
         if draft.upstream.isEmpty, !(statement.block ?? []).contains(where: { $0.name.text == "upstream" }) {
             error(patternWord, "this route has no upstream; write: upstream NAME|ADDRESS...")
         }

@@ -14,6 +14,7 @@ struct FileDraft {
     var ticketWords: [String: Word] = [:]
     var tokenWords: [String: Word] = [:]
     private var requestTargetWord: Word?
+    private var largestEventWord: Word?
     private var proxyProtocolWords: [Word] = []
     private var consoleWords: [Word] = []
 
@@ -76,14 +77,13 @@ extension FileDraft: DirectiveModel {
             "fingerprint_key", "TEXT", default: "(a random key, made at every start)", isSecret: true,
             "The key of the token fingerprints in the logs."
         ) { interpreter, statement, draft in
-            let word = statement.arguments[0]
-            let range = 16...256
-            guard range.contains(word.text.utf8.count) else {
-                interpreter.error(
-                    word, "the key has \(word.text.utf8.count) bytes; it needs \(range.lowerBound) to \(range.upperBound)")
-                return
-            }
-            draft.configuration.fingerprintKey = Array(word.text.utf8)
+            interpreter.readKey(statement.arguments[0]) { draft.configuration.fingerprintKey = $0 }
+        },
+        .own(
+            "history_key", "TEXT", default: "(a random key, made at every start)", isSecret: true,
+            "The key under which the proxy finds the streams of clients that come back."
+        ) { interpreter, statement, draft in
+            interpreter.readKey(statement.arguments[0]) { draft.configuration.historyKey = $0 }
         },
         .flag(
             "log_subject", \.configuration.logsSubjects,
@@ -129,6 +129,7 @@ extension FileDraft: DirectiveModel {
             interpreter, statement, draft in
             let said = interpreter.interpret(statement.block, into: &draft.configuration.limits)
             draft.requestTargetWord = said["request_target"]?.arguments[0]
+            draft.largestEventWord = (said["event"] ?? said["history"])?.arguments[0]
         },
         .block("timeouts", \.configuration.timeouts, default: "(as below)", "How long the proxy waits for a client."),
     ]
@@ -157,6 +158,15 @@ extension Row<FileDraft> {
 }
 
 extension Interpreter {
+    /// Reads the key of a keyed hash.
+    fileprivate mutating func readKey(_ word: Word, _ take: ([UInt8]) -> Void) {
+        let range = 16...256
+        guard range.contains(word.text.utf8.count) else {
+            return error(word, "the key has \(word.text.utf8.count) bytes; it needs \(range.lowerBound) to \(range.upperBound)")
+        }
+        take(Array(word.text.utf8))
+    }
+
     /// Reads where probes are answered; nil where that is wrong, which it reports.
     fileprivate mutating func readProbeEndpoint(_ words: [Word]) -> ProbeEndpoint? {
         guard let path = readPlainPath(words[0]) else { return nil }
@@ -191,6 +201,7 @@ extension Interpreter {
         draft.checkForwardAuths(&self)
         draft.checkTickets(&self)
         draft.checkTokens(&self)
+        draft.checkContinuity(&self)
         draft.checkWhole(&self)
         return draft.configuration
     }
@@ -294,6 +305,10 @@ extension FileDraft {
         if let word = requestTargetWord, configuration.limits.requestTargetBytes > configuration.limits.requestHeadBytes {
             let head = Quantity.bytes(0...1).text(configuration.limits.requestHeadBytes)
             interpreter.error(word, "a request target cannot be larger than a request head (request_head is \(head))")
+        }
+        if let word = largestEventWord, configuration.limits.eventBytes > configuration.limits.historyBytes {
+            let all = Quantity.bytes(0...1).text(configuration.limits.historyBytes)
+            interpreter.error(word, "an event cannot be larger than all histories (history is \(all))")
         }
         interpreter.checkConsole(consoleWords, against: configuration.listeners)
         // With other errors in the file, a missing directive may only be misspelt.

@@ -52,6 +52,7 @@ extension Configuration {
         if accessLog != old.accessLog { found.append("access_log \(accessLog.words)") }
         if eventLog != old.eventLog { found.append("event_log \(eventLog.words)") }
         if fingerprintKey != old.fingerprintKey { found.append("fingerprint_key changed") }
+        if historyKey != old.historyKey { found.append("history_key changed") }
         if logsSubjects != old.logsSubjects { found.append("log_subject changed") }
         if trustedProxies != old.trustedProxies { found.append("trusted_proxies changed") }
         switch (old.console, console) {

@@ -34,6 +34,8 @@ package struct Configuration: Sendable, Equatable {
     package var eventLog: LogDestination
     /// The key of the token fingerprints in the logs; nil means that a random one is made at the start.
     package var fingerprintKey: [UInt8]?
+    /// The key under which streams are found again; nil means that a random one is made at the start.
+    package var historyKey: [UInt8]?
     /// Whether the logs show the subjects of tokens in clear text, and not as fingerprints.
     package var logsSubjects = false
     /// The peers whose `X-Forwarded-*` fields are believed.

@@ -26,6 +26,14 @@ package struct Limits: Sendable, Equatable {
     package var pendingBytesPerStream: Int
     /// The bytes that may wait in all, for slow clients and servers; above that a connection that needs more is closed.
     package var pendingBytes: Int
+    /// The bytes of events that are kept in all, for clients that come back; then the oldest go.
+    package var historyBytes: Int
+    /// The bytes of one event that is kept; a larger one passes and is not kept.
+    package var eventBytes: Int
+    /// The servers' streams that stay open although their clients have left; then those of the clients that left first close.
+    package var keptStreams: Int
+    /// The same for the clients of one address; 0 means no limit. Trusted proxies are exempt.
+    package var keptStreamsPerClient: Int
     /// The bytes of log lines that may wait to be written; above that lines are dropped and counted.
     package var logQueueBytes: Int
 
@@ -41,6 +49,10 @@ package struct Limits: Sendable, Equatable {
         streamsPerConnection: Int = 256,
         pendingBytesPerStream: Int = 65_536,
         pendingBytes: Int = 268_435_456,
+        historyBytes: Int = 268_435_456,
+        eventBytes: Int = 1_048_576,
+        keptStreams: Int = 10_000,
+        keptStreamsPerClient: Int = 0,
         logQueueBytes: Int = 4_194_304
     ) {
         self.requestHeadBytes = requestHeadBytes
@@ -53,6 +65,10 @@ package struct Limits: Sendable, Equatable {
         self.streamsPerConnection = streamsPerConnection
         self.pendingBytesPerStream = pendingBytesPerStream
         self.pendingBytes = pendingBytes
+        self.historyBytes = historyBytes
+        self.eventBytes = eventBytes
+        self.keptStreams = keptStreams
+        self.keptStreamsPerClient = keptStreamsPerClient
         self.logQueueBytes = logQueueBytes
     }
 }

@@ -32,6 +32,8 @@ package struct Route: Sendable, Equatable {
     package var allowsCredentials = true
     /// The query parameter that becomes Last-Event-ID; nil: none does.
     package var eventIDParameter: String?
+    /// How it continues the streams of clients that come back; nil: nothing is kept.
+    package var continuity: Continuity?
     /// What the upstream gets in the `Host` field.
     package var hostField = HostField.preserve
     /// What happens to an EventSource whose servers are down, or when a limit of connections is reached.

@@ -35,6 +35,7 @@ extension Configuration {
     fileprivate var digest: UInt64? {
         var shown = self
         shown.fingerprintKey = nil
+        shown.historyKey = nil
         shown.console?.tokenDigest = nil
         return ContentDigest.short(of: String(describing: shown))
     }

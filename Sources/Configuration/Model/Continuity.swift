@@ -1,0 +1,88 @@
+// What a route keeps of its event streams, so that a client that comes back gets the events that it missed, and by which parts of a
+// request the proxy tells the streams of different clients apart.
+//
+// Invariant: names of fields are in lower case, because a request may spell them in any case.
+
+/// How a route continues the event streams of clients that come back.
+package struct Continuity: Sendable, Equatable {
+    /// Whose stream a request asks for.
+    package var identity = StreamIdentity.values([.credentials])
+    /// Further fields of a request that tell streams apart, in lower case.
+    package var variedFields: [String] = []
+    /// Query parameters that do not tell streams apart, and that servers do not get.
+    package var ignoredParameters: [String] = []
+    /// What is kept.
+    package var history = HistoryPolicy()
+    /// How a client is told that events are or may be missing.
+    package var gap = GapNotice.event(name: GapNotice.defaultEventName)
+    /// Whether a server sends what follows the Last-Event-ID of a request.
+    package var isResumable = false
+
+    /// The query parameter that holds the last event id in many replacements for EventSource.
+    package static let eventIDParameter = "lastEventId"
+
+    /// The defaults of conf/README.md.
+    package init() {}
+}
+
+/// Which values of a request say whose stream it asks for.
+package enum StreamIdentity: Sendable, Equatable {
+    /// None: all clients may read the same stream. Requests for streams go to servers without credentials.
+    case everybody
+    /// These values together, in the order of the configuration; at least one.
+    case values([Value])
+
+    /// One value of a request.
+    package enum Value: Sendable, Hashable {
+        /// Authorization or the token in its place, all cookies, and the client's certificate.
+        case credentials
+        /// Authorization or the token in its place.
+        case token
+        /// The cookie of this name.
+        case cookie(String)
+        /// The field of this name, in lower case, as the proxy or a trusted proxy in front of it writes it.
+        case header(String)
+        /// The client's certificate.
+        case clientCertificate
+    }
+}
+
+/// How much is kept of an event stream, and for how long.
+package struct HistoryPolicy: Sendable, Equatable {
+    /// The ids with which events go to clients.
+    package enum IDs: Sendable, Equatable {
+        /// The server's ids; ids of the proxy while the server has sent none.
+        case keep
+        /// The server's ids, each followed by one of the proxy.
+        case suffix
+        /// Ids of the proxy only.
+        case own
+    }
+
+    /// The most events of one stream.
+    package var events = 1_000
+    /// The most bytes of one stream.
+    package var bytes = 262_144
+    /// How long an event is kept, in milliseconds.
+    package var ageMilliseconds = 300_000
+    /// How long a server's stream is read while no client reads it, in milliseconds.
+    package var awayMilliseconds = 30_000
+    /// The ids with which events go to clients.
+    package var ids = IDs.keep
+
+    /// The defaults of conf/README.md.
+    package init() {}
+}
+
+/// How a client is told that events are or may be missing.
+package enum GapNotice: Sendable, Equatable {
+    /// An event of this name, in the place of the missing ones.
+    case event(name: String)
+    /// The response ends, and the client connects again.
+    case reconnect
+    /// It is not told.
+    case off
+
+    /// The default name of the event.
+    package static let defaultEventName = "stream_gap"
+}
