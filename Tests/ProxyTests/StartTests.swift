@@ -2,6 +2,7 @@
 // EndToEnd/test_reload.py and test_names.py.
 
 import Configuration
+import Credentials
 import Reactor
 import Synchronization
 import Telemetry
@@ -56,6 +57,23 @@ struct StartTests {
         server.stop()
         world.bury()
         #expect(world.kernel.addresses.isEmpty)
+    }
+
+    @Test("a reload finds streams under the key of the start, or under the one that it says, and never under that of the fingerprints")
+    func historyKeys() throws {
+        let world = StartWorld()
+        var wanted = configuration([80], logs: ("a", "b"))
+        let server = try world.start(wanted)
+        func digest(_ key: Fingerprinter) -> KeyedDigest? { key.digest(ofBytes: [1, 2, 3].span) }
+        let random = digest(server.generation.shared.historyKey)
+        #expect(random != nil && random != digest(server.generation.shared.fingerprinter))
+        _ = try server.reload(wanted)
+        #expect(digest(server.generation.shared.historyKey) == random)
+        wanted.historyKey = Array("sixteen bytes or more".utf8)
+        _ = try server.reload(wanted)
+        #expect(digest(server.generation.shared.historyKey) == digest(Fingerprinter(key: Array("sixteen bytes or more".utf8))))
+        server.stop()
+        world.bury()
     }
 
     @Test("a start that fails at any step leaves nothing open", arguments: Harm.allCases)

@@ -66,6 +66,12 @@ package struct Fingerprinter: Sendable, CustomStringConvertible, CustomReflectab
         return key.withUnsafeMutableBytes(source) ? key : nil
     }
 
+    /// Another key that nobody can compute without the first one, nor the first one from it. `purpose` tells keys that
+    /// come from one key apart. Nil when libcrypto fails.
+    package static func derivedKey(from key: [UInt8], for purpose: StaticString) -> [UInt8]? {
+        purpose.withUTF8Buffer { digest(key: key, of: Span(_unsafeElements: $0)) }
+    }
+
     /// The token's fingerprint; nil when libcrypto fails, which happens only without free memory.
     package func fingerprint(of token: Token) -> Fingerprint? {
         token.withBytes { fingerprint(ofBytes: $0) }

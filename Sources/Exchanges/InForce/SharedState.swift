@@ -26,6 +26,8 @@ package final class SharedState: Sendable {
     package let recentStreams: RecentStreams
     /// Makes what logs show of tokens.
     package let fingerprinter: Fingerprinter
+    /// The key under which streams are found again.
+    let historyKey: Fingerprinter
     /// The tickets that were taken back.
     let revocations: TicketRevocations
     /// The streams of the endpoint for probes.
@@ -35,7 +37,7 @@ package final class SharedState: Sendable {
     package init(
         connectionLimit: Int, connectionsPerClientLimit: Int, streamLog: LogWriter?, accessLog: LogWriter?,
         eventLog: LogWriter? = nil, recordings: [RecordingPolicy: LogWriter] = [:], hasConsole: Bool = false,
-        fingerprinter: Fingerprinter, succeeding previous: SharedState? = nil
+        fingerprinter: Fingerprinter, historyKey: Fingerprinter? = nil, succeeding previous: SharedState? = nil
     ) {
         counts = ConnectionCounts(limit: connectionLimit, limitPerClient: connectionsPerClientLimit, succeeding: previous?.counts)
         openStreams = previous?.openStreams ?? OpenStreams()
@@ -46,6 +48,7 @@ package final class SharedState: Sendable {
         self.hasConsole = hasConsole
         self.recordings = recordings
         self.fingerprinter = fingerprinter
+        self.historyKey = historyKey ?? fingerprinter
         revocations = previous?.revocations ?? TicketRevocations()
         probes = previous?.probes ?? ProbeRegister()
     }

@@ -66,7 +66,7 @@ struct PreparedGeneration {
             streamLog: logs.stream, accessLog: logs.access, eventLog: logs.event, recordings: logs.recordings,
             hasConsole: wanted.console != nil,
             fingerprinter: Fingerprinter(key: wanted.fingerprintKey ?? means.randomKey, showsSubjects: wanted.logsSubjects),
-            succeeding: current?.shared)
+            historyKey: Fingerprinter(key: wanted.historyKey ?? means.randomHistoryKey), succeeding: current?.shared)
         generation = ProxyGeneration(
             settings: Settings(wanted, security, workerCount: means.workerCount, succeeding: current?.settings), security: security,
             shared: shared, logs: logs, sockets: sockets, consoleSockets: consoleSockets,

@@ -17,6 +17,8 @@ struct StartMeans: Sendable {
     let workerCount: Int
     /// The key for fingerprints if the configuration has none.
     let randomKey: [UInt8]
+    /// The key under which streams are found again, if the configuration has none.
+    let randomHistoryKey: [UInt8]
     /// How many descriptors the process may have.
     var descriptorLimit = 65_536
     /// Opens the file of a log or the folder of recordings; nil for a log that is off.
@@ -45,6 +47,7 @@ struct StartMeans: Sendable {
         var key = [UInt8](repeating: 0, count: Fingerprinter.keyBytes)
         key.withUnsafeMutableBytes { kernel.fillRandom($0) }
         randomKey = key
+        randomHistoryKey = Fingerprinter.derivedKey(from: key, for: "the keys of streams") ?? key
     }
 
     /// The number of workers of a configuration.
