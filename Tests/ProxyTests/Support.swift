@@ -103,6 +103,7 @@ struct Way {
     var hostField = Route.HostField.preserve
     var asksForIdentity = false
     var writesVia = true
+    var continuity: Continuity?
     var peer = "198.51.100.9"
     var isTrusted = false
     var isSecured = false
@@ -126,6 +127,7 @@ struct Way {
         route.serverCredentials = serverCredentials
         route.asksForIdentity = asksForIdentity
         route.writesVia = writesVia
+        route.continuity = continuity
         var tls = ListenerTLS(certificates: [])
         tls.clientSubjectField = subjectField
         let configuration = Configuration(

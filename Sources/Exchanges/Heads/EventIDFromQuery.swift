@@ -1,5 +1,6 @@
 // The last event id that a page puts into the URL of a new EventSource. It becomes the field that a browser sends when it reconnects, so
-// nothing else has to know where the id came from. It makes bytes and sends none.
+// nothing else has to know where the id came from. Parameters that tell no streams apart are taken out with it. It makes bytes and sends
+// none.
 
 import Credentials
 import Downstreams
@@ -8,12 +9,27 @@ import HTTP
 extension Exchange {
     /// The request with its parameter as a field, and the parameter; the request itself on routes without one, or where it has none.
     func takeEventID(from head: RequestHead, isTrusted: Bool) -> (head: RequestHead, parameter: TakenParameter?) {
-        guard let parameter = route?.eventIDParameter, head.hasQueryOrFragment(head.target),
-            let found = parameter.taken(from: head.bytes.span, target: head.target),
-            let changed = head.changed(target: found.target, content: found.content)
-        else { return (head, nil) }
-        replaceRequest(by: changed, isTrusted: isTrusted)
-        return (changed, found.parameter)
+        guard let taken = route?.takingParameters(from: head) else { return (head, nil) }
+        replaceRequest(by: taken.head, isTrusted: isTrusted)
+        return taken
+    }
+}
+
+extension CompiledRoute {
+    /// The parameters that are taken out of a request's URL. Other requests than those for streams may use `lastEventId` for something
+    /// else.
+    private func parameters(of head: RequestHead) -> EventIDParameter? {
+        if let continuity, head.asksForWholeStream { return continuity.parameters }
+        return eventIDParameter
+    }
+
+    /// The head without these parameters, and the one with the id; nil if it has none of them.
+    func takingParameters(from head: RequestHead) -> (head: RequestHead, parameter: TakenParameter?)? {
+        guard let parameters = parameters(of: head), head.hasQueryOrFragment(head.target),
+            let taken = parameters.taken(from: head.bytes.span, target: head.target),
+            let changed = head.changed(target: taken.target, content: taken.content)
+        else { return nil }
+        return (changed, taken.parameter)
     }
 }
 

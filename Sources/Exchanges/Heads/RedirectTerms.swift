@@ -140,7 +140,7 @@ final class RedirectTerms {
         var result: [UInt8]?
         // If the target's route does not take the parameter out again, a server would see the token in its URL.
         if let parameter, let bridge = next.bridge, parameter.isTaken(by: bridge) { result = parameter.added(to: Array(value)) }
-        if let eventID, let taker = next.eventIDParameter, eventID.isTaken(by: taker) {
+        if let eventID, let taker = next.continuity?.parameters ?? next.eventIDParameter, eventID.isTaken(by: taker) {
             result = eventID.added(to: result ?? Array(value)) ?? result
         }
         return result

@@ -80,16 +80,19 @@ struct RequestForwarding {
         var replaced = Self.rewrittenFields
         if !client.isTrusted { replaced.formUnion(Self.believedOfTheTrusted) }
         if hops != nil { replaced.insert(.maxForwards) }
+        if isWithoutCredentials { replaced.formUnion([.authorization, .cookie]) }
         let bringsToken = bridged?.token != nil && (bridged?.origin != .authorization || bridged?.dropAuthorization == true)
         let own = ownCredentials(findings)
         if bringsToken || bridged?.dropAuthorization == true || own?.replacesAuthorization == true { replaced.insert(.authorization) }
         if bridged?.cookies != nil { replaced.insert(.cookie) }
-        // No heartbeat can be added to a compressed stream, so the request asks for an uncompressed one.
-        let wantsPlain = route.route.asksForIdentity || (head.acceptsEventStream && route.heartbeat != nil)
+        // No heartbeat can be added to a compressed stream, and no event be kept, so the request asks for an uncompressed one.
+        let wantsPlain = route.route.asksForIdentity || (head.acceptsEventStream && (route.heartbeat != nil || isManaged))
         if wantsPlain { replaced.insert(.acceptEncoding) }
         writer.copyForwardableFields(
             of: head, except: replaced, withheld: withheld, edits: leftoverEdits(bridged, except: replaced))
-        if let field = client.subjectField, let subject = client.subject { try writer.field(named: Array(field.utf8), subject) }
+        if let field = client.subjectField, let subject = client.subject, !isWithoutCredentials {
+            try writer.field(named: Array(field.utf8), subject)
+        }
         // A server repeats a TRACE (RFC 9110 section 9.3.8).
         if let findings, head.method != .trace {
             for field in findings.checked?.fields ?? [] { try writer.field(named: Array(field.name.utf8), field.value) }
@@ -101,7 +104,7 @@ struct RequestForwarding {
             token.appendAuthorizationValue(to: &value)
             try writer.field("Authorization", value)
         }
-        if let cookies = bridged?.cookies, !cookies.isEmpty { try writer.field("Cookie", cookies) }
+        if let cookies = bridged?.cookies, !cookies.isEmpty, !isWithoutCredentials { try writer.field("Cookie", cookies) }
         if wantsPlain { writer.field("Accept-Encoding", "identity") }
         if let hops, hops > 0 { writer.field("Max-Forwards", UInt64(hops - 1)) }
         try writeForwarded(&writer)

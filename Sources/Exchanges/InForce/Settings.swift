@@ -18,6 +18,8 @@ final class CompiledRoute: Sendable {
     let bridge: TokenBridge?
     /// The query parameter that becomes Last-Event-ID; nil where none does.
     let eventIDParameter: EventIDParameter?
+    /// Nil where nothing is kept for clients that come back.
+    let continuity: CompiledContinuity?
     /// Nil where tokens are not checked.
     let check: CompiledCheck?
     /// The number of the proxy's own token for its servers; nil for none.
@@ -34,11 +36,12 @@ final class CompiledRoute: Sendable {
 
     init(
         _ route: Route, issuers: [Issuer] = [], forwardAuth: CompiledForwardAuth? = nil, tickets: [TicketPlaces] = [],
-        tokens: [ServiceToken] = [],
+        tokens: [ServiceToken] = [], upstream: String = "",
         series: (route: Int32, path: Int32) = (MetricSeries.none, MetricSeries.none)
     ) {
         self.route = route
         eventIDParameter = route.eventIDParameter.map { EventIDParameter(names: [$0]) }
+        continuity = route.continuity.map { CompiledContinuity($0, of: route, upstream: upstream) }
         check = route.check.map { CompiledCheck($0, of: issuers) }
         self.forwardAuth = forwardAuth
         if case .token(let name)? = route.serverCredentials?.authorization {
@@ -149,7 +152,7 @@ package final class Settings: Sendable {
                 route, issuers: configuration.issuers,
                 forwardAuth: route.forwardAuth.map { CompiledForwardAuth($0, of: configuration.forwardAuths, guarded: guarded) },
                 tickets: places,
-                tokens: configuration.tokens,
+                tokens: configuration.tokens, upstream: upstream,
                 series: (series.add([route.name], in: .route), series.add([route.name, upstream], in: .path)))
         }
         self.routes = routes

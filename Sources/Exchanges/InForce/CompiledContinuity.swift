@@ -1,0 +1,29 @@
+// How a route continues streams, with everything that its exchanges need, made in advance.
+
+import Configuration
+import Credentials
+
+/// What a route with `history` does for clients that come back.
+final class CompiledContinuity: Sendable {
+    let policy: Continuity
+    /// The name of the upstream.
+    let upstream: [UInt8]
+    /// What is taken out of the URL of a request for a stream: last event ids, and parameters that tell no streams apart.
+    let parameters: EventIDParameter
+
+    init(_ policy: Continuity, of route: Route, upstream: String) {
+        self.policy = policy
+        self.upstream = Array(upstream.utf8)
+        parameters = EventIDParameter(
+            names: [Continuity.eventIDParameter] + [route.eventIDParameter].compactMap(\.self), ignoring: policy.ignoredParameters)
+    }
+
+    /// Stands for `ids` in keys.
+    var idsMark: UInt8 {
+        switch policy.history.ids {
+        case .keep: 0
+        case .suffix: 1
+        case .own: 2
+        }
+    }
+}
