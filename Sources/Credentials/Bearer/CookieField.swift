@@ -21,6 +21,27 @@ func matchCookie(_ bytes: Span<UInt8>, _ pair: Range<Int>, names: [[UInt8]]) -> 
     return nil
 }
 
+/// The values of all cookies of a name, empty ones too.
+/// - Parameters:
+///   - head: the bytes that the ranges point into.
+///   - fields: the values of the Cookie fields.
+package func cookieValues(of head: Span<UInt8>, _ fields: [Range<Int>], name: [UInt8]) -> [Range<Int>] {
+    cookieValues(of: head, fields, names: [name])
+}
+
+private func cookieValues(of head: Span<UInt8>, _ fields: [Range<Int>], names: [[UInt8]]) -> [Range<Int>] {
+    var values: [Range<Int>] = []
+    for field in fields {
+        var start = field.lowerBound
+        while start <= field.upperBound {
+            let end = firstByte(UInt8(ascii: ";"), in: head, start..<field.upperBound)
+            if let hit = matchCookie(head, start..<end, names: names) { values.append(hit.value) }
+            start = end + 1
+        }
+    }
+    return values
+}
+
 extension TokenBridge {
     /// The pair as one of the policy's cookies or a ticket's; nil for another cookie, or for one that passes like another.
     private func matchToken(_ head: Span<UInt8>, _ pair: Range<Int>) -> (nameIndex: Int, value: Range<Int>)? {
@@ -56,16 +77,7 @@ extension TokenBridge {
     ///   - head: the bytes that the ranges point into.
     ///   - fields: the values of the Cookie fields.
     package func cookieValues(of head: Span<UInt8>, _ fields: [Range<Int>]) -> [Range<Int>] {
-        var values: [Range<Int>] = []
-        for field in fields {
-            var start = field.lowerBound
-            while start <= field.upperBound {
-                let end = firstByte(UInt8(ascii: ";"), in: head, start..<field.upperBound)
-                if let hit = matchCookie(head, start..<end, names: cookieNames), !hit.value.isEmpty { values.append(hit.value) }
-                start = end + 1
-            }
-        }
-        return values
+        Credentials.cookieValues(of: head, fields, names: cookieNames).filter { !$0.isEmpty }
     }
 
     /// One Cookie value without the policy's cookies and those of tickets; empty when nothing but blanks would be left.

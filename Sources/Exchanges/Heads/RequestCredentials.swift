@@ -40,7 +40,8 @@ extension RequestForwarding {
     /// Whether the request changes nothing, and opens no connection with which its sender could change something.
     private var isReadOnly: Bool { (head.method == .get || head.method == .head) && head.upgradeProtocol == nil }
 
-    private func values(of name: FieldName) -> [Range<Int>] {
+    /// The values of all fields of a name.
+    func values(of name: FieldName) -> [Range<Int>] {
         guard head.contains(name) else { return [] }
         return head.fields.filter { $0.known == name }.map(\.value)
     }

@@ -44,7 +44,7 @@ extension RequestForwarding {
         fields.append(ServiceRequest.uncompressed)
         for (lowercased, name) in service.sent {
             switch lowercased {
-            case Array("authorization".utf8): fields += authorization(bridged).map { (name, $0) }
+            case Array("authorization".utf8): fields += authorizations(bridged).prefix(1).map { (name, $0) }
             case Array("cookie".utf8): fields += cookies(bridged).map { (name, $0) }
             case Array("accept-encoding".utf8): continue
             default: fields += values(of: lowercased, bridged).map { (name, $0) }
@@ -53,19 +53,19 @@ extension RequestForwarding {
         return ForwardAuthQuestion(service.name, fields, fingerprinter)
     }
 
-    private func authorization(_ bridged: BridgedRequest?) -> [[UInt8]] {
+    /// The values of Authorization that the client brings.
+    func authorizations(_ bridged: BridgedRequest?) -> [[UInt8]] {
         if let bridged, let token = bridged.token, bridged.origin != .authorization || bridged.dropAuthorization {
             var value: [UInt8] = []
             token.appendAuthorizationValue(to: &value)
             return [value]
         }
-        if bridged?.dropAuthorization == true { return [] }
-        return head.firstValue(of: .authorization).map { [Array(head.bytes[$0])] } ?? []
+        return bridged?.dropAuthorization == true ? [] : values(of: .authorization).map { Array(head.bytes[$0]) }
     }
 
     /// All cookies as one value (RFC 9113 section 8.2.3).
-    private func cookies(_ bridged: BridgedRequest?) -> [[UInt8]] {
-        let values = bridged?.cookies.map { [$0] } ?? head.fields.filter { $0.known == .cookie }.map { Array(head.bytes[$0.value]) }
+    func cookies(_ bridged: BridgedRequest?) -> [[UInt8]] {
+        let values = bridged?.cookies.map { [$0] } ?? values(of: .cookie).map { Array(head.bytes[$0]) }
         let cookies = Array(values.filter { !$0.isEmpty }.joined(separator: Array("; ".utf8)))
         return cookies.isEmpty ? [] : [cookies]
     }
