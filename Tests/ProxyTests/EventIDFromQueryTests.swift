@@ -52,7 +52,7 @@ struct EventIDFromQueryTests {
         "gives a redirect the parameter back, with the token's, but not where it leads elsewhere or to a client that has sent none",
         arguments: [
             ("/e?last=4%201", "/e/", "/e/?last=4%201"), ("/e?l%61st=41&t=abc", "/e/?a=1#top", "/e/?a=1&t=abc&l%61st=41#top"),
-            ("/e?last=1&last=2", "http://h/e/", "http://h/e/?last=1"), ("/e?last=41", "http://other/e/", "http://other/e/"),
+            ("/e?last=1&last=2", "http://h/e/", "http://h/e/?last=2"), ("/e?last=41", "http://other/e/", "http://other/e/"),
             ("/e?last=41", "/e/?last=40", "/e/?last=40"), ("/e?last=41&t=abc", "/e/?last=40", "/e/?last=40&t=abc"),
             ("/e?t=abc", "/e/", "/e/?t=abc"), ("/e?a=1", "/e/", "/e/"),
         ])
