@@ -96,8 +96,14 @@ package struct BlockCutter: Sendable {
     }
 
     private func bytes(_ part: Range<Int>, in piece: Span<UInt8>) -> [UInt8] {
-        if isHeld { return Array(held[part]) }
-        return piece.extracting(range).extracting(part).withUnsafeBufferPointer { Array($0) }
+        withBlockBytes(of: piece) { Array($0[part]) }
+    }
+
+    /// The last block's normalised bytes where they lie.
+    @inline(__always)
+    func withBlockBytes<Result>(of piece: Span<UInt8>, _ body: (UnsafeBufferPointer<UInt8>) -> Result) -> Result {
+        if isHeld { return held.withUnsafeBufferPointer(body) }
+        return piece.extracting(range).withUnsafeBufferPointer(body)
     }
 
     /// Follows the bytes from `offset` to what comes next in them, and moves `offset` there. Start with 0 for a new piece, and call until

@@ -1,0 +1,58 @@
+// Which id a block has on its way to the clients: the server's, the proxy's, or both in one.
+//
+// The block is stored with the id that it goes out with, so the id is written once for all readers. Invariants: where the id is the
+// proxy's, it names the block's own place in the log; where it is the server's, the block goes out as it came.
+
+import Bytes
+
+/// What becomes of the ids of a server.
+package enum IdentifierPolicy: Sendable, Equatable {
+    /// They pass as they come. A server that has sent no id so far gets the proxy's.
+    case keep
+    /// The place in the log is put behind them: `ORIGINAL~hw1.E.s`. `parseInt` and `split("~")[0]` still read the original.
+    case suffix
+    /// The proxy's ids take their place.
+    case own
+}
+
+/// Decides over the ids of one log's blocks.
+struct IdentifierRule {
+    enum Line: Equatable {
+        /// The block keeps its lines.
+        case asItCame
+        /// The proxy's id instead of the block's own.
+        case own
+        /// The server's last id, and the proxy's behind it, instead of the block's own.
+        case suffixed
+    }
+
+    /// Longer ids of a server stay as they came: some servers and proxies refuse long fields.
+    static let longestSuffixedByteCount = 512
+
+    let policy: IdentifierPolicy
+    /// The server's last id as of the last whole block; empty if there was none or if it was emptied.
+    private(set) var lastIdentifier: [UInt8] = []
+    /// Whether the server has set any id.
+    private(set) var hasSeenIdentifier = false
+
+    init(_ policy: IdentifierPolicy) { self.policy = policy }
+
+    /// The block sets or empties the server's id, or leaves it alone.
+    @inline(__always)
+    mutating func note(_ effect: Block.IdentifierEffect, _ identifier: UnsafeBufferPointer<UInt8>) {
+        guard effect != .none else { return }
+        if effect == .set { hasSeenIdentifier = true }
+        lastIdentifier.removeAll(keepingCapacity: true)
+        lastIdentifier.append(contentsOf: identifier)
+    }
+
+    /// The line for a block whose id has been noted.
+    var line: Line {
+        switch policy {
+        case .own: .own
+        case .keep: hasSeenIdentifier ? .asItCame : .own
+        case .suffix:
+            lastIdentifier.isEmpty ? .own : lastIdentifier.count > Self.longestSuffixedByteCount ? .asItCame : .suffixed
+        }
+    }
+}

@@ -1,0 +1,52 @@
+// A queue whose elements are found by their place: appended at the end, dropped at the beginning.
+
+/// A circular buffer that grows by doubling. Without elements it owns no memory.
+struct Ring<Element> {
+    private var storage: [Element] = []
+    private var head = 0
+    private(set) var count = 0
+    /// What stands in places that are not used.
+    private let filler: Element
+
+    init(filler: Element) { self.filler = filler }
+
+    var isEmpty: Bool { count == 0 }
+
+    /// How many elements fit without more memory.
+    var capacity: Int { storage.count }
+
+    /// The element at this place, counted from the first.
+    subscript(place: Int) -> Element {
+        @inline(__always) get { storage[(head &+ place) & (storage.count &- 1)] }
+        @inline(__always) set { storage[(head &+ place) & (storage.count &- 1)] = newValue }
+    }
+
+    @inline(__always)
+    mutating func append(_ element: Element) {
+        if count == storage.count { grow() }
+        count &+= 1
+        self[count &- 1] = element
+    }
+
+    private mutating func grow() {
+        var larger: [Element] = []
+        larger.reserveCapacity(max(4, 2 * count))
+        for place in 0..<count { larger.append(self[place]) }
+        for _ in count..<max(4, 2 * count) { larger.append(filler) }
+        storage = larger
+        head = 0
+    }
+
+    @discardableResult
+    mutating func removeFirst() -> Element {
+        let first = self[0]
+        self[0] = filler
+        head = (head &+ 1) & (storage.count &- 1)
+        count &-= 1
+        if count == 0 {
+            storage = []
+            head = 0
+        }
+        return first
+    }
+}
