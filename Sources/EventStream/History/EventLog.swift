@@ -7,7 +7,7 @@
 // A reader is a number: that of the block that it reads next. Nothing is copied or counted for a reader. The caller sends what readers
 // read, says when time has passed, and which blocks some reader still needs. Invariants: numbers are gapless and never used again; a block
 // does not change once it is appended; a reader reads each held block once, in order, or a gap in its place; a log without blocks owns no
-// segment.
+// segment, at most some hashes of ids.
 
 import Bytes
 
@@ -19,7 +19,7 @@ package final class EventLog {
         package var identifiers: IdentifierPolicy
         /// How clients are told of gaps.
         package var gaps: GapManner
-        /// How many blocks are kept.
+        /// How many blocks are kept: 1 to 4,194,304.
         package var blockLimit: Int
         /// How many bytes of blocks are kept.
         package var byteLimit: Int
@@ -70,6 +70,7 @@ package final class EventLog {
 
     /// A log without blocks.
     package init(_ rules: Rules, epoch: Epoch) {
+        precondition(rules.blockLimit > 0 && rules.blockLimit <= IdentifierIndex.mostBlocks, "the limit of a log's blocks")
         self.rules = rules
         self.epoch = epoch
         rule = IdentifierRule(rules.identifiers)
@@ -251,34 +252,37 @@ package final class EventLog {
         guard !hasRepeatedIdentifier else { return }
         let identifier = store.identifier(of: sequence)
         let hash = IdentifierIndex.hash(identifier)
-        if index.find(hash, where: { isIdentifier(of: $0, identifier) }) != nil {
+        if index.find(hash, before: sequence, where: { isIdentifier(of: $0, identifier) }) != nil {
             hasRepeatedIdentifier = true
             index = IdentifierIndex()
         } else {
-            index.insert(hash, UInt32(truncatingIfNeeded: sequence))
+            let remembered = UInt64(rules.blockLimit)
+            index.insert(hash, sequence, forgettingBefore: first > remembered ? first - remembered : 0)
         }
     }
 
-    /// Whether the held block whose number has this lower half set that id.
+    /// Whether the block with this number, whose id has the same hash, set that id. Of a dropped block the hash has to do.
     @inline(__always)
-    private func isIdentifier(of number: UInt32, _ identifier: UnsafeBufferPointer<UInt8>) -> Bool {
-        store.identifier(of: sequence(number)).elementsEqual(identifier)
+    private func isIdentifier(of number: UInt64, _ identifier: UnsafeBufferPointer<UInt8>) -> Bool {
+        number < first || store.identifier(of: number).elementsEqual(identifier)
     }
 
-    private func sequence(_ number: UInt32) -> UInt64 { first &+ UInt64(number &- UInt32(truncatingIfNeeded: first)) }
-
-    /// The first held block that set exactly this id of the server's; nil if none did.
+    /// The first block that set exactly this id of the server's, as far as is known: one that is held, or one that was dropped not long
+    /// ago; nil if there is none.
     package func firstBlock(thatSet identifier: [UInt8]) -> UInt64? {
         guard !identifier.isEmpty else { return nil }
         return identifier.withUnsafeBufferPointer { identifier in
             guard hasRepeatedIdentifier else {
-                return index.find(IdentifierIndex.hash(identifier), where: { isIdentifier(of: $0, identifier) }).map(sequence)
+                return index.find(IdentifierIndex.hash(identifier), before: next, where: { isIdentifier(of: $0, identifier) })
             }
             return (first..<next).first {
                 store[$0].flags.contains(.setsIdentifier) && store.identifier(of: $0).elementsEqual(identifier)
             }
         }
     }
+
+    /// Whether a block that set an id may not be the first that did: the server uses ids more than once, and not all blocks are held.
+    var areIdentifiersDoubtful: Bool { first > 1 && (hasRepeatedIdentifier || rule.countsBackwards) }
 
     // MARK: Trimming
 
@@ -300,17 +304,16 @@ package final class EventLog {
         }
     }
 
-    /// Drops the oldest blocks until so much memory is free, for a limit over all logs. Returns how much became free, in bytes.
+    /// Drops the oldest blocks until so much memory is free, for a limit over all logs, and at last what is known of dropped ones. Returns
+    /// how much became free, in bytes.
     package func discardOldest(memoryByteCount wanted: Int, keptFrom: UInt64 = .max) -> Int {
         let before = memoryByteCount
         while store.count > 0, first < keptFrom, before - memoryByteCount < wanted { removeFirst() }
+        if store.count == 0, before - memoryByteCount < wanted { index = IdentifierIndex() }
         return before - memoryByteCount
     }
 
     private func removeFirst() {
-        if store[first].flags.contains(.setsIdentifier), !hasRepeatedIdentifier {
-            index.remove(IdentifierIndex.hash(store.identifier(of: first)), UInt32(truncatingIfNeeded: first))
-        }
         store.removeFirst()
         while let stop = stops.first, stop.sequence < first { stops.removeFirst() }
     }

@@ -1,35 +1,41 @@
-// Finds the first block of a log that set an id, by a hash of the id.
+// Finds the block of a log that set an id, by a hash of the id.
 //
-// The index knows hashes and numbers only; the log compares the bytes. An id that is used twice makes the index useless, since the log then
-// has to look for the first of several blocks: from there on the log searches its blocks one by one, and the index is dropped. So only
-// streams with good ids pay for it. Open addressing with linear probing; at most half of the places are taken.
+// The index knows hashes and numbers only; the log compares the bytes of blocks that it holds. Of blocks that were dropped the index still
+// knows the ids for a while: so a client that comes too late is told how much it missed, and an id that comes a second time is noticed.
+// An id that is used twice makes the index useless, since the log then has to look for the first of several blocks: from there on the log
+// searches its blocks one by one, and the index is dropped. So only streams with good ids pay for it. Open addressing with linear probing;
+// at most half of the places are taken.
 
 /// A hash table from ids to block numbers.
 struct IdentifierIndex {
-    /// The hash above, the number's lower half plus one below: zero is a free place.
+    /// How many blocks a log may hold, so that a number is known by its lower 24 bits, also after the block was dropped.
+    static let mostBlocks = 1 << 22
+
+    private static let numberMask: UInt64 = 0xFF_FFFF
+
+    /// The upper 40 bits of the hash above, the number's lower 24 bits below. Zero is a free place, so the hash is never zero.
     private var places: [UInt64] = []
     private var count = 0
 
     var memoryByteCount: Int { places.count * MemoryLayout<UInt64>.stride }
 
-    /// A hash that nobody outside of this process can foresee.
+    /// A hash that nobody outside of this process can foresee, in the upper 40 bits.
     @inline(__always)
-    static func hash(_ identifier: UnsafeBufferPointer<UInt8>) -> UInt32 {
+    static func hash(_ identifier: UnsafeBufferPointer<UInt8>) -> UInt64 {
         var hasher = Hasher()
         hasher.combine(bytes: UnsafeRawBufferPointer(identifier))
-        return UInt32(truncatingIfNeeded: hasher.finalize())
+        return UInt64(truncatingIfNeeded: hasher.finalize()) & ~numberMask | (1 << 24)
     }
 
-    /// The numbers of blocks whose id has this hash, one after the other: the first for which the caller says yes. Numbers are their lower
-    /// 32 bits.
+    /// The number of a block whose id has this hash, and for which the caller says yes. It lies before `next`.
     @inline(__always)
-    func find(_ hash: UInt32, where isSame: (UInt32) -> Bool) -> UInt32? {
+    func find(_ hash: UInt64, before next: UInt64, where isSame: (UInt64) -> Bool) -> UInt64? {
         guard count > 0 else { return nil }
         let mask = places.count &- 1
-        var place = Int(hash) & mask
+        var place = Self.home(hash, mask)
         while places[place] != 0 {
-            if UInt32(truncatingIfNeeded: places[place] >> 32) == hash {
-                let number = UInt32(truncatingIfNeeded: places[place]) &- 1
+            if places[place] & ~Self.numberMask == hash {
+                let number = Self.number(places[place], before: next)
                 if isSame(number) { return number }
             }
             place = (place &+ 1) & mask
@@ -37,50 +43,34 @@ struct IdentifierIndex {
         return nil
     }
 
+    /// Enters a new id. Where the table is full, the ids of blocks before `oldest` are forgotten.
     @inline(__always)
-    mutating func insert(_ hash: UInt32, _ number: UInt32) {
-        if 2 &* (count &+ 1) > places.count { grow() }
-        place(UInt64(hash) << 32 | UInt64(number &+ 1))
+    mutating func insert(_ hash: UInt64, _ number: UInt64, forgettingBefore oldest: UInt64) {
+        if 2 &* (count &+ 1) > places.count { rebuild(before: number, from: oldest) }
+        place(hash | number & Self.numberMask)
         count &+= 1
     }
 
+    @inline(__always)
+    private static func home(_ entry: UInt64, _ mask: Int) -> Int { Int(truncatingIfNeeded: entry >> 28) & mask }
+
+    @inline(__always)
+    private static func number(_ entry: UInt64, before next: UInt64) -> UInt64 { next &- ((next &- entry) & numberMask) }
+
     private mutating func place(_ entry: UInt64) {
         let mask = places.count &- 1
-        var place = Int(entry >> 32) & mask
+        var place = Self.home(entry, mask)
         while places[place] != 0 { place = (place &+ 1) & mask }
         places[place] = entry
     }
 
-    private mutating func grow() {
-        let old = places
-        places = Array(repeating: 0, count: max(16, 2 * old.count))
-        for entry in old where entry != 0 { place(entry) }
-    }
-
-    mutating func remove(_ hash: UInt32, _ number: UInt32) {
-        guard count > 0 else { return }
-        let mask = places.count - 1
-        var hole = Int(hash) & mask
-        let entry = UInt64(hash) << 32 | UInt64(number &+ 1)
-        while places[hole] != entry {
-            if places[hole] == 0 { return }
-            hole = (hole + 1) & mask
-        }
-        count -= 1
-        if count == 0 {
-            places = []
-            return
-        }
-        // What stands behind, and would have stood here, moves up.
-        var next = (hole + 1) & mask
-        while places[next] != 0 {
-            let home = Int(places[next] >> 32) & mask
-            if (next - home) & mask >= (next - hole) & mask {
-                places[hole] = places[next]
-                hole = next
-            }
-            next = (next + 1) & mask
-        }
-        places[hole] = 0
+    private mutating func rebuild(before next: UInt64, from oldest: UInt64) {
+        let kept = places.filter { $0 != 0 && Self.number($0, before: next) >= oldest }
+        var size = 16
+        // Room for as many again, so that a rebuild comes after many insertions.
+        while size < 4 * kept.count { size *= 2 }
+        places = Array(repeating: 0, count: size)
+        for entry in kept { place(entry) }
+        count = kept.count
     }
 }

@@ -35,15 +35,28 @@ struct IdentifierRule {
     /// Whether the server has set any id.
     private(set) var hasSeenIdentifier = false
 
+    /// Whether the server numbers its ids and began again with lower ones, so that each may come again.
+    private(set) var countsBackwards = false
+
     init(_ policy: IdentifierPolicy) { self.policy = policy }
 
     /// The block sets or empties the server's id, or leaves it alone.
     @inline(__always)
     mutating func note(_ effect: Block.IdentifierEffect, _ identifier: UnsafeBufferPointer<UInt8>) {
         guard effect != .none else { return }
-        if effect == .set { hasSeenIdentifier = true }
+        if effect == .set {
+            hasSeenIdentifier = true
+            if !countsBackwards { compareNumbers(identifier) }
+        }
         lastIdentifier.removeAll(keepingCapacity: true)
         lastIdentifier.append(contentsOf: identifier)
+    }
+
+    /// Numbers are compared by their length and their digits, so of any size.
+    @inline(__always)
+    private mutating func compareNumbers(_ identifier: UnsafeBufferPointer<UInt8>) {
+        guard lastIdentifier.count >= identifier.count, identifier.allSatisfy(isDigit), lastIdentifier.allSatisfy(isDigit) else { return }
+        countsBackwards = lastIdentifier.count > identifier.count || !lastIdentifier.lexicographicallyPrecedes(identifier)
     }
 
     /// The line for a block whose id has been noted.

@@ -25,8 +25,8 @@ extension EventLog {
         if let position = identifier.position, let resolution = resolve(position) { return resolution }
         // A server that is a proxy of this kind sends ids of the same form, so the whole id is searched first.
         if let found = firstBlock(thatSet: identifier.bytes) ?? firstBlock(thatSet: identifier.server) {
-            let isDoubtful = hasRepeatedIdentifier && first > 1
-            return isDoubtful ? .gap(Gap(.repeated, isCertain: false), at: found + 1) : .resume(at: found + 1)
+            guard areIdentifiersDoubtful else { return resume(behind: found) }
+            return .gap(Gap(.repeated, isCertain: false), at: max(first, found + 1))
         }
         return .unknown
     }
