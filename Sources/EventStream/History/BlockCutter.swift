@@ -109,7 +109,11 @@ package struct BlockCutter: Sendable {
     /// Follows the bytes from `offset` to what comes next in them, and moves `offset` there. Start with 0 for a new piece, and call until
     /// `more` before the next piece. Allocates only for blocks that have to be copied.
     package mutating func next(in piece: Span<UInt8>, from offset: inout Int) -> Step {
-        if isOver { reset() }
+        if isOver {
+            // Nearly every block ends its piece.
+            if offset == piece.count, offset > 0 { return .more }
+            reset()
+        }
         if offset == 0 {
             offset = lineEnds.start(of: piece)
             if state == .mark, !readMark(piece, from: &offset) { return .more }

@@ -264,7 +264,7 @@ package final class EventLog {
     /// Whether the block with this number, whose id has the same hash, set that id. Of a dropped block the hash has to do.
     @inline(__always)
     private func isIdentifier(of number: UInt64, _ identifier: UnsafeBufferPointer<UInt8>) -> Bool {
-        number < first || store.identifier(of: number).elementsEqual(identifier)
+        number < first || isSame(store.identifier(of: number), identifier)
     }
 
     /// The first block that set exactly this id of the server's, as far as is known: one that is held, or one that was dropped not long
@@ -276,7 +276,7 @@ package final class EventLog {
                 return index.find(IdentifierIndex.hash(identifier), before: next, where: { isIdentifier(of: $0, identifier) })
             }
             return (first..<next).first {
-                store[$0].flags.contains(.setsIdentifier) && store.identifier(of: $0).elementsEqual(identifier)
+                store[$0].flags.contains(.setsIdentifier) && isSame(store.identifier(of: $0), identifier)
             }
         }
     }

@@ -48,8 +48,11 @@ struct IdentifierRule {
             hasSeenIdentifier = true
             if !countsBackwards { compareNumbers(identifier) }
         }
-        lastIdentifier.removeAll(keepingCapacity: true)
-        lastIdentifier.append(contentsOf: identifier)
+        guard lastIdentifier.count == identifier.count, !identifier.isEmpty else {
+            lastIdentifier = Array(identifier)
+            return
+        }
+        lastIdentifier.withUnsafeMutableBufferPointer { $0.baseAddress!.update(from: identifier.baseAddress!, count: identifier.count) }
     }
 
     /// Numbers are compared by their length and their digits, so of any size.

@@ -12,11 +12,15 @@ import Bytes
 
 /// What tells a log from every other, also from one of the same stream that may have other blocks: 48 bits that are used once.
 package struct Epoch: Sendable, Equatable {
-    /// The 48 bits.
-    let bits: UInt64
+    /// The eight characters, the first one lowest: they are written with each block, and read once.
+    let characters: UInt64
 
     /// An epoch from the lower 48 bits of a number, which must be a keyed hash of the log's key and of chance, so that no two logs share it.
-    package init(truncating number: UInt64) { bits = number & 0xFFFF_FFFF_FFFF }
+    package init(truncating number: UInt64) {
+        var characters: UInt64 = 0
+        for place in 0..<8 { characters = characters << 8 | UInt64(PositionID.base64URLDigit(number >> UInt64(6 * place) & 0x3F)) }
+        self.characters = characters
+    }
 }
 
 /// The place behind a block.
@@ -39,7 +43,10 @@ package enum PositionID {
     package static let longestByteCount = 26
     /// The bytes before the sequence.
     static let prefixByteCount = 13
-    private static let version: [UInt8] = Array("hw1.".utf8)
+    private static let version: StaticString = "hw1."
+    private static let versionWord: UInt32 = 0x2E31_7768
+    /// 36 to the power of 8.
+    private static let mostOfEightDigits: UInt64 = 2_821_109_907_456
     /// What separates a server's id from the position behind it.
     static let separator = UInt8(ascii: "~")
 
@@ -51,23 +58,32 @@ package enum PositionID {
         }
     }
 
-    /// Writes the id, at most `longestByteCount` bytes, and returns how many.
+    /// Writes the id and returns how many bytes it has. There is room for `longestByteCount` bytes.
+    @inline(__always)
     static func write(_ position: Position, to memory: UnsafeMutablePointer<UInt8>) -> Int {
-        for index in 0..<4 { memory[index] = version[index] }
-        for index in 0..<8 { memory[4 + index] = base64URLDigit(position.epoch.bits >> UInt64(42 - 6 * index) & 0x3F) }
+        let start = UnsafeMutableRawPointer(memory)
+        start.storeBytes(of: versionWord.littleEndian, as: UInt32.self)
+        (start + 4).storeBytes(of: position.epoch.characters.littleEndian, as: UInt64.self)
         memory[12] = UInt8(ascii: ".")
-        var count = 1
-        var rest = position.sequence / 36
-        while rest > 0 {
-            count += 1
+        guard position.sequence < mostOfEightDigits else { return writeLong(position.sequence, to: memory) }
+        // The last digit comes first, and moves up as others come before it.
+        var digits: UInt64 = 0
+        var count = 0
+        var rest = position.sequence
+        repeat {
+            digits = digits << 8 | UInt64(base36Digit(rest % 36))
             rest /= 36
-        }
-        rest = position.sequence
-        for index in (0..<count).reversed() {
-            memory[prefixByteCount + index] = base36Digit(rest % 36)
-            rest /= 36
-        }
-        return prefixByteCount + count
+            count &+= 1
+        } while rest > 0
+        (start + prefixByteCount).storeBytes(of: digits.littleEndian, as: UInt64.self)
+        return prefixByteCount &+ count
+    }
+
+    /// A sequence of more than eight digits, which no stream reaches that has a million blocks a second for a month.
+    private static func writeLong(_ sequence: UInt64, to memory: UnsafeMutablePointer<UInt8>) -> Int {
+        let digits = Array(String(sequence, radix: 36).utf8)
+        for (place, digit) in digits.enumerated() { memory[prefixByteCount + place] = digit }
+        return prefixByteCount + digits.count
     }
 
     /// The position that exactly these bytes name; nil if they are spelled in any other way.
@@ -95,7 +111,7 @@ package enum PositionID {
     /// Whether an id of this proxy's begins at the offset, as far as its version says.
     static func begins(_ bytes: Span<UInt8>, at offset: Int) -> Bool { equals(bytes, offset..<min(bytes.count, offset + 4), version) }
 
-    private static func base64URLDigit(_ value: UInt64) -> UInt8 {
+    static func base64URLDigit(_ value: UInt64) -> UInt8 {
         switch UInt8(truncatingIfNeeded: value) {
         case let value where value < 26: value + UInt8(ascii: "A")
         case let value where value < 52: value - 26 + UInt8(ascii: "a")
@@ -116,6 +132,7 @@ package enum PositionID {
         }
     }
 
+    @inline(__always)
     private static func base36Digit(_ value: UInt64) -> UInt8 {
         UInt8(truncatingIfNeeded: value) + (value < 10 ? UInt8(ascii: "0") : UInt8(ascii: "a") - 10)
     }

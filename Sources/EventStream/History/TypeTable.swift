@@ -16,13 +16,13 @@ struct TypeTable {
     @inline(__always)
     mutating func slot(of type: UnsafeBufferPointer<UInt8>) -> UInt8 {
         if type.isEmpty { return 0 }
-        if last > 0, names[Int(last) &- 1].elementsEqual(type) { return last }
+        if last > 0, isSame(names[Int(last) &- 1], type) { return last }
         return search(type)
     }
 
     private mutating func search(_ type: UnsafeBufferPointer<UInt8>) -> UInt8 {
-        if type.elementsEqual(Self.message) { return 0 }
-        if let place = names.firstIndex(where: { $0.elementsEqual(type) }) {
+        if isSame(Self.message, type) { return 0 }
+        if let place = names.firstIndex(where: { isSame($0, type) }) {
             last = UInt8(place + 1)
             return last
         }
@@ -61,5 +61,5 @@ package struct TypeFilter: Sendable {
     }
 
     /// Whether an event of that type is wanted.
-    func wants(_ type: UnsafeBufferPointer<UInt8>) -> Bool { wanted.contains { $0.elementsEqual(type) } }
+    func wants(_ type: UnsafeBufferPointer<UInt8>) -> Bool { wanted.contains { isSame($0, type) } }
 }
