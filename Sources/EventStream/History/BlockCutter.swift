@@ -35,6 +35,12 @@ package struct BlockCutter: Sendable {
         case oversized
     }
 
+    /// A block above the limit, outside of the cutter: nearly all cutters never have one, and each stream has a cutter.
+    private indirect enum LargeBlock {
+        case none
+        case open(OversizedBlock)
+    }
+
     /// How much memory the cutter keeps for the next block that has to be copied.
     private static let keptByteCount = 1_024
     private static let byteOrderMark: [UInt8] = [0xEF, 0xBB, 0xBF]
@@ -45,7 +51,7 @@ package struct BlockCutter: Sendable {
     private(set) var range = 0..<0
     /// The facts of the block that has just ended.
     package private(set) var block = Block()
-    private var oversized: OversizedBlock
+    private var large: LargeBlock = .none
     /// Where the open line begins in `held`; nil between lines.
     private var heldLine: Int?
     private let limit: Int
@@ -63,7 +69,6 @@ package struct BlockCutter: Sendable {
     package init(limit: Int) {
         precondition(limit > 0 && limit <= 1 << 30, "the limit of a block")
         self.limit = limit
-        oversized = OversizedBlock(limit: limit)
     }
 
     /// Whether the server has begun a block and not ended it. If the server ends here, the block is dropped, as a browser would.
@@ -73,21 +78,21 @@ package struct BlockCutter: Sendable {
     package var isInsideOversized: Bool { !isOver && state == .oversized }
 
     /// More bytes of a block above the limit: whole or broken lines, without its `id` lines. Valid until the next call of `next`.
-    package var part: [UInt8] { oversized.part }
+    package var part: [UInt8] { oversized?.part ?? [] }
 
     /// Whether the last block's bytes are `held`; otherwise they are the piece's `range`.
     var isHeld: Bool { !held.isEmpty }
 
     /// The id that the last block sets, empties (an empty array) or leaves alone (nil). The piece is the one that `next` had.
     package func identifier(in piece: Span<UInt8>) -> [UInt8]? {
-        if block.isOversized { return oversized.identifier }
+        if block.isOversized { return oversized?.identifier }
         return block.identifierEffect == .none ? nil : bytes(block.identifier, in: piece)
     }
 
     /// The last block's type as it came; empty for a `message`. Of a block above the limit it is known only while short, and from the
     /// part on that holds it.
     package func type(in piece: Span<UInt8>) -> [UInt8] {
-        state == .oversized || block.isOversized ? oversized.type : bytes(block.type, in: piece)
+        state == .oversized || block.isOversized ? oversized?.type ?? [] : bytes(block.type, in: piece)
     }
 
     /// The last block's normalised bytes, its blank line included; empty for a block above the limit. A copy.
@@ -236,7 +241,7 @@ package struct BlockCutter: Sendable {
         if !held.isEmpty { held.removeAll(keepingCapacity: held.capacity <= Self.keptByteCount) }
         if state == .oversized {
             state = .lines
-            oversized = OversizedBlock(limit: limit)
+            large = .none
         }
         block = Block()
     }
@@ -266,22 +271,26 @@ package struct BlockCutter: Sendable {
         let bytes = held
         held = []
         heldLine = nil
-        oversized = OversizedBlock(limit: limit)
+        var block = OversizedBlock(limit: limit)
         var offset = 0
         var noEnds = LineEnds()
-        isOversizedOver = oversized.receive(bytes.span, from: &offset, &noEnds)
-        if state == .skipping { oversized.goOnSkipping() }
+        isOversizedOver = block.receive(bytes.span, from: &offset, &noEnds)
+        if state == .skipping { block.goOnSkipping() }
         state = .oversized
-        return partEnds()
+        return partEnds(block)
     }
 
     private mutating func nextPart(in piece: Span<UInt8>, from offset: inout Int) -> Step {
-        oversized.partTaken()
-        if !isOversizedOver { isOversizedOver = oversized.receive(piece, from: &offset, &lineEnds) }
-        return partEnds()
+        guard var block = oversized else { preconditionFailure("no block above the limit") }
+        // Only one of both may own the bytes that are appended to.
+        large = .none
+        block.partTaken()
+        if !isOversizedOver { isOversizedOver = block.receive(piece, from: &offset, &lineEnds) }
+        return partEnds(block)
     }
 
-    private mutating func partEnds() -> Step {
+    private mutating func partEnds(_ oversized: OversizedBlock) -> Step {
+        large = .open(oversized)
         guard oversized.part.isEmpty else { return .part }
         guard isOversizedOver else { return .more }
         isOversizedOver = false
@@ -289,4 +298,6 @@ package struct BlockCutter: Sendable {
         isOver = true
         return .block
     }
+
+    private var oversized: OversizedBlock? { if case .open(let block) = large { block } else { nil } }
 }
