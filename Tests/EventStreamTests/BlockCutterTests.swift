@@ -196,9 +196,8 @@ struct BlockCutterTests {
                 // An open `retry` line at the end has taken effect already.
                 || direct.isEventOpen && read.events == direct.events
             if !isSame || !isRead {
-                Issue.record(
-                    "HEARTWIRE_SEED=\(seed &+ index): limit \(limit), \(cutting.blocks) and \(cutting.oversized), not \(expected), in \(stream)"
-                )
+                let found = "\(cutting.blocks) and \(cutting.oversized)"
+                Issue.record("HEARTWIRE_SEED=\(seed &+ index): limit \(limit), \(found), not \(expected), in \(stream)")
                 return
             }
             blockCount += cutting.blocks.count

@@ -1,6 +1,6 @@
 // What one complete line of an event stream means (WHATWG HTML 9.2.6).
 //
-// The scanner reads lines byte by byte, because it keeps none. Whoever holds whole lines asks here instead, which costs a comparison of
+// The scanner reads lines byte by byte, because it keeps none. Code that holds whole lines asks here instead, which costs a comparison of
 // words. Invariant: both read the same from the same line.
 
 import Bytes

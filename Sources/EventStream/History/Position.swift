@@ -4,9 +4,9 @@
 //                         E     the epoch: 48 bits in base64url, eight characters
 //                         s     the sequence in base 36, without leading zeros
 //
-// An id names the place BEHIND a block: whoever brings it has read up to there. Nothing in it is secret, and nothing depends on that: an
-// id only selects a place within the log that the request's own key has found. Invariant: one spelling for each position, so that ids can
-// be compared as bytes; at most 26 bytes, all of them printable.
+// An id names the place BEHIND a block: the client that brings it has read up to there. Nothing in it is secret, and nothing depends on
+// that: an id only selects a place within the log that the request's own key has found. Invariant: one spelling for each position, so that
+// ids can be compared as bytes; at most 26 bytes, all of them printable.
 
 import Bytes
 
@@ -15,7 +15,8 @@ package struct Epoch: Sendable, Equatable {
     /// The eight characters, the first one lowest: they are written with each block, and read once.
     let characters: UInt64
 
-    /// An epoch from the lower 48 bits of a number, which must be a keyed hash of the log's key and of chance, so that no two logs share it.
+    /// An epoch from the lower 48 bits of a number. The number must be a keyed hash of the log's key and of chance, so that no two logs
+    /// share their epoch.
     package init(truncating number: UInt64) {
         var characters: UInt64 = 0
         for place in 0..<8 { characters = characters << 8 | UInt64(PositionID.base64URLDigit(number >> UInt64(6 * place) & 0x3F)) }
