@@ -2,7 +2,7 @@
 
 import EventStream
 
-extension EventLog {
+extension BlockLog {
     /// Appends the blocks of this text.
     func append(_ text: String, at now: Int64 = 0, limit: Int = 1 << 20) {
         var cutter = BlockCutter(limit: limit)

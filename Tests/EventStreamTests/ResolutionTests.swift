@@ -60,13 +60,13 @@ struct ClientIdentifierTests {
 
 @Suite("Where a client goes on")
 struct ResolutionTests {
-    private func makeLog(_ policy: IdentifierPolicy, blocks: Int = 1_000) -> EventLog {
-        EventLog(
-            EventLog.Rules(identifiers: policy, gaps: .event(type: Array("stream_gap".utf8)), blockLimit: blocks),
+    private func makeLog(_ policy: IdentifierPolicy, blocks: Int = 1_000) -> BlockLog {
+        BlockLog(
+            BlockLog.Rules(identifiers: policy, gaps: .event(type: Array("stream_gap".utf8)), blockLimit: blocks),
             epoch: Epoch(truncating: 5))
     }
 
-    private func resolve(_ id: String, in log: EventLog) -> Resolution { log.resolve(ClientIdentifier(Array(id.utf8))) }
+    private func resolve(_ id: String, in log: BlockLog) -> Resolution { log.resolve(ClientIdentifier(Array(id.utf8))) }
 
     @Test("goes on behind the place that its id names, or behind the oldest block with a gap")
     func positions() {
@@ -157,7 +157,7 @@ struct ResolutionTests {
         var eventCount = 0
         var gapCount = 0
         private var random: SeededGenerator
-        private let log: EventLog
+        private let log: BlockLog
         private let identifiers: ServerIdentifiers
         private let isExact: Bool
         private var lastEventID: [UInt8] = []
@@ -171,9 +171,9 @@ struct ResolutionTests {
             self.random = random
             identifiers = self.random.pick(ServerIdentifiers.allCases)
             isExact = policy != .keep || identifiers != .loose
-            let rules = EventLog.Rules(
+            let rules = BlockLog.Rules(
                 identifiers: policy, gaps: .event(type: Array("stream_gap".utf8)), blockLimit: self.random.pick([3, 20, 1_000]))
-            log = EventLog(rules, epoch: Epoch(truncating: self.random.next()))
+            log = BlockLog(rules, epoch: Epoch(truncating: self.random.next()))
         }
 
         /// The server sends some blocks; its ids are what they are.

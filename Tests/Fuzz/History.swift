@@ -25,12 +25,12 @@ private struct Cutting {
     var blocks: [[UInt8]] = []
     var facts: [Block] = []
     var parts: [UInt8] = []
-    let log: EventLog
+    let log: BlockLog
 
     init(_ stream: [UInt8], _ plan: [UInt8], limit: Int) {
         let policies = [IdentifierPolicy.keep, .suffix, .own]
-        log = EventLog(
-            EventLog.Rules(
+        log = BlockLog(
+            BlockLog.Rules(
                 identifiers: policies[Int(plan[7]) % 3], gaps: .event(type: Array("stream_gap".utf8)), blockLimit: 1 + Int(plan[6])),
             epoch: epoch)
         var cutter = BlockCutter(limit: limit)

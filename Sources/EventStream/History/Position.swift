@@ -11,7 +11,7 @@
 import Bytes
 
 /// What tells a log from every other, also from one of the same stream that may have other blocks: 48 bits that are used once.
-package struct Epoch: Sendable, Equatable {
+package struct Epoch: Sendable, Hashable {
     /// The eight characters, the first one lowest: they are written with each block, and read once.
     let characters: UInt64
 

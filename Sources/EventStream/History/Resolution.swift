@@ -18,7 +18,7 @@ package enum Resolution: Sendable, Equatable {
     package static let unknownGap = Gap(.unknown, isCertain: false)
 }
 
-extension EventLog {
+extension BlockLog {
     /// Finds the place of a client's id: by its position if the position is this log's, else by the server's id.
     package func resolve(_ identifier: ClientIdentifier) -> Resolution {
         if identifier.isEmpty { return .fresh }

@@ -12,7 +12,7 @@
 import Bytes
 
 /// A bounded history of one stream's blocks.
-package final class EventLog {
+package final class BlockLog {
     /// What holds for all blocks of a log.
     package struct Rules: Sendable, Equatable {
         /// What becomes of the server's ids.

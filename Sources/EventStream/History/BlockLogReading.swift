@@ -2,7 +2,7 @@
 
 import Bytes
 
-extension EventLog {
+extension BlockLog {
     /// What a reader comes to next.
     package enum Reading: Sendable {
         /// There is nothing to read: the reader is up to date.

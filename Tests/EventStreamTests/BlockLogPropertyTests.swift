@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 @Suite("The log, compared with an array of all blocks")
-struct EventLogPropertyTests {
+struct BlockLogPropertyTests {
     @Test("stores, numbers, drops, finds and reads what the array says")
     func sameAsArray() {
         let seed = SeededGenerator.seed(of: "event log")
@@ -47,8 +47,8 @@ struct EventLogPropertyTests {
         var counts = Counts()
         var difference: String?
         private var random: SeededGenerator
-        private let rules: EventLog.Rules
-        private let log: EventLog
+        private let rules: BlockLog.Rules
+        private let log: BlockLog
         private var naive: NaiveLog
         private var readers: [Reader] = []
         private var now: Int64 = 1_000_000
@@ -59,11 +59,11 @@ struct EventLogPropertyTests {
             self.random = random
             let policy = self.random.pick([IdentifierPolicy.keep, .suffix, .own])
             let manner = self.random.pick([GapManner.event(type: Array("stream_gap".utf8)), .reconnect, .off])
-            rules = EventLog.Rules(
+            rules = BlockLog.Rules(
                 identifiers: policy, gaps: manner, blockLimit: self.random.pick([1, 3, 20, 1_000]),
                 byteLimit: self.random.pick([1, 100, 2_000, 100_000]), ageLimitMilliseconds: self.random.pick([128, 1_000, 100_000]))
             let epoch = self.random.next() >> 16
-            log = EventLog(rules, epoch: Epoch(truncating: epoch))
+            log = BlockLog(rules, epoch: Epoch(truncating: epoch))
             naive = NaiveLog(policy, epoch: epoch)
             identifiers = self.random.below(4)
         }
@@ -174,7 +174,7 @@ struct EventLogPropertyTests {
             }
         }
 
-        private mutating func wrong(_ reading: EventLog.Reading, from before: UInt64, to after: UInt64, _ wanted: [[UInt8]]?) -> String? {
+        private mutating func wrong(_ reading: BlockLog.Reading, from before: UInt64, to after: UInt64, _ wanted: [[UInt8]]?) -> String? {
             guard before <= after, after <= naive.next else { return "from \(before) to \(after)" }
             switch reading {
             case .upToDate:

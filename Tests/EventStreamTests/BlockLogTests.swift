@@ -8,14 +8,14 @@ private let epoch = Epoch(truncating: 0x0001_0203_0405)
 private func makeLog(
     _ identifiers: IdentifierPolicy = .keep, gaps: GapManner = .event(type: Array("stream_gap".utf8)), blocks: Int = 1_000,
     bytes: Int = 1 << 20, age: Int64 = 300_000
-) -> EventLog {
-    EventLog(
-        EventLog.Rules(identifiers: identifiers, gaps: gaps, blockLimit: blocks, byteLimit: bytes, ageLimitMilliseconds: age),
+) -> BlockLog {
+    BlockLog(
+        BlockLog.Rules(identifiers: identifiers, gaps: gaps, blockLimit: blocks, byteLimit: bytes, ageLimitMilliseconds: age),
         epoch: epoch)
 }
 
 @Suite("The log of a stream")
-struct EventLogTests {
+struct BlockLogTests {
     // MARK: Ids
 
     @Test("gives blocks of a server without ids the places behind them as ids")

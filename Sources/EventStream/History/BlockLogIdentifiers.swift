@@ -4,7 +4,7 @@
 
 import Bytes
 
-extension EventLog {
+extension BlockLog {
     /// Appends a block that sets the id of the place before `cursor`, where ids are the proxy's. Returns whether it did.
     ///
     /// Behind the head of a response it is the *priming*: the client has a place before the first event. Instead of a heartbeat it is a
