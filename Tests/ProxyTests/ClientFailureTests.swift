@@ -77,7 +77,8 @@ struct PhaseTests {
     @Test("follow each other as the diagram says, and none follows the last")
     func table() {
         let allowed: [String: Set<String>] = [
-            "deciding": ["authorizing", "connecting", "streaming"], "authorizing": ["authorizing", "connecting", "waiting"],
+            "deciding": ["authorizing", "connecting", "streaming"],
+            "authorizing": ["authorizing", "connecting", "waiting", "streaming"],
             "connecting": ["connecting", "awaitingHead", "waiting"],
             "awaitingHead": [
                 "authorizing", "connecting", "waiting", "relaying", "streaming", "tunnelling", "clientEnded", "serverEnded",

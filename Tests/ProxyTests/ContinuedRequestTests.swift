@@ -15,7 +15,7 @@ import Testing
 struct ContinuedRequestTests {
     private static let stream = "Host: h\nAccept: text/event-stream"
 
-    private func world(isPublic: Bool = false, parameter: String? = nil, heartbeats: Bool = true) throws -> ScriptedProxy {
+    private func sent(_ request: String, isPublic: Bool = false, parameter: String? = nil, heartbeats: Bool = true) throws -> ReadHead {
         var route = Route(upstreamIndex: 0, outage: .refuse)
         if !heartbeats { route.heartbeat.intervalMilliseconds = nil }
         var continuity = Continuity()
@@ -24,11 +24,7 @@ struct ContinuedRequestTests {
         route.continuity = continuity
         route.eventIDParameter = parameter
         let upstream = Upstream(name: "u", servers: [Upstream.Server(host: "s", port: 80)])
-        return try ScriptedProxy(upstream, addresses: [[SocketAddress(bytes: [10, 0, 0, 1], port: 80)]], route: route)
-    }
-
-    private func sent(_ request: String, isPublic: Bool = false, parameter: String? = nil, heartbeats: Bool = true) throws -> ReadHead {
-        let world = try world(isPublic: isPublic, parameter: parameter, heartbeats: heartbeats)
+        let world = try ScriptedProxy(upstream, addresses: [[SocketAddress(bytes: [10, 0, 0, 1], port: 80)]], route: route)
         world.send(try world.connectClient(), request)
         try world.attemptEnds()
         return try ReadHead(world.kernel.written[try #require(world.kernel.attempts.last).descriptor] ?? [])
@@ -44,21 +40,6 @@ struct ContinuedRequestTests {
     func parameters(target: String, expected: String, ids: [String]) throws {
         let head = try sent("GET \(target) HTTP/1.1\n\(Self.stream)", parameter: "seen")
         #expect(head.firstLine == "GET \(expected) HTTP/1.1" && head.values("last-event-id") == ids)
-    }
-
-    @Test(
-        "gives a redirect its last event id back, and no ignored parameter",
-        arguments: [
-            ("/e?lastEventId=41&_=5", "/e/?lastEventId=41"), ("/e?_=5&seen=41", "/e/?seen=41"), ("/e?_=5", "/e/"),
-            ("/e?lastEventId=41&lastEventId=42", "/e/?lastEventId=42"),
-        ])
-    func redirects(target: String, expected: String) throws {
-        let world = try world(parameter: "seen")
-        let client = try world.connectClient()
-        world.send(client, "GET \(target) HTTP/1.1\n\(Self.stream)")
-        try world.attemptEnds()
-        try world.serverSends("HTTP/1.1 307 X\r\nLocation: /e/\r\nContent-Length: 0\r\n\r\n")
-        #expect(try ReadHead(world.answers(client)).values("location") == [expected])
     }
 
     @Test("lets the field count where a URL has an older id")

@@ -69,6 +69,7 @@ struct MonitoringExampleTests {
             let rarelyAsked: Set<Metric> = [
                 .held, .handshakes, .streamBytes, .requestDuration, .upstreamConnect, .upstreamAttempts, .logLinesDropped,
                 .keyFetches, .keysAge, .tokenFetches, .tickets, .forwardAuthAnswers, .forwardAuthDuration, .forwardAuthKept,
+                .streamsAway, .historyBytes, .streamReturns, .streamGaps,
             ]
             #expect(shown.contains(where: names(of: metric).contains) != rarelyAsked.contains(metric), "\(metric)")
         }

@@ -30,6 +30,9 @@ struct ReferenceTests {
         #expect(Set(keys(RecordSamples.opening())) == shared)
         #expect(Set(keys(RecordSamples.ending())).subtracting(shared) == (try documentedKeys(in: "The end of a stream")))
         #expect(Set(keys(RecordSamples.access())).subtracting(shared) == (try documentedKeys(in: "Other exchanges")))
+        #expect(Set(keys(RecordSamples.gap())).subtracting(shared) == (try documentedKeys(in: "Gaps")))
+        let gap = try #require(try rows(of: "Gaps").first)
+        for reason in GapReason.allCases { #expect(gap[1].contains("`\(reason.rawValue)`:")) }
         let transport = try #require(try parsed(RecordSamples.access())["tcp"] as? [String: Any])
         #expect(Set(transport.keys) == view)
     }
@@ -73,12 +76,14 @@ struct ReferenceTests {
         var dropped: [UInt8] = []
         encodeDroppedLines(3, timeMilliseconds: 0, into: &dropped)
         let lines =
-            [RecordSamples.opening(), RecordSamples.ending(), RecordSamples.access()] + RecordSamples.events() + [
+            [RecordSamples.opening(), RecordSamples.ending(), RecordSamples.gap(), RecordSamples.access()] + RecordSamples.events() + [
                 RecordSamples.start(), dropped,
             ]
         let events = try lines.map { try #require(try parsed($0)["event"] as? String) }
         #expect(try rows(of: "The events").map { $0[0] } == events.map { "`\($0)`" })
         let reasons = try #require(try rows(of: "What every line says of its exchange").last)
+        let kept = try #require(try rows(of: "What every line says of its exchange").first { $0[0] == "`not_kept_because`" })
+        for reason in NotKeptReason.allCases { #expect(kept[1].contains("`\(reason.name)`:")) }
         for reason in NotWovenReason.allCases {
             #expect(reasons[1].contains("`\(reason.name)`"))
         }
@@ -134,8 +139,16 @@ private enum RecordSamples {
         opening.lastEventIdentifierIsDropped = true
         opening.heartbeatMilliseconds = 1
         opening.ageMilliseconds = 1
+        opening.resumedFrom = StreamIdentifier(worker: 0, number: 1)
+        opening.notKeptBecause = .compressed
         opening.previous = (StreamIdentifier(worker: 0, number: 1), sinceMilliseconds: 1)
         opening.encode(into: &line)
+        return line
+    }
+
+    static func gap() -> [UInt8] {
+        var line: [UInt8] = []
+        StreamGapRecord(timeMilliseconds: 0, exchange: exchange(), reason: .expired, isCertain: true, missed: 1).encode(into: &line)
         return line
     }
 
@@ -148,6 +161,9 @@ private enum RecordSamples {
         ending.notWovenBecause = .compressed
         ending.unheartbeatableMilliseconds = 1
         ending.heldMilliseconds = 1
+        ending.resumedFrom = StreamIdentifier(worker: 0, number: 1)
+        ending.replayed = 1
+        ending.gaps = 1
         ending.upstreamSilenceAtEndMilliseconds = 1
         ending.retryMilliseconds = 1
         ending.openStreamsOfServer = 1

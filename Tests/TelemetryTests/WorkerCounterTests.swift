@@ -106,6 +106,8 @@ struct WorkerCounterTests {
         count(.streamsEnded, Cause.self)
         count(.streamBytes, Direction.self)
         count(.held, HoldOutcome.self)
+        count(.streamReturns, ReturnOutcome.self)
+        count(.streamGaps, GapReason.self)
         count(.handshakes, HandshakeOutcome.self)
         count(.requests, StatusClass.self)
         count(.refused, ReachedLimit.self)

@@ -71,10 +71,11 @@ package struct BlockCutter: Sendable {
         self.limit = limit
     }
 
-    /// Whether the server has begun a block and not ended it. If the server ends here, the block is dropped, as a browser would.
+    /// Whether the server has begun a block and not ended it. If the server ends here, the block is dropped, as a browser would. For tests.
     package var isInsideBlock: Bool { !isOver && (state == .oversized || !held.isEmpty) }
 
     /// Whether parts of the open block have been handed on. If the server ends here, so must the responses that have them.
+    /// For tests: a kept stream knows whether its reader has parts.
     package var isInsideOversized: Bool { !isOver && state == .oversized }
 
     /// More bytes of a block above the limit: whole or broken lines, without its `id` lines. Valid until the next call of `next`.

@@ -89,7 +89,7 @@ package final class BlockLog {
     package var memoryByteCount: Int { store.memoryByteCount + index.memoryByteCount }
 
     /// The server's last id as of the last whole block, for its `Last-Event-ID`; empty where there is none. Of a log of several servers it
-    /// is the last one of any.
+    /// is the last one of any. For tests, as no server is asked again yet.
     package var lastServerIdentifier: [UInt8] { rule.lastIdentifier }
 
     /// Whether the ids that clients have now are the proxy's, alone or behind the server's.

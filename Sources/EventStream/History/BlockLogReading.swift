@@ -44,7 +44,7 @@ extension BlockLog {
         return store.run(from: sequence, to: sequence + 1)?.slice
     }
 
-    /// The last event of each type, oldest first: what a late reader of states begins with.
+    /// The last event of each type, oldest first: what a late reader of states begins with. For tests, as no stream is shared yet.
     package var lastOfEachType: [UInt64] {
         var found: [UInt64] = []
         var seen: UInt64 = 0

@@ -15,8 +15,7 @@ package struct Epoch: Sendable, Hashable {
     /// The eight characters, the first one lowest: they are written with each block, and read once.
     let characters: UInt64
 
-    /// An epoch from the lower 48 bits of a number. The number must be a keyed hash of the log's key and of chance, so that no two logs
-    /// share their epoch.
+    /// An epoch from the lower 48 bits of a number. The number must be chance or hold chance, so that no two logs share their epoch.
     package init(truncating number: UInt64) {
         var characters: UInt64 = 0
         for place in 0..<8 { characters = characters << 8 | UInt64(PositionID.base64URLDigit(number >> UInt64(6 * place) & 0x3F)) }

@@ -14,7 +14,7 @@ package enum Resolution: Sendable, Equatable {
     /// The id names no place in this log. Its server part may go on to the server; unless the server replays, the client is told of a gap.
     case unknown
 
-    /// The gap where an id names no place.
+    /// The gap where an id names no place. For tests.
     package static let unknownGap = Gap(.unknown, isCertain: false)
 }
 

@@ -152,7 +152,7 @@ extension Exchange {
     }
 
     /// Ends a response that goes no further. One of a known length, as compressed ones may have, stays incomplete.
-    private func endResponse(_ ending: Ending) {
+    func endResponse(_ ending: Ending) {
         guard sink?.isOpenEnded == true else { return cut(ending) }
         sink?.send(own: [], isLast: true)
         finish(ending, .complete)

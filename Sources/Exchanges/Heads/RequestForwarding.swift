@@ -5,6 +5,7 @@
 import Configuration
 import Credentials
 import Downstreams
+import EventStream
 import HTTP
 import Reactor
 import Telemetry
@@ -62,6 +63,12 @@ struct RequestForwarding {
         return request
     }
 
+    /// The id that the client brought; nil without one that a field may hold.
+    var clientEventID: ClientIdentifier? {
+        guard let value = head.firstValue(of: .lastEventID), !head.hasUnfitLastEventID else { return nil }
+        return ClientIdentifier(Array(head.bytes[value]))
+    }
+
     func tokenInAuthorization() -> Token? {
         guard let value = head.firstValue(of: .authorization) else { return nil }
         return Token.inAuthorization(head.bytes.span.extracting(value))
@@ -80,6 +87,9 @@ struct RequestForwarding {
         var replaced = Self.rewrittenFields
         if !client.isTrusted { replaced.formUnion(Self.believedOfTheTrusted) }
         if hops != nil { replaced.insert(.maxForwards) }
+        let clientEventID = self.clientEventID
+        let holdsOwnID = clientEventID.map { $0.server.count != $0.bytes.count } ?? false
+        if holdsOwnID { replaced.insert(.lastEventID) }
         if isWithoutCredentials { replaced.formUnion([.authorization, .cookie]) }
         let bringsToken = bridged?.token != nil && (bridged?.origin != .authorization || bridged?.dropAuthorization == true)
         let own = ownCredentials(findings)
@@ -105,6 +115,7 @@ struct RequestForwarding {
             try writer.field("Authorization", value)
         }
         if let cookies = bridged?.cookies, !cookies.isEmpty, !isWithoutCredentials { try writer.field("Cookie", cookies) }
+        if holdsOwnID, let id = clientEventID?.server, !id.isEmpty { try writer.field("Last-Event-ID", id) }
         if wantsPlain { writer.field("Accept-Encoding", "identity") }
         if let hops, hops > 0 { writer.field("Max-Forwards", UInt64(hops - 1)) }
         try writeForwarded(&writer)

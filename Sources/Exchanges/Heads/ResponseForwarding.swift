@@ -30,6 +30,8 @@ struct ResponseForwarding {
     var edits = FieldEdits()
     /// Cookies besides the server's: one of the proxy's own, and those of a service.
     var cookies: [[UInt8]] = []
+    /// Whether the head was sent before, to a client that comes back: what was meant for that moment only is left out.
+    var isResumed = false
 
     /// The response for a request of that method.
     func response(to method: Method) -> OutgoingResponse {
@@ -53,6 +55,7 @@ struct ResponseForwarding {
             replaced.insert(.cacheControl)
             outdated.insert(.forSharedCaches)
         }
+        if isResumed { replaced.formUnion([.setCookie, .date, .etag]) }
         let keepsURLSecret = urlHeldToken && !head.keepsURLSecret
         if keepsURLSecret { replaced.insert(.referrerPolicy) }
         if strictTransportSecuritySeconds != nil { replaced.insert(.strictTransportSecurity) }
@@ -62,13 +65,13 @@ struct ResponseForwarding {
         }
         writer.copyForwardableFields(of: head, except: replaced, replaced: outdated, edits: edits)
         if case .chosenByRoute(let origin) = readers { writeReaders(origin, &writer) }
-        if wouldBeWoven { writeWeakEntityTag(&writer) }
+        if wouldBeWoven, !isResumed { writeWeakEntityTag(&writer) }
         writeCacheControl(&writer)
         if tellsBuffers { writer.field("X-Accel-Buffering", "no") }
         if keepsURLSecret { writer.keepURLSecret() }
         for cookie in cookies { writer.setCookie(cookie) }
         // RFC 9110 section 6.6.1: a recipient that forwards a response without a date adds one.
-        if !head.contains(.date) { writer.date(date) }
+        if isResumed || !head.contains(.date) { writer.date(date) }
         if let seconds = strictTransportSecuritySeconds { writer.strictTransportSecurity(seconds) }
         if writesVia { writer.field("Via", head.minorVersion == 0 ? "1.0 heartwire" : "1.1 heartwire") }
     }

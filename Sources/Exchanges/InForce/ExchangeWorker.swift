@@ -46,6 +46,8 @@ package final class ExchangeWorker {
     private(set) lazy var keyFetcher = KeyFetcher(self)
     /// Fetches tokens for servers.
     private(set) lazy var tokenFetcher = TokenFetcher(self)
+    /// The streams that are kept for clients that may come back.
+    private(set) lazy var keptStreams = KeptStreams(self)
     /// Called when the proxy ends and the last client's connection is closed.
     package var whenDrained: () -> Void = {}
     /// The span over which streams are ended one by one, so that their clients do not all come back at once.
@@ -129,6 +131,7 @@ package final class ExchangeWorker {
     package func counted() -> CounterSnapshot {
         counters.set(.pendingBytes, to: worker.pendingBytes)
         keyFetcher.setAges()
+        keptStreams.setGauges()
         for numbers in settings.serverSeries {
             for number in numbers { counters.set(.upstreamHealthy, of: number, to: 0) }
         }
@@ -158,6 +161,12 @@ package final class ExchangeWorker {
         live?.causes.add(ending.cause, atMilliseconds: ending.timeMilliseconds)
         line.removeAll(keepingCapacity: true)
         ending.encode(into: &line)
+        submitStreamLine(isNew: true)
+    }
+
+    func log(_ gap: StreamGapRecord) {
+        line.removeAll(keepingCapacity: true)
+        gap.encode(into: &line)
         submitStreamLine(isNew: true)
     }
 
@@ -202,6 +211,7 @@ package final class ExchangeWorker {
     /// Streams are ended at moments spread over that span.
     package func endStreams(within span: Range<Int64>) {
         drainSpan = span
+        keptStreams.beginEnding()
         for group in groups { group.retire() }
     }
 
@@ -275,6 +285,7 @@ extension ExchangeWorker: RequestHandler {
         rechecks.end()
         keyFetcher.close()
         tokenFetcher.close()
+        keptStreams.close()
         whenDrained()
     }
 }

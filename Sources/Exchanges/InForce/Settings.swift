@@ -109,6 +109,8 @@ package final class Settings: Sendable {
     let probeAccess: ProbeAccess?
     /// The terms of clients' connections.
     let downstreamTerms: DownstreamTerms
+    /// How many workers share its limits.
+    let workerCount: Int
 
     /// A configuration, compiled for `workerCount` workers. It continues the metrics of the settings before it.
     package init(
@@ -168,6 +170,7 @@ package final class Settings: Sendable {
         }
         let limits = configuration.limits
         downstreamTerms = DownstreamTerms(configuration, workerCount: workerCount)
+        self.workerCount = workerCount
         responseLimits = HeadLimits(
             headBytes: limits.responseHeadBytes, fieldCount: limits.responseFields, targetBytes: limits.responseHeadBytes)
     }

@@ -32,6 +32,8 @@ package final class SharedState: Sendable {
     let revocations: TicketRevocations
     /// The streams of the endpoint for probes.
     package let probes: ProbeRegister
+    /// Which worker has which kept stream.
+    let streamDirectory: StreamDirectory
 
     /// Continues the counts of `previous`, if there is one, and what it knows of probes and tickets.
     package init(
@@ -51,5 +53,6 @@ package final class SharedState: Sendable {
         self.historyKey = historyKey ?? fingerprinter
         revocations = previous?.revocations ?? TicketRevocations()
         probes = previous?.probes ?? ProbeRegister()
+        streamDirectory = previous?.streamDirectory ?? StreamDirectory()
     }
 }

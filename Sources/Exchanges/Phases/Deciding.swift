@@ -90,6 +90,7 @@ extension Exchange {
             sink?.wake(atMilliseconds: request.waiting.earlyAt)
         }
         if let checked = findings?.checked, livesOnlyWith(checked.identity, head) { return }
+        if route.continuity != nil, continues(forwarding, bridged, findings, request) { return }
         enter(.connecting(request))
         if sink?.connectsLater() != true { connect() }
     }

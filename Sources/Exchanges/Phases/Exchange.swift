@@ -27,6 +27,8 @@ final class Exchange {
         static let awaitsStream = Flags(rawValue: 1 << 5)
         /// The request was sent over a reused connection.
         static let usedReusedConnection = Flags(rawValue: 1 << 6)
+        /// On a route that keeps streams: whose stream it is was not to be known.
+        static let lacksStreamIdentity = Flags(rawValue: 1 << 7)
     }
 
     let proxy: ExchangeWorker
@@ -67,6 +69,9 @@ final class Exchange {
         clientMark = ClientMark(head, from: sink.peer, isTrusted: head != nil && sink.isTrusted)
         weaver = Weaver(resumes: head?.contains(.lastEventID) ?? false)
     }
+
+    /// Its name in the logs.
+    var identifier: StreamIdentifier { StreamIdentifier(worker: proxy.worker.number, number: number) }
 
     var settings: Settings { generation.settings }
     var now: Int64 { proxy.worker.now }
@@ -119,6 +124,9 @@ final class Exchange {
         source = next
     }
 
+    /// Goes on with a source that has taken over what the present one had.
+    func takeOver(_ next: Source) { source = next }
+
     // MARK: Facts that are learnt while it is decided
 
     /// The route whose rules hold from now on.
@@ -138,7 +146,8 @@ final class Exchange {
         observeEnd(ending)
         proxy.authorizedStreams.remove(self)
         endProbe()
-        leaveServer()
+        source.cancel(forgets: ending?.cause.forbidsResuming ?? false)
+        source = .none
         phase.enter(.finished)
         self.sink = nil
         if let answer { sink.begin(answer) }

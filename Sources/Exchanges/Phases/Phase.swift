@@ -10,8 +10,9 @@
 //       ▲ └──────────▶ │
 //       └──────────────┘ nobody could say whether the request may pass
 //
-// A server that refuses the proxy's own token sends a request from `awaitingHead` to `authorizing`, for another token.
-// A request for a ticket goes from `deciding` to `ticketing`, and from there to its end.
+// From `deciding` and from `authorizing` a request also goes straight to `streaming`: a stream that is kept goes on in its response, or the
+// proxy plays a script. A server that refuses the proxy's own token sends a request from `awaitingHead` to `authorizing`, for another
+// token. A request for a ticket goes from `deciding` to `ticketing`, and from there to its end.
 //
 // Beside the four phases with a request stands one fact: whether its client is held, with a response of the proxy's own.
 
@@ -61,7 +62,7 @@ enum Phase {
         case (.finished, _): false
         case (_, .finished): true
         case (.deciding, .connecting), (.deciding, .authorizing), (.deciding, .streaming), (.deciding, .ticketing): true
-        case (.authorizing, .authorizing), (.authorizing, .connecting), (.authorizing, .waiting): true
+        case (.authorizing, .authorizing), (.authorizing, .connecting), (.authorizing, .waiting), (.authorizing, .streaming): true
         case (.connecting, .connecting), (.connecting, .awaitingHead), (.connecting, .waiting): true
         case (.awaitingHead, .connecting), (.awaitingHead, .authorizing), (.awaitingHead, .waiting): true
         case (.awaitingHead, .relaying), (.awaitingHead, .streaming), (.awaitingHead, .tunnelling): true

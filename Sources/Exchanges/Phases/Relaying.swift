@@ -42,13 +42,18 @@ extension Exchange {
         account.upstreamBegan(now: now)
         upstream.readAtMost(bytes: settings.configuration.limits.pendingBytesPerStream)
         // A held client's response has begun already.
-        guard request.isHeld else { return begin(head, framing, request) }
-        enter(.streaming)
-        observeServer()
-        observeHead(head, framing)
+        if request.isHeld {
+            enter(.streaming)
+            observeServer()
+            observeHead(head, framing)
+        } else {
+            begin(head, framing, request)
+        }
+        if request.keeping != nil { keep(head, from: upstream, request) }
     }
 
-    private func begin(_ head: ResponseHead, _ framing: BodyFraming, _ request: PendingRequest) {
+    /// Begins the client's response. `isResumed` says that the head was sent once before, for the part that the client has.
+    func begin(_ head: ResponseHead, _ framing: BodyFraming, _ request: PendingRequest, isResumed: Bool = false) {
         guard let sink, let route else { preconditionFailure("a response begins once, on a route") }
         account.status = UInt16(clamping: head.status)
         let isStream = head.isEventStream && head.status == 200 && framing != .none
@@ -60,6 +65,7 @@ extension Exchange {
             readers: route.readers(request.allowedOrigin),
             writesVia: route.route.writesVia, strictTransportSecuritySeconds: sink.strictTransportSecuritySeconds, date: date,
             edits: edits(of: head, by: request.redirects), cookies: request.serviceCookies)
+        forwarding.isResumed = isResumed
         if isStream, let cookie = freshCookie() { forwarding.cookies.append(cookie) }
         enter(isStream ? .streaming : .relaying)
         // Usually the body's beginning came with the head, and `receiveBody` follows.
@@ -100,7 +106,7 @@ extension Exchange {
     /// A piece of the response's body came; after the head it may be empty.
     func receiveBody(_ payload: UnsafeMutableRawBufferPointer, isLast: Bool) {
         guard let sink else { preconditionFailure("a body goes to a client") }
-        if isLast, upstream?.isCloseDelimited == true { return finishCloseDelimited(sink) }
+        if isLast, upstream?.isCloseDelimited == true { return finishCloseDelimited() }
         let isTrimmed = (!payload.isEmpty || isLast) && pass(payload, isLast: isLast, to: sink)
         sink.flush()
         if sink.waitingCount > 0 { noteWaiting(sink.waitingCount) }
@@ -176,7 +182,8 @@ extension Exchange {
     }
 
     /// The server's end was the end of the body.
-    private func finishCloseDelimited(_ sink: Sink) {
+    func finishCloseDelimited() {
+        guard let sink else { preconditionFailure("a response ends once") }
         if isStream, notWovenBecause != .compressed {
             let withheld = weaver.finish()
             if withheld > 0 { sink.send(own: withheld == 1 ? [0xEF] : [0xEF, 0xBB]) }

@@ -35,7 +35,7 @@ extension Exchange {
         func observe(_ silence: Int64, of side: SilentSide) {
             counters.observe(.streamSilenceAtEnd, side, of: series.route, milliseconds: silence)
         }
-        if let server = upstream?.server { counters.add(.upstreamStreamsEnded, side, of: self.series(of: server)) }
+        if let server = source.server { counters.add(.upstreamStreamsEnded, side, of: self.series(of: server)) }
         if isHeld { holdEnded(side == .client ? .left : .sentBack) }
     }
 

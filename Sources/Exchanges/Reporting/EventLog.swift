@@ -53,7 +53,6 @@ final class EventFollower {
 }
 
 extension Exchange {
-    private var identity: StreamIdentifier { StreamIdentifier(worker: proxy.worker.number, number: number) }
 
     /// Whether the stream's events are written to the log of events: the route says so, or the operator has switched it.
     var logsEvents: Bool {
@@ -80,7 +79,7 @@ extension Exchange {
         var offset = 0
         while follower.trace.next(in: bytes, from: &offset) {
             let event = EventRecord(
-                stream: identity, number: follower.trace.number, byteCount: follower.trace.byteCount,
+                stream: identifier, number: follower.trace.number, byteCount: follower.trace.byteCount,
                 sincePreviousMilliseconds: follower.lastEventAt == 0 ? nil : now - follower.lastEventAt,
                 pendingBytes: sink.waitingCount)
             follower.lastEventAt = now
@@ -98,7 +97,7 @@ extension Exchange {
         guard let sink, sink.isConnected else { return }
         log.lines.add(
             HeartbeatRecord(
-                stream: identity, number: UInt64(account.heartbeats), byteCount: byteCount,
+                stream: identifier, number: UInt64(account.heartbeats), byteCount: byteCount,
                 silenceMilliseconds: now - account.lastClientByteAt,
                 pendingBytes: sink.waitingCount),
             timeMilliseconds: log.timeMilliseconds)

@@ -13,11 +13,11 @@ extension Exchange {
     /// What records say about the exchange.
     var description: ExchangeDescription {
         var description = ExchangeDescription(
-            stream: StreamIdentifier(worker: proxy.worker.number, number: number),
+            stream: identifier,
             client: sink?.peer.description ?? "")
         description.route = routeName
         if let route { description.upstream = settings.configuration.upstreams[route.route.upstreamIndex].name }
-        description.server = upstream?.server.name ?? request?.failedServer
+        description.server = source.server?.name ?? request?.failedServer
         if let security = sink?.security {
             description.tlsVersion = security.version
             description.isTLSResumed = security.isResumed
@@ -74,6 +74,8 @@ extension Exchange {
             timeMilliseconds: moment, exchange: description, notWovenBecause: notWovenBecause, heldBecause: heldBecause)
         record.lastEventIdentifierIsDropped = summary.lacksLastEventID
         record.heartbeatMilliseconds = heartbeatInForce
+        record.resumedFrom = source.reader?.facts.previous
+        record.notKeptBecause = notKeptBecause
         return record
     }
 
@@ -117,6 +119,11 @@ extension Exchange {
             record.lastEventIdentifierIsTruncated = isTruncated
         }
         record.heldMilliseconds = present(account.heldMilliseconds)
+        if let facts = source.reader?.facts {
+            record.resumedFrom = facts.previous
+            record.replayed = facts.replayed
+            record.gaps = facts.gapCount
+        }
         record.notWovenBecause = notWovenBecause
         record.endedMidLine = notWovenBecause != .compressed && weaver.placement == .nowhere
         if account.unplaceableMilliseconds > 0 { record.unheartbeatableMilliseconds = Int64(account.unplaceableMilliseconds) }

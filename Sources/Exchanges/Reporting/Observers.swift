@@ -52,13 +52,13 @@ extension Exchange {
     }
 
     /// A server serves the stream from now on.
-    func observeServer() { if let upstream { proxy.shared.openStreams.joined(server: upstream.server.name) } }
+    func observeServer() { if let server = source.server { proxy.shared.openStreams.joined(server: server.name) } }
 
     /// The stream ends. Returns how many others are open, of its route and of its server.
     private func closeStream() -> (ofRoute: Int, ofServer: Int?) {
         guard let routeName else { preconditionFailure("a stream has a route, or is played for a probe") }
         var server: String?
-        if case .streaming = phase { server = upstream?.server.name }
+        if case .streaming = phase { server = source.server?.name }
         return proxy.shared.openStreams.ended(route: routeName, server: server)
     }
 

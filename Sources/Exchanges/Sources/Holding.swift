@@ -60,7 +60,9 @@ extension Exchange {
 
     /// When the client is answered before its server has answered. Not while it is undecided whether the request may pass: a refusal
     /// could not be told any more.
-    private func earlyAt(_ request: PendingRequest) -> Int64 { request.decision == nil ? request.waiting.earlyAt : .max }
+    private func earlyAt(_ request: PendingRequest) -> Int64 {
+        request.decision == nil && request.keeping?.isSearching != true ? request.waiting.earlyAt : .max
+    }
 
     /// The server did not say whether it wants the body; the client must not wait without limit (RFC 9110 section 10.1.1).
     private func continueByItself(_ request: PendingRequest) {
@@ -236,7 +238,7 @@ extension Exchange {
     }
 
     /// Ends the response in good order and tells the client when to come back: each client at a different moment around the usual one.
-    private func sendBack(_ ending: Ending, around usual: UInt64, after event: [UInt8] = []) {
+    func sendBack(_ ending: Ending, around usual: UInt64 = promptRetryMilliseconds, after event: [UInt8] = []) {
         guard let sink else { preconditionFailure("a client is sent back once") }
         var (bytes, ending) = (event, ending)
         ending.retryMilliseconds = writeRetry(around: usual, to: &bytes)

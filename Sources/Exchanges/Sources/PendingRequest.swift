@@ -40,6 +40,8 @@ final class PendingRequest {
     var ticket: OpenedTicket?
     /// The values of `Set-Cookie` that a service has for the client. The response's head carries them, also that of the proxy's own answer.
     var serviceCookies: [[UInt8]] = []
+    /// Where the route keeps streams: whose stream it is; nil elsewhere.
+    var keeping: KeepingRequest?
     /// The request's origin, if the route allows its pages.
     var allowedOrigin: AllowedOrigin?
 

@@ -13,6 +13,8 @@ enum Source {
     case server(UpstreamConnection)
     /// The proxy itself plays a script for a probe.
     case probe(ProbeSource)
+    /// A stream that is kept for a client that may come back.
+    case kept(StreamReader)
 
     /// The server's connection; nil for other sources.
     @inline(__always)
@@ -20,21 +22,44 @@ enum Source {
         if case .server(let connection) = self { connection } else { nil }
     }
 
+    /// The server that serves the stream, as far as this worker knows it.
+    var server: ServerState? {
+        switch self {
+        case .server(let connection): connection.server
+        case .kept(let reader): reader.server
+        case .none, .probe: nil
+        }
+    }
+
     /// Stops reading, because the client does not take what was sent.
     @inline(__always)
     func pause() {
-        if case .server(let connection) = self { connection.pause(for: .slowClient) }
+        switch self {
+        case .server(let connection): connection.pause(for: .slowClient)
+        case .kept(let reader): reader.pause()
+        case .none, .probe: return
+        }
     }
 
     /// The client takes bytes again.
     @inline(__always)
     func resume() {
-        if case .server(let connection) = self { connection.resume(for: .slowClient) }
+        switch self {
+        case .server(let connection): connection.resume(for: .slowClient)
+        case .kept(let reader): reader.resume()
+        case .none, .probe: return
+        }
     }
 
     /// Whether a failure follows the bytes that came last.
     var isFailing: Bool {
         if case .server(let connection) = self { connection.breaksRules } else { false }
+    }
+
+    /// The reader of a kept stream; nil for other sources.
+    @inline(__always)
+    var reader: StreamReader? {
+        if case .kept(let reader) = self { reader } else { nil }
     }
 
     /// The script that is played; nil for other sources.
@@ -43,9 +68,13 @@ enum Source {
         if case .probe(let probe) = self { probe } else { nil }
     }
 
-    /// Releases the source; it calls the exchange no more.
-    func cancel() {
-        if case .server(let connection) = self { connection.detach() }
+    /// Releases the source; it calls the exchange no more. `forgets` says that nobody may go on with a stream that is kept.
+    func cancel(forgets: Bool = false) {
+        switch self {
+        case .server(let connection): connection.detach()
+        case .kept(let reader): reader.leave(forgets: forgets)
+        case .none, .probe: return
+        }
     }
 
     /// Has the kernel ask a server now and then whether it is still there.

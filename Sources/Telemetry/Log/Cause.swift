@@ -61,8 +61,11 @@ package enum Cause: String, CaseIterable, Sendable {
     case drained = "drained"
     /// Proxy: it is shutting down, and the grace period ran out before the exchange ended. Raise `grace` if it matters.
     case graceExpired = "grace_expired"
-    /// Proxy: the client was held, and was told to come back for the server's own answer. The evidence says what the answer was.
+    /// Proxy: the client was told to come back: for its server's own answer while it was held, or for what follows what was kept of its
+    /// stream. The evidence says which.
     case sentBack = "sent_back"
+    /// Proxy: the client came back over another connection, and its stream goes on there. Its end over the first one was not known yet.
+    case superseded
     /// Proxy: its operator ended the stream in the console, where a browser reconnects without loss.
     case endedByOperator = "ended_by_operator"
     /// Proxy: what a probe asked the endpoint to play was played to its end.
@@ -128,7 +131,12 @@ package enum Cause: String, CaseIterable, Sendable {
         case .nameNotResolved: ("name_not_resolved", .upstream, "The server's name could not be resolved.")
         case .drained: ("drained", .proxy, "The proxy is shutting down and ended the stream cleanly.")
         case .graceExpired: ("grace_expired", .proxy, "The proxy is shutting down and its grace period ran out.")
-        case .sentBack: ("sent_back", .proxy, "The client was held, and was told to come back for the server's own answer.")
+        case .sentBack:
+            (
+                "sent_back", .proxy,
+                "The client was told to come back: for the server's own answer, or for what follows what was kept of its stream."
+            )
+        case .superseded: ("superseded", .proxy, "The client came back over another connection, and its stream goes on there.")
         case .endedByOperator: ("ended_by_operator", .proxy, "The proxy's operator ended the stream in the console.")
         case .probeEnded: ("probe_ended", .proxy, "The proxy played what a probe asked for to its end.")
         case .refusedByLimit: ("refused_by_limit", .proxy, "The proxy refused because one of its limits was reached.")

@@ -164,7 +164,7 @@ func appendLine(
 extension StreamOpening {
     /// Appends the record as one line. Keys in order: time, event (`stream_open`), the shared ones, woven,
     /// not_woven_because, heartbeat_ms, held_because, held_evidence, last_event_id_dropped (only when true),
-    /// previous_stream, since_previous_end_ms, again (only when true), age_ms.
+    /// previous_stream, since_previous_end_ms, resumed_from, not_kept_because, again (only when true), age_ms.
     package func encode(into bytes: inout [UInt8]) {
         appendLine(to: &bytes, timeMilliseconds: timeMilliseconds, event: "stream_open") { line in
             exchange.encode(into: &line)
@@ -177,10 +177,34 @@ extension StreamOpening {
                 line.stream("previous_stream", previous.stream)
                 line.number("since_previous_end_ms", previous.sinceMilliseconds)
             }
+            if let resumedFrom { line.stream("resumed_from", resumedFrom) }
+            if let notKeptBecause { line.constant("not_kept_because", notKeptBecause.name) }
             if let ageMilliseconds {
                 line.boolean("again", true)
                 line.number("age_ms", ageMilliseconds)
             }
+        }
+    }
+}
+
+extension NotKeptReason {
+    /// Its word in the log.
+    package var name: StaticString {
+        switch self {
+        case .compressed: "compressed"
+        case .identity: "identity"
+        }
+    }
+}
+
+extension StreamGapRecord {
+    /// Appends the record as one line. Keys in order: time, event (`stream_gap`), the shared ones, reason, certain, missed (or null).
+    package func encode(into bytes: inout [UInt8]) {
+        appendLine(to: &bytes, timeMilliseconds: timeMilliseconds, event: "stream_gap") { line in
+            exchange.encode(into: &line)
+            line.string("reason", reason.rawValue)
+            line.boolean("certain", isCertain)
+            line.numberOrNull("missed", missed.map { Int64(clamping: $0) })
         }
     }
 }
@@ -199,8 +223,8 @@ extension StreamEnding {
     /// errno, duration_ms, first_event_ms (or null), connect_ms (or null), response_ms (or null), events,
     /// bytes_from_upstream, bytes_to_client, heartbeats, longest_upstream_silence_ms, longest_client_silence_ms,
     /// upstream_silence_at_end_ms, client_silence_at_end_ms, client_silence_before_last_write_ms, max_pending_bytes, pending_ms,
-    /// last_event_id, last_event_id_truncated and last_event_id_withheld (only when true), retry_ms, held_ms, woven, not_woven_because,
-    /// heartbeat_ms, mid_line, unheartbeatable_ms, open_streams, open_streams_server, tcp, upstream_tcp.
+    /// last_event_id, last_event_id_truncated and last_event_id_withheld (only when true), retry_ms, held_ms, resumed_from, replayed,
+    /// gaps, woven, not_woven_because, heartbeat_ms, mid_line, unheartbeatable_ms, open_streams, open_streams_server, tcp, upstream_tcp.
     package func encode(into bytes: inout [UInt8]) {
         appendLine(to: &bytes, timeMilliseconds: timeMilliseconds, event: "stream_end") { line in
             exchange.encode(into: &line)
@@ -230,6 +254,9 @@ extension StreamEnding {
             if lastEventIdentifierIsWithheld { line.boolean("last_event_id_withheld", true) }
             if let retryMilliseconds { line.number("retry_ms", retryMilliseconds) }
             if let heldMilliseconds { line.number("held_ms", heldMilliseconds) }
+            if let resumedFrom { line.stream("resumed_from", resumedFrom) }
+            if let replayed { line.number("replayed", replayed) }
+            if let gaps { line.number("gaps", Int64(gaps)) }
             NotWovenReason.encode(notWovenBecause, into: &line)
             if let heartbeatMilliseconds { line.number("heartbeat_ms", heartbeatMilliseconds) }
             line.boolean("mid_line", endedMidLine)

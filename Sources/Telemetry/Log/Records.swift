@@ -149,6 +149,10 @@ package struct StreamOpening: Sendable {
     package var heartbeatMilliseconds: Int64?
     /// The client's last stream and how long ago it ended (`previous_stream`, `since_previous_end_ms`); left out when nil.
     package var previous: (stream: StreamIdentifier, sinceMilliseconds: Int64)?
+    /// The stream that goes on in this one (`resumed_from`); nil where none does.
+    package var resumedFrom: StreamIdentifier?
+    /// Why the stream is not kept, on a route that keeps streams (`not_kept_because`); nil where it is, and elsewhere.
+    package var notKeptBecause: NotKeptReason?
     /// For how long the stream has been running, where the line is written for a log that has just been opened (`again`, `age_ms`); nil
     /// for a stream that opens now.
     package var ageMilliseconds: Int64?
@@ -170,6 +174,39 @@ package enum HeldReason: Sendable, Equatable {
     case early
     /// No server answered successfully; the evidence says what was seen, in our own words.
     case outage(Cause, evidence: String)
+}
+
+/// Why an event stream is not kept for a client that comes back (`not_kept_because`).
+package enum NotKeptReason: Sendable, Equatable, CaseIterable {
+    /// The response has a Content-Encoding, so its events cannot be told apart.
+    case compressed
+    /// Whose stream it is stands in a field that the client may not write.
+    case identity
+}
+
+/// One line for a place in a stream where something is or may be missing (`"event":"stream_gap"`).
+package struct StreamGapRecord: Sendable {
+    /// When it was told, in milliseconds since 1970-01-01 UTC.
+    package var timeMilliseconds: Int64
+    /// The stream.
+    package var exchange: ExchangeDescription
+    /// Why something is missing, in a word (`reason`).
+    package var reason: GapReason
+    /// Whether something is missing for certain (`certain`).
+    package var isCertain: Bool
+    /// How many blocks are missing (`missed`); null where that is not known.
+    package var missed: UInt64?
+
+    /// A record.
+    package init(
+        timeMilliseconds: Int64, exchange: ExchangeDescription, reason: GapReason, isCertain: Bool, missed: UInt64?
+    ) {
+        self.timeMilliseconds = timeMilliseconds
+        self.exchange = exchange
+        self.reason = reason
+        self.isCertain = isCertain
+        self.missed = missed
+    }
 }
 
 /// Why an event stream is passed on without heartbeats (`not_woven_because`).
@@ -240,6 +277,12 @@ package struct StreamEnding: Sendable {
     package var lastEventIdentifierIsWithheld: Bool = false
     /// For how long the client was held in place of a server's answer (`held_ms`); left out when nil.
     package var heldMilliseconds: Int64?
+    /// The stream that went on in this one (`resumed_from`); nil where none did.
+    package var resumedFrom: StreamIdentifier?
+    /// How many blocks the client had missed and got at the beginning (`replayed`); left out when nil.
+    package var replayed: UInt64?
+    /// In how many places something is or may be missing (`gaps`); left out when nil.
+    package var gaps: Int?
     /// Why the stream got no heartbeats; nil if it got them (`woven`, `not_woven_because`).
     package var notWovenBecause: NotWovenReason?
     /// Whether the upstream stopped inside a line, where no heartbeat may stand (`mid_line`).

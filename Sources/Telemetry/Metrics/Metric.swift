@@ -7,6 +7,7 @@ package enum Metric: Int, CaseIterable, Sendable {
     case streamsOpen, streamsOpened, streamsEnded, streamDuration, streamSilenceAtEnd, streamFirstEvent
     case events, heartbeats, streamBytes, heartbeatLateness
     case streamsHeld, held
+    case streamsAway, historyBytes, streamReturns, streamGaps
     case pendingBytes, streamsStalled
     case connectionsOpen, connections, connectionsFull, handshakes
     case requests, requestDuration
@@ -58,6 +59,20 @@ package enum Metric: Int, CaseIterable, Sendable {
                 help: "By how much heartbeats were later than the route's interval after the last byte.")
         case .streamsHeld: .gauge("heartwire_streams_held", .proxy, help: "Clients that are held now, because no server serves them.")
         case .held: .counter("heartwire_held", .proxy, HoldOutcome.self, help: "Holds that have ended, by what became of the client.")
+        case .streamsAway:
+            .gauge(
+                "heartwire_streams_away", .proxy,
+                help: "Event streams without a reader that are kept for a client that may come back, now.")
+        case .historyBytes:
+            .gauge("heartwire_history_bytes", .proxy, unit: .bytes, help: "Memory of the histories of event streams, now.")
+        case .streamReturns:
+            .counter(
+                "heartwire_stream_returns", .proxy, ReturnOutcome.self,
+                help: "Clients that came back with an id on routes with a history, by what became of them.")
+        case .streamGaps:
+            .counter(
+                "heartwire_stream_gaps", .proxy, GapReason.self,
+                help: "Places in event streams where something is or may be missing, by reason.")
         case .pendingBytes:
             .gauge("heartwire_pending_bytes", .proxy, unit: .bytes, help: "Bytes that wait now for clients and servers to take them.")
         case .streamsStalled:

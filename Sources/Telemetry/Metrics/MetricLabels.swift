@@ -96,6 +96,36 @@ package enum HoldOutcome: String, MetricLabel {
     package static let names = ["outcome"]
 }
 
+/// What became of a client that came back with an id, on a route with a history.
+package enum ReturnOutcome: String, MetricLabel {
+    /// It went on where it was.
+    case resumed
+    /// It had everything, and its server's stream was over.
+    case over
+    /// No stream with that id was kept for it.
+    case unknown
+
+    /// `outcome`.
+    package static let names = ["outcome"]
+}
+
+/// Why something is or may be missing in an event stream.
+package enum GapReason: String, MetricLabel {
+    /// The history's bounds.
+    case expired
+    /// An id that nobody knows.
+    case unknown
+    /// An id that the server used more than once.
+    case repeated
+    /// The server's stream was over, and another one began.
+    case upstream
+    /// An event above the limit.
+    case oversize
+
+    /// `reason`.
+    package static let names = ["reason"]
+}
+
 /// The first digit of a response's status.
 package enum StatusClass: Int, MetricLabel {
     /// The client left before it was answered.

@@ -104,6 +104,12 @@ package final class UpstreamConnection: Link {
         server.activeCount += 1
     }
 
+    /// Reports to another receiver from now on: the response that has begun is the successor's.
+    package func handOver(to successor: any ResponseReceiver) {
+        precondition(state == .receivingBody && receiver != nil)
+        receiver = successor
+    }
+
     /// Sends the request's head and waits for the response's. `isWhole` says that the whole request has come, so that no body follows.
     package func sendRequest(_ head: [UInt8], method: Method, framing: BodyFraming, asksForUpgrade: Bool, isWhole: Bool) {
         precondition(state == .idle && receiver != nil)

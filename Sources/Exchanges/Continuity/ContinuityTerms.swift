@@ -1,0 +1,39 @@
+// What a route's directives mean for its kept streams.
+
+import Configuration
+import EventStream
+
+extension CompiledContinuity {
+    /// The rules of a stream's log.
+    var rules: BlockLog.Rules {
+        let history = policy.history
+        return BlockLog.Rules(
+            identifiers: identifiers, gaps: gaps, blockLimit: history.events, byteLimit: history.bytes,
+            ageLimitMilliseconds: Int64(history.ageMilliseconds))
+    }
+
+    private var identifiers: IdentifierPolicy {
+        switch policy.history.ids {
+        case .keep: .keep
+        case .suffix: .suffix
+        case .own: .own
+        }
+    }
+
+    private var gaps: GapManner {
+        switch policy.gap {
+        case .event(let name): .event(type: Array(name.utf8))
+        case .reconnect: .reconnect
+        case .off: .off
+        }
+    }
+
+    /// For how long a server is read while nobody reads its stream.
+    var awayMilliseconds: Int64 { Int64(policy.history.awayMilliseconds) }
+
+    /// For how long a log without a reader is kept.
+    var ageMilliseconds: Int64 { Int64(policy.history.ageMilliseconds) }
+
+    /// Whether a gap is told by an event.
+    var tellsByEvent: Bool { if case .event = policy.gap { true } else { false } }
+}

@@ -1,0 +1,185 @@
+// The kept streams of one worker, and its readers of streams on other workers. Workers talk by mailbox: a request names the stream by its
+// epoch and the reader by its worker and number, so a message that comes too late names nobody and is dropped.
+// Invariant: the directory has an entry for each stream here.
+
+import Configuration
+import EventStream
+import HTTP
+import Reactor
+import Telemetry
+import Upstreams
+
+/// The kept streams of one worker.
+final class KeptStreams {
+    private unowned let proxy: ExchangeWorker
+    private var streams: [Epoch: KeptStream] = [:]
+    /// Those that nobody reads.
+    private var away = AwayStreams()
+    /// Readers here of streams on other workers.
+    private var readers: [UInt64: StreamReader] = [:]
+    /// Exchanges that have asked another worker whether it has their stream.
+    private var searches: [UInt64: Exchange] = [:]
+    private var lastNumber: UInt64 = 0
+    private var logBytes = 0
+
+    init(_ proxy: ExchangeWorker) { self.proxy = proxy }
+
+    private var directory: StreamDirectory { proxy.shared.streamDirectory }
+    /// How many streams are here, readers of others, searches, streams that are away, and bytes. For tests.
+    var holdings: [Int] { [streams.count, readers.count, searches.count, away.count, logBytes] }
+    /// Whether the proxy ends.
+    var isEnding: Bool { proxy.isDraining }
+
+    // MARK: Streams here
+
+    /// Keeps a stream whose server has just answered.
+    func open(
+        _ key: StreamKey, _ terms: CompiledContinuity, head: ResponseHead, from connection: UpstreamConnection, for exchange: Exchange
+    ) -> KeptStream {
+        let log = BlockLog(terms.rules, epoch: newEpoch())
+        let stream = KeptStream(key, log, terms, head: head, from: connection, for: exchange, in: self)
+        streams[log.epoch] = stream
+        directory.add(StreamHome(epoch: log.epoch, worker: proxy.worker.number, mailbox: proxy.worker.mailbox), of: key)
+        return stream
+    }
+
+    private func newEpoch() -> Epoch {
+        while true {
+            let epoch = Epoch(truncating: proxy.chance(below: .max))
+            if streams[epoch] == nil { return epoch }
+        }
+    }
+
+    /// Forgets a stream: nobody can come back to it.
+    func forget(_ stream: KeptStream) {
+        guard streams.removeValue(forKey: stream.log.epoch) != nil else { return }
+        directory.remove(stream.log.epoch, of: stream.key)
+        away.remove(stream)
+        stream.close()
+    }
+
+    /// Nobody reads the stream any more. Above the limits the ones go that were left first.
+    func isAway(_ stream: KeptStream) {
+        away.add(stream)
+        let limits = proxy.settings.configuration.limits
+        while let oldest = away.oldest(above: share(of: limits.keptStreams)) { forget(oldest) }
+        if limits.keptStreamsPerClient > 0 {
+            while let oldest = away.oldest(of: stream.client, above: limits.keptStreamsPerClient) { forget(oldest) }
+        }
+    }
+
+    /// The stream has a reader again.
+    func isRead(_ stream: KeptStream) { away.remove(stream) }
+
+    /// The stream's log takes that many bytes more, or fewer. Above the limit the oldest blocks of streams that nobody reads go first, and
+    /// then those of this stream, as far as its reader has them.
+    func grew(_ stream: KeptStream, by count: Int) {
+        logBytes += count
+        guard count > 0 else { return }
+        let limit = share(of: proxy.settings.configuration.limits.historyBytes)
+        while logBytes > limit, let oldest = away.oldest(above: 0) {
+            if !oldest.discardOldest(byteCount: logBytes - limit) { forget(oldest) }
+        }
+        if logBytes > limit { _ = stream.discardOldest(byteCount: logBytes - limit) }
+    }
+
+    /// Sets the gauges of this moment.
+    func setGauges() {
+        proxy.counters.set(.streamsAway, to: away.count)
+        proxy.counters.set(.historyBytes, to: logBytes)
+    }
+
+    /// A worker's share of a limit that holds for all workers together.
+    private func share(of limit: Int) -> Int { max(1, limit / proxy.settings.workerCount) }
+
+    /// The proxy ends: nobody comes back any more, and what nobody reads is given back.
+    func beginEnding() {
+        for stream in streams.values { directory.remove(stream.log.epoch, of: stream.key) }
+        while let oldest = away.oldest(above: 0) { forget(oldest) }
+    }
+
+    /// The worker ends. Readers on other workers are told so.
+    func close() {
+        for stream in Array(streams.values) {
+            stream.endDistantReader()
+            forget(stream)
+        }
+        searches = [:]
+        for reader in Array(readers.values) { reader.ended(.left) }
+    }
+
+    fileprivate func stream(_ epoch: Epoch) -> KeptStream? { streams[epoch] }
+
+    // MARK: Coming back
+
+    /// Looks for a stream here.
+    func find(
+        _ epoch: Epoch, _ key: StreamKey, at id: ClientIdentifier, for exchange: Exchange
+    ) -> (answer: ResumptionAnswer, reader: StreamReader?) {
+        guard let stream = streams[epoch], stream.key == key else { return (.notHere, nil) }
+        return stream.resume({ StreamReader(of: exchange, $0) }, at: id, as: exchange.identifier)
+    }
+
+    /// Asks another worker for a stream. `exchange.answered` follows.
+    func search(_ home: StreamHome, _ key: StreamKey, at id: ClientIdentifier, for exchange: Exchange) -> DistantReader {
+        lastNumber += 1
+        let (reader, stream, mailbox) = (
+            DistantReader(worker: proxy.worker.number, number: lastNumber), exchange.identifier, proxy.worker.mailbox
+        )
+        searches[reader.number] = exchange
+        home.mailbox.postToStreams { streams in
+            var answer = ResumptionAnswer.notHere
+            if let found = streams.streams[home.epoch], found.key == key { answer = found.resume(reader, mailbox, at: id, as: stream) }
+            mailbox.postToStreams { [answer] in $0.answered(reader, answer, home) }
+        }
+        return reader
+    }
+
+    private func answered(_ number: DistantReader, _ answer: ResumptionAnswer, _ home: StreamHome) {
+        guard let exchange = searches.removeValue(forKey: number.number), exchange.isSearching(as: number) else {
+            if case .resumed = answer { home.post { $0.readerNeverCame(number) } }
+            return
+        }
+        var reader: StreamReader?
+        if case .resumed(let resumption) = answer {
+            let new = StreamReader(of: exchange, home, as: number, serverName: resumption.serverName)
+            readers[number.number] = new
+            reader = new
+        }
+        exchange.answered(answer, reader)
+    }
+
+    // MARK: Readers here of streams elsewhere
+
+    /// Blocks of a stream on another worker have come.
+    func arrived(_ slices: [Slice], for number: DistantReader) { readers[number.number]?.arrived(slices) }
+
+    /// Parts of a block that is larger than the limit have come.
+    func arrived(_ part: [UInt8], for number: DistantReader) { readers[number.number]?.deliver(part) }
+
+    /// A loss stands where a reader has come to.
+    func tell(_ gap: Gap, _ event: [UInt8], to number: DistantReader) { readers[number.number]?.arrived(gap, event) }
+
+    /// A stream's server is gone, and its reader has everything.
+    func ended(_ number: DistantReader, _ end: FeedEnd) { readers[number.number]?.ended(end) }
+
+    /// A reader's client has come back elsewhere.
+    func superseded(_ number: DistantReader) { readers[number.number]?.superseded() }
+
+    /// A reader has left its exchange.
+    func forget(_ number: DistantReader) { readers[number.number] = nil }
+}
+
+extension StreamHome {
+    /// Tells the stream something, if it is still there.
+    func post(_ job: @escaping @Sendable (KeptStream) -> Void) {
+        mailbox.postToStreams { [epoch] streams in if let stream = streams.stream(epoch) { job(stream) } }
+    }
+}
+
+extension Mailbox {
+    /// Tells the kept streams of a worker something.
+    func postToStreams(_ job: @escaping @Sendable (KeptStreams) -> Void) {
+        post { worker in if let host = worker.resident as? any ExchangeHost { job(host.exchanges.keptStreams) } }
+    }
+}

@@ -1,0 +1,168 @@
+// How a request finds the stream that its client lost, and how a stream becomes one that can be found. The id that a client brings is a
+// position and no capability: the stream is found by the request's own key, and an id that is not of that key's streams is like nonsense.
+//
+//     id of the client ──▶ its streams here, then those of other workers, one after the other ──▶ goes on, or a new stream with a gap
+//
+// Invariant: an id of the proxy's never goes to a server.
+
+import Configuration
+import Credentials
+import Downstreams
+import EventStream
+import HTTP
+import Reactor
+import Telemetry
+import Upstreams
+
+/// What a request needs until its stream is kept, or goes on.
+final class KeepingRequest {
+    let key: StreamKey
+    let terms: CompiledContinuity
+    /// The id that the client brought; empty for none.
+    let id: ClientIdentifier
+    /// The workers that have not been asked yet, the next one last.
+    fileprivate var homes: [StreamHome] = []
+    /// As whom another worker is asked now; nil while none is.
+    fileprivate var asksAs: DistantReader?
+    /// What is missing at the new stream's beginning.
+    fileprivate(set) var gap: Gap?
+    /// Whether another worker is being asked.
+    var isSearching: Bool { asksAs != nil }
+
+    init(_ key: StreamKey, _ terms: CompiledContinuity, id: ClientIdentifier) {
+        self.key = key
+        self.terms = terms
+        self.id = id
+    }
+}
+
+extension Exchange {
+    /// Looks for the stream that the client lost. True if it goes on, or if another worker has been asked for it.
+    func continues(_ forwarding: RequestForwarding, _ bridged: BridgedRequest?, _ findings: Findings?, _ request: PendingRequest) -> Bool {
+        guard let terms = forwarding.route.continuity, forwarding.isManaged else { return false }
+        let key: StreamKey
+        do throws(StreamKeyFault) {
+            key = try forwarding.streamKey(
+                bridged, findings, certificateDigest: sink?.certificateDigest, under: proxy.shared.historyKey)
+        } catch {
+            if error == .notTrusted { flags.insert(.lacksStreamIdentity) }
+            return false
+        }
+        let keeping = KeepingRequest(key, terms, id: forwarding.clientEventID ?? ClientIdentifier([]))
+        request.keeping = keeping
+        guard !keeping.id.isEmpty else { return false }
+        keeping.homes = proxy.shared.streamDirectory.homes(of: key, keeping.id.position?.epoch).reversed()
+        return goesOn(keeping, request)
+    }
+
+    /// Asks the streams that are left. True if one goes on, or is asked on another worker.
+    private func goesOn(_ keeping: KeepingRequest, _ request: PendingRequest) -> Bool {
+        while let home = keeping.homes.popLast() {
+            guard home.worker == proxy.worker.number else {
+                keeping.asksAs = proxy.keptStreams.search(home, keeping.key, at: keeping.id, for: self)
+                enter(.authorizing(request))
+                return true
+            }
+            let (answer, reader) = proxy.keptStreams.find(home.epoch, keeping.key, at: keeping.id, for: self)
+            if case .resumed(let resumption) = answer, let reader {
+                resume(resumption, reader, request)
+                return true
+            }
+            if case .isOver = answer {
+                isOver(keeping)
+                return false
+            }
+        }
+        proxy.counters.add(.streamReturns, ReturnOutcome.unknown)
+        note(missing: .unknown, keeping)
+        return false
+    }
+
+    private func isOver(_ keeping: KeepingRequest) {
+        proxy.counters.add(.streamReturns, ReturnOutcome.over)
+        note(missing: .upstream, keeping)
+    }
+
+    private func note(missing reason: Gap.Reason, _ keeping: KeepingRequest) {
+        // The server itself sends what follows its own id.
+        if keeping.terms.policy.isResumable, !keeping.id.server.isEmpty { return }
+        keeping.gap = Gap(reason, isCertain: false)
+    }
+
+    /// Whether the answer of another worker is awaited.
+    func isSearching(as reader: DistantReader) -> Bool { request?.keeping?.asksAs == reader }
+
+    /// Another worker has answered whether it has the stream.
+    func answered(_ answer: ResumptionAnswer, _ reader: StreamReader?) {
+        guard let request, let keeping = request.keeping else { preconditionFailure("an answer comes to an exchange that asked") }
+        keeping.asksAs = nil
+        if case .resumed(let resumption) = answer, let reader { return resume(resumption, reader, request) }
+        if case .isOver = answer { isOver(keeping) } else if goesOn(keeping, request) { return }
+        enter(.connecting(request))
+        connect()
+    }
+
+    /// The stream that the client lost goes on in this response.
+    private func resume(_ resumption: ResumedStream, _ reader: StreamReader, _ request: PendingRequest) {
+        proxy.counters.add(.streamReturns, ReturnOutcome.resumed)
+        takeOver(.kept(reader))
+        reader.facts = ReaderFacts(previous: resumption.previous, replayed: resumption.replayed)
+        begin(resumption.head, .chunked, request, isResumed: true)
+        reader.begin(with: resumption.opening)
+        if let gap = resumption.gap { reader.tell(gap) }
+    }
+
+    /// A server has answered with a stream: it is kept from now on, if the route keeps streams and the stream can be cut into blocks.
+    func keep(_ head: ResponseHead, from connection: UpstreamConnection, _ request: PendingRequest) {
+        guard let keeping = request.keeping, notWovenBecause != .compressed, isStream else { return }
+        let stream = proxy.keptStreams.open(keeping.key, keeping.terms, head: head, from: connection, for: self)
+        let reader = StreamReader(of: self, stream)
+        takeOver(.kept(reader))
+        if let gap = keeping.gap {
+            log(gap)
+            // A response that ends at its beginning, time after time, would help nobody.
+            if keeping.terms.tellsByEvent { stream.log.append(gap, at: now) }
+        }
+        stream.open(for: reader)
+        // The server's first bytes follow in this turn.
+        var priming: [UInt8] = []
+        if keeping.id.isEmpty { _ = stream.log.appendPlace(stream.log.next, to: &priming) }
+        reader.prepare(priming)
+    }
+
+    /// The server of that name on this worker; nil if the configuration has none any more.
+    func server(named name: String) -> ServerState? { group.servers.first { $0.name == name } }
+
+    /// The client's address without its port, as limits count clients.
+    var clientAddress: [UInt8] {
+        var host: [UInt8] = []
+        sink?.peer.appendHost(to: &host)
+        return host
+    }
+
+    // MARK: What the stream tells
+
+    /// The server's part of the stream is over, and the client has everything.
+    func keptStreamEnded(_ end: FeedEnd) {
+        switch end {
+        case .whole(isCloseDelimited: true): finishCloseDelimited()
+        case .whole(isCloseDelimited: false):
+            receiveBody(proxy.worker.copyToScratch(UnsafeRawBufferPointer(start: nil, count: 0)), isLast: true)
+        case .failed(let seen): serverFailed(seen)
+        case .left:
+            sendBack(Ending(cause: .sentBack, evidence: "what was kept has been passed on; the client was told to come back for the rest"))
+        }
+    }
+
+    /// The client has come back over another connection.
+    func endSuperseded() {
+        endResponse(Ending(cause: .superseded, evidence: "the client came back over another connection, and its stream goes on there"))
+    }
+
+    /// Something is missing where the client has come to. It was told so, if the route wants that.
+    func tell(_ gap: Gap) {
+        log(gap)
+        guard isStream, let route, case .reconnect? = route.continuity?.policy.gap else { return }
+        sendBack(Ending(cause: .sentBack, evidence: "blocks are missing; the client was told to come back"))
+    }
+}

@@ -1,0 +1,172 @@
+// An exchange as the reader of a kept stream. The stream may be on another worker; the exchange does not know.
+//
+//     exchange ◀── StreamReader ◀── KeptStream                  on one worker
+//     exchange ◀── StreamReader ◀══ mailboxes ══▶ KeptStream    on two: one request for more at a time, answered with whole blocks
+//
+// Invariant: a reader has one exchange from its beginning until the exchange leaves; after that it calls nobody.
+
+import EventStream
+import Reactor
+import Upstreams
+
+/// A reader on another worker than its stream.
+struct DistantReader: Sendable, Hashable {
+    let worker: Int
+    let number: UInt64
+}
+
+/// How the server's part of a kept stream ended.
+enum FeedEnd: Sendable {
+    /// The response's end came.
+    case whole(isCloseDelimited: Bool)
+    /// The server failed.
+    case failed(SeenFailure)
+    /// The server was left, because nobody read for too long.
+    case left
+}
+
+/// One exchange's reader.
+final class StreamReader {
+    private enum Home {
+        case here(KeptStream)
+        case elsewhere(StreamHome, DistantReader)
+        case left
+    }
+
+    /// The server that the stream came from, as this worker knows it; nil after a reload that has dropped it.
+    let server: ServerState?
+    /// For the log.
+    var facts = ReaderFacts()
+    private unowned let streams: KeptStreams
+    private var exchange: Exchange?
+    private var home: Home
+    private var isPaused = false
+    /// What goes to the client in front of everything else.
+    private var opening: [UInt8] = []
+    /// Whether the response's head waits for what follows it.
+    private var isBeginning = false
+    /// Whether a distant stream is asked for more.
+    private var isAsking = false
+
+    init(of exchange: Exchange, _ stream: KeptStream) {
+        self.exchange = exchange
+        server = exchange.server(named: stream.serverName)
+        streams = exchange.proxy.keptStreams
+        home = .here(stream)
+    }
+
+    init(of exchange: Exchange, _ stream: StreamHome, as reader: DistantReader, serverName: String) {
+        self.exchange = exchange
+        server = exchange.server(named: serverName)
+        streams = exchange.proxy.keptStreams
+        home = .elsewhere(stream, reader)
+    }
+
+    // MARK: What the exchange wants
+
+    /// The client takes no more for now.
+    func pause() {
+        isPaused = true
+        if case .here(let stream) = home { stream.readerPaused(self) }
+    }
+
+    /// The client takes bytes again.
+    func resume() {
+        guard isPaused else { return }
+        isPaused = false
+        goOn()
+    }
+
+    /// Hands on what there is, and from then on what comes. `opening` stands before it.
+    func begin(with opening: [UInt8]) {
+        self.opening = opening
+        isBeginning = true
+        goOn()
+        sendHead()
+    }
+
+    /// Sends the head in this turn, also where no block follows it.
+    func sendHead() {
+        if isBeginning { deliver(UnsafeRawBufferPointer(start: nil, count: 0)) }
+    }
+
+    private func goOn() {
+        switch home {
+        case .here(let stream): stream.serve(self)
+        case .elsewhere(let home, let reader):
+            guard !isAsking else { return }
+            isAsking = true
+            home.post { $0.serve(reader) }
+        case .left: return
+        }
+    }
+
+    /// The exchange is over, or takes another source.
+    /// - Parameter forgets: whether nobody may read the stream any more.
+    func leave(forgets: Bool) {
+        exchange = nil
+        let home = self.home
+        self.home = .left
+        switch home {
+        case .here(let stream): stream.readerLeft(self, forgets: forgets)
+        case .elsewhere(let home, let reader):
+            streams.forget(reader)
+            home.post { $0.readerLeft(reader, forgets: forgets) }
+        case .left: return
+        }
+    }
+
+    /// Whether its client takes no bytes now.
+    var isReady: Bool { !isPaused && exchange != nil }
+
+    // MARK: What the stream hands on
+
+    /// Hands whole blocks on.
+    func deliver(_ bytes: UnsafeRawBufferPointer) {
+        guard let exchange else { return }
+        isBeginning = false
+        guard opening.isEmpty else {
+            let all = opening + bytes
+            opening = []
+            return all.withUnsafeBytes { exchange.receiveBody(exchange.proxy.worker.copyToScratch($0), isLast: false) }
+        }
+        exchange.receiveBody(exchange.proxy.worker.copyToScratch(bytes), isLast: false)
+    }
+
+    /// Hands bytes of the proxy on.
+    func deliver(_ bytes: [UInt8]) { bytes.withUnsafeBytes { deliver($0) } }
+
+    /// Blocks of a distant stream have come.
+    func arrived(_ slices: [Slice]) {
+        isAsking = false
+        for slice in slices { slice.withBytes { deliver($0) } }
+        if isReady { goOn() }
+    }
+
+    /// The server's part is over, and everything has been handed on.
+    func ended(_ end: FeedEnd) {
+        sendHead()
+        exchange?.keptStreamEnded(end)
+    }
+
+    /// The client has come back over another connection, and its stream goes on there.
+    func superseded() { exchange?.endSuperseded() }
+
+    /// A loss stands where the reader has come to.
+    func tell(_ gap: Gap) { exchange?.tell(gap) }
+
+    /// The same of a distant stream, with the event that tells it.
+    func arrived(_ gap: Gap, _ event: [UInt8]) {
+        isAsking = false
+        if !event.isEmpty { deliver(event) }
+        tell(gap)
+        if isReady { goOn() }
+    }
+
+    /// Keeps what goes to the client in front of the server's first bytes, which follow in this turn.
+    func prepare(_ opening: [UInt8]) {
+        self.opening = opening
+        isBeginning = true
+        goOn()
+    }
+}
