@@ -109,7 +109,7 @@ package final class ForwardAuthDesk {
         self.send = send
     }
 
-    /// How many questions wait for a free connection.
+    /// How many questions wait for a free connection. For tests.
     var queuedCount: Int { openings.count + rechecks.count }
 
     /// The kept answer to a question, if it is good for somebody who needs a refusal only, or for somebody who needs more.
