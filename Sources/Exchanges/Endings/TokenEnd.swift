@@ -20,9 +20,9 @@ extension Exchange {
 
     // MARK: When it is known
 
-    /// A checked token opens the request, so its stream ends with it. True if the token has run out while the decision waited: then the
-    /// client has its answer.
-    func livesOnlyWith(_ identity: TokenIdentity, _ head: RequestHead) -> Bool {
+    /// A checked token opens the request, so its stream is to end with it. Returns whether the client has its answer already, because the
+    /// token has run out while the decision waited.
+    func limitToToken(_ identity: TokenIdentity, _ head: RequestHead) -> Bool {
         account.token?.identity = identity
         account.token?.endsAtUnixMilliseconds = identity.streamEnd(openedAtUnixMilliseconds: unixMilliseconds)
         keepLastEventID(of: head)

@@ -89,7 +89,7 @@ extension Exchange {
         } else if request.waiting.earlyAt < .max {
             sink?.wake(atMilliseconds: request.waiting.earlyAt)
         }
-        if let checked = findings?.checked, livesOnlyWith(checked.identity, head) { return }
+        if let checked = findings?.checked, limitToToken(checked.identity, head) { return }
         if route.continuity != nil, continues(forwarding, bridged, findings, request) { return }
         enter(.connecting(request))
         if sink?.connectsLater() != true { connect() }
