@@ -6,9 +6,7 @@ import Telemetry
 
 extension ExchangeWorker: WatchedStreams {
     /// Whether a stream depends on the question.
-    package func hasStreams(of question: KeyedDigest) -> Bool {
-        !authorizedStreams.exchanges(of: AuthorizedStreams.Key(question)).isEmpty
-    }
+    package func hasStreams(of question: KeyedDigest) -> Bool { authorizedStreams.contains(AuthorizedStreams.Key(question)) }
 
     /// Ends the streams that depend on the question.
     package func end(streamsOf question: KeyedDigest, _ loss: ForwardAuthLoss, evidence: String) {

@@ -37,6 +37,9 @@ final class AuthorizedStreams {
         keys[exchange.number, default: []].append(key)
     }
 
+    /// Whether an exchange has these credentials.
+    func contains(_ key: Key) -> Bool { exchanges[key] != nil }
+
     /// The exchanges with these credentials.
     func exchanges(of key: Key) -> [Exchange] { exchanges[key].map { Array($0.values) } ?? [] }
 
