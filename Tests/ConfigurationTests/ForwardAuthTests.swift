@@ -92,6 +92,7 @@ struct ForwardAuthTests {
             ("url http://127.0.0.1/\nsend x_original_method", "is written by proxies"),
             ("url http://127.0.0.1/\nsend \"a b\"", "cannot be the name of a field"),
             ("url http://127.0.0.1/\nsend Cookie cookie", "named twice"), ("url http://127.0.0.1/\ntake X-User x_user", "named twice"),
+            ("url http://127.0.0.1/\ntake X-User X~User", "named twice"),
             ("url http://127.0.0.1/\nsend X-User\ntake x_user", "there would be nothing to send"),
             ("url http://127.0.0.1/\ntake Authorization", "has a meaning of its own"),
             ("url http://127.0.0.1/\ntake Set-Cookie", "has a meaning of its own"),

@@ -3,6 +3,7 @@
 // Invariant: as in Interpreter.swift; without issuers there is no check, and its other directives mean nothing.
 
 import Credentials
+import HTTP
 
 /// The check of a route while its block is read.
 struct CheckDraft {
@@ -64,10 +65,7 @@ struct CheckDraft {
     ]
 
     /// Whether servers could take the two names for one.
-    static func isSameField(_ first: String, _ second: String) -> Bool {
-        func folded(_ name: String) -> String { name.lowercased().replacing("_", with: "-").replacing(".", with: "-") }
-        return folded(first) == folded(second)
-    }
+    static func isSameField(_ first: String, _ second: String) -> Bool { WithheldNames.areOne(first, second) }
 }
 
 extension Interpreter {

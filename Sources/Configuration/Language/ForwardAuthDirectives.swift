@@ -2,6 +2,7 @@
 //
 // Invariant: as in Interpreter.swift; a service has a URL, and no field that it sets or gets has a meaning for the proxy.
 
+import Bytes
 import HTTP
 
 /// A service that is asked about requests, while its block is read.
@@ -68,10 +69,7 @@ extension Interpreter {
     /// Whether the service may get a field of that name as the client sent it.
     fileprivate mutating func isSendable(_ word: Word) -> Bool {
         let name = word.text.lowercased()
-        let isToken =
-            (1...64).contains(name.utf8.count)
-            && name.utf8.allSatisfy { (0x21...0x7e).contains($0) && !"\"(),/:;<=>?@[\\]{}".utf8.contains($0) }
-        guard isToken else {
+        guard (1...64).contains(name.utf8.count), name.utf8.allSatisfy(isTokenCharacter) else {
             error(word, "\(quoted(word.text)) cannot be the name of a field; write, for example: X-Api-Key")
             return false
         }

@@ -2,6 +2,7 @@
 //
 // Invariant: as in Interpreter.swift; directives that depend on each other are checked when their block has been read.
 
+import Bytes
 import HTTP
 
 /// The settings of a `listen` block, for all addresses of its line.
@@ -155,10 +156,7 @@ extension Interpreter {
     mutating func isUsableField(_ word: Word, isShown: Bool = true) -> Bool {
         let name = word.text.lowercased()
         // RFC 9110 section 5.1: a field's name is a token.
-        let isToken =
-            !name.isEmpty && name.utf8.count <= 64
-            && name.utf8.allSatisfy { (0x21...0x7e).contains($0) && !"\"(),/:;<=>?@[\\]{}".utf8.contains($0) }
-        guard isToken else {
+        guard (1...64).contains(name.utf8.count), name.utf8.allSatisfy(isTokenCharacter) else {
             error(word, "\(isShown ? quoted(word.text) : "this") cannot be the name of a field; write, for example: X-Client-Subject")
             return false
         }

@@ -29,6 +29,9 @@ public struct WithheldNames: Sendable, Equatable {
     /// Whether this name never passes, in any spelling.
     public func guards(_ name: String) -> Bool { guarded.contains(name.utf8.map(folded)) }
 
+    /// Whether a server could take the two names for one.
+    public static func areOne(_ first: String, _ second: String) -> Bool { first.utf8.map(folded) == second.utf8.map(folded) }
+
     /// Whether a server could take the name for one with which its proxy speaks. The configuration may not give such a name another
     /// meaning.
     public static func meansProxy(_ name: String) -> Bool {
