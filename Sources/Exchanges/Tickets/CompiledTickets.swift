@@ -50,13 +50,11 @@ final class CompiledTickets: Sendable {
     /// Until when a ticket that is made now opens streams.
     func expiresSeconds(limit: Int64, now: Int64) -> Int64 { min(now + lifetimeSeconds, limit) }
 
-    /// Until when a ticket that is taken back, and each one of the same id, could open something, in seconds since 1970.
+    /// Until when a ticket that is taken back, and each one of the same id, could open something, in seconds since 1970. Nothing renews it
+    /// from now on, and one that was renewed a moment ago ends no later than `lifetime` from now.
     func revocationEnd(of contents: TicketContents, now: Int64) -> Int64 {
-        guard contents.isRenewable else {
-            return contents.expiresSeconds > now ? contents.expiresSeconds + CompiledTickets.cookieRestSeconds : now
-        }
-        // A ticket that was made a moment ago with the same id ends no later than this.
-        return now + limitSeconds + CompiledTickets.cookieRestSeconds
+        let end = contents.isRenewable ? max(contents.expiresSeconds, now + lifetimeSeconds) : contents.expiresSeconds
+        return end > now ? end + CompiledTickets.cookieRestSeconds : now
     }
 
     /// The value of `Set-Cookie` for a ticket; without one, for a cookie that is removed. Nil where these tickets come in no cookie.
