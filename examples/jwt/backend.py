@@ -3,7 +3,10 @@
 It greets whom X-User names: only Heartwire can have written that field. Beside the stream it serves the page, and `/login`, which stands
 for your identity provider: it gives a token to everybody.
 
-Environment: PRIVATE_KEY, the file of the key that signs; SECONDS, how long its tokens are good (default 20).
+The example `tickets` runs it too, with a page of its own.
+
+Environment: PAGE, the file of the page (default page.html); PRIVATE_KEY, the file of the key that signs; SECONDS, how long its tokens are
+good (default 20).
 """
 
 import asyncio
@@ -16,7 +19,7 @@ from sse_starlette.sse import EventSourceResponse
 
 from mint import mint
 
-HERE = pathlib.Path(__file__).parent
+PAGE = pathlib.Path(os.environ.get("PAGE") or pathlib.Path(__file__).parent / "page.html")
 KEY = pathlib.Path(os.environ["PRIVATE_KEY"]).read_text()
 SECONDS = int(os.environ.get("SECONDS", "20"))
 
@@ -49,4 +52,4 @@ async def login() -> dict:
 
 @app.get("/")
 async def page():
-    return FileResponse(HERE / "page.html")
+    return FileResponse(PAGE)
