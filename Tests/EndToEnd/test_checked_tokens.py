@@ -8,6 +8,7 @@ import pytest
 
 from support import eventsource, tokens
 from support.client import Client, exchange, get
+from support.tokens import bearer
 
 ISSUER = f"issuer main {{\n name {tokens.ISSUER}\n audience {tokens.AUDIENCE}\n shared_secret HS256 {tokens.SECRET}\n leeway 0s\n}}"
 STREAM = "Accept: text/event-stream\r\n"
@@ -32,10 +33,6 @@ def checked(stage):
 
         return stage.heartwire(text=text), origin
     return make
-
-
-def bearer(token) -> str:
-    return f"Authorization: Bearer {token}\r\n"
 
 
 def challenge(response) -> str:

@@ -13,6 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from support import tokens
 from support.client import Client, get
 from support.key_server import KeyServer
+from support.tokens import bearer, status
+from support.waiting import wait_until
 
 
 @pytest.fixture
@@ -66,21 +68,6 @@ def checked(stage):
 
         return stage.heartwire(text=text), origin
     return make
-
-
-def bearer(token) -> str:
-    return f"Authorization: Bearer {token}\r\n"
-
-
-def status(proxy, token, path="/", fields="") -> int:
-    return get(proxy.port, path, bearer(token) + fields).status
-
-
-def wait_until(condition, timeout=10):
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true"
-        time.sleep(0.02)
 
 
 def seconds_when_all_wait(proxy) -> float:

@@ -11,7 +11,9 @@ import urllib.parse
 import pytest
 
 from support import planted, tokens
-from support.client import Client, get
+from support.client import Client
+from support.tokens import bearer, status
+from support.waiting import wait_until
 
 ID, SECRET = "heart wire+1", "s:e c/r%t"
 
@@ -86,21 +88,6 @@ def checked(stage, endpoint):
 
 def opaque(name="2YotnFZFEjr1zCsicMWpAA~._/+-=") -> str:
     return planted.watch(name)
-
-
-def bearer(token) -> str:
-    return f"Authorization: Bearer {token}\r\n"
-
-
-def status(proxy, token, path="/", fields="") -> int:
-    return get(proxy.port, path, bearer(token) + fields).status
-
-
-def wait_until(condition, timeout=10):
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true"
-        time.sleep(0.02)
 
 
 def test_an_active_token_opens_and_the_answer_is_kept(checked, endpoint):

@@ -9,6 +9,7 @@ import time
 
 from . import planted
 from .certificates import openssl
+from .client import get
 
 ISSUER, AUDIENCE = "https://id.example.com/", "https://events.example.com"
 SECRET = "a-secret-of-the-tests-that-is-long-enough"
@@ -71,3 +72,13 @@ def raw_ecdsa(der: bytes) -> bytes:
     first = der[4:4 + der[3]]
     second = der[6 + der[3]:]
     return b"".join(number.lstrip(b"\0").rjust(32, b"\0") for number in (first, second))
+
+
+def bearer(token) -> str:
+    """The line of a request with this token."""
+    return f"Authorization: Bearer {token}\r\n"
+
+
+def status(proxy, token, path="/", fields="") -> int:
+    """What a request with this token is answered."""
+    return get(proxy.port, path, bearer(token) + fields).status
