@@ -27,10 +27,7 @@ struct CheckDraft {
         },
         .list("require_scope", "SCOPE...", "Scopes that a token must have, all of them.") { interpreter, word, draft in
             // RFC 6749 section 3.3.
-            let isScope = word.text.utf8.allSatisfy { (0x21...0x7e).contains($0) && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }
-            guard isScope, (1...128).contains(word.text.utf8.count) else {
-                return interpreter.error(word, "a scope has 1 to 128 visible ASCII characters, no quote and no backslash")
-            }
+            guard interpreter.isScope(word) else { return }
             guard draft.check.check.claims.scopes.count < mostRules else {
                 return interpreter.error(word, "a route can require at most \(mostRules) scopes")
             }
@@ -69,6 +66,18 @@ struct CheckDraft {
 }
 
 extension Interpreter {
+    /// Whether the word is a scope (RFC 6749 section 3.3).
+    mutating func isScope(_ word: Word) -> Bool {
+        let isVisible = word.text.utf8.allSatisfy {
+            (0x21...0x7e).contains($0) && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\")
+        }
+        guard isVisible, (1...128).contains(word.text.utf8.count) else {
+            error(word, "a scope has 1 to 128 visible ASCII characters, no quote and no backslash")
+            return false
+        }
+        return true
+    }
+
     /// Decides about tokens when the whole block has been read, from what was said.
     mutating func finishTokens(of draft: inout RouteDraft, _ said: [String: Statement]) {
         func first(of names: [String]) -> Word? { names.compactMap { said[$0]?.name }.min { $0.line < $1.line } }

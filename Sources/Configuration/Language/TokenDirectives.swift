@@ -31,10 +31,7 @@ extension ServiceTokenDraft: DirectiveModel {
         },
         .list("scope", "SCOPE...", "The scopes that are asked for.") { interpreter, word, draft in
             // RFC 6749 section 3.3.
-            let isScope = word.text.utf8.allSatisfy { (0x21...0x7e).contains($0) && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }
-            guard isScope, (1...128).contains(word.text.utf8.count) else {
-                return interpreter.error(word, "a scope has 1 to 128 visible ASCII characters, no quote and no backslash")
-            }
+            guard interpreter.isScope(word) else { return }
             draft.scopes.append(word.text)
         },
         .number("timeout", \.timeoutMilliseconds, .milliseconds(100...60_000), "How long a fetch may take."),

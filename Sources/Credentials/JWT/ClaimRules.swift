@@ -66,20 +66,12 @@ package struct ClaimRules: Sendable, Equatable {
         for field in fields {
             guard let claim = ClaimRules.claim(field.claim, of: token.claims), claim.kind != .null else { continue }
             let value = claim.string ?? Array(claim.written)
-            let isUsable = value.count <= ClaimRules.fieldBytes && !ClaimRules.holdsControl(value)
+            let isUsable = value.count <= ClaimRules.fieldBytes && !ControlCharacters.areHeld(by: value)
             // A reader of the field drops blanks at its ends, and so would take one name for another.
             guard isUsable, value.first != space, value.last != space else { throw .claims }
             values.append((field.name, value))
         }
         return values
-    }
-
-    /// Whether a UTF-8 text holds a control character: U+0000 to U+001F, U+007F, or U+0080 to U+009F, which begin with C2.
-    private static func holdsControl(_ text: [UInt8]) -> Bool {
-        text.indices.contains { index in
-            let byte = text[index]
-            return byte < 0x20 || byte == 0x7F || byte & 0xE0 == 0x80 && index > 0 && text[index - 1] == 0xC2
-        }
     }
 
     /// A claim by its whole name, or else by the names of the objects around it with dots between them.

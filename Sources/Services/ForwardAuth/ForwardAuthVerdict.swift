@@ -6,6 +6,7 @@
 //     all others    the service does not say whether the request may pass
 
 import Bytes
+import Credentials
 import HTTP
 
 /// What a service says about a request.
@@ -102,7 +103,7 @@ package struct ForwardAuthReader: Sendable {
                 return .unusable(
                     "the service's field \(name) has \(value.count) bytes; at most \(ForwardAuthReader.mostValueBytes) are allowed")
             }
-            guard !ForwardAuthReader.holdsControl(value) else { return .unusable("the service's field \(name) holds a control character") }
+            guard !ControlCharacters.areHeld(by: value) else { return .unusable("the service's field \(name) holds a control character") }
             fields.append((name, value))
         }
         return .allowed(fields, cookies: ForwardAuthReader.cookies(of: head))
@@ -126,13 +127,5 @@ package struct ForwardAuthReader: Sendable {
         return .redirected(
             ForwardAuthRedirection(
                 status: head.status, location: Array(head.bytes[location]), cookies: ForwardAuthReader.cookies(of: head)))
-    }
-
-    /// Whether a value holds a control character: a byte below 0x20 or 0x7F, or U+0080 to U+009F in UTF-8, which begin with C2.
-    private static func holdsControl(_ value: [UInt8]) -> Bool {
-        value.indices.contains { index in
-            let byte = value[index]
-            return byte < 0x20 || byte == 0x7F || byte & 0xE0 == 0x80 && index > 0 && value[index - 1] == 0xC2
-        }
     }
 }
