@@ -15,10 +15,10 @@ struct ReaderFacts {
 }
 
 extension Exchange {
-    /// Why a stream is not kept, on a route that keeps streams.
-    var notKeptBecause: NotKeptReason? {
+    /// Why the stream of the request is not kept, on a route that keeps streams.
+    func notKeptBecause(_ request: PendingRequest?) -> NotKeptReason? {
         guard route?.continuity != nil else { return nil }
-        return notWovenBecause == .compressed ? .compressed : flags.contains(.lacksStreamIdentity) ? .identity : nil
+        return notWovenBecause == .compressed ? .compressed : request?.lacksStreamIdentity == true ? .identity : nil
     }
 
     /// Writes that something is or may be missing in the stream.

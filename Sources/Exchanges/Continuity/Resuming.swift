@@ -45,7 +45,7 @@ extension Exchange {
             key = try forwarding.streamKey(
                 bridged, findings, certificateDigest: sink?.certificateDigest, under: proxy.shared.historyKey)
         } catch {
-            if error == .notTrusted { flags.insert(.lacksStreamIdentity) }
+            if error == .notTrusted { request.lacksStreamIdentity = true }
             return false
         }
         let keeping = KeepingRequest(key, terms, id: forwarding.clientEventID ?? ClientIdentifier([]))

@@ -4,13 +4,13 @@ import Credentials
 import Services
 import Telemetry
 
-extension ExchangeWorker: WatchedStreams {
+extension AuthorizedStreams: WatchedStreams {
     /// Whether a stream depends on the question.
-    package func hasStreams(of question: KeyedDigest) -> Bool { authorizedStreams.contains(AuthorizedStreams.Key(question)) }
+    package func hasStreams(of question: KeyedDigest) -> Bool { contains(AuthorizedStreams.Key(question)) }
 
     /// Ends the streams that depend on the question.
     package func end(streamsOf question: KeyedDigest, _ loss: ForwardAuthLoss, evidence: String) {
         let cause: Cause = loss == .silent ? .authorizationUnavailable : .revoked
-        authorizedStreams.endAll(AuthorizedStreams.Key(question), cause, evidence: evidence)
+        endAll(AuthorizedStreams.Key(question), cause, evidence: evidence)
     }
 }

@@ -33,6 +33,7 @@ final class AuthorizedStreams {
 
     /// Registers an exchange under its credentials until it ends. It may have several keys: a ticket and a service's answer.
     func register(_ exchange: Exchange, under key: Key) {
+        exchange.flags.insert(.isRegistered)
         guard exchanges[key, default: [:]].updateValue(exchange, forKey: exchange.number) == nil else { return }
         keys[exchange.number, default: []].append(key)
     }
@@ -52,15 +53,18 @@ final class AuthorizedStreams {
     }
 
     /// Keeps why a stream ends until it has ended. What was found first counts.
-    func note(_ ending: Ending, about exchange: Exchange) { if endings[exchange.number] == nil { endings[exchange.number] = ending } }
+    func note(_ ending: Ending, about exchange: Exchange) {
+        exchange.flags.insert(.isRegistered)
+        if endings[exchange.number] == nil { endings[exchange.number] = ending }
+    }
 
     /// Why a stream ends.
     func ending(of exchange: Exchange) -> Ending? { endings[exchange.number] }
 
-    /// The exchange is over.
+    /// The exchange is over. Called for those that are flagged as registered.
     func remove(_ exchange: Exchange) {
-        if !endings.isEmpty { endings[exchange.number] = nil }
-        guard !keys.isEmpty, let known = keys.removeValue(forKey: exchange.number) else { return }
+        endings[exchange.number] = nil
+        guard let known = keys.removeValue(forKey: exchange.number) else { return }
         for key in known {
             exchanges[key]?[exchange.number] = nil
             if exchanges[key]?.isEmpty == true { exchanges[key] = nil }

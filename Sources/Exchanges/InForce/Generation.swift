@@ -46,7 +46,8 @@ package final class Generation {
     func openServices(of proxy: ExchangeWorker, succeeding previous: Generation?) {
         forwardAuths = zip(settings.configuration.forwardAuths, settings.forwardAuthSeries).map { service, series in
             previous?.forwardAuths.first { $0.settings == service }
-                ?? ForwardAuthService(service, group(of: service.service), proxy.rechecks, of: proxy, proxy.counters, series)
+                ?? ForwardAuthService(
+                    service, group(of: service.service), proxy.rechecks, of: proxy.authorizedStreams, proxy.counters, series)
         }
         for (number, issuer) in settings.configuration.issuers.enumerated() {
             guard let introspection = issuer.introspection else { continue }
@@ -54,7 +55,7 @@ package final class Generation {
             introspections[number] =
                 before.flatMap { previous?.introspections[$0] }
                 ?? ForwardAuthService(
-                    introspection, group(of: introspection.asked.service), proxy.rechecks, of: proxy, proxy.counters,
+                    introspection, group(of: introspection.asked.service), proxy.rechecks, of: proxy.authorizedStreams, proxy.counters,
                     settings.introspectionSeries[number])
         }
     }

@@ -27,8 +27,8 @@ final class Exchange {
         static let awaitsStream = Flags(rawValue: 1 << 5)
         /// The request was sent over a reused connection.
         static let usedReusedConnection = Flags(rawValue: 1 << 6)
-        /// On a route that keeps streams: whose stream it is was not to be known.
-        static let lacksStreamIdentity = Flags(rawValue: 1 << 7)
+        /// `AuthorizedStreams` knows the exchange.
+        static let isRegistered = Flags(rawValue: 1 << 7)
     }
 
     let proxy: ExchangeWorker
@@ -144,7 +144,7 @@ final class Exchange {
     func finish(_ ending: Ending?, _ end: ResponseEnd, answer: OutgoingResponse? = nil) {
         guard let sink else { preconditionFailure("an exchange finishes once") }
         observeEnd(ending)
-        proxy.authorizedStreams.remove(self)
+        if flags.contains(.isRegistered) { proxy.authorizedStreams.remove(self) }
         endProbe()
         source.cancel(forgets: ending?.cause.forbidsResuming ?? false)
         source = .none

@@ -71,7 +71,7 @@ extension Exchange {
         // Usually the body's beginning came with the head, and `receiveBody` follows.
         sink.begin(forwarding.response(to: method), opening: isStream ? takeOpeningComment(of: route) : nil, awaitsBody: true)
         guard isStream else { return account.clientWasSent(now: now) }
-        streamBegan(heldBecause: nil)
+        streamBegan(heldBecause: nil, notKeptBecause: notKeptBecause(request))
         observeHead(head, framing)
     }
 
@@ -85,10 +85,10 @@ extension Exchange {
     }
 
     /// The head of an event stream was sent to the client.
-    func streamBegan(heldBecause reason: HeldReason?) {
+    func streamBegan(heldBecause reason: HeldReason?, notKeptBecause: NotKeptReason? = nil) {
         account.clientWasSent(now: now)
         if let waiting = sink?.waitingCount, waiting > 0 { noteWaiting(waiting) }
-        observeOpening(heldBecause: reason)
+        observeOpening(heldBecause: reason, notKeptBecause: notKeptBecause)
         // Otherwise the first heartbeat is the moment when the server's silence begins to matter.
         if notWovenBecause == nil { sink?.wake(atMilliseconds: nextHeartbeatAt) } else { source.probe() }
         planTokenEnd()

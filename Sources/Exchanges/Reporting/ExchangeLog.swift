@@ -56,8 +56,9 @@ extension Exchange {
     }
 
     /// Writes the record of a stream whose head is sent to the client now.
-    func writeOpening(heldBecause: HeldReason?) {
+    func writeOpening(heldBecause: HeldReason?, _ notKeptBecause: NotKeptReason?) {
         var record = opening(heldBecause: heldBecause, atUnixMilliseconds: proxy.worker.kernel.unixMilliseconds())
+        record.notKeptBecause = notKeptBecause
         if let client = clientKey { record.previous = proxy.shared.recentStreams.takeLast(of: client, now: now) }
         proxy.log(record)
     }
@@ -75,7 +76,7 @@ extension Exchange {
         record.lastEventIdentifierIsDropped = summary.lacksLastEventID
         record.heartbeatMilliseconds = heartbeatInForce
         record.resumedFrom = source.reader?.facts.previous
-        record.notKeptBecause = notKeptBecause
+        record.notKeptBecause = notKeptBecause(nil)
         return record
     }
 

@@ -40,14 +40,14 @@ struct Observers: OptionSet {
 
 extension Exchange {
     /// A stream has begun.
-    func observeOpening(heldBecause reason: HeldReason?) {
+    func observeOpening(heldBecause reason: HeldReason?, notKeptBecause: NotKeptReason?) {
         if let routeName { proxy.shared.openStreams.opened(route: routeName) }
         if case .streaming = phase { observeServer() }
         if let series = route?.series {
             proxy.counters.add(.streamsOpened, Resumption(weaver.resumes), of: series.route)
             proxy.counters.add(.streamsOpen, of: series.path)
         }
-        if !proxy.observers.isDisjoint(with: .ofStreams) { writeOpening(heldBecause: reason) }
+        if !proxy.observers.isDisjoint(with: .ofStreams) { writeOpening(heldBecause: reason, notKeptBecause) }
         if proxy.observers.contains(.eventLog) { follower = newFollower(isWanted: logsEvents) }
     }
 

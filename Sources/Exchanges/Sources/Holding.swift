@@ -191,7 +191,7 @@ extension Exchange {
         var response = ownResponse(to: sink)
         if let cookie = freshCookie() { response.cookies.append(cookie) }
         sink.begin(response.response(), opening: takeOpeningComment(of: route))
-        streamBegan(heldBecause: reason)
+        streamBegan(heldBecause: reason, notKeptBecause: notKeptBecause(request))
     }
 
     func ownResponse(to sink: Sink) -> OwnStreamResponse {

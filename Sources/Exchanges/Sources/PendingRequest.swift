@@ -42,6 +42,8 @@ final class PendingRequest {
     var serviceCookies: [[UInt8]] = []
     /// Where the route keeps streams: whose stream it is; nil elsewhere.
     var keeping: KeepingRequest?
+    /// Whether the route keeps streams, and whose stream it is was not to be known.
+    var lacksStreamIdentity = false
     /// The request's origin, if the route allows its pages.
     var allowedOrigin: AllowedOrigin?
 

@@ -9,8 +9,9 @@ import Telemetry
 /// The tickets that were taken back, and the workers that must know it.
 final class TicketRevocations: Sendable {
     private struct Follower: @unchecked Sendable {
-        // Unchecked because the exchanges are used on their own worker only.
-        weak var exchanges: ExchangeWorker?
+        // Unchecked because the streams are used on their own worker only. They are not the worker's exchanges, because an object that a
+        // weak reference knows costs more each time that it is retained, and each request retains those.
+        weak var streams: AuthorizedStreams?
         let mailbox: Mailbox
     }
 
@@ -19,7 +20,7 @@ final class TicketRevocations: Sendable {
 
     /// Tells a worker of each ticket from now on. Called once for each worker.
     func follow(_ exchanges: ExchangeWorker) {
-        let follower = Follower(exchanges: exchanges, mailbox: exchanges.worker.mailbox)
+        let follower = Follower(streams: exchanges.authorizedStreams, mailbox: exchanges.worker.mailbox)
         followers.withLock { $0.append(follower) }
     }
 
@@ -32,7 +33,7 @@ final class TicketRevocations: Sendable {
         let isKept = tickets.revoke(id, of: token?.fingerprint.value ?? 0, until: end, now: now)
         for follower in followers.withLock({ $0 }) {
             follower.mailbox.post { _ in
-                follower.exchanges?.authorizedStreams.endAll(.init(id), .revoked, evidence: "the page took its ticket back")
+                follower.streams?.endAll(.init(id), .revoked, evidence: "the page took its ticket back")
             }
         }
         return isKept
