@@ -117,9 +117,14 @@ struct JSONLine<Bytes: LineBytes>: ~Copyable {
 
     mutating func hexadecimal(_ key: StaticString, _ value: UInt64) {
         self.key(key)
-        bytes.append(UInt8(ascii: "\""))
-        appendHexadecimal(value, digits: 16, to: &bytes)
-        bytes.append(UInt8(ascii: "\""))
+        bytes.append(atMost: 18) { text in
+            text[0] = UInt8(ascii: "\"")
+            let digits = UnsafeMutableRawPointer(text + 1)
+            digits.storeBytes(of: hexadecimalDigits(UInt32(truncatingIfNeeded: value >> 32)), as: UInt64.self)
+            digits.storeBytes(of: hexadecimalDigits(UInt32(truncatingIfNeeded: value)), toByteOffset: 8, as: UInt64.self)
+            text[17] = UInt8(ascii: "\"")
+            return 18
+        }
     }
 
     mutating func timestamp(_ key: StaticString, _ unixMilliseconds: Int64) {
@@ -166,21 +171,46 @@ func appendDecimal(_ value: UInt64, minimumDigits: Int, to bytes: inout some Lin
     if value < 10, minimumDigits <= 1 { return bytes.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: value)) }
     let most = 20
     precondition(minimumDigits <= most, "no number of 64 bits is longer")
-    withUnsafeTemporaryAllocation(of: UInt8.self, capacity: most) { text in
-        var first = most
-        var remaining = value
-        while remaining > 0 || most - first < minimumDigits {
-            first -= 1
-            text[first] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: remaining % 10)
-            remaining /= 10
-        }
-        bytes.append(contentsOf: UnsafeBufferPointer(rebasing: text[first...]))
+    var count = 1
+    var bound: UInt64 = 10
+    while value >= bound, count < most {
+        count &+= 1
+        bound &*= 10
     }
+    count = max(count, minimumDigits)
+    bytes.append(atMost: count) { text in
+        var remaining = value
+        var place = count
+        while place > 0 {
+            place &-= 1
+            let rest = remaining / 10
+            text[place] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: remaining &- rest &* 10)
+            remaining = rest
+        }
+        return count
+    }
+}
+
+/// The eight lower-case hexadecimal digits of a number, in memory from the first to the last.
+private func hexadecimalDigits(_ value: UInt32) -> UInt64 {
+    // Each half byte gets a byte of its own.
+    var digits = UInt64(value)
+    digits = (digits << 16 | digits) & 0x0000_FFFF_0000_FFFF
+    digits = (digits << 8 | digits) & 0x00FF_00FF_00FF_00FF
+    digits = (digits << 4 | digits) & 0x0F0F_0F0F_0F0F_0F0F
+    // From 10 on the sum reaches the next half byte, and a letter stands further from `0` than a digit.
+    let letters = ((digits &+ ByteWord.repeated(6)) >> 4) & ByteWord.lowestBits
+    return (digits &+ ByteWord.repeated(UInt8(ascii: "0")) &+ letters &* UInt64(UInt8(ascii: "a") - UInt8(ascii: "0") - 10)).bigEndian
 }
 
 /// Appends exactly `digits` lower-case hexadecimal digits.
 func appendHexadecimal(_ value: UInt64, digits: Int, to bytes: inout some LineBytes) {
-    for position in stride(from: (digits - 1) * 4, through: 0, by: -4) {
-        bytes.append(hexadecimalDigit(UInt8(truncatingIfNeeded: value >> UInt64(position)) & 0xF))
+    bytes.append(atMost: digits) { text in
+        var rest = value
+        for index in (0..<digits).reversed() {
+            text[index] = hexadecimalDigit(UInt8(truncatingIfNeeded: rest) & 0xF)
+            rest >>= 4
+        }
+        return digits
     }
 }

@@ -13,23 +13,28 @@ func appendTimestamp(_ unixMilliseconds: Int64, to bytes: inout some LineBytes) 
         day -= 1
     }
     let date = civilDate(daysSince1970: day)
-    let time = UInt64(rest)
     bytes.append(atMost: timestampByteCount) { text in
-        func write(_ value: UInt64, digits: Int, at start: Int, behind separator: Unicode.Scalar? = nil) {
-            var value = value
-            for index in (start..<(start + digits)).reversed() {
-                text[index] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: value % 10)
-                value /= 10
-            }
-            if let separator { text[start - 1] = UInt8(ascii: separator) }
+        /// Two digits, of a number below 100, and what follows them.
+        @inline(__always)
+        func write(_ value: UInt32, at start: Int, _ following: Unicode.Scalar) {
+            let tens = (value &* 103) >> 10
+            text[start] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: tens)
+            text[start &+ 1] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: value &- tens &* 10)
+            text[start &+ 2] = UInt8(ascii: following)
         }
-        write(UInt64(date.year), digits: 4, at: 0)
-        write(UInt64(date.month), digits: 2, at: 5, behind: "-")
-        write(UInt64(date.day), digits: 2, at: 8, behind: "-")
-        write(time / 3_600_000, digits: 2, at: 11, behind: "T")
-        write(time / 60_000 % 60, digits: 2, at: 14, behind: ":")
-        write(time / 1000 % 60, digits: 2, at: 17, behind: ":")
-        write(time % 1000, digits: 3, at: 20, behind: ".")
+        let year = UInt32(truncatingIfNeeded: date.year)
+        let time = UInt32(truncatingIfNeeded: rest)
+        let (seconds, milliseconds) = (time / 1_000, time % 1_000)
+        // What follows the first two digits of the year, and those of the milliseconds, is overwritten.
+        write(year / 100, at: 0, "-")
+        write(year % 100, at: 2, "-")
+        write(UInt32(truncatingIfNeeded: date.month), at: 5, "-")
+        write(UInt32(truncatingIfNeeded: date.day), at: 8, "T")
+        write(seconds / 3_600, at: 11, ":")
+        write(seconds / 60 % 60, at: 14, ":")
+        write(seconds % 60, at: 17, ".")
+        write(milliseconds / 10, at: 20, "Z")
+        text[22] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: milliseconds % 10)
         text[23] = UInt8(ascii: "Z")
         return timestampByteCount
     }
