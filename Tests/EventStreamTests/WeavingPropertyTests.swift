@@ -25,7 +25,7 @@ import Testing
             ]
         }
         var wovenCount = 0
-        var swallowedCount: UInt64 = 0
+        var swallowedCount = 0
         var droppedCount = 0
         for index in 0..<Self.caseCount {
             var random = SeededGenerator(seed: seed &+ index)
@@ -37,7 +37,7 @@ import Testing
                 return
             }
             wovenCount += run.weaving.wovenCount
-            swallowedCount += run.weaving.weaver.swallowedLineFeedCount
+            swallowedCount += Int(run.weaving.weaver.swallowedLineFeedCount)
             droppedCount += run.weaving.weaver.droppedByteOrderMarkByteCount
         }
         // The cases must have covered what they are for.

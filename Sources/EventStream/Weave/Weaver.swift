@@ -47,8 +47,9 @@ public struct Weaver: Sendable {
     /// The scanner that follows the upstream: events, last id, retry.
     public private(set) var scanner = EventScanner()
 
-    /// How many LFs were dropped because something was inserted behind their CR.
-    public private(set) var swallowedLineFeedCount: UInt64 = 0
+    /// How many LFs were dropped because something was inserted behind their CR. Modulo 2^32, because each idle stream has one, and eight
+    /// bytes more are sixteen of its memory. For tests.
+    public private(set) var swallowedLineFeedCount: UInt32 = 0
 
     private var state: State = .undecided
     private var withheldCount: UInt8 = 0
