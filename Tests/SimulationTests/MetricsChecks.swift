@@ -23,7 +23,7 @@ extension Scenario {
         checkOthers(counted, others)
         let strangers = others.filter { ($0["evidence"] as? String)?.contains("from trusted_proxies only") == true }.count
         for (word, faults) in Dictionary(grouping: CredentialsFault.allCases, by: { "\($0.name)" }) {
-            let refused = others.filter { $0["credential_error"] as? String == word }.count
+            let refused = (others + endings).filter { $0["credential_error"] as? String == word }.count
             same(faults.reduce(0) { $0 + counted.value(of: .credentialsRefused, $1) }, refused, "requests were refused with \(word)")
         }
         same(counted.total(of: .connections), kernel.acceptedCount - strangers, "connections were accepted")

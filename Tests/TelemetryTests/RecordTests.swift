@@ -111,6 +111,7 @@ struct RecordTests {
     func ending() throws {
         var ending = StreamEnding(timeMilliseconds: 0, exchange: exchange(), cause: .clientReset, evidence: "write: Broken pipe (EPIPE)")
         ending.errnoName = "EPIPE"
+        ending.credentialsFault = .signature
         ending.durationMilliseconds = 11
         ending.firstEventMilliseconds = 12
         ending.connectMilliseconds = 13
@@ -145,8 +146,9 @@ struct RecordTests {
         ending.encode(into: &line)
         let object = try parsed(line)
         let expected: [String: Any] = [
-            "cause": "client_reset", "side": "client", "evidence": "write: Broken pipe (EPIPE)", "errno": "EPIPE", "duration_ms": 11,
-            "first_event_ms": 12, "connect_ms": 13, "response_ms": 14, "events": 15, "bytes_to_client": 17, "heartbeats": 18,
+            "cause": "client_reset", "side": "client", "evidence": "write: Broken pipe (EPIPE)", "errno": "EPIPE",
+            "credential_error": "signature", "duration_ms": 11, "first_event_ms": 12, "connect_ms": 13, "response_ms": 14, "events": 15,
+            "bytes_to_client": 17, "heartbeats": 18,
             "longest_upstream_silence_ms": 19, "longest_client_silence_ms": 20, "last_event_id": String(decoding: nasty, as: UTF8.self),
             "unheartbeatable_ms": 21, "held_ms": 22, "event": "stream_end", "upstream_silence_at_end_ms": 23,
             "client_silence_at_end_ms": 24, "client_silence_before_last_write_ms": 25, "retry_ms": 26, "heartbeat_ms": 27,
@@ -169,9 +171,9 @@ struct RecordTests {
         ending.encode(into: &line)
         #expect(
             keys(line) == shared + [
-                "cause", "side", "evidence", "errno", "duration_ms", "first_event_ms", "connect_ms", "response_ms", "events",
-                "bytes_from_upstream",
-                "bytes_to_client", "heartbeats", "longest_upstream_silence_ms", "longest_client_silence_ms", "upstream_silence_at_end_ms",
+                "cause", "side", "evidence", "errno", "credential_error", "duration_ms", "first_event_ms", "connect_ms", "response_ms",
+                "events", "bytes_from_upstream", "bytes_to_client", "heartbeats", "longest_upstream_silence_ms",
+                "longest_client_silence_ms", "upstream_silence_at_end_ms",
                 "client_silence_at_end_ms", "client_silence_before_last_write_ms", "max_pending_bytes", "pending_ms", "retry_ms", "held_ms",
                 "woven", "heartbeat_ms", "mid_line", "unheartbeatable_ms", "open_streams", "open_streams_server", "tcp", "upstream_tcp",
             ])
@@ -186,9 +188,9 @@ struct RecordTests {
         #expect(object["first_event_ms"] is NSNull && object["connect_ms"] is NSNull && object["response_ms"] is NSNull)
         #expect(object["stream"] as? String == "w0-12345678")
         for key in [
-            "errno", "tcp", "upstream_tcp", "token", "status", "route", "last_event_id", "unheartbeatable_ms", "retry_ms", "heartbeat_ms",
-            "resumes", "http", "agent", "hops",
-            "via_count", "forwarded_count", "expected_timeout_ms", "upstream_silence_at_end_ms", "open_streams_server", "previous_stream",
+            "errno", "credential_error", "tcp", "upstream_tcp", "token", "status", "route", "last_event_id", "unheartbeatable_ms",
+            "retry_ms", "heartbeat_ms", "resumes", "http", "agent", "hops", "via_count", "forwarded_count", "expected_timeout_ms",
+            "upstream_silence_at_end_ms", "open_streams_server", "previous_stream",
         ] {
             #expect(object[key] == nil, "\(key)")
         }

@@ -155,6 +155,7 @@ private enum RecordSamples {
     static func ending() -> [UInt8] {
         var ending = StreamEnding(timeMilliseconds: 0, exchange: exchange(), cause: .clientReset, evidence: "seen")
         ending.errnoName = "EPIPE"
+        ending.credentialsFault = .signature
         ending.lastEventIdentifier = [0x31]
         ending.lastEventIdentifierIsTruncated = true
         ending.lastEventIdentifierIsWithheld = true

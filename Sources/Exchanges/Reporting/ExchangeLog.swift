@@ -94,6 +94,7 @@ extension Exchange {
             timeMilliseconds: proxy.worker.kernel.unixMilliseconds(), exchange: description, cause: ending.cause,
             evidence: ending.evidence)
         record.errnoName = ending.errnoName
+        record.credentialsFault = ending.credentialsFault
         record.durationMilliseconds = proxy.worker.now - account.startedAt
         record.firstEventMilliseconds = present(account.firstEventMilliseconds)
         record.connectMilliseconds = present(account.connectMilliseconds)

@@ -220,7 +220,7 @@ extension HeldReason {
 
 extension StreamEnding {
     /// Appends the record as one line. Keys in order: time, event (`stream_end`), the shared ones, cause, side, evidence,
-    /// errno, duration_ms, first_event_ms (or null), connect_ms (or null), response_ms (or null), events,
+    /// errno, credential_error, duration_ms, first_event_ms (or null), connect_ms (or null), response_ms (or null), events,
     /// bytes_from_upstream, bytes_to_client, heartbeats, longest_upstream_silence_ms, longest_client_silence_ms,
     /// upstream_silence_at_end_ms, client_silence_at_end_ms, client_silence_before_last_write_ms, max_pending_bytes, pending_ms,
     /// last_event_id, last_event_id_truncated and last_event_id_withheld (only when true), retry_ms, held_ms, resumed_from, replayed,
@@ -232,6 +232,7 @@ extension StreamEnding {
             line.constant("side", cause.side.name)
             line.string("evidence", evidence)
             if let errnoName { line.string("errno", errnoName) }
+            if let credentialsFault { line.constant("credential_error", credentialsFault.name) }
             line.number("duration_ms", durationMilliseconds)
             line.numberOrNull("first_event_ms", firstEventMilliseconds)
             line.numberOrNull("connect_ms", connectMilliseconds)

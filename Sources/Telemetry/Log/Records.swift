@@ -229,6 +229,8 @@ package struct StreamEnding: Sendable {
     package var evidence: String
     /// The name of the system error, such as `ECONNRESET`; nil without one.
     package var errnoName: String?
+    /// What was wrong with the credentials of a held request (`credential_error`); nil unless they were refused.
+    package var credentialsFault: CredentialsFault?
     /// From the request's arrival to the end, in milliseconds (`duration_ms`).
     package var durationMilliseconds: Int64 = 0
     /// From the request's arrival to the first event passed on (`first_event_ms`); null when there was none.
