@@ -192,4 +192,15 @@ struct ServiceCallTests {
         world.pass(milliseconds: 5_000)
         #expect(question.answers.isEmpty)
     }
+
+    @Test("that is on its way when its worker ends leaves nothing open and is answered no more")
+    func endsWithWorker() throws {
+        let world = try ScriptedServer()
+        let questions = [try Question(world), try Question(world)]
+        questions[0].connects()
+        ServiceCall.cancelAll(on: world.worker)
+        #expect(world.server.activeCount == 0 && world.worker.endpointCount == 0)
+        world.pass(milliseconds: 5_000)
+        #expect(questions.allSatisfy { $0.answers.isEmpty })
+    }
 }

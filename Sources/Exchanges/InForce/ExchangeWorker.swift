@@ -286,6 +286,7 @@ extension ExchangeWorker: RequestHandler {
         keyFetcher.close()
         tokenFetcher.close()
         keptStreams.close()
+        ServiceCall.cancelAll(on: worker)
         whenDrained()
     }
 }

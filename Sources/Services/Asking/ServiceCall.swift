@@ -54,6 +54,11 @@ package struct ServiceCall {
 
     /// Gives the question up: no answer is told.
     package func cancel() { question.cancel() }
+
+    /// Gives up all questions of a worker that ends. What they would have told is needed by nobody any more.
+    package static func cancelAll(on worker: Worker) {
+        for case let question as Question in worker.openEndpoints { question.cancel() }
+    }
 }
 
 /// The user of the connection over which a service is asked.
