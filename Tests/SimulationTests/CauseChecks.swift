@@ -120,7 +120,7 @@ extension Scenario {
         guard let held = record["held_ms"] as? Int, case .retry(holdMilliseconds: let limit) = plan.outage, plan.early == nil else {
             return
         }
-        let allowed = limit + lastAttempt(record, truth)
+        let allowed = limit + lastAttempt(record, truth) + longestAsking(for: truth)
         expect(
             held <= allowed || !isTimely(record, truth),
             "\(truth.path): held for \(held) ms, with at most \(limit) ms asked for, and \(allowed - limit) ms for the last attempt")
@@ -215,6 +215,7 @@ extension Scenario {
             return kernel.attempts.contains { $0.outcome == .exhausted && $0.beganAt == moment }
         case "ended_by_operator": return isWished(record["stream"] as? String ?? "", by: moment)
         case "credentials_refused": return isTrueOfCredentials(record, truth, at: moment)
+        case "authorization_unavailable": return isTrueOfUnavailability(record, truth, at: moment)
         // When a stream may end with its token is checked elsewhere.
         case "token_expired": return truth.credentials?.token != nil
         case "drained", "grace_expired": return moment >= drainsSince

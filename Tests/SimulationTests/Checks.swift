@@ -257,6 +257,8 @@ extension Scenario {
         let cause = log.records(of: attempt.truth.path).first?["cause"] as? String
         // What the client is told of its credentials is checked elsewhere.
         if cause == "credentials_refused", response.isRefusal { return }
+        // It has sent Authorization, and can read a status.
+        if cause == "authorization_unavailable", attempt.truth.credentials?.isEventSource == false { return }
         let isOutage = plan.outageAnswers.contains(response.status)
         let isOwn = (502...504).contains(response.status) && (!isSpared || isOfBrokenServers(attempt, response, cause))
         expect(

@@ -78,7 +78,7 @@ extension Scenario {
 
     func addCredentials() {
         guard let credentials = plan.credentials else { return }
-        let mint = Mint(credentials, world, clock: clock)
+        let mint = Mint(credentials, world, house: house, clock: clock)
         for number in 0..<credentials.eventSourceCount {
             let wallet = makeWallet(mint, "page-\(number)", [.query, .cookie, .cookie])
             addEventSource(number: 1_000 + number, wallet: wallet)
@@ -96,6 +96,7 @@ extension Scenario {
             members.append(member)
             world.after(Int64(world.chance.number(0...10_000))) { member.begin() }
         }
+        if house != nil { addFlood(mint) }
     }
 
     private func makeWallet(_ mint: Mint, _ user: String, _ places: [Wallet.Place]) -> Wallet {

@@ -32,6 +32,7 @@ extension Verdict {
         case .expired: word == "expired"
         case .refused(let words): words.contains(word)
         case .forbidden(let fault): word == fault
+        case .unavailable: word == "unavailable"
         }
     }
 
@@ -42,6 +43,7 @@ extension Verdict {
         case .expired(let seconds): brought.isEventSource && seconds < CredentialChecks.toldSeconds ? 200 : 401
         case .refused: brought.faults.isEmpty ? 401 : brought.status
         case .forbidden: 403
+        case .unavailable: 503
         }
     }
 
@@ -52,6 +54,7 @@ extension Verdict {
         case .expired: "invalid_token"
         case .refused: brought.faults.isEmpty ? "invalid_token" : brought.status == 400 ? "invalid_request" : nil
         case .forbidden: "insufficient_scope"
+        case .unavailable: nil
         }
     }
 }
@@ -76,11 +79,14 @@ extension Scenario {
         }
         for record in log.records { checkServed(record, log, rules) }
         checkSecrecy()
+        checkFetchedKeys(log)
     }
 
     /// All that a check may find of credentials between the two moments.
     func verdicts(_ brought: BroughtCredentials, _ start: Int64, _ end: Int64, _ rules: CredentialPlan) -> Set<Verdict> {
-        brought.verdicts(at: kernel.clockReadings(from: start, to: max(start, end)), rules)
+        let found = brought.verdicts(at: kernel.clockReadings(from: start, to: max(start, end)), rules)
+        guard let house, brought.faults.isEmpty, let token = brought.token, let name = token.keyName else { return found }
+        return house.verdicts(found, of: token, named: name, within: start...max(start, end))
     }
 
     // MARK: What servers get
@@ -137,7 +143,10 @@ extension Scenario {
         }
         guard let challenge = response["www-authenticate"] else {
             // The server's own answer, or the proxy's about something else.
-            return expect(possible.contains(.good), "\(path): answered \(response.status), and its token is not good: \(possible)")
+            // One whom nobody can judge is held, or refused as long as that is so.
+            let isUnjudged = possible.contains(.unavailable) && (response.status == 503 || response.isEventStream)
+            return expect(
+                possible.contains(.good) || isUnjudged, "\(path): answered \(response.status), and its token is not good: \(possible)")
         }
         let isTrue = possible.contains { verdict in
             guard verdict.status(brought) == response.status, challenge.hasPrefix("Bearer realm=") else { return false }
@@ -197,7 +206,9 @@ extension Scenario {
         // A token that ran out while its request waited is told in an event, however long ago that was by a clock that leapt.
         let ranOut = possible.contains(.good) && possible.contains { if case .expired = $0 { true } else { false } }
         if ranOut, word == "expired", status == 200, brought.isEventSource { return true }
-        return possible.contains { $0.isTold(word, status, brought) }
+        // One who was held got its status before.
+        let wasHeld = record["held_ms"] != nil && possible.contains(.unavailable)
+        return possible.contains { $0.isTold(word, wasHeld ? nil : status, brought) }
     }
 
     /// A request whose record says nothing about its credentials had good ones.
@@ -206,6 +217,12 @@ extension Scenario {
         else { return }
         let cause = record["cause"] as? String
         if cause == "credentials_refused" || cause == "refused_by_limit" || record["side"] as? String == "client" { return }
+        if record["held_because"] as? String == "authorization_unavailable" {
+            let isTrue = log.moments(of: record).contains { isTrueOfUnavailability(record, truth, at: $0) }
+            return expect(isTrue, "\(path): held because its credentials could not be judged, and they could")
+        }
+        // It waited for a verdict to its end.
+        if cause != nil, house != nil, truth.arrivals.isEmpty { return }
         let possible = verdicts(brought, askedAt, truth.arrivals.first?.cameAt ?? log.moments(of: record).max() ?? askedAt, rules)
         expect(possible.contains(.good), "\(path): \(cause ?? "served"), and its token is not good: \(possible)")
     }

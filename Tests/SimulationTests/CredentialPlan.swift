@@ -25,7 +25,7 @@ struct CredentialPlan {
     static let stranger = TokenSigner(issuer: "https://c.example/", key: .secret(Array("a secret that nobody else knows, 2".utf8)))
 
     /// The issuers that the route accepts.
-    let signers: [TokenSigner]
+    private(set) var signers: [TokenSigner]
     let leewaySeconds: Int64
     let lifetimeLimitSeconds: Int64?
     let requiresScope: Bool
@@ -36,6 +36,8 @@ struct CredentialPlan {
     let eventSourceCount: Int
     let clientCount: Int
     let memberCount: Int
+    /// For how long the keys of the second issuer are kept, where they are fetched; nil where they are in a file.
+    private(set) var keepMilliseconds: Int?
 
     /// Two worlds of five have credentials. Nothing of the world itself follows from these choices.
     init?(ofWorld seed: UInt64) {
@@ -52,6 +54,17 @@ struct CredentialPlan {
         eventSourceCount = chance.number(1...4)
         clientCount = chance.number(1...4)
         memberCount = chance.permille(600) ? chance.number(2...4) : 0
+        if chance.permille(600) {
+            signers = chance.pick([[CredentialPlan.signerB], [CredentialPlan.signerA, CredentialPlan.signerB]])
+            keepMilliseconds = chance.pick([4_000, 86_400_000])
+        }
+    }
+
+    /// The same without services that the proxy asks, whose answers a judge could not follow in such a world.
+    func withoutServices() -> CredentialPlan {
+        var plan = self
+        plan.keepMilliseconds = nil
+        return plan
     }
 
     /// How many clients there are.
@@ -67,6 +80,9 @@ struct CredentialPlan {
             let rules = IssuerRules(
                 label: "issuer\(number)", name: signer.issuer, audiences: [CredentialPlan.audience], algorithms: [algorithm],
                 leewaySeconds: leewaySeconds, lifetimeLimitSeconds: lifetimeLimitSeconds)
+            if signer.issuer == CredentialPlan.signerB.issuer, let keepMilliseconds {
+                return Issuer(rules: rules, keys: [], keysURL: KeyHouse.keysURL(keepMilliseconds: keepMilliseconds))
+            }
             return Issuer(rules: rules, keys: [key])
         }
     }

@@ -95,9 +95,11 @@ struct Plan {
         self.hop = hop
         troubles = Troubles(&chance, besideHop: hop != nil)
         // Their clients would be a crowd of their own.
-        let credentials = troubles.crowdedOutage || hop != nil ? nil : credentials
-        self.credentials = credentials
+        var credentials = troubles.crowdedOutage || hop != nil ? nil : credentials
         faults = Faults.swarm(&chance)
+        // There the proxy may fail to ask, or not know how late it is.
+        if troubles.limits || troubles.clock || faults.connectExhausted > 0 { credentials = credentials?.withoutServices() }
+        self.credentials = credentials
         bufferBytes = chance.pick([2_048, 16_384, 65_536, 262_144])
         workerCount = chance.permille(200) ? chance.number(2...3) : 1
         heartbeatMilliseconds = max(chance.pick([100, 500, 2_000, 15_000]), hop?.leastHeartbeatMilliseconds ?? 0)

@@ -61,6 +61,8 @@ final class Scenario {
     var members: [Member] = []
     private(set) var pesterer: Pesterer?
     let contexts: SecureContexts?
+    /// The issuer whose keys are fetched, in some worlds.
+    let house: KeyHouse?
     /// What records streams, in some worlds.
     let recordings: SimulatedRecordings?
     /// Those who use the endpoint for probes, in some worlds.
@@ -96,6 +98,7 @@ final class Scenario {
     var tamperShown: (inout Set<String>) -> Void = { _ in }
     /// The settings that were loaded last.
     private var newestSettings: Settings?
+    private var newestSecurity: Security?
     /// What all workers have counted; nil until their end.
     private(set) var counted: CounterSnapshot?
     /// Changes what a worker has counted, so that a test sees that the checks notice.
@@ -120,6 +123,7 @@ final class Scenario {
         world = SimulatedWorld(seed: chance.next(), faults: plan.faults)
         let kernel = SimulatedKernel(world, bufferBytes: plan.bufferBytes)
         self.kernel = kernel
+        house = plan.credentials?.keepMilliseconds.map { [world] in KeyHouse(world, kernel, keepMilliseconds: $0) }
         recordings = recording.map { [world] in SimulatedRecordings($0, world, kernel) }
         contexts = plan.isSecuredUpstream || plan.isSecuredDownstream || plan.takesProxyProtocol ? SecureContexts() : nil
     }
@@ -133,7 +137,7 @@ final class Scenario {
         return
             """
             \(plan)\n\(tried)\nbegan at \(SimulatedWorld.beginning), calm since \(calmSince), drained since \(drainsSince)\n\
-            \(asked)\n\(log)
+            \(house?.service.story ?? "")\n\(asked)\n\(log)
             """
     }
 
@@ -214,8 +218,11 @@ final class Scenario {
                 if plan.trustsClients { changed.trustedProxies = [] }
                 if reloadedAt == nil { reloadedAt = world.now }
                 let recordingQueues = recordings?.reload(&changed) ?? [:]
-                guard let security = try? Security(changed) else { return expect(false, "the certificates cannot be read again") }
+                guard let security = try? Security(changed, succeeding: newestSecurity) else {
+                    return expect(false, "the certificates cannot be read again")
+                }
                 world.count("reload")
+                newestSecurity = security
                 let settings = Settings(changed, security, workerCount: plan.workerCount, succeeding: newestSettings)
                 newestSettings = settings
                 let next = SharedState(
@@ -311,9 +318,10 @@ final class Scenario {
             recordings: recordings?.queues ?? [:], hasConsole: hasConsole, fingerprinter: Fingerprinter(key: [1, 2, 3]))
         let security = try Security(configuration)
         let settings = Settings(configuration, security, workerCount: plan.workerCount)
-        newestSettings = settings
+        (newestSettings, newestSecurity) = (settings, security)
         addServers()
-        let addresses = configuration.upstreams.map { $0.servers.map { kernel.resolve($0.host, port: $0.port) } }
+        house?.begin()
+        let addresses = configuration.allUpstreams.map { $0.servers.map { kernel.resolve($0.host, port: $0.port) } }
         var proxies: [ProxyWorker] = []
         for number in 0..<plan.workerCount {
             let worker = try Worker(number: number, kernel: kernel)

@@ -14,6 +14,8 @@ enum Verdict: Hashable {
     case refused(Set<String>)
     /// Good, and not for this route.
     case forbidden(String)
+    /// Nobody can say it now.
+    case unavailable
 }
 
 /// Signs for one issuer.
@@ -111,6 +113,10 @@ struct SimulatedToken {
     var begins: Int64?
     /// When it is over.
     var expires: Int64
+    /// Under which name its issuer publishes the key that it is signed with; nil where the proxy has the keys from its operator.
+    var keyName: String?
+    /// Whether its header does not say that name.
+    var isNameless = false
     /// What is found only when everything else is good.
     var lastFault: Verdict?
 

@@ -42,7 +42,10 @@ extension Scenario {
         // The check may have been late, and then a stream that is opened within the leeway ends late.
         let late = kernel.clockOffsets.map { offset in
             let epoch = SimulatedKernel.epochMilliseconds + offset
-            return token.streamEnd(openedAt: epoch + start + Scenario.checkDelay(plan), rules) - epoch
+            let opened = epoch + start + Scenario.checkDelay(plan)
+            // It may have waited for its key, but it was checked while it was good.
+            if token.keyName != nil { return (token.expires + 2 * rules.leewaySeconds) * 1_000 - epoch }
+            return token.streamEnd(openedAt: opened, rules) - epoch
         }
         return late.max() ?? .max
     }
@@ -75,6 +78,8 @@ extension Scenario {
             let end = (token.expires + rules.leewaySeconds) * 1_000
             expect(told >= end, "\(truth.path): ended \(end - told) ms before its token")
         }
+        // Where its key was never there, nobody knew when its time was over.
+        if token.keyName != nil, truth.arrivals.isEmpty { return }
         guard let ended = moments.min(), !world.leapt(between: start, and: ended) else { return }
         let way = Int64(2 * plan.faults.delayMilliseconds.upperBound) + 4 * TimerWheel.tickMilliseconds
         let latest = latestEnd(token, from: start, rules) + Scenario.patienceMilliseconds + way

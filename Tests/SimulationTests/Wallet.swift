@@ -29,12 +29,14 @@ final class Mint {
     private let world: SimulatedWorld
     private let clock: () -> Int64
     private var count = 0
+    /// The issuer whose keys are fetched, in some worlds.
+    let house: KeyHouse?
     /// Good ones that were made last, for those who change them.
     private var recent: [SimulatedToken] = []
 
     /// `clock` gives the seconds since 1970.
-    init(_ plan: CredentialPlan, _ world: SimulatedWorld, clock: @escaping () -> Int64) {
-        (self.plan, self.world, self.clock) = (plan, world, clock)
+    init(_ plan: CredentialPlan, _ world: SimulatedWorld, house: KeyHouse?, clock: @escaping () -> Int64) {
+        (self.plan, self.world, self.house, self.clock) = (plan, world, house, clock)
     }
 
     /// A good token. The issuer's clock differs from the proxy's by no more than the leeway.
@@ -50,15 +52,21 @@ final class Mint {
         return token
     }
 
-    private func sign(_ token: inout SimulatedToken, _ signer: TokenSigner, audience: String = CredentialPlan.audience, more: String = "") {
+    /// Signs with that key, or with one that is published if the signer's are.
+    func sign(
+        _ token: inout SimulatedToken, _ signer: TokenSigner, named name: String? = nil, audience: String = CredentialPlan.audience,
+        more: String = ""
+    ) {
         count += 1
         let begins = token.begins.map { ",\"nbf\":\($0)" } ?? ""
+        var signer = signer
+        if let name { token.keyName = name } else if let published = house?.signer(for: signer) { (signer, token.keyName) = published }
         let scope = plan.requiresScope && token.lastFault != .forbidden("scope") ? ",\"scope\":\"a \(CredentialPlan.scope)\"" : ""
         token.text = signer.token(
             """
             {"iss":"\(signer.issuer)","aud":"\(audience)","sub":"\(token.user)","exp":\(token.expires)\(begins)\(scope),\
             "jti":"\(count)"\(more)}
-            """)
+            """, keyName: token.isNameless ? nil : token.keyName)
     }
 
     /// A token that is not good now, or good by a hair.
@@ -67,6 +75,10 @@ final class Mint {
         let now = clock()
         let signer = world.chance.pick(plan.signers)
         var token = SimulatedToken(user: user, expires: now + 600)
+        if let house, world.chance.permille(400) {
+            house.signDoubtfully(&token, by: self)
+            return token
+        }
         switch world.chance.number(0...12) {
         case 0: token.expires = now - Int64(world.chance.number(0...leeway + 3))
         case 1: token.expires = now - Int64(leeway + world.chance.number(0...400))
@@ -89,6 +101,7 @@ final class Mint {
             token.faults = ["algorithm", "header", "shape"]
             let none = world.chance.pick(["none", "None", "NONE", "hs256"])
             sign(&token, signer)
+            token.keyName = nil
             let parts = token.text.split(separator: ".").map(String.init)
             token.text = TokenSigner.base64URL(Array("{\"alg\":\"\(none)\"}".utf8)) + "." + parts[1] + "."
             if world.chance.permille(500) { token.text += parts[2] }
@@ -115,6 +128,7 @@ final class Mint {
     private func forge(_ user: String) -> SimulatedToken {
         let good = recent.isEmpty ? make(for: user, lifetimeSeconds: 20...600) : world.chance.pick(recent)
         var token = SimulatedToken(user: user, faults: ["signature"], expires: good.expires)
+        (token.keyName, token.isNameless) = (good.keyName, good.isNameless)
         var parts = good.text.split(separator: ".").map { Array($0.utf8) }
         if world.chance.permille(500) {
             // The same text, and another signature.
