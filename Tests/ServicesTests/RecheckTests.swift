@@ -71,6 +71,21 @@ struct RecheckTests {
         }
     }
 
+    @Test("asks first what has been due for the longest time")
+    func order() {
+        for count in 2...40 {
+            var watched = WatchedQuestions()
+            let questions = (0..<count).map { question(("Cookie", "\($0)")) }
+            // The later ones are due earlier; every other one is due with the one before.
+            for (index, asked) in questions.enumerated() {
+                watched.add(asked, schedule(UInt64(1_000 * (index / 2))), isAlive: { _ in true })
+            }
+            let due = watched.takeDue(now: 60_000) { _ in true }.map(\.digest)
+            let expected = questions.indices.sorted { ($1 / 2, $0) < ($0 / 2, $1) }.map { questions[$0].digest }
+            #expect(due == expected)
+        }
+    }
+
     @Test("without an answer lets streams live for the grace, and then ends them for that reason")
     func unanswered() {
         var watched = WatchedQuestions()

@@ -44,10 +44,11 @@ final class AuthorizedStreams {
     /// The exchanges with these credentials.
     func exchanges(of key: Key) -> [Exchange] { exchanges[key].map { Array($0.values) } ?? [] }
 
-    /// Ends all exchanges with these credentials: each stream as soon as no event is open, at most a second later. Returns their number.
+    /// Ends all exchanges with these credentials, the oldest first: each stream as soon as no event is open, at most a second later.
+    /// Returns their number.
     @discardableResult
     func endAll(_ key: Key, _ cause: Cause, evidence: String) -> Int {
-        let ended = exchanges(of: key)
+        let ended = exchanges(of: key).sorted { $0.number < $1.number }
         for exchange in ended { exchange.endByVerdict(cause, evidence: evidence) }
         return ended.count
     }

@@ -24,6 +24,7 @@ package protocol WatchedStreams: AnyObject {
 struct WatchedQuestions {
     private struct Watch {
         let question: ForwardAuthQuestion
+        let number: UInt64
         var schedule: RecheckSchedule
         var isAsked = false
     }
@@ -35,6 +36,7 @@ struct WatchedQuestions {
     private var sweepAt = WatchedQuestions.leastSwept
     /// No question is due before. It may be too early, because it is corrected only when all questions are looked at.
     private var dueAt = Int64.max
+    private var nextNumber: UInt64 = 0
 
     /// How many questions are watched.
     var count: Int { watches.count }
@@ -47,29 +49,32 @@ struct WatchedQuestions {
             sweepAt = max(2 * watches.count, WatchedQuestions.leastSwept)
         }
         let schedule = schedule()
-        watches[question.digest] = Watch(question: question, schedule: schedule)
+        watches[question.digest] = Watch(question: question, number: nextNumber, schedule: schedule)
+        nextNumber += 1
         dueAt = min(dueAt, schedule.nextAt)
     }
 
     /// When to look for questions that are due; nil for not before another answer.
     var nextAt: Int64? { dueAt < .max ? dueAt : nil }
 
-    /// Takes the questions that are due, and forgets those of them on which no stream depends any more.
+    /// Takes the questions that are due, and forgets those of them on which no stream depends any more. The one that has been due for the
+    /// longest time comes first, as not all of them may be asked at once.
     mutating func takeDue(now: Int64, isAlive: (KeyedDigest) -> Bool) -> [ForwardAuthQuestion] {
-        var due: [ForwardAuthQuestion] = []
-        guard dueAt <= now else { return due }
+        var due: [Watch] = []
+        guard dueAt <= now else { return [] }
         dueAt = .max
         for (digest, watch) in watches where !watch.isAsked {
             if watch.schedule.nextAt > now {
                 dueAt = min(dueAt, watch.schedule.nextAt)
             } else if isAlive(digest) {
                 watches[digest]?.isAsked = true
-                due.append(watch.question)
+                due.append(watch)
             } else {
                 watches[digest] = nil
             }
         }
-        return due
+        due.sort { ($0.schedule.nextAt, $0.number) < ($1.schedule.nextAt, $1.number) }
+        return due.map(\.question)
     }
 
     /// A question was answered, that of an opening too. Returns why its streams have to end; then it is no longer watched.
