@@ -65,6 +65,9 @@ extension Scenario {
         truth.credentials?.token?.keyName == nil ? 0 : KeyHouse.timeoutMilliseconds + 2 * Int(TimerWheel.tickMilliseconds)
     }
 
+    /// How long a request without an answer may wait for keys: for a fetch that is on its way, and for its own.
+    static let askingMilliseconds: Int64 = 3_200
+
     /// How long after a decision its line may have been written.
     private static let tellingMilliseconds: Int64 = 100
 

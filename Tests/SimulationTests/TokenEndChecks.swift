@@ -42,10 +42,11 @@ extension Scenario {
         // The check may have been late, and then a stream that is opened within the leeway ends late.
         let late = kernel.clockOffsets.map { offset in
             let epoch = SimulatedKernel.epochMilliseconds + offset
-            let opened = epoch + start + Scenario.checkDelay(plan)
-            // It may have waited for its key, but it was checked while it was good.
-            if token.keyName != nil { return (token.expires + 2 * rules.leewaySeconds) * 1_000 - epoch }
-            return token.streamEnd(openedAt: opened, rules) - epoch
+            let isFetched = token.keyName != nil
+            let opened = epoch + start + Scenario.checkDelay(plan) + (isFetched ? Scenario.askingMilliseconds : 0)
+            let end = token.streamEnd(openedAt: opened, rules) - epoch
+            // One that was held for its issuer's sake was checked at some moment while it was good.
+            return isFetched ? max(end, (token.expires + 2 * rules.leewaySeconds) * 1_000 - epoch) : end
         }
         return late.max() ?? .max
     }
