@@ -30,7 +30,7 @@ let package = Package(
         .target(name: "HTTP2", dependencies: ["Bytes", "HTTP"], swiftSettings: dataPath),
         .target(name: "ProbeScripts", dependencies: ["Bytes"], swiftSettings: house),
         .target(name: "Reactor", dependencies: ["Bytes", "Marks", "CLinux", "COpenSSL"], swiftSettings: dataPath),
-        .target(name: "Credentials", dependencies: ["Bytes", "COpenSSL"], swiftSettings: house),
+        .target(name: "Credentials", dependencies: ["Bytes", "COpenSSL"], swiftSettings: dataPath),
         .target(name: "Telemetry", dependencies: ["Bytes", "Reactor", "Credentials"], swiftSettings: dataPath),
         .target(
             name: "Diagnosis", dependencies: ["Bytes", "Telemetry"], exclude: ["Hops/idle-timeouts.tsv"],

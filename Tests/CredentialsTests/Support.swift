@@ -26,7 +26,8 @@ func examine(
     }
     head += Array("&access_token=outside; token=outside\r\n".utf8)
     return bridge.examine(
-        head.span, target: targetRange, cookies: cookieRanges, authorizations: fieldRanges, kind: kind)
+        head.span, target: targetRange, cookies: cookieRanges, authorization: fieldRanges.first,
+        authorizationIsRepeated: fieldRanges.count > 1, kind: kind)
 }
 
 func examine(

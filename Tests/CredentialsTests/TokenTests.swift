@@ -47,4 +47,22 @@ struct TokenTests {
             #expect(read(value) == nil, "\(value)")
         }
     }
+
+    @Test("of an Authorization field has no byte that its kind does not allow, at any place of any length", arguments: 1...19)
+    func everyByte(count: Int) {
+        // RFC 6750 section 2.1, without the padding; and what no server takes for a parameter (RFC 9110 section 11.4).
+        let inB64Token = Set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/".utf8)
+        let isVisible = Set((UInt8(0x21)...0x7E)).subtracting([UInt8(ascii: ","), UInt8(ascii: "\"")])
+        for place in 0..<count {
+            for byte in UInt8.min...UInt8.max {
+                var field = Array("Bearer ".utf8) + [UInt8](repeating: UInt8(ascii: "x"), count: count)
+                field[7 + place] = byte
+                // Blanks in front of the token, and the padding behind it, are no bytes of it.
+                guard byte != 0x20 || place > 0, byte != UInt8(ascii: "=") || place < count - 1 else { continue }
+                let strict = try? Token.bearer(in: field.span, maximumBytes: 64).get()
+                #expect((strict != nil) == inB64Token.contains(byte), "\(byte) at \(place) of \(count)")
+                #expect((Token.inAuthorization(field.span) != nil) == isVisible.contains(byte), "\(byte) at \(place) of \(count)")
+            }
+        }
+    }
 }

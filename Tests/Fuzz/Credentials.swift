@@ -11,7 +11,7 @@ public func fuzz(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
     let cookie = parts.count > 1 ? (parts[0].count + 1)..<(parts[0].count + 1 + parts[1].count) : nil
     // A parsed head holds no control characters.
     guard !input.contains(where: { $0 < 0x20 && $0 != 0x0A || $0 == 0x7F }) else { return 0 }
-    if case .forward(let request) = bridge.examine(input.span, target: target, cookies: cookie.map { [$0] } ?? [], authorizations: []),
+    if case .forward(let request) = bridge.examine(input.span, target: target, cookies: cookie.map { [$0] } ?? [], authorization: nil),
         let token = request.token
     {
         var value: [UInt8] = []

@@ -141,11 +141,16 @@ struct Way {
             peer: try #require(SocketAddress(numeric: peer, port: 40_000)), client: client,
             withheld: settings.withheldNames(and: subjectField, isTrusted: isTrusted)
         )
-        if let refusal = forwarding.refusalOfHops { return .refused(refusal) }
-        switch forwarding.examineCredentials() {
-        case .refused(let refusal): return .refused(refusal)
-        case .forward(let bridged): return .forward(try forwarding.build(bridged, fingerprinter: Way.fingerprinter))
+        if forwarding.remainingHops == 0 { return .refused(.ofLastHop) }
+        var bridged: BridgedRequest?
+        switch settings.routes[0].bridge.map(forwarding.examineCredentials) {
+        case nil, .untouched: break
+        case .forward(let request):
+            if forwarding.isForged(tokenFrom: request.origin) { return .refused(.ofForgedRequest) }
+            bridged = request
+        case .refused(let refusal): return .refused(Refusal(refusal))
         }
+        return .forward(try forwarding.build(bridged, fingerprinter: Way.fingerprinter))
     }
 
     func forwarded(_ text: String, sourceLocation: SourceLocation = #_sourceLocation) throws -> RequestForwarding.Request {

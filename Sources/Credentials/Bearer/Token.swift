@@ -6,7 +6,8 @@ import Bytes
 import COpenSSL
 
 /// A checked bearer token. Its description, debug description and mirror do not reveal it.
-package struct Token: Sendable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+package struct Token: @unchecked Sendable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+    // Unchecked because the bytes are appended only before the token is complete, by its one creator.
     private let storage: TokenStorage
 
     fileprivate init(storage: TokenStorage) { self.storage = storage }
@@ -16,18 +17,18 @@ package struct Token: Sendable, CustomStringConvertible, CustomDebugStringConver
 
     /// Lends the token's bytes.
     package func withBytes<Result>(_ body: (Span<UInt8>) throws -> Result) rethrows -> Result {
-        try body(UnsafeBufferPointer(rebasing: storage.bytes[..<storage.count]).span)
+        try storage.withBytes { try body($0.span) }
     }
 
     /// Any bytes, kept and wiped like a token.
     init(copying bytes: Span<UInt8>) {
-        storage = TokenStorage(copying: bytes)
+        storage = TokenStorage.copying(bytes)
     }
 
     /// Appends `Bearer`, a blank and the token: the value of an `Authorization` field (RFC 6750 section 2.1).
     package func appendAuthorizationValue(to bytes: inout [UInt8]) {
         bytes.append(contentsOf: "Bearer ".utf8)
-        bytes.append(contentsOf: storage.bytes[..<storage.count])
+        storage.withBytes { bytes.append(contentsOf: $0) }
     }
 
     /// Whether the value of a field that holds this token is what `appendAuthorizationValue` would write.
@@ -36,20 +37,20 @@ package struct Token: Sendable, CustomStringConvertible, CustomDebugStringConver
         return value.count == count + start.utf8CodeUnitCount && equals(value, 0..<start.utf8CodeUnitCount, start)
     }
 
-    /// The token in the value of an `Authorization` field of the Bearer scheme, in any case of letters; nil for another scheme, or for
-    /// no token. It is only for the log's fingerprint and refuses nothing.
+    /// The token in the value of an `Authorization` field; nil where `rangeInAuthorization` finds none.
     package static func inAuthorization(_ value: Span<UInt8>) -> Token? {
+        rangeInAuthorization(value).map { Token(copying: value.extracting($0)) }
+    }
+
+    /// Where the token stands in the value of an `Authorization` field of the Bearer scheme, in any case of letters; nil for another
+    /// scheme, or for no token. It is only for the log's fingerprint and refuses nothing.
+    package static func rangeInAuthorization(_ value: Span<UInt8>) -> Range<Int>? {
         let scheme: StaticString = "bearer"
         guard hasPrefixIgnoringCase(value, value.indices, scheme) else { return nil }
         var start = scheme.utf8CodeUnitCount
         while start < value.count, value[start] == UInt8(ascii: " ") { start += 1 }
-        guard start > scheme.utf8CodeUnitCount else { return nil }
-        var checker = TokenSyntax(.visible)
-        for index in start..<value.count where !checker.accepts(value[index]) { return nil }
-        guard checker.hasToken else { return nil }
-        let storage = TokenStorage(capacity: value.count - start)
-        for index in start..<value.count { storage.append(value[index]) }
-        return Token(storage: storage)
+        guard start > scheme.utf8CodeUnitCount, start < value.count, isWritten(in: .visible, value, start..<value.count) else { return nil }
+        return start..<value.count
     }
 
     /// The token of a field that must hold one (RFC 6750 section 2.1).
@@ -68,8 +69,8 @@ package struct Token: Sendable, CustomStringConvertible, CustomDebugStringConver
         var end = value.count
         while end > start, value[end - 1] == UInt8(ascii: "=") { end -= 1 }
         guard end > start else { return .failure(.forbiddenCharacter) }
-        let isWellFormed = value.withUnsafeBufferPointer { bytes in (start..<end).allSatisfy { isB64TokenCharacter(bytes[$0]) } }
-        return isWellFormed ? .success(Token(copying: value.extracting(start..<value.count))) : .failure(.forbiddenCharacter)
+        guard isWritten(in: .b64token, value, start..<end) else { return .failure(.forbiddenCharacter) }
+        return .success(Token(copying: value.extracting(start..<value.count)))
     }
 
     /// What is wrong with it as a token of a route with this policy; nil for nothing.
@@ -79,18 +80,11 @@ package struct Token: Sendable, CustomStringConvertible, CustomDebugStringConver
         return withBytes { bytes in bytes.indices.allSatisfy { syntax.accepts(bytes[$0]) } } ? nil : .forbiddenCharacter
     }
 
-    /// Whether the byte may stand in a b64token, before the `=` at its end. The two constants hold one bit for each character.
-    @inline(__always)
-    private static func isB64TokenCharacter(_ byte: UInt8) -> Bool {
-        if byte < 64 { return (0x03FF_E800_0000_0000 as UInt64) >> UInt64(byte) & 1 == 1 }
-        return byte < 128 && (0x47FF_FFFE_87FF_FFFE as UInt64) >> UInt64(byte & 63) & 1 == 1
-    }
-
     /// The token in a query or cookie value: percent-decoded, a literal `+` kept, then checked.
     static func decode(
         _ bytes: Span<UInt8>, _ range: Range<Int>, maximumBytes: Int, characters: TokenCharacters
     ) -> Result<Token, BridgeError> {
-        let storage = TokenStorage(capacity: min(range.count, max(maximumBytes, 0)))
+        let storage = TokenStorage.with(capacity: min(range.count, max(maximumBytes, 0)))
         if let error = read(bytes, range, maximumBytes: maximumBytes, characters: characters, { storage.append($0) }) {
             return .failure(error)
         }
@@ -144,6 +138,50 @@ package enum TokenCharacters: Sendable, Equatable {
     case visible
 }
 
+/// Whether all bytes of the range are of that kind, those of a b64token without the `=` at its end. Each request with a token is looked
+/// through, so it is done a word of eight bytes at a time.
+func isWritten(in characters: TokenCharacters, _ bytes: Span<UInt8>, _ range: Range<Int>) -> Bool {
+    precondition(range.lowerBound >= 0 && range.upperBound <= bytes.count)
+    var index = range.lowerBound
+    @inline(__always)
+    func isWritten(_ word: UInt64) -> Bool {
+        let found = characters == .visible ? visibleBytes(word) : b64tokenBytes(word)
+        return found & ByteWord.highestBits == ByteWord.highestBits
+    }
+    while range.upperBound &- index >= 8 {
+        guard isWritten(ByteWord.load(bytes, at: index)) else { return false }
+        index &+= 8
+    }
+    while index < range.upperBound, isWritten(ByteWord.repeated(bytes[index])) { index &+= 1 }
+    return index == range.upperBound
+}
+
+/// The highest bit of each byte that may stand in a token of visible characters.
+@inline(__always)
+private func visibleBytes(_ word: UInt64) -> UInt64 {
+    let low = word & ~ByteWord.highestBits
+    // A sum of seven bits each reaches the highest bit where the byte is large enough, and carries into no other byte.
+    let fromMark = low &+ ByteWord.repeated(0x80 - 0x21)
+    let isDelete = low &+ ByteWord.repeated(1)
+    return fromMark & ~isDelete & differs(low, UInt8(ascii: ",")) & differs(low, UInt8(ascii: "\"")) & ~word
+}
+
+/// The highest bit of each byte that may stand in a b64token before its padding.
+@inline(__always)
+private func b64tokenBytes(_ word: UInt64) -> UInt64 {
+    let low = word & ~ByteWord.highestBits
+    let folded = low | ByteWord.repeated(0x20)
+    let letters = (folded &+ ByteWord.repeated(0x80 - 0x61)) & ~(folded &+ ByteWord.repeated(0x80 - 0x7B))
+    // `-`, `.`, `/` and the digits stand side by side.
+    let digits = (low &+ ByteWord.repeated(0x80 - 0x2D)) & ~(low &+ ByteWord.repeated(0x80 - 0x3A))
+    let others = differs(low, UInt8(ascii: "+")) & differs(low, UInt8(ascii: "_")) & differs(low, UInt8(ascii: "~"))
+    return (letters | digits | ~others) & ~word
+}
+
+/// The highest bit of each byte, all below 0x80, that is not this one.
+@inline(__always)
+private func differs(_ low: UInt64, _ byte: UInt8) -> UInt64 { (low ^ ByteWord.repeated(byte)) &+ ByteWord.repeated(0x7F) }
+
 /// The syntax of a token. b64token is `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`:
 ///
 ///     characters --"="--> padding --"="--> padding
@@ -178,28 +216,42 @@ struct TokenSyntax {
     }
 }
 
-/// The bytes of a token, written once while it is made and wiped at the end.
-private final class TokenStorage: @unchecked Sendable {
-    // Unchecked because the bytes are appended only before the token is complete, by its one creator.
-    let bytes: UnsafeMutableBufferPointer<UInt8>
-    private(set) var count = 0
-
-    init(capacity: Int) { bytes = .allocate(capacity: max(capacity, 1)) }
-
-    init(copying source: Span<UInt8>) {
-        bytes = .allocate(capacity: max(source.count, 1))
-        source.withUnsafeBufferPointer { _ = bytes.initialize(from: $0) }
-        count = source.count
+/// The bytes of a token behind the object's own fields, written once while it is made and wiped at the end.
+private final class TokenStorage: ManagedBuffer<TokenStorage.Header, UInt8> {
+    struct Header {
+        let capacity: Int
+        var count = 0
     }
+
+    static func with(capacity: Int) -> TokenStorage {
+        let storage = create(minimumCapacity: capacity) { _ in Header(capacity: capacity) }
+        return unsafeDowncast(storage, to: TokenStorage.self)
+    }
+
+    static func copying(_ source: Span<UInt8>) -> TokenStorage {
+        let storage = TokenStorage.with(capacity: source.count)
+        storage.withUnsafeMutablePointers { header, bytes in
+            source.withUnsafeBufferPointer { source in
+                if let start = source.baseAddress { bytes.initialize(from: start, count: source.count) }
+            }
+            header.pointee.count = source.count
+        }
+        return storage
+    }
+
+    var count: Int { header.count }
 
     func append(_ byte: UInt8) {
-        precondition(count < bytes.count, "a token's storage is as large as its source")
-        bytes.initializeElement(at: count, to: byte)
-        count += 1
+        withUnsafeMutablePointers { header, bytes in
+            precondition(header.pointee.count < header.pointee.capacity, "a token's storage is as large as its source")
+            (bytes + header.pointee.count).initialize(to: byte)
+            header.pointee.count += 1
+        }
     }
 
-    deinit {
-        OPENSSL_cleanse(bytes.baseAddress, bytes.count)
-        bytes.deallocate()
+    func withBytes<Result>(_ body: (UnsafeBufferPointer<UInt8>) throws -> Result) rethrows -> Result {
+        try withUnsafeMutablePointers { header, bytes in try body(UnsafeBufferPointer(start: bytes, count: header.pointee.count)) }
     }
+
+    deinit { withUnsafeMutablePointers { header, bytes in OPENSSL_cleanse(bytes, header.pointee.count) } }
 }

@@ -49,21 +49,26 @@ package struct TokenBridge: Sendable {
     /// Whether the answer to a request depends on its cookies.
     package var usesCookies: Bool { usedCookieCount > 0 }
 
+    /// Whether any query parameter is taken out.
+    package var knowsParameters: Bool { !queryNames.isEmpty }
+
     /// Decides what happens to a request.
     /// - Parameters:
     ///   - head: the bytes that the ranges point into.
     ///   - target: the request target, in origin-form or absolute-form.
     ///   - cookies: the values of the Cookie fields, in order. Several count as one (RFC 9113 section 8.2.3).
-    ///   - authorizations: the values of the `Authorization` fields, of any scheme.
+    ///   - authorization: the value of the first `Authorization` field, of any scheme; nil for none.
+    ///   - authorizationIsRepeated: whether there are more of them.
     ///   - kind: what the request is for.
     package func examine(
-        _ head: Span<UInt8>, target: Range<Int>, cookies: [Range<Int>], authorizations: [Range<Int>], kind: RequestKind = .ordinary
+        _ head: Span<UInt8>, target: Range<Int>, cookies: [Range<Int>], authorization: Range<Int>?,
+        authorizationIsRepeated: Bool = false, kind: RequestKind = .ordinary
     ) -> BridgeResult {
         var finding = Finding()
         let targetHits = scanQuery(of: head, target: target, into: &finding)
         let cookieHits = scanCookies(of: head, cookies, into: &finding)
         finding.close()
-        let field = OwnField(head, authorizations)
+        let field = OwnField(head, authorization, isRepeated: authorizationIsRepeated)
         func refuse(_ error: BridgeError) -> BridgeResult {
             .refused(
                 BridgeRefusal(error: error, wwwAuthenticate: challenge(for: error), urlHeldToken: finding.urlHasToken))
@@ -80,14 +85,14 @@ package struct TokenBridge: Sendable {
         /// The request goes on with its own `Authorization`, or with none.
         func goOn() -> BridgeResult {
             if field == .several { return refuse(.severalAuthorizationFields) }
-            if policy.checksTokens, field != .nothing {
+            if policy.checksTokens, field != .nothing, let authorization {
                 request.dropAuthorization = true
                 if kind == .ordinary {
-                    switch Token.bearer(in: head.extracting(authorizations[0]), maximumBytes: policy.maximumTokenBytes) {
+                    switch Token.bearer(in: head.extracting(authorization), maximumBytes: policy.maximumTokenBytes) {
                     case .success(let token):
                         (request.token, request.origin) = (token, .authorization)
                         // In its usual spelling the field stays as it is.
-                        request.dropAuthorization = !token.isWrittenAsUsual(in: head.extracting(authorizations[0]))
+                        request.dropAuthorization = !token.isWrittenAsUsual(in: head.extracting(authorization))
                     case .failure(let error): return refuse(error)
                     }
                     return .forward(request)
@@ -124,7 +129,7 @@ package struct TokenBridge: Sendable {
             : Token.decode(head, place.value, maximumBytes: TicketSeal.mostCharacters, characters: .b64token)
         switch decoded {
         case .success(let token):
-            request.dropAuthorization = !authorizations.isEmpty
+            request.dropAuthorization = authorization != nil
             request.token = token
             request.ticket = ticket
             request.origin = place.isCookie ? .cookie : .query
@@ -190,12 +195,12 @@ package struct TokenBridge: Sendable {
     private enum OwnField: Equatable {
         case nothing, malformed, credentials, several
 
-        init(_ head: Span<UInt8>, _ values: [Range<Int>]) {
-            guard let value = values.first else {
+        init(_ head: Span<UInt8>, _ value: Range<Int>?, isRepeated: Bool) {
+            guard let value else {
                 self = .nothing
                 return
             }
-            guard values.count == 1 else {
+            guard !isRepeated else {
                 self = .several
                 return
             }

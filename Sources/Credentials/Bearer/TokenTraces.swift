@@ -197,8 +197,8 @@ extension TokenEcho {
 
     /// The text up to the token, in any spelling, and `...` in place of the rest. For a text that `isCut`, also if it ends within the
     /// token.
-    package func masked(_ text: [UInt8], isCut: Bool) -> [UInt8] {
+    package func masked(_ text: ArraySlice<UInt8>, isCut: Bool) -> ArraySlice<UInt8> {
         guard beginningCount >= shortestTraceBytes, let place = firstPlace(in: text.span, isCut: isCut) else { return text }
-        return text[..<place] + Self.mask
+        return text.prefix(place) + Self.mask
     }
 }

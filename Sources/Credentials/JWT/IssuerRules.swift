@@ -120,8 +120,8 @@ package struct IssuerRules: Sendable, Equatable {
     func secondsOver(_ token: VerifiedToken, now: Int64) -> Int64 { now - (token.identity.expiresSeconds + leewaySeconds) }
 }
 
-/// What logs may say of a token that was verified. One object for all requests that bring the token.
-package final class TokenIdentity: Sendable {
+/// What logs may say of a token that was verified.
+package struct TokenIdentity: Sendable {
     /// What the configuration calls the token's issuer.
     package let issuer: String
     /// When the token's time is over, in seconds since 1970.

@@ -13,7 +13,7 @@ extension Exchange {
     /// About how long after its token's end a client comes back, in milliseconds: half of that to one and a half of it.
     static let tokenRetryMilliseconds: UInt64 = 2_000
 
-    private var unixMilliseconds: Int64 { proxy.worker.kernel.unixMilliseconds() }
+    private var unixMilliseconds: Int64 { proxy.worker.unixNow }
 
     /// What the route says about the ends of tokens; nil where none are checked.
     var expiry: ExpiryPolicy? { route?.check?.expiry }
@@ -22,9 +22,8 @@ extension Exchange {
 
     /// A checked token opens the request, so its stream is to end with it. Returns whether the client has its answer already, because the
     /// token has run out while the decision waited.
-    func limitToToken(_ identity: TokenIdentity, _ head: RequestHead) -> Bool {
-        account.token?.identity = identity
-        account.token?.endsAtUnixMilliseconds = identity.streamEnd(openedAtUnixMilliseconds: unixMilliseconds)
+    func limitToToken(_ token: BoundToken, _ identity: TokenIdentity, _ head: RequestHead) -> Bool {
+        token.endsAtUnixMilliseconds = identity.streamEnd(openedAtUnixMilliseconds: unixMilliseconds)
         keepLastEventID(of: head)
         if endsWithToken() { return true }
         if isStream { planTokenEnd() }
@@ -41,18 +40,18 @@ extension Exchange {
 
     /// When the stream's token is over, in monotonic milliseconds as the wall clock stands now; nil where no end is known.
     func tokenEnd(now: Int64) -> Int64? {
-        guard let token = account.token, token.endsAtUnixMilliseconds < .max else { return nil }
+        guard let token = account.token?.bound, token.endsAtUnixMilliseconds < .max else { return nil }
         return now + (token.endsAtUnixMilliseconds - unixMilliseconds)
     }
 
     private var isTokenOver: Bool {
-        guard let token = account.token, token.endsAtUnixMilliseconds < .max else { return false }
+        guard let token = account.token?.bound, token.endsAtUnixMilliseconds < .max else { return false }
         return unixMilliseconds >= token.endsAtUnixMilliseconds
     }
 
     /// For how many seconds the stream's token has been over.
     private var tokenOverSeconds: Int64 {
-        max(unixMilliseconds - (account.token?.endsAtUnixMilliseconds ?? .max), 0) / 1_000
+        max(unixMilliseconds - (account.token?.bound?.endsAtUnixMilliseconds ?? .max), 0) / 1_000
     }
 
     // MARK: Before the end
@@ -61,7 +60,7 @@ extension Exchange {
     func planTokenEnd() {
         guard let end = tokenEnd(now: now) else { return }
         var (moment, reason) = (end, StreamDuty.tokenEnd)
-        if let warning = expiry?.warning, let expires = account.token?.identity?.expiresSeconds, takesOwnEvents {
+        if let warning = expiry?.warning, let expires = account.token?.bound?.identity?.expiresSeconds, takesOwnEvents {
             let lead = Int64(warning.leadMilliseconds) + Int64(proxy.chance(below: UInt64(warning.leadMilliseconds / 2 + 1)))
             let warnedAt = max(now + expires * 1_000 - lead - unixMilliseconds, now)
             if warnedAt < end { (moment, reason) = (warnedAt, .warning) }
@@ -71,7 +70,8 @@ extension Exchange {
 
     /// The moment of the warning has come. Returns when to look again; nil if the stream has ended.
     func attendWarning(now: Int64) -> Int64? {
-        guard let warning = expiry?.warning, let end = tokenEnd(now: now), let expires = account.token?.identity?.expiresSeconds else {
+        guard let warning = expiry?.warning, let end = tokenEnd(now: now), let expires = account.token?.bound?.identity?.expiresSeconds
+        else {
             preconditionFailure("a warning is planned for a token with an end")
         }
         guard now < end else {

@@ -7,9 +7,9 @@ import Downstreams
 import HTTP
 
 extension Exchange {
-    /// The request with its parameter as a field, and the parameter; the request itself on routes without one, or where it has none.
-    func takeEventID(from head: RequestHead, isTrusted: Bool) -> (head: RequestHead, parameter: TakenParameter?) {
-        guard let taken = route?.takingParameters(from: head) else { return (head, nil) }
+    /// The request with its parameter as a field, and the parameter; nil on routes without one, or where it has none.
+    func takeEventID(from head: RequestHead, isTrusted: Bool) -> (head: RequestHead, parameter: TakenParameter?)? {
+        guard let taken = route?.takingParameters(from: head) else { return nil }
         replaceRequest(by: taken.head, isTrusted: isTrusted)
         return taken
     }

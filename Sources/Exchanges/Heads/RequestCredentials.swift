@@ -7,35 +7,25 @@ import HTTP
 import Telemetry
 
 extension RequestForwarding {
-    /// The bridge's result for a request that goes on; nil if it changes nothing.
-    enum Examined {
-        case forward(BridgedRequest?)
-        case refused(Refusal)
+    /// What the route's bridge says about the request.
+    func examineCredentials(by bridge: TokenBridge) -> BridgeResult {
+        var cookies: [Range<Int>] = []
+        var authorization: Range<Int>?
+        var authorizationIsRepeated = false
+        if head.contains(.cookie) || head.contains(.authorization) {
+            for field in head.fields {
+                if field.known == .cookie { cookies.append(field.value) }
+                guard field.known == .authorization else { continue }
+                if authorization == nil { authorization = field.value } else { authorizationIsRepeated = true }
+            }
+        }
+        return bridge.examine(
+            head.bytes.span, target: head.target, cookies: cookies, authorization: authorization,
+            authorizationIsRepeated: authorizationIsRepeated, kind: requestKind)
     }
 
-    func examineCredentials() -> Examined {
-        guard let bridge = route.bridge else { return .forward(nil) }
-        let result = bridge.examine(
-            head.bytes.span, target: head.target, cookies: values(of: .cookie), authorizations: values(of: .authorization),
-            kind: requestKind)
-        switch result {
-        case .untouched: return .forward(nil)
-        case .forward(let request):
-            guard request.origin == .cookie, !isReadOnly, isForeign else { return .forward(request) }
-            var answer = Refusal(
-                status: 403, cause: .credentialsRefused,
-                evidence: "the token came in a cookie, and the request from a page of another origin", closes: false)
-            answer.credentialsFault = .foreignPage
-            return .refused(answer)
-        case .refused(let refusal):
-            var answer = Refusal(
-                status: refusal.status, cause: .credentialsRefused, evidence: "\(refusal.error.reason)",
-                challenge: refusal.wwwAuthenticate, closes: false)
-            answer.urlHeldToken = refusal.urlHeldToken
-            answer.credentialsFault = CredentialsFault(refusal.error)
-            return .refused(answer)
-        }
-    }
+    /// Whether a page of another origin could misuse a token of this origin, because the token came in a cookie.
+    func isForged(tokenFrom origin: TokenOrigin?) -> Bool { origin == .cookie && !isReadOnly && isForeign }
 
     /// Whether the request changes nothing, and opens no connection with which its sender could change something.
     private var isReadOnly: Bool { (head.method == .get || head.method == .head) && head.upgradeProtocol == nil }
@@ -62,6 +52,26 @@ extension RequestForwarding {
     /// Whether the client is an EventSource, which can neither read a status nor show a page. One that sends `Authorization` can.
     var isEventSource: Bool {
         head.method == .get && head.acceptsEventStream && head.upgradeProtocol == nil && !head.contains(.authorization)
+    }
+}
+
+extension Refusal {
+    /// Of a request with a cookie that comes from a page of another origin.
+    static var ofForgedRequest: Refusal {
+        var answer = Refusal(
+            status: 403, cause: .credentialsRefused,
+            evidence: "the token came in a cookie, and the request from a page of another origin", closes: false)
+        answer.credentialsFault = .foreignPage
+        return answer
+    }
+
+    /// Of credentials that the bridge cannot use.
+    init(_ refusal: BridgeRefusal) {
+        self.init(
+            status: refusal.status, cause: .credentialsRefused, evidence: "\(refusal.error.reason)",
+            challenge: refusal.wwwAuthenticate, closes: false)
+        urlHeldToken = refusal.urlHeldToken
+        credentialsFault = CredentialsFault(refusal.error)
     }
 }
 

@@ -36,12 +36,6 @@ struct RequestForwarding {
     /// The parameter out of which the last event id was taken; nil for none.
     var eventID: TakenParameter?
 
-    /// The answer to a request that may not pass another proxy; nil if it may.
-    var refusalOfHops: Refusal? {
-        guard remainingHops == 0 else { return nil }
-        return Refusal(status: 501, cause: .clientProtocolError, evidence: "Max-Forwards ends here, where nothing answers", closes: false)
-    }
-
     /// Writes the head with the bridge's result for the credentials and with what was found out about them; `bridged` is nil if the bridge
     /// changed nothing, `findings` on routes without a step.
     func build(_ bridged: BridgedRequest?, _ findings: Findings? = nil, fingerprinter: Fingerprinter) throws(HTTPError) -> Request {
@@ -50,17 +44,35 @@ struct RequestForwarding {
             urlHeldToken: bridged?.urlHeldToken == true)
         request.redirects = redirectTerms(bridged)
         try write(bridged, findings, to: &request)
-        let token = bridged?.token ?? tokenInAuthorization()
-        if let token {
-            let bridgedOrigin = bridged?.token == nil ? nil : bridged?.origin
-            let fingerprint = findings?.checked.map(\.fingerprint) ?? fingerprinter.fingerprint(of: token)?.value
-            let origin = bridgedOrigin ?? .authorization
-            request.token =
-                route.route.recording == nil
-                ? KnownToken(fingerprint: fingerprint, origin: origin, echo: TokenEcho(of: token))
-                : RecordedToken(token, fingerprint: fingerprint, origin: origin)
-        }
+        request.token = knownToken(bridged, findings, fingerprinter)
         return request
+    }
+
+    /// What the log may know of the token that the request goes on with; nil without one.
+    private func knownToken(_ bridged: BridgedRequest?, _ findings: Findings?, _ fingerprinter: Fingerprinter) -> KnownToken? {
+        let known = findings?.checked?.fingerprint
+        func bind(_ token: BoundToken) -> BoundToken {
+            token.identity = findings?.checked?.identity
+            token.ticket = findings?.ticket?.used
+            return token
+        }
+        if route.route.recording != nil, let token = bridged?.token ?? tokenInAuthorization() {
+            let origin = bridged?.token == nil ? .authorization : bridged?.origin
+            return bind(RecordedToken(token, fingerprint: known ?? fingerprinter.fingerprint(of: token)?.value, origin: origin))
+        }
+        func make(_ token: Span<UInt8>, _ origin: TokenOrigin?) -> KnownToken {
+            let fingerprint = known ?? fingerprinter.fingerprint(ofBytes: token)?.value
+            let echo = TokenEcho(ofEncoded: token)
+            guard findings?.checked != nil || findings?.ticket != nil else {
+                return KnownToken(fingerprint: fingerprint, origin: origin, echo: echo)
+            }
+            return bind(BoundToken(fingerprint: fingerprint, origin: origin, echo: echo))
+        }
+        if let token = bridged?.token { return token.withBytes { make($0, bridged?.origin) } }
+        // A token that goes on where it stands need not be copied for the log.
+        guard let value = head.firstValue(of: .authorization) else { return nil }
+        let field = head.bytes.span.extracting(value)
+        return Token.rangeInAuthorization(field).map { make(field.extracting($0), .authorization) }
     }
 
     /// The id that the client brought; nil without one that a field may hold.
@@ -104,9 +116,10 @@ struct RequestForwarding {
             try writer.field(named: Array(field.utf8), subject)
         }
         // A server repeats a TRACE (RFC 9110 section 9.3.8).
-        if let findings, head.method != .trace {
-            for field in findings.checked?.fields ?? [] { try writer.field(named: Array(field.name.utf8), field.value) }
-            for field in findings.fields { try writer.field(named: Array(field.name.utf8), field.value) }
+        if head.method != .trace {
+            // One after the other, because a copy of all findings would cost more than this.
+            for field in findings?.checked?.fields ?? [] { try writer.field(named: Array(field.name.utf8), field.value) }
+            for field in findings?.fields ?? [] { try writer.field(named: Array(field.name.utf8), field.value) }
         }
         if let own { try writeCredentials(own, bridged, &writer) }
         if bringsToken, own?.replacesAuthorization != true, let token = bridged?.token {

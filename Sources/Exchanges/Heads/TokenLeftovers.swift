@@ -17,6 +17,7 @@ extension RequestForwarding {
         guard let bridge = route.bridge else { return edits }
         // A token that stays where the client put it was never in a URL.
         var traces = bridged?.origin == .authorization ? nil : bridged?.presented.flatMap(TokenTraces.init(of:))
+        if traces == nil, !bridge.knowsParameters { return edits }
         let bytes = head.bytes.span
         let spared = replaced.union(Self.kept)
         for (index, field) in head.fields.enumerated() where field.isForwardable && !spared.contains(field.known) {

@@ -82,7 +82,7 @@ package final class ExchangeWorker {
     package var groups: [ServerGroup] { generation.groups }
 
     /// The value of a `Date` field.
-    func date() -> [UInt8] { lastDate.text(at: worker.kernel.unixMilliseconds() / 1000) }
+    func date() -> [UInt8] { lastDate.text(at: worker.unixNow / 1000) }
 
     /// The number of the next exchange on this worker.
     func takeExchangeNumber() -> UInt64 {

@@ -26,6 +26,8 @@ final class CompiledRoute: Sendable {
     let serverToken: Int?
     /// Whether anything is decided about its requests before they go to a server (`DecisionStep`).
     let hasSteps: Bool
+    /// The check, where nothing else is decided.
+    let onlyStep: CompiledCheck?
     /// Nil where no service is asked.
     let forwardAuth: CompiledForwardAuth?
     /// Nil when the route's heartbeat is off.
@@ -54,7 +56,9 @@ final class CompiledRoute: Sendable {
         }
         self.series = series
         bridge = route.bearer == nil && tickets.isEmpty ? nil : TokenBridge(policy: route.bearer, tickets: tickets)
-        hasSteps = check != nil || forwardAuth != nil || bridge?.usesTickets == true || serverToken != nil
+        let hasOtherSteps = forwardAuth != nil || bridge?.usesTickets == true || serverToken != nil
+        hasSteps = check != nil || hasOtherSteps
+        onlyStep = hasOtherSteps ? nil : check
         let policy = route.heartbeat
         commentForm = policy.form
         // The configuration has checked name and text. An invalid value, made by hand, becomes the plain comment.

@@ -81,6 +81,11 @@ struct Refusal {
         if limit != nil { cause = .refusedByLimit }
     }
 
+    /// The answer to a request that may pass no other proxy (RFC 9110 section 7.6.2).
+    static var ofLastHop: Refusal {
+        Refusal(status: 501, cause: .clientProtocolError, evidence: "Max-Forwards ends here, where nothing answers", closes: false)
+    }
+
     /// The proxy has no descriptor or memory left for a connection to a server.
     static func exhausted(_ error: SystemError) -> Refusal {
         var refusal = Refusal(

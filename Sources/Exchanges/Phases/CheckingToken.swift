@@ -15,21 +15,36 @@ extension Exchange {
         if let lack = decision.lack, generation.checker.isStill(lack, monotonic: now) {
             return judge(token, by: check, .undecided(issuer: lack.issuer, .newKey(lack.fault)), &decision)
         }
-        let result = check.examine(
-            token, of: sink?.certificateDigest, by: generation.checker, now: proxy.worker.kernel.unixMilliseconds() / 1_000, monotonic: now)
-        return judge(token, by: check, result, &decision)
+        return judge(token, by: check, examine(token, of: sink?.certificateDigest, by: check), &decision)
+    }
+
+    /// What a check finds about a token at this moment. `certificate` is the SHA-256 of the client's.
+    func examine(_ token: Token, of certificate: @autoclosure () -> [UInt8]?, by check: CompiledCheck) -> CheckResult {
+        check.examine(token, of: certificate(), by: generation.checker, now: proxy.worker.unixNow / 1_000, monotonic: now)
+    }
+
+    /// Decides about a request for which only its token counts. Most tokens are good, and then nothing is kept that could wait.
+    func decide(_ forwarding: RequestForwarding, _ bridged: BridgedRequest?, by check: CompiledCheck) {
+        guard let token = bridged?.token else { return forward(forwarding, bridged, nil) }
+        let result = examine(token, of: sink?.certificateDigest, by: check)
+        if case .good(let checked) = result { return forward(forwarding, bridged, Findings(checked: checked)) }
+        var decision = Decision(forwarding, bridged, step: .token)
+        let judged = judge(token, by: check, result, &decision)
+        decide(decision, judged)
     }
 
     /// Answers the request as its token deserves, or lets it pass.
     func judge(_ token: Token, by check: CompiledCheck, _ result: CheckResult, _ decision: inout Decision) -> StepResult {
+        if case .good(let checked) = result {
+            decision.findings.checked = checked
+            decision.place = nil
+            return .passed
+        }
         let (forwarding, bridged) = (decision.forwarding, decision.bridged)
         let (head, route) = (forwarding.head, forwarding.route)
         let urlHeldToken = bridged?.urlHeldToken == true
         switch result {
-        case .good(let checked):
-            decision.findings.checked = checked
-            decision.place = nil
-            return .passed
+        case .good: preconditionFailure("a good token has passed")
         case .expired(let identity, let seconds):
             let known = decision.known(ofRefused: token, identity)
             if let name = eventName(of: check, forwarding, overSeconds: seconds) {
@@ -78,10 +93,10 @@ extension Exchange {
     }
 
     /// Ends the stream of a held client whose token has run out while nobody could check it. False if the client is not held.
-    private func endsHeld(_ known: KnownToken, _ head: RequestHead, overSeconds seconds: Int64) -> Bool {
+    private func endsHeld(_ known: BoundToken, _ head: RequestHead, overSeconds seconds: Int64) -> Bool {
         guard isHeld else { return false }
         account.token = known
-        known.endsAtUnixMilliseconds = proxy.worker.kernel.unixMilliseconds() - seconds * 1_000
+        known.endsAtUnixMilliseconds = proxy.worker.unixNow - seconds * 1_000
         keepLastEventID(of: head)
         return endsWithToken()
     }

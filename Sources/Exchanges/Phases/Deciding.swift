@@ -22,7 +22,17 @@ extension Exchange {
         if !settings.tickets.isEmpty, let tickets = settings.tickets(at: received) { return serve(received, tickets) }
         guard let route = findRoute(received) else { return }
         follow(route)
-        let (head, eventID) = takeEventID(from: received, isTrusted: client.isTrusted)
+        if let changed = takeEventID(from: received, isTrusted: client.isTrusted) {
+            examine(changed.head, on: route, eventID: changed.parameter, sink, client)
+        } else {
+            examine(received, on: route, eventID: nil, sink, client)
+        }
+    }
+
+    /// Examines a request on its route.
+    private func examine(
+        _ head: RequestHead, on route: CompiledRoute, eventID: TakenParameter?, _ sink: Sink, _ client: ClientFacts
+    ) {
         if head.method.isIdempotent, head.framing == .none, head.upgradeProtocol == nil { flags.insert(.isRepeatable) }
         let forwarding = RequestForwarding(
             head: head, route: route, peer: sink.peer, client: client,
@@ -32,13 +42,26 @@ extension Exchange {
             let evidence = "an expectation other than 100-continue"
             return refuse(head, on: route, Refusal(status: 417, cause: .clientProtocolError, evidence: evidence))
         }
-        if let refusal = forwarding.refusalOfHops { return refuseReadably(head, on: route, refusal) }
+        if forwarding.remainingHops == 0 { return refuseReadably(head, on: route, .ofLastHop) }
         if forwarding.isPreflight, let answer = forwarding.preflightAnswer { return answerPreflight(head, on: route, answer) }
-        switch forwarding.examineCredentials() {
-        case .refused(let refusal): refuseReadably(head, on: route, refusal)
-        // Most routes have no step, and their requests need not carry what steps find.
+        guard let bridge = route.bridge else { return takeSteps(forwarding, nil) }
+        switch forwarding.examineCredentials(by: bridge) {
+        case .untouched: takeSteps(forwarding, nil)
         case .forward(let bridged):
-            if route.hasSteps { decide(Decision(forwarding, bridged)) } else { forward(forwarding, bridged, nil) }
+            if forwarding.isForged(tokenFrom: bridged.origin) { return refuseReadably(head, on: route, .ofForgedRequest) }
+            takeSteps(forwarding, bridged)
+        case .refused(let refusal): refuseReadably(head, on: route, Refusal(refusal))
+        }
+    }
+
+    /// Most routes have no step, and their requests need not carry what steps find.
+    private func takeSteps(_ forwarding: RequestForwarding, _ bridged: BridgedRequest?) {
+        if !forwarding.route.hasSteps {
+            forward(forwarding, bridged, nil)
+        } else if let check = forwarding.route.onlyStep {
+            decide(forwarding, bridged, by: check)
+        } else {
+            decide(Decision(forwarding, bridged))
         }
     }
 
@@ -70,12 +93,8 @@ extension Exchange {
         request.allowedOrigin = route.allowedOrigin(of: head)
         request.redirects = written.redirects
         account.token = written.token
-        if let findings {
-            if let checked = findings.checked { account.token?.identity = checked.identity }
-            account.token?.ticket = findings.ticket?.used
-            request.ticket = findings.ticket
-            request.serviceCookies = findings.cookies
-        }
+        request.ticket = findings?.ticket
+        if let cookies = findings?.cookies { request.serviceCookies = cookies }
         if written.isBridged { flags.insert(.isBridged) }
         if written.urlHeldToken { flags.insert(.urlHeldToken) }
         request.framing = head.framing
@@ -89,7 +108,7 @@ extension Exchange {
         } else if request.waiting.earlyAt < .max {
             sink?.wake(atMilliseconds: request.waiting.earlyAt)
         }
-        if let checked = findings?.checked, limitToToken(checked.identity, head) { return }
+        if let bound = written.token?.bound, let identity = bound.identity, limitToToken(bound, identity, head) { return }
         if route.continuity != nil, continues(forwarding, bridged, findings, request) { return }
         enter(.connecting(request))
         if sink?.connectsLater() != true { connect() }

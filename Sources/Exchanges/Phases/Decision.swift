@@ -47,18 +47,17 @@ struct Decision {
     var place: WaitingPlace?
     /// Why the token waits for a key; nil if it does not.
     var lack: KeyLack?
-    fileprivate(set) var step = DecisionStep.ticket
+    fileprivate(set) var step: DecisionStep
 
-    init(_ forwarding: RequestForwarding, _ bridged: BridgedRequest?) {
+    init(_ forwarding: RequestForwarding, _ bridged: BridgedRequest?, step: DecisionStep = .ticket) {
         self.forwarding = forwarding
         self.bridged = bridged
+        self.step = step
     }
 
     /// What the log may know of a token that is not good.
-    func known(ofRefused token: Token, _ identity: TokenIdentity?) -> KnownToken {
-        let known = KnownToken(ofRefused: token, identity)
-        known.ticket = findings.ticket?.used
-        return known
+    func known(ofRefused token: Token, _ identity: TokenIdentity?) -> BoundToken {
+        BoundToken(ofRefused: token, identity, findings.ticket?.used)
     }
 }
 
@@ -93,11 +92,11 @@ final class PausedDecision {
 }
 
 extension Exchange {
-    /// Takes the steps that are left.
-    func decide(_ undecided: Decision) {
-        var decision = undecided
+    /// Takes the steps that are left. `known` is how the first of them has ended, where it was taken already.
+    func decide(_ undecided: Decision, _ known: StepResult? = nil) {
+        var (decision, known) = (undecided, known)
         while decision.step != .decided {
-            switch perform(decision.step, &decision) {
+            switch known.take() ?? perform(decision.step, &decision) {
             case .passed: decision.step = DecisionStep(rawValue: decision.step.rawValue + 1) ?? .decided
             case .finished: return
             case .waits: return pause(decision)

@@ -11,13 +11,9 @@ class KnownToken {
     /// Nil for the unused token of a refused request.
     let origin: TokenOrigin?
     /// Finds the token in the texts of the server's events, and in the path.
-    let echo: TokenEcho
-    /// What was verified about it; nil where nobody checks it, or where it is not good.
-    var identity: TokenIdentity?
-    /// When its stream ends with it, in milliseconds since 1970; `.max` where no end is known.
-    var endsAtUnixMilliseconds = Int64.max
-    /// The ticket that stood for it; nil without one.
-    var ticket: UsedTicket?
+    private(set) var echo: TokenEcho
+    /// What its stream depends on; nil where nobody checks it.
+    var bound: BoundToken? { nil }
 
     init(fingerprint: UInt64?, origin: TokenOrigin?, echo: TokenEcho) {
         self.fingerprint = fingerprint
@@ -25,10 +21,26 @@ class KnownToken {
         self.echo = echo
     }
 
-    /// A token that was checked and is not good.
-    convenience init(ofRefused token: Token, _ identity: TokenIdentity?) {
+    deinit { echo.wipe() }
+
+}
+
+/// A token that was checked, or that a ticket held. A class of its own, because the streams of all other tokens need not carry its bytes.
+class BoundToken: KnownToken {
+    /// What was verified about it; nil where it is not good, or where a service alone decides.
+    var identity: TokenIdentity?
+    /// When its stream ends with it, in milliseconds since 1970; `.max` where no end is known.
+    var endsAtUnixMilliseconds = Int64.max
+    /// The ticket that stood for it; nil without one.
+    var ticket: UsedTicket?
+
+    override var bound: BoundToken? { self }
+
+    /// A token that is not good.
+    convenience init(ofRefused token: Token, _ identity: TokenIdentity?, _ ticket: UsedTicket?) {
         self.init(fingerprint: nil, origin: nil, echo: TokenEcho(of: token))
         self.identity = identity
+        self.ticket = ticket
     }
 }
 
@@ -36,16 +48,18 @@ class KnownToken {
 final class UsedTicket {
     let id: TicketID
     /// Finds the ticket in the request's path.
-    let echo: TokenEcho
+    private(set) var echo: TokenEcho
 
     init(_ id: TicketID, echo: TokenEcho) {
         self.id = id
         self.echo = echo
     }
+
+    deinit { echo.wipe() }
 }
 
 /// A token that recordings must not hold. They need all of it, because bodies are masked byte by byte.
-final class RecordedToken: KnownToken {
+final class RecordedToken: BoundToken {
     let token: Token
 
     init(_ token: Token, fingerprint: UInt64?, origin: TokenOrigin?) {

@@ -22,15 +22,18 @@ extension Exchange {
             description.tlsVersion = security.version
             description.isTLSResumed = security.isResumed
         }
-        description.clientForwarded = masked(summary.forwardedClient)
-        description.host = masked(summary.host)
-        description.path = masked(summary.path.map(settings.loggedPaths.redacted), isCut: summary.isPathCut)
+        let bound = account.token?.bound
+        description.clientForwarded = masked(summary.forwardedClient, bound)
+        description.host = masked(summary.host, bound)
+        description.path = masked(summary.path.map(settings.loggedPaths.redacted), bound, isCut: summary.isPathCut)
         description.method = summary.method
         description.status = account.status == 0 ? nil : Int(account.status)
         description.tokenFingerprint = account.token?.fingerprint
         description.tokenOrigin = account.token?.origin
-        description.identity = account.token?.identity
-        description.ticket = account.token?.ticket?.id
+        if let bound {
+            description.identity = bound.identity
+            description.ticket = bound.ticket?.id
+        }
         if isStream || summary.acceptsEventStream || sink?.sharedConnection != nil { description.requester = requester }
         return description
     }
@@ -49,10 +52,10 @@ extension Exchange {
     private var heartbeatInForce: Int64? { notWovenBecause == nil ? route?.heartbeatMilliseconds : nil }
 
     /// The client's text without the request's token.
-    private func masked(_ text: ArraySlice<UInt8>?, isCut: Bool = false) -> ArraySlice<UInt8>? {
+    private func masked(_ text: ArraySlice<UInt8>?, _ bound: BoundToken?, isCut: Bool = false) -> ArraySlice<UInt8>? {
         guard let text, let token = account.token else { return text }
-        let masked = token.echo.masked(Array(text), isCut: isCut)
-        return (token.ticket?.echo.masked(masked, isCut: isCut) ?? masked)[...]
+        let masked = token.echo.masked(text, isCut: isCut)
+        return bound?.ticket?.echo.masked(masked, isCut: isCut) ?? masked
     }
 
     /// Writes the record of a stream whose head is sent to the client now.

@@ -52,7 +52,7 @@ extension Exchange {
     private func give(_ call: TicketCall) throws(TicketRefusal) {
         let tickets = call.tickets
         let token = try call.token()
-        let known = KnownToken(
+        let known = BoundToken(
             fingerprint: proxy.shared.fingerprinter.fingerprint(of: token)?.value, origin: .authorization, echo: TokenEcho(of: token))
         account.token = known
         let wish = try call.wish()
@@ -96,8 +96,7 @@ extension Exchange {
         let now = unixSeconds
         var isFull = false
         for contents in try call.ticketsToRevoke() {
-            account.token = KnownToken(fingerprint: nil, origin: nil, echo: TokenEcho(of: contents.token))
-            account.token?.ticket = UsedTicket(contents.id, echo: TokenEcho(of: contents.token))
+            account.token = BoundToken(ofRefused: contents.token, nil, UsedTicket(contents.id, echo: TokenEcho(of: contents.token)))
             let digest = contents.token.withBytes(generation.checker.digest)
             let end = call.tickets.revocationEnd(of: contents, now: now)
             if proxy.shared.revocations.revoke(contents.id, of: digest, until: end, now: now) {

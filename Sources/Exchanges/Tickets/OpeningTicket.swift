@@ -35,8 +35,7 @@ extension Exchange {
         }
         let seconds = unixSeconds - contents.expiresSeconds
         guard seconds < 0 else {
-            let known = KnownToken(ofRefused: text, nil)
-            known.ticket = used
+            let known = BoundToken(ofRefused: text, nil, used)
             if let name = eventName(of: forwarding.route.check, forwarding, overSeconds: seconds) {
                 tellExpiry(forwarding, bridged, known, named: name, overSeconds: seconds)
             } else {
@@ -62,9 +61,7 @@ extension Exchange {
         let route = decision.forwarding.route
         var refusal = route.refusal(for: .signature, urlHeldToken: decision.bridged?.urlHeldToken == true)
         refusal.credentialsFault = fault
-        let known = KnownToken(ofRefused: text, nil)
-        known.ticket = used
-        refuseReadably(decision.forwarding.head, on: route, refusal, known)
+        refuseReadably(decision.forwarding.head, on: route, refusal, BoundToken(ofRefused: text, nil, used))
     }
 
     /// The cookie that renews the ticket with which this stream was opened; nil for none.

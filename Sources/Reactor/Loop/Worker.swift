@@ -15,6 +15,15 @@ public final class Worker {
     public let number: Int
     /// Monotonic milliseconds, read once a turn.
     public private(set) var now: Int64
+    /// Milliseconds since 1970 by the wall clock, read at most once a turn.
+    public var unixNow: Int64 {
+        if let unixMilliseconds { return unixMilliseconds }
+        let read = kernel.unixMilliseconds()
+        unixMilliseconds = read
+        return read
+    }
+    /// The wall clock as it was read in this turn; nil before that.
+    private var unixMilliseconds: Int64?
     /// Other threads send jobs to this worker through it.
     public let mailbox: Mailbox
 
@@ -89,6 +98,7 @@ public final class Worker {
         let untilNext = wheel.millisecondsUntilNext(nowMilliseconds: now).map { Int32(min($0, 60_000)) } ?? -1
         let count = kernel.wait(poller: poller, into: events, milliseconds: deferred.isEmpty ? untilNext : 0)
         now = kernel.monotonicMilliseconds()
+        unixMilliseconds = nil
         handle(count)
         if isGathering { gatherMore(handled: count) }
         while let slot = wheel.nextDue(nowMilliseconds: now) { endpoints[slot]?.deadlineReached() }
