@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 
 import peers
 import table
@@ -77,7 +78,7 @@ class Bench:
                     bring = ["--tokens", file]
                 if contender:
                     check = (part.tokens.algorithm, key, part.tokens.have_claims) if part.tokens and part.tokens.are_checked else None
-                    setting = peers.Setting(connections=self.most_connections, check=check, **part.setting())
+                    setting = peers.Setting(connections=self.most_connections, check=check, metrics=bool(part.metric), **part.setting())
                     started.append(contender.start(pathlib.Path(folder), origin_port, setting, self.proxy_core))
                     port, watch = started[0].port, started[0].processes()
                     if contender.weaves and part.weaving_path:
@@ -100,7 +101,10 @@ class Bench:
                     raise peers.Failure("the origin ended by itself")
                 if done.returncode != 0:
                     raise peers.Failure(done.stderr.strip() or f"the generator ended with status {done.returncode}")
-                return json.loads(done.stdout)
+                result = json.loads(done.stdout)
+                if part.metric:
+                    result[part.metric] = metric(setting.metrics_port, part.metric)
+                return result
             finally:
                 for running in started:
                     running.kill()
@@ -143,6 +147,11 @@ class Bench:
                 print(f"{scenario.name} ({repetition + 1} of {self.options.repetitions})", file=sys.stderr, flush=True)
                 for part in scenario.parts:
                     self.run_part(scenario, part, repetition)
+
+
+def metric(port: int, name: str) -> float:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        return sum(float(line.split()[-1]) for line in answer.read().decode().splitlines() if line.split(" ")[0].split("{")[0] == name)
 
 
 def contenders(options) -> list[peers.Contender]:

@@ -81,11 +81,13 @@ class Contender:
 class Setting:
     """What a scenario needs in a proxy's configuration beyond the usual; `connections` is how many clients there may be, `logs` is off, streams, or
     events: those of streams and each event. HTTP/2 is spoken over TLS only, beside HTTP/1.1. Several workers are not pinned to one core. `check`
-    is the algorithm and the public key of the tokens that are let pass, and whether their claims are looked at and sent on."""
+    is the algorithm and the public key of the tokens that are let pass, and whether their claims are looked at and sent on; `metrics` whether
+    Heartwire tells them."""
 
-    def __init__(self, connections: int, tls=None, http2=False, heartbeat_seconds=None, logs="off", workers=1, check=None):
+    def __init__(self, connections: int, tls=None, http2=False, heartbeat_seconds=None, logs="off", workers=1, check=None, metrics=False):
         self.connections, self.tls, self.http2, self.heartbeat_seconds, self.logs = connections, tls, http2, heartbeat_seconds, logs
         self.workers, self.check = workers, check
+        self.metrics_port = free_port() if metrics else None
 
 
 class Running:
@@ -133,6 +135,7 @@ class Heartwire(Contender):
         tls = f" {{\n    tls {{\n        certificate {setting.tls[0]} {setting.tls[1]}\n    }}\n{protocols}}}" if setting.tls else ""
         # Left out if there is none: an older build may not know the directive.
         events = f"event_log {folder / 'events.jsonl'}\n" if setting.logs == "events" else ""
+        console = f"console 127.0.0.1:{setting.metrics_port}\n" if setting.metrics_port else ""
         heartbeat = f"    heartbeat {setting.heartbeat_seconds}s\n" if setting.heartbeat_seconds else ""
         check = ""
         if setting.check:
@@ -147,7 +150,7 @@ listen 127.0.0.1:{port}{tls}
 workers {setting.workers}
 stream_log {folder / "streams.jsonl" if setting.logs != "off" else "off"}
 access_log off
-{events}limits {{
+{events}{console}limits {{
     connections {setting.connections}
 }}
 timeouts {{

@@ -37,6 +37,7 @@ class Part:
     weaving_path: str | None = None  # the path for contenders that make heartbeats themselves
     saturates: bool = False         # as fast as possible, instead of by the clock
     tokens: "Tokens | None" = None  # that the requests bring
+    metric: str = ""                # of Heartwire's own, which the result has too
     flood: list[str] | None = None  # a second generator beside the measured one; the tokens are then the flood's
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from support import eventsource, tokens
 from support.client import Client, exchange, get
+from support.ports import reserve_port
 from support.tokens import bearer
 
 ISSUER = f"issuer main {{\n name {tokens.ISSUER}\n audience {tokens.AUDIENCE}\n shared_secret HS256 {tokens.SECRET}\n leeway 0s\n}}"
@@ -37,6 +38,21 @@ def checked(stage):
 
 def challenge(response) -> str:
     return (response.value("www-authenticate") or b"").decode()
+
+
+def test_a_token_costs_one_signature_however_often_it_comes(checked):
+    port = reserve_port()
+    proxy, _ = checked(top=f"workers 1\nconsole 127.0.0.1:{port}")
+
+    def verified() -> int:
+        return int(re.search(rb"(?m)^heartwire_token_signatures_total (\d+)", exchange(port, b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").body)[1])
+
+    token = tokens.by_secret()
+    assert [get(proxy.port, "/a", bearer(token)).status for _ in range(5)] == [200] * 5 and verified() == 1
+    header, payload, _ = token.split(".")
+    assert [get(proxy.port, "/a", bearer(f"{header}.{payload}.{'A' * 43}")).status for _ in range(2)] == [401, 401] and verified() == 3
+    # One whose form is wrong already costs none.
+    assert get(proxy.port, "/a", bearer(f"{header}.{payload}")).status == 401 and verified() == 3
 
 
 def test_a_good_token_opens_a_stream_from_wherever_it_comes(checked):

@@ -68,8 +68,8 @@ package final class TokenChecker {
         self.fingerprinter = fingerprinter
     }
 
-    /// How many signatures were looked at. For tests.
-    package private(set) var signatureCount = 0
+    /// How many signatures were looked at, good ones and others.
+    package private(set) var signatureCount: UInt64 = 0
 
     /// The digest by which a token is remembered, and of which logs show the beginning.
     package func digest(of token: Span<UInt8>) -> KeyedDigest? { fingerprinter.digest(ofBytes: token) }

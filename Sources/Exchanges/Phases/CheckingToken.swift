@@ -20,7 +20,11 @@ extension Exchange {
 
     /// What a check finds about a token at this moment. `certificate` is the SHA-256 of the client's.
     func examine(_ token: Token, of certificate: @autoclosure () -> [UInt8]?, by check: CompiledCheck) -> CheckResult {
-        check.examine(token, of: certificate(), by: generation.checker, now: proxy.worker.unixNow / 1_000, monotonic: now)
+        let checker = generation.checker
+        let before = checker.signatureCount
+        let result = check.examine(token, of: certificate(), by: checker, now: proxy.worker.unixNow / 1_000, monotonic: now)
+        if checker.signatureCount != before { proxy.counters.add(.tokenSignatures, checker.signatureCount &- before) }
+        return result
     }
 
     /// Decides about a request for which only its token counts. Most tokens are good, and then nothing is kept that could wait.

@@ -53,7 +53,7 @@ extension Exchange {
 
     private func answer(of check: CompiledCheck, about token: Token, _ call: TicketCall) -> RouteAnswer {
         let certificate = call.holder.certificateDigest
-        let result = check.examine(token, of: certificate, by: generation.checker, now: unixSeconds, monotonic: now)
+        let result = examine(token, of: certificate, by: check)
         switch result {
         case .good(let checked): return .good(checked.identity)
         case .expired: return .refused(.expired)

@@ -16,7 +16,7 @@ extension Exchange {
     /// Who a token in a ticket says its user is, also when its time is over; nil where that cannot be known without asking somebody.
     private func knownIdentity(of token: Token, _ call: TicketCall) -> TokenIdentity? {
         for check in call.tickets.routes.compactMap(\.check) {
-            switch check.examine(token, of: call.holder.certificateDigest, by: generation.checker, now: unixSeconds, monotonic: now) {
+            switch examine(token, of: call.holder.certificateDigest, by: check) {
             case .good(let checked): return checked.identity
             case .expired(let identity, _), .refused(_, let identity?): return identity
             case .refused(_, nil), .undecided, .unasked: continue

@@ -13,7 +13,7 @@ package enum Metric: Int, CaseIterable, Sendable {
     case requests, requestDuration
     case refused, credentialsRefused
     case forwardAuthAnswers, forwardAuthDuration, forwardAuthKept
-    case keyFetches, keysAge
+    case keyFetches, keysAge, tokenSignatures
     case tokenFetches, tickets
     case upstreamConnect, upstreamAttempts, upstreamHealthy, upstreamStreamsEnded
     case logLinesDropped, reloadSuccessful, reloadTimestamp, buildInfo
@@ -115,6 +115,10 @@ package enum Metric: Int, CaseIterable, Sendable {
             .gauge(
                 "heartwire_keys_age_seconds", .issuer, unit: .seconds,
                 help: "For how long no fetch of the issuer's keys has succeeded.")
+        case .tokenSignatures:
+            .counter(
+                "heartwire_token_signatures", .proxy,
+                help: "Signatures of tokens that were verified, whatever came of it; a token that is remembered costs none.")
         case .tokenFetches:
             .counter(
                 "heartwire_token_fetches", .token, TokenFetchResult.self,
