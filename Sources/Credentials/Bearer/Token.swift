@@ -174,8 +174,11 @@ private func b64tokenBytes(_ word: UInt64) -> UInt64 {
     let letters = (folded &+ ByteWord.repeated(0x80 - 0x61)) & ~(folded &+ ByteWord.repeated(0x80 - 0x7B))
     // `-`, `.`, `/` and the digits stand side by side.
     let digits = (low &+ ByteWord.repeated(0x80 - 0x2D)) & ~(low &+ ByteWord.repeated(0x80 - 0x3A))
+    let usual = (letters | digits) & ~word
+    // Most words hold none of the others.
+    guard usual & ByteWord.highestBits != ByteWord.highestBits else { return usual }
     let others = differs(low, UInt8(ascii: "+")) & differs(low, UInt8(ascii: "_")) & differs(low, UInt8(ascii: "~"))
-    return (letters | digits | ~others) & ~word
+    return usual | ~others & ~word
 }
 
 /// The highest bit of each byte, all below 0x80, that is not this one.

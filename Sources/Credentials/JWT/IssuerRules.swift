@@ -4,7 +4,11 @@
 /// The rules for the tokens of one issuer.
 package struct IssuerRules: Sendable, Equatable {
     /// What the configuration calls the issuer.
-    package var label: String
+    package var label: String {
+        get { sharedLabel.text }
+        set { sharedLabel = IssuerLabel(newValue) }
+    }
+    private var sharedLabel: IssuerLabel
     /// The `iss` of its tokens, exactly.
     package var name: String
     /// One of these is in `aud`; nil where the audience does not matter.
@@ -25,7 +29,7 @@ package struct IssuerRules: Sendable, Equatable {
         label: String, name: String, audiences: [String]?, algorithms: [SignatureAlgorithm], leewaySeconds: Int64 = 30,
         tokenType: String? = nil, lifetimeLimitSeconds: Int64? = nil, requiredClaims: [String] = []
     ) {
-        self.label = label
+        sharedLabel = IssuerLabel(label)
         self.name = name
         self.audiences = audiences
         self.algorithms = algorithms
@@ -72,7 +76,7 @@ package struct IssuerRules: Sendable, Equatable {
         }
         return VerifiedToken(
             TokenIdentity(
-                issuer: label, expiresSeconds: expires.seconds, leewaySeconds: leewaySeconds,
+                label: sharedLabel, expiresSeconds: expires.seconds, leewaySeconds: leewaySeconds,
                 subject: claims["sub"]?.string.flatMap(fingerprinter.subject)),
             beginsSeconds: begins?.roundedUp, certificateDigest: try IssuerRules.certificateDigest(claims["cnf"]), claims: claims)
     }
@@ -122,8 +126,7 @@ package struct IssuerRules: Sendable, Equatable {
 
 /// What logs may say of a token that was verified.
 package struct TokenIdentity: Sendable {
-    /// What the configuration calls the token's issuer.
-    package let issuer: String
+    private let label: IssuerLabel
     /// When the token's time is over, in seconds since 1970.
     package let expiresSeconds: Int64
     /// Its `sub`; nil without one.
@@ -131,9 +134,16 @@ package struct TokenIdentity: Sendable {
     /// How far the clocks of the issuer and the proxy may differ, in seconds. At most five minutes, so two bytes hold it.
     private let leeway: UInt16
 
+    /// What the configuration calls the token's issuer.
+    package var issuer: String { label.text }
+
     /// An identity.
     package init(issuer: String, expiresSeconds: Int64, leewaySeconds: Int64 = 0, subject: LoggedSubject?) {
-        self.issuer = issuer
+        self.init(label: IssuerLabel(issuer), expiresSeconds: expiresSeconds, leewaySeconds: leewaySeconds, subject: subject)
+    }
+
+    fileprivate init(label: IssuerLabel, expiresSeconds: Int64, leewaySeconds: Int64, subject: LoggedSubject?) {
+        self.label = label
         self.expiresSeconds = expiresSeconds
         self.subject = subject
         leeway = UInt16(clamping: leewaySeconds)
@@ -149,10 +159,21 @@ package struct TokenIdentity: Sendable {
     /// leeway lives for as long as the leeway: one that ended at once would make its client come back without end.
     package func streamEnd(openedAtUnixMilliseconds opened: Int64) -> Int64 {
         let leeway = Int64(leeway) * 1_000
-        // Some 35,000 years, so that no sum overflows.
-        let expires = min(max(expiresSeconds, -1 << 40), 1 << 40) * 1_000
+        let expires = expiresMilliseconds
         return opened < expires + leeway ? max(expires, opened) + leeway : expires + leeway
     }
+
+    /// When the token's time is over, in milliseconds since 1970: within some 35,000 years, so that no sum overflows.
+    package var expiresMilliseconds: Int64 { min(max(expiresSeconds, -1 << 40), 1 << 40) * 1_000 }
+}
+
+/// An issuer's name in one object for all of its tokens: a stream keeps a reference, which is smaller than the name.
+private final class IssuerLabel: Sendable, Equatable {
+    let text: String
+
+    init(_ text: String) { self.text = text }
+
+    static func == (left: IssuerLabel, right: IssuerLabel) -> Bool { left.text == right.text }
 }
 
 /// What logs show of a token's `sub`.

@@ -29,12 +29,21 @@ class KnownToken {
 class BoundToken: KnownToken {
     /// What was verified about it; nil where it is not good, or where a service alone decides.
     var identity: TokenIdentity?
-    /// When its stream ends with it, in milliseconds since 1970; `.max` where no end is known.
-    var endsAtUnixMilliseconds = Int64.max
+    /// How long after the token's own end its stream ends, in milliseconds: at most twice the leeway. `.max` where no end is known.
+    private var endsAfterMilliseconds = UInt32.max
     /// The ticket that stood for it; nil without one.
     var ticket: UsedTicket?
 
     override var bound: BoundToken? { self }
+
+    /// When its stream ends with it, in milliseconds since 1970 and not before the token does; `.max` where no end is known.
+    var endsAtUnixMilliseconds: Int64 {
+        get {
+            guard let identity, endsAfterMilliseconds < .max else { return .max }
+            return identity.expiresMilliseconds + Int64(endsAfterMilliseconds)
+        }
+        set { if let identity { endsAfterMilliseconds = UInt32(clamping: newValue - identity.expiresMilliseconds) } }
+    }
 
     /// A token that is not good.
     convenience init(ofRefused token: Token, _ identity: TokenIdentity?, _ ticket: UsedTicket?) {
