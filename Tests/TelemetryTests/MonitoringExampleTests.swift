@@ -68,7 +68,8 @@ struct MonitoringExampleTests {
         for metric in Metric.allCases where metric.row.isCounted && metric.row.scope != .listener {
             let rarelyAsked: Set<Metric> = [
                 .held, .handshakes, .streamBytes, .requestDuration, .upstreamConnect, .upstreamAttempts, .logLinesDropped,
-                .keyFetches, .keysAge, .tokenSignatures, .tokenFetches, .tickets, .forwardAuthAnswers, .forwardAuthDuration, .forwardAuthKept,
+                .keyFetches, .keysAge, .tokenSignatures, .tokenFetches, .tickets, .forwardAuthAnswers, .forwardAuthDuration,
+                .forwardAuthKept,
                 .streamsAway, .historyBytes, .streamReturns, .streamGaps,
             ]
             #expect(shown.contains(where: names(of: metric).contains) != rarelyAsked.contains(metric), "\(metric)")
