@@ -136,7 +136,8 @@ extension Scenario {
         let answering = truth.arrivals.isEmpty ? 0 : plan.troubles.slowServers ? 7_100 : 400
         // The proxy waits for a server that does not answer at all.
         let isTimeout = record["cause"] as? String == "response_timeout" || truth.arrivals.contains { $0.answer == nil }
-        return delays + connecting + (isTimeout ? 5_100 : answering)
+        let asking = truth.session == nil ? 0 : 2 * (plan.forwardAuth?.timeoutMilliseconds ?? 0)
+        return delays + connecting + asking + (isTimeout ? 5_100 : answering)
     }
 
     /// Whether no time jump happened during the request.
@@ -214,7 +215,11 @@ extension Scenario {
         case "proxy_error":
             return kernel.attempts.contains { $0.outcome == .exhausted && $0.beganAt == moment }
         case "ended_by_operator": return isWished(record["stream"] as? String ?? "", by: moment)
+        case "credentials_refused" where truth.session != nil: return isTrueOfDenial(record, truth, at: moment)
         case "credentials_refused": return isTrueOfCredentials(record, truth, at: moment)
+        // When a stream may end for its service is checked elsewhere.
+        case "revoked": return truth.session != nil
+        case "authorization_unavailable" where truth.session != nil: return true
         case "authorization_unavailable": return isTrueOfUnavailability(record, truth, at: moment)
         // When a stream may end with its token is checked elsewhere.
         case "token_expired": return truth.credentials?.token != nil

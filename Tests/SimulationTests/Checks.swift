@@ -42,6 +42,7 @@ extension Scenario {
         checkMetrics(log)
         checkCredentials(log)
         checkTokenEnds(log)
+        checkForwardAuth(log)
     }
 
     // MARK: Released resources
@@ -256,7 +257,7 @@ extension Scenario {
         let isServers = answer?.status == response.status && answer?.isStream == false
         let cause = log.records(of: attempt.truth.path).first?["cause"] as? String
         // What the client is told of its credentials is checked elsewhere.
-        if cause == "credentials_refused", response.isRefusal { return }
+        if cause == "credentials_refused" || cause == "revoked", response.isRefusal { return }
         // It has sent Authorization, and can read a status.
         if cause == "authorization_unavailable", attempt.truth.credentials?.isEventSource == false { return }
         let isOutage = plan.outageAnswers.contains(response.status)

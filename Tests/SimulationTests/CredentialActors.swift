@@ -81,7 +81,7 @@ extension Scenario {
         let mint = Mint(credentials, world, house: house, clock: clock)
         for number in 0..<credentials.eventSourceCount {
             let wallet = makeWallet(mint, "page-\(number)", [.query, .cookie, .cookie])
-            addEventSource(number: 1_000 + number, wallet: wallet)
+            addEventSource(number: 1_000 + number, holder: wallet)
         }
         for number in 0..<credentials.clientCount {
             addClient(number: 1_000 + number, makeWallet(mint, "program-\(number)", [.query, .cookie, .authorization, .authorization]))
@@ -104,19 +104,18 @@ extension Scenario {
     }
 
     /// A program that asks for a few things, one after the other or all at once, and for a stream at last.
-    private func addClient(number: Int, _ wallet: Wallet) {
+    func addClient(number: Int, _ holder: any CredentialHolder) {
         let isSlow = world.chance.permille(100)
         var requests: [(truth: Truth, bytes: [UInt8])] = []
         // Tokens are made when they are needed.
         world.after(Int64(world.chance.number(0...20_000))) { [self] in
             for index in 0..<world.chance.number(0...3) {
-                requests.append(ordinaryRequest("\(number)/\(index)", isSlow: isSlow, below: CredentialPlan.path, wallet))
+                requests.append(ordinaryRequest("\(number)/\(index)", isSlow: isSlow, holder))
             }
             if world.chance.permille(700) || requests.isEmpty {
-                let truth = Truth(path: "\(CredentialPlan.path)stream/\(number)", isStream: true, isSlow: isSlow)
-                let brought = wallet.bring(isEventSource: true, isHTTP2: false)
-                truth.credentials = brought.credentials
-                if world.chance.permille(300), let token = brought.credentials.token?.text { truth.token = Array(token.utf8) }
+                let truth = Truth(path: "\(holder.pathPrefix)stream/\(number)", isStream: true, isSlow: isSlow)
+                let brought = holder.bring(for: truth, isEventSource: true, isHTTP2: false)
+                if world.chance.permille(300), let token = truth.credentials?.token?.text { truth.token = Array(token.utf8) }
                 let head = "GET \(truth.path)\(brought.query) HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n\(brought.lines)\r\n"
                 requests.append((truth, Array(head.utf8)))
             }

@@ -12,7 +12,7 @@ extension Scenario {
         for opening in log.records where opening["event"] as? String == "stream_open" {
             guard let stream = opening["stream"] as? String, let path = opening["path"] as? String else { continue }
             // The operator switches the events of one route, and reloads those of all.
-            let switches = path.hasPrefix(CredentialPlan.path) ? reloadedEventLogs : eventLogSwitches
+            let switches = Scenario.isOfLaterRoute(path) ? reloadedEventLogs : eventLogSwitches
             expect(streams.updateValue(switches, forKey: stream) == nil, "\(stream) names two streams")
             if Scenario.isShared(path) { continue }
             checkEvents(of: path, log.events[stream] ?? [], opening, log, switches)

@@ -177,7 +177,7 @@ extension Scenario {
                 continue
             }
             // Clients without a token that share an address may be one client to the proxy; elsewhere each has an address of its own.
-            if record["token"] == nil, path.hasPrefix("/checked/") { continue }
+            if record["token"] == nil, path.hasPrefix(Member.path) || path.hasPrefix(Guest.path) { continue }
             // A client is known by its token, where it has one.
             let client = "\(record["token"] ?? record["client"] ?? "") \(path)"
             if event == "stream_end" { ended[client, default: []].append((stream, log.moments(of: record))) }

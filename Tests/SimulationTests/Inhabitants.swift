@@ -26,7 +26,10 @@ extension Scenario {
     }
 
     /// Whether several clients ask for the path, or one asks again and again.
-    static func isShared(_ path: String) -> Bool { path.hasPrefix(Returner.path) || path.hasPrefix(Member.path) }
+    static func isShared(_ path: String) -> Bool { path.hasPrefix(Returner.path) || path.hasPrefix(Member.path) || path.hasPrefix(Guest.path) }
+
+    /// Whether the path is of a route that wants credentials, which stands behind the usual one.
+    static func isOfLaterRoute(_ path: String) -> Bool { path.hasPrefix(CredentialPlan.path) || path.hasPrefix(ForwardAuthPlan.path) }
 
     func register(_ truth: Truth) { truths[truth.path] = truth }
 
@@ -131,12 +134,12 @@ extension Scenario {
         addPage(number: 700 + number, requests, sendsAllAtOnce: world.chance.permille(500))
     }
 
-    /// A request for something that is no stream. `wallet` has the tokens where they are checked.
+    /// A request for something that is no stream. `holder` has the credentials where some are wanted.
     func ordinaryRequest(
-        _ name: String, isSlow: Bool, among methods: [String] = ["GET", "HEAD", "POST"], below prefix: String = "/", _ wallet: Wallet? = nil
+        _ name: String, isSlow: Bool, among methods: [String] = ["GET", "HEAD", "POST"], _ holder: (any CredentialHolder)? = nil
     ) -> (Truth, [UInt8]) {
         let method = world.chance.pick(methods)
-        let path = "\(prefix)\(method.lowercased())/\(name)"
+        let path = "\(holder?.pathPrefix ?? "/")\(method.lowercased())/\(name)"
         let hasBody = method == "POST" && world.chance.permille(600)
         // More than the window of a stream of HTTP/2 is seldom, because it costs time.
         let mostBytes = plan.speaksHTTP2 && world.chance.permille(200) ? 150_000 : 20_000
@@ -148,18 +151,17 @@ extension Scenario {
         // Some ask for a stream and get something else.
         let accept = world.chance.permille(300) ? "Accept: text/event-stream, */*\r\n" : ""
         let accepts = !accept.isEmpty && method == "GET"
-        let brought = wallet?.bring(isEventSource: accepts, isHTTP2: false)
-        truth.credentials = brought?.credentials
-        let forged = brought?.lines ?? (plan.credentials == nil ? "" : CredentialPlan.forgedField(&world.chance))
+        let brought = holder?.bring(for: truth, isEventSource: accepts, isHTTP2: false)
+        let forged = brought?.lines ?? plan.forgedFields(&world.chance)
         return (
             truth, Array("\(method) \(path)\(brought?.query ?? "") HTTP/1.1\r\nHost: a\r\n\(accept)\(forged)\(framing)\r\n".utf8) + framed
         )
     }
 
-    func addEventSource(number: Int, wallet: Wallet? = nil) {
+    func addEventSource(number: Int, holder: (any CredentialHolder)? = nil) {
         var manner = SimulatedEventSource.Manner()
-        manner.claimsAnotherClient = plan.trustsClients && wallet == nil
-        if wallet != nil {
+        manner.claimsAnotherClient = plan.trustsClients && holder == nil
+        if holder != nil {
             manner.isSlow = world.chance.permille(100)
             manner.reusesConnections = world.chance.permille(300)
         } else if !plan.troubles.crowdedOutage {
@@ -179,7 +181,7 @@ extension Scenario {
         case .usual: manner.isBusy = plan.speaksHTTP2 && world.chance.permille(300)
         }
         let source = SimulatedEventSource(
-            world, number: number, manner: manner, wallet: wallet, connect: { [unowned self] in sharedConnection(100 + number) },
+            world, number: number, manner: manner, holder: holder, connect: { [unowned self] in sharedConnection(100 + number) },
             register: { [unowned self] in register($0) })
         eventSources.append(source)
         world.after(Int64(world.chance.number(0...(plan.troubles.crowdedOutage ? 300 : 15_000)))) { source.begin() }

@@ -83,6 +83,8 @@ struct Plan {
     let hop: PlantedHop?
     /// Who brings credentials, and what is wanted of them; nil where nobody checks any.
     let credentials: CredentialPlan?
+    /// The service that is asked about requests, and who makes them; nil where none is asked.
+    let forwardAuth: ForwardAuthPlan?
 
     static let eventName = "upstream_error"
     /// The proxy that names its clients.
@@ -90,12 +92,14 @@ struct Plan {
 
     init(
         _ chance: inout Chance, hop: PlantedHop? = nil, recording: RecordingPolicy? = nil, probes: ProbeEndpoint? = nil,
-        credentials: CredentialPlan? = nil
+        credentials: CredentialPlan? = nil, forwardAuth: ForwardAuthPlan? = nil
     ) {
         self.hop = hop
         troubles = Troubles(&chance, besideHop: hop != nil)
         // Their clients would be a crowd of their own.
         var credentials = troubles.crowdedOutage || hop != nil ? nil : credentials
+        let forwardAuth = troubles.crowdedOutage || hop != nil ? nil : forwardAuth
+        self.forwardAuth = forwardAuth
         faults = Faults.swarm(&chance)
         // There the proxy may fail to ask, or not know how late it is.
         if troubles.limits || troubles.clock || faults.connectExhausted > 0 { credentials = credentials?.withoutServices() }
@@ -157,20 +161,27 @@ struct Plan {
         listener.speaksHTTP2 = speaksHTTP2
         uploadingPageCount = speaksHTTP2 && !troubles.crowdedOutage ? chance.number(0...4) : 0
         listener.takesProxyProtocol = takesProxyProtocol
-        var limits = Plan.limits(troubles, regulars: clientCount + eventSourceCount + returnerCount + (credentials?.regulars ?? 0), &chance)
+        let more = (credentials?.regulars ?? 0) + (forwardAuth?.regulars ?? 0)
+        var limits = Plan.limits(troubles, regulars: clientCount + eventSourceCount + returnerCount + more, &chance)
         // Who a client is would be known here only after the proxy has read its header.
         if takesProxyProtocol || trustsClients { limits.connectionsPerClient = 0 }
         var configuration = Configuration(
             workerCount: workerCount, listeners: [listener], upstreams: [upstream],
-            routes: [route] + [credentials?.route(like: route)].compactMap { $0 }, limits: limits,
+            routes: [route] + [credentials?.route(like: route), forwardAuth?.route(like: route)].compactMap { $0 }, limits: limits,
             timeouts: Plan.timeouts,
             trustedProxies: [takesProxyProtocol ? Plan.proxyInFront.host : nil, trustsClients ? "192.0.2.0/24" : nil].compactMap {
                 $0.flatMap(AddressRange.init)
             })
         configuration.probeEndpoint = probes
         configuration.issuers = credentials?.issuers ?? []
+        configuration.forwardAuths = [forwardAuth?.service].compactMap { $0 }
         self.configuration = configuration
         logsEvents = chance.permille(500)
+    }
+
+    /// Fields by which somebody wants to be taken for somebody else, where servers believe them; often nothing.
+    func forgedFields(_ chance: inout Chance) -> String {
+        (credentials == nil ? "" : CredentialPlan.forgedField(&chance)) + (forwardAuth == nil ? "" : ForwardAuthPlan.forgedFields(&chance, isHTTP2: true))
     }
 
     /// The windows of the browser that a client of that number shares with others of its address.

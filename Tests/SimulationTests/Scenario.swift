@@ -59,6 +59,10 @@ final class Scenario {
     var strangers: [Stranger] = []
     /// Those who ask for a room that is another one for each user.
     var members: [Member] = []
+    /// Those who ask for the same rooms, about which a service is asked.
+    var guests: [Guest] = []
+    /// The service that is asked about requests, in some worlds.
+    var authService: SimulatedAuthService?
     private(set) var pesterer: Pesterer?
     let contexts: SecureContexts?
     /// The issuer whose keys are fetched, in some worlds.
@@ -116,7 +120,8 @@ final class Scenario {
         let recording = RecordingPlan(ofWorld: seed)
         plan = Plan(
             &chance, hop: PlantedHop(ofWorld: seed), recording: recording?.policy,
-            probes: SimulatedProbes.areIn(seed) ? SimulatedProbes.endpoint : nil, credentials: CredentialPlan(ofWorld: seed))
+            probes: SimulatedProbes.areIn(seed) ? SimulatedProbes.endpoint : nil, credentials: CredentialPlan(ofWorld: seed),
+            forwardAuth: ForwardAuthPlan(ofWorld: seed))
         // Streams that an operator ends tell nothing about hops, and keep those who wait from their turns.
         isOperated = hasConsole && another.permille(600) && plan.hop == nil && !plan.troubles.crowdedOutage
         reloadedEventLogs = EventLogSwitches(hasLog: plan.logsEvents)
@@ -187,26 +192,6 @@ final class Scenario {
         pesterer.begin()
     }
 
-    private func planClock() {
-        guard plan.troubles.clock else { return }
-        for _ in 0..<world.chance.number(1...3) {
-            let moment = Int64(world.chance.number(0...39_000))
-            if world.chance.permille(500) {
-                let by = Int64(world.chance.number(-90_000_000...90_000_000))
-                world.after(moment) { [self] in kernel.setClock(by: by) }
-            } else {
-                let milliseconds = Int64(world.chance.pick([900, 8_000, 70_000, 36_000_000]))
-                world.after(moment) { [self] in world.leap(milliseconds) }
-            }
-        }
-    }
-
-    private func planScarcity() {
-        guard plan.troubles.limits, !plan.troubles.crowdedOutage, world.chance.permille(300) else { return }
-        let limit = 4 * plan.workerCount + world.chance.number(2...20)
-        world.after(Int64(world.chance.number(1_000...20_000))) { [self] in kernel.descriptorLimit = limit }
-    }
-
     /// At some moments an equivalent configuration is loaded: in the same words, or with another description of the servers.
     private func planReloads(on mailboxes: [Mailbox], _ shared: SharedState, _ addresses: [[[SocketAddress]]]) {
         guard plan.troubles.reloads else { return }
@@ -263,6 +248,7 @@ final class Scenario {
         world.faults = Faults(delayMilliseconds: plan.faults.delayMilliseconds)
         kernel.descriptorLimit = .max
         for server in servers { server.behave() }
+        authService?.behave()
         for hog in hogs { hog.stop() }
         pesterer?.stop()
         world.after(Scenario.settlingMilliseconds - 5_000) { [self] in
@@ -342,6 +328,7 @@ final class Scenario {
         }
         addTokenClients()
         addCredentials()
+        addForwardAuth()
         // They would be a crowd of their own.
         if plan.configuration.probeEndpoint != nil, !plan.troubles.limits, !plan.troubles.crowdedOutage {
             probes = SimulatedProbes(world, kernel) { [unowned self] in connection(from: 10_000 + $0) }
@@ -398,6 +385,7 @@ final class Scenario {
         for source in eventSources { source.retire() }
         for returner in returners { returner.retire() }
         for member in members { member.retire() }
+        for guest in guests { guest.retire() }
         for watcher in watchers { watcher.retire() }
         for mailbox in mailboxes {
             mailbox.post { ProxyWorker.on($0)?.drain(graceMilliseconds: 3_000, streamMilliseconds: streamMilliseconds) }

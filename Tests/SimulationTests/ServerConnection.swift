@@ -114,6 +114,9 @@ final class ServerConnection {
         arrival.isClaimed = head.forwardedFor == SimulatedEventSource.claimedClient
         arrival.authorizations = Text.values(like: "authorization", in: head.lines)
         arrival.users = Text.values(like: CredentialPlan.userField.lowercased(), in: head.lines)
+        arrival.members = Text.values(like: ForwardAuthPlan.memberField.lowercased(), in: head.lines)
+        arrival.answerNumbers = Text.values(like: ForwardAuthPlan.answerField.lowercased(), in: head.lines)
+        arrival.hasOthersOfService = !Text.values(like: "x-admin", in: head.lines).isEmpty
         arrival.cookieHoldsToken = Text.values(like: "cookie", in: head.lines).contains { $0.contains("\(CredentialPlan.cookie)=") }
     }
 

@@ -58,10 +58,10 @@ final class SimulatedEventSource {
     private let world: SimulatedWorld
     private let connect: () -> Wire
     private let register: (Truth) -> Void
-    /// Its page's tokens; nil where it asks for what is not checked.
-    private let wallet: Wallet?
+    /// Its page's credentials; nil where it asks for what is not checked.
+    private let holder: (any CredentialHolder)?
     /// What its paths begin with.
-    var path: String { "\(wallet == nil ? "/" : CredentialPlan.path)es/\(number)" }
+    var path: String { "\(holder?.pathPrefix ?? "/")es/\(number)" }
     private(set) var attempts: [Attempt] = []
     private(set) var isDead = false
     private(set) var hasLeft = false
@@ -75,10 +75,10 @@ final class SimulatedEventSource {
     private var isReading = false
 
     init(
-        _ world: SimulatedWorld, number: Int, manner: Manner, wallet: Wallet? = nil, connect: @escaping () -> Wire,
+        _ world: SimulatedWorld, number: Int, manner: Manner, holder: (any CredentialHolder)? = nil, connect: @escaping () -> Wire,
         register: @escaping (Truth) -> Void
     ) {
-        self.wallet = wallet
+        self.holder = holder
         self.world = world
         self.number = number
         self.manner = manner
@@ -115,8 +115,7 @@ final class SimulatedEventSource {
         let cookie = manner.hasCookie ? "Cookie: c=d\r\n" : ""
         let claim = manner.claimsAnotherClient ? "X-Forwarded-For: \(SimulatedEventSource.claimedClient)\r\n" : ""
         let usual = "Host: a\r\nAccept: text/event-stream\r\nUser-Agent: node\r\n"
-        let brought = wallet?.bring(isEventSource: true, isHTTP2: wire.version == "2")
-        truth.credentials = brought?.credentials
+        let brought = holder?.bring(for: truth, isEventSource: true, isHTTP2: wire.version == "2")
         let target = truth.path + (brought?.query ?? "")
         let lines = usual + via + origin + cookie + claim + (brought?.lines ?? "") + resuming
         wire.send(Array("GET \(target) HTTP/1.1\r\n\(lines)\r\n".utf8))
@@ -166,7 +165,7 @@ final class SimulatedEventSource {
         if attempt.response?.isComplete != true { attempt.truth.clientDeed = attempt.truth.clientDeed ?? .left }
         attempt.endedAt = world.now
         wire?.end(.left)
-        guard let wallet, attempt.response?.isRefusal == true, wallet.renewal != .never else {
+        guard let holder, attempt.response?.isRefusal == true, holder.getsOthers else {
             isDead = true
             return
         }
@@ -174,7 +173,7 @@ final class SimulatedEventSource {
         world.count("a page logs in again")
         makeAnother()
         world.after(Int64(world.chance.number(500...4_000))) { [self] in
-            wallet.renew()
+            holder.renew()
             begin()
         }
     }
@@ -192,8 +191,8 @@ final class SimulatedEventSource {
             wire?.end(.left)
             wire = nil
         }
-        if let wallet, wallet.renewal != .never, attempt.wasToldExpiry {
-            return renew(wallet)
+        if let holder, holder.getsOthers, attempt.wasToldExpiry {
+            return renew(holder)
         }
         comeBack(after: reconnectionMilliseconds)
     }
@@ -207,10 +206,10 @@ final class SimulatedEventSource {
     }
 
     /// The page has been told that its token has expired.
-    private func renew(_ wallet: Wallet) {
+    private func renew(_ holder: any CredentialHolder) {
         let soon = Int64(world.chance.number(0...3_000))
-        world.after(soon) { wallet.renew() }
-        guard wallet.place == .query else { return comeBack(after: reconnectionMilliseconds) }
+        world.after(soon) { holder.renew() }
+        guard holder.isInURL else { return comeBack(after: reconnectionMilliseconds) }
         // Another URL needs another EventSource.
         makeAnother()
         comeBack(after: soon + 1)
@@ -239,9 +238,11 @@ final class SimulatedEventSource {
     func isContent(since moment: Int64) -> Bool {
         if isDead || hasLeft { return true }
         // It was told to come back later, because of its token, and remembers that (WHATWG HTML 9.2.3); or its page has no other token.
-        if wallet != nil, let last = attempts.last, last.endedAt != nil, last.wasToldExpiry || comesBackAt > world.now { return true }
+        if holder != nil, let last = attempts.last, last.endedAt != nil, last.wasToldExpiry || comesBackAt > world.now { return true }
+        // It was refused, and its page logs in again.
+        if holder != nil, let last = attempts.last, last.response?.isRefusal == true { return true }
         // It has come back only now.
-        if wallet != nil, let last = attempts.last, last.endedAt == nil, world.now - last.beganAt < 8_000 { return true }
+        if holder != nil, let last = attempts.last, last.endedAt == nil, world.now - last.beganAt < 8_000 { return true }
         return attempts.isEmpty
             || attempts.contains { attempt in
                 guard let arrival = attempt.truth.present else { return false }

@@ -49,10 +49,14 @@ final class Arrival {
     /// The values of the request's Authorization fields, and of those that name its user in any spelling.
     var authorizations: [String] = []
     var users: [String] = []
+    /// The values of the fields that come from a service, in any spelling, and whether there are others of its answer.
+    var members: [String] = []
+    var answerNumbers: [String] = []
+    var hasOthersOfService = false
     /// Whether a token stands in its cookies.
     var cookieHoldsToken = false
     /// Whom the server takes its client for.
-    var identity: String { users.isEmpty ? "nobody" : users.joined(separator: "+") }
+    var identity: String { users.isEmpty && members.isEmpty ? "nobody" : (users + members).joined(separator: "+") }
     /// It is not safe to repeat (RFC 9110 section 9.2.2).
     var isPOST = false
     /// The longest time for which the server made the client wait in the middle of a line.
@@ -115,6 +119,10 @@ final class Truth {
     var token: [UInt8]?
     /// The credentials that it brings; nil where nobody checks them.
     var credentials: BroughtCredentials?
+    /// The session that it brings, where a service is asked; nil elsewhere.
+    var session: Session?
+    /// Whether it is an EventSource's, which gets nothing of a service's refusal but the status.
+    var isPlainlyRefused = false
     /// When its client read the first bytes of the answer; nil before that.
     var heardAt: Int64?
     /// The proxies in front that its Via names.
@@ -135,7 +143,7 @@ final class Truth {
     private(set) var arrivals: [Arrival] = []
 
     /// Whether its stream begins with an event that says whose it is.
-    var isForUser: Bool { path.hasPrefix(CredentialPlan.path) }
+    var isForUser: Bool { Scenario.isOfLaterRoute(path) }
     var present: Arrival? { arrivals.last }
     var body: [UInt8] { present?.body ?? [] }
 
