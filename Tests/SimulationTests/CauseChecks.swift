@@ -218,7 +218,7 @@ extension Scenario {
         case "credentials_refused" where truth.session != nil: return isTrueOfDenial(record, truth, at: moment)
         case "credentials_refused": return isTrueOfCredentials(record, truth, at: moment)
         // When a stream may end for its service is checked elsewhere.
-        case "revoked": return truth.session != nil
+        case "revoked": return truth.session != nil || truth.credentials?.ticket != nil
         case "authorization_unavailable" where truth.session != nil: return true
         case "authorization_unavailable": return isTrueOfUnavailability(record, truth, at: moment)
         // When a stream may end with its token is checked elsewhere.

@@ -84,7 +84,12 @@ extension Scenario {
 
     /// All that a check may find of credentials between the two moments.
     func verdicts(_ brought: BroughtCredentials, _ start: Int64, _ end: Int64, _ rules: CredentialPlan) -> Set<Verdict> {
-        let found = brought.verdicts(at: kernel.clockReadings(from: start, to: max(start, end)), rules)
+        let readings = kernel.clockReadings(from: start, to: max(start, end))
+        if let ticket = brought.ticket, let tickets = plan.tickets, brought.faults.isEmpty {
+            let use = (path: ticket.path, origin: ticket.origin, host: ticket.host)
+            return ticket.ticket.verdicts(from: start, to: end, readings, use, rules, tickets)
+        }
+        let found = brought.verdicts(at: readings, rules)
         guard let house, brought.faults.isEmpty, let token = brought.token, let name = token.keyName else { return found }
         return house.verdicts(found, of: token, named: name, within: start...max(start, end))
     }

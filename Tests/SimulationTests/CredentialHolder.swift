@@ -12,6 +12,12 @@ protocol CredentialHolder: AnyObject {
     func renew()
     /// What a request brings: a part of its target, and lines of its head. The truth about that stands in `truth` from then on.
     func bring(for truth: Truth, isEventSource: Bool, isHTTP2: Bool) -> (query: String, lines: String)
+    /// The head of an answer has come.
+    func heard(_ response: Response, to truth: Truth)
+}
+
+extension CredentialHolder {
+    func heard(_ response: Response, to truth: Truth) {}
 }
 
 extension Wallet: CredentialHolder {

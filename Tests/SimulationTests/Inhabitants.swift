@@ -26,10 +26,15 @@ extension Scenario {
     }
 
     /// Whether several clients ask for the path, or one asks again and again.
-    static func isShared(_ path: String) -> Bool { path.hasPrefix(Returner.path) || path.hasPrefix(Member.path) || path.hasPrefix(Guest.path) }
+    static func isShared(_ path: String) -> Bool {
+        path.hasPrefix(Returner.path) || path.hasPrefix(Member.path) || path.hasPrefix(Guest.path)
+            || path == TicketPlan.endpoint
+    }
 
     /// Whether the path is of a route that wants credentials, which stands behind the usual one.
-    static func isOfLaterRoute(_ path: String) -> Bool { path.hasPrefix(CredentialPlan.path) || path.hasPrefix(ForwardAuthPlan.path) }
+    static func isOfLaterRoute(_ path: String) -> Bool {
+        [CredentialPlan.path, ForwardAuthPlan.path, TicketPlan.path].contains { path.hasPrefix($0) }
+    }
 
     func register(_ truth: Truth) { truths[truth.path] = truth }
 

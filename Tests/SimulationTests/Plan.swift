@@ -85,6 +85,8 @@ struct Plan {
     let credentials: CredentialPlan?
     /// The service that is asked about requests, and who makes them; nil where none is asked.
     let forwardAuth: ForwardAuthPlan?
+    /// The tickets for tokens, and who has them; nil where there are none.
+    let tickets: TicketPlan?
 
     static let eventName = "upstream_error"
     /// The proxy that names its clients.
@@ -92,7 +94,8 @@ struct Plan {
 
     init(
         _ chance: inout Chance, hop: PlantedHop? = nil, recording: RecordingPolicy? = nil, probes: ProbeEndpoint? = nil,
-        credentials: CredentialPlan? = nil, forwardAuth: ForwardAuthPlan? = nil
+        credentials: CredentialPlan? = nil, forwardAuth: ForwardAuthPlan? = nil,
+        tickets: TicketPlan? = nil
     ) {
         self.hop = hop
         troubles = Troubles(&chance, besideHop: hop != nil)
@@ -100,6 +103,8 @@ struct Plan {
         var credentials = troubles.crowdedOutage || hop != nil ? nil : credentials
         let forwardAuth = troubles.crowdedOutage || hop != nil ? nil : forwardAuth
         self.forwardAuth = forwardAuth
+        let tickets = credentials == nil ? nil : tickets
+        self.tickets = tickets
         faults = Faults.swarm(&chance)
         // There the proxy may fail to ask, or not know how late it is.
         if troubles.limits || troubles.clock || faults.connectExhausted > 0 { credentials = credentials?.withoutServices() }
@@ -161,19 +166,22 @@ struct Plan {
         listener.speaksHTTP2 = speaksHTTP2
         uploadingPageCount = speaksHTTP2 && !troubles.crowdedOutage ? chance.number(0...4) : 0
         listener.takesProxyProtocol = takesProxyProtocol
-        let more = (credentials?.regulars ?? 0) + (forwardAuth?.regulars ?? 0)
+        let more = (credentials?.regulars ?? 0) + (forwardAuth?.regulars ?? 0) + (tickets?.regulars ?? 0)
         var limits = Plan.limits(troubles, regulars: clientCount + eventSourceCount + returnerCount + more, &chance)
         // Who a client is would be known here only after the proxy has read its header.
         if takesProxyProtocol || trustsClients { limits.connectionsPerClient = 0 }
+        let checked = credentials?.route(like: route)
+        let later = [checked, forwardAuth?.route(like: route), tickets.flatMap { tickets in checked.map { tickets.route(like: $0) } }]
         var configuration = Configuration(
             workerCount: workerCount, listeners: [listener], upstreams: [upstream],
-            routes: [route] + [credentials?.route(like: route), forwardAuth?.route(like: route)].compactMap { $0 }, limits: limits,
+            routes: [route] + later.compactMap { $0 }, limits: limits,
             timeouts: Plan.timeouts,
             trustedProxies: [takesProxyProtocol ? Plan.proxyInFront.host : nil, trustsClients ? "192.0.2.0/24" : nil].compactMap {
                 $0.flatMap(AddressRange.init)
             })
         configuration.probeEndpoint = probes
         configuration.issuers = credentials?.issuers ?? []
+        configuration.tickets = [tickets?.block].compactMap { $0 }
         configuration.forwardAuths = [forwardAuth?.service].compactMap { $0 }
         self.configuration = configuration
         logsEvents = chance.permille(500)

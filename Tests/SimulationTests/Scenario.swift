@@ -61,6 +61,8 @@ final class Scenario {
     var members: [Member] = []
     /// Those who ask for the same rooms, about which a service is asked.
     var guests: [Guest] = []
+    /// Those who have tickets.
+    var ticketHolders: [TicketHolderActor] = []
     /// The service that is asked about requests, in some worlds.
     var authService: SimulatedAuthService?
     private(set) var pesterer: Pesterer?
@@ -121,7 +123,7 @@ final class Scenario {
         plan = Plan(
             &chance, hop: PlantedHop(ofWorld: seed), recording: recording?.policy,
             probes: SimulatedProbes.areIn(seed) ? SimulatedProbes.endpoint : nil, credentials: CredentialPlan(ofWorld: seed),
-            forwardAuth: ForwardAuthPlan(ofWorld: seed))
+            forwardAuth: ForwardAuthPlan(ofWorld: seed), tickets: TicketPlan(ofWorld: seed))
         // Streams that an operator ends tell nothing about hops, and keep those who wait from their turns.
         isOperated = hasConsole && another.permille(600) && plan.hop == nil && !plan.troubles.crowdedOutage
         reloadedEventLogs = EventLogSwitches(hasLog: plan.logsEvents)
@@ -329,6 +331,7 @@ final class Scenario {
         addTokenClients()
         addCredentials()
         addForwardAuth()
+        addTickets()
         // They would be a crowd of their own.
         if plan.configuration.probeEndpoint != nil, !plan.troubles.limits, !plan.troubles.crowdedOutage {
             probes = SimulatedProbes(world, kernel) { [unowned self] in connection(from: 10_000 + $0) }

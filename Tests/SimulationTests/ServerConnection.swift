@@ -117,7 +117,9 @@ final class ServerConnection {
         arrival.members = Text.values(like: ForwardAuthPlan.memberField.lowercased(), in: head.lines)
         arrival.answerNumbers = Text.values(like: ForwardAuthPlan.answerField.lowercased(), in: head.lines)
         arrival.hasOthersOfService = !Text.values(like: "x-admin", in: head.lines).isEmpty
-        arrival.cookieHoldsToken = Text.values(like: "cookie", in: head.lines).contains { $0.contains("\(CredentialPlan.cookie)=") }
+        arrival.cookieHoldsToken = Text.values(like: "cookie", in: head.lines).contains {
+            $0.contains("\(CredentialPlan.cookie)=") || $0.contains(TicketPlan.cookie)
+        }
     }
 
     private func answer(_ arrival: Arrival, _ truth: Truth) {

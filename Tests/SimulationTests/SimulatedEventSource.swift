@@ -153,7 +153,10 @@ final class SimulatedEventSource {
         attempt.reader.receive(wire.read(upTo: manner.isSlow ? world.chance.number(1...3000) : .max))
         if wire.hasEnded, wire.endIsAuthentic { attempt.reader.ended() }
         if attempt.response != nil, attempt.silenceBeganAt == 0 { attempt.silenceBeganAt = world.now }
-        if attempt.response != nil { attempt.truth.heardAt = attempt.truth.heardAt ?? world.now }
+        if let response = attempt.response, attempt.truth.heardAt == nil {
+            attempt.truth.heardAt = world.now
+            holder?.heard(response, to: attempt.truth)
+        }
         if let response = attempt.response, response.status != 200 || !response.isEventStream { return die(attempt) }
         if wire.isBroken || wire.hasEnded || attempt.response?.isComplete == true { return endOfStream(attempt) }
         if wire.hasMore { look() }

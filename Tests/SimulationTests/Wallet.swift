@@ -7,6 +7,8 @@ import TestSupport
 struct BroughtCredentials {
     /// The token that counts; nil where none does.
     var token: SimulatedToken?
+    /// The ticket that holds the token; nil where it is brought itself.
+    var ticket: BroughtTicket?
     /// What is wrong with the way in which it is brought, in the words of the log; empty for nothing.
     var faults: Set<String> = []
     /// The status of the answer to such a fault.
