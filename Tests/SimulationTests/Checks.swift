@@ -44,6 +44,7 @@ extension Scenario {
         checkTokenEnds(log)
         checkForwardAuth(log)
         checkTickets(log)
+        checkCrossOrigin(log)
     }
 
     // MARK: Released resources
@@ -130,7 +131,7 @@ extension Scenario {
 
     /// A status that the proxy did not choose, and has no cause for, is the server's.
     private func checkStatus(_ truth: Truth, _ response: Response, _ log: LogView) {
-        guard let record = log.records(of: truth.path).first, record["cause"] == nil else { return }
+        guard let record = log.records(of: truth.path).first, record["cause"] == nil, truth.crossOrigin?.isPreflight != true else { return }
         let status = truth.present?.answer?.status
         expect(response.status == status, "\(truth.path): answered \(response.status), and its server answered \(status ?? 0)")
     }
@@ -253,7 +254,8 @@ extension Scenario {
             return expect(response.status == 503, "\(attempt.truth.path): \(response.status) for one too many")
         }
         // Only the server could say whether it may be held at all.
-        let isSpared = plan.outage != .refuse && !(source.manner.isForeign && source.manner.hasCookie)
+        let isUnnamed = attempt.truth.credentials?.ticket?.origin == TicketPlan.foreigner
+        let isSpared = plan.outage != .refuse && !(source.manner.isForeign && source.manner.hasCookie) && !isUnnamed
         let answer = attempt.truth.present?.answer
         let isServers = answer?.status == response.status && answer?.isStream == false
         let cause = log.records(of: attempt.truth.path).first?["cause"] as? String

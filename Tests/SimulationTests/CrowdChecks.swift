@@ -102,7 +102,8 @@ extension Scenario {
                 case "token_expired": 1_000..<3_001
                 // The server's own time counts for a stream that was its.
                 case "authorization_unavailable" where attempt.truth.present != nil: nil
-                case "revoked", "credentials_refused", "upstream_finished", "drained", "ended_by_operator", "client_closed", "upstream_silent": nil
+                case "revoked": nil
+                case "credentials_refused", "upstream_finished", "drained", "ended_by_operator", "client_closed", "upstream_silent": nil
                 default: 1_500..<4_501
                 }
             guard let range, attempt.response?.isEventStream == true, attempt.response?.status == 200 else { continue }

@@ -33,7 +33,7 @@ extension Scenario {
 
     /// Whether the path is of a route that wants credentials, which stands behind the usual one.
     static func isOfLaterRoute(_ path: String) -> Bool {
-        [CredentialPlan.path, ForwardAuthPlan.path, TicketPlan.path].contains { path.hasPrefix($0) }
+        [CredentialPlan.path, ForwardAuthPlan.path, TicketPlan.path, CrossOriginPlan.path].contains { path.hasPrefix($0) }
     }
 
     func register(_ truth: Truth) { truths[truth.path] = truth }

@@ -87,6 +87,8 @@ struct Plan {
     let forwardAuth: ForwardAuthPlan?
     /// The tickets for tokens, and who has them; nil where there are none.
     let tickets: TicketPlan?
+    /// Which pages of other origins may read, and who asks; nil where no route says so.
+    let crossOrigin: CrossOriginPlan?
 
     static let eventName = "upstream_error"
     /// The proxy that names its clients.
@@ -95,7 +97,7 @@ struct Plan {
     init(
         _ chance: inout Chance, hop: PlantedHop? = nil, recording: RecordingPolicy? = nil, probes: ProbeEndpoint? = nil,
         credentials: CredentialPlan? = nil, forwardAuth: ForwardAuthPlan? = nil,
-        tickets: TicketPlan? = nil
+        tickets: TicketPlan? = nil, crossOrigin: CrossOriginPlan? = nil
     ) {
         self.hop = hop
         troubles = Troubles(&chance, besideHop: hop != nil)
@@ -103,8 +105,11 @@ struct Plan {
         var credentials = troubles.crowdedOutage || hop != nil ? nil : credentials
         let forwardAuth = troubles.crowdedOutage || hop != nil ? nil : forwardAuth
         self.forwardAuth = forwardAuth
-        let tickets = credentials == nil ? nil : tickets
+        // Where keys are fetched, nobody knows whether a page's token could be checked when it asked for a ticket.
+        let tickets = credentials == nil || credentials?.keepMilliseconds != nil ? nil : tickets
         self.tickets = tickets
+        let crossOrigin = troubles.crowdedOutage || hop != nil ? nil : crossOrigin
+        self.crossOrigin = crossOrigin
         faults = Faults.swarm(&chance)
         // There the proxy may fail to ask, or not know how late it is.
         if troubles.limits || troubles.clock || faults.connectExhausted > 0 { credentials = credentials?.withoutServices() }
@@ -166,12 +171,13 @@ struct Plan {
         listener.speaksHTTP2 = speaksHTTP2
         uploadingPageCount = speaksHTTP2 && !troubles.crowdedOutage ? chance.number(0...4) : 0
         listener.takesProxyProtocol = takesProxyProtocol
-        let more = (credentials?.regulars ?? 0) + (forwardAuth?.regulars ?? 0) + (tickets?.regulars ?? 0)
+        let more = (credentials?.regulars ?? 0) + (forwardAuth?.regulars ?? 0) + (tickets?.regulars ?? 0) + (crossOrigin?.pageCount ?? 0)
         var limits = Plan.limits(troubles, regulars: clientCount + eventSourceCount + returnerCount + more, &chance)
         // Who a client is would be known here only after the proxy has read its header.
         if takesProxyProtocol || trustsClients { limits.connectionsPerClient = 0 }
         let checked = credentials?.route(like: route)
-        let later = [checked, forwardAuth?.route(like: route), tickets.flatMap { tickets in checked.map { tickets.route(like: $0) } }]
+        let ticketed = tickets.flatMap { tickets in checked.map { tickets.route(like: $0) } }
+        let later = [checked, forwardAuth?.route(like: route), ticketed, crossOrigin?.route(like: route)]
         var configuration = Configuration(
             workerCount: workerCount, listeners: [listener], upstreams: [upstream],
             routes: [route] + later.compactMap { $0 }, limits: limits,
@@ -189,7 +195,8 @@ struct Plan {
 
     /// Fields by which somebody wants to be taken for somebody else, where servers believe them; often nothing.
     func forgedFields(_ chance: inout Chance) -> String {
-        (credentials == nil ? "" : CredentialPlan.forgedField(&chance)) + (forwardAuth == nil ? "" : ForwardAuthPlan.forgedFields(&chance, isHTTP2: true))
+        (credentials == nil ? "" : CredentialPlan.forgedField(&chance))
+            + (forwardAuth == nil ? "" : ForwardAuthPlan.forgedFields(&chance, isHTTP2: true))
     }
 
     /// The windows of the browser that a client of that number shares with others of its address.

@@ -123,7 +123,8 @@ final class Scenario {
         plan = Plan(
             &chance, hop: PlantedHop(ofWorld: seed), recording: recording?.policy,
             probes: SimulatedProbes.areIn(seed) ? SimulatedProbes.endpoint : nil, credentials: CredentialPlan(ofWorld: seed),
-            forwardAuth: ForwardAuthPlan(ofWorld: seed), tickets: TicketPlan(ofWorld: seed))
+            forwardAuth: ForwardAuthPlan(ofWorld: seed), tickets: TicketPlan(ofWorld: seed),
+            crossOrigin: CrossOriginPlan(ofWorld: seed))
         // Streams that an operator ends tell nothing about hops, and keep those who wait from their turns.
         isOperated = hasConsole && another.permille(600) && plan.hop == nil && !plan.troubles.crowdedOutage
         reloadedEventLogs = EventLogSwitches(hasLog: plan.logsEvents)
@@ -332,6 +333,7 @@ final class Scenario {
         addCredentials()
         addForwardAuth()
         addTickets()
+        addPages()
         // They would be a crowd of their own.
         if plan.configuration.probeEndpoint != nil, !plan.troubles.limits, !plan.troubles.crowdedOutage {
             probes = SimulatedProbes(world, kernel) { [unowned self] in connection(from: 10_000 + $0) }

@@ -114,6 +114,7 @@ final class ServerConnection {
         arrival.isClaimed = head.forwardedFor == SimulatedEventSource.claimedClient
         arrival.authorizations = Text.values(like: "authorization", in: head.lines)
         arrival.users = Text.values(like: CredentialPlan.userField.lowercased(), in: head.lines)
+        arrival.method = head.method
         arrival.members = Text.values(like: ForwardAuthPlan.memberField.lowercased(), in: head.lines)
         arrival.answerNumbers = Text.values(like: ForwardAuthPlan.answerField.lowercased(), in: head.lines)
         arrival.hasOthersOfService = !Text.values(like: "x-admin", in: head.lines).isEmpty
@@ -180,7 +181,7 @@ final class ServerConnection {
         arrival.answered(Answer(contentType: "application/octet-stream"), at: world.now)
         let hint = world.chance.permille(100) ? "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" : ""
         let framing = isChunked ? "Transfer-Encoding: chunked" : "Content-Length: \(count)"
-        let identity = "\(CredentialChecks.identityField): \(arrival.identity)"
+        let identity = "\(readers(truth))\(CredentialChecks.identityField): \(arrival.identity)"
         var answer = Array("\(hint)HTTP/1.1 200 OK\r\n\(framing)\r\n\(identity)\r\n\r\n".utf8)
         if !isHEAD { answer += isChunked ? Text.chunks(body, &world.chance) + Array("0\r\n\r\n".utf8) : body }
         arrival.body = isHEAD ? [] : body
@@ -210,6 +211,13 @@ final class ServerConnection {
         wire.send(Array("HTTP/1.1 \(status) Nothing\r\n\(fields)\r\n".utf8), noting: { arrival.did(.finished) }) { [self] in done() }
     }
 
+    /// What the server says about pages that may read, where its word does not count; often nothing.
+    private func readers(_ truth: Truth) -> String {
+        guard let ask = truth.crossOrigin, world.chance.permille(500) else { return "" }
+        let origin = world.chance.pick(["*", ask.origin.isEmpty ? "*" : ask.origin, "https://evil.example"])
+        return "Access-Control-Allow-Origin: \(origin)\r\nAccess-Control-Allow-Credentials: true\r\nVary: Accept-Language\r\n"
+    }
+
     // MARK: Streams
 
     private func stream(_ arrival: Arrival, _ truth: Truth) {
@@ -233,7 +241,7 @@ final class ServerConnection {
         let framing = world.chance.pick([Framing.chunked, .chunked, .chunked, .untilClose, .length(pieces.reduce(0) { $0 + $1.count })])
         let head =
             "HTTP/1.1 200 OK\r\nContent-Type: \(answer.contentType)\r\n\(answer.isCompressed ? "Content-Encoding: gzip\r\n" : "")"
-            + "\(answer.setsCookie ? "Set-Cookie: a=b\r\n" : "")\(framing.field)\r\n"
+            + "\(answer.setsCookie ? "Set-Cookie: a=b\r\n" : "")\(readers(truth))\(framing.field)\r\n"
         var bytes = Array(head.utf8)
         if world.chance.permille(200) { bytes = Array("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n".utf8) + bytes }
         endsByClosing = framing == .untilClose

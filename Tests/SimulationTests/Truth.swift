@@ -53,6 +53,7 @@ final class Arrival {
     var members: [String] = []
     var answerNumbers: [String] = []
     var hasOthersOfService = false
+    var method = "GET"
     /// Whether a token stands in its cookies.
     var cookieHoldsToken = false
     /// Whom the server takes its client for.
@@ -119,6 +120,8 @@ final class Truth {
     var token: [UInt8]?
     /// The credentials that it brings; nil where nobody checks them.
     var credentials: BroughtCredentials?
+    /// What a page asks for, where the route names its readers; nil elsewhere.
+    var crossOrigin: CrossOriginAsk?
     /// The session that it brings, where a service is asked; nil elsewhere.
     var session: Session?
     /// Whether it is an EventSource's, which gets nothing of a service's refusal but the status.
@@ -143,7 +146,7 @@ final class Truth {
     private(set) var arrivals: [Arrival] = []
 
     /// Whether its stream begins with an event that says whose it is.
-    var isForUser: Bool { Scenario.isOfLaterRoute(path) }
+    var isForUser: Bool { Scenario.isOfLaterRoute(path) && crossOrigin == nil }
     var present: Arrival? { arrivals.last }
     var body: [UInt8] { present?.body ?? [] }
 
