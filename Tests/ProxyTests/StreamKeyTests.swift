@@ -64,7 +64,11 @@ private struct Asking {
     func key() throws -> StreamKey {
         let forwarding = try forwarding()
         #expect(forwarding.isManaged)
-        guard case .forward(let bridged) = forwarding.examineCredentials() else { throw ReadHead.Malformed(what: "refused") }
+        var bridged: BridgedRequest?
+        if let bridge = forwarding.route.bridge {
+            guard case .forward(let changed) = forwarding.examineCredentials(by: bridge) else { throw ReadHead.Malformed(what: "refused") }
+            bridged = changed
+        }
         var findings = Findings()
         findings.fields = written.map { ($0.name, Array($0.value.utf8)) }
         return try forwarding.streamKey(
