@@ -56,6 +56,7 @@ extension Scenario {
             case .good: isOver && response.status == 401
             case .forbidden: response.status == 403
             case .refused, .expired: response.status == 401
+            case .unavailable: response.status == 503
             }
         }
         expect(holds, "\(name): refused with \(response.status), and a check finds \(possible)")
