@@ -233,3 +233,23 @@ def test_heartbeats_stand_between_the_blocks_of_a_kept_stream(stage):
         script.stream(0).chunk(b"ta: 2\n\n")
         body.wait_for(b"data: 2")
         assert events(body.data) == ["1", "2"]
+
+
+def test_an_event_above_the_limit_reaches_a_client_that_is_there(stage, workers):
+    script = Script(stage)
+    proxy = stage.heartwire(script.origin, route=HISTORY, top="limits {\n event 1KiB\n}", workers=workers)
+    with Client(proxy.port) as client:
+        body = resume(client, "/s")
+        # A whole event and the beginning of the large one come in one piece.
+        script.stream(0).chunk(b"data: small\n\ndata: " + b"x" * 3000)
+        body.wait_for(b"x" * 3000)
+        script.stream(0).chunk(b"y\n\ndata: last\n\n")
+        body.wait_for(b"data: last")
+        assert events(body.data) == ["small", "x" * 3000 + "y", "last"] and not gaps(body.data)
+        before = re.findall(rb"(?m)^id: (.+)\ndata: small", body.data)[0].decode()
+    # It is not kept: a client that comes back to the event before it is told.
+    with Client(proxy.port) as client:
+        body = resume(client, "/s", before)
+        body.wait_for(b"data: last")
+        assert gaps(body.data) == [{"reason": "oversize", "certain": True, "missed": 1}]
+        assert events(body.data)[-1] == "last"

@@ -286,24 +286,40 @@ final class KeptStream: Endpoint {
     // MARK: The server's part
 
     private func append(_ payload: Span<UInt8>) {
+        guard var rest = cut(payload) else { return }
+        while let next = cut(rest.span) { rest = next }
+    }
+
+    /// Appends the blocks of a piece. What is handed on at once takes the place of the server's bytes in the worker's buffer: so the rest of
+    /// the piece is returned, to be cut next.
+    private func cut(_ payload: Span<UInt8>) -> [UInt8]? {
         var offset = 0
         while true {
             switch cutter.next(in: payload, from: &offset) {
-            case .more: return
-            case .part: handOn(part: cutter.part)
-            case .block:
-                guard cutter.block.isOversized else {
-                    log.append(cutter, of: payload, at: worker.now)
-                    seat?.unreadBytes += cutter.block.byteCount
-                    continue
-                }
-                let end = log.appendOversized(cutter, at: worker.now)
-                if seat?.followsParts == true {
-                    handOn(end)
-                    seat?.cursor = log.next
-                    seat?.followsParts = false
-                }
+            case .more: return nil
+            case .block where !cutter.block.isOversized:
+                log.append(cutter, of: payload, at: worker.now)
+                seat?.unreadBytes += cutter.block.byteCount
+            case .part, .block:
+                let rest = payload.extracting(offset..<payload.count).withUnsafeBufferPointer { Array($0) }
+                handOnLargeBlock()
+                return rest
             }
+        }
+    }
+
+    /// A part of a block that is larger than the limit, or its end.
+    private func handOnLargeBlock() {
+        if cutter.block.isOversized {
+            let end = log.appendOversized(cutter, at: worker.now)
+            guard seat?.followsParts == true else { return }
+            handOn(end)
+            seat?.cursor = log.next
+            seat?.followsParts = false
+        } else {
+            // Blocks that came in the same piece go first.
+            if seat?.followsParts != true, seat?.isReady == true { serveSeat() }
+            handOn(part: cutter.part)
         }
     }
 
