@@ -164,6 +164,16 @@ struct BlockLogTests {
         }
     }
 
+    @Test("drops nothing for a clock that is a little behind, and knows ages of weeks")
+    func ages() {
+        let log = makeLog(.own, age: 60 * 86_400_000)
+        log.append("data: a\n\n", at: 1_000_000)
+        for now in [999_000, 1_000_000, 1_000_000 + 59 * 86_400_000] as [Int64] { log.trim(at: now) }
+        #expect(log.first == 1)
+        log.trim(at: 1_000_000 + 61 * 86_400_000)
+        #expect(log.first == 2)
+    }
+
     @Test("never drops what a reader needs who takes what comes: a history of 3 and a burst of 10")
     func keptForReaders() {
         let log = makeLog(.own, blocks: 3)

@@ -94,6 +94,27 @@ struct ResolutionTests {
         #expect(resolve("8", in: log) == .unknown)
     }
 
+    @Test("doubts the ids of a server that counts again from the beginning, also where the first ones are forgotten")
+    func countingAgain() {
+        let log = makeLog(.keep, blocks: 3)
+        for number in 1...100 {
+            log.append("id: \(number)\ndata: a\n\n")
+            log.trim(at: 0)
+        }
+        #expect(resolve("100", in: log) == .resume(at: 101))
+        log.append("id: 1\ndata: b\n\nid: 2\ndata: c\n\n")
+        #expect(resolve("1", in: log) == .gap(Gap(.repeated, isCertain: false), at: 102))
+    }
+
+    @Test("tells a client with an id of a block that was dropped not long ago how much it has missed")
+    func droppedIdentifiers() {
+        let log = makeLog(.keep, blocks: 3)
+        log.append((1...6).map { "id: u\($0)\ndata: a\n\n" }.joined())
+        log.trim(at: 0)
+        #expect(resolve("u2", in: log) == .gap(Gap(.expired, isCertain: true, missedCount: 1), at: 4))
+        #expect(resolve("u3", in: log) == .resume(at: 4))
+    }
+
     @Test("finds the server's part of an id of another log, and whole ids of a proxy behind this one")
     func foreignPlaces() {
         let log = makeLog(.suffix)
@@ -129,6 +150,8 @@ struct ResolutionTests {
         case none
         case unique
         case loose
+        /// Numbers that begin again.
+        case restarting
     }
 
     @Test(
@@ -162,7 +185,9 @@ struct ResolutionTests {
         private let isExact: Bool
         private var lastEventID: [UInt8] = []
         /// The number of the last block with data that the client has read.
+        private var counter = 0
         private var lastRead: UInt64 = 0
+        private var hasHadID = false
         /// The client has been told that blocks may be missing before the next one.
         private var isToldOfGap = false
         private var withoutData: Set<UInt64> = []
@@ -170,7 +195,7 @@ struct ResolutionTests {
         init(_ random: SeededGenerator, _ policy: IdentifierPolicy) {
             self.random = random
             identifiers = self.random.pick(ServerIdentifiers.allCases)
-            isExact = policy != .keep || identifiers != .loose
+            isExact = policy != .keep || identifiers == .none || identifiers == .unique
             let rules = BlockLog.Rules(
                 identifiers: policy, gaps: .event(type: Array("stream_gap".utf8)), blockLimit: self.random.pick([3, 20, 1_000]))
             log = BlockLog(rules, epoch: Epoch(truncating: self.random.next()))
@@ -189,6 +214,9 @@ struct ResolutionTests {
                 case .none: break
                 case .unique: if lines[0] != "retry: 9" { lines.append("id: u\(number)") }
                 case .loose: if random.oneIn(2) { lines.append("id: \(random.below(4))") }
+                case .restarting:
+                    counter = random.oneIn(25) ? 1 : counter + 1
+                    lines.append("id: \(counter)")
                 }
                 log.append(lines.joined(separator: "\n") + "\n\n")
             }
@@ -201,8 +229,12 @@ struct ResolutionTests {
             var cursor = log.next
             switch log.resolve(brought) {
             case .fresh:
-                // The client has seen no id, so it may have read what it will not be told of.
-                if lastRead > 0 { lastRead = .max }
+                if hasHadID {
+                    difference = "the id was lost behind block \(lastRead)"
+                    return
+                }
+                // A client whose blocks had no id so far is somebody new.
+                lastRead = 0
                 _ = log.appendPlace(cursor, to: &response)
             case .resume(let start): cursor = start
             case .gap(let gap, let start):
@@ -249,7 +281,7 @@ struct ResolutionTests {
                 // Blocks without data are read by no script.
                 var expected = lastRead &+ 1
                 while withoutData.contains(expected) { expected += 1 }
-                let isNew = lastRead == 0 || lastRead == .max
+                let isNew = lastRead == 0
                 if !isToldOfGap, !isNew, isExact ? number != expected : number > expected {
                     difference = "block \(number) behind \(lastRead), id \(String(decoding: lastEventID, as: UTF8.self))"
                     return
@@ -259,6 +291,7 @@ struct ResolutionTests {
                 isToldOfGap = false
             }
             lastEventID = browser.lastEventID
+            hasHadID = hasHadID || !lastEventID.isEmpty
         }
     }
 }

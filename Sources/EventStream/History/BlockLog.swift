@@ -294,11 +294,12 @@ package final class BlockLog {
     ///     is dropped: such a reader loses nothing to a bound.
     package func trim(at now: Int64, keptFrom: UInt64 = .max) {
         let moment = StoredBlock.moment(now)
-        let longest = StoredBlock.moment(rules.ageLimitMilliseconds)
+        let longest = Int32(clamping: rules.ageLimitMilliseconds >> StoredBlock.momentShift)
         while store.count > 0, first < keptFrom {
             guard
                 store.count > rules.blockLimit || store.byteCount > rules.byteLimit
-                    || moment &- store[first].moment > longest
+                    // A clock that is read on another worker may be a little behind.
+                    || Int32(bitPattern: moment &- store[first].moment) > longest
             else { break }
             removeFirst()
         }
