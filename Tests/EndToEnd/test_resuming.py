@@ -186,6 +186,29 @@ def test_the_first_connection_ends_when_the_client_comes_back_over_another(stage
     wait_for(lambda: "superseded" in [line.get("cause") for line in proxy.stream_log.lines()])
 
 
+@pytest.mark.parametrize("trusted, kept", [("", 1), ("trusted_proxies 127.0.0.1", 3)], ids=["client", "trusted proxy"])
+def test_one_client_has_no_more_streams_kept_than_the_limit_says(stage, trusted, kept):
+    script = Script(stage)
+    proxy = stage.heartwire(script.origin, route=HISTORY, workers=1, top=trusted + "\nlimits {\nkept_per_client 1\n}")
+    ids = []
+    for number in range(3):
+        with Client(proxy.port) as client:
+            body = resume(client, f"/{number}")
+            script.stream(number).chunk(b"data: 1\n\n")
+            body.wait_for(b"data: 1")
+            ids.append(last_id(body.data))
+        proxy.stream_log.ending(f"/{number}")
+    for number in range(3 - kept):
+        assert script.stream(number).wait_until_gone(5)
+    for number in range(3 - kept, 3):
+        script.stream(number).chunk(b"data: 2\n\n")
+        with Client(proxy.port) as client:
+            body = resume(client, f"/{number}", ids[number])
+            body.wait_for(b"data: 2")
+            assert gaps(body.data) == []
+    assert len(script.requests) == 3
+
+
 def test_a_slow_client_misses_nothing(stage):
     script = Script(stage)
     proxy = stage.heartwire(script.origin, route=history("events 50", "size 64KiB"))

@@ -90,7 +90,7 @@ final class KeptStream: Endpoint {
         feed = .server(connection)
         cutter = BlockCutter(limit: exchange.settings.configuration.limits.eventBytes)
         previous = exchange.identifier
-        client = exchange.clientAddress
+        client = exchange.countedAddress
         leftAt = exchange.now
         super.init(worker: exchange.proxy.worker)
         openTimer()

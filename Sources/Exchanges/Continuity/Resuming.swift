@@ -133,10 +133,11 @@ extension Exchange {
     /// The server of that name on this worker; nil if the configuration has none any more.
     func server(named name: String) -> ServerState? { group.servers.first { $0.name == name } }
 
-    /// The client's address without its port, as limits count clients.
-    var clientAddress: [UInt8] {
+    /// The client's address without its port, as limits count clients; empty for a trusted proxy, which has many clients.
+    var countedAddress: [UInt8] {
         var host: [UInt8] = []
-        sink?.peer.appendHost(to: &host)
+        guard let sink, !sink.client.isTrusted else { return host }
+        sink.peer.appendHost(to: &host)
         return host
     }
 
