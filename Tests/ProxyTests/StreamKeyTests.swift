@@ -66,8 +66,11 @@ private struct Asking {
         #expect(forwarding.isManaged)
         var bridged: BridgedRequest?
         if let bridge = forwarding.route.bridge {
-            guard case .forward(let changed) = forwarding.examineCredentials(by: bridge) else { throw ReadHead.Malformed(what: "refused") }
-            bridged = changed
+            switch forwarding.examineCredentials(by: bridge) {
+            case .untouched: break
+            case .forward(let changed): bridged = changed
+            case .refused: throw ReadHead.Malformed(what: "refused")
+            }
         }
         var findings = Findings()
         findings.fields = written.map { ($0.name, Array($0.value.utf8)) }

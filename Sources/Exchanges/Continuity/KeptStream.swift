@@ -290,8 +290,8 @@ final class KeptStream: Endpoint {
         while let next = cut(rest.span) { rest = next }
     }
 
-    /// Appends the blocks of a piece. What is handed on at once takes the place of the server's bytes in the worker's buffer: so the rest of
-    /// the piece is returned, to be cut next.
+    /// Appends the blocks of a piece. What is handed on at once takes the place of the server's bytes in the worker's buffer: so the rest
+    /// of the piece is returned, to be cut next.
     private func cut(_ payload: Span<UInt8>) -> [UInt8]? {
         var offset = 0
         while true {
