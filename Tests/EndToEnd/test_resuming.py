@@ -278,3 +278,13 @@ def test_an_event_above_the_limit_reaches_a_client_that_is_there(stage, workers)
         body.wait_for(b"data: last")
         assert gaps(body.data) == [{"reason": "oversize", "certain": True, "missed": 1}]
         assert events(body.data)[-1] == "last"
+
+
+def test_long_ids_that_are_replaced_do_not_add_up(stage):
+    script = Script(stage)
+    proxy = stage.heartwire(script.origin, route=history("ids own"), limits="pending_per_stream 4KiB")
+    with Client(proxy.port) as client:
+        body = resume(client, "/s")
+        for number in range(100):
+            script.stream(0).chunk(b"id: %s\ndata: %d\n\n" % (b"x" * 200, number))
+            body.wait_for(b"data: %d\n" % number)
