@@ -9,6 +9,8 @@ final class TicketFamily {
     /// When a page has asked to take it back, and when it was told that this is done.
     var takenBackAt: Int64?
     var toldAt: Int64?
+    /// Whether the ticket may have been over by then. The proxy does not remember one of those, because it opens nothing.
+    var mayBeForgotten = false
 }
 
 /// A ticket, and the truth about it.
@@ -42,7 +44,7 @@ struct SimulatedTicket {
             }
         if !fits || path ?? use.path != use.path { return [.refused(["ticket_place"])] }
         let takenBack = Verdict.refused(["ticket_revoked"])
-        if let toldAt = family.toldAt, toldAt <= start { return [takenBack] }
+        if let toldAt = family.toldAt, toldAt <= start, !family.mayBeForgotten { return [takenBack] }
         var found: Set<Verdict> = []
         if let takenBackAt = family.takenBackAt, takenBackAt <= end { found.insert(takenBack) }
         for range in readings {

@@ -139,8 +139,9 @@ final class TicketHolderActor: CredentialHolder {
         let call = Call(nil, ticket.origin, asksForCookie: false, at: world.now)
         let lines = isInURL ? "" : "Cookie: \(TicketPlan.cookie)=\(ticket.text)\r\n"
         let body = isInURL ? "{\"ticket\":\"\(ticket.text)\"}" : ""
-        self.call("DELETE", lines, body: body, call) { [world] response in
+        self.call("DELETE", lines, body: body, call) { [world, readings] response in
             if response.status == 204 { ticket.family.toldAt = world.now }
+            ticket.family.mayBeForgotten = readings(call.askedAt, world.now).contains { $0.upperBound >= ticket.expires.lowerBound }
         }
     }
 
