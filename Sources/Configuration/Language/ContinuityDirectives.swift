@@ -20,8 +20,8 @@ struct ContinuityDraft {
     fileprivate var sizeWord: Word?
 
     /// The directives that mean nothing without `history`.
-    static let details = ["identity", "vary", "ignore_query", "gap", "resumable"]
-    private static let mostNames = 16
+    static let details = ["identity", "vary", "ignore_query", "gap", "resumable"] + ServerStreamDirectives.names
+    static let mostNames = 16
 
     static let rows: [Row<RouteDraft>] = [
         .own(
@@ -169,6 +169,7 @@ extension Interpreter {
             return error(word, "'\(word.text)' means nothing without a 'history' block in this route")
         }
         finishIdentity(of: draft)
+        finishServerStreams(of: draft, said)
         for word in draft.continuity.ignored {
             if draft.bearer.sources.contains(.query(name: word.text)) {
                 error(word, "this parameter is a token, as 'bearer_from' says, and is always taken out")

@@ -17,6 +17,10 @@ package struct Continuity: Sendable, Equatable {
     package var gap = GapNotice.event(name: GapNotice.defaultEventName)
     /// Whether a server sends what follows the Last-Event-ID of a request.
     package var isResumable = false
+    /// For how long a server whose stream is over is asked again while the client's response goes on, in milliseconds; nil: never.
+    package var maskMilliseconds: Int?
+    /// The types of the events that are dropped where they begin a stream that a server has sent after it was asked again.
+    package var greetings: [String] = []
 
     /// The query parameter that holds the last event id in many replacements for EventSource.
     package static let eventIDParameter = "lastEventId"

@@ -1,0 +1,66 @@
+// What a route does when the server's part of a kept stream is over.
+
+import Testing
+
+@testable import Configuration
+
+@Suite("A route whose clients outlast their servers' streams")
+struct ServerStreamTests {
+    private func file(_ route: String) -> String { "listen a:1\nroute /* {\nupstream b:2\n\(route)\n}\n" }
+
+    private func continuity(_ route: String) throws -> Continuity {
+        let parsed = try parse(file("history {\n}\n\(route)"))
+        #expect(parsed.warnings == [])
+        return try #require(parsed.configuration.routes.first?.continuity)
+    }
+
+    @Test("asks a server again only where it says so")
+    func defaults() throws {
+        let plain = try continuity("")
+        #expect(plain.maskMilliseconds == nil && plain.greetings == [])
+        #expect(try continuity("mask off") == plain)
+    }
+
+    @Test("is what it says")
+    func everything() throws {
+        let masked = try continuity("mask 1m\ngreeting connected \"a b\"\ngreeting message")
+        #expect(masked.maskMilliseconds == 60_000 && masked.greetings == ["connected", "a b", "message"])
+        #expect(try continuity("mask 100ms").maskMilliseconds == 100)
+        #expect(try continuity("mask 1h").maskMilliseconds == 3_600_000)
+        let names = (1...16).map { "t\($0)" }
+        #expect(try continuity("mask 1s\ngreeting \(names.joined(separator: " "))").greetings == names)
+    }
+
+    @Test(
+        "is refused where it would mean nothing",
+        arguments: [
+            ("mask 1m", "5:1", "'mask' means nothing without a 'history' block in this route"),
+            ("greeting a\nmask 1m", "5:1", "'greeting' means nothing without a 'history' block in this route"),
+            ("greeting a\nhistory {\n}", "5:1", "'greeting' means nothing without 'mask'; write, for example: mask 1m"),
+            ("mask off\nhistory {\n}\ngreeting a", "8:1", "'greeting' means nothing without 'mask'; write, for example: mask 1m"),
+            ("history {\n}\nmask 99ms", "7:6", "'99ms' is out of range; it may be from 100ms to 1h"),
+            ("history {\n}\nmask 2h", "7:6", "'2h' is out of range; it may be from 100ms to 1h"),
+            ("history {\n}\nmask 1\ngreeting a", "7:6", "the duration '1' has no unit: write 1s, or 1ms, 1m, 1h"),
+            ("history {\n}\nmask on", "7:6", "'on' is not a duration; write a number and a unit: 250ms, 15s, 2m, 1h"),
+            ("history {\n}\nmask 1m a", "7:9", "this is one word too many for 'mask'; write: mask DURATION|off"),
+            ("history {\n}\nmask 1m\nmask 2m", "8:1", "'mask' is already said on line 7"),
+            ("history {\nmask 1m\n}", "6:1", "'mask' belongs in a 'route' block, not in a 'history' block"),
+            ("history {\n}\nmask 1m\ngreeting", "8:1", "'greeting' needs more; write: greeting TYPE..."),
+            ("history {\n}\nmask 1m\ngreeting a a", "8:12", "this type is named twice"),
+            ("history {\n}\nmask 1m\ngreeting \"\"", "8:10", "the name of an event has 1 to 64 bytes and does not begin with a blank"),
+            ("history {\n}\nmask 1m\ngreeting 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17", "8:49", "a route can name at most 16 types here"),
+        ])
+    func refused(lines: String, place: String, message: String) {
+        #expect(brief(diagnostics("listen a:1\nroute /* {\nupstream b:2\nvia on\n\(lines)\n}\n")) == ["\(place) \(message)"])
+    }
+
+    @Test("warns where nobody would learn what was lost")
+    func silentLoss() throws {
+        let silent = try parse(file("history {\n}\nmask 1m\ngap off")).warnings
+        let told = "7:5 with 'mask' a page does not see that its server was away"
+        #expect(silent.count == 1 && brief(silent)[0].hasPrefix(told), "\(silent)")
+        for route in ["mask 1m\ngap off\nresumable on", "mask off\ngap off", "mask 1m\ngap reconnect", "mask 1m"] {
+            #expect(try parse(file("history {\n}\n\(route)")).warnings == [], "\(route)")
+        }
+    }
+}
