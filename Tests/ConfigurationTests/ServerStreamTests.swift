@@ -17,8 +17,8 @@ struct ServerStreamTests {
     @Test("asks a server again only where it says so")
     func defaults() throws {
         let plain = try continuity("")
-        #expect(plain.maskMilliseconds == nil && plain.greetings == [])
-        #expect(try continuity("mask off") == plain)
+        #expect(plain.maskMilliseconds == nil && plain.greetings == [] && plain.recycle == nil)
+        #expect(try continuity("mask off\nrecycle off") == plain)
     }
 
     @Test("is what it says")
@@ -29,6 +29,15 @@ struct ServerStreamTests {
         #expect(try continuity("mask 1h").maskMilliseconds == 3_600_000)
         let names = (1...16).map { "t\($0)" }
         #expect(try continuity("mask 1s\ngreeting \(names.joined(separator: " "))").greetings == names)
+    }
+
+    @Test("replaces a server's stream as it says")
+    func recycling() throws {
+        func recycle(_ line: String) throws -> Recycle? { try continuity("mask 1m\n\(line)").recycle }
+        #expect(try recycle("recycle 25s overlap") == Recycle(ageMilliseconds: 25_000, manner: .overlap))
+        #expect(try recycle("recycle 1s break") == Recycle(ageMilliseconds: 1_000, manner: .interrupt))
+        #expect(try recycle("recycle 24h overlap") == Recycle(ageMilliseconds: 86_400_000, manner: .overlap))
+        #expect(try recycle("recycle off") == nil)
     }
 
     @Test(
@@ -49,6 +58,32 @@ struct ServerStreamTests {
             ("history {\n}\nmask 1m\ngreeting a a", "8:12", "this type is named twice"),
             ("history {\n}\nmask 1m\ngreeting \"\"", "8:10", "the name of an event has 1 to 64 bytes and does not begin with a blank"),
             ("history {\n}\nmask 1m\ngreeting 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17", "8:49", "a route can name at most 16 types here"),
+            ("recycle off", "5:1", "'recycle' means nothing without a 'history' block in this route"),
+            (
+                "history {\n}\nrecycle 5m break", "7:1",
+                "the next stream may not be there at once, so 'recycle' needs 'mask'; write, for example: mask 1m"
+            ),
+            (
+                "recycle 5m overlap\nmask off\nhistory {\n}", "5:1",
+                "the next stream may not be there at once, so 'recycle' needs 'mask'; write, for example: mask 1m"
+            ),
+            ("history {\n}\nmask 1m\nrecycle", "8:1", "'recycle' needs more; write: recycle DURATION overlap|break|off"),
+            (
+                "history {\n}\nmask 1m\nrecycle 25s", "8:9",
+                "is the next stream opened first? Write: recycle 25s overlap, or if not: recycle 25s break"
+            ),
+            ("history {\n}\nmask 1m\nrecycle 25s overlop", "8:13", "'overlop' is none of overlap, break; did you mean 'overlap'?"),
+            (
+                "history {\n}\nmask 1m\nrecycle overlap 25s", "8:9",
+                "'overlap' is not a duration; write a number and a unit: 250ms, 15s, 2m, 1h"
+            ),
+            ("history {\n}\nmask 1m\nrecycle 999ms break", "8:9", "'999ms' is out of range; it may be from 1s to 24h"),
+            ("history {\n}\nmask 1m\nrecycle 25h break", "8:9", "'25h' is out of range; it may be from 1s to 24h"),
+            ("history {\n}\nmask 1m\nrecycle off break", "8:13", "nothing can follow 'recycle off'"),
+            (
+                "history {\n}\nmask 1m\nrecycle 25s break break", "8:19",
+                "this is one word too many for 'recycle'; write: recycle DURATION overlap|break|off"
+            ),
         ])
     func refused(lines: String, place: String, message: String) {
         #expect(brief(diagnostics("listen a:1\nroute /* {\nupstream b:2\nvia on\n\(lines)\n}\n")) == ["\(place) \(message)"])
@@ -61,6 +96,15 @@ struct ServerStreamTests {
         #expect(silent.count == 1 && brief(silent)[0].hasPrefix(told), "\(silent)")
         for route in ["mask 1m\ngap off\nresumable on", "mask off\ngap off", "mask 1m\ngap reconnect", "mask 1m"] {
             #expect(try parse(file("history {\n}\n\(route)")).warnings == [], "\(route)")
+        }
+    }
+
+    @Test("warns where each change of the server's stream would send all clients back")
+    func sentBackAtEachChange() throws {
+        let endless = try parse(file("history {\n}\nmask 1m\ngap reconnect\nrecycle 25s break")).warnings
+        #expect(endless.count == 1 && brief(endless)[0].hasPrefix("8:13 with 'break' there is a gap at each change"), "\(endless)")
+        for route in ["gap reconnect\nrecycle 25s overlap", "gap reconnect\nrecycle 25s break\nresumable on", "recycle 25s break"] {
+            #expect(try parse(file("history {\n}\nmask 1m\n\(route)")).warnings == [], "\(route)")
         }
     }
 }

@@ -21,6 +21,8 @@ package struct Continuity: Sendable, Equatable {
     package var maskMilliseconds: Int?
     /// The types of the events that are dropped where they begin a stream that a server has sent after it was asked again.
     package var greetings: [String] = []
+    /// When a server's stream is replaced by the next one, and how; nil: never.
+    package var recycle: Recycle?
 
     /// The query parameter that holds the last event id in many replacements for EventSource.
     package static let eventIDParameter = "lastEventId"
@@ -76,6 +78,28 @@ package struct HistoryPolicy: Sendable, Equatable {
 
     /// The defaults of conf/README.md.
     package init() {}
+}
+
+/// When a server's stream is replaced by the next one while the client's response goes on, and how.
+package struct Recycle: Sendable, Equatable {
+    /// Which of the two streams is there first.
+    package enum Manner: Sendable, Equatable {
+        /// The next one is opened while the present one is read. Events of both are recognised.
+        case overlap
+        /// The present one is closed before the next one is asked for.
+        case interrupt
+    }
+
+    /// The age that a server's stream does not exceed, in milliseconds.
+    package var ageMilliseconds: Int
+    /// Which of the two streams is there first.
+    package var manner: Manner
+
+    /// Makes a policy.
+    package init(ageMilliseconds: Int, manner: Manner) {
+        self.ageMilliseconds = ageMilliseconds
+        self.manner = manner
+    }
 }
 
 /// How a client is told that events are or may be missing.
