@@ -261,7 +261,7 @@ struct BlockLogPropertyTests {
                 difference = difference ?? "\(log.first)..<\(log.next), not \(naive.first)..<\(naive.next)"
             } else if log.byteCount != naive.heldByteCount {
                 difference = "\(log.byteCount) bytes, not \(naive.heldByteCount)"
-            } else if log.first == log.next, log.memoryByteCount > (rules.identifiers == .own ? 0 : 512 + 32 * Int(naive.next)) {
+            } else if log.first == log.next, log.memoryByteCount > 512 + 32 * Int(naive.next) {
                 difference = "an empty log owns \(log.memoryByteCount) bytes"
             }
         }

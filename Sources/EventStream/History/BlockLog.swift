@@ -89,8 +89,11 @@ package final class BlockLog {
     package var memoryByteCount: Int { store.memoryByteCount + index.memoryByteCount }
 
     /// The server's last id as of the last whole block, for its `Last-Event-ID`; empty where there is none. Of a log of several servers it
-    /// is the last one of any. For tests, as no server is asked again yet.
+    /// is the last one of any.
     package var lastServerIdentifier: [UInt8] { rule.lastIdentifier }
+
+    /// Whether the server has used each of its ids once so far, as far as the log remembers them.
+    var areIdentifiersUnique: Bool { !hasRepeatedIdentifier && !rule.countsBackwards }
 
     /// Whether the ids that clients have now are the proxy's, alone or behind the server's.
     package var hasOwnIdentifiers: Bool { rule.line != .asItCame }
@@ -119,7 +122,9 @@ package final class BlockLog {
             appendOwnLine(next, to: &line)
         }
         stops.append(Stop(sequence: next, gap: Gap(.oversize, isCertain: true, missedCount: 1)))
+        let sequence = next
         store(line, flags: .isHole, at: now, serverIdentifier: rule.line == .own || effect != .set ? nil : 4..<4 + identifier!.count)
+        if effect == .set { identifier!.withUnsafeBufferPointer { index($0, of: sequence) } }
         return line + [lineFeed]
     }
 
@@ -163,7 +168,7 @@ package final class BlockLog {
                 store(stored, line, block, bytes)
             }
         }
-        if stored.flags.contains(.setsIdentifier) { indexIdentifier(of: sequence) }
+        if effect == .set { index(UnsafeBufferPointer(rebasing: bytes[block.identifier]), of: sequence) }
         return sequence
     }
 
@@ -172,7 +177,7 @@ package final class BlockLog {
     private func store(_ stored: StoredBlock, _ line: UnsafeBufferPointer<UInt8>, _ block: Block, _ bytes: UnsafeBufferPointer<UInt8>) {
         if block.identifierLineCount > 1 {
             // The last of them is known. For the others, which no sane server sends, the block is read again.
-            let rest = withoutIdentifierLines(bytes)
+            let rest = Self.withoutIdentifierLines(bytes)
             let memory = store.append(stored, byteCount: line.count + rest.count)!
             memory.update(from: line.baseAddress!, count: line.count)
             for place in rest.indices { memory[line.count + place] = rest[place] }
@@ -186,7 +191,8 @@ package final class BlockLog {
             .update(from: bytes.baseAddress! + removed.upperBound, count: bytes.count &- removed.upperBound)
     }
 
-    private func withoutIdentifierLines(_ bytes: UnsafeBufferPointer<UInt8>) -> [UInt8] {
+    /// These lines without those that set or empty an id.
+    static func withoutIdentifierLines(_ bytes: UnsafeBufferPointer<UInt8>) -> [UInt8] {
         var kept: [UInt8] = []
         var rest = bytes[...]
         while let end = rest.firstIndex(of: lineFeed) {
@@ -204,11 +210,9 @@ package final class BlockLog {
         stored.moment = StoredBlock.moment(now)
         stored.flags = flags
         if let serverIdentifier { note(serverIdentifier, in: &stored) }
-        let sequence = store.next
         bytes.withUnsafeBufferPointer { bytes in
             _ = store.append(stored, byteCount: bytes.count).map { $0.update(from: bytes.baseAddress!, count: bytes.count) }
         }
-        if serverIdentifier != nil { indexIdentifier(of: sequence) }
     }
 
     @inline(__always)
@@ -248,9 +252,8 @@ package final class BlockLog {
     // MARK: The index of the server's ids
 
     @inline(__always)
-    private func indexIdentifier(of sequence: UInt64) {
+    private func index(_ identifier: UnsafeBufferPointer<UInt8>, of sequence: UInt64) {
         guard !hasRepeatedIdentifier else { return }
-        let identifier = store.identifier(of: sequence)
         let hash = IdentifierIndex.hash(identifier)
         if index.find(hash, before: sequence, where: { isIdentifier(of: $0, identifier) }) != nil {
             hasRepeatedIdentifier = true
@@ -261,21 +264,29 @@ package final class BlockLog {
         }
     }
 
-    /// Whether the block with this number, whose id has the same hash, set that id. Of a dropped block the hash has to do.
+    /// Whether the block with this number, whose id has the same hash, set that id. Of a block that was dropped, or that was stored with
+    /// the proxy's id, the hash has to do.
     @inline(__always)
     private func isIdentifier(of number: UInt64, _ identifier: UnsafeBufferPointer<UInt8>) -> Bool {
-        number < first || isSame(store.identifier(of: number), identifier)
+        number < first || !store[number].flags.contains(.setsIdentifier) || isSame(store.identifier(of: number), identifier)
     }
 
-    /// The first block that set exactly this id of the server's, as far as is known: one that is held, or one that was dropped not long
-    /// ago; nil if there is none.
-    package func firstBlock(thatSet identifier: [UInt8]) -> UInt64? {
+    /// The one block that set exactly this id of the server's, where ids are unique and as far as is known: one that is held, or one that
+    /// was dropped not long ago; nil if there is none.
+    func onlyBlock(thatSet identifier: [UInt8]) -> UInt64? {
         guard !identifier.isEmpty else { return nil }
         return identifier.withUnsafeBufferPointer { identifier in
-            guard hasRepeatedIdentifier else {
-                return index.find(IdentifierIndex.hash(identifier), before: next, where: { isIdentifier(of: $0, identifier) })
-            }
-            return (first..<next).first {
+            index.find(IdentifierIndex.hash(identifier), before: next, where: { isIdentifier(of: $0, identifier) })
+        }
+    }
+
+    /// The first block with exactly this id of the server's, as `onlyBlock`, also where ids are not unique. Nil where all ids are the
+    /// proxy's, as no client has one of the server's.
+    package func firstBlock(thatSet identifier: [UInt8]) -> UInt64? {
+        guard rules.identifiers != .own, !identifier.isEmpty else { return nil }
+        guard hasRepeatedIdentifier else { return onlyBlock(thatSet: identifier) }
+        return identifier.withUnsafeBufferPointer { identifier in
+            (first..<next).first {
                 store[$0].flags.contains(.setsIdentifier) && isSame(store.identifier(of: $0), identifier)
             }
         }
