@@ -1,65 +1,19 @@
 """A client that comes back goes on where it was: each block once, or a gap event where something is missing."""
 
-import json
 import re
 import time
 
 import pytest
 
 from support.client import Client
+from support.scripted import Script, events, gaps, last_id, resume, wait_for
+
 
 def history(*lines):
     return "\n".join(["history {", *lines, "}"])
 
 
 HISTORY = history("away 20s")
-
-
-class Script:
-    """A server that sends what the test says; each request gets a stream of its own."""
-
-    def __init__(self, stage):
-        self.streams, self.requests = [], []
-        self.origin = stage.origin(self.serve)
-
-    def serve(self, connection, request):
-        connection.start_stream()
-        self.requests.append(request)
-        self.streams.append(connection)
-        connection.wait_until_left(60)
-
-    def stream(self, number, timeout=5):
-        deadline = time.monotonic() + timeout
-        while len(self.streams) <= number:
-            assert time.monotonic() < deadline, f"the server has {len(self.streams)} streams"
-            time.sleep(0.01)
-        return self.streams[number]
-
-
-def wait_for(condition, timeout=5):
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-def events(data: bytes) -> list:
-    """The values of the data lines, in order."""
-    return [value.decode() for value in re.findall(rb"(?m)^data: (.*)$", data)]
-
-
-def last_id(data: bytes) -> str:
-    return re.findall(rb"(?m)^id: (.+)$", data)[-1].decode()
-
-
-def gaps(data: bytes) -> list:
-    return [json.loads(text) for text in re.findall(rb"(?m)^event: stream_gap\ndata: (.*)$", data)]
-
-
-def resume(client, path, id=None, fields=""):
-    head, body = client.open_stream(path, (f"Last-Event-ID: {id}\r\n" if id else "") + fields)
-    assert head.status == 200
-    return body
 
 
 @pytest.fixture(params=[1, 4], ids=["one worker", "four workers"])

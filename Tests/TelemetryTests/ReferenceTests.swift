@@ -165,6 +165,8 @@ private enum RecordSamples {
         ending.resumedFrom = StreamIdentifier(worker: 0, number: 1)
         ending.replayed = 1
         ending.gaps = 1
+        ending.masked = (1, 1)
+        ending.recycled = 1
         ending.upstreamSilenceAtEndMilliseconds = 1
         ending.retryMilliseconds = 1
         ending.openStreamsOfServer = 1

@@ -108,6 +108,7 @@ struct WorkerCounterTests {
         count(.held, HoldOutcome.self)
         count(.streamReturns, ReturnOutcome.self)
         count(.streamGaps, GapReason.self)
+        count(.streamMasks, MaskOutcome.self)
         count(.handshakes, HandshakeOutcome.self)
         count(.requests, StatusClass.self)
         count(.refused, ReachedLimit.self)

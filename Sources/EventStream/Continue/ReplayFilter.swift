@@ -10,7 +10,6 @@
 // cannot be told from a replay: a server that counts from 1 again and says the same under the same id.
 
 /// Decides which blocks of a server's new response are dropped, because the log has them. It is needed until `isOver`.
-/// For tests, until servers are asked again.
 package struct ReplayFilter {
     private static let message = Array("message".utf8)
 
@@ -40,7 +39,6 @@ package struct ReplayFilter {
     /// Whether the block that the cutter has just found in the piece is dropped. Call it once for each whole block, before it is appended.
     ///
     /// Of a block above the limit only the id can be compared, and whether the known one was above the limit too.
-    /// For tests, until then.
     package mutating func drops(_ cutter: BlockCutter, of piece: Span<UInt8>, in log: BlockLog) -> Bool {
         if !isGreeted, cutter.block.hasData {
             let type = cutter.type(in: piece)

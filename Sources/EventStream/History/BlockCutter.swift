@@ -71,7 +71,7 @@ package struct BlockCutter: Sendable {
         self.limit = limit
     }
 
-    /// Whether the server has begun a block and not ended it. If the server ends here, the block is dropped, as a browser would. For tests.
+    /// Whether the server has begun a block and not ended it. If the server ends here, the block is dropped, as a browser would.
     package var isInsideBlock: Bool { !isOver && (state == .oversized || !held.isEmpty) }
 
     /// Whether parts of the open block have been handed on. If the server ends here, so must the responses that have them.

@@ -12,6 +12,11 @@ struct ReaderFacts {
     var replayed: UInt64?
     /// In how many places something is or may be missing.
     var gapCount = 0
+    /// How often the server was away, and for how long in all, while the client's response went on.
+    var maskedCount = 0
+    var maskedMilliseconds: Int64 = 0
+    /// How often the proxy replaced the server's response.
+    var recycledCount = 0
 }
 
 extension Exchange {

@@ -34,6 +34,15 @@ extension CompiledContinuity {
     /// For how long a log without a reader is kept.
     var ageMilliseconds: Int64 { Int64(policy.history.ageMilliseconds) }
 
+    /// Whether a server that drops is asked again behind the client's back.
+    var masks: Bool { policy.maskMilliseconds != nil }
+
+    /// For how long; 0 where it is not.
+    var maskMilliseconds: Int64 { Int64(policy.maskMilliseconds ?? 0) }
+
+    /// The types of the events that a server sends at the start of every response.
+    var greetings: [[UInt8]] { policy.greetings.map { Array($0.utf8) } }
+
     /// Whether a gap is told by an event.
     var tellsByEvent: Bool { if case .event = policy.gap { true } else { false } }
 }

@@ -1,7 +1,7 @@
 // One stream of a server, kept for a client that may lose its connection. It belongs to the worker on which it was opened.
 //
 //                        ┌─────────────── KeptStream ───────────────┐
-//     server's pieces ──▶│ cutter ──▶ log ──▶ seat (a cursor) ──────│──▶ reader ──▶ exchange ──▶ client
+//     server's pieces ──▶│ feed ──▶ log ──▶ seat (a cursor) ────────│──▶ reader ──▶ exchange ──▶ client
 //                        └──────────────────────────────────────────┘
 //
 //     read ──▶ away: the client is gone, the server is still read ──▶ left: the log alone is kept ──▶ forgotten
@@ -20,19 +20,8 @@ import Upstreams
 
 /// A stream of a server, its log, and the client that reads it.
 final class KeptStream: Endpoint {
-    private enum Feed {
-        case server(UpstreamConnection)
-        case over(FeedEnd)
-    }
-
-    /// Who reads.
-    private enum Reader {
-        case here(StreamReader)
-        case elsewhere(DistantReader, Mailbox)
-    }
-
     private struct Seat {
-        let reader: Reader
+        let reader: SeatedReader
         /// The stream of the exchange that read before.
         let previous: StreamIdentifier
         /// The next block that the reader gets.
@@ -54,12 +43,12 @@ final class KeptStream: Endpoint {
     let log: BlockLog
     private let terms: CompiledContinuity
     private let head: ResponseHead
-    let serverName: String
-    private let silenceLimit: Int64?
+    /// The server that serves it now, or served it last.
+    private(set) var serverName: String
     private let unreadLimit: Int
     private unowned let streams: KeptStreams
-    private var feed: Feed
-    private var cutter: BlockCutter
+    /// The server's side. Nil until the stream itself is there.
+    private var feed: StreamFeed!
     private var seat: Seat?
     private var isPaused = false
     private var isServing = false
@@ -77,7 +66,7 @@ final class KeptStream: Endpoint {
     /// A stream whose server has just answered. `connection` reports to the stream from now on.
     init(
         _ key: StreamKey, _ log: BlockLog, _ terms: CompiledContinuity, head: ResponseHead, from connection: UpstreamConnection,
-        for exchange: Exchange, in streams: KeptStreams
+        _ request: StreamRequest?, for exchange: Exchange, in streams: KeptStreams
     ) {
         self.key = key
         self.log = log
@@ -85,16 +74,14 @@ final class KeptStream: Endpoint {
         self.head = head
         self.streams = streams
         serverName = connection.server.name
-        silenceLimit = exchange.group.upstream.streamSilenceTimeoutMilliseconds.map(Int64.init)
         unreadLimit = exchange.settings.configuration.limits.pendingBytesPerStream
-        feed = .server(connection)
-        cutter = BlockCutter(limit: exchange.settings.configuration.limits.eventBytes)
         previous = exchange.identifier
         client = exchange.countedAddress
         leftAt = exchange.now
         super.init(worker: exchange.proxy.worker)
         openTimer()
-        connection.handOver(to: self)
+        feed = StreamFeed(connection, of: self, terms, request, for: exchange)
+        feed.planRecycling()
     }
 
     /// Whether nobody reads.
@@ -139,8 +126,9 @@ final class KeptStream: Endpoint {
 
     private func find(_ id: ClientIdentifier, as stream: StreamIdentifier) -> Place {
         let (cursor, gap): (UInt64, Gap?)
+        if isRefused { return .notHere }
         switch log.resolve(id) {
-        case .resume(let place): (cursor, gap) = (place, nil)
+        case .resume(let place): (cursor, gap) = log.placeBehindGap(at: place)
         case .gap(let found, let place): (cursor, gap) = (place, found)
         case .fresh, .unknown: return .notHere
         }
@@ -149,7 +137,7 @@ final class KeptStream: Endpoint {
             guard id.position?.epoch == log.epoch else { return .notHere }
             supersedeReader()
         }
-        if case .over = feed, cursor == log.next, gap == nil { return .isOver }
+        if feed.end != nil, cursor == log.next, gap == nil { return .isOver }
         let opening = (id.restoring ?? []) + (gap.flatMap { log.gapEvent($0, before: cursor) } ?? [])
         let resumption = ResumedStream(
             head: head, serverName: serverName, opening: opening, previous: previous, replayed: log.next - cursor, gap: gap)
@@ -160,10 +148,7 @@ final class KeptStream: Endpoint {
     private func supersedeReader() {
         guard let seat else { return }
         self.seat = nil
-        switch seat.reader {
-        case .here(let reader): reader.superseded()
-        case .elsewhere(let reader, let mailbox): mailbox.postToStreams { $0.superseded(reader) }
-        }
+        seat.reader.superseded()
     }
 
     private func isReader(_ reader: StreamReader) -> Bool {
@@ -207,11 +192,11 @@ final class KeptStream: Endpoint {
         let followedParts = seat?.followsParts == true
         seat = nil
         leftAt = worker.now
-        if case .over(.failed) = feed { feed = .over(.left) }
-        if forgets || followedParts || streams.isEnding { return streams.forget(self) }
+        feed.forgetEnd()
+        if forgets || followedParts || isRefused || streams.isEnding { return streams.forget(self) }
         resumeFeed()
         streams.isAway(self)
-        wake(atMilliseconds: nextDeadline)
+        wakeAtDeadline()
     }
 
     // MARK: Handing blocks on
@@ -238,7 +223,7 @@ final class KeptStream: Endpoint {
                 if let event = log.gapEvent(gap, before: seat?.cursor ?? log.next) { reader.deliver(event) }
                 if isReader(reader) { reader.tell(gap) }
             case .upToDate:
-                if case .over(let end) = feed { reader.ended(end) }
+                if let end = feed.end { reader.ended(end) }
                 return
             }
         }
@@ -262,7 +247,7 @@ final class KeptStream: Endpoint {
                 // Told in the next answer.
                 if let before { seat?.cursor = before }
             case .upToDate where batch.isEmpty:
-                guard case .over(let end) = feed else {
+                guard let end = feed.end else {
                     seat?.isReady = true
                     return
                 }
@@ -287,41 +272,56 @@ final class KeptStream: Endpoint {
 
     // MARK: The server's part
 
-    private func append(_ payload: Span<UInt8>) {
-        guard var rest = cut(payload) else { return }
-        while let next = cut(rest.span) { rest = next }
+    /// Bytes of the server came.
+    func receive(_ payload: UnsafeMutableRawBufferPointer, of part: ServerPart) {
+        let received = UnsafeMutableRawBufferPointer(payload).bindMemory(to: UInt8.self)
+        append(UnsafeBufferPointer(received).span, of: part)
+        if seat?.isReady == true { serveSeat() }
+        if isBeginning {
+            isBeginning = false
+            if case .here(let reader)? = seat?.reader { reader.sendHead() }
+        }
+        trim()
+        pauseIfUnread()
+    }
+
+    private func append(_ payload: Span<UInt8>, of part: ServerPart) {
+        guard var rest = cut(payload, by: part) else { return }
+        while let next = cut(rest.span, by: part) { rest = next }
     }
 
     /// Appends the blocks of a piece. What is handed on at once takes the place of the server's bytes in the worker's buffer: so the rest
     /// of the piece is returned, to be cut next.
-    private func cut(_ payload: Span<UInt8>) -> [UInt8]? {
+    private func cut(_ payload: Span<UInt8>, by part: ServerPart) -> [UInt8]? {
         var offset = 0
         while true {
-            switch cutter.next(in: payload, from: &offset) {
+            switch part.cutter.next(in: payload, from: &offset) {
             case .more: return nil
-            case .block where !cutter.block.isOversized:
-                log.append(cutter, of: payload, at: worker.now)
-                seat?.unreadBytes += cutter.block.byteCount
+            case .block where !part.cutter.block.isOversized:
+                if let retry = part.cutter.block.retryMilliseconds { feed.retryMilliseconds = Int64(clamping: retry) }
+                if part.replays != nil, part.dropsBlock(of: payload, log) { continue }
+                log.append(part.cutter, of: payload, at: worker.now)
+                seat?.unreadBytes += part.cutter.block.byteCount
             case .part, .block:
                 let rest = payload.extracting(offset..<payload.count).withUnsafeBufferPointer { Array($0) }
-                handOnLargeBlock()
+                handOnLargeBlock(of: part)
                 return rest
             }
         }
     }
 
     /// A part of a block that is larger than the limit, or its end.
-    private func handOnLargeBlock() {
-        if cutter.block.isOversized {
-            let end = log.appendOversized(cutter, at: worker.now)
+    private func handOnLargeBlock(of part: ServerPart) {
+        if part.cutter.block.isOversized {
+            let end = log.appendOversized(part.cutter, at: worker.now)
             guard seat?.followsParts == true else { return }
-            handOn(end)
+            seat?.reader.handOn(end)
             seat?.cursor = log.next
             seat?.followsParts = false
         } else {
             // Blocks that came in the same piece go first.
             if seat?.followsParts != true, seat?.isReady == true { serveSeat() }
-            handOn(part: cutter.part)
+            handOn(part: part.cutter.part)
         }
     }
 
@@ -330,41 +330,55 @@ final class KeptStream: Endpoint {
         guard let seat, seat.followsParts || seat.cursor == log.next else { return }
         self.seat?.followsParts = true
         self.seat?.unreadBytes += part.count
-        handOn(part)
-    }
-
-    private func handOn(_ bytes: [UInt8]) {
-        switch seat?.reader {
-        case .here(let reader): reader.deliver(bytes)
-        case .elsewhere(let reader, let mailbox): mailbox.postToStreams { $0.arrived(bytes, for: reader) }
-        case nil: break
-        }
+        seat.reader.handOn(part)
     }
 
     private func pauseIfUnread() {
-        guard let seat, !isPaused, seat.unreadBytes > unreadLimit, case .server(let connection) = feed else { return }
+        guard let seat, !isPaused, seat.unreadBytes > unreadLimit, feed.end == nil else { return }
         isPaused = true
-        connection.pause(for: .slowClient)
+        feed.pause()
     }
 
     private func resumeFeed() {
         guard isPaused else { return }
         isPaused = false
         seat?.unreadBytes = 0
-        if case .server(let connection) = feed { connection.resume(for: .slowClient) }
+        feed.resume()
     }
 
-    private func end(_ end: FeedEnd) {
-        if case .server(let connection) = feed { connection.detach() }
-        if case .over = feed { return }
-        feed = .over(end)
-        if seat == nil {
+    /// Has the kernel ask the server now and then whether it is still there.
+    func probe() { feed.probe() }
+
+    /// Whether a reader has parts of a block that is larger than the limit, and not yet its end.
+    var isInsideLargeBlock: Bool { seat?.followsParts == true }
+
+    /// Whether the server, asked again, gave another answer than the stream. Who comes back gets that answer from the server itself.
+    private var isRefused: Bool { if case .answered? = feed.end { true } else { false } }
+
+    /// Nothing comes from the server any more.
+    func feedIsOver() {
+        guard let seat else {
+            if isRefused { return streams.forget(self) }
             // Nobody was there to see how the server failed.
-            if case .failed = end { feed = .over(.left) }
-            wake(atMilliseconds: nextDeadline)
-        } else if seat?.isReady == true {
-            serveSeat()
+            feed.forgetEnd()
+            return wakeAtDeadline()
         }
+        if seat.isReady { serveSeat() }
+    }
+
+    /// A server goes on with the stream, in its next response.
+    func goesOn(from server: String, _ change: FeedChange) {
+        serverName = server
+        if !(terms.policy.isResumable && !log.lastServerIdentifier.isEmpty) { append(Gap(.upstream, isCertain: false)) }
+        seat?.reader.changed(change)
+    }
+
+    /// Something may be missing here. All readers come to it, also later ones.
+    private func append(_ gap: Gap) {
+        log.append(gap, at: worker.now)
+        // Where the log has no event for it, readers hear of it when they come to its place.
+        if case .reconnect = terms.policy.gap { return }
+        seat?.reader.note(gap)
     }
 
     /// The log has grown: what is too old or too much goes.
@@ -392,57 +406,34 @@ final class KeptStream: Endpoint {
     // MARK: The end
 
     private var nextDeadline: Int64 {
-        guard seat == nil else { return log.first == log.next ? .max : worker.now + terms.ageMilliseconds }
-        if case .server = feed { return leftAt + terms.awayMilliseconds }
-        return leftAt + terms.ageMilliseconds
+        guard seat == nil else {
+            return min(feed.nextDeadline, log.first == log.next ? .max : worker.now + terms.ageMilliseconds)
+        }
+        guard feed.end == nil else { return leftAt + terms.ageMilliseconds }
+        return min(feed.nextDeadline, leftAt + terms.awayMilliseconds)
     }
 
+    /// Looks at what is due next.
+    func wakeAtDeadline() { wake(atMilliseconds: nextDeadline) }
+
     override func deadlineReached() {
-        let now = worker.now
         trim()
-        if seat == nil, now >= nextDeadline {
-            guard case .server = feed else { return streams.forget(self) }
-            end(.left)
+        guard isOpen else { return }
+        feed.attend()
+        guard isOpen else { return }
+        if seat == nil {
+            let isOver = feed.end != nil
+            if isOver, worker.now >= leftAt + terms.ageMilliseconds { return streams.forget(self) }
+            if !isOver, worker.now >= leftAt + terms.awayMilliseconds { feed.leave() }
         }
-        wake(atMilliseconds: nextDeadline)
+        wakeAtDeadline()
     }
 
     /// Gives everything back. Called by `KeptStreams.forget`.
     func close() {
-        if case .server(let connection) = feed { connection.detach() }
-        feed = .over(.left)
+        feed.leave()
         streams.grew(self, by: -countedBytes)
         countedBytes = 0
         if isOpen { closeTimer() }
     }
-}
-
-extension KeptStream: ResponseReceiver {
-    var responseLimits: HeadLimits { preconditionFailure("a kept stream has its head") }
-    var handshakeMilliseconds: Int64 { preconditionFailure("a kept stream has its connection") }
-    var silenceLimitMilliseconds: Int64? { silenceLimit }
-
-    func serverConnected() { preconditionFailure("a kept stream has its connection") }
-    func serverNotReached(_ seen: SeenFailure) { preconditionFailure("a kept stream has its connection") }
-    func receiveInterim(_ head: ResponseHead) { preconditionFailure("a kept stream has its head") }
-    func receiveHead(_ head: ResponseHead, framing: BodyFraming) { preconditionFailure("a kept stream has its head") }
-    func receiveFromTunnel(_ bytes: UnsafeRawBufferPointer) { preconditionFailure("a kept stream is no tunnel") }
-    func serverEndedTunnel() { preconditionFailure("a kept stream is no tunnel") }
-    func serverDrained() {}
-
-    func receiveBody(_ payload: UnsafeMutableRawBufferPointer, isLast: Bool) {
-        let received = UnsafeMutableRawBufferPointer(payload).bindMemory(to: UInt8.self)
-        append(UnsafeBufferPointer(received).span)
-        if seat?.isReady == true { serveSeat() }
-        if isBeginning {
-            isBeginning = false
-            if case .here(let reader)? = seat?.reader { reader.sendHead() }
-        }
-        trim()
-        pauseIfUnread()
-        guard isLast, case .server(let connection) = feed else { return }
-        end(.whole(isCloseDelimited: connection.isCloseDelimited))
-    }
-
-    func serverFailed(_ seen: SeenFailure) { end(.failed(seen)) }
 }

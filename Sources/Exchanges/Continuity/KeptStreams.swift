@@ -34,10 +34,11 @@ final class KeptStreams {
 
     /// Keeps a stream whose server has just answered.
     func open(
-        _ key: StreamKey, _ terms: CompiledContinuity, head: ResponseHead, from connection: UpstreamConnection, for exchange: Exchange
+        _ key: StreamKey, _ terms: CompiledContinuity, head: ResponseHead, from connection: UpstreamConnection,
+        _ request: StreamRequest?, for exchange: Exchange
     ) -> KeptStream {
         let log = BlockLog(terms.rules, epoch: newEpoch())
-        let stream = KeptStream(key, log, terms, head: head, from: connection, for: exchange, in: self)
+        let stream = KeptStream(key, log, terms, head: head, from: connection, request, for: exchange, in: self)
         streams[log.epoch] = stream
         directory.add(StreamHome(epoch: log.epoch, worker: proxy.worker.number, mailbox: proxy.worker.mailbox), of: key)
         return stream
@@ -159,6 +160,12 @@ final class KeptStreams {
 
     /// A loss stands where a reader has come to.
     func tell(_ gap: Gap, _ event: [UInt8], to number: DistantReader) { readers[number.number]?.arrived(gap, event) }
+
+    /// A stream goes on in its server's next response.
+    func changed(_ change: FeedChange, for number: DistantReader) { readers[number.number]?.changed(change) }
+
+    /// Something may be missing in a stream; an event tells its readers.
+    func note(_ gap: Gap, for number: DistantReader) { readers[number.number]?.note(gap) }
 
     /// A stream's server is gone, and its reader has everything.
     func ended(_ number: DistantReader, _ end: FeedEnd) { readers[number.number]?.ended(end) }

@@ -109,13 +109,15 @@ extension Exchange {
         reader.facts = ReaderFacts(previous: resumption.previous, replayed: resumption.replayed)
         begin(resumption.head, .chunked, request, isResumed: true)
         reader.begin(with: resumption.opening)
-        if let gap = resumption.gap { reader.tell(gap) }
+        // A client that is told by its response's end was told by the one that it comes from.
+        if let gap = resumption.gap { log(gap) }
     }
 
     /// A server has answered with a stream: it is kept from now on, if the route keeps streams and the stream can be cut into blocks.
     func keep(_ head: ResponseHead, from connection: UpstreamConnection, _ request: PendingRequest) {
         guard let keeping = request.keeping, notWovenBecause != .compressed, isStream else { return }
-        let stream = proxy.keptStreams.open(keeping.key, keeping.terms, head: head, from: connection, for: self)
+        let stream = proxy.keptStreams.open(
+            keeping.key, keeping.terms, head: head, from: connection, keeping.terms.masks ? repeatable(request) : nil, for: self)
         let reader = StreamReader(of: self, stream)
         takeOver(.kept(reader))
         if let gap = keeping.gap {
@@ -128,6 +130,12 @@ extension Exchange {
         var priming: [UInt8] = []
         if keeping.id.isEmpty { _ = stream.log.appendPlace(stream.log.next, to: &priming) }
         reader.prepare(priming)
+    }
+
+    /// What is sent when the server drops.
+    private func repeatable(_ request: PendingRequest) -> StreamRequest {
+        request.repeatable(
+            pathHash: summary.pathHash, to: group, outageAnswers: route?.route.outageAnswers ?? OutageAnswers())
     }
 
     /// The server of that name on this worker; nil if the configuration has none any more.
@@ -150,6 +158,21 @@ extension Exchange {
         case .whole(isCloseDelimited: false):
             receiveBody(proxy.worker.copyToScratch(UnsafeRawBufferPointer(start: nil, count: 0)), isLast: true)
         case .failed(let seen): serverFailed(seen)
+        case .stayedAway(let seen?, let milliseconds):
+            var ending = Ending(Refusal(seen))
+            ending.evidence += "; the server was asked again for \(milliseconds) ms, and the client was told to come back"
+            sendBack(ending, around: Exchange.usualRetryMilliseconds)
+        case .stayedAway(nil, let milliseconds):
+            sendBack(
+                Ending(
+                    cause: .upstreamFinished,
+                    evidence: "the server ended the response \(milliseconds) ms ago; the client was told to come back"),
+                around: Exchange.usualRetryMilliseconds)
+        case .answered(let status):
+            sendBack(
+                Ending(
+                    cause: .sentBack,
+                    evidence: "asked to go on, the server answered \(status); the client was told to come back for that answer"))
         case .left:
             sendBack(Ending(cause: .sentBack, evidence: "what was kept has been passed on; the client was told to come back for the rest"))
         }

@@ -15,16 +15,6 @@ struct DistantReader: Sendable, Hashable {
     let number: UInt64
 }
 
-/// How the server's part of a kept stream ended.
-enum FeedEnd: Sendable {
-    /// The response's end came.
-    case whole(isCloseDelimited: Bool)
-    /// The server failed.
-    case failed(SeenFailure)
-    /// The server was left, because nobody read for too long.
-    case left
-}
-
 /// One exchange's reader.
 final class StreamReader {
     private enum Home {
@@ -116,7 +106,16 @@ final class StreamReader {
         }
     }
 
-    /// Whether its client takes no bytes now.
+    /// Has the kernel ask the server now and then whether it is still there.
+    func probe() {
+        switch home {
+        case .here(let stream): stream.probe()
+        case .elsewhere(let home, _): home.post { $0.probe() }
+        case .left: return
+        }
+    }
+
+    /// Whether its client takes bytes now.
     var isReady: Bool { !isPaused && exchange != nil }
 
     // MARK: What the stream hands on
@@ -151,6 +150,19 @@ final class StreamReader {
 
     /// The client has come back over another connection, and its stream goes on there.
     func superseded() { exchange?.endSuperseded() }
+
+    /// The stream goes on in its server's next response.
+    func changed(_ change: FeedChange) {
+        switch change {
+        case .masked(let milliseconds):
+            facts.maskedCount += 1
+            facts.maskedMilliseconds += milliseconds
+        case .recycled: facts.recycledCount += 1
+        }
+    }
+
+    /// Something may be missing; an event of the log tells the client.
+    func note(_ gap: Gap) { exchange?.log(gap) }
 
     /// A loss stands where the reader has come to.
     func tell(_ gap: Gap) { exchange?.tell(gap) }

@@ -128,6 +128,8 @@ extension Exchange {
             record.resumedFrom = facts.previous
             record.replayed = facts.replayed
             record.gaps = facts.gapCount
+            if facts.recycledCount > 0 { record.recycled = facts.recycledCount }
+            if facts.maskedCount > 0 { record.masked = (facts.maskedCount, facts.maskedMilliseconds) }
         }
         record.notWovenBecause = notWovenBecause
         record.endedMidLine = notWovenBecause != .compressed && weaver.placement == .nowhere

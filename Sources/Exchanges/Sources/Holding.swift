@@ -12,7 +12,7 @@ import Upstreams
 
 extension Exchange {
     /// After about how many milliseconds a client is told to come back.
-    private static let usualRetryMilliseconds: UInt64 = 3_000
+    static let usualRetryMilliseconds: UInt64 = 3_000
     /// The same for a client that an overloaded proxy has sent away.
     private static let overloadRetryMilliseconds: UInt64 = 8_000
     /// The same if an answer waits for the client. Not much less than the browsers' default, because browsers keep the value.

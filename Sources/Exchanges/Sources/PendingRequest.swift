@@ -59,6 +59,11 @@ final class PendingRequest {
         decision = nil
     }
 
+    /// The request as it can be sent again when the stream that it opened is lost.
+    func repeatable(pathHash: Int, to group: ServerGroup, outageAnswers: OutageAnswers) -> StreamRequest {
+        StreamRequest(head, hostOffset: hostOffset, pathHash: pathHash, to: group, outageAnswers: outageAnswers)
+    }
+
     /// The head as it is sent to this server.
     func head(for server: ServerState) -> [UInt8] {
         guard let hostOffset else { return head }

@@ -79,6 +79,10 @@ enum Source {
 
     /// Has the kernel ask a server now and then whether it is still there.
     func probe() {
-        if case .server(let connection) = self { connection.beginProbing(afterSeconds: ExchangeWorker.probeAfterSeconds) }
+        switch self {
+        case .server(let connection): connection.beginProbing(afterSeconds: ExchangeWorker.probeAfterSeconds)
+        case .kept(let reader): reader.probe()
+        case .none, .probe: return
+        }
     }
 }

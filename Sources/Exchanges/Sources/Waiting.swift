@@ -25,8 +25,14 @@ struct Waiting {
         if failingSince == nil { failingSince = now }
         failedAt = now
         self.refusal = refusal
-        let usual = min(Waiting.firstPauseMilliseconds << min(failureCount, 8), Waiting.longestPauseMilliseconds)
-        failureCount += 1
+        defer { failureCount += 1 }
+        return Waiting.pause(after: failureCount, chance: chance)
+    }
+
+    /// The pause before the next attempt, in milliseconds, after so many failures before the last one: 125 to 375 at first, in the end
+    /// 2,500 to 7,500.
+    static func pause(after failureCount: UInt64, chance: (UInt64) -> UInt64) -> Int64 {
+        let usual = min(firstPauseMilliseconds << min(failureCount, 8), longestPauseMilliseconds)
         return Int64(usual / 2 + chance(usual))
     }
 }

@@ -224,7 +224,8 @@ extension StreamEnding {
     /// bytes_from_upstream, bytes_to_client, heartbeats, longest_upstream_silence_ms, longest_client_silence_ms,
     /// upstream_silence_at_end_ms, client_silence_at_end_ms, client_silence_before_last_write_ms, max_pending_bytes, pending_ms,
     /// last_event_id, last_event_id_truncated and last_event_id_withheld (only when true), retry_ms, held_ms, resumed_from, replayed,
-    /// gaps, woven, not_woven_because, heartbeat_ms, mid_line, unheartbeatable_ms, open_streams, open_streams_server, tcp, upstream_tcp.
+    /// gaps, masked, masked_ms, recycled, woven, not_woven_because, heartbeat_ms, mid_line, unheartbeatable_ms, open_streams,
+    /// open_streams_server, tcp, upstream_tcp.
     package func encode(into bytes: inout [UInt8]) {
         appendLine(to: &bytes, timeMilliseconds: timeMilliseconds, event: "stream_end") { line in
             exchange.encode(into: &line)
@@ -258,6 +259,11 @@ extension StreamEnding {
             if let resumedFrom { line.stream("resumed_from", resumedFrom) }
             if let replayed { line.number("replayed", replayed) }
             if let gaps { line.number("gaps", Int64(gaps)) }
+            if let masked {
+                line.number("masked", Int64(masked.count))
+                line.number("masked_ms", masked.milliseconds)
+            }
+            if let recycled { line.number("recycled", Int64(recycled)) }
             NotWovenReason.encode(notWovenBecause, into: &line)
             if let heartbeatMilliseconds { line.number("heartbeat_ms", heartbeatMilliseconds) }
             line.boolean("mid_line", endedMidLine)

@@ -285,6 +285,10 @@ package struct StreamEnding: Sendable {
     package var replayed: UInt64?
     /// In how many places something is or may be missing (`gaps`); left out when nil.
     package var gaps: Int?
+    /// How often the server was away while the response went on (`masked`), and for how long in all (`masked_ms`); left out when nil.
+    package var masked: (count: Int, milliseconds: Int64)?
+    /// How often the server's response was replaced by the next one (`recycled`); left out when nil.
+    package var recycled: Int?
     /// Why the stream got no heartbeats; nil if it got them (`woven`, `not_woven_because`).
     package var notWovenBecause: NotWovenReason?
     /// Whether the upstream stopped inside a line, where no heartbeat may stand (`mid_line`).

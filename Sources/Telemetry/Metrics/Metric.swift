@@ -7,7 +7,7 @@ package enum Metric: Int, CaseIterable, Sendable {
     case streamsOpen, streamsOpened, streamsEnded, streamDuration, streamSilenceAtEnd, streamFirstEvent
     case events, heartbeats, streamBytes, heartbeatLateness
     case streamsHeld, held
-    case streamsAway, historyBytes, streamReturns, streamGaps
+    case streamsAway, historyBytes, streamReturns, streamGaps, streamMasks, streamsRecycled
     case pendingBytes, streamsStalled
     case connectionsOpen, connections, connectionsFull, handshakes
     case requests, requestDuration
@@ -73,6 +73,13 @@ package enum Metric: Int, CaseIterable, Sendable {
             .counter(
                 "heartwire_stream_gaps", .proxy, GapReason.self,
                 help: "Places in event streams where something is or may be missing, by reason.")
+        case .streamMasks:
+            .counter(
+                "heartwire_stream_masks", .proxy, MaskOutcome.self,
+                help: "Drops of servers behind the backs of their streams' clients, by what became of them.")
+        case .streamsRecycled:
+            .counter(
+                "heartwire_streams_recycled", .proxy, help: "Responses of servers that the proxy replaced by the next one (`recycle`).")
         case .pendingBytes:
             .gauge("heartwire_pending_bytes", .proxy, unit: .bytes, help: "Bytes that wait now for clients and servers to take them.")
         case .streamsStalled:

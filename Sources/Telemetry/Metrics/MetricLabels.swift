@@ -109,6 +109,19 @@ package enum ReturnOutcome: String, MetricLabel {
     package static let names = ["outcome"]
 }
 
+/// What became of a drop of a server that its stream's clients did not see (`mask`).
+package enum MaskOutcome: String, MetricLabel {
+    /// A server went on with the stream.
+    case resumed
+    /// None did in time.
+    case stayedAway = "stayed_away"
+    /// A server gave another answer than the stream.
+    case answered
+
+    /// `outcome`.
+    package static let names = ["outcome"]
+}
+
 /// Why something is or may be missing in an event stream.
 package enum GapReason: String, MetricLabel {
     /// The history's bounds.

@@ -155,6 +155,8 @@ class OriginConnection:
         self.closed = True
         try:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            # A handler that reads in another thread would keep the connection open.
+            self.socket.shutdown(socket.SHUT_RD)
         except OSError:
             pass
         self.socket.close()

@@ -1,0 +1,42 @@
+// Who reads a kept stream: an exchange on its worker, or one on another worker, which is told everything by mailbox.
+
+import EventStream
+import Reactor
+
+/// The reader of a kept stream.
+enum SeatedReader {
+    case here(StreamReader)
+    case elsewhere(DistantReader, Mailbox)
+
+    /// The client has come back over another connection.
+    func superseded() {
+        switch self {
+        case .here(let reader): reader.superseded()
+        case .elsewhere(let reader, let mailbox): mailbox.postToStreams { $0.superseded(reader) }
+        }
+    }
+
+    /// Bytes of a block that is larger than the limit.
+    func handOn(_ bytes: [UInt8]) {
+        switch self {
+        case .here(let reader): reader.deliver(bytes)
+        case .elsewhere(let reader, let mailbox): mailbox.postToStreams { $0.arrived(bytes, for: reader) }
+        }
+    }
+
+    /// The stream goes on in its server's next response.
+    func changed(_ change: FeedChange) {
+        switch self {
+        case .here(let reader): reader.changed(change)
+        case .elsewhere(let reader, let mailbox): mailbox.postToStreams { $0.changed(change, for: reader) }
+        }
+    }
+
+    /// Something may be missing; an event of the log tells the client.
+    func note(_ gap: Gap) {
+        switch self {
+        case .here(let reader): reader.note(gap)
+        case .elsewhere(let reader, let mailbox): mailbox.postToStreams { $0.note(gap, for: reader) }
+        }
+    }
+}

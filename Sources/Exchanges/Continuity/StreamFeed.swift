@@ -1,0 +1,387 @@
+// The server's side of a kept stream: one response, or one after the other where the route masks that its servers drop (`mask`).
+//
+//     reading ──the response ends or breaks──▶ waiting ──▶ asking ──the stream goes on──▶ reading
+//        │                                      ▲  │          │
+//        │ the route does not mask              │  │          │ another answer than the stream, which the client gets itself
+//        │                                      └──┼──────────┤
+//        └───────────────▶ over ◀──too late────────┘◀─────────┘
+//
+// While a server is away its stream's readers stay, with heartbeats. Invariants: at most one server is asked at a time for all readers;
+// with the first byte of a new response nothing is left of the old one; an id of the proxy's never goes to a server.
+
+import Configuration
+import EventStream
+import HTTP
+import Reactor
+import Telemetry
+import Upstreams
+
+/// How the server's part of a kept stream ended.
+enum FeedEnd: Sendable {
+    /// The response's end came.
+    case whole(isCloseDelimited: Bool)
+    /// The server failed.
+    case failed(SeenFailure)
+    /// The server was left, because nobody read for too long, or everybody who saw how it ended has left.
+    case left
+    /// The server dropped, and did not go on within so many milliseconds; how it failed last, if it was asked.
+    case stayedAway(SeenFailure?, milliseconds: Int64)
+    /// The server dropped, and gave another answer than the stream when it was asked to go on.
+    case answered(status: Int)
+}
+
+/// What happened between two responses of a stream, for the log.
+enum FeedChange: Sendable {
+    /// The server dropped, and went on so many milliseconds later.
+    case masked(milliseconds: Int64)
+    /// The proxy has replaced the response.
+    case recycled
+}
+
+/// The server's side of a kept stream.
+final class StreamFeed {
+    private enum State {
+        /// A response is read.
+        case reading(ServerPart)
+        /// The server dropped; it is asked at a moment that is set.
+        case waiting(Masking)
+        /// The server dropped, and is asked.
+        case asking(ServerPart, Masking)
+        case over(FeedEnd)
+    }
+
+    unowned let stream: KeptStream
+    private unowned let proxy: ExchangeWorker
+    private let terms: CompiledContinuity
+    /// What is sent when the server drops; nil where that ends the stream.
+    private let request: StreamRequest?
+    private var state: State
+    private var isPaused = false
+    /// How many responses in a row were soon over, so that the pause before the next one grows.
+    private var shortResponses: UInt64 = 0
+    /// Monotonic milliseconds: when the present response began.
+    private var beganAt: Int64
+    /// When the present response is to be replaced by the next one; `.max` for never.
+    private var recycleAt = Int64.max
+    /// What the server last asked clients to wait before they come back.
+    var retryMilliseconds: Int64 = 0
+    /// How long a server may be silent in a stream.
+    let silenceLimitMilliseconds: Int64?
+
+    /// A response that lasts at least so long is none that was soon over.
+    private static let usualResponseMilliseconds: Int64 = 5_000
+    /// How soon the feed looks again whether an event has ended, where a response is replaced behind it.
+    private static let eventLookMilliseconds: Int64 = 50
+
+    /// The feed of a stream whose server has just answered over that connection, which reports to the feed from now on.
+    init(
+        _ connection: UpstreamConnection, of stream: KeptStream, _ terms: CompiledContinuity, _ request: StreamRequest?,
+        for exchange: Exchange
+    ) {
+        self.stream = stream
+        self.terms = terms
+        self.request = request
+        proxy = exchange.proxy
+        beganAt = exchange.now
+        silenceLimitMilliseconds = exchange.group.upstream.streamSilenceTimeoutMilliseconds.map(Int64.init)
+        state = .over(.left)
+        let part = ServerPart(connection, of: self, eventLimit: eventLimit)
+        state = .reading(part)
+        connection.handOver(to: part)
+    }
+
+    private var now: Int64 { proxy.worker.now }
+    private var limits: Limits { proxy.settings.configuration.limits }
+    private var eventLimit: Int { limits.eventBytes }
+    var responseLimits: HeadLimits { proxy.settings.responseLimits }
+    var handshakeMilliseconds: Int64 { Int64(proxy.settings.configuration.timeouts.handshakeMilliseconds) }
+
+    /// How it ended; nil while it goes on.
+    var end: FeedEnd? { if case .over(let end) = state { end } else { nil } }
+
+    // MARK: What the stream wants
+
+    /// Reads no more for now: a reader is too slow.
+    func pause() {
+        guard !isPaused else { return }
+        isPaused = true
+        if case .reading(let part) = state { part.connection.pause(for: .slowClient) }
+    }
+
+    /// Reads again.
+    func resume() {
+        guard isPaused else { return }
+        isPaused = false
+        if case .reading(let part) = state { part.connection.resume(for: .slowClient) }
+    }
+
+    /// Has the kernel ask the server now and then whether it is still there.
+    func probe() { if case .reading(let part) = state { beginProbing(part) } }
+
+    private func beginProbing(_ part: ServerPart) { part.connection.beginProbing(afterSeconds: ExchangeWorker.probeAfterSeconds) }
+
+    /// Lets the server go, if the feed is not over.
+    func leave() { if release() { state = .over(.left) } }
+
+    /// Nobody is there any more who saw how the server ended. Who comes back learns only that more has to be asked for.
+    func forgetEnd() {
+        switch end {
+        case .failed, .stayedAway: state = .over(.left)
+        case .whole, .left, .answered, nil: return
+        }
+    }
+
+    /// Gives the server back; false if the feed was over.
+    private func release() -> Bool {
+        switch state {
+        case .reading(let part): part.leave()
+        case .waiting(let masking): masking.probe?.end()
+        case .asking(let part, let masking):
+            part.leave()
+            masking.probe?.end()
+        case .over: return false
+        }
+        return true
+    }
+
+    /// When the feed has something to do; `.max` for never.
+    var nextDeadline: Int64 {
+        switch state {
+        case .reading: recycleAt
+        case .waiting(let masking): masking.nextAttemptAt
+        case .asking, .over: .max
+        }
+    }
+
+    /// Does what is due.
+    func attend() {
+        switch state {
+        case .reading(let part): if now >= recycleAt { recycle(part) }
+        case .waiting(let masking): if now >= masking.nextAttemptAt { tryAgain(masking) }
+        case .asking, .over: return
+        }
+    }
+
+    // MARK: A response is replaced
+
+    /// A response has begun. It is replaced in the last 15 % of the route's time, each at a moment of its own.
+    func planRecycling() {
+        guard let recycle = terms.policy.recycle, request != nil else { return }
+        let age = Int64(recycle.ageMilliseconds)
+        recycleAt = beganAt + age - Int64(proxy.chance(below: UInt64(max(1, age * 15 / 100))))
+        stream.wakeAtDeadline()
+    }
+
+    /// Ends the present response behind an event, and asks for the next one.
+    private func recycle(_ part: ServerPart) {
+        guard let request, !proxy.isDraining else { return recycleAt = .max }
+        if part.cutter.isInsideBlock, stream.isInsideLargeBlock || now < beganAt + Int64(terms.policy.recycle?.ageMilliseconds ?? 0) {
+            recycleAt = now + Self.eventLookMilliseconds
+            return
+        }
+        part.leave()
+        let masking = Masking(since: now, request, proxy.generation)
+        masking.isRecycling = true
+        tryAgain(masking)
+    }
+
+    // MARK: A response ends
+
+    /// The response's end came.
+    func ended(_ part: ServerPart, _ end: FeedEnd) {
+        guard case .reading(let present) = state, present === part else { return }
+        drop(part, end)
+    }
+
+    /// The server failed.
+    func failed(_ part: ServerPart, _ seen: SeenFailure) {
+        switch state {
+        case .reading(let present) where present === part: drop(part, .failed(seen))
+        case .asking(let present, let masking) where present === part: unserved(part, masking, seen)
+        case .reading, .waiting, .asking, .over: return
+        }
+    }
+
+    private func drop(_ part: ServerPart, _ end: FeedEnd) {
+        part.leave()
+        // A client that has parts of an event cannot go on in the same response.
+        guard let request, !proxy.isDraining, !stream.isInsideLargeBlock else { return finish(end) }
+        shortResponses = now - beganAt < Self.usualResponseMilliseconds ? shortResponses + 1 : 0
+        let masking = Masking(since: now, request, proxy.generation)
+        wait(masking, until: now + pause(after: shortResponses))
+    }
+
+    /// How long the feed waits before it asks again, after so many failures in a row.
+    private func pause(after failures: UInt64) -> Int64 {
+        max(retryMilliseconds, Waiting.pause(after: failures) { proxy.chance(below: $0) })
+    }
+
+    private func wait(_ masking: Masking, until next: Int64) {
+        guard next < masking.since + terms.maskMilliseconds else {
+            return finish(.stayedAway(masking.failure, milliseconds: now - masking.since))
+        }
+        masking.nextAttemptAt = next
+        state = .waiting(masking)
+        stream.wakeAtDeadline()
+    }
+
+    private func finish(_ end: FeedEnd) {
+        switch end {
+        case .stayedAway: proxy.counters.add(.streamMasks, MaskOutcome.stayedAway)
+        case .answered: proxy.counters.add(.streamMasks, MaskOutcome.answered)
+        case .whole, .failed, .left: break
+        }
+        state = .over(end)
+        stream.feedIsOver()
+    }
+
+    // MARK: Asking again
+
+    private func tryAgain(_ masking: Masking) {
+        masking.findServers(of: proxy.generation)
+        let group = masking.group
+        if masking.failure != nil {
+            // Of all who wait for a failed server, one tries it for all (half-open probe).
+            if let next = group.nextLook(now: now, failedAt: masking.failedAt, path: masking.request.pathHash) {
+                return wait(masking, until: next + Int64(proxy.chance(below: UInt64(CircuitBreaker.spreadMilliseconds))))
+            }
+            let handshake = group.security.context == nil ? 0 : handshakeMilliseconds
+            masking.probe = HalfOpenProbe(
+                of: group.servers, now: now, patienceMilliseconds: Int64(group.upstream.connectTimeoutMilliseconds) + handshake)
+            masking.search = ServerSearch(isWaiting: true, probe: masking.probe)
+        }
+        masking.attempts = 0
+        connect(masking)
+    }
+
+    private func connect(_ masking: Masking) {
+        let group = masking.group
+        while masking.attempts < ServerSearch.attemptLimit, let candidate = masking.search.next(in: group, now: now) {
+            masking.attempts += 1
+            guard let address = candidate.address else {
+                masking.count(.nameNotResolved, candidate.server, proxy.counters)
+                masking.search.failed(.nameNotResolved, server: candidate.server, in: group, now: now)
+                continue
+            }
+            let connection = UpstreamConnection(worker: proxy.worker, group: group, server: group.servers[candidate.server])
+            let part = ServerPart(connection, of: self, eventLimit: eventLimit)
+            do {
+                state = .asking(part, masking)
+                try connection.connect(to: address, for: part)
+                return
+            } catch {
+                let seen = SeenFailure(connecting: error, withinMilliseconds: group.upstream.connectTimeoutMilliseconds)
+                if error.meansExhausted {
+                    masking.count(.exhausted, candidate.server, proxy.counters)
+                    return again(masking, seen)
+                }
+                masking.count(AttemptResult(seen.failure), candidate.server, proxy.counters)
+                masking.search.failed(seen, server: candidate.server, in: group, now: now)
+            }
+        }
+        again(masking, masking.search.lastFailure)
+    }
+
+    /// A connection to a server stands.
+    func reached(_ part: ServerPart) {
+        guard case .asking(let present, let masking) = state, present === part else { return }
+        masking.count(.connected, masking.search.server, proxy.counters)
+        masking.search.succeeded(in: masking.group)
+        masking.probe = masking.probe?.reached(
+            part.connection.server, now: now, patienceMilliseconds: Int64(masking.group.upstream.connectTimeoutMilliseconds))
+        part.connection.sendRequest(
+            masking.request.head(for: part.connection.server, after: stream.log.lastServerIdentifier), method: .get, framing: .none,
+            asksForUpgrade: false, isWhole: true)
+    }
+
+    /// A server could not be reached.
+    func notReached(_ part: ServerPart, _ seen: SeenFailure) {
+        guard case .asking(let present, let masking) = state, present === part else { return }
+        masking.count(AttemptResult(seen.failure), masking.search.server, proxy.counters)
+        masking.search.failed(seen, server: masking.search.server, in: masking.group, now: now)
+        connect(masking)
+    }
+
+    /// A server was reached and did not serve the stream.
+    private func unserved(_ part: ServerPart, _ masking: Masking, _ seen: SeenFailure) {
+        masking.group.noteUnserved(part.connection.server, isProbe: masking.probe != nil, path: masking.request.pathHash, now: now)
+        part.leave()
+        again(masking, seen)
+    }
+
+    private func again(_ masking: Masking, _ seen: SeenFailure) {
+        masking.failed(seen, now: now)
+        wait(masking, until: now + pause(after: shortResponses + masking.failureCount))
+    }
+
+    /// A server has answered.
+    func answered(_ part: ServerPart, _ head: ResponseHead, _ framing: BodyFraming) {
+        guard case .asking(let present, let masking) = state, present === part else { return }
+        if masking.request.isOutage(status: head.status) {
+            return unserved(part, masking, SeenFailure(.outageAnswer, evidence: "the server answered \(head.status)"))
+        }
+        if masking.search.isWaiting { part.connection.server.served(now: now) }
+        masking.probe?.end()
+        masking.probe = nil
+        guard head.isEventStream, head.status == 200, framing != .none, head.contentEncodingIsIdentity else {
+            part.leave()
+            return finish(.answered(status: head.status))
+        }
+        part.connection.readAtMost(bytes: limits.pendingBytesPerStream)
+        beginProbing(part)
+        part.replays = ReplayFilter(greetings: terms.greetings)
+        if isPaused { part.connection.pause(for: .slowClient) }
+        beganAt = now
+        state = .reading(part)
+        planRecycling()
+        let isRecycled = masking.isRecycling && masking.failure == nil
+        if isRecycled { proxy.counters.add(.streamsRecycled) } else { proxy.counters.add(.streamMasks, MaskOutcome.resumed) }
+        stream.goesOn(from: part.serverName, isRecycled ? .recycled : .masked(milliseconds: now - masking.since))
+    }
+}
+
+/// A time in which a server is away and its stream's readers do not see that.
+private final class Masking {
+    let request: StreamRequest
+    /// Monotonic milliseconds: when the server dropped, or was left.
+    let since: Int64
+    /// Whether the proxy left the server, to replace its response.
+    var isRecycling = false
+    /// When the servers are asked again.
+    var nextAttemptAt = Int64.max
+    /// The servers that the present attempt tries, and the numbers of their metrics' series.
+    private(set) var group: ServerGroup
+    private var series: [Int32]
+    var search = ServerSearch()
+    /// The half-open probe that the present attempt makes for all who wait; nil for none.
+    var probe: HalfOpenProbe?
+    /// How many servers and addresses the present attempt has tried.
+    var attempts: UInt8 = 0
+    /// How a server failed last, and when; nil before the first failure.
+    private(set) var failure: SeenFailure?
+    private(set) var failedAt = Int64.min
+    private(set) var failureCount: UInt64 = 0
+
+    init(since: Int64, _ request: StreamRequest, _ generation: Generation) {
+        self.since = since
+        self.request = request
+        (group, series) = request.servers(now: generation)
+    }
+
+    /// A new attempt begins, with the servers that the configuration has now.
+    func findServers(of generation: Generation) { (group, series) = request.servers(now: generation) }
+
+    /// An attempt failed.
+    func failed(_ seen: SeenFailure, now: Int64) {
+        probe?.end()
+        probe = nil
+        failure = seen
+        failedAt = now
+        failureCount += 1
+    }
+
+    /// Counts what came of trying a server.
+    func count(_ result: AttemptResult, _ server: Int, _ counters: WorkerCounters) {
+        if server < series.count { counters.add(.upstreamAttempts, result, of: series[server]) }
+    }
+}
