@@ -122,7 +122,7 @@ def test_events_and_heartbeats_over_http2_allocate_nothing(stage, library, ident
         client.wait(lambda: all(stream.data.count(b"event: tick") == EVENTS // 20 for stream in streams), 20)
         client.read_for(2)
         after = allocations(proxy)
-    endings = proxy.stream_log.wait_for(lambda record: record["event"] == "stream_end")
+    endings = proxy.stream_log.endings(20)
     assert sum(record["heartbeats"] for record in endings) > 300, "too few heartbeats came to prove anything"
     print(f"allocations for {EVENTS} events and some 400 heartbeats over HTTP/2: {after - before}")
     # One for each stream, once.
@@ -152,7 +152,7 @@ def test_a_heartbeat_over_tls_allocates_nothing(stage, library, tmp_path):
     after = allocations(proxy)
     for secured in streams:
         secured.close()
-    endings = proxy.stream_log.wait_for(lambda record: record["event"] == "stream_end")
+    endings = proxy.stream_log.endings(20)
     assert all(record["heartbeats"] > 30 for record in endings), "too few heartbeats came to prove anything"
     print(f"allocations for about 600 heartbeats over TLS: {after - before}")
     assert after - before <= 10

@@ -70,11 +70,7 @@ def status(proxy, certificate, token, path="/", more="") -> int:
 
 def words(proxy, path, count=1) -> list:
     """What the log says of the first requests for a path."""
-    deadline = time.monotonic() + 5
-    while len(found := [record for record in proxy.access_log.records() if record.get("path") == path]) < count:
-        assert time.monotonic() < deadline, found
-        time.sleep(0.02)
-    return [record.get("credential_error") for record in found]
+    return [record.get("credential_error") for record in proxy.access_log.wait_for(lambda r: r.get("path") == path, count=count)]
 
 
 def test_a_bound_token_is_good_for_the_client_with_its_certificate_alone(checked, clients):

@@ -161,11 +161,5 @@ def test_three_hundred_leaving_clients_leak_nothing(stage):
     while proxy.descriptors() > descriptors + 2 and time.monotonic() < deadline:
         time.sleep(0.05)
     assert proxy.descriptors() <= descriptors + 2, f"{proxy.descriptors() - descriptors} descriptors leaked"
-    def endings_so_far():
-        return [record for record in proxy.stream_log.records() if record["event"] == "stream_end"]
-
-    # The log's own thread writes the lines.
-    while len(endings_so_far()) < 300 and time.monotonic() < deadline:
-        time.sleep(0.05)
-    endings = endings_so_far()
+    endings = proxy.stream_log.endings(300)
     assert len(endings) == 300 and all(r["cause"].startswith("client_") for r in endings)

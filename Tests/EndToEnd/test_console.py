@@ -14,6 +14,7 @@ from support.client import Client, exchange
 from support.paths import binary
 from support.ports import reserve_port
 from support.reloading import File, silent_stream
+from support.sockets import wait_until_read
 from support.taking_over import end, successor
 
 CSP = (b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
@@ -32,7 +33,6 @@ def console(stage):
     """A proxy with a console on a loopback address, and the console's port."""
     port = reserve_port()
     proxy = stage.heartwire(stage.origin(silent_stream), top=f"console 127.0.0.1:{port}")
-    proxy.wait_for_words("the console is on")
     return proxy, port
 
 
@@ -97,7 +97,6 @@ def test_a_token_is_asked_for_by_everything_but_health(stage):
     port = reserve_port()
     digest = hashlib.sha256(b"open sesame").hexdigest()
     proxy = stage.heartwire(stage.origin(silent_stream), top=f"console 127.0.0.1:{port} {{\ntoken_sha256 {digest}\n}}")
-    proxy.wait_for_words("the console is on")
     for path in ("/", "/metrics", "/feed", "/nothing"):
         for fields in ((), ("Authorization: Bearer open sesam",), (f"Authorization: Bearer {digest}",), ("Authorization: Basic b3Blbg==",)):
             answer = ask(port, path, *fields)
@@ -131,7 +130,6 @@ def test_it_speaks_tls_with_client_certificates_in_place_of_a_token(stage, autho
             client_authority {authority.certificate}
         }}
     }}""")
-    proxy.wait_for_words("the console is on")
     context = ssl.create_default_context(cafile=str(authority.certificate))
 
     def status():
@@ -244,7 +242,7 @@ def test_health_is_answered_where_everybody_is_being_served(console):
         for client in held:
             client.send(f"POST /streams/w0-000001/end HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
                         f"Sec-Fetch-Site: same-origin\r\nX-Heartwire-Page: {token}\r\nContent-Length: 2\r\n\r\n{{".encode())
-        time.sleep(0.2)
+        wait_until_read(*(client.socket for client in held))
         assert ask(port, "/healthz").status == 200 and ask(port, "/readyz").status == 200
         answer = ask(port, "/metrics")
         assert answer.status == 503 and answer.value("retry-after") == b"5"

@@ -114,7 +114,6 @@ def test_a_bystanders_events_are_not_late_because_somebody_looks(stage):
     proxy = stage.heartwire(
         origin.address, heartbeat="1h", workers=1, top=f"console 127.0.0.1:{console}", limits=f"connections {2 * streams}",
         extra=f"upstream bystander {{\nserver 127.0.0.1:{server}\n}}\nroute /bystander {{\nupstream bystander\n}}\n")
-    proxy.wait_for_words("the console is on")
     watchers = Watchers(proxy.port)
     watchers.open(streams)
     bystander = Bystander(server, proxy.port)

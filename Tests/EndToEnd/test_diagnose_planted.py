@@ -189,7 +189,7 @@ def test_clients_that_read_too_slowly(stage):
         with Client(proxy.port) as client:
             _, body = client.open_stream(f"/quick{number}")
             body.collect(random.uniform(0.2, 1))
-    proxy.stream_log.wait_for(lambda _: len([r for r in proxy.stream_log.records() if r.get("cause") == "client_stalled"]) >= 4, 60)
+    proxy.stream_log.wait_for(lambda r: r.get("cause") == "client_stalled", 60, count=4)
     for client in slow:
         client.close()
     assert claims(diagnosed(proxy)) == [("slow_reader", "client", None)]
@@ -216,8 +216,7 @@ def test_clients_that_vanish_without_a_word(stage, backends):
         try:
             assert watchers.stdout.readline() == b"there\n"
             space.cut()
-            proxy.stream_log.wait_for(
-                lambda _: len([r for r in proxy.stream_log.records() if r.get("cause") == "client_vanished"]) == 12, 60)
+            proxy.stream_log.wait_for(lambda r: r.get("cause") == "client_vanished", 60, count=12)
         finally:
             watchers.kill()
             watchers.wait()

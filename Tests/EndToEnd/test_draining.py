@@ -118,7 +118,7 @@ def test_idle_connections_do_not_hold_the_end_up(stage):
         used.read_response()
         started = time.monotonic()
         assert proxy.stop() == 0
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 5
         assert used.wait_for_end() == "fin" and unused.wait_for_end() == "fin"
 
 
@@ -166,5 +166,5 @@ def test_a_second_signal_ends_it_at_once(stage):
         started = time.monotonic()
         proxy.send_signal(signal.SIGTERM)
         assert proxy.wait() == 1
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 5
     assert "ending at once" in proxy.stderr()

@@ -261,10 +261,10 @@ def test_the_body_of_a_2xx_is_not_waited_for_and_a_long_denial_loses_its_page(gu
         else:
             connection.respond(403, b"x" * (65_536 if request.value("x-forwarded-uri") == b"/fits" else 65_537), [("Content-Type", "text/html")])
 
-    proxy, asked, origin = guarded(service, "timeout 2s")
+    proxy, asked, origin = guarded(service, "timeout 10s")
     begun = time.monotonic()
     assert get(proxy.port, "/hanging", SESSION).status == 200
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 5
     assert origin.wait_for_requests(1)[0].value("x-user") == b"ann"
     fits, long = get(proxy.port, "/fits"), get(proxy.port, "/long")
     assert (fits.status, len(fits.body), fits.value("content-type")) == (403, 65_536, b"text/html")
@@ -281,7 +281,7 @@ def test_no_early_answer_comes_before_the_service_s_word(guarded):
         connection.respond(403 if request.value("cookie") is None else 200)
 
     def late(connection, request):
-        time.sleep(0.8)
+        time.sleep(3)
         stream(connection, request)
 
     proxy, *_ = guarded(service, route="early 200ms", handler=late)
@@ -290,7 +290,7 @@ def test_no_early_answer_comes_before_the_service_s_word(guarded):
         begun = time.monotonic()
         client.get("/allowed", SESSION + STREAM)
         response = client.read_head()
-        assert response.status == 200 and 0.7 < time.monotonic() - begun < 1.4
+        assert response.status == 200 and 0.7 < time.monotonic() - begun < 3.5
         client.body(response).wait_for(b"data: hello")
-        assert time.monotonic() - begun > 1.5
+        assert time.monotonic() - begun > 3.7
     assert proxy.stream_log.opening("/allowed")["held_because"] == "early"

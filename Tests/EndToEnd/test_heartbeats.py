@@ -10,7 +10,7 @@ from support.client import Client
 
 INTERVAL = 0.3
 # The interval plus a tick of the timer wheel and the scheduling of a busy two-core machine.
-LATEST = INTERVAL + 0.35
+LATEST = INTERVAL + 1
 
 
 def silent_stream(fields=(), content_type="text/event-stream", first=b""):
@@ -53,6 +53,7 @@ def test_without_opening_nothing_precedes_the_upstream(stage):
     proxy = stage.heartwire(stage.origin(silent_stream(first=b"data: a\n\n")), heartbeat="10s", opening="off")
     with Client(proxy.port) as client:
         _, body = client.open_stream()
+        body.wait_for(b"data: a\n\n")
         body.collect(0.4)
         assert body.data == b"data: a\n\n"
 
@@ -60,14 +61,14 @@ def test_without_opening_nothing_precedes_the_upstream(stage):
 def test_a_talking_stream_gets_no_heartbeat(stage):
     def handler(connection, request):
         connection.start_stream()
-        for number in range(20):
+        for number in range(25):
             connection.chunk(b"data: %d\n\n" % number)
             time.sleep(0.1)
         connection.last_chunk()
-    proxy = stage.heartwire(stage.origin(handler), heartbeat="600ms")
+    proxy = stage.heartwire(stage.origin(handler), heartbeat="2s")
     with Client(proxy.port) as client:
         _, body = client.open_stream()
-        assert body.read_to_end() == b"".join(b"data: %d\n\n" % number for number in range(20))
+        assert body.read_to_end() == b"".join(b"data: %d\n\n" % number for number in range(25))
         assert body.complete
 
 
@@ -75,6 +76,7 @@ def test_heartbeats_off_means_none(stage):
     proxy = stage.heartwire(stage.origin(silent_stream(first=b"data: a\n\n")), heartbeat="off")
     with Client(proxy.port) as client:
         _, body = client.open_stream()
+        body.wait_for(b"data: a\n\n")
         body.collect(1.0)
         assert body.data == b"data: a\n\n"
 
@@ -86,7 +88,7 @@ def test_the_heartbeat_is_of_the_kind_that_the_route_says(stage, kind, names, co
     proxy = stage.heartwire(stage.origin(silent_stream(first=b"id: 4\ndata: a\n\n")), heartbeat=f"200ms {kind}{name}")
     with Client(proxy.port) as client:
         _, body = client.open_stream()
-        body.collect(1.0)
+        body.wait_for(lambda data: data.count(b"event: heartbeat\n" if names else b":\n") >= 3)
         reading = eventsource.read(bytes(body.data))
     beats = [event for event in reading.events if event.type == "heartbeat"]
     assert [event.data for event in reading.events if event.type != "heartbeat"] == ["a"]
@@ -101,7 +103,7 @@ def test_every_spelling_of_the_media_type_is_an_event_stream(stage, content_type
     proxy = stage.heartwire(stage.origin(silent_stream(content_type=content_type)), heartbeat="200ms")
     with Client(proxy.port) as client:
         _, body = client.open_stream()
-        body.wait_for(b":\n\n", timeout=3)
+        body.wait_for(b":\n\n")
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "text/event-streams", "application/text/event-stream", ""])
@@ -232,11 +234,11 @@ def test_the_default_heartbeat_is_on_without_a_word_in_the_configuration(stage):
     proxy = stage.heartwire(text=text)
     with Client(proxy.port) as client:
         _, body = client.open_stream()
-        body.wait_for(b":\n\n", timeout=2)
+        body.wait_for(b":\n\n")
         before = len(body.data)
-        body.wait_for(lambda data: len(data) > before, timeout=17.5)
+        body.wait_for(lambda data: len(data) > before, timeout=20)
         gap = body.pieces[-1][0] - body.pieces[0][0]
-        assert 14.5 < gap < 16.5, f"the default heartbeat came after {gap:.1f} s"
+        assert 13.5 < gap < 18, f"the default heartbeat came after {gap:.1f} s"
 
 
 def test_heartbeats_do_not_hide_a_silent_upstream(stage):
@@ -245,7 +247,7 @@ def test_heartbeats_do_not_hide_a_silent_upstream(stage):
     with Client(proxy.port) as client:
         started = time.monotonic()
         _, body = client.open_stream("/quiet")
-        body.read_to_end(timeout=4)
-        assert 0.8 < time.monotonic() - started < 2.5
+        body.read_to_end()
+        assert 0.8 < time.monotonic() - started < 5
         assert b":\n\n" in body.data
     assert proxy.stream_log.ending("/quiet")["cause"] == "upstream_silent"

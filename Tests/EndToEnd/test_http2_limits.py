@@ -48,7 +48,7 @@ def test_resets_in_quick_succession_end_the_connection_and_no_other(stage):
         before = len(kept.data)
         bystander.read_for(0.6)
         assert len(kept.data) > before
-    assert "behaves like an attacker" in proxy.stderr()
+    proxy.wait_for_words("behaves like an attacker")
 
 
 def test_a_request_that_is_reset_in_its_own_packet_costs_its_server_no_connection(stage):
@@ -67,7 +67,7 @@ def test_a_request_that_is_reset_in_its_own_packet_costs_its_server_no_connectio
                 server.settimeout(0.3)
                 with pytest.raises(TimeoutError):
                     server.accept()
-    requests = proxy.access_log.wait_for(lambda record: record["path"].startswith("/gone"))
+    requests = proxy.access_log.wait_for(lambda record: record["path"].startswith("/gone"), count=50)
     assert {(record["cause"], record["route"], record.get("attempts")) for record in requests} == {("client_closed", "/*", 0)}
 
 
@@ -212,7 +212,7 @@ def test_twenty_uploads_that_wait_for_their_servers_do_not_wait_for_each_other(s
     def handler(connection):
         request = connection.read_request(with_body=False)
         if request.target.startswith(b"/slow"):
-            time.sleep(3)
+            time.sleep(6)
         for _ in connection.stream_body(request, keep=True):
             pass
         connection.respond(200, b"taken")
@@ -226,7 +226,7 @@ def test_twenty_uploads_that_wait_for_their_servers_do_not_wait_for_each_other(s
         quick = client.request("/quick", method=b"POST", end=False, accept=None)
         began = time.monotonic()
         client.send(quick, b"x" * 60_000, end=True)
-        assert client.whole(quick).data == b"taken" and time.monotonic() - began < 2
+        assert client.whole(quick).data == b"taken" and time.monotonic() - began < 5
         for stream in slow:
             client.send(stream, b"", end=True)
         for stream in slow:
@@ -266,7 +266,6 @@ def wait_for_metric(port, name, value, seconds=10):
 def test_the_beginning_of_a_frame_waits_no_longer_when_its_connection_ends(stage):
     port = reserve_port()
     proxy = stage.heartwire(stage.origin(idle), listen=BOTH, top=f"console 127.0.0.1:{port}\n")
-    proxy.wait_for_words("the console is on")
     with HTTP2Client(proxy.port) as client:
         leaving = GoAwayFrame(0, additional_data=b"I leave, since my page is closed.").serialize()
         client.socket.sendall(leaving[:29])
@@ -279,7 +278,6 @@ def test_the_beginning_of_a_frame_waits_no_longer_when_its_connection_ends(stage
 def test_a_connection_that_has_all_its_streams_is_counted(stage):
     port = reserve_port()
     proxy = stage.heartwire(stage.origin(idle), listen=BOTH, limits="streams_per_connection 3", top=f"console 127.0.0.1:{port}\n")
-    proxy.wait_for_words("the console is on")
 
     def wait_for_full(count):
         wait_for_metric(port, "heartwire_connections_full", count)

@@ -3,7 +3,6 @@
 import socket
 import ssl
 import subprocess
-import time
 
 import httpx
 import pytest
@@ -36,11 +35,7 @@ def chosen(proxy, *options, offered="h2,http/1.1") -> tuple:
 
 def lines(proxy, count, wanted) -> list:
     """That many lines of the access log, which may come later than the client's answer."""
-    deadline = time.monotonic() + 5
-    while len(found := [record for record in proxy.access_log.records() if wanted(record)]) < count:
-        assert time.monotonic() < deadline, found
-        time.sleep(0.02)
-    return found
+    return proxy.access_log.wait_for(wanted, count=count)
 
 
 def test_over_tls_clients_may_choose_http2_unless_it_is_switched_off(stage, authority, identity):

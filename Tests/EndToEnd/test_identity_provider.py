@@ -69,8 +69,8 @@ def test_tokens_of_the_provider_open_streams_with_each_kind_of_key_that_it_turns
         proxy.wait_for_words("SIGHUP: done: nothing in the configuration has changed; keys of issuers were read again", turn + 1)
         assert told(proxy, unknown).status == 200 and told(proxy, token).status == 200
     assert algorithms == {"ES256", "RS256", "Ed25519"}
-    record = proxy.access_log.wait_for(lambda record: record.get("credential_error") == "key")
-    assert len(record) == 3
+    records = proxy.access_log.wait_for(lambda record: record.get("credential_error") == "key", count=3)
+    assert len(records) == 3
 
 
 def test_keys_are_fetched_from_the_provider_over_tls_and_a_new_one_opens_with_its_first_token(guarded, provider, authority):

@@ -172,7 +172,7 @@ def test_several_workers_ask_once_each_and_all_learn_that_a_token_was_taken_back
         bodies = list(pool.map(lambda pair: pair[1].open_stream(f"/{pair[0]}", bearer(token))[1], enumerate(clients)))
     for body in bodies:
         body.wait_for(b"hello")
-    streams = proxy.stream_log.wait_for(lambda record: record["event"] == "stream_open")
+    streams = proxy.stream_log.openings(len(clients))
     workers = {record["stream"].partition("-")[0] for record in streams}
     assert len(workers) > 1, "all clients came to one worker"
     # Besides, each worker asks again about living streams, at most once in three quarters of a second.
@@ -182,7 +182,7 @@ def test_several_workers_ask_once_each_and_all_learn_that_a_token_was_taken_back
         wait_until(lambda: body.collect(0.02) or body.ended)
     # A kept answer opens nothing any more on a worker that has learnt it.
     assert {status(proxy, token) for _ in range(12)} == {401}
-    endings = proxy.stream_log.wait_for(lambda record: record["event"] == "stream_end")
+    endings = proxy.stream_log.endings(len(clients))
     assert {record["cause"] for record in endings} == {"revoked"} and {record["stream"].partition("-")[0] for record in endings} == workers
     for client in clients:
         client.close()

@@ -32,7 +32,7 @@ def test_a_head_that_takes_too_long_is_408(stage):
             time.sleep(0.15)
             client.send(b"X: drip\r\n")
         assert client.read_response().status == 408
-        assert 0.5 < time.monotonic() - started < 2.5
+        assert 0.5 < time.monotonic() - started < 4
         client.wait_for_end()
     assert proxy.access_log.wait_for(lambda r: r.get("status") == 408)
 
@@ -42,7 +42,7 @@ def test_a_connection_that_never_sends_is_closed_without_a_word(stage):
     with Client(proxy.port) as client:
         started = time.monotonic()
         client.wait_for_end(5)
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 4
         assert client.take() == b"" or b" 408 " in client.received
 
 
@@ -53,7 +53,7 @@ def test_an_idle_kept_alive_connection_is_closed(stage):
         client.read_response()
         started = time.monotonic()
         assert client.wait_for_end(5) == "fin"
-        assert 0.3 < time.monotonic() - started < 2
+        assert 0.3 < time.monotonic() - started < 4
 
 
 def test_a_body_that_stops_coming_is_408(stage):
@@ -66,7 +66,7 @@ def test_a_body_that_stops_coming_is_408(stage):
 
 def test_one_address_gets_only_its_share_of_connections(stage):
     proxy = stage.heartwire(stage.origin(hold), limits="connections_per_client 3", heartbeat="5s")
-    time.sleep(0.2)  # The harness's own connection to the port counts until the proxy has seen its end.
+    proxy.wait_for_connections()
     held = [Client(proxy.port) for _ in range(3)]
     for client in held:
         _, body = client.open_stream("/held")
@@ -93,21 +93,21 @@ def test_one_address_gets_only_its_share_of_connections(stage):
 
 def test_connections_in_all_are_limited(stage):
     proxy = stage.heartwire(stage.origin(hold), limits="connections 8", heartbeat="5s")
-    time.sleep(0.2)
+    proxy.wait_for_connections()
     clients = [Client(proxy.port) for _ in range(14)]
     for number, client in enumerate(clients):
         client.get(f"/{number}", "Accept: text/event-stream\r\n")
     statuses = [client.read_head().status for client in clients]
     assert statuses.count(200) == 8 and statuses.count(503) == 6
     proxy.access_log.wait_for(lambda r: r.get("cause") == "refused_by_limit")
-    assert "the limit connections is reached" in proxy.stderr()
+    proxy.wait_for_words("the limit connections is reached")
     for client in clients:
         client.close()
 
 
 def test_far_above_the_limit_connections_are_refused_unheard_and_then_closed(stage):
     proxy = stage.heartwire(stage.origin(hold), limits="connections 8", heartbeat="5s")
-    time.sleep(0.2)
+    proxy.wait_for_connections()
     served = [Client(proxy.port) for _ in range(8)]
     for client in served:
         client.open_stream("/held")[1].wait_for(b"data: a\n\n")
@@ -121,7 +121,7 @@ def test_far_above_the_limit_connections_are_refused_unheard_and_then_closed(sta
             assert shed.wait_for_end(2) == "reset"
     except ConnectionResetError:
         pass  # Closed before connecting was finished.
-    assert "far exceeded" in proxy.stderr()
+    proxy.wait_for_words("far exceeded")
     # A client that sends nothing is closed soon, and then there is room again.
     for client in [*heard, *refused]:
         client.wait_for_end(5)
@@ -186,10 +186,7 @@ def test_what_waits_in_all_is_limited_and_the_limit_is_left_again(stage):
         assert 1 << 20 < waiting <= (1 << 20) * 9 // 8 + 2 * (64 << 10) + 1024
     for client in stalled:
         client.close()
-    deadline = time.monotonic() + 10
-    while len(proxy.stream_log.wait_for(lambda r: r["event"] == "stream_end")) < len(stalled):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    proxy.stream_log.endings(len(stalled), 10)
     with Client(proxy.port) as client:
         _, body = client.open_stream("/flood-again")
         body.wait_for(lambda data: len(data) > 2_000_000)

@@ -13,6 +13,7 @@ from support.heartwire import configuration
 from support.logs import check_ending, check_transport
 from support.paths import binary
 from support.ports import reserve_port
+from support.sockets import wait_for_connections
 
 
 def short_stream(connection, request):
@@ -179,7 +180,7 @@ def test_a_standard_error_that_nobody_reads_holds_nobody_up(stage):
         time.sleep(0.2)
         for client in held:
             client.close()
-        time.sleep(0.2)
+        wait_for_connections(port)
         assert get(port, timeout=3).body == b"hello"
         proxy.send_signal(signal.SIGTERM)
         assert proxy.wait(8) == 0

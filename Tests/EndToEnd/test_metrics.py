@@ -16,6 +16,7 @@ from support.client import Client, exchange, get
 from support.paths import REPOSITORY
 from support.ports import reserve_port
 from support.reloading import File
+from support.sockets import wait_until_read
 
 OPEN_METRICS = "Accept: application/openmetrics-text;version=1.0.0"
 EXAMPLE = REPOSITORY / "examples" / "monitoring"
@@ -27,7 +28,7 @@ def server(connection, request):
     connection.start_stream()
     connection.chunk(b"data: 1\n\n")
     if request.target.startswith(b"/cut"):
-        time.sleep(0.2)  # A reset destroys what was not read yet.
+        wait_until_read(connection.socket)  # A reset destroys what was not read yet.
         return connection.reset()
     connection.origin.proceed.wait(20)
     connection.chunk(b"data: 2\n\ndata: 3\n\n")
@@ -42,7 +43,6 @@ class Metrics:
         self.origin = stage.origin(server)
         self.origin.proceed = threading.Event()
         self.proxy = stage.heartwire(self.origin, top=f"console 127.0.0.1:{self.port}\n" + options.pop("top", ""), **options)
-        self.proxy.wait_for_words("the console is on")
 
     def text(self, *fields) -> str:
         lines = ["GET /metrics HTTP/1.1", "Host: localhost", *fields, "", ""]

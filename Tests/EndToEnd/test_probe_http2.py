@@ -16,6 +16,7 @@ import h2.exceptions
 import pytest
 
 from support.tls import tls_block
+from support.waiting import wait_until
 from test_hops import hops  # noqa: F401 (a fixture)
 from test_probe import NGINX, SECRET, only, probe, run
 
@@ -71,10 +72,12 @@ def test_a_clean_path_over_http2_gets_nothing_and_what_it_was_proved_to_bear(end
                   "a head may come 6.0 s after", "hears within", "8 streams of one client run side by side on one connection of HTTP/2",
                   "no cache answers"):
         assert words in proved, f"{words!r} is not proved:\n{proved}"
-    opened = [record for record in endpoint.stream_log.records() if record["event"] == "stream_open"]
-    assert {record["http"] for record in opened} == {"1.1", "2"}
-    shared = [record["client"] for record in opened]
-    assert max(map(shared.count, shared)) == 8, "eight streams do not share a connection"
+    def shared():
+        opened = endpoint.stream_log.openings(1)
+        clients = [record["client"] for record in opened]
+        return {record["http"] for record in opened} == {"1.1", "2"} and max(map(clients.count, clients)) == 8
+    # Eight streams share a connection.
+    wait_until(shared)
 
 
 def test_a_version_can_be_forced_and_the_report_says_which_was_spoken(endpoint, plain_endpoint, secured, tmp_path):

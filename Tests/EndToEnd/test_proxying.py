@@ -7,6 +7,7 @@ import pytest
 
 from support.client import Client, exchange, get
 from support.origin import Left
+from support.waiting import wait_until
 
 
 def echo(connection, request):
@@ -272,8 +273,8 @@ def test_a_client_that_leaves_in_the_middle_of_its_body_leaves_an_incomplete_req
         time.sleep(0.1)
     record = proxy.access_log.access("/up")
     assert record["cause"] in ("client_closed", "client_reset")
-    time.sleep(0.1)
-    assert origin.requests == [] and origin.connections[0].left_how is not None
+    wait_until(lambda: origin.connections[0].left_how is not None)
+    assert origin.requests == []
 
 
 def test_date_and_error_pages_are_plain_and_say_nothing_of_the_inside(stage):

@@ -108,7 +108,7 @@ def test_it_is_played_faster_and_to_many(stage, tmp_path):
     several = [subprocess.Popen(["curl", "-sN", f"http://127.0.0.1:{player.port}/"], stdout=subprocess.PIPE) for _ in range(5)]
     assert [one.communicate()[0] for one in several] == [b"data: 1\n\ndata: 2\n\n"] * 5
     assert 0.19 <= time.monotonic() - began < 1.8
-    assert "10 times as fast" in player.stderr()
+    player.wait_for_words("10 times as fast")
 
 
 def test_a_stream_that_its_client_left_stays_open_when_it_is_played(stage, tmp_path):
@@ -124,7 +124,7 @@ def test_a_stream_that_its_client_left_stays_open_when_it_is_played(stage, tmp_p
     player = play(stage, recording)
     done = subprocess.run(["curl", "-sN", "--max-time", "1", f"http://127.0.0.1:{player.port}/"], capture_output=True)
     assert (done.stdout, done.returncode) == (b"data: 1\n\n", 28), "curl waits in vain"
-    assert "the server had not ended the stream" in player.stderr()
+    player.wait_for_words("the server had not ended the stream")
 
 
 def test_a_token_that_comes_back_is_not_in_it(stage, tmp_path):

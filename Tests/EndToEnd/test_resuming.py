@@ -7,6 +7,7 @@ import pytest
 
 from support.client import Client
 from support.scripted import Script, events, gaps, last_id, resume, wait_for
+from support.sockets import wait_until_read
 
 
 def history(*lines):
@@ -33,7 +34,7 @@ def test_a_client_gets_what_it_missed_from_a_server_without_ids(stage, workers):
     for number in range(3, 9):
         script.stream(0).chunk(b"data: %d\n\n" % number)
         # A block that came after the client would be no block that it missed.
-        time.sleep(0.1)
+        wait_until_read(script.stream(0).socket)
         with Client(proxy.port) as client:
             body = resume(client, "/s", id)
             assert body.wait_for(b"data: %d" % number).startswith(b"id: %s\n\n" % id.encode())
@@ -56,7 +57,7 @@ def test_a_client_gets_what_it_missed_from_a_server_with_ids(stage, workers):
         script.stream(0).chunk(b"id: a\ndata: 1\n\nid: b\ndata: 2\n\n")
         body.wait_for(b"data: 2")
     script.stream(0).chunk(b"id: c\ndata: 3\n\n")
-    time.sleep(0.1)
+    wait_until_read(script.stream(0).socket)
     with Client(proxy.port) as client:
         # Another cookie is another identity.
         body = resume(client, "/s", "a", "Cookie: who=other\r\n")
@@ -118,7 +119,7 @@ def test_the_rest_of_an_answer_that_ended_while_its_client_was_away(stage, worke
         id = last_id(body.data)
     script.stream(0).chunk(b"data: upon\n\ndata: a time\n\n")
     script.stream(0).last_chunk()
-    time.sleep(0.2)
+    wait_until_read(script.stream(0).socket)
     with Client(proxy.port) as client:
         body = resume(client, "/answer", id)
         body.read_to_end()
@@ -194,7 +195,7 @@ def test_a_client_that_missed_more_than_is_kept_is_told_how_much(stage):
         id = last_id(body.data)
     for number in range(1, 31):
         script.stream(0).chunk(b"data: %d\n\n" % number)
-    time.sleep(0.2)
+    wait_until_read(script.stream(0).socket)
     with Client(proxy.port) as client:
         body = resume(client, "/s", id)
         body.wait_for(b"data: 30")

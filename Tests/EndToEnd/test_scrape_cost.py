@@ -40,7 +40,6 @@ def test_a_scrape_costs_a_worker_no_more_with_thousands_of_streams_than_with_non
     origin = SilentOrigin()
     console = reserve_port()
     proxy = stage.heartwire(origin.address, heartbeat="1h", top=f"console 127.0.0.1:{console}", limits=f"connections {2 * STREAMS}")
-    proxy.wait_for_words("the console is on")
     idle = microseconds_per_scrape(proxy, console)
     watchers = Watchers(proxy.port)
     watchers.open(STREAMS)

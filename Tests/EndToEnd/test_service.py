@@ -186,8 +186,8 @@ def test_inherited_sockets_are_matched_by_address_and_the_others_are_named_and_c
     for made in sockets:
         made.close()
     assert get(port).body == b"hello"
-    assert f"no 'listen' fits the inherited socket ('stray') on 127.0.0.1:{foreign}; clients that connect to it are refused" in proxy.stderr()
-    assert "inherited descriptor 4 ('talk') is no listening TCP socket; it was closed" in proxy.stderr()
+    proxy.wait_for_words(f"no 'listen' fits the inherited socket ('stray') on 127.0.0.1:{foreign}; clients that connect to it are refused")
+    proxy.wait_for_words("inherited descriptor 4 ('talk') is no listening TCP socket; it was closed")
     assert is_refused(foreign)
 
 
@@ -274,7 +274,7 @@ def test_descriptors_that_are_announced_and_not_open_are_told_and_not_closed_in_
         folder, ["run", "--config", folder / "heartwire.conf"], port,
         prefix=["bash", "-c", 'export LISTEN_PID=$$ LISTEN_FDS=6; exec "$@"', "bash"])
     stage.proxies.append(proxy)
-    assert "LISTEN_FDS announces 6 descriptors, of which only 0 are open" in proxy.stderr()
+    proxy.wait_for_words("LISTEN_FDS announces 6 descriptors, of which only 0 are open")
     get(port, "/written")
     assert proxy.access_log.wait_for(lambda record: record["path"] == "/written")
 

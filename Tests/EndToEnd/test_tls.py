@@ -16,6 +16,7 @@ from support.certificates import openssl
 from support.client import get
 from support.logs import check_ending
 from support.ports import reserve_port
+from support.sockets import wait_until_read
 from support.tls import answer, ask, connect, stream_for, tls_block, trusting, wait_for_words
 
 
@@ -151,7 +152,7 @@ def test_a_handshake_that_stalls_is_ended_and_counted(stage, authority, identity
         peer.settimeout(5)
         assert peer.recv(100) == b""
     assert 0.3 < time.monotonic() - started < 3
-    records = proxy.access_log.wait_for(lambda record: record.get("cause") == "handshake_timeout")
+    records = proxy.access_log.wait_for(lambda record: record.get("cause") == "handshake_timeout", count=2)
     assert len(records) == 2
     assert proxy.stop() == 0
     assert "2 TLS handshakes failed or were not finished in time" in proxy.stderr()
@@ -161,7 +162,7 @@ def test_a_client_above_the_limit_has_little_time_for_a_handshake(stage, authori
     proxy = stage.heartwire(
         stage.origin(stream_for(20)), listen=tls_block(identity), limits="connections 2", timeouts="handshake 20s", heartbeat="5s")
     context = trusting(authority)
-    time.sleep(0.2)  # The harness's own connection to the port counts until the proxy has seen its end.
+    proxy.wait_for_connections()
     served = [connect(proxy, context) for _ in range(2)]
     for client in served:
         ask(client, "/held", "Accept: text/event-stream\r\n")
@@ -172,7 +173,7 @@ def test_a_client_above_the_limit_has_little_time_for_a_handshake(stage, authori
         peer.settimeout(10)
         assert peer.recv(100) == b""
     assert 1.5 < time.monotonic() - started < 5
-    records = proxy.access_log.wait_for(lambda record: record.get("cause") == "handshake_timeout")
+    records = proxy.access_log.wait_for(lambda record: record.get("cause") == "handshake_timeout", count=8)
     assert len(records) == 8 and all("within 2000 ms" in record["evidence"] for record in records)
     # So there is room again for a client that can be told.
     late = connect(proxy, context)
@@ -206,7 +207,7 @@ def test_a_client_that_breaks_tls_in_a_stream_has_a_cause_of_its_own(stage, auth
     end("/no-record", "client_tls_error", "wrong version number")
     half = plain(stream("/half"))
     half.sendall(b"\x17\x03\x03\x00\x20\x07\x07")
-    time.sleep(0.2)
+    wait_until_read(half)
     half.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     half.close()
     end("/half", "client_reset", "in the middle of a TLS record")

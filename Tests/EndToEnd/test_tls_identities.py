@@ -21,7 +21,7 @@ def test_sessions_are_resumed_whichever_worker_takes_them(stage, authority, iden
             session = secured.session
     print(f"{version}: {resumed} of {connections - 1} handshakes resumed a session")
     assert resumed == connections - 1
-    records = proxy.access_log.wait_for(lambda record: record.get("tls_resumed"))
+    records = proxy.access_log.wait_for(lambda record: record.get("tls_resumed"), count=resumed)
     workers = {record["stream"].split("-")[0] for record in records}
     assert len(workers) > 1, "the connections all went to one worker, so this proves nothing"
 

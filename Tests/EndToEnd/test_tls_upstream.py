@@ -13,6 +13,7 @@ import pytest
 from support.client import Client, get
 from support.logs import check_ending
 from support.ports import reserve_port
+from support.sockets import wait_until_read
 
 
 class Server:
@@ -134,7 +135,7 @@ def test_verification_can_be_turned_off_and_every_start_says_so(stage, authority
     origin = server(authority.issue("wrong", "DNS:other.test"), hello)
     proxy = stage.heartwire(f"https://localhost:{origin.port}", upstream=["tls {\nverification insecure_off\n}"])
     assert get(proxy.port).body == b"hello"
-    assert "warning" in proxy.stderr() and "need not prove who they are" in proxy.stderr()
+    assert "warning" in proxy.wait_for_words("need not prove who they are")
 
 
 def test_our_own_certificate_is_shown(stage, authority, server):
@@ -189,8 +190,8 @@ def test_garbage_and_resets_inside_of_tls_have_causes_of_their_own(stage, author
     def breaking(how):
         def handler(secured):
             secured.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n9\r\ndata: a\n\n\r\n")
-            time.sleep(0.2)
             plain = socket.socket(fileno=secured.detach())
+            wait_until_read(plain)
             how(plain)
         return handler
 
@@ -201,7 +202,7 @@ def test_garbage_and_resets_inside_of_tls_have_causes_of_their_own(stage, author
 
     def reset_inside(plain):
         plain.sendall(b"\x17\x03\x03\x00\x20\x07\x07")
-        time.sleep(0.2)
+        wait_until_read(plain)
         plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         plain.close()
 

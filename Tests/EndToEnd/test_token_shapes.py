@@ -95,7 +95,7 @@ def test_a_token_and_a_key_set_of_this_provider_s_form_are_taken(stage, tmp_path
 
     proxy = stage.heartwire(text=text)
     token = planted.watch(jwt.encode(claims, PRIVATE, "RS256", headers=header))
-    assert proxy.stderr().count("\n") == 1, "no warning about keys that are for something else"
+    assert proxy.wait_for_words("listening on").count("\n") == 1, "no warning about keys that are for something else"
     assert get(proxy.port, "/good", f"Authorization: Bearer {token}\r\n").status == 200, proxy.access_log.raw()
     request, = origin.requests
     assert {name: request.value(name.decode()) for name in learns} == learns

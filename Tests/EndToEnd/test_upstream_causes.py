@@ -8,6 +8,7 @@ import pytest
 from support.client import Client, get
 from support.logs import CAUSES, check_ending
 from support.ports import reserve_port
+from support.sockets import wait_until_read
 
 EVENT_STREAM = "Accept: text/event-stream\r\n"
 
@@ -79,7 +80,7 @@ def test_a_reset_by_the_upstream_is_upstream_reset_and_visible_to_the_client(sta
             connection.chunk(b"data: a\n\n")
         else:
             connection.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: a\n\n")
-        time.sleep(0.2)
+        wait_until_read(connection.socket)  # A reset destroys what was not read yet.
         connection.reset()
     record, body, client = run_stream(stage, handler, "/upstream-reset")
     check_ending(record, "upstream_reset")

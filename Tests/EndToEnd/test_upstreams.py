@@ -9,6 +9,7 @@ import pytest
 
 from support.client import Client, exchange, get
 from support.ports import reserve_port
+from support.waiting import wait_until
 
 
 def named(name):
@@ -32,14 +33,12 @@ def test_least_connections_prefers_the_idle_server(stage):
     busy, idle = stage.origin(slow), stage.origin(named(b"idle"))
     proxy = stage.heartwire(busy, idle, upstream="balance least_connections")
     holders = []
-    for _ in range(4):
-        client = Client(proxy.port)
-        client.get("/hold")
-        holders.append(client)
-        if len(busy.requests) < 1:
-            time.sleep(0.15)
-    time.sleep(0.3)  # The exchanges of the idle server are over now.
-    assert 1 <= len(busy.requests) < 4
+    while not busy.requests:
+        assert len(holders) < 50, "the idle server gets everything"
+        holders.append(Client(proxy.port))
+        holders[-1].get("/hold")
+        wait_until(lambda: busy.requests or holders[-1].receive_once(0.02))
+    assert len(busy.requests) == 1
     assert [get(proxy.port).body for _ in range(6)] == [b"idle"] * 6
     release.set()
     for client in holders:

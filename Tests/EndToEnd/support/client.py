@@ -48,7 +48,7 @@ class Body:
         while not self.ended and (left := deadline - time.monotonic()) > 0:
             self.pump(left)
 
-    def wait_for(self, wanted, timeout: float = 5) -> bytes:
+    def wait_for(self, wanted, timeout: float = 15) -> bytes:
         """Receives until `wanted` (bytes, or a predicate on all bytes so far) is there."""
         is_there = wanted if callable(wanted) else (lambda data: wanted in data)
         deadline = time.monotonic() + timeout
@@ -60,7 +60,7 @@ class Body:
             self.pump(left)
         return bytes(self.data)
 
-    def read_to_end(self, timeout: float = 10) -> bytes:
+    def read_to_end(self, timeout: float = 20) -> bytes:
         deadline = time.monotonic() + timeout
         while not self.ended:
             left = deadline - time.monotonic()
@@ -72,7 +72,7 @@ class Body:
 class Client:
     """One connection to the proxy. Use it in a `with`."""
 
-    def __init__(self, port, host="127.0.0.1", receive_buffer=None, timeout=5, source=None):
+    def __init__(self, port, host="127.0.0.1", receive_buffer=None, timeout=15, source=None):
         self.socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -134,7 +134,7 @@ class Client:
     def give_back(self, data: bytes):
         self._pending[:0] = data
 
-    def read_head(self, timeout: float = 5):
+    def read_head(self, timeout: float = 15):
         """The next response head, an interim one too."""
         deadline = time.monotonic() + timeout
         while (end := self._pending.find(b"\r\n\r\n")) < 0:
@@ -153,7 +153,7 @@ class Client:
         kind, length = framing(response)
         return Body(self, BodyDecoder("close" if kind == "none" else kind, length))
 
-    def read_response(self, method="GET", timeout: float = 10):
+    def read_response(self, method="GET", timeout: float = 20):
         """The next final response with its whole body; `complete` says whether it ended in good order."""
         response = self.read_head(timeout)
         while response.status < 200 and response.status != 101:
@@ -163,13 +163,13 @@ class Client:
         response.complete = body.complete
         return response
 
-    def open_stream(self, path="/", fields="", version="1.1", timeout: float = 5):
+    def open_stream(self, path="/", fields="", version="1.1", timeout: float = 15):
         """Asks for an event stream; returns the head and the live body."""
         self.get(path, "Accept: text/event-stream\r\n" + fields, version)
         response = self.read_head(timeout)
         return response, self.body(response)
 
-    def wait_for_end(self, timeout: float = 5) -> str:
+    def wait_for_end(self, timeout: float = 15) -> str:
         """Waits until the proxy closes; returns 'fin' or 'reset'."""
         deadline = time.monotonic() + timeout
         while self.end is None:
@@ -186,7 +186,7 @@ class Client:
         self.socket.close()
 
 
-def exchange(port, raw: bytes, method="GET", timeout: float = 10, host="127.0.0.1"):
+def exchange(port, raw: bytes, method="GET", timeout: float = 20, host="127.0.0.1"):
     """One request on a connection of its own; returns the whole response."""
     with Client(port, host=host) as client:
         client.send(raw)

@@ -12,6 +12,7 @@ from . import planted
 from .logs import Log
 from .paths import binary
 from .ports import reserve_port
+from .sockets import wait_for_connections
 
 
 class Heartwire:
@@ -46,6 +47,13 @@ class Heartwire:
             except OSError:
                 assert time.monotonic() < deadline, f"not listening on {self.host}:{self.port} after {timeout} s"
                 time.sleep(0.01)
+
+    def wait_for_connections(self, at_most=0):
+        """Waits until the proxy has closed all connections to its port (of IPv4) but so many, so that its limits count no other.
+
+        The harness's own connection of the start is one of them: the proxy may see its end after the test has begun.
+        """
+        wait_for_connections(self.port, at_most)
 
     def configuration(self) -> str:
         path = self.folder / "heartwire.conf"
@@ -185,4 +193,9 @@ def start(folder: pathlib.Path, servers=(), *, host="127.0.0.1", environment=Non
     content = text(port, folder) if text else configuration(port, folder, servers, host=host, **options)
     path = folder / "heartwire.conf"
     path.write_text(content)
-    return Heartwire(folder, ["run", "--config", path], port, host, environment, prefix=prefix, program=program, **(popen or {}))
+    options = {"wait": True, **(popen or {})}
+    proxy = Heartwire(folder, ["run", "--config", path], port, host, environment, prefix=prefix, program=program, **options)
+    if options["wait"] and re.search(r"(?m)^console ", content):
+        # It may be there a moment later than the service.
+        proxy.wait_for_words("the console is on")
+    return proxy

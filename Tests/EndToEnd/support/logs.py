@@ -38,30 +38,42 @@ class Log:
             found.append(record)
         return found
 
-    def wait_for(self, wanted, timeout: float = 5) -> list:
-        """Waits until at least one record satisfies the predicate; returns all that do."""
+    def wait_for(self, wanted, timeout: float = 15, count: int = 1) -> list:
+        """Waits until at least `count` records satisfy the predicate; returns all that do.
+
+        Records that belong together still come one after the other, those of several workers in any order.
+        So a test that looks at several of them says how many there must be.
+        """
         deadline = time.monotonic() + timeout
         while True:
             found = [record for record in self.records() if wanted(record)]
-            if found:
+            if len(found) >= count:
                 return found
             assert time.monotonic() < deadline, (
-                f"no such line in {self.path.name} within {timeout} s; it holds\n"
+                f"{len(found)} of {count} such lines in {self.path.name} within {timeout} s; it holds\n"
                 + "\n".join(json.dumps(record) for record in self.records()[-12:]))
             time.sleep(0.02)
 
-    def ending(self, path: str, timeout: float = 5) -> dict:
+    def openings(self, count: int, timeout: float = 15) -> list:
+        """The stream_open records of all streams, once there are so many."""
+        return self.wait_for(lambda r: r["event"] == "stream_open", timeout, count)
+
+    def endings(self, count: int, timeout: float = 15) -> list:
+        """The stream_end records of all streams, once there are so many."""
+        return self.wait_for(lambda r: r["event"] == "stream_end", timeout, count)
+
+    def ending(self, path: str, timeout: float = 15) -> dict:
         """The one stream_end record of a path; a second one is a failure."""
         found = self.wait_for(lambda r: r["event"] == "stream_end" and r.get("path") == path, timeout)
         assert len(found) == 1, f"{len(found)} endings for one stream: {found}"
         return found[0]
 
-    def opening(self, path: str, timeout: float = 5) -> dict:
+    def opening(self, path: str, timeout: float = 15) -> dict:
         found = self.wait_for(lambda r: r["event"] == "stream_open" and r.get("path") == path, timeout)
         assert len(found) == 1, f"{len(found)} openings for one stream: {found}"
         return found[0]
 
-    def events(self, opening: dict, count: int, timeout: float = 5) -> list:
+    def events(self, opening: dict, count: int, timeout: float = 15) -> list:
         """The lines about single events and heartbeats of the stream with this opening, once there are so many."""
         deadline = time.monotonic() + timeout
         while True:
@@ -72,7 +84,7 @@ class Log:
             assert time.monotonic() < deadline, f"{len(found)} lines of {opening['stream']}, not {count}: {found}"
             time.sleep(0.02)
 
-    def access(self, path: str, timeout: float = 5) -> dict:
+    def access(self, path: str, timeout: float = 15) -> dict:
         found = self.wait_for(lambda r: r["event"] == "access" and r.get("path") == path, timeout)
         assert len(found) == 1, f"{len(found)} access lines for one exchange: {found}"
         return found[0]

@@ -239,14 +239,14 @@ class Origin:
                 connection.closed = True
                 connection.socket.close()
 
-    def wait_for_requests(self, count, timeout=5):
+    def wait_for_requests(self, count, timeout=15):
         """Waits until that many complete requests have come; returns all of them."""
         with self._changed:
             assert self._changed.wait_for(lambda: len(self.requests) >= count, timeout), (
                 f"the upstream saw {len(self.requests)} complete requests within {timeout} s, not {count}")
             return list(self.requests)
 
-    def wait_for_connections(self, count, timeout=5):
+    def wait_for_connections(self, count, timeout=15):
         with self._changed:
             assert self._changed.wait_for(lambda: len(self.connections) >= count, timeout), (
                 f"the upstream saw {len(self.connections)} connections within {timeout} s, not {count}")

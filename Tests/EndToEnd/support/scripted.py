@@ -18,7 +18,7 @@ class Script:
         self.streams.append(connection)
         connection.wait_until_left(60)
 
-    def stream(self, number, timeout=5):
+    def stream(self, number, timeout=15):
         deadline = time.monotonic() + timeout
         while len(self.streams) <= number:
             assert time.monotonic() < deadline, f"the server has {len(self.streams)} streams"
@@ -26,7 +26,7 @@ class Script:
         return self.streams[number]
 
 
-def wait_for(condition, timeout=5):
+def wait_for(condition, timeout=15):
     deadline = time.monotonic() + timeout
     while not condition():
         assert time.monotonic() < deadline

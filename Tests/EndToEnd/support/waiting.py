@@ -3,7 +3,7 @@
 import time
 
 
-def wait_until(condition, timeout=10):
+def wait_until(condition, timeout=15):
     """Until it is true; a failure after so many seconds."""
     deadline = time.monotonic() + timeout
     while not condition():
