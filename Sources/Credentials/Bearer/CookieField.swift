@@ -26,10 +26,10 @@ func matchCookie(_ bytes: Span<UInt8>, _ pair: Range<Int>, names: [[UInt8]]) -> 
 ///   - head: the bytes that the ranges point into.
 ///   - fields: the values of the Cookie fields.
 package func cookieValues(of head: Span<UInt8>, _ fields: [Range<Int>], name: [UInt8]) -> [Range<Int>] {
-    cookieValues(of: head, fields, names: [name])
+    valuesOfCookies(in: head, fields, names: [name])
 }
 
-private func cookieValues(of head: Span<UInt8>, _ fields: [Range<Int>], names: [[UInt8]]) -> [Range<Int>] {
+private func valuesOfCookies(in head: Span<UInt8>, _ fields: [Range<Int>], names: [[UInt8]]) -> [Range<Int>] {
     var values: [Range<Int>] = []
     for field in fields {
         var start = field.lowerBound
@@ -77,7 +77,7 @@ extension TokenBridge {
     ///   - head: the bytes that the ranges point into.
     ///   - fields: the values of the Cookie fields.
     package func cookieValues(of head: Span<UInt8>, _ fields: [Range<Int>]) -> [Range<Int>] {
-        Credentials.cookieValues(of: head, fields, names: cookieNames).filter { !$0.isEmpty }
+        valuesOfCookies(in: head, fields, names: cookieNames).filter { !$0.isEmpty }
     }
 
     /// One Cookie value without the policy's cookies and those of tickets; empty when nothing but blanks would be left.
