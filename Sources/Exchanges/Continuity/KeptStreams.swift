@@ -17,7 +17,7 @@ final class KeptStreams {
     private var away = AwayStreams()
     /// Readers here of streams on other workers.
     private var readers: [UInt64: StreamReader] = [:]
-    /// Exchanges that have asked another worker whether it has their stream.
+    /// Exchanges that have asked a stream whether it is theirs.
     private var searches: [UInt64: Exchange] = [:]
     private var lastNumber: UInt64 = 0
     private var logBytes = 0
@@ -113,15 +113,8 @@ final class KeptStreams {
 
     // MARK: Coming back
 
-    /// Looks for a stream here.
-    func find(
-        _ epoch: Epoch, _ key: StreamKey, at id: ClientIdentifier, for exchange: Exchange
-    ) -> (answer: ResumptionAnswer, reader: StreamReader?) {
-        guard let stream = streams[epoch], stream.key == key else { return (.notHere, nil) }
-        return stream.resume({ StreamReader(of: exchange, $0) }, at: id, as: exchange.identifier)
-    }
-
-    /// Asks another worker for a stream. `exchange.answered` follows.
+    /// Asks a stream whether it goes on for an exchange. `exchange.answered` follows, and never in this call: behind the request there may
+    /// be bytes of its client in the worker's buffer, in which blocks would be handed on.
     func search(_ home: StreamHome, _ key: StreamKey, at id: ClientIdentifier, for exchange: Exchange) -> DistantReader {
         lastNumber += 1
         let (reader, stream, mailbox) = (
@@ -129,11 +122,20 @@ final class KeptStreams {
         )
         searches[reader.number] = exchange
         home.mailbox.postToStreams { streams in
+            if home.worker == reader.worker { return streams.findHere(reader, home.epoch, key, at: id) }
             var answer = ResumptionAnswer.notHere
             if let found = streams.streams[home.epoch], found.key == key { answer = found.resume(reader, mailbox, at: id, as: stream) }
             mailbox.postToStreams { [answer] in $0.answered(reader, answer, home) }
         }
         return reader
+    }
+
+    /// The stream that an exchange of this worker asks is here.
+    private func findHere(_ number: DistantReader, _ epoch: Epoch, _ key: StreamKey, at id: ClientIdentifier) {
+        guard let exchange = searches.removeValue(forKey: number.number), exchange.isSearching(as: number) else { return }
+        guard let stream = streams[epoch], stream.key == key else { return exchange.answered(.notHere, nil) }
+        let (answer, reader) = stream.resume({ StreamReader(of: exchange, $0) }, at: id, as: exchange.identifier)
+        exchange.answered(answer, reader)
     }
 
     private func answered(_ number: DistantReader, _ answer: ResumptionAnswer, _ home: StreamHome) {

@@ -1,7 +1,7 @@
 // How a request finds the stream that its client lost, and how a stream becomes one that can be found. The id that a client brings is a
 // position and no capability: the stream is found by the request's own key, and an id that is not of that key's streams is like nonsense.
 //
-//     id of the client ──▶ its streams here, then those of other workers, one after the other ──▶ goes on, or a new stream with a gap
+//     id of the client ──▶ the streams of its key, one after the other, the newest first ──▶ goes on, or a new stream with a gap
 //
 // Invariant: an id of the proxy's never goes to a server.
 
@@ -20,13 +20,13 @@ final class KeepingRequest {
     let terms: CompiledContinuity
     /// The id that the client brought; empty for none.
     let id: ClientIdentifier
-    /// The workers that have not been asked yet, the next one last.
+    /// The streams that have not been asked yet, the next one last.
     fileprivate var homes: [StreamHome] = []
-    /// As whom another worker is asked now; nil while none is.
+    /// As whom a stream is asked now; nil while none is.
     fileprivate var asksAs: DistantReader?
     /// What is missing at the new stream's beginning.
     fileprivate(set) var gap: Gap?
-    /// Whether another worker is being asked.
+    /// Whether a stream is being asked.
     var isSearching: Bool { asksAs != nil }
 
     init(_ key: StreamKey, _ terms: CompiledContinuity, id: ClientIdentifier) {
@@ -37,7 +37,7 @@ final class KeepingRequest {
 }
 
 extension Exchange {
-    /// Looks for the stream that the client lost. True if it goes on, or if another worker has been asked for it.
+    /// Looks for the stream that the client lost. True if one has been asked whether it is that.
     func continues(_ forwarding: RequestForwarding, _ bridged: BridgedRequest?, _ findings: Findings?, _ request: PendingRequest) -> Bool {
         guard let terms = forwarding.route.continuity, forwarding.isManaged else { return false }
         let key: StreamKey
@@ -55,23 +55,12 @@ extension Exchange {
         return goesOn(keeping, request)
     }
 
-    /// Asks the streams that are left. True if one goes on, or is asked on another worker.
+    /// Asks the next of the streams that are left. True if one is asked; `answered` follows.
     private func goesOn(_ keeping: KeepingRequest, _ request: PendingRequest) -> Bool {
-        while let home = keeping.homes.popLast() {
-            guard home.worker == proxy.worker.number else {
-                keeping.asksAs = proxy.keptStreams.search(home, keeping.key, at: keeping.id, for: self)
-                enter(.authorizing(request))
-                return true
-            }
-            let (answer, reader) = proxy.keptStreams.find(home.epoch, keeping.key, at: keeping.id, for: self)
-            if case .resumed(let resumption) = answer, let reader {
-                resume(resumption, reader, request)
-                return true
-            }
-            if case .isOver = answer {
-                isOver(keeping)
-                return false
-            }
+        if let home = keeping.homes.popLast() {
+            keeping.asksAs = proxy.keptStreams.search(home, keeping.key, at: keeping.id, for: self)
+            enter(.authorizing(request))
+            return true
         }
         proxy.counters.add(.streamReturns, ReturnOutcome.unknown)
         note(missing: .unknown, keeping)
@@ -89,10 +78,10 @@ extension Exchange {
         keeping.gap = Gap(reason, isCertain: false)
     }
 
-    /// Whether the answer of another worker is awaited.
+    /// Whether the answer of a stream is awaited.
     func isSearching(as reader: DistantReader) -> Bool { request?.keeping?.asksAs == reader }
 
-    /// Another worker has answered whether it has the stream.
+    /// A stream has answered whether it goes on here.
     func answered(_ answer: ResumptionAnswer, _ reader: StreamReader?) {
         guard let request, let keeping = request.keeping else { preconditionFailure("an answer comes to an exchange that asked") }
         keeping.asksAs = nil
