@@ -302,6 +302,7 @@ final class KeptStream: Endpoint {
                 if part.replays != nil, part.dropsBlock(of: payload, log) { continue }
                 log.append(part.cutter, of: payload, at: worker.now)
                 seat?.unreadBytes += part.cutter.block.byteCount
+            case .block where part.replays != nil && part.dropsBlock(of: payload, log): part.isInsideLargeBlock = false
             case .part, .block:
                 let rest = payload.extracting(offset..<payload.count).withUnsafeBufferPointer { Array($0) }
                 handOnLargeBlock(of: part)
@@ -313,6 +314,7 @@ final class KeptStream: Endpoint {
     /// A part of a block that is larger than the limit, or its end.
     private func handOnLargeBlock(of part: ServerPart) {
         if part.cutter.block.isOversized {
+            part.isInsideLargeBlock = false
             let end = log.appendOversized(part.cutter, at: worker.now)
             guard seat?.followsParts == true else { return }
             seat?.reader.handOn(end)
@@ -321,16 +323,19 @@ final class KeptStream: Endpoint {
         } else {
             // Blocks that came in the same piece go first.
             if seat?.followsParts != true, seat?.isReady == true { serveSeat() }
-            handOn(part: part.cutter.part)
+            handOnPart(of: part)
         }
     }
 
-    /// Bytes of a block that is larger than the limit go to a reader that has everything before it.
-    private func handOn(part: [UInt8]) {
-        guard let seat, seat.followsParts || seat.cursor == log.next else { return }
+    /// Bytes of a block that is larger than the limit go to a reader that has everything before them.
+    private func handOnPart(of part: ServerPart) {
+        let isFirst = !part.isInsideLargeBlock
+        part.isInsideLargeBlock = true
+        // What may be a block that the reader has is not handed on: it could not be taken back. If it is a new one, its gap is told.
+        guard part.replays == nil, let seat, seat.followsParts || isFirst && seat.cursor == log.next else { return }
         self.seat?.followsParts = true
-        self.seat?.unreadBytes += part.count
-        seat.reader.handOn(part)
+        self.seat?.unreadBytes += part.cutter.part.count
+        seat.reader.handOn(part.cutter.part)
     }
 
     private func pauseIfUnread() {
@@ -350,7 +355,7 @@ final class KeptStream: Endpoint {
     func probe() { feed.probe() }
 
     /// Whether a reader has parts of a block that is larger than the limit, and not yet its end.
-    var isInsideLargeBlock: Bool { seat?.followsParts == true }
+    var isHandingOnParts: Bool { seat?.followsParts == true }
 
     /// Whether the server, asked again, gave another answer than the stream. Who comes back gets that answer from the server itself.
     private var isRefused: Bool { if case .answered? = feed.end { true } else { false } }

@@ -11,6 +11,8 @@ final class ServerPart {
     let connection: UpstreamConnection
     /// Finds the blocks.
     var cutter: BlockCutter
+    /// Whether parts of a block that is larger than the limit have come, and not yet its end.
+    var isInsideLargeBlock = false
     /// Finds what the server says again, where it was asked again; nil from the first new block on.
     var replays: ReplayFilter?
     private unowned let feed: StreamFeed

@@ -70,6 +70,8 @@ final class StreamFeed {
 
     /// A response that lasts at least so long is none that was soon over.
     private static let usualResponseMilliseconds: Int64 = 5_000
+    /// A server that dropped is asked again after this time at the earliest, and after twice as long at the latest.
+    private static let leastPauseMilliseconds: Int64 = 250
     /// How soon the feed looks again whether an event has ended, where a response is replaced behind it.
     private static let eventLookMilliseconds: Int64 = 50
 
@@ -175,7 +177,7 @@ final class StreamFeed {
     /// Ends the present response behind an event, and asks for the next one.
     private func recycle(_ part: ServerPart) {
         guard let request, !proxy.isDraining else { return recycleAt = .max }
-        if part.cutter.isInsideBlock, stream.isInsideLargeBlock || now < beganAt + Int64(terms.policy.recycle?.ageMilliseconds ?? 0) {
+        if part.cutter.isInsideBlock, stream.isHandingOnParts || now < beganAt + Int64(terms.policy.recycle?.ageMilliseconds ?? 0) {
             recycleAt = now + Self.eventLookMilliseconds
             return
         }
@@ -205,10 +207,12 @@ final class StreamFeed {
     private func drop(_ part: ServerPart, _ end: FeedEnd) {
         part.leave()
         // A client that has parts of an event cannot go on in the same response.
-        guard let request, !proxy.isDraining, !stream.isInsideLargeBlock else { return finish(end) }
+        guard let request, !proxy.isDraining, !stream.isHandingOnParts else { return finish(end) }
         shortResponses = now - beganAt < Self.usualResponseMilliseconds ? shortResponses + 1 : 0
         let masking = Masking(since: now, request, proxy.generation)
-        wait(masking, until: now + pause(after: shortResponses))
+        // Some servers forget their client when a response ends, a moment after it: a new one has to come behind that.
+        let rest = Self.leastPauseMilliseconds + Int64(proxy.chance(below: UInt64(Self.leastPauseMilliseconds)))
+        wait(masking, until: now + max(rest, pause(after: shortResponses)))
     }
 
     /// How long the feed waits before it asks again, after so many failures in a row.
