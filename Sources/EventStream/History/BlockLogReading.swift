@@ -73,14 +73,6 @@ extension BlockLog {
         return sequence
     }
 
-    /// Where a client goes on that comes back, and what is missing there. Where a gap is told by a response's end the client has just seen
-    /// one, and another would follow at the same place, time after time.
-    package func placeBehindGap(at cursor: UInt64) -> (UInt64, Gap?) {
-        var cursor = cursor
-        guard rules.gaps == .reconnect, cursor < next, let gap = gap(at: &cursor) else { return (cursor, nil) }
-        return (cursor, gap)
-    }
-
     private func upToDate(_ cursor: UInt64) -> Reading {
         precondition(cursor == next, "a reader ahead of its log")
         return .upToDate

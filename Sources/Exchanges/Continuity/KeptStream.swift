@@ -26,6 +26,13 @@ final class KeptStream: Endpoint {
         let previous: StreamIdentifier
         /// The next block that the reader gets.
         var cursor: UInt64
+        /// The first one that it got.
+        let start: UInt64
+
+        init(reader: Reader, previous: StreamIdentifier, cursor: UInt64) {
+            (self.reader, self.previous, self.cursor, start) = (reader, previous, cursor, cursor)
+        }
+
         /// Whether the reader takes blocks now.
         var isReady = false
         /// Whether the reader has parts of a block that is larger than the limit, and gets the others.
@@ -52,6 +59,8 @@ final class KeptStream: Endpoint {
     private var seat: Seat?
     private var isPaused = false
     private var isServing = false
+    /// Where the last reader began that got everything, the end of the server's part included.
+    private var endedFrom: UInt64?
     /// Whether the server's first bytes are awaited, which follow in the turn of its head.
     private var isBeginning = true
     /// How much memory of the log `KeptStreams` has counted.
@@ -125,10 +134,10 @@ final class KeptStream: Endpoint {
     }
 
     private func find(_ id: ClientIdentifier, as stream: StreamIdentifier) -> Place {
-        let (cursor, gap): (UInt64, Gap?)
+        var (cursor, gap): (UInt64, Gap?)
         if isRefused { return .notHere }
         switch log.resolve(id) {
-        case .resume(let place): (cursor, gap) = log.placeBehindGap(at: place)
+        case .resume(let place): (cursor, gap) = (place, nil)
         case .gap(let found, let place): (cursor, gap) = (place, found)
         case .fresh, .unknown: return .notHere
         }
@@ -137,7 +146,16 @@ final class KeptStream: Endpoint {
             guard id.position?.epoch == log.epoch else { return .notHere }
             supersedeReader()
         }
-        if feed.end != nil, cursor == log.next, gap == nil { return .isOver }
+        // A client that comes back because of a gap has been told of it. Told again, it would come back for ever.
+        if !terms.tellsByEvent {
+            var place = cursor
+            while case .gap(let next) = log.read(&place) { (cursor, gap) = (place, gap ?? next) }
+        }
+        if feed.end != nil {
+            if cursor == log.next, gap == nil || !terms.tellsByEvent { return .isOver }
+            // A client whose id stays the same would get the same blocks for ever.
+            if cursor == endedFrom, id.position == nil, !log.replacesIdentifier(from: cursor) { return .isOver }
+        }
         let opening = (id.restoring ?? []) + (gap.flatMap { log.gapEvent($0, before: cursor) } ?? [])
         let resumption = ResumedStream(
             head: head, serverName: serverName, opening: opening, previous: previous, replayed: log.next - cursor, gap: gap)
@@ -223,7 +241,10 @@ final class KeptStream: Endpoint {
                 if let event = log.gapEvent(gap, before: seat?.cursor ?? log.next) { reader.deliver(event) }
                 if isReader(reader) { reader.tell(gap) }
             case .upToDate:
-                if let end = feed.end { reader.ended(end) }
+                if let end = feed.end {
+                    endedFrom = seat?.start
+                    reader.ended(end)
+                }
                 return
             }
         }
@@ -251,6 +272,7 @@ final class KeptStream: Endpoint {
                     seat?.isReady = true
                     return
                 }
+                endedFrom = seat?.start
                 return mailbox.postToStreams { $0.ended(reader, end) }
             case .upToDate: break
             }

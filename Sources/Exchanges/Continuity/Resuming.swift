@@ -97,9 +97,8 @@ extension Exchange {
         takeOver(.kept(reader))
         reader.facts = ReaderFacts(previous: resumption.previous, replayed: resumption.replayed)
         begin(resumption.head, .chunked, request, isResumed: true)
-        reader.begin(with: resumption.opening)
-        // A client that is told by its response's end was told by the one that it comes from.
         if let gap = resumption.gap { log(gap) }
+        reader.begin(with: resumption.opening)
     }
 
     /// A server has answered with a stream: it is kept from now on, if the route keeps streams and the stream can be cut into blocks.
