@@ -20,32 +20,6 @@ import Upstreams
 
 /// A stream of a server, its log, and the client that reads it.
 final class KeptStream: Endpoint {
-    private struct Seat {
-        let reader: SeatedReader
-        /// The stream of the exchange that read before.
-        let previous: StreamIdentifier
-        /// The next block that the reader gets.
-        var cursor: UInt64
-        /// The first one that it got.
-        let start: UInt64
-
-        init(reader: Reader, previous: StreamIdentifier, cursor: UInt64) {
-            (self.reader, self.previous, self.cursor, start) = (reader, previous, cursor, cursor)
-        }
-
-        /// Whether the reader takes blocks now.
-        var isReady = false
-        /// Whether the reader has parts of a block that is larger than the limit, and gets the others.
-        var followsParts = false
-        /// Bytes of blocks that came while the reader was not ready.
-        var unreadBytes = 0
-
-        mutating func took(_ count: Int) { unreadBytes = max(0, unreadBytes - count) }
-    }
-
-    /// So much goes to another worker at a time.
-    private static let batchBytes = 65_536
-
     let key: StreamKey
     let log: BlockLog
     private let terms: CompiledContinuity
@@ -56,9 +30,10 @@ final class KeptStream: Endpoint {
     private unowned let streams: KeptStreams
     /// The server's side. Nil until the stream itself is there.
     private var feed: StreamFeed!
-    private var seat: Seat?
+    /// Who reads.
+    private var seats: [Seat] = []
+    private var distantSeats: [DistantReader: Seat] = [:]
     private var isPaused = false
-    private var isServing = false
     /// Where the last reader began that got everything, the end of the server's part included.
     private var endedFrom: UInt64?
     /// Whether the server's first bytes are awaited, which follow in the turn of its head.
@@ -94,43 +69,40 @@ final class KeptStream: Endpoint {
     }
 
     /// Whether nobody reads.
-    var isAway: Bool { seat == nil }
+    var isAway: Bool { seats.isEmpty }
 
     // MARK: The reader
 
     /// The first reader, which opened the stream.
-    func open(for reader: StreamReader) { seat = Seat(reader: .here(reader), previous: previous, cursor: log.first) }
+    func open(for reader: StreamReader) { seat(.here(reader), previous, at: log.first) }
 
-    /// A client has come back with an id, to this worker.
-    func resume(
-        _ reader: (KeptStream) -> StreamReader, at id: ClientIdentifier, as stream: StreamIdentifier
-    ) -> (answer: ResumptionAnswer, reader: StreamReader?) {
+    /// A client has come back with an id.
+    /// - Returns: what the stream says to that, and the seat of the reader where the stream goes on.
+    func resume(_ reader: SeatedReader, at id: ClientIdentifier, as stream: StreamIdentifier) -> ResumptionAnswer {
         let place = find(id, as: stream)
-        guard case .found(let cursor, let resumption) = place else { return (place.withoutReader, nil) }
-        let reader = reader(self)
-        take(Seat(reader: .here(reader), previous: resumption.previous, cursor: cursor))
-        return (.resumed(resumption), reader)
+        switch place {
+        case .found(let cursor, let resumption):
+            seat(reader, resumption.previous, at: cursor)
+            streams.isRead(self)
+            return .resumed(resumption)
+        case .isOver: return .isOver
+        case .notHere: return .notHere
+        }
     }
 
-    /// The same for a client that has come back to another worker.
-    func resume(_ reader: DistantReader, _ mailbox: Mailbox, at id: ClientIdentifier, as stream: StreamIdentifier) -> ResumptionAnswer {
-        let place = find(id, as: stream)
-        guard case .found(let cursor, let resumption) = place else { return place.withoutReader }
-        take(Seat(reader: .elsewhere(reader, mailbox), previous: resumption.previous, cursor: cursor))
-        return .resumed(resumption)
-    }
-
-    private func take(_ next: Seat) {
-        seat = next
-        streams.isRead(self)
+    private func seat(_ reader: SeatedReader, _ previous: StreamIdentifier, at cursor: UInt64) {
+        let seat = Seat(reader, of: self, previous: previous, at: cursor)
+        seats.append(seat)
+        switch reader {
+        case .here(let reader): reader.sit(on: seat)
+        case .elsewhere(let reader, _): distantSeats[reader] = seat
+        }
     }
 
     private enum Place {
         case found(UInt64, ResumedStream)
         case isOver
         case notHere
-
-        var withoutReader: ResumptionAnswer { if case .isOver = self { .isOver } else { .notHere } }
     }
 
     private func find(_ id: ClientIdentifier, as stream: StreamIdentifier) -> Place {
@@ -141,7 +113,7 @@ final class KeptStream: Endpoint {
         case .gap(let found, let place): (cursor, gap) = (place, found)
         case .fresh, .unknown: return .notHere
         }
-        if seat != nil {
+        if !seats.isEmpty {
             // An id of the proxy names one stream, so its client knew of the cut before the proxy did.
             guard id.position?.epoch == log.epoch else { return .notHere }
             supersedeReader()
@@ -164,132 +136,59 @@ final class KeptStream: Endpoint {
     }
 
     private func supersedeReader() {
-        guard let seat else { return }
-        self.seat = nil
-        seat.reader.superseded()
+        while let seat = seats.last {
+            vacate(seat)
+            seat.reader.superseded()
+        }
     }
 
-    private func isReader(_ reader: StreamReader) -> Bool {
-        if case .here(let mine)? = seat?.reader { mine === reader } else { false }
-    }
-
-    private func isReader(_ reader: DistantReader) -> Bool {
-        if case .elsewhere(let mine, _)? = seat?.reader { mine == reader } else { false }
-    }
-
-    /// The reader's client takes no more for now.
-    func readerPaused(_ reader: StreamReader) { if isReader(reader) { seat?.isReady = false } }
-
-    /// The reader takes blocks: it gets what there is, and what comes.
-    func serve(_ reader: StreamReader) { if isReader(reader) { serveSeat() } }
-
-    /// A reader on another worker takes blocks.
-    func serve(_ reader: DistantReader) { if isReader(reader) { serveSeat() } }
-
-    /// A reader is gone.
-    func readerLeft(_ reader: StreamReader, forgets: Bool) { if isReader(reader) { seatLeft(forgets: forgets) } }
+    /// The seat of a reader on another worker.
+    func seat(of reader: DistantReader) -> Seat? { distantSeats[reader] }
 
     /// A reader on another worker was gone before it could begin.
     func readerNeverCame(_ reader: DistantReader) {
-        guard isReader(reader) else { return }
-        if let seat { previous = seat.previous }
-        seatLeft(forgets: false)
+        guard let seat = distantSeats[reader] else { return }
+        previous = seat.previous
+        left(seat, forgets: false)
     }
 
-    /// The worker ends, and with it the stream of a reader on another worker.
-    func endDistantReader() {
-        guard case .elsewhere(let reader, let mailbox)? = seat?.reader else { return }
-        seat = nil
-        mailbox.postToStreams { $0.ended(reader, .left) }
+    /// The worker ends, and with it the streams of readers on other workers.
+    func endDistantReaders() {
+        for seat in seats {
+            guard case .elsewhere(let reader, let mailbox) = seat.reader else { continue }
+            vacate(seat)
+            mailbox.postToStreams { $0.ended(reader, .left) }
+        }
     }
 
-    /// A reader on another worker is gone.
-    func readerLeft(_ reader: DistantReader, forgets: Bool) { if isReader(reader) { seatLeft(forgets: forgets) } }
-
-    private func seatLeft(forgets: Bool) {
-        let followedParts = seat?.followsParts == true
-        seat = nil
+    /// A reader is gone.
+    func left(_ seat: Seat, forgets: Bool) {
+        vacate(seat)
+        guard seats.isEmpty else { return }
         leftAt = worker.now
         feed.forgetEnd()
-        if forgets || followedParts || isRefused || streams.isEnding { return streams.forget(self) }
+        if forgets || seat.followsParts || isRefused || streams.isEnding { return streams.forget(self) }
         resumeFeed()
         streams.isAway(self)
         wakeAtDeadline()
     }
 
-    // MARK: Handing blocks on
-
-    private func serveSeat() {
-        seat?.isReady = true
-        // A reader that drains within a delivery asks again from there.
-        guard !isServing else { return }
-        isServing = true
-        defer { isServing = false }
-        switch seat?.reader {
-        case .here(let reader): serveHere(reader)
-        case .elsewhere(let reader, let mailbox): serve(reader, by: mailbox)
-        case nil: break
-        }
-        if let seat, isPaused, seat.isReady, seat.unreadBytes == 0 { resumeFeed() }
+    private func vacate(_ seat: Seat) {
+        seat.vacate()
+        seats.removeAll { $0 === seat }
+        if case .elsewhere(let reader, _) = seat.reader { distantSeats[reader] = nil }
     }
 
-    private func serveHere(_ reader: StreamReader) {
-        while isReader(reader), seat?.isReady == true {
-            switch read() {
-            case .blocks(let slice): slice.withBytes { reader.deliver($0) }
-            case .gap(let gap):
-                if let event = log.gapEvent(gap, before: seat?.cursor ?? log.next) { reader.deliver(event) }
-                if isReader(reader) { reader.tell(gap) }
-            case .upToDate:
-                if let end = feed.end {
-                    endedFrom = seat?.start
-                    reader.ended(end)
-                }
-                return
-            }
-        }
-    }
+    private func serveAll() { for seat in seats where seat.isReady { seat.serve() } }
 
-    private func serve(_ reader: DistantReader, by mailbox: Mailbox) {
-        var batch: [Slice] = []
-        var count = 0
-        seat?.isReady = false
-        while count < KeptStream.batchBytes {
-            let before = seat?.cursor
-            switch read() {
-            case .blocks(let slice):
-                batch.append(slice)
-                count += slice.byteCount
-                continue
-            case .gap(let gap) where batch.isEmpty:
-                let event = log.gapEvent(gap, before: seat?.cursor ?? log.next) ?? []
-                return mailbox.postToStreams { $0.tell(gap, event, to: reader) }
-            case .gap:
-                // Told in the next answer.
-                if let before { seat?.cursor = before }
-            case .upToDate where batch.isEmpty:
-                guard let end = feed.end else {
-                    seat?.isReady = true
-                    return
-                }
-                endedFrom = seat?.start
-                return mailbox.postToStreams { $0.ended(reader, end) }
-            case .upToDate: break
-            }
-            break
-        }
-        mailbox.postToStreams { [batch] in $0.arrived(batch, for: reader) }
-    }
+    /// A reader has everything that there is.
+    func isReadUp(_ seat: Seat) { if isPaused { resumeFeed() } }
 
-    /// Moves the reader on.
-    private func read() -> BlockLog.Reading {
-        guard var cursor = seat?.cursor else { return .upToDate }
-        let reading = log.read(&cursor)
-        seat?.cursor = cursor
-        if case .blocks(let slice) = reading { seat?.took(slice.byteCount) }
-        // Blocks are stored with other id lines than they came with, so their bytes alone would not come out even.
-        if case .upToDate = reading { seat?.unreadBytes = 0 }
-        return reading
+    /// How the server's part ended, for a reader that has everything; nil while it goes on.
+    func takeEnd(for seat: Seat) -> FeedEnd? {
+        guard let end = feed.end else { return nil }
+        endedFrom = seat.start
+        return end
     }
 
     // MARK: The server's part
@@ -298,10 +197,10 @@ final class KeptStream: Endpoint {
     func receive(_ payload: UnsafeMutableRawBufferPointer, of part: ServerPart) {
         let received = UnsafeMutableRawBufferPointer(payload).bindMemory(to: UInt8.self)
         append(UnsafeBufferPointer(received).span, of: part)
-        if seat?.isReady == true { serveSeat() }
+        serveAll()
         if isBeginning {
             isBeginning = false
-            if case .here(let reader)? = seat?.reader { reader.sendHead() }
+            if case .here(let reader)? = seats.first?.reader { reader.sendHead() }
         }
         trim()
         pauseIfUnread()
@@ -323,7 +222,7 @@ final class KeptStream: Endpoint {
                 if let retry = part.cutter.block.retryMilliseconds { feed.retryMilliseconds = Int64(clamping: retry) }
                 if part.replays != nil, part.dropsBlock(of: payload, log) { continue }
                 log.append(part.cutter, of: payload, at: worker.now)
-                seat?.unreadBytes += part.cutter.block.byteCount
+                for seat in seats { seat.noteBlock(byteCount: part.cutter.block.byteCount) }
             case .block where part.replays != nil && part.dropsBlock(of: payload, log): part.isInsideLargeBlock = false
             case .part, .block:
                 let rest = payload.extracting(offset..<payload.count).withUnsafeBufferPointer { Array($0) }
@@ -338,30 +237,20 @@ final class KeptStream: Endpoint {
         if part.cutter.block.isOversized {
             part.isInsideLargeBlock = false
             let end = log.appendOversized(part.cutter, at: worker.now)
-            guard seat?.followsParts == true else { return }
-            seat?.reader.handOn(end)
-            seat?.cursor = log.next
-            seat?.followsParts = false
+            for seat in seats { seat.handOn(endOfParts: end) }
         } else {
+            let isFirst = !part.isInsideLargeBlock
             // Blocks that came in the same piece go first.
-            if seat?.followsParts != true, seat?.isReady == true { serveSeat() }
-            handOnPart(of: part)
+            if isFirst { serveAll() }
+            part.isInsideLargeBlock = true
+            // What may be a block that readers have is not handed on: it could not be taken back. If it is a new one, its gap is told.
+            guard part.replays == nil else { return }
+            for seat in seats { seat.handOn(part: part.cutter.part, isFirst: isFirst) }
         }
     }
 
-    /// Bytes of a block that is larger than the limit go to a reader that has everything before them.
-    private func handOnPart(of part: ServerPart) {
-        let isFirst = !part.isInsideLargeBlock
-        part.isInsideLargeBlock = true
-        // What may be a block that the reader has is not handed on: it could not be taken back. If it is a new one, its gap is told.
-        guard part.replays == nil, let seat, seat.followsParts || isFirst && seat.cursor == log.next else { return }
-        self.seat?.followsParts = true
-        self.seat?.unreadBytes += part.cutter.part.count
-        seat.reader.handOn(part.cutter.part)
-    }
-
     private func pauseIfUnread() {
-        guard let seat, !isPaused, seat.unreadBytes > unreadLimit, feed.end == nil else { return }
+        guard !isPaused, seats.contains(where: { $0.unreadBytes > unreadLimit }), feed.end == nil else { return }
         isPaused = true
         feed.pause()
     }
@@ -369,7 +258,7 @@ final class KeptStream: Endpoint {
     private func resumeFeed() {
         guard isPaused else { return }
         isPaused = false
-        seat?.unreadBytes = 0
+        for seat in seats { seat.forgetUnread() }
         feed.resume()
     }
 
@@ -377,27 +266,25 @@ final class KeptStream: Endpoint {
     func probe() { feed.probe() }
 
     /// Whether a reader has parts of a block that is larger than the limit, and not yet its end.
-    var isHandingOnParts: Bool { seat?.followsParts == true }
+    var isHandingOnParts: Bool { seats.contains(where: \.followsParts) }
 
     /// Whether the server, asked again, gave another answer than the stream. Who comes back gets that answer from the server itself.
     private var isRefused: Bool { if case .answered? = feed.end { true } else { false } }
 
     /// Nothing comes from the server any more.
     func feedIsOver() {
-        guard let seat else {
-            if isRefused { return streams.forget(self) }
-            // Nobody was there to see how the server failed.
-            feed.forgetEnd()
-            return wakeAtDeadline()
-        }
-        if seat.isReady { serveSeat() }
+        guard seats.isEmpty else { return serveAll() }
+        if isRefused { return streams.forget(self) }
+        // Nobody was there to see how the server failed.
+        feed.forgetEnd()
+        wakeAtDeadline()
     }
 
     /// A server goes on with the stream, in its next response.
     func goesOn(from server: String, _ change: FeedChange) {
         serverName = server
         if !(terms.policy.isResumable && !log.lastServerIdentifier.isEmpty) { append(Gap(.upstream, isCertain: false)) }
-        seat?.reader.changed(change)
+        for seat in seats { seat.reader.changed(change) }
     }
 
     /// Something may be missing here. All readers come to it, also later ones.
@@ -405,12 +292,15 @@ final class KeptStream: Endpoint {
         log.append(gap, at: worker.now)
         // Where the log has no event for it, readers hear of it when they come to its place.
         if case .reconnect = terms.policy.gap { return }
-        seat?.reader.note(gap)
+        for seat in seats { seat.reader.note(gap) }
     }
+
+    /// The first block that a reader still needs.
+    private var keptFrom: UInt64 { seats.reduce(.max) { min($0, $1.cursor) } }
 
     /// The log has grown: what is too old or too much goes.
     private func trim() {
-        log.trim(at: worker.now, keptFrom: seat?.cursor ?? .max)
+        log.trim(at: worker.now, keptFrom: keptFrom)
         countMemory()
     }
 
@@ -425,7 +315,7 @@ final class KeptStream: Endpoint {
 
     /// Drops the oldest blocks, for a limit over all logs. Returns whether that freed anything.
     func discardOldest(byteCount: Int) -> Bool {
-        let freed = log.discardOldest(memoryByteCount: byteCount, keptFrom: seat?.cursor ?? .max)
+        let freed = log.discardOldest(memoryByteCount: byteCount, keptFrom: keptFrom)
         countMemory()
         return freed > 0
     }
@@ -433,7 +323,7 @@ final class KeptStream: Endpoint {
     // MARK: The end
 
     private var nextDeadline: Int64 {
-        guard seat == nil else {
+        guard seats.isEmpty else {
             return min(feed.nextDeadline, log.first == log.next ? .max : worker.now + terms.ageMilliseconds)
         }
         guard feed.end == nil else { return leftAt + terms.ageMilliseconds }
@@ -448,7 +338,7 @@ final class KeptStream: Endpoint {
         guard isOpen else { return }
         feed.attend()
         guard isOpen else { return }
-        if seat == nil {
+        if seats.isEmpty {
             let isOver = feed.end != nil
             if isOver, worker.now >= leftAt + terms.ageMilliseconds { return streams.forget(self) }
             if !isOver, worker.now >= leftAt + terms.awayMilliseconds { feed.leave() }

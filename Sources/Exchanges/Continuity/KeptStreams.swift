@@ -102,7 +102,7 @@ final class KeptStreams {
     /// The worker ends. Readers on other workers are told so.
     func close() {
         for stream in Array(streams.values) {
-            stream.endDistantReader()
+            stream.endDistantReaders()
             forget(stream)
         }
         searches = [:]
@@ -124,7 +124,7 @@ final class KeptStreams {
         home.mailbox.postToStreams { streams in
             if home.worker == reader.worker { return streams.findHere(reader, home.epoch, key, at: id) }
             var answer = ResumptionAnswer.notHere
-            if let found = streams.streams[home.epoch], found.key == key { answer = found.resume(reader, mailbox, at: id, as: stream) }
+            if let found = streams.streams[home.epoch], found.key == key { answer = found.resume(.elsewhere(reader, mailbox), at: id, as: stream) }
             mailbox.postToStreams { [answer] in $0.answered(reader, answer, home) }
         }
         return reader
@@ -134,8 +134,8 @@ final class KeptStreams {
     private func findHere(_ number: DistantReader, _ epoch: Epoch, _ key: StreamKey, at id: ClientIdentifier) {
         guard let exchange = searches.removeValue(forKey: number.number), exchange.isSearching(as: number) else { return }
         guard let stream = streams[epoch], stream.key == key else { return exchange.answered(.notHere, nil) }
-        let (answer, reader) = stream.resume({ StreamReader(of: exchange, $0) }, at: id, as: exchange.identifier)
-        exchange.answered(answer, reader)
+        let reader = StreamReader(of: exchange, serverName: stream.serverName)
+        exchange.answered(stream.resume(.here(reader), at: id, as: exchange.identifier), reader)
     }
 
     private func answered(_ number: DistantReader, _ answer: ResumptionAnswer, _ home: StreamHome) {

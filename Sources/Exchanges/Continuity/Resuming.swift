@@ -106,7 +106,7 @@ extension Exchange {
         guard let keeping = request.keeping, notWovenBecause != .compressed, isStream else { return }
         let stream = proxy.keptStreams.open(
             keeping.key, keeping.terms, head: head, from: connection, keeping.terms.masks ? repeatable(request) : nil, for: self)
-        let reader = StreamReader(of: self, stream)
+        let reader = StreamReader(of: self, serverName: stream.serverName)
         takeOver(.kept(reader))
         if let gap = keeping.gap {
             log(gap)

@@ -18,7 +18,7 @@ struct DistantReader: Sendable, Hashable {
 /// One exchange's reader.
 final class StreamReader {
     private enum Home {
-        case here(KeptStream)
+        case here(Seat)
         case elsewhere(StreamHome, DistantReader)
         case left
     }
@@ -38,12 +38,16 @@ final class StreamReader {
     /// Whether a distant stream is asked for more.
     private var isAsking = false
 
-    init(of exchange: Exchange, _ stream: KeptStream) {
+    /// A reader on the worker of its stream, which gives it a seat.
+    init(of exchange: Exchange, serverName: String) {
         self.exchange = exchange
-        server = exchange.server(named: stream.serverName)
+        server = exchange.server(named: serverName)
         streams = exchange.proxy.keptStreams
-        home = .here(stream)
+        home = .left
     }
+
+    /// The stream has a seat for the reader.
+    func sit(on seat: Seat) { home = .here(seat) }
 
     init(of exchange: Exchange, _ stream: StreamHome, as reader: DistantReader, serverName: String) {
         self.exchange = exchange
@@ -57,7 +61,7 @@ final class StreamReader {
     /// The client takes no more for now.
     func pause() {
         isPaused = true
-        if case .here(let stream) = home { stream.readerPaused(self) }
+        if case .here(let seat) = home { seat.pause() }
     }
 
     /// The client takes bytes again.
@@ -82,11 +86,11 @@ final class StreamReader {
 
     private func goOn() {
         switch home {
-        case .here(let stream): stream.serve(self)
+        case .here(let seat): seat.serve()
         case .elsewhere(let home, let reader):
             guard !isAsking else { return }
             isAsking = true
-            home.post { $0.serve(reader) }
+            home.post { $0.seat(of: reader)?.serve() }
         case .left: return
         }
     }
@@ -98,10 +102,10 @@ final class StreamReader {
         let home = self.home
         self.home = .left
         switch home {
-        case .here(let stream): stream.readerLeft(self, forgets: forgets)
+        case .here(let seat): seat.leave(forgets: forgets)
         case .elsewhere(let home, let reader):
             streams.forget(reader)
-            home.post { $0.readerLeft(reader, forgets: forgets) }
+            home.post { $0.seat(of: reader)?.leave(forgets: forgets) }
         case .left: return
         }
     }
@@ -109,7 +113,7 @@ final class StreamReader {
     /// Has the kernel ask the server now and then whether it is still there.
     func probe() {
         switch home {
-        case .here(let stream): stream.probe()
+        case .here(let seat): seat.probe()
         case .elsewhere(let home, _): home.post { $0.probe() }
         case .left: return
         }

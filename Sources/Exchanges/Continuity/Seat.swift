@@ -1,0 +1,152 @@
+// A reader's place in a kept stream: the number of the block that it gets next, and whether it takes blocks now.
+//
+//     log:   … 17 18 19 20 21 22 | next
+//                   ^ cursor       ^ a reader that is up to date
+//
+// Nothing is copied or kept for a reader. A reader on this worker gets blocks where they are stored, until its client takes no more; one on
+// another worker asks for more, and gets a batch. Invariant: a seat that has been left hands on nothing.
+
+import EventStream
+import Reactor
+import Telemetry
+
+/// The place of one reader in a kept stream.
+final class Seat {
+    /// So much goes to another worker at a time.
+    private static let batchBytes = 65_536
+
+    let reader: SeatedReader
+    /// The stream of the exchange that read before.
+    let previous: StreamIdentifier
+    /// The first block that it gets.
+    let start: UInt64
+    /// The next one.
+    private(set) var cursor: UInt64
+    /// Whether the reader takes blocks now.
+    private(set) var isReady = false
+    /// Whether the reader has parts of a block that is larger than the limit, and gets the others.
+    private(set) var followsParts = false
+    /// Bytes of blocks that came while the reader was not ready.
+    private(set) var unreadBytes = 0
+    /// Whether the stream still has the seat.
+    private var isTaken = true
+    private var isServing = false
+    private unowned let stream: KeptStream
+
+    init(_ reader: SeatedReader, of stream: KeptStream, previous: StreamIdentifier, at cursor: UInt64) {
+        (self.reader, self.stream, self.previous) = (reader, stream, previous)
+        (self.cursor, start) = (cursor, cursor)
+    }
+
+    // MARK: What the reader says
+
+    /// The reader's client takes no more for now.
+    func pause() { isReady = false }
+
+    /// The reader takes blocks: it gets what there is, and what comes.
+    func serve() {
+        guard isTaken else { return }
+        isReady = true
+        // A reader that drains within a delivery asks again from there.
+        guard !isServing else { return }
+        isServing = true
+        switch reader {
+        case .here(let reader): hand(to: reader)
+        case .elsewhere(let reader, let mailbox): hand(to: reader, by: mailbox)
+        }
+        isServing = false
+        if isTaken, isReady, unreadBytes == 0 { stream.isReadUp(self) }
+    }
+
+    /// The reader is gone.
+    /// - Parameter forgets: whether nobody may read the stream any more.
+    func leave(forgets: Bool) { if isTaken { stream.left(self, forgets: forgets) } }
+
+    /// Has the kernel ask the server now and then whether it is still there.
+    func probe() { stream.probe() }
+
+    /// The stream has no such seat any more.
+    func vacate() { isTaken = false }
+
+    // MARK: Handing blocks on
+
+    private func hand(to reader: StreamReader) {
+        while isTaken, isReady {
+            switch read() {
+            case .blocks(let slice): slice.withBytes { reader.deliver($0) }
+            case .gap(let gap):
+                if let event = stream.log.gapEvent(gap, before: cursor) { reader.deliver(event) }
+                if isTaken { reader.tell(gap) }
+            case .upToDate:
+                if let end = stream.takeEnd(for: self) { reader.ended(end) }
+                return
+            }
+        }
+    }
+
+    private func hand(to reader: DistantReader, by mailbox: Mailbox) {
+        var batch: [Slice] = []
+        var count = 0
+        isReady = false
+        while count < Self.batchBytes {
+            let before = cursor
+            switch read() {
+            case .blocks(let slice):
+                batch.append(slice)
+                count += slice.byteCount
+                continue
+            case .gap(let gap) where batch.isEmpty:
+                let event = stream.log.gapEvent(gap, before: cursor) ?? []
+                return mailbox.postToStreams { $0.tell(gap, event, to: reader) }
+            // Told in the next answer.
+            case .gap: cursor = before
+            case .upToDate where batch.isEmpty:
+                guard let end = stream.takeEnd(for: self) else {
+                    isReady = true
+                    return
+                }
+                return mailbox.postToStreams { $0.ended(reader, end) }
+            case .upToDate: break
+            }
+            break
+        }
+        mailbox.postToStreams { [batch] in $0.arrived(batch, for: reader) }
+    }
+
+    /// Moves the reader on.
+    private func read() -> BlockLog.Reading {
+        let reading = stream.log.read(&cursor)
+        switch reading {
+        case .blocks(let slice): unreadBytes = max(0, unreadBytes - slice.byteCount)
+        // Blocks are stored with other id lines than they came with, so their bytes alone would not come out even.
+        case .upToDate: unreadBytes = 0
+        case .gap: break
+        }
+        return reading
+    }
+
+    // MARK: What the stream says
+
+    /// A block of that many bytes has come.
+    @inline(__always)
+    func noteBlock(byteCount: Int) { unreadBytes &+= byteCount }
+
+    /// The server is read again, however much the reader has not read yet.
+    func forgetUnread() { unreadBytes = 0 }
+
+    /// A part of a block above the limit, for a reader that has everything before it. `isFirst` says that it is the block's first part.
+    func handOn(part: [UInt8], isFirst: Bool) {
+        guard followsParts || isFirst && cursor == stream.log.next else { return }
+        followsParts = true
+        unreadBytes += part.count
+        reader.handOn(part)
+    }
+
+    /// The end of that block, for a reader that has its parts.
+    func handOn(endOfParts end: [UInt8]) {
+        guard followsParts else { return }
+        reader.handOn(end)
+        cursor = stream.log.next
+        followsParts = false
+    }
+}
