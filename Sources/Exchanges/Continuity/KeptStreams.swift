@@ -124,7 +124,9 @@ final class KeptStreams {
         home.mailbox.postToStreams { streams in
             if home.worker == reader.worker { return streams.findHere(reader, home.epoch, key, at: id) }
             var answer = ResumptionAnswer.notHere
-            if let found = streams.streams[home.epoch], found.key == key { answer = found.resume(.elsewhere(reader, mailbox), at: id, as: stream) }
+            if let found = streams.streams[home.epoch], found.key == key {
+                answer = found.resume(.elsewhere(reader, mailbox), at: id, as: stream)
+            }
             mailbox.postToStreams { [answer] in $0.answered(reader, answer, home) }
         }
         return reader
