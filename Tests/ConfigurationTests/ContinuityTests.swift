@@ -162,6 +162,12 @@ struct ContinuityTests {
         let subject = "\(trusted)\nlisten c:2 {\n\(tls)\n}"
         let ofListener = messages(file("identity header X-Subject\nhistory {\n}", top: subject))
         #expect(ofListener.count == 1 && ofListener[0].hasSuffix("write: identity client_certificate"), "\(ofListener)")
+        let variedSubject = messages(file("vary X-Subject\nhistory {\n}", top: subject))
+        #expect(variedSubject.count == 1 && variedSubject[0].hasSuffix("write: identity client_certificate"), "\(variedSubject)")
+        let varied = messages(file("vary X-User\nhistory {\n}", top: elsewhere))
+        let advice = "this field is taken from all clients; where this route writes it, write: identity header X-User"
+        #expect(varied == [advice], "\(varied)")
+        #expect(messages(file("upstream_field X_User a\nvary X-User\nhistory {\n}")) == [advice])
         let ticket = "ticket t {\nsealing_key \(String(repeating: "A", count: 43))\n}"
         let ofTicket = messages(file("bearer_from ticket t\nidentity cookie __Host-heartwire\nhistory {\n}", top: ticket))
         #expect(ofTicket.count == 1 && ofTicket[0].hasPrefix("this cookie is a ticket of 't', which changes"), "\(ofTicket)")

@@ -231,6 +231,7 @@ extension FileDraft {
                 case .header: checkHeader(word, draft, &interpreter)
                 }
             }
+            for word in draft.continuity.varied { checkVaried(word, &interpreter) }
             if let word = draft.continuity.sizeWord, draft.continuity.continuity.history.bytes > configuration.limits.historyBytes {
                 let all = Quantity.bytes(0...1).text(configuration.limits.historyBytes)
                 interpreter.error(word, "a history cannot be larger than all of them may be together ('history' in 'limits' is \(all))")
@@ -243,13 +244,8 @@ extension FileDraft {
         let taken = configuration.forwardAuths.filter { $0.name == draft.forwardAuth?.text }.flatMap(\.terms.taken)
         let written = draft.check.fields.map(\.text) + taken
         guard !written.contains(where: { $0.lowercased() == word.text.lowercased() }) else { return }
-        func isNamed(in names: [String]) -> Bool { names.contains { CheckDraft.isSameField($0, word.text) } }
-        if isNamed(in: configuration.listeners.compactMap { $0.tls?.clientSubjectField }) {
-            return interpreter.error(word, "this field is a listener's 'client_subject_field'; write: identity client_certificate")
-        }
-        let guarded =
-            routes.flatMap { $0.check.fields + $0.server.fields }.map(\.text) + configuration.forwardAuths.flatMap(\.terms.taken)
-        if isNamed(in: guarded) {
+        if isSubject(word) { return Self.refuseSubject(word, &interpreter) }
+        if isGuarded(word) {
             interpreter.error(word, "this field is taken from all clients, and tells nothing about the clients of this route")
         } else if configuration.trustedProxies.isEmpty {
             interpreter.error(
@@ -257,5 +253,28 @@ extension FileDraft {
                 "any client could write this field; it counts only from 'trusted_proxies', or where 'claim_field' or 'take' of the route's "
                     + "'forward_auth' writes it")
         }
+    }
+
+    /// Streams cannot be told apart by what a client sends in a field that no server gets from it.
+    private func checkVaried(_ word: Word, _ interpreter: inout Interpreter) {
+        if isSubject(word) { return Self.refuseSubject(word, &interpreter) }
+        guard isGuarded(word) else { return }
+        interpreter.error(
+            word, "this field is taken from all clients; where this route writes it, write: identity header \(word.text)")
+    }
+
+    private static func refuseSubject(_ word: Word, _ interpreter: inout Interpreter) {
+        interpreter.error(word, "this field is a listener's 'client_subject_field'; write: identity client_certificate")
+    }
+
+    /// Whether the subject of a client's certificate stands in the field.
+    private func isSubject(_ word: Word) -> Bool {
+        configuration.listeners.contains { $0.tls?.clientSubjectField.map { CheckDraft.isSameField($0, word.text) } ?? false }
+    }
+
+    /// Whether the field is taken from the clients of all routes, because one of these writes it.
+    private func isGuarded(_ word: Word) -> Bool {
+        let written = routes.flatMap { $0.check.fields + $0.server.fields }.map(\.text)
+        return (written + configuration.forwardAuths.flatMap(\.terms.taken)).contains { CheckDraft.isSameField($0, word.text) }
     }
 }
