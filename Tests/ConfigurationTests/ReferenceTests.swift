@@ -106,7 +106,9 @@ struct ReferenceTests {
         arguments: DirectiveTable.all.filter { !$0.defaultText.hasPrefix("(") }.map(\.name))
     func defaultsAreTrue(name: String) throws {
         for directive in DirectiveTable.all where directive.name == name && !directive.defaultText.hasPrefix("(") {
-            let context = CheckDraft.details.contains(directive.name) ? "bearer_check main\n" : ""
+            let isOfSharing = directive.name == "lag"
+            let context =
+                CheckDraft.details.contains(directive.name) ? "bearer_check main\n" : isOfSharing ? "identity token\nshare live\n" : ""
             let plain = fileWith(context, in: directive.scope)
             let written = fileWith("\(context)\(directive.name) \(directive.defaultText)", in: directive.scope)
             #expect(try configuration(written) == (try configuration(plain)), "\(written)")

@@ -10,17 +10,19 @@ import Credentials
 struct ContinuityDraft {
     var continuity = Continuity()
     /// The values of `identity`, and where they are named.
-    fileprivate var identity: [(value: StreamIdentity.Value, word: Word)] = []
+    fileprivate(set) var identity: [(value: StreamIdentity.Value, word: Word)] = []
     /// Where the identity is said to be public.
-    fileprivate var everybody: Word?
+    fileprivate(set) var everybody: Word?
     /// The fields of `vary`, and the parameters of `ignore_query`.
-    fileprivate var varied: [Word] = []
-    fileprivate var ignored: [Word] = []
+    fileprivate(set) var varied: [Word] = []
+    fileprivate(set) var ignored: [Word] = []
     /// Where the size of the history is said.
     fileprivate var sizeWord: Word?
+    /// Where it is said that streams are shared.
+    var share: Word?
 
     /// The directives that mean nothing without `history`.
-    static let details = ["identity", "vary", "ignore_query", "gap", "resumable"] + ServerStreamDirectives.names
+    static let details = ["identity", "vary", "ignore_query", "gap", "resumable"] + ServerStreamDirectives.names + SharingDirectives.names
     static let mostNames = 16
 
     static let rows: [Row<RouteDraft>] = [
@@ -153,7 +155,7 @@ extension Interpreter {
         return false
     }
 
-    fileprivate mutating func isQueryName(_ word: Word) -> Bool {
+    mutating func isQueryName(_ word: Word) -> Bool {
         do throws(Malformed) { _ = try TokenSource.read(isQuery: true, name: word.text) } catch {
             self.error(word, error.message)
             return false
@@ -170,6 +172,7 @@ extension Interpreter {
         }
         finishIdentity(of: draft)
         finishServerStreams(of: draft, said)
+        finishSharing(of: draft, said)
         for word in draft.continuity.ignored {
             if draft.bearer.sources.contains(.query(name: word.text)) {
                 error(word, "this parameter is a token, as 'bearer_from' says, and is always taken out")

@@ -40,7 +40,7 @@ extension RouteDraft: DirectiveModel {
 
     static let rows: [Row<RouteDraft>] =
         placeRows + CheckDraft.rows + ExpiryDirectives.rows + [forwardAuthRow] + ServerCredentialDraft.rows + CrossOriginDirectives.rows
-        + ContinuityDraft.rows + ServerStreamDirectives.rows + otherRows
+        + ContinuityDraft.rows + ServerStreamDirectives.rows + SharingDirectives.rows + otherRows
 
     /// Where requests go, heartbeats, and where tokens come from.
     private static let placeRows: [Row<RouteDraft>] = [

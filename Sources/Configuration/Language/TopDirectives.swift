@@ -202,6 +202,7 @@ extension Interpreter {
         draft.checkTickets(&self)
         draft.checkTokens(&self)
         draft.checkContinuity(&self)
+        draft.checkSharing(&self)
         draft.checkWhole(&self)
         return draft.configuration
     }

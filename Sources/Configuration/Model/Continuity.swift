@@ -23,6 +23,12 @@ package struct Continuity: Sendable, Equatable {
     package var greetings: [String] = []
     /// When a server's stream is replaced by the next one, and how; nil: never.
     package var recycle: Recycle?
+    /// What clients of a stream that others read already get first; nil: each client has a stream of its own.
+    package var share: Sharing?
+    /// What becomes of a client of a shared stream that is too slow.
+    package var lag = Lag.gap
+    /// The query parameter that holds the types of the events that a client wants. It tells no streams apart, and servers do not get it.
+    package var filterParameter: String?
 
     /// The query parameter that holds the last event id in many replacements for EventSource.
     package static let eventIDParameter = "lastEventId"
@@ -100,6 +106,24 @@ package struct Recycle: Sendable, Equatable {
         self.ageMilliseconds = ageMilliseconds
         self.manner = manner
     }
+}
+
+/// What clients that join a shared stream later get first. All of them get what comes from then on.
+package enum Sharing: Sendable, Equatable {
+    /// Nothing.
+    case live
+    /// The last event of each type.
+    case latest
+    /// That many of the last events; at least one, and at most as many as are kept.
+    case replay(Int)
+}
+
+/// What becomes of a client of a shared stream for whom the next event is no longer kept.
+package enum Lag: Sendable, Equatable {
+    /// It is told that events are missing, and goes on with what is kept.
+    case gap
+    /// Its response ends.
+    case close
 }
 
 /// How a client is told that events are or may be missing.
