@@ -164,6 +164,8 @@ private enum RecordSamples {
         ending.heldMilliseconds = 1
         ending.resumedFrom = StreamIdentifier(worker: 0, number: 1)
         ending.replayed = 1
+        ending.sharedWith = StreamIdentifier(worker: 0, number: 1)
+        ending.notSharedBecause = .vary
         ending.gaps = 1
         ending.masked = (1, 1)
         ending.recycled = 1

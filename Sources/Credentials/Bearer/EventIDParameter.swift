@@ -9,14 +9,17 @@ package struct EventIDParameter: Sendable {
     /// How long an id can be, in bytes.
     package static let mostBytes = 4_096
 
-    /// The names of ids come first, then those of ignored parameters.
+    /// The names of ids come first, then those of ignored parameters, and then the filter's.
     private let names: [[UInt8]]
     private let idCount: Int
+    /// The place of the filter's name; behind all names where there is none.
+    private let filterIndex: Int
 
-    /// The parameters of these names. Those in `ignoring` are taken out too, and hold no id.
-    package init(names: [String], ignoring: [String] = []) {
-        self.names = (names + ignoring).map { Array($0.utf8) }
+    /// The parameters of these names. Those in `ignoring` are taken out too, and hold no id. `filter` is one whose value is wanted.
+    package init(names: [String], ignoring: [String] = [], filter: String? = nil) {
+        self.names = (names + ignoring + [filter].compactMap(\.self)).map { Array($0.utf8) }
         idCount = names.count
+        filterIndex = names.count + ignoring.count
     }
 
     /// What the parameter holds.
@@ -37,6 +40,8 @@ package struct EventIDParameter: Sendable {
         package let content: Content
         /// The parameter with an id; nil where only others were taken out.
         package let parameter: TakenParameter?
+        /// The value of the filter's parameter, decoded; nil without one.
+        package let filter: [UInt8]?
     }
 
     /// Whether this takes ids out of the parameter of that name.
@@ -48,34 +53,41 @@ package struct EventIDParameter: Sendable {
         var start = firstByte(UInt8(ascii: "?"), in: head, target) + 1
         var hasHits = false
         var last: (nameIndex: Int, value: Range<Int>)?
+        var filter: [UInt8]?
         while start <= target.upperBound {
             let end = firstByte(UInt8(ascii: "&"), in: head, start..<target.upperBound)
             if let hit = matchParameter(head, start..<end, names: names) {
                 hasHits = true
                 if hit.nameIndex < idCount { last = hit }
+                if hit.nameIndex == filterIndex { filter = Self.decoded(head, hit.value) }
             }
             start = end + 1
         }
         guard hasHits else { return nil }
         return Taken(
             target: targetWithout(names, head, target), content: last.map { Self.content(of: head, $0.value) } ?? .nothing,
-            parameter: last.map { TakenParameter(around: $0.value, in: head, target: target, name: names[$0.nameIndex]) })
+            parameter: last.map { TakenParameter(around: $0.value, in: head, target: target, name: names[$0.nameIndex]) },
+            filter: filter)
     }
 
     /// A value is encoded as in a form: `+` is a blank, and a percent sign without two digits stands for itself (WHATWG URL section 5.1).
-    private static func content(of head: Span<UInt8>, _ value: Range<Int>) -> Content {
-        var id: [UInt8] = []
+    private static func decoded(_ head: Span<UInt8>, _ value: Range<Int>) -> [UInt8] {
+        var bytes: [UInt8] = []
         var index = value.lowerBound
         while index < value.upperBound {
-            guard id.count <= mostBytes else { return .unfit }
             if let decoded = percentEscape(head, at: index, end: value.upperBound) {
-                id.append(decoded)
+                bytes.append(decoded)
                 index += 3
             } else {
-                id.append(head[index] == UInt8(ascii: "+") ? UInt8(ascii: " ") : head[index])
+                bytes.append(head[index] == UInt8(ascii: "+") ? UInt8(ascii: " ") : head[index])
                 index += 1
             }
         }
+        return bytes
+    }
+
+    private static func content(of head: Span<UInt8>, _ value: Range<Int>) -> Content {
+        var id = decoded(head, value)
         // A field has no blanks at its ends, and browsers cut them off too.
         while let last = id.last, isBlank(last) { id.removeLast() }
         id = Array(id.drop(while: isBlank))

@@ -44,8 +44,14 @@ extension BlockLog {
         return store.run(from: sequence, to: sequence + 1)?.slice
     }
 
-    /// The last event of each type, oldest first: what a late reader of states begins with. For tests, as no stream is shared yet.
-    package var lastOfEachType: [UInt64] {
+    /// The bytes of the last event of each type that the filter wants, oldest first: what a late reader of states begins with.
+    package func lastOfEachType(through filter: TypeFilter?) -> [UInt8] {
+        var filter = filter
+        return lastOfEachType.flatMap { filter == nil || passes($0, &filter!) ? Array(store.bytes(of: $0)) : [] }
+    }
+
+    /// The last event of each type, oldest first.
+    var lastOfEachType: [UInt64] {
         var found: [UInt64] = []
         var seen: UInt64 = 0
         var seenNames: Set<[UInt8]> = []

@@ -12,6 +12,10 @@ struct ReaderFacts {
     var replayed: UInt64?
     /// In how many places something is or may be missing.
     var gapCount = 0
+    /// The stream that was opened for all who share it; nil for the one that opened it, and for streams of one client.
+    var sharedWith: StreamIdentifier?
+    /// Why it is the client's own stream, on a route that shares.
+    var notSharedBecause: NotSharedReason?
     /// How often the server was away, and for how long in all, while the client's response went on.
     var maskedCount = 0
     var maskedMilliseconds: Int64 = 0

@@ -23,6 +23,8 @@ final class KeptStream: Endpoint {
     let key: StreamKey
     let log: BlockLog
     private let terms: CompiledContinuity
+    /// Whether every client of the key reads the stream; none of them stops the server then.
+    private let isShared: Bool
     private let head: ResponseHead
     /// The server that serves it now, or served it last.
     private(set) var serverName: String
@@ -40,6 +42,8 @@ final class KeptStream: Endpoint {
     private var isBeginning = true
     /// How much memory of the log `KeptStreams` has counted.
     private var countedBytes = 0
+    /// The stream of the exchange that opened it.
+    private let opener: StreamIdentifier
     /// The stream of the exchange that read last.
     private var previous: StreamIdentifier
     /// Monotonic milliseconds: when the last reader left.
@@ -49,12 +53,14 @@ final class KeptStream: Endpoint {
 
     /// A stream whose server has just answered. `connection` reports to the stream from now on.
     init(
-        _ key: StreamKey, _ log: BlockLog, _ terms: CompiledContinuity, head: ResponseHead, from connection: UpstreamConnection,
-        _ request: StreamRequest?, for exchange: Exchange, in streams: KeptStreams
+        _ key: StreamKey, _ log: BlockLog, _ terms: CompiledContinuity, isShared: Bool, head: ResponseHead,
+        from connection: UpstreamConnection, _ request: StreamRequest?, for exchange: Exchange, in streams: KeptStreams
     ) {
         self.key = key
         self.log = log
         self.terms = terms
+        self.isShared = isShared
+        opener = exchange.identifier
         self.head = head
         self.streams = streams
         serverName = connection.server.name
@@ -74,15 +80,18 @@ final class KeptStream: Endpoint {
     // MARK: The reader
 
     /// The first reader, which opened the stream.
-    func open(for reader: StreamReader) { seat(.here(reader), previous, at: log.first) }
+    func open(for reader: StreamReader, _ filter: TypeFilter?) { seat(.here(reader), previous, at: log.first, filter) }
 
-    /// A client has come back with an id.
-    /// - Returns: what the stream says to that, and the seat of the reader where the stream goes on.
-    func resume(_ reader: SeatedReader, at id: ClientIdentifier, as stream: StreamIdentifier) -> ResumptionAnswer {
-        let place = find(id, as: stream)
+    /// What the stream says to a client that comes back, or joins it. Where the stream goes on, the reader has a seat.
+    func answer(_ question: StreamQuestion, _ reader: SeatedReader) -> ResumptionAnswer {
+        let place =
+            switch question.wish {
+            case .resume(let id): find(id, as: question.stream)
+            case .join(let gap, let hasID): join(behind: gap, hasID: hasID, question.filter)
+            }
         switch place {
         case .found(let cursor, let resumption):
-            seat(reader, resumption.previous, at: cursor)
+            seat(reader, resumption.previous ?? previous, at: cursor, question.filter)
             streams.isRead(self)
             return .resumed(resumption)
         case .isOver: return .isOver
@@ -90,8 +99,29 @@ final class KeptStream: Endpoint {
         }
     }
 
-    private func seat(_ reader: SeatedReader, _ previous: StreamIdentifier, at cursor: UInt64) {
-        let seat = Seat(reader, of: self, previous: previous, at: cursor)
+    /// Where a client begins that joins a shared stream, and what it gets first.
+    private func join(behind gap: Gap?, hasID: Bool, _ filter: TypeFilter?) -> Place {
+        guard isShared, feed.end == nil else { return .notHere }
+        var cursor = log.next
+        var opening: [UInt8] = []
+        // A client that has a gap is told of that, and knows the rest.
+        if let gap {
+            opening = log.gapEvent(gap, before: cursor) ?? []
+        } else {
+            switch terms.policy.share {
+            case .replay(let count): cursor = log.start(ofLastEvents: count)
+            case .latest: opening = log.lastOfEachType(through: filter)
+            case .live, nil: break
+            }
+            if opening.isEmpty, !hasID { _ = log.appendPlace(cursor, to: &opening) }
+        }
+        let resumption = ResumedStream(
+            head: head, serverName: serverName, opening: opening, previous: nil, sharedWith: opener, replayed: log.next - cursor, gap: gap)
+        return .found(cursor, resumption)
+    }
+
+    private func seat(_ reader: SeatedReader, _ previous: StreamIdentifier, at cursor: UInt64, _ filter: TypeFilter?) {
+        let seat = Seat(reader, of: self, previous: previous, at: cursor, filter)
         seats.append(seat)
         switch reader {
         case .here(let reader): reader.sit(on: seat)
@@ -113,7 +143,7 @@ final class KeptStream: Endpoint {
         case .gap(let found, let place): (cursor, gap) = (place, found)
         case .fresh, .unknown: return .notHere
         }
-        if !seats.isEmpty {
+        if !isShared, !seats.isEmpty {
             // An id of the proxy names one stream, so its client knew of the cut before the proxy did.
             guard id.position?.epoch == log.epoch else { return .notHere }
             supersedeReader()
@@ -130,7 +160,8 @@ final class KeptStream: Endpoint {
         }
         let opening = (id.restoring ?? []) + (gap.flatMap { log.gapEvent($0, before: cursor) } ?? [])
         let resumption = ResumedStream(
-            head: head, serverName: serverName, opening: opening, previous: previous, replayed: log.next - cursor, gap: gap)
+            head: head, serverName: serverName, opening: opening, previous: previous, sharedWith: isShared ? opener : nil,
+            replayed: log.next - cursor, gap: gap)
         previous = stream
         return .found(cursor, resumption)
     }
@@ -222,7 +253,7 @@ final class KeptStream: Endpoint {
                 if let retry = part.cutter.block.retryMilliseconds { feed.retryMilliseconds = Int64(clamping: retry) }
                 if part.replays != nil, part.dropsBlock(of: payload, log) { continue }
                 log.append(part.cutter, of: payload, at: worker.now)
-                for seat in seats { seat.noteBlock(byteCount: part.cutter.block.byteCount) }
+                if !isShared { for seat in seats { seat.noteBlock(byteCount: part.cutter.block.byteCount) } }
             case .block where part.replays != nil && part.dropsBlock(of: payload, log): part.isInsideLargeBlock = false
             case .part, .block:
                 let rest = payload.extracting(offset..<payload.count).withUnsafeBufferPointer { Array($0) }
@@ -250,7 +281,7 @@ final class KeptStream: Endpoint {
     }
 
     private func pauseIfUnread() {
-        guard !isPaused, seats.contains(where: { $0.unreadBytes > unreadLimit }), feed.end == nil else { return }
+        guard !isShared, !isPaused, seats.contains(where: { $0.unreadBytes > unreadLimit }), feed.end == nil else { return }
         isPaused = true
         feed.pause()
     }
@@ -273,6 +304,7 @@ final class KeptStream: Endpoint {
 
     /// Nothing comes from the server any more.
     func feedIsOver() {
+        if isShared { streams.closeToOthers(self) }
         guard seats.isEmpty else { return serveAll() }
         if isRefused { return streams.forget(self) }
         // Nobody was there to see how the server failed.
@@ -296,7 +328,10 @@ final class KeptStream: Endpoint {
     }
 
     /// The first block that a reader still needs.
-    private var keptFrom: UInt64 { seats.reduce(.max) { min($0, $1.cursor) } }
+    private var keptFrom: UInt64 {
+        // A slow reader of a shared stream falls behind; it stops nobody else.
+        seats.reduce(.max) { isShared && $1.isBlocked ? $0 : min($0, $1.cursor) }
+    }
 
     /// The log has grown: what is too old or too much goes.
     private func trim() {

@@ -19,6 +19,8 @@ final class KeptStreams {
     private var readers: [UInt64: StreamReader] = [:]
     /// Exchanges that have asked a stream whether it is theirs.
     private var searches: [UInt64: Exchange] = [:]
+    /// Those that wait for streams here which are being opened for all.
+    private var openings: [Epoch: [StreamQuestion]] = [:]
     private var lastNumber: UInt64 = 0
     private var logBytes = 0
 
@@ -34,20 +36,56 @@ final class KeptStreams {
 
     /// Keeps a stream whose server has just answered.
     func open(
-        _ key: StreamKey, _ terms: CompiledContinuity, head: ResponseHead, from connection: UpstreamConnection,
-        _ request: StreamRequest?, for exchange: Exchange
+        _ keeping: KeepingRequest, head: ResponseHead, from connection: UpstreamConnection, _ request: StreamRequest?,
+        for exchange: Exchange
     ) -> KeptStream {
-        let log = BlockLog(terms.rules, epoch: newEpoch())
-        let stream = KeptStream(key, log, terms, head: head, from: connection, request, for: exchange, in: self)
-        streams[log.epoch] = stream
-        directory.add(StreamHome(epoch: log.epoch, worker: proxy.worker.number, mailbox: proxy.worker.mailbox), of: key)
+        let epoch = keeping.opening ?? newEpoch()
+        let log = BlockLog(keeping.terms.rules, epoch: epoch)
+        let stream = KeptStream(
+            keeping.key, log, keeping.terms, isShared: keeping.opening != nil, head: head, from: connection, request, for: exchange,
+            in: self)
+        streams[epoch] = stream
+        // A stream for all stands there since it was claimed. Those who wait for it are answered in a later turn, because the server's
+        // bytes are in the worker's buffer now.
+        if keeping.opening == nil { directory.add(home(epoch), of: keeping.key) } else { answerWaiting(epoch, nil) }
         return stream
     }
+
+    private func home(_ epoch: Epoch) -> StreamHome {
+        StreamHome(epoch: epoch, worker: proxy.worker.number, mailbox: proxy.worker.mailbox)
+    }
+
+    // MARK: Streams for all
+
+    /// The stream that clients of the key share, or the epoch of the one that the caller opens for them.
+    func claim(_ key: StreamKey) -> StreamClaim {
+        let epoch = newEpoch()
+        if let home = directory.claim(home(epoch), of: key) { return .joins(home) }
+        openings[epoch] = []
+        return .opens(epoch)
+    }
+
+    /// A stream for all is not opened. Those who wait for it get this answer.
+    func dissolve(_ epoch: Epoch, of key: StreamKey, _ answer: ResumptionAnswer) {
+        directory.remove(epoch, of: key)
+        answerWaiting(epoch, answer)
+    }
+
+    /// Answers in a later turn those who wait for a stream that was to be opened: with this answer, or, where there is none, with what the
+    /// stream says.
+    private func answerWaiting(_ epoch: Epoch, _ answer: ResumptionAnswer?) {
+        proxy.worker.mailbox.postToStreams { streams in
+            for question in streams.openings.removeValue(forKey: epoch) ?? [] { streams.answer(question, epoch, answer) }
+        }
+    }
+
+    /// No client may join the stream any more.
+    func closeToOthers(_ stream: KeptStream) { directory.closeToOthers(stream.log.epoch, of: stream.key) }
 
     private func newEpoch() -> Epoch {
         while true {
             let epoch = Epoch(truncating: proxy.chance(below: .max))
-            if streams[epoch] == nil { return epoch }
+            if streams[epoch] == nil, openings[epoch] == nil { return epoch }
         }
     }
 
@@ -106,6 +144,7 @@ final class KeptStreams {
             forget(stream)
         }
         searches = [:]
+        openings = [:]
         for reader in Array(readers.values) { reader.ended(.left) }
     }
 
@@ -113,31 +152,32 @@ final class KeptStreams {
 
     // MARK: Coming back
 
-    /// Asks a stream whether it goes on for an exchange. `exchange.answered` follows, and never in this call: behind the request there may
-    /// be bytes of its client in the worker's buffer, in which blocks would be handed on.
-    func search(_ home: StreamHome, _ key: StreamKey, at id: ClientIdentifier, for exchange: Exchange) -> DistantReader {
+    /// Asks a stream for an exchange. `exchange.answered` follows, and never in this call: behind the request there may be bytes of its client
+    /// in the worker's buffer, in which blocks would be handed on.
+    func ask(_ home: StreamHome, _ wish: StreamQuestion.Wish, _ keeping: KeepingRequest, for exchange: Exchange) -> DistantReader {
         lastNumber += 1
-        let (reader, stream, mailbox) = (
-            DistantReader(worker: proxy.worker.number, number: lastNumber), exchange.identifier, proxy.worker.mailbox
-        )
-        searches[reader.number] = exchange
+        let question = StreamQuestion(
+            key: keeping.key, reader: DistantReader(worker: proxy.worker.number, number: lastNumber), mailbox: proxy.worker.mailbox,
+            stream: exchange.identifier, wish: wish, filter: keeping.filter)
+        searches[question.reader.number] = exchange
         home.mailbox.postToStreams { streams in
-            if home.worker == reader.worker { return streams.findHere(reader, home.epoch, key, at: id) }
-            var answer = ResumptionAnswer.notHere
-            if let found = streams.streams[home.epoch], found.key == key {
-                answer = found.resume(.elsewhere(reader, mailbox), at: id, as: stream)
-            }
-            mailbox.postToStreams { [answer] in $0.answered(reader, answer, home) }
+            if streams.openings[home.epoch]?.append(question) == nil { streams.answer(question, home.epoch, nil) }
         }
-        return reader
+        return question.reader
     }
 
-    /// The stream that an exchange of this worker asks is here.
-    private func findHere(_ number: DistantReader, _ epoch: Epoch, _ key: StreamKey, at id: ClientIdentifier) {
-        guard let exchange = searches.removeValue(forKey: number.number), exchange.isSearching(as: number) else { return }
-        guard let stream = streams[epoch], stream.key == key else { return exchange.answered(.notHere, nil) }
+    /// Answers a question to a stream of this worker: with this answer, or, where there is none, with what the stream says.
+    private func answer(_ question: StreamQuestion, _ epoch: Epoch, _ answer: ResumptionAnswer?) {
+        let stream = streams[epoch].flatMap { $0.key == question.key ? $0 : nil }
+        guard question.reader.worker == proxy.worker.number else {
+            let said = answer ?? stream?.answer(question, .elsewhere(question.reader, question.mailbox)) ?? .notHere
+            let home = home(epoch)
+            return question.mailbox.postToStreams { $0.answered(question.reader, said, home) }
+        }
+        guard let exchange = searches.removeValue(forKey: question.reader.number), exchange.isSearching(as: question.reader) else { return }
+        guard answer == nil, let stream else { return exchange.answered(answer ?? .notHere, nil) }
         let reader = StreamReader(of: exchange, serverName: stream.serverName)
-        exchange.answered(stream.resume(.here(reader), at: id, as: exchange.identifier), reader)
+        exchange.answered(stream.answer(question, .here(reader)), reader)
     }
 
     private func answered(_ number: DistantReader, _ answer: ResumptionAnswer, _ home: StreamHome) {

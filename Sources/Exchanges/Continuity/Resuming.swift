@@ -20,19 +20,38 @@ final class KeepingRequest {
     let terms: CompiledContinuity
     /// The id that the client brought; empty for none.
     let id: ClientIdentifier
+    /// The types of events that the client wants; nil for all.
+    let filter: TypeFilter?
     /// The streams that have not been asked yet, the next one last.
     fileprivate var homes: [StreamHome] = []
     /// As whom a stream is asked now; nil while none is.
     fileprivate var asksAs: DistantReader?
+    /// Whether the stream that is asked now is one to join.
+    private(set) var isJoining = false
+    /// How often the client has asked for the stream that it could share.
+    var rounds = 0
+    /// The epoch of the stream that the request opens for all clients of its key; nil for none.
+    var opening: Epoch?
+    /// Whether the client's stream is its own, on a route that shares.
+    var isAlone = false
+    /// Why; nil where the server did not say it.
+    var notSharedBecause: NotSharedReason?
     /// What is missing at the new stream's beginning.
     fileprivate(set) var gap: Gap?
     /// Whether a stream is being asked.
     var isSearching: Bool { asksAs != nil }
 
-    init(_ key: StreamKey, _ terms: CompiledContinuity, id: ClientIdentifier) {
+    init(_ key: StreamKey, _ terms: CompiledContinuity, id: ClientIdentifier, _ filter: TypeFilter?) {
         self.key = key
         self.terms = terms
         self.id = id
+        self.filter = filter
+    }
+
+    /// A stream is asked.
+    fileprivate func asks(as reader: DistantReader, isJoining: Bool) {
+        asksAs = reader
+        self.isJoining = isJoining
     }
 }
 
@@ -48,18 +67,25 @@ extension Exchange {
             if error == .notTrusted { request.lacksStreamIdentity = true }
             return false
         }
-        let keeping = KeepingRequest(key, terms, id: forwarding.clientEventID ?? ClientIdentifier([]))
+        let keeping = KeepingRequest(
+            key, terms, id: forwarding.clientEventID ?? ClientIdentifier([]), forwarding.taken.filter.map { TypeFilter($0) })
         request.keeping = keeping
-        guard !keeping.id.isEmpty else { return false }
+        guard !keeping.id.isEmpty else { return shares(keeping, request) }
         keeping.homes = proxy.shared.streamDirectory.homes(of: key, keeping.id.position?.epoch).reversed()
-        return goesOn(keeping, request)
+        return goesOn(keeping, request) || shares(keeping, request)
+    }
+
+    /// Asks a stream. `answered` follows.
+    func ask(_ home: StreamHome, _ wish: StreamQuestion.Wish, _ keeping: KeepingRequest, _ request: PendingRequest) {
+        let isJoining = if case .join = wish { true } else { false }
+        keeping.asks(as: proxy.keptStreams.ask(home, wish, keeping, for: self), isJoining: isJoining)
+        enter(.authorizing(request))
     }
 
     /// Asks the next of the streams that are left. True if one is asked; `answered` follows.
     private func goesOn(_ keeping: KeepingRequest, _ request: PendingRequest) -> Bool {
         if let home = keeping.homes.popLast() {
-            keeping.asksAs = proxy.keptStreams.search(home, keeping.key, at: keeping.id, for: self)
-            enter(.authorizing(request))
+            ask(home, .resume(keeping.id), keeping, request)
             return true
         }
         proxy.counters.add(.streamReturns, ReturnOutcome.unknown)
@@ -85,35 +111,59 @@ extension Exchange {
     func answered(_ answer: ResumptionAnswer, _ reader: StreamReader?) {
         guard let request, let keeping = request.keeping else { preconditionFailure("an answer comes to an exchange that asked") }
         keeping.asksAs = nil
-        if case .resumed(let resumption) = answer, let reader { return resume(resumption, reader, request) }
-        if case .isOver = answer { isOver(keeping) } else if goesOn(keeping, request) { return }
+        switch answer {
+        case .resumed(let resumption):
+            guard let reader else { preconditionFailure("a stream that goes on has a reader") }
+            return resume(resumption, reader, request)
+        case .isOver: isOver(keeping)
+        case .notHere: if !keeping.isJoining, goesOn(keeping, request) { return }
+        case .notShared(let reason):
+            keeping.isAlone = reason != nil
+            keeping.notSharedBecause = reason
+        }
+        if case .notShared = answer {} else if shares(keeping, request) { return }
         enter(.connecting(request))
         connect()
     }
 
     /// The stream that the client lost goes on in this response.
     private func resume(_ resumption: ResumedStream, _ reader: StreamReader, _ request: PendingRequest) {
-        proxy.counters.add(.streamReturns, ReturnOutcome.resumed)
+        if resumption.previous != nil { proxy.counters.add(.streamReturns, ReturnOutcome.resumed) }
         takeOver(.kept(reader))
-        reader.facts = ReaderFacts(previous: resumption.previous, replayed: resumption.replayed)
-        begin(resumption.head, .chunked, request, isResumed: true)
+        reader.facts = ReaderFacts(previous: resumption.previous, replayed: resumption.previous == nil ? nil : resumption.replayed)
+        reader.facts.sharedWith = resumption.sharedWith
+        if request.isHeld {
+            guard joins(resumption.head, .chunked, request) else { return }
+            enter(.streaming)
+            observeServer()
+            observeHead(resumption.head, .chunked)
+        } else {
+            begin(resumption.head, .chunked, request, isResumed: true)
+        }
         if let gap = resumption.gap { log(gap) }
         reader.begin(with: resumption.opening)
     }
 
     /// A server has answered with a stream: it is kept from now on, if the route keeps streams and the stream can be cut into blocks.
     func keep(_ head: ResponseHead, from connection: UpstreamConnection, _ request: PendingRequest) {
-        guard let keeping = request.keeping, notWovenBecause != .compressed, isStream else { return }
+        guard let keeping = request.keeping else { return }
+        guard notWovenBecause != .compressed, isStream else { return closesOpening(keeping, .notShared(nil)) }
+        if keeping.opening != nil, let reason = head.notSharedBecause(keeping.terms.sharedFields) {
+            keeping.notSharedBecause = reason
+            closesOpening(keeping, .notShared(reason))
+        }
         let stream = proxy.keptStreams.open(
-            keeping.key, keeping.terms, head: head, from: connection, keeping.terms.masks ? repeatable(request) : nil, for: self)
+            keeping, head: head, from: connection, keeping.terms.masks ? repeatable(request) : nil, for: self)
+        keeping.opening = nil
         let reader = StreamReader(of: self, serverName: stream.serverName)
+        reader.facts.notSharedBecause = keeping.notSharedBecause
         takeOver(.kept(reader))
         if let gap = keeping.gap {
             log(gap)
             // A response that ends at its beginning, time after time, would help nobody.
             if keeping.terms.tellsByEvent { stream.log.append(gap, at: now) }
         }
-        stream.open(for: reader)
+        stream.open(for: reader, keeping.filter)
         // The server's first bytes follow in this turn.
         var priming: [UInt8] = []
         if keeping.id.isEmpty { _ = stream.log.appendPlace(stream.log.next, to: &priming) }
@@ -174,6 +224,10 @@ extension Exchange {
     /// Something is missing where the client has come to. It was told so, if the route wants that.
     func tell(_ gap: Gap) {
         log(gap)
+        if gap.reason == .expired, route?.continuity?.policy.lag == .close, isStream {
+            return sendBack(
+                Ending(cause: .lagged, evidence: "the next event for the client is no longer kept; the client was told to come back"))
+        }
         guard isStream, let route, case .reconnect? = route.continuity?.policy.gap else { return }
         sendBack(Ending(cause: .sentBack, evidence: "blocks are missing; the client was told to come back"))
     }

@@ -24,6 +24,8 @@ final class Seat {
     private(set) var cursor: UInt64
     /// Whether the reader takes blocks now.
     private(set) var isReady = false
+    /// Whether the reader's client takes no more for now.
+    private(set) var isBlocked = false
     /// Whether the reader has parts of a block that is larger than the limit, and gets the others.
     private(set) var followsParts = false
     /// Bytes of blocks that came while the reader was not ready.
@@ -32,21 +34,28 @@ final class Seat {
     private var isTaken = true
     private var isServing = false
     private unowned let stream: KeptStream
+    /// The types of events that the reader wants; nil for all.
+    private var filter: TypeFilter?
 
-    init(_ reader: SeatedReader, of stream: KeptStream, previous: StreamIdentifier, at cursor: UInt64) {
+    init(_ reader: SeatedReader, of stream: KeptStream, previous: StreamIdentifier, at cursor: UInt64, _ filter: TypeFilter?) {
         (self.reader, self.stream, self.previous) = (reader, stream, previous)
         (self.cursor, start) = (cursor, cursor)
+        self.filter = filter
     }
 
     // MARK: What the reader says
 
     /// The reader's client takes no more for now.
-    func pause() { isReady = false }
+    func pause() {
+        isReady = false
+        isBlocked = true
+    }
 
     /// The reader takes blocks: it gets what there is, and what comes.
     func serve() {
         guard isTaken else { return }
         isReady = true
+        isBlocked = false
         // A reader that drains within a delivery asks again from there.
         guard !isServing else { return }
         isServing = true
@@ -115,7 +124,7 @@ final class Seat {
 
     /// Moves the reader on.
     private func read() -> BlockLog.Reading {
-        let reading = stream.log.read(&cursor)
+        let reading = filter == nil ? stream.log.read(&cursor) : stream.log.read(&cursor, through: &filter!)
         switch reading {
         case .blocks(let slice): unreadBytes = max(0, unreadBytes - slice.byteCount)
         // Blocks are stored with other id lines than they came with, so their bytes alone would not come out even.
@@ -136,7 +145,8 @@ final class Seat {
 
     /// A part of a block above the limit, for a reader that has everything before it. `isFirst` says that it is the block's first part.
     func handOn(part: [UInt8], isFirst: Bool) {
-        guard followsParts || isFirst && cursor == stream.log.next else { return }
+        // Its type comes with one of its parts. A reader that may not want it is told that it is missing.
+        guard followsParts || isFirst && filter == nil && cursor == stream.log.next else { return }
         followsParts = true
         unreadBytes += part.count
         reader.handOn(part)

@@ -14,24 +14,49 @@ struct StreamHome: Sendable {
 
 /// Finds the workers that have the streams of a key.
 final class StreamDirectory: Sendable {
-    private let homes = Mutex<[StreamKey: [StreamHome]]>([:])
+    private struct Entry {
+        let home: StreamHome
+        /// Whether every client of the key may read the stream, and none has to bring an id.
+        var isShared: Bool
+    }
+
+    private let homes = Mutex<[StreamKey: [Entry]]>([:])
 
     /// Whether no worker has a stream. For tests.
     var isEmpty: Bool { homes.withLock { $0.isEmpty } }
 
     /// A worker has a new stream.
-    func add(_ home: StreamHome, of key: StreamKey) { homes.withLock { $0[key, default: []].append(home) } }
+    func add(_ home: StreamHome, of key: StreamKey) {
+        homes.withLock { $0[key, default: []].append(Entry(home: home, isShared: false)) }
+    }
+
+    /// The stream that the clients of a key share. If there is none, the caller has to open it: its home stands here from now on.
+    func claim(_ home: StreamHome, of key: StreamKey) -> StreamHome? {
+        homes.withLock { homes in
+            if let shared = homes[key]?.last(where: \.isShared) { return shared.home }
+            homes[key, default: []].append(Entry(home: home, isShared: true))
+            return nil
+        }
+    }
+
+    /// No client may join the stream any more. It is still found by ids.
+    func closeToOthers(_ epoch: Epoch, of key: StreamKey) {
+        homes.withLock { homes in
+            guard let place = homes[key]?.firstIndex(where: { $0.home.epoch == epoch }) else { return }
+            homes[key]?[place].isShared = false
+        }
+    }
 
     /// A worker has forgotten a stream.
     func remove(_ epoch: Epoch, of key: StreamKey) {
         homes.withLock { homes in
-            homes[key]?.removeAll { $0.epoch == epoch }
+            homes[key]?.removeAll { $0.home.epoch == epoch }
             if homes[key]?.isEmpty == true { homes[key] = nil }
         }
     }
 
     /// The streams of a key, the newest first; only the one of an epoch if there is one.
     func homes(of key: StreamKey, _ epoch: Epoch? = nil) -> [StreamHome] {
-        homes.withLock { homes in (homes[key] ?? []).reversed().filter { epoch == nil || $0.epoch == epoch } }
+        homes.withLock { homes in (homes[key] ?? []).reversed().map(\.home).filter { epoch == nil || $0.epoch == epoch } }
     }
 }

@@ -136,6 +136,12 @@ final class StreamReader {
         exchange.receiveBody(exchange.proxy.worker.copyToScratch(bytes), isLast: false)
     }
 
+    /// Asks a distant stream for more, or says that the client takes no more for now.
+    private func goOnOrSayWhyNot() {
+        if isReady { return goOn() }
+        if isPaused, case .elsewhere(let home, let reader) = self.home { home.post { $0.seat(of: reader)?.pause() } }
+    }
+
     /// Hands bytes of the proxy on.
     func deliver(_ bytes: [UInt8]) { bytes.withUnsafeBytes { deliver($0) } }
 
@@ -143,7 +149,7 @@ final class StreamReader {
     func arrived(_ slices: [Slice]) {
         isAsking = false
         for slice in slices { slice.withBytes { deliver($0) } }
-        if isReady { goOn() }
+        goOnOrSayWhyNot()
     }
 
     /// The server's part is over, and everything has been handed on.
@@ -176,7 +182,7 @@ final class StreamReader {
         isAsking = false
         if !event.isEmpty { deliver(event) }
         tell(gap)
-        if isReady { goOn() }
+        goOnOrSayWhyNot()
     }
 
     /// Keeps what goes to the client in front of the server's first bytes, which follow in this turn.

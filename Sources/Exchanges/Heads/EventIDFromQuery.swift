@@ -6,9 +6,17 @@ import Credentials
 import Downstreams
 import HTTP
 
+/// What was taken out of a request's URL.
+struct TakenParameters {
+    /// The parameter out of which the last event id was taken; nil for none.
+    var eventID: TakenParameter?
+    /// The types of events that the client wants, divided by commas; nil for all.
+    var filter: [UInt8]?
+}
+
 extension Exchange {
-    /// The request with its parameter as a field, and the parameter; nil on routes without one, or where it has none.
-    func takeEventID(from head: RequestHead, isTrusted: Bool) -> (head: RequestHead, parameter: TakenParameter?)? {
+    /// The request with its parameter as a field, and what was taken out; nil on routes without parameters, or where it has none.
+    func takeEventID(from head: RequestHead, isTrusted: Bool) -> (head: RequestHead, taken: TakenParameters)? {
         guard let taken = route?.takingParameters(from: head) else { return nil }
         replaceRequest(by: taken.head, isTrusted: isTrusted)
         return taken
@@ -24,12 +32,12 @@ extension CompiledRoute {
     }
 
     /// The head without these parameters, and the one with the id; nil if it has none of them.
-    func takingParameters(from head: RequestHead) -> (head: RequestHead, parameter: TakenParameter?)? {
+    func takingParameters(from head: RequestHead) -> (head: RequestHead, taken: TakenParameters)? {
         guard let parameters = parameters(of: head), head.hasQueryOrFragment(head.target),
             let taken = parameters.taken(from: head.bytes.span, target: head.target),
             let changed = head.changed(target: taken.target, content: taken.content)
         else { return nil }
-        return (changed, taken.parameter)
+        return (changed, TakenParameters(eventID: taken.parameter, filter: taken.filter))
     }
 }
 

@@ -25,13 +25,16 @@ extension RequestForwarding {
     }
 
     /// Writes them. The fields were taken from the client's head (`WithheldNames`).
-    func writeCredentials(_ own: OwnCredentials, _ bridged: BridgedRequest?, _ writer: inout HeadWriter) throws(HTTPError) {
+    /// - Parameter mayUseToken: whether the client's token may go on in a field.
+    func writeCredentials(
+        _ own: OwnCredentials, _ bridged: BridgedRequest?, mayUseToken: Bool = true, _ writer: inout HeadWriter
+    ) throws(HTTPError) {
         for field in own.fields { try writer.field(named: Array(field.name.utf8), field.value) }
         switch own.authorization {
         case .pass, .remove, .token: return
         case .value(let value): try writer.field("Authorization", value)
         case .field(let name):
-            guard let token = bridged?.token ?? onlyTokenInAuthorization() else { return }
+            guard mayUseToken, let token = bridged?.token ?? onlyTokenInAuthorization() else { return }
             var value: [UInt8] = []
             token.withBytes { token in for index in token.indices { value.append(token[index]) } }
             try writer.field(named: Array(name.utf8), value)

@@ -185,12 +185,12 @@ extension RequestForwarding {
     /// How URLs in the response's head must be changed; nil for not at all.
     func redirectTerms(_ bridged: BridgedRequest?) -> RedirectTerms? {
         let namesServer = route.route.hostField == .server
-        guard bridged?.parameter != nil || eventID != nil || namesServer else { return nil }
+        guard bridged?.parameter != nil || taken.eventID != nil || namesServer else { return nil }
         let target = head.bytes[head.target]
         return RedirectTerms(
             isSecured: isClientSecured, mayBeSecured: mayClientBeSecured, authority: clientsAuthority ?? [],
             host: Array(head.bytes[head.authority]),
-            path: Array(target.prefix { $0 != UInt8(ascii: "?") }), parameter: bridged?.parameter, eventID: eventID,
+            path: Array(target.prefix { $0 != UInt8(ascii: "?") }), parameter: bridged?.parameter, eventID: taken.eventID,
             namesServer: namesServer)
     }
 

@@ -33,8 +33,8 @@ struct RequestForwarding {
     let client: ClientFacts
     /// The fields that this client may not send.
     let withheld: WithheldNames
-    /// The parameter out of which the last event id was taken; nil for none.
-    var eventID: TakenParameter?
+    /// What was taken out of its URL.
+    var taken = TakenParameters()
 
     /// Writes the head with the bridge's result for the credentials and with what was found out about them; `bridged` is nil if the bridge
     /// changed nothing, `findings` on routes without a step.
@@ -94,6 +94,10 @@ struct RequestForwarding {
         } else {
             // HTTP/1.1 requires a Host. If an HTTP/1.0 client sent none, it is the server's own name.
             request.hostOffset = writer.count
+        }
+        if let identity = sharedIdentity(bridged, findings) {
+            try writeShared(identity, bridged, findings, to: &writer)
+            return request.head = writer.take()
         }
         let hops = remainingHops
         var replaced = Self.rewrittenFields

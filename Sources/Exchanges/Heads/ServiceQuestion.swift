@@ -71,7 +71,7 @@ extension RequestForwarding {
     }
 
     /// The values of all fields of a name that go on, without those that repeat the token.
-    private func values(of lowercasedName: [UInt8], _ bridged: BridgedRequest?) -> [[UInt8]] {
+    func values(of lowercasedName: [UInt8], _ bridged: BridgedRequest?) -> [[UInt8]] {
         let bytes = head.bytes.span
         let edits = leftoverEdits(bridged, except: [])
         return head.fields.enumerated().compactMap { index, field in

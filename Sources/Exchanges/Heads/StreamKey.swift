@@ -67,6 +67,15 @@ struct StreamKeyParts: Equatable {
     }
 }
 
+/// A part that says whose stream it is.
+struct IdentityPart {
+    let kind: StreamKeyParts.Kind
+    /// The name of the cookie or the field; empty for other kinds.
+    var name = ""
+    /// Its values; none where the request has none.
+    let values: [[UInt8]]
+}
+
 extension RequestForwarding {
     /// The key of the stream that a managed request asks for. The head is one from which `takingParameters` has taken what tells no streams
     /// apart.
@@ -99,24 +108,28 @@ extension RequestForwarding {
         parts.add(.forwardedHost, forwardedHost.map { [lowercasedBytes(head.bytes.span, $0)] } ?? [])
         parts.add(.target, [target(bridged) ?? Array(head.bytes[head.target])])
         parts.add(.origin, values(of: .origin).map { Array(head.bytes[$0]) })
-        try addIdentity(continuity.policy.identity, bridged, findings, certificateDigest, to: &parts)
+        for part in try identityParts(bridged, findings, certificateDigest: certificateDigest) {
+            parts.add(part.kind, name: Array(part.name.utf8), part.values)
+        }
         for name in continuity.policy.variedFields { parts.add(.varied, name: Array(name.utf8), values(named: name)) }
         return parts
     }
 
-    private func addIdentity(
-        _ identity: StreamIdentity, _ bridged: BridgedRequest?, _ findings: Findings?, _ certificateDigest: [UInt8]?,
-        to parts: inout StreamKeyParts
-    ) throws(StreamKeyFault) {
-        guard case .values(let wanted) = identity else { return parts.add(.everybody, []) }
+    /// The parts that say whose stream it is.
+    func identityParts(
+        _ bridged: BridgedRequest?, _ findings: Findings?, certificateDigest: [UInt8]?
+    ) throws(StreamKeyFault) -> [IdentityPart] {
+        guard let continuity = route.continuity else { preconditionFailure("only routes with a history have keys") }
+        guard case .values(let wanted) = continuity.policy.identity else { return [IdentityPart(kind: .everybody, values: [])] }
+        var parts: [IdentityPart] = []
         func addCredentials() {
-            parts.add(.authorization, authorizations(bridged))
-            parts.add(.cookies, cookies(bridged))
-            parts.add(.certificate, certificateDigest.map { [$0] } ?? [])
+            parts.append(IdentityPart(kind: .authorization, values: authorizations(bridged)))
+            parts.append(IdentityPart(kind: .cookies, values: cookies(bridged)))
+            parts.append(IdentityPart(kind: .certificate, values: certificateDigest.map { [$0] } ?? []))
         }
         var isNamed = false
         func add(_ kind: StreamKeyParts.Kind, name: String = "", _ values: [[UInt8]]) {
-            parts.add(kind, name: Array(name.utf8), values)
+            parts.append(IdentityPart(kind: kind, name: name, values: values))
             if values.contains(where: { !$0.isEmpty }) { isNamed = true }
         }
         for value in wanted {
@@ -130,10 +143,11 @@ extension RequestForwarding {
             case .header(let name): add(.header, name: name, try vouchedValues(named: name, findings))
             }
         }
-        guard !isNamed else { return }
+        guard !isNamed else { return parts }
         // Otherwise all clients without these values would have one key, also those who have other credentials.
-        parts.add(.unnamed, [])
+        parts.append(IdentityPart(kind: .unnamed, values: []))
         addCredentials()
+        return parts
     }
 
     /// The values of a field that says who the client is: those that the proxy writes, else those of a trusted proxy.

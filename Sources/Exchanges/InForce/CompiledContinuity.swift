@@ -15,7 +15,8 @@ final class CompiledContinuity: Sendable {
         self.policy = policy
         self.upstream = Array(upstream.utf8)
         parameters = EventIDParameter(
-            names: [Continuity.eventIDParameter] + [route.eventIDParameter].compactMap(\.self), ignoring: policy.ignoredParameters)
+            names: [Continuity.eventIDParameter] + [route.eventIDParameter].compactMap(\.self), ignoring: policy.ignoredParameters,
+            filter: policy.filterParameter)
     }
 
     /// Stands for `ids` in keys.

@@ -23,20 +23,20 @@ extension Exchange {
         guard let route = findRoute(received) else { return }
         follow(route)
         if let changed = takeEventID(from: received, isTrusted: client.isTrusted) {
-            examine(changed.head, on: route, eventID: changed.parameter, sink, client)
+            examine(changed.head, on: route, changed.taken, sink, client)
         } else {
-            examine(received, on: route, eventID: nil, sink, client)
+            examine(received, on: route, TakenParameters(), sink, client)
         }
     }
 
     /// Examines a request on its route.
     private func examine(
-        _ head: RequestHead, on route: CompiledRoute, eventID: TakenParameter?, _ sink: Sink, _ client: ClientFacts
+        _ head: RequestHead, on route: CompiledRoute, _ taken: TakenParameters, _ sink: Sink, _ client: ClientFacts
     ) {
         if head.method.isIdempotent, head.framing == .none, head.upgradeProtocol == nil { flags.insert(.isRepeatable) }
         let forwarding = RequestForwarding(
             head: head, route: route, peer: sink.peer, client: client,
-            withheld: settings.withheldNames(and: client.subjectField, isTrusted: client.isTrusted), eventID: eventID)
+            withheld: settings.withheldNames(and: client.subjectField, isTrusted: client.isTrusted), taken: taken)
         if let limit = sink.exceededLimit { return refuseOverload(forwarding, limit) }
         if head.hasUnknownExpectation {
             let evidence = "an expectation other than 100-continue"

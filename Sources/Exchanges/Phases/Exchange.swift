@@ -146,6 +146,7 @@ final class Exchange {
         observeEnd(ending)
         if flags.contains(.isRegistered) { proxy.authorizedStreams.remove(self) }
         endProbe()
+        if let keeping = request?.keeping { closesOpening(keeping, ending?.cause.side == .client ? .notHere : .notShared(nil)) }
         source.cancel(forgets: ending?.cause.forbidsResuming ?? false)
         source = .none
         phase.enter(.finished)

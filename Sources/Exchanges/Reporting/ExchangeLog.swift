@@ -127,6 +127,8 @@ extension Exchange {
         if let facts = source.reader?.facts {
             record.resumedFrom = facts.previous
             record.replayed = facts.replayed
+            record.sharedWith = facts.sharedWith
+            record.notSharedBecause = facts.notSharedBecause
             record.gaps = facts.gapCount
             if facts.recycledCount > 0 { record.recycled = facts.recycledCount }
             if facts.maskedCount > 0 { record.masked = (facts.maskedCount, facts.maskedMilliseconds) }

@@ -61,7 +61,9 @@ extension Exchange {
     /// When the client is answered before its server has answered. Not while it is undecided whether the request may pass: a refusal
     /// could not be told any more.
     private func earlyAt(_ request: PendingRequest) -> Int64 {
-        request.decision == nil && request.keeping?.isSearching != true ? request.waiting.earlyAt : .max
+        // To a client that joins a stream nothing can be refused any more.
+        let isUndecided = request.decision != nil || request.keeping.map { $0.isSearching && !$0.isJoining } == true
+        return isUndecided ? .max : request.waiting.earlyAt
     }
 
     /// The server did not say whether it wants the body; the client must not wait without limit (RFC 9110 section 10.1.1).
@@ -78,6 +80,8 @@ extension Exchange {
             return wait(until: next + Int64(proxy.chance(below: UInt64(CircuitBreaker.spreadMilliseconds))), request)
         }
         request.waiting.nextAttemptAt = .max
+        // By now another client may have opened the stream that this one may share.
+        if let keeping = request.keeping, shares(keeping, request) { return }
         request.probe = HalfOpenProbe(of: group.servers, now: now, patienceMilliseconds: connectingPatienceMilliseconds)
         request.search = ServerSearch(isWaiting: true, probe: request.probe)
         account.attempts = 0
@@ -175,6 +179,8 @@ extension Exchange {
             return endHolding(ending, status: refusal.status)
         }
         request.waiting.nextAttemptAt = next
+        request.keeping?.rounds = 0
+        closesOpening(request.keeping, .notShared(nil))
         enter(.waiting(request))
         if !request.isHeld { beginHolding(request, .outage(refusal.cause, evidence: refusal.evidence)) }
         sink.wake(atMilliseconds: next)

@@ -66,6 +66,8 @@ package enum Cause: String, CaseIterable, Sendable {
     case sentBack = "sent_back"
     /// Proxy: the client came back over another connection, and its stream goes on there. Its end over the first one was not known yet.
     case superseded
+    /// Proxy: the client of a shared stream was so slow that its next event was no longer kept, and the route ends such responses.
+    case lagged
     /// Proxy: its operator ended the stream in the console, where a browser reconnects without loss.
     case endedByOperator = "ended_by_operator"
     /// Proxy: what a probe asked the endpoint to play was played to its end.
@@ -136,6 +138,7 @@ package enum Cause: String, CaseIterable, Sendable {
                 "sent_back", .proxy,
                 "The client was told to come back: for the server's own answer, or for what follows what was kept of its stream."
             )
+        case .lagged: ("lagged", .proxy, "The client was too slow for the stream that it shared.")
         case .superseded: ("superseded", .proxy, "The client came back over another connection, and its stream goes on there.")
         case .endedByOperator: ("ended_by_operator", .proxy, "The proxy's operator ended the stream in the console.")
         case .probeEnded: ("probe_ended", .proxy, "The proxy played what a probe asked for to its end.")

@@ -197,6 +197,16 @@ extension NotKeptReason {
     }
 }
 
+extension NotSharedReason {
+    /// Its word in the log.
+    package var name: StaticString {
+        switch self {
+        case .setCookie: "set_cookie"
+        case .vary: "vary"
+        }
+    }
+}
+
 extension StreamGapRecord {
     /// Appends the record as one line. Keys in order: time, event (`stream_gap`), the shared ones, reason, certain, missed (or null).
     package func encode(into bytes: inout [UInt8]) {
@@ -224,8 +234,8 @@ extension StreamEnding {
     /// bytes_from_upstream, bytes_to_client, heartbeats, longest_upstream_silence_ms, longest_client_silence_ms,
     /// upstream_silence_at_end_ms, client_silence_at_end_ms, client_silence_before_last_write_ms, max_pending_bytes, pending_ms,
     /// last_event_id, last_event_id_truncated and last_event_id_withheld (only when true), retry_ms, held_ms, resumed_from, replayed,
-    /// gaps, masked, masked_ms, recycled, woven, not_woven_because, heartbeat_ms, mid_line, unheartbeatable_ms, open_streams,
-    /// open_streams_server, tcp, upstream_tcp.
+    /// shared_with, not_shared_because, gaps, masked, masked_ms, recycled, woven, not_woven_because, heartbeat_ms, mid_line,
+    /// unheartbeatable_ms, open_streams, open_streams_server, tcp, upstream_tcp.
     package func encode(into bytes: inout [UInt8]) {
         appendLine(to: &bytes, timeMilliseconds: timeMilliseconds, event: "stream_end") { line in
             exchange.encode(into: &line)
@@ -258,6 +268,8 @@ extension StreamEnding {
             if let heldMilliseconds { line.number("held_ms", heldMilliseconds) }
             if let resumedFrom { line.stream("resumed_from", resumedFrom) }
             if let replayed { line.number("replayed", replayed) }
+            if let sharedWith { line.stream("shared_with", sharedWith) }
+            if let notSharedBecause { line.constant("not_shared_because", notSharedBecause.name) }
             if let gaps { line.number("gaps", Int64(gaps)) }
             if let masked {
                 line.number("masked", Int64(masked.count))

@@ -184,6 +184,14 @@ package enum NotKeptReason: Sendable, Equatable, CaseIterable {
     case identity
 }
 
+/// Why an event stream is its client's own, on a route that shares streams (`not_shared_because`).
+package enum NotSharedReason: Sendable, Equatable, CaseIterable {
+    /// The server's answer sets a cookie.
+    case setCookie
+    /// The server says that its answer depends on a field that is not the same for all clients.
+    case vary
+}
+
 /// One line for a place in a stream where something is or may be missing (`"event":"stream_gap"`).
 package struct StreamGapRecord: Sendable {
     /// When it was told, in milliseconds since 1970-01-01 UTC.
@@ -285,6 +293,10 @@ package struct StreamEnding: Sendable {
     package var replayed: UInt64?
     /// In how many places something is or may be missing (`gaps`); left out when nil.
     package var gaps: Int?
+    /// The stream that was opened for all who share it (`shared_with`); nil for that stream itself, and for streams of one client.
+    package var sharedWith: StreamIdentifier?
+    /// Why the stream was its client's own, on a route that shares (`not_shared_because`).
+    package var notSharedBecause: NotSharedReason?
     /// How often the server was away while the response went on (`masked`), and for how long in all (`masked_ms`); left out when nil.
     package var masked: (count: Int, milliseconds: Int64)?
     /// How often the server's response was replaced by the next one (`recycled`); left out when nil.
