@@ -59,6 +59,16 @@ struct StartTests {
         #expect(world.kernel.addresses.isEmpty)
     }
 
+    @Test("a proxy that ends is out of service, and not where its successor serves", arguments: [true, false])
+    func isServing(isSucceeded: Bool) throws {
+        let world = StartWorld()
+        let server = try world.start(configuration([80], logs: ("a", "b")))
+        #expect(server.isServing && !server.isEnding)
+        server.stop(isSucceeded: isSucceeded)
+        #expect(server.isServing == isSucceeded && server.isEnding)
+        world.bury()
+    }
+
     @Test("a reload finds streams under the key of the start, or under the one that it says, and never under that of the fingerprints")
     func historyKeys() throws {
         let world = StartWorld()

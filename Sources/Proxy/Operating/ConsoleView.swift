@@ -34,7 +34,7 @@ final class ConsoleView: ConsoleSource {
         self.init(
             server.mailboxes,
             of: Proxy(
-                isServing: { [unowned server] in !server.isEnding }, configuration: { [unowned server] in server.configuration },
+                isServing: { [unowned server] in server.isServing }, configuration: { [unowned server] in server.configuration },
                 askForCounts: { [unowned server] in server.askForCounts(then: $0) },
                 metrics: { [unowned server] in server.metrics($0) }))
     }

@@ -30,6 +30,8 @@ package final class ProxyServer: Sendable {
         var threads: [SystemThread.Handle] = []
         var hasResolver = false
         var isEnding = false
+        /// Whether another process serves since its end began.
+        var isSucceeded = false
         var isLastReloadSuccessful = true
         /// When the generation was put in force.
         var loadedAtUnixMilliseconds: Int64 = 0
@@ -306,6 +308,10 @@ package final class ProxyServer: Sendable {
     /// Whether its end has begun.
     package var isEnding: Bool { state.withLock { $0.isEnding } }
 
+    /// Whether there is service: its end has not begun, or a successor serves already. A client may still ask the console of this process,
+    /// over a connection from before, and must not take the successor out of service.
+    var isServing: Bool { state.withLock { !$0.isEnding || $0.isSucceeded } }
+
     /// Asks each worker for an answer.
     package func askWorkers() -> Pulse {
         let pulse = Pulse(expected: mailboxes.count)
@@ -317,7 +323,7 @@ package final class ProxyServer: Sendable {
     /// still send a request: for a moment, or for the grace period if a successor serves already. Returns when everything is done and
     /// the logs are written.
     package func stop(isSucceeded: Bool = false) {
-        state.withLock { $0.isEnding = true }
+        state.withLock { ($0.isEnding, $0.isSucceeded) = (true, isSucceeded) }
         let last = generation
         // A console without a successor answers until the end, so that `/readyz` can say that this is the end.
         if isSucceeded { console.stopListening() }
