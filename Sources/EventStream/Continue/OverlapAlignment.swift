@@ -17,7 +17,6 @@
 import Bytes
 
 /// What two overlapping responses of one server have in common. It is made when the second request is sent, and needed until `isOver`.
-/// For tests, until recycle uses it.
 package struct OverlapAlignment {
     /// How sure it is that nothing is lost between both responses.
     package enum Seam: Sendable, Equatable {
@@ -82,13 +81,13 @@ package struct OverlapAlignment {
     // MARK: Before the switch
 
     /// The old response has said the block that the cutter has just found in the piece. To be called for each from the new request on.
-    /// For tests, until then.
+    ///
     package mutating func oldSaid(_ cutter: BlockCutter, of piece: Span<UInt8>) {
         if oldMarks.count == markLimit { oldMarks.removeFirst() }
         oldMarks.append(BlockMark(cutter, of: piece))
     }
 
-    /// The new response has said this, which is held. For tests, until then.
+    /// The new response has said this, which is held.
     package mutating func newSaid(_ piece: Span<UInt8>) { piece.withUnsafeBufferPointer { held.append(contentsOf: $0) } }
 
     /// Whether so much is held that it is time to switch. At most one piece more than the limit is ever held.
@@ -100,7 +99,7 @@ package struct OverlapAlignment {
     // MARK: The switch
 
     /// The switch: nothing that the old response says counts any more. Returns what is held of the new one. It goes to a new cutter, and
-    /// what comes later behind it; of each block `drops` is asked before it is appended. For tests, until then.
+    /// what comes later behind it; of each block `drops` is asked before it is appended.
     package mutating func switchOver(in log: BlockLog) -> (held: [UInt8], seam: Seam) {
         let found = findings(in: log)
         heldDrops = found.drops[...]

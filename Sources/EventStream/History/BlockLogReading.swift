@@ -45,13 +45,13 @@ extension BlockLog {
     }
 
     /// The bytes of the last event of each type that the filter wants, oldest first: what a late reader of states begins with.
-    package func lastOfEachType(through filter: TypeFilter?) -> [UInt8] {
+    package func latestEvents(through filter: TypeFilter?) -> [UInt8] {
         var filter = filter
         return lastOfEachType.flatMap { filter == nil || passes($0, &filter!) ? Array(store.bytes(of: $0)) : [] }
     }
 
     /// The last event of each type, oldest first.
-    var lastOfEachType: [UInt64] {
+    package var lastOfEachType: [UInt64] {
         var found: [UInt64] = []
         var seen: UInt64 = 0
         var seenNames: Set<[UInt8]> = []

@@ -110,7 +110,7 @@ final class KeptStream: Endpoint {
         } else {
             switch terms.policy.share {
             case .replay(let count): cursor = log.start(ofLastEvents: count)
-            case .latest: opening = log.lastOfEachType(through: filter)
+            case .latest: opening = log.latestEvents(through: filter)
             case .live, nil: break
             }
             if opening.isEmpty, !hasID { _ = log.appendPlace(cursor, to: &opening) }
@@ -148,14 +148,14 @@ final class KeptStream: Endpoint {
             guard id.position?.epoch == log.epoch else { return .notHere }
             supersedeReader()
         }
-        // A client that comes back because of a gap has been told of it. Told again, it would come back for ever.
+        // A client that comes back because of a gap has been told of it. Told again, it would come back again and again.
         if !terms.tellsByEvent {
             var place = cursor
             while case .gap(let next) = log.read(&place) { (cursor, gap) = (place, gap ?? next) }
         }
         if feed.end != nil {
             if cursor == log.next, gap == nil || !terms.tellsByEvent { return .isOver }
-            // A client whose id stays the same would get the same blocks for ever.
+            // A client whose id stays the same would get the same blocks again and again.
             if cursor == endedFrom, id.position == nil, !log.replacesIdentifier(from: cursor) { return .isOver }
         }
         let opening = (id.restoring ?? []) + (gap.flatMap { log.gapEvent($0, before: cursor) } ?? [])
@@ -251,11 +251,13 @@ final class KeptStream: Endpoint {
             case .more: return nil
             case .block where !part.cutter.block.isOversized:
                 if let retry = part.cutter.block.retryMilliseconds { feed.retryMilliseconds = Int64(clamping: retry) }
-                if part.replays != nil, part.dropsBlock(of: payload, log) { continue }
+                if part.recognition != nil, part.dropsBlock(of: payload, log) { continue }
+                part.note(blockOf: payload)
                 log.append(part.cutter, of: payload, at: worker.now)
                 if !isShared { for seat in seats { seat.noteBlock(byteCount: part.cutter.block.byteCount) } }
-            case .block where part.replays != nil && part.dropsBlock(of: payload, log): part.isInsideLargeBlock = false
+            case .block where part.recognition != nil && part.dropsBlock(of: payload, log): part.isInsideLargeBlock = false
             case .part, .block:
+                if part.cutter.block.isOversized { part.note(blockOf: payload) }
                 let rest = payload.extracting(offset..<payload.count).withUnsafeBufferPointer { Array($0) }
                 handOnLargeBlock(of: part)
                 return rest
@@ -275,7 +277,7 @@ final class KeptStream: Endpoint {
             if isFirst { serveAll() }
             part.isInsideLargeBlock = true
             // What may be a block that readers have is not handed on: it could not be taken back. If it is a new one, its gap is told.
-            guard part.replays == nil else { return }
+            guard part.recognition == nil else { return }
             for seat in seats { seat.handOn(part: part.cutter.part, isFirst: isFirst) }
         }
     }
@@ -312,10 +314,10 @@ final class KeptStream: Endpoint {
         wakeAtDeadline()
     }
 
-    /// A server goes on with the stream, in its next response.
-    func goesOn(from server: String, _ change: FeedChange) {
+    /// A server goes on with the stream, in its next response. `isWhole` says that nothing is missing between both.
+    func goesOn(from server: String, _ change: FeedChange, isWhole: Bool) {
         serverName = server
-        if !(terms.policy.isResumable && !log.lastServerIdentifier.isEmpty) { append(Gap(.upstream, isCertain: false)) }
+        if !isWhole, !(terms.policy.isResumable && !log.lastServerIdentifier.isEmpty) { append(Gap(.upstream, isCertain: false)) }
         for seat in seats { seat.reader.changed(change) }
     }
 

@@ -152,8 +152,8 @@ final class KeptStreams {
 
     // MARK: Coming back
 
-    /// Asks a stream for an exchange. `exchange.answered` follows, and never in this call: behind the request there may be bytes of its client
-    /// in the worker's buffer, in which blocks would be handed on.
+    /// Asks a stream for an exchange. `exchange.answered` follows, and never in this call: behind the request there may be bytes of its
+    /// client in the worker's buffer, in which blocks would be handed on.
     func ask(_ home: StreamHome, _ wish: StreamQuestion.Wish, _ keeping: KeepingRequest, for exchange: Exchange) -> DistantReader {
         lastNumber += 1
         let question = StreamQuestion(

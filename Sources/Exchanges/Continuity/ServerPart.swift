@@ -8,13 +8,25 @@ import Upstreams
 
 /// One response of a server, for one kept stream.
 final class ServerPart {
+    /// How blocks are found that the stream has already.
+    enum Recognition {
+        /// The server was asked to go on, and may say again what it has said.
+        case replays(ReplayFilter)
+        /// The response before was read beside this one.
+        case aligned(Overlap)
+    }
+
     let connection: UpstreamConnection
     /// Finds the blocks.
     var cutter: BlockCutter
     /// Whether parts of a block that is larger than the limit have come, and not yet its end.
     var isInsideLargeBlock = false
-    /// Finds what the server says again, where it was asked again; nil from the first new block on.
-    var replays: ReplayFilter?
+    /// Finds what the stream has already, where the server was asked again; nil from the first new block on.
+    var recognition: Recognition?
+    /// Whether the response is the next one of two, and is not read yet.
+    var isHeld = false
+    /// What it has in common with the next response, which was asked for; nil where none was.
+    var overlap: Overlap?
     private unowned let feed: StreamFeed
 
     init(_ connection: UpstreamConnection, of feed: StreamFeed, eventLimit: Int) {
@@ -28,10 +40,26 @@ final class ServerPart {
 
     /// Whether the block that the cutter has just found is one that the stream has, or a greeting.
     func dropsBlock(of piece: Span<UInt8>, _ log: BlockLog) -> Bool {
-        guard var replays else { return false }
-        let isDropped = replays.drops(cutter, of: piece, in: log)
-        self.replays = replays.isOver ? nil : replays
-        return isDropped
+        switch recognition {
+        case .replays(var replays):
+            let isDropped = replays.drops(cutter, of: piece, in: log)
+            recognition = replays.isOver ? nil : .replays(replays)
+            return isDropped
+        case .aligned(let overlap):
+            let isDropped = overlap.alignment.drops(cutter, of: piece, in: log)
+            if overlap.alignment.isOver { recognition = nil }
+            return isDropped
+        case nil: return false
+        }
+    }
+
+    /// A block goes to the log, and to the alignment with the next response.
+    @inline(__always)
+    func note(blockOf piece: Span<UInt8>) { if let overlap { note(blockOf: piece, overlap) } }
+
+    private func note(blockOf piece: Span<UInt8>, _ overlap: Overlap) {
+        overlap.alignment.oldSaid(cutter, of: piece)
+        overlap.lastSaidAt = connection.worker.now
     }
 
     /// Lets the connection go. It reports nothing more.
@@ -53,7 +81,7 @@ extension ServerPart: ResponseReceiver {
     func serverDrained() {}
 
     func receiveBody(_ payload: UnsafeMutableRawBufferPointer, isLast: Bool) {
-        feed.stream.receive(payload, of: self)
+        if isHeld { feed.hold(payload, of: self) } else { feed.stream.receive(payload, of: self) }
         if isLast { feed.ended(self, .whole(isCloseDelimited: connection.isCloseDelimited)) }
     }
 

@@ -1,10 +1,12 @@
 // The server's side of a kept stream: one response, or one after the other where the route masks that its servers drop (`mask`).
 //
 //     reading ──the response ends or breaks──▶ waiting ──▶ asking ──the stream goes on──▶ reading
-//        │                                      ▲  │          │
-//        │ the route does not mask              │  │          │ another answer than the stream, which the client gets itself
-//        │                                      └──┼──────────┤
-//        └───────────────▶ over ◀──too late────────┘◀─────────┘
+//        │                                      ▲  │          │                              ▲
+//        │ the route does not mask              │  │          │ another answer than the      │ both say the same
+//        │                                      └──┼──────────┤ stream, for the client       │
+//        └───────────────▶ over ◀──too late────────┘◀─────────┘         overlapping ─────────┘
+//
+// A response that is replaced (`recycle … overlap`) is read on while the next one is asked for, and while both overlap.
 //
 // While a server is away its stream's readers stay, with heartbeats. Invariants: at most one server is asked at a time for all readers;
 // with the first byte of a new response nothing is left of the old one; an id of the proxy's never goes to a server.
@@ -40,29 +42,31 @@ enum FeedChange: Sendable {
 
 /// The server's side of a kept stream.
 final class StreamFeed {
-    private enum State {
+    enum State {
         /// A response is read.
         case reading(ServerPart)
         /// The server dropped; it is asked at a moment that is set.
         case waiting(Masking)
         /// The server dropped, and is asked.
         case asking(ServerPart, Masking)
+        /// A response is read, and the next one has begun: what that says is held.
+        case overlapping(ServerPart, ServerPart, Overlap)
         case over(FeedEnd)
     }
 
     unowned let stream: KeptStream
-    private unowned let proxy: ExchangeWorker
-    private let terms: CompiledContinuity
+    unowned let proxy: ExchangeWorker
+    let terms: CompiledContinuity
     /// What is sent when the server drops; nil where that ends the stream.
     private let request: StreamRequest?
-    private var state: State
+    var state: State
     private var isPaused = false
     /// How many responses in a row were soon over, so that the pause before the next one grows.
     private var shortResponses: UInt64 = 0
     /// Monotonic milliseconds: when the present response began.
-    private var beganAt: Int64
+    private(set) var beganAt: Int64
     /// When the present response is to be replaced by the next one; `.max` for never.
-    private var recycleAt = Int64.max
+    var recycleAt = Int64.max
     /// What the server last asked clients to wait before they come back.
     var retryMilliseconds: Int64 = 0
     /// How long a server may be silent in a stream.
@@ -92,9 +96,9 @@ final class StreamFeed {
         connection.handOver(to: part)
     }
 
-    private var now: Int64 { proxy.worker.now }
+    var now: Int64 { proxy.worker.now }
     private var limits: Limits { proxy.settings.configuration.limits }
-    private var eventLimit: Int { limits.eventBytes }
+    var eventLimit: Int { limits.eventBytes }
     var responseLimits: HeadLimits { proxy.settings.responseLimits }
     var handshakeMilliseconds: Int64 { Int64(proxy.settings.configuration.timeouts.handshakeMilliseconds) }
 
@@ -107,18 +111,27 @@ final class StreamFeed {
     func pause() {
         guard !isPaused else { return }
         isPaused = true
-        if case .reading(let part) = state { part.connection.pause(for: .slowClient) }
+        present?.connection.pause(for: .slowClient)
     }
 
     /// Reads again.
     func resume() {
         guard isPaused else { return }
         isPaused = false
-        if case .reading(let part) = state { part.connection.resume(for: .slowClient) }
+        present?.connection.resume(for: .slowClient)
     }
 
     /// Has the kernel ask the server now and then whether it is still there.
-    func probe() { if case .reading(let part) = state { beginProbing(part) } }
+    func probe() { if let present { beginProbing(present) } }
+
+    /// The response that is read now.
+    private var present: ServerPart? {
+        switch state {
+        case .reading(let part), .overlapping(let part, _, _): part
+        case .waiting(let masking), .asking(_, let masking): masking.old
+        case .over: nil
+        }
+    }
 
     private func beginProbing(_ part: ServerPart) { part.connection.beginProbing(afterSeconds: ExchangeWorker.probeAfterSeconds) }
 
@@ -137,10 +150,16 @@ final class StreamFeed {
     private func release() -> Bool {
         switch state {
         case .reading(let part): part.leave()
-        case .waiting(let masking): masking.probe?.end()
+        case .waiting(let masking):
+            masking.probe?.end()
+            masking.old?.leave()
         case .asking(let part, let masking):
             part.leave()
             masking.probe?.end()
+            masking.old?.leave()
+        case .overlapping(let old, let new, _):
+            old.leave()
+            new.leave()
         case .over: return false
         }
         return true
@@ -151,6 +170,7 @@ final class StreamFeed {
         switch state {
         case .reading: recycleAt
         case .waiting(let masking): masking.nextAttemptAt
+        case .overlapping(_, _, let overlap): overlap.nextLookAt
         case .asking, .over: .max
         }
     }
@@ -160,6 +180,7 @@ final class StreamFeed {
         switch state {
         case .reading(let part): if now >= recycleAt { recycle(part) }
         case .waiting(let masking): if now >= masking.nextAttemptAt { tryAgain(masking) }
+        case .overlapping(let old, let new, let overlap): if now >= overlap.nextLookAt { look(old, new, overlap) }
         case .asking, .over: return
         }
     }
@@ -170,38 +191,42 @@ final class StreamFeed {
     func planRecycling() {
         guard let recycle = terms.policy.recycle, request != nil else { return }
         let age = Int64(recycle.ageMilliseconds)
+        // Age counts from the beginning of a response, however long another one was read beside it.
         recycleAt = beganAt + age - Int64(proxy.chance(below: UInt64(max(1, age * 15 / 100))))
         stream.wakeAtDeadline()
     }
 
-    /// Ends the present response behind an event, and asks for the next one.
+    /// Asks for the next response: behind an event at which the present one is ended, or while it is read.
     private func recycle(_ part: ServerPart) {
-        guard let request, !proxy.isDraining else { return recycleAt = .max }
-        if part.cutter.isInsideBlock, stream.isHandingOnParts || now < beganAt + Int64(terms.policy.recycle?.ageMilliseconds ?? 0) {
+        guard let request, let recycle = terms.policy.recycle, !proxy.isDraining else { return recycleAt = .max }
+        if recycle.manner == .overlap {
+            return tryAgain(Masking(since: now, request, proxy.generation, isRecycling: true, replacing: part))
+        }
+        if part.cutter.isInsideBlock, stream.isHandingOnParts || now < beganAt + Int64(recycle.ageMilliseconds) {
             recycleAt = now + Self.eventLookMilliseconds
             return
         }
         part.leave()
-        let masking = Masking(since: now, request, proxy.generation)
-        masking.isRecycling = true
-        tryAgain(masking)
+        tryAgain(Masking(since: now, request, proxy.generation, isRecycling: true))
     }
 
     // MARK: A response ends
 
     /// The response's end came.
     func ended(_ part: ServerPart, _ end: FeedEnd) {
-        guard case .reading(let present) = state, present === part else { return }
-        drop(part, end)
+        switch state {
+        case .reading(let present) where present === part: drop(part, end)
+        case .overlapping(let old, let new, let overlap):
+            if part === old { switchOver(old, new, overlap) } else if part === new { newIsOver(old, new, overlap) }
+        case .waiting(let masking), .asking(_, let masking): if masking.old === part { masking.oldIsOver(now: now) }
+        case .reading, .over: return
+        }
     }
 
     /// The server failed.
     func failed(_ part: ServerPart, _ seen: SeenFailure) {
-        switch state {
-        case .reading(let present) where present === part: drop(part, .failed(seen))
-        case .asking(let present, let masking) where present === part: unserved(part, masking, seen)
-        case .reading, .waiting, .asking, .over: return
-        }
+        if case .asking(let present, let masking) = state, present === part { return unserved(part, masking, seen) }
+        ended(part, .failed(seen))
     }
 
     private func drop(_ part: ServerPart, _ end: FeedEnd) {
@@ -221,7 +246,7 @@ final class StreamFeed {
     }
 
     private func wait(_ masking: Masking, until next: Int64) {
-        guard next < masking.since + terms.maskMilliseconds else {
+        guard masking.old != nil || next < masking.since + terms.maskMilliseconds else {
             return finish(.stayedAway(masking.failure, milliseconds: now - masking.since))
         }
         masking.nextAttemptAt = next
@@ -291,6 +316,11 @@ final class StreamFeed {
         guard case .asking(let present, let masking) = state, present === part else { return }
         masking.count(.connected, masking.search.server, proxy.counters)
         masking.search.succeeded(in: masking.group)
+        if let old = masking.old {
+            let overlap = Overlap(greetings: terms.greetings, eventLimit: eventLimit)
+            masking.overlap = overlap
+            old.overlap = overlap
+        }
         masking.probe = masking.probe?.reached(
             part.connection.server, now: now, patienceMilliseconds: Int64(masking.group.upstream.connectTimeoutMilliseconds))
         part.connection.sendRequest(
@@ -329,63 +359,24 @@ final class StreamFeed {
         masking.probe = nil
         guard head.isEventStream, head.status == 200, framing != .none, head.contentEncodingIsIdentity else {
             part.leave()
+            if let old = masking.old { return goOn(with: old) }
             return finish(.answered(status: head.status))
         }
         part.connection.readAtMost(bytes: limits.pendingBytesPerStream)
         beginProbing(part)
-        part.replays = ReplayFilter(greetings: terms.greetings)
-        if isPaused { part.connection.pause(for: .slowClient) }
         beganAt = now
+        if let old = masking.old, let overlap = masking.overlap { return overlaps(old, part, overlap) }
+        part.recognition = .replays(ReplayFilter(greetings: terms.greetings))
+        let isRecycled = masking.isRecycling && masking.failure == nil
+        if !isRecycled { proxy.counters.add(.streamMasks, MaskOutcome.resumed) }
+        read(part)
+        stream.goesOn(from: part.serverName, isRecycled ? .recycled : .masked(milliseconds: now - masking.since), isWhole: false)
+    }
+
+    /// From now on the stream is read from this response.
+    func read(_ part: ServerPart) {
+        if isPaused { part.connection.pause(for: .slowClient) }
         state = .reading(part)
         planRecycling()
-        let isRecycled = masking.isRecycling && masking.failure == nil
-        if isRecycled { proxy.counters.add(.streamsRecycled) } else { proxy.counters.add(.streamMasks, MaskOutcome.resumed) }
-        stream.goesOn(from: part.serverName, isRecycled ? .recycled : .masked(milliseconds: now - masking.since))
-    }
-}
-
-/// A time in which a server is away and its stream's readers do not see that.
-private final class Masking {
-    let request: StreamRequest
-    /// Monotonic milliseconds: when the server dropped, or was left.
-    let since: Int64
-    /// Whether the proxy left the server, to replace its response.
-    var isRecycling = false
-    /// When the servers are asked again.
-    var nextAttemptAt = Int64.max
-    /// The servers that the present attempt tries, and the numbers of their metrics' series.
-    private(set) var group: ServerGroup
-    private var series: [Int32]
-    var search = ServerSearch()
-    /// The half-open probe that the present attempt makes for all who wait; nil for none.
-    var probe: HalfOpenProbe?
-    /// How many servers and addresses the present attempt has tried.
-    var attempts: UInt8 = 0
-    /// How a server failed last, and when; nil before the first failure.
-    private(set) var failure: SeenFailure?
-    private(set) var failedAt = Int64.min
-    private(set) var failureCount: UInt64 = 0
-
-    init(since: Int64, _ request: StreamRequest, _ generation: Generation) {
-        self.since = since
-        self.request = request
-        (group, series) = request.servers(now: generation)
-    }
-
-    /// A new attempt begins, with the servers that the configuration has now.
-    func findServers(of generation: Generation) { (group, series) = request.servers(now: generation) }
-
-    /// An attempt failed.
-    func failed(_ seen: SeenFailure, now: Int64) {
-        probe?.end()
-        probe = nil
-        failure = seen
-        failedAt = now
-        failureCount += 1
-    }
-
-    /// Counts what came of trying a server.
-    func count(_ result: AttemptResult, _ server: Int, _ counters: WorkerCounters) {
-        if server < series.count { counters.add(.upstreamAttempts, result, of: series[server]) }
     }
 }

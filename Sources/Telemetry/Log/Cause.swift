@@ -138,8 +138,8 @@ package enum Cause: String, CaseIterable, Sendable {
                 "sent_back", .proxy,
                 "The client was told to come back: for the server's own answer, or for what follows what was kept of its stream."
             )
-        case .lagged: ("lagged", .proxy, "The client was too slow for the stream that it shared.")
         case .superseded: ("superseded", .proxy, "The client came back over another connection, and its stream goes on there.")
+        case .lagged: ("lagged", .proxy, "The client was too slow for the stream that it shared.")
         case .endedByOperator: ("ended_by_operator", .proxy, "The proxy's operator ended the stream in the console.")
         case .probeEnded: ("probe_ended", .proxy, "The proxy played what a probe asked for to its end.")
         case .refusedByLimit: ("refused_by_limit", .proxy, "The proxy refused because one of its limits was reached.")

@@ -1,0 +1,64 @@
+// What a feed knows while it asks a server to go on: since when, how often that failed, and whether an old response is read meanwhile.
+
+import Telemetry
+import Upstreams
+
+/// The search for a server that goes on with a stream, while its readers stay.
+final class Masking {
+    let request: StreamRequest
+    /// Monotonic milliseconds: since when no response is read.
+    private(set) var since: Int64
+    /// Whether the proxy itself replaces a response.
+    let isRecycling: Bool
+    /// The response that is to be replaced, and is read until then; nil where none is.
+    private(set) var old: ServerPart?
+    /// What the old response and the next one have in common; nil until the next one is asked for.
+    var overlap: Overlap?
+    /// When the servers are asked again.
+    var nextAttemptAt = Int64.max
+    /// The servers that the present attempt tries, and the numbers of their metrics' series.
+    private(set) var group: ServerGroup
+    private var series: [Int32]
+    var search = ServerSearch()
+    /// The half-open probe that the present attempt makes for all who wait; nil for none.
+    var probe: HalfOpenProbe?
+    /// How many servers and addresses the present attempt has tried.
+    var attempts: UInt8 = 0
+    /// How a server failed last, and when; nil before the first failure.
+    private(set) var failure: SeenFailure?
+    private(set) var failedAt = Int64.min
+    private(set) var failureCount: UInt64 = 0
+
+    init(since: Int64, _ request: StreamRequest, _ generation: Generation, isRecycling: Bool = false, replacing old: ServerPart? = nil) {
+        self.since = since
+        self.request = request
+        self.isRecycling = isRecycling
+        self.old = old
+        (group, series) = request.servers(now: generation)
+    }
+
+    /// The old response is not read any more: the next one is needed at once.
+    func oldIsOver(now: Int64) {
+        old?.leave()
+        old = nil
+        overlap = nil
+        since = now
+    }
+
+    /// A new attempt begins, with the servers that the configuration has now.
+    func findServers(of generation: Generation) { (group, series) = request.servers(now: generation) }
+
+    /// An attempt failed.
+    func failed(_ seen: SeenFailure, now: Int64) {
+        probe?.end()
+        probe = nil
+        failure = seen
+        failedAt = now
+        failureCount += 1
+    }
+
+    /// Counts what came of trying a server.
+    func count(_ result: AttemptResult, _ server: Int, _ counters: WorkerCounters) {
+        if server < series.count { counters.add(.upstreamAttempts, result, of: series[server]) }
+    }
+}

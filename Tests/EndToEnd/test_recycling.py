@@ -1,0 +1,139 @@
+"""A server's response is replaced by the next one, which is opened first: what both say comes once."""
+
+import threading
+import time
+
+import pytest
+
+from support.client import Client
+from support.scripted import Script, events, gaps, resume, wait_for
+
+OVERLAP = "history {\n}\nmask 10s\nrecycle 2s overlap"
+
+
+class Broadcast:
+    """A server that sends the same events to all of its streams, at its own pace."""
+
+    def __init__(self, stage, event, greeting=b""):
+        self.event, self.greeting = event, greeting
+        self.streams, self.lock, self.sent = [], threading.Lock(), 0
+        self.stopped = threading.Event()
+        self.origin = stage.origin(self.serve)
+        self.opened = 0
+
+    def serve(self, connection, request):
+        with self.lock:
+            connection.start_stream()
+            if self.greeting:
+                connection.chunk(self.greeting)
+            self.streams.append(connection)
+            self.opened += 1
+        connection.wait_until_left(60)
+        with self.lock:
+            self.streams.remove(connection)
+
+    def run(self, seconds, pause):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            with self.lock:
+                self.sent += 1
+                for stream in self.streams:
+                    try:
+                        stream.chunk(self.event(self.sent))
+                    except OSError:
+                        pass
+            time.sleep(pause)
+
+
+@pytest.mark.parametrize("kind", ["without ids", "with ids"])
+@pytest.mark.parametrize("pause", [0.005, 0.4])
+def test_what_both_responses_say_comes_once(stage, kind, pause):
+    event = (lambda n: b"id: %d\ndata: %d\n\n" % (n, n)) if kind == "with ids" else (lambda n: b"data: %d\n\n" % n)
+    server = Broadcast(stage, event, greeting=b"event: hello\ndata: hi\n\n")
+    proxy = stage.heartwire(server.origin, route=OVERLAP + "\ngreeting hello")
+    with Client(proxy.port) as client:
+        body = resume(client, "/s")
+        wait_for(lambda: server.opened == 1)
+        reader = threading.Thread(target=lambda: body.wait_for(b"data: end"))
+        reader.start()
+        server.run(5, pause)
+        wait_for(lambda: len(server.streams) == 1)
+        with server.lock:
+            server.streams[0].chunk(b"data: end\n\n")
+        reader.join(10)
+        assert server.opened >= 3
+        assert events(body.data) == ["hi"] + [str(n) for n in range(1, server.sent + 1)] + ["end"]
+    ending = proxy.stream_log.ending("/s")
+    assert ending["recycled"] >= 2 and ending["gaps"] == 0 and "masked" not in ending
+
+
+def test_a_quiet_stream_is_replaced_unseen(stage):
+    script = Script(stage)
+    proxy = stage.heartwire(script.origin, route=OVERLAP)
+    with Client(proxy.port) as client:
+        body = resume(client, "/s")
+        script.stream(0).chunk(b"data: 1\n\n")
+        body.wait_for(b"data: 1")
+        script.stream(1)
+        script.stream(0).wait_until_left(5)
+        script.stream(1).chunk(b"data: 2\n\n")
+        body.wait_for(b"data: 2")
+        assert events(body.data) == ["1", "2"] and not gaps(body.data)
+
+
+def test_the_old_response_is_read_on_while_the_next_one_cannot_be_had(stage):
+    script = Script(stage)
+    proxy = stage.heartwire(script.origin, route=OVERLAP)
+    with Client(proxy.port) as client:
+        body = resume(client, "/s")
+        script.stream(0).chunk(b"data: 1\n\n")
+        body.wait_for(b"data: 1")
+        script.origin.stop_listening()
+        time.sleep(3)
+        script.stream(0).chunk(b"data: 2\n\n")
+        body.wait_for(b"data: 2")
+        script.origin.listen_again()
+        script.stream(1)
+        script.stream(0).wait_until_left(5)
+        script.stream(1).chunk(b"data: 3\n\n")
+        body.wait_for(b"data: 3")
+        assert events(body.data) == ["1", "2", "3"] and not gaps(body.data)
+
+
+def test_the_old_response_ends_in_the_overlap(stage):
+    script = Script(stage)
+    proxy = stage.heartwire(script.origin, route=OVERLAP)
+    with Client(proxy.port) as client:
+        body = resume(client, "/s")
+        script.stream(0).chunk(b"data: 1\n\n")
+        body.wait_for(b"data: 1")
+        script.stream(1)
+        for number in (0, 1):
+            script.stream(number).chunk(b"data: 2\n\n")
+        script.stream(0).last_chunk()
+        script.stream(1).chunk(b"data: 3\n\n")
+        body.wait_for(b"data: 3")
+        assert events(body.data) == ["1", "2", "3"] and not gaps(body.data)
+
+
+@pytest.mark.parametrize("status", [401, 503])
+def test_another_answer_leaves_the_old_response_alone(stage, status):
+    streams = []
+
+    def serve(connection, request):
+        streams.append(connection)
+        if len(streams) > 1:
+            return connection.respond(status, b"no")
+        connection.start_stream()
+        connection.wait_until_left(60)
+
+    proxy = stage.heartwire(stage.origin(serve), route=OVERLAP)
+    with Client(proxy.port) as client:
+        body = resume(client, "/s")
+        wait_for(lambda: len(streams) > 1)
+        streams[0].chunk(b"data: 1\n\n")
+        body.wait_for(b"data: 1")
+        body.collect(1)
+        streams[0].chunk(b"data: 2\n\n")
+        body.wait_for(b"data: 2")
+        assert events(body.data) == ["1", "2"] and not body.ended
