@@ -12,31 +12,48 @@ extension KeptStreamsWorld {
         var reason: String
         var certain: Bool
         var missed: Int?
+        /// What the page brought that was told.
+        var broughtID: [UInt8]?
+    }
+
+    /// An event of a server's, by the numbers in it.
+    struct Numbered {
+        let response: Int
+        let event: Int
+        /// The visit in which it was read.
+        let visit: Int
     }
 
     /// What a page read over all its visits.
     func check(_ page: KeptPage) {
-        var last: (response: Int, event: Int)?
+        var last: Numbered?
         var gaps: [Told] = []
         for (index, visit) in page.visits.enumerated() {
+            let place = "page \(page.number), visit \(index)"
             if let response = visit.response {
-                expect(
-                    response.status == 200 || response.status == 502 || response.status == 503, "page \(page.number): \(response.status)")
+                expect(response.status == 200 || response.status == 502 || response.status == 503, "\(place): \(response.status)")
             }
-            for event in visit.read.events {
+            count("visits over HTTP/\(visit.version)")
+            // A page whose place is the same as before is told the same again.
+            if !visit.isStolen { gaps.removeAll { $0.broughtID == visit.broughtID } }
+            for (number, event) in visit.read.events.enumerated() {
                 let text = String(decoding: event.data, as: UTF8.self)
                 if event.type == Array("stream_gap".utf8) {
-                    guard let told = try? JSONDecoder().decode(Told.self, from: Data(event.data)) else {
-                        return expect(false, "page \(page.number): no gap is told by \(text)")
+                    guard var told = try? JSONDecoder().decode(Told.self, from: Data(event.data)) else {
+                        return expect(false, "\(place): no gap is told by \(text)")
                     }
+                    expect(plan.tellsByEvent, "\(place): a gap is told by an event, and the route wants none")
                     count("gap: \(told.reason)")
+                    // A reader that is there loses nothing to a bound.
+                    expect(told.reason != "expired" || number == 0, "\(place): behind \(number) events it is told of expired ones")
+                    told.broughtID = visit.broughtID
                     gaps.append(told)
                     continue
                 }
                 let numbers = text.split(separator: "\n")[0].split(separator: ".").compactMap { Int($0) }
-                guard numbers.count == 2, numbers[0] < responses.count else { return expect(false, "page \(page.number): \(text)") }
-                let next = (response: numbers[0], event: numbers[1])
-                check(page, index, next, after: last, gaps)
+                guard numbers.count == 2, numbers[0] < responses.count else { return expect(false, "\(place): \(text)") }
+                let next = Numbered(response: numbers[0], event: numbers[1], visit: index)
+                check(page, next, after: last, gaps)
                 last = next
                 gaps = []
             }
@@ -44,34 +61,54 @@ extension KeptStreamsWorld {
     }
 
     /// One event behind another.
-    private func check(
-        _ page: KeptPage, _ visit: Int, _ next: (response: Int, event: Int), after last: (response: Int, event: Int)?, _ gaps: [Told]
-    ) {
-        let place = "page \(page.number), visit \(visit)"
+    private func check(_ page: KeptPage, _ next: Numbered, after last: Numbered?, _ gaps: [Told]) {
+        let place = "page \(page.number), visit \(next.visit), event \(next.event) of response \(next.response)"
         count("events")
-        expect(responses[next.response].owner == page.owner, "\(place): \(next) is another's")
+        expect(responses[next.response].owner == page.owner, "\(place): another's")
         let certain = gaps.filter(\.certain).reduce(0) { $0 + ($1.missed ?? 0) }
         guard let last else {
             // A page may leave before its first event, and come back with the place that it was given.
-            return expect(next.event == certain || !gaps.isEmpty || visit > 0, "\(place): begins with \(next)")
+            return expect(next.event == certain || !gaps.isEmpty || next.visit > 0 || !plan.tellsByEvent, "\(place): the first")
         }
+        let before = "\(last.event) of \(last.response) in visit \(last.visit)"
+        let isTold = gaps.contains { !$0.certain }
         if next.response == last.response {
-            expect(next.event == last.event + 1 + certain, "\(place): \(next) follows \(last), and \(certain) were said to be missing")
-            return
+            if next.visit > last.visit, plan.isLoose, plan.tellsByEvent {
+                return expect(isTold || next.event <= last.event + 1 + certain, "\(place): follows \(before)")
+            }
+            guard plan.tellsByEvent || next.visit == last.visit && plan.gap == .reconnect else {
+                if plan.isLoose, next.visit > last.visit { return }
+                return expect(next.event > last.event, "\(place): follows \(before)")
+            }
+            return expect(next.event == last.event + 1 + certain, "\(place): follows \(before), and \(certain) were said to be missing")
         }
-        expect(next.response > last.response, "\(place): \(next) follows \(last)")
+        expect(next.response > last.response, "\(place): follows \(before)")
+        expect(next.visit > last.visit, "\(place): follows \(before) in the same response to the page")
+        // A page whose server emptied the id brings none, and that is a new beginning.
+        let bringsNone = page.visits[(last.visit + 1)...next.visit].contains(where: \.broughtID.isEmpty)
+        guard plan.tellsByEvent, !bringsNone else { return }
         // What was missing of the response before is told before the gap between the two.
         let missing = gaps.reversed().prefix { $0.certain }.reduce(0) { $0 + ($1.missed ?? 0) }
-        expect(next.event == missing, "\(place): another response begins with \(next), and \(missing) were said to be missing")
-        expect(gaps.contains { !$0.certain }, "\(place): \(next) follows \(last), and no gap is told")
-        checkPatience(page, visit, with: responses[last.response], place)
+        expect(next.event == missing, "\(place): \(missing) events of it were said to be missing")
+        expect(isTold, "\(place): follows \(before), and no gap is told")
+        checkPatience(page, next.visit, with: responses[last.response], place)
+        checkRest(of: responses[last.response], after: last, gaps, place, isNextVisit: next.visit == last.visit + 1)
+    }
+
+    /// Who is told that a server's part is over has read all of it.
+    private func checkRest(of response: KeptResponse, after last: Numbered, _ gaps: [Told], _ place: String, isNextVisit: Bool) {
+        guard gaps.first?.reason == "upstream", response.isWhole, !plan.isLoose, isNextVisit else { return }
+        expect(
+            last.event == response.eventCount - 1, "\(place): follows \(last.event) of \(response.eventCount) of the response before")
     }
 
     /// The proxy has left a server's stream only if its page was away for long enough.
     private func checkPatience(_ page: KeptPage, _ visit: Int, with response: KeptResponse, _ place: String) {
         guard response.endedAt == nil else { return }
+        // An id that may be forgotten while its stream is kept is then like one that nobody knows.
+        if plan.forgetsEarly || page.visits.contains(where: \.isStolen) { return }
         // By an id of the server the proxy cannot tell a second page from one that it has not missed yet.
-        if serverIDs == .unique, history.ids == .keep, cameBackUnnoticed(page, visit) || hasShortHistory { return }
+        if plan.pagesHaveServerIDs, cameBackUnnoticed(page, visit) { return }
         guard let left = response.leftAt else { return expect(false, "\(place): its stream of before is still open") }
         // A page that left before its answer may not have been seen.
         let before = page.visits.filter { $0.beganAt <= left - 500 && $0.response != nil }
@@ -79,13 +116,7 @@ extension KeptStreamsWorld {
         expect(!isThere, "\(place): the stream of before was left at \(left), and the page was there")
         // A page that has just come may not have reached the proxy.
         guard let since = before.compactMap(\.endedAt).filter({ $0 <= left }).max().map({ left - $0 }) else { return }
-        expect(since >= Int64(history.awayMilliseconds) - 200, "\(place): the stream of before was left after \(since) ms")
-    }
-
-    /// Whether an id of the server's may be forgotten while its stream is kept: then it is like one that nobody knows.
-    private var hasShortHistory: Bool {
-        let usual = HistoryPolicy()
-        return history.events < usual.events || history.bytes < usual.bytes || history.ageMilliseconds < usual.ageMilliseconds
+        expect(since >= Int64(plan.history.awayMilliseconds) - 200, "\(place): the stream of before was left after \(since) ms")
     }
 
     /// Whether the page may have come back before the proxy saw that it was gone.
@@ -96,16 +127,58 @@ extension KeptStreamsWorld {
         }
     }
 
+    /// A server's stream is left soon after nobody has read it for the time of `away`.
+    private func checkLeaving(_ page: KeptPage) {
+        // How long bytes need, a deadline's tick, and a page whose request was sent once more.
+        let tolerance: Int64 = 2_500
+        for response in responses where response.owner == page.owner && response.endedAt == nil {
+            // Who vanishes is missed late.
+            if page.visits.contains(where: { $0.deed == .vanished && ($0.endedAt ?? .max) >= response.beganAt - 1_000 }) { continue }
+            let last = page.visits.last { visit in
+                let numbers = visit.read.events.compactMap { self.numbers(of: $0)?.first }
+                return numbers.isEmpty ? (visit.endedAt ?? .max) >= response.beganAt : numbers.contains(response.number)
+            }
+            guard let last, let ended = last.endedAt else { continue }
+            let latest = max(ended, response.beganAt) + Int64(plan.history.awayMilliseconds) + tolerance
+            expect(
+                (response.leftAt ?? world.now) <= latest,
+                "page \(page.number): response \(response.number) was open until \(response.leftAt ?? world.now), and last read at \(ended)"
+            )
+        }
+    }
+
+    /// The numbers in an event of a server's; nil in others.
+    private func numbers(of event: ReferenceEventSource.Event) -> [Int]? {
+        let numbers = String(decoding: event.data, as: UTF8.self).split(separator: "\n").first?.split(separator: ".").compactMap { Int($0) }
+        return numbers?.count == 2 ? numbers : nil
+    }
+
+    /// What the server was asked: with the server's part of the page's id, and with nothing of the proxy's.
+    func checkRequest(of owner: String, _ head: String, _ id: String?) {
+        expect(!head.contains("hw1."), "an id of the proxy's has come to the server: \(head)")
+        guard let page = pages.first(where: { $0.owner == owner }) else { return expect(false, "nobody has asked for \(owner)") }
+        guard page.waitsForAnswer else { return }
+        let brought = page.visits.suffix(3).map { String(decoding: $0.broughtID, as: UTF8.self) }.map { text in
+            text.hasPrefix("hw1.") ? "" : text.firstRange(of: "~hw1.").map { String(text[..<$0.lowerBound]) } ?? text
+        }
+        expect(brought.contains(id ?? ""), "page \(page.number): its server is asked with \(id ?? "no id"), and it brought \(brought)")
+    }
+
     /// When all is calm, every page reads what its server says.
     func checkContentment() {
         for page in pages {
             guard let visit = page.visits.last else { return expect(false, "page \(page.number) never came") }
             let recent = responses.last { $0.owner == page.owner && $0.leftAt == nil && $0.endedAt == nil }
             expect(recent != nil, "page \(page.number): its server has no stream")
-            expect(visit.endedAt == nil && visit.response?.status == 200, "page \(page.number) has no stream: \(visit)")
+            // Told of a gap by an end, a page is on its way back.
+            let comesBack = plan.gap == .reconnect && world.now - (visit.endedAt ?? 0) < 1_000
             expect(
-                page.longestSilence <= Int64(heartbeatMilliseconds) + 1_500,
-                "page \(page.number): nothing for \(page.longestSilence) ms, with heartbeats each \(heartbeatMilliseconds)")
+                comesBack || page.isBusy || visit.endedAt == nil && visit.response?.status == 200,
+                "page \(page.number) has no stream: \(visit)")
+            expect(
+                max(page.longestSilence, page.silence) <= Int64(plan.heartbeatMilliseconds) + 1_500,
+                "page \(page.number): nothing for \(page.longestSilence) ms, with heartbeats each \(plan.heartbeatMilliseconds)")
+            checkLeaving(page)
         }
     }
 
@@ -123,7 +196,9 @@ extension KeptStreamsWorld {
                 known.insert(stream)
                 if let from = record["resumed_from"] as? String {
                     count("resumed")
-                    expect(known.contains(from) && from != stream, "\(stream) goes on from \(from), which never was")
+                    // A client may be gone, and back, before another worker's answer comes.
+                    expect(plan.workerCount > 1 || known.contains(from), "\(stream) goes on from \(from), which never was")
+                    expect(from != stream, "\(stream) goes on from itself")
                 }
             case "stream_end":
                 expect(open.remove(stream) != nil, "\(stream) ends without an opening")
