@@ -16,6 +16,8 @@ final class Overlap {
     static let mostMilliseconds: Int64 = 2_000
     /// How long both have to be quiet before the switch.
     static let quietMilliseconds: Int64 = 100
+    /// For how long, from its beginning on, the new response may say what the old one has said already.
+    static let memoryMilliseconds: Int64 = 30_000
     /// How soon they are looked at again.
     static let lookMilliseconds: Int64 = 50
 

@@ -46,6 +46,11 @@ final class ServerPart {
             recognition = replays.isOver ? nil : .replays(replays)
             return isDropped
         case .aligned(let overlap):
+            // What the server says again by then is another event that looks the same.
+            guard connection.worker.now < overlap.beganAt + Overlap.memoryMilliseconds else {
+                recognition = nil
+                return false
+            }
             let isDropped = overlap.alignment.drops(cutter, of: piece, in: log)
             if overlap.alignment.isOver { recognition = nil }
             return isDropped
