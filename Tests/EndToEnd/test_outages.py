@@ -7,6 +7,7 @@ import pytest
 
 from support.client import Client, get
 from support.ports import reserve_port
+from support.waiting import wait_until
 
 
 def stream(connection, request):
@@ -158,10 +159,7 @@ def test_clients_that_leave_while_held_leave_nothing(stage):
             client.open_stream(f"/{number}")
     for number in range(30):
         assert proxy.stream_log.ending(f"/{number}")["cause"] == "client_closed"
-    deadline = time.monotonic() + 5
-    while proxy.descriptors() > before:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(lambda: proxy.descriptors() <= before)
 
 
 def test_sigterm_sends_held_clients_away_at_once(stage):
