@@ -6,6 +6,9 @@ import Reactor
 import TestSupport
 
 final class BrowserConnection {
+    /// How much of a small window of the connection an event stream leaves to the others.
+    private static let sharedRoom = 32_767
+
     let wire: Wire
     let world: SimulatedWorld
     let manner: BrowserManner
@@ -167,7 +170,8 @@ final class BrowserConnection {
         world.after(Int64(world.chance.number(manner.lateMilliseconds))) { [self] in
             guard !isOver, let number = stream.number, streams[number] === stream else { return }
             stream.window += count
-            stream.noteRead()
+            // Where the connection's window is closed, nothing can come of it yet.
+            if manner.kind != .small || window > Self.sharedRoom { stream.noteRead() }
             send(PlainFrame.bytes(PlainFrame.windowUpdate, stream: number, PlainFrame.octets(UInt32(count))))
         }
     }
