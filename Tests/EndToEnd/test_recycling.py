@@ -6,6 +6,7 @@ import time
 import pytest
 
 from support.client import Client
+from support.origin import Left
 from support.scripted import Script, events, gaps, resume, wait_for
 
 OVERLAP = "history {\n}\nmask 10s\nrecycle 2s overlap"
@@ -40,7 +41,7 @@ class Broadcast:
                 for stream in self.streams:
                     try:
                         stream.chunk(self.event(self.sent))
-                    except OSError:
+                    except (OSError, Left):
                         pass
             time.sleep(pause)
 

@@ -147,6 +147,22 @@ def test_a_filter_lets_some_types_pass(stage, workers):
     assert [request.target for request in script.requests] == [b"/s?x=1"]
 
 
+def test_a_client_that_wants_little_does_not_fall_out_of_the_history(stage, workers):
+    script = Script(stage)
+    terms = "history {\nevents 10\n}\nidentity cookie who\nshare live\nfilter query types"
+    proxy = stage.heartwire(script.origin, route=terms, workers=workers, heartbeat="1s")
+    with Crowd(proxy) as crowd:
+        bodies = [crowd.open("/s?types=rare") for _ in range(4)]
+        for number in range(100):
+            script.stream(0).chunk(b"data: %d\n\n" % number)
+        for body in bodies:
+            body.wait_for(lambda data: int(last_id(data).rpartition(".")[2], 36) >= 100)
+            back = crowd.open("/s?types=rare", id=last_id(body.data))
+            script.stream(0).chunk(b"event: rare\ndata: r\n\n")
+            back.wait_for(b"data: r")
+            assert events(back.data) == ["r"]
+
+
 @pytest.mark.parametrize("field", [("Set-Cookie", "a=1"), ("Vary", "Accept, User-Agent"), ("Vary", "*")])
 def test_a_server_can_forbid_to_share(stage, field):
     streams = []

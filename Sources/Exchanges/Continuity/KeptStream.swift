@@ -24,7 +24,7 @@ final class KeptStream: Endpoint {
     let log: BlockLog
     private let terms: CompiledContinuity
     /// Whether every client of the key reads the stream; none of them stops the server then.
-    private let isShared: Bool
+    let isShared: Bool
     private let head: ResponseHead
     /// The server that serves it now, or served it last.
     private(set) var serverName: String
@@ -173,6 +173,16 @@ final class KeptStream: Endpoint {
         }
     }
 
+    /// Whether so many bytes may not wait for one client of a shared stream.
+    func isTooMuch(_ unreadBytes: Int) -> Bool { isShared && unreadBytes > unreadLimit }
+
+    /// A reader has parts of a block that it is too slow for: its response ends.
+    func leaveBehind(_ seat: Seat) {
+        vacate(seat)
+        seat.reader.leftBehind()
+        if seats.isEmpty { lastHasLeft(forgets: false) }
+    }
+
     /// The seat of a reader on another worker.
     func seat(of reader: DistantReader) -> Seat? { distantSeats[reader] }
 
@@ -195,10 +205,13 @@ final class KeptStream: Endpoint {
     /// A reader is gone.
     func left(_ seat: Seat, forgets: Bool) {
         vacate(seat)
-        guard seats.isEmpty else { return }
+        if seats.isEmpty { lastHasLeft(forgets: forgets || !isShared && seat.followsParts) }
+    }
+
+    private func lastHasLeft(forgets: Bool) {
         leftAt = worker.now
         feed.forgetEnd()
-        if forgets || seat.followsParts || isRefused || streams.isEnding { return streams.forget(self) }
+        if forgets || isRefused || streams.isEnding { return streams.forget(self) }
         resumeFeed()
         streams.isAway(self)
         wakeAtDeadline()
@@ -378,13 +391,17 @@ final class KeptStream: Endpoint {
         if seats.isEmpty {
             let isOver = feed.end != nil
             if isOver, worker.now >= leftAt + terms.ageMilliseconds { return streams.forget(self) }
-            if !isOver, worker.now >= leftAt + terms.awayMilliseconds { feed.leave() }
+            if !isOver, worker.now >= leftAt + terms.awayMilliseconds {
+                feed.leave()
+                if isShared { streams.closeToOthers(self) }
+            }
         }
         wakeAtDeadline()
     }
 
     /// Gives everything back. Called by `KeptStreams.forget`.
     func close() {
+        for seat in seats { vacate(seat) }
         feed.leave()
         streams.grew(self, by: -countedBytes)
         countedBytes = 0

@@ -217,6 +217,9 @@ final class KeptStreams {
     /// A reader's client has come back elsewhere.
     func superseded(_ number: DistantReader) { readers[number.number]?.superseded() }
 
+    /// A reader's client was too slow for a large block of a shared stream.
+    func leftBehind(_ number: DistantReader) { readers[number.number]?.leftBehind() }
+
     /// A reader has left its exchange.
     func forget(_ number: DistantReader) { readers[number.number] = nil }
 }

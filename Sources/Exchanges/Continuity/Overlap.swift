@@ -12,8 +12,10 @@ import Upstreams
 
 /// What two responses of one server have in common, and when they are looked at.
 final class Overlap {
-    /// For how long both are read at most.
+    /// For how long both are read at most, where they say the same or the old one is quiet, and in all other cases: an old one that is behind
+    /// has to catch up.
     static let mostMilliseconds: Int64 = 2_000
+    static let longestMilliseconds: Int64 = 10_000
     /// How long both have to be quiet before the switch.
     static let quietMilliseconds: Int64 = 100
     /// For how long, from its beginning on, the new response may say what the old one has said already.
@@ -22,9 +24,10 @@ final class Overlap {
     static let lookMilliseconds: Int64 = 50
 
     var alignment: OverlapAlignment
-    /// Monotonic milliseconds: when the new response began, and when either of them last said something.
+    /// Monotonic milliseconds: when the new response began, and when each of them last said something.
     var beganAt: Int64 = 0
-    var lastSaidAt: Int64 = 0
+    var oldSaidAt: Int64 = 0
+    var newSaidAt: Int64 = 0
     var nextLookAt = Int64.max
 
     init(greetings: [[UInt8]], eventLimit: Int) { alignment = OverlapAlignment(greetings: greetings, blockLimit: eventLimit) }
@@ -34,7 +37,7 @@ extension StreamFeed {
     /// The next response has begun, while the old one is read.
     func overlaps(_ old: ServerPart, _ new: ServerPart, _ overlap: Overlap) {
         new.isHeld = true
-        (overlap.beganAt, overlap.lastSaidAt) = (now, now)
+        (overlap.beganAt, overlap.oldSaidAt, overlap.newSaidAt) = (now, now, now)
         overlap.nextLookAt = now + Overlap.lookMilliseconds
         state = .overlapping(old, new, overlap)
         stream.wakeAtDeadline()
@@ -45,23 +48,36 @@ extension StreamFeed {
         guard case .overlapping(let old, let new, let overlap) = state, new === part, !payload.isEmpty else { return }
         let bytes = UnsafeMutableRawBufferPointer(payload).bindMemory(to: UInt8.self)
         overlap.alignment.newSaid(UnsafeBufferPointer(bytes).span)
-        overlap.lastSaidAt = now
+        overlap.newSaidAt = now
         guard overlap.alignment.isFull else { return }
-        // A client that has parts of an event of the old response needs its end.
-        if stream.isHandingOnParts { newIsOver(old, new, overlap) } else { switchOver(old, new, overlap) }
+        // A client that has parts of an event of the old response needs its end, and a slow one needs what that has not said yet.
+        if stream.isHandingOnParts || isCatchingUp { newIsOver(old, new) } else { switchOver(old, new, overlap) }
     }
 
     /// Looks whether it is time for the switch.
     func look(_ old: ServerPart, _ new: ServerPart, _ overlap: Overlap) {
-        let isLate = now >= overlap.beganAt + Overlap.mostMilliseconds
-        let isQuiet = now >= overlap.lastSaidAt + Overlap.quietMilliseconds
-        let isReady = isLate || isQuiet && overlap.alignment.seam(in: stream.log) != .apart
-        if isReady, !stream.isHandingOnParts { return switchOver(old, new, overlap) }
         overlap.nextLookAt = now + Overlap.lookMilliseconds
+        // While a slow client keeps the old response from being read, nobody knows what it has said.
+        guard !isCatchingUp, !stream.isHandingOnParts else { return }
+        let seam = overlap.alignment.seam(in: stream.log)
+        let age = now - overlap.beganAt
+        let isLate = age >= Overlap.mostMilliseconds && (seam == .met || isQuiet(old, overlap)) || age >= Overlap.longestMilliseconds
+        if isLate || seam != .apart && isQuiet(old, overlap) && now >= overlap.newSaidAt + Overlap.quietMilliseconds {
+            switchOver(old, new, overlap)
+        }
+    }
+
+    /// Whether the old response has said nothing for a moment, and is between two events.
+    private func isQuiet(_ old: ServerPart, _ overlap: Overlap) -> Bool {
+        now >= overlap.oldSaidAt + Overlap.quietMilliseconds && !old.cutter.isInsideBlock
     }
 
     /// The old response is left, and the new one goes on in its place.
-    func switchOver(_ old: ServerPart, _ new: ServerPart, _ overlap: Overlap) {
+    /// - Parameter isOver: whether the old one has said all that it had to say.
+    func switchOver(_ old: ServerPart, _ new: ServerPart, _ overlap: Overlap, isOver: Bool = false) {
+        // A reader may leave while it is served, and the last one may take the stream with it.
+        let stream = self.stream
+        let wasQuiet = isOver || isQuiet(old, overlap)
         old.leave()
         old.overlap = nil
         var (held, seam) = overlap.alignment.switchOver(in: stream.log)
@@ -69,13 +85,13 @@ extension StreamFeed {
         new.recognition = .aligned(overlap)
         proxy.counters.add(.streamsRecycled)
         read(new)
-        stream.goesOn(from: new.serverName, .recycled, isWhole: seam != .apart)
+        stream.goesOn(from: new.serverName, .recycled, isWhole: seam == .met || seam == .quiet && wasQuiet)
         guard !held.isEmpty else { return }
         held.withUnsafeMutableBytes { stream.receive($0, of: new) }
     }
 
     /// The new response ends or breaks before the switch: the old one is read on, and another one is asked for later.
-    func newIsOver(_ old: ServerPart, _ new: ServerPart, _ overlap: Overlap) {
+    func newIsOver(_ old: ServerPart, _ new: ServerPart) {
         new.leave()
         goOn(with: old)
         recycleAt = now + Overlap.mostMilliseconds

@@ -99,8 +99,8 @@ extension Exchange {
     }
 
     private func note(missing reason: Gap.Reason, _ keeping: KeepingRequest) {
-        // The server itself sends what follows its own id.
-        if keeping.terms.policy.isResumable, !keeping.id.server.isEmpty { return }
+        // The server itself sends what follows its own id, but the request for a shared stream holds none.
+        if keeping.terms.policy.isResumable, !keeping.id.server.isEmpty, keeping.terms.policy.share == nil { return }
         keeping.gap = Gap(reason, isCertain: false)
     }
 
@@ -130,8 +130,10 @@ extension Exchange {
     private func resume(_ resumption: ResumedStream, _ reader: StreamReader, _ request: PendingRequest) {
         if resumption.previous != nil { proxy.counters.add(.streamReturns, ReturnOutcome.resumed) }
         takeOver(.kept(reader))
+        if endsWithToken() { return }
         reader.facts = ReaderFacts(previous: resumption.previous, replayed: resumption.previous == nil ? nil : resumption.replayed)
         reader.facts.sharedWith = resumption.sharedWith
+        reader.filters = request.keeping?.filter != nil
         if request.isHeld {
             guard joins(resumption.head, .chunked, request) else { return }
             enter(.streaming)
@@ -142,6 +144,11 @@ extension Exchange {
         }
         if let gap = resumption.gap { log(gap) }
         reader.begin(with: resumption.opening)
+    }
+
+    /// Whether the stream of that answer will be kept.
+    func keeps(_ head: ResponseHead, _ request: PendingRequest) -> Bool {
+        request.keeping != nil && head.isEventStream && head.status == 200 && head.contentEncodingIsIdentity
     }
 
     /// A server has answered with a stream: it is kept from now on, if the route keeps streams and the stream can be cut into blocks.
@@ -157,6 +164,7 @@ extension Exchange {
         keeping.opening = nil
         let reader = StreamReader(of: self, serverName: stream.serverName)
         reader.facts.notSharedBecause = keeping.notSharedBecause
+        reader.filters = keeping.filter != nil
         takeOver(.kept(reader))
         if let gap = keeping.gap {
             log(gap)
@@ -219,6 +227,11 @@ extension Exchange {
     /// The client has come back over another connection.
     func endSuperseded() {
         endResponse(Ending(cause: .superseded, evidence: "the client came back over another connection, and its stream goes on there"))
+    }
+
+    /// The client was too slow for an event that is not kept, and has only its beginning.
+    func endLeftBehind() {
+        cut(Ending(cause: .lagged, evidence: "cut inside an event above 'limits event' for which the client was too slow"))
     }
 
     /// Something is missing where the client has come to. It was told so, if the route wants that.

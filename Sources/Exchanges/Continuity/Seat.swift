@@ -71,8 +71,16 @@ final class Seat {
     /// - Parameter forgets: whether nobody may read the stream any more.
     func leave(forgets: Bool) { if isTaken { stream.left(self, forgets: forgets) } }
 
+    /// The reader's place, for a client whose filter leaves much out: without it the client would keep an old one, and be told of events that
+    /// it did not want. Nothing where every block brings a place, or none is the proxy's.
+    func tellPlace() {
+        guard filter != nil, isTaken, isReady, cursor == stream.log.next, !followsParts else { return }
+        var bytes: [UInt8] = []
+        if stream.log.appendPlace(cursor, to: &bytes) { reader.handOn(bytes) }
+    }
+
     /// Has the kernel ask the server now and then whether it is still there.
-    func probe() { stream.probe() }
+    func probe() { if isTaken { stream.probe() } }
 
     /// The stream has no such seat any more.
     func vacate() { isTaken = false }
@@ -146,10 +154,12 @@ final class Seat {
     /// A part of a block above the limit, for a reader that has everything before it. `isFirst` says that it is the block's first part.
     func handOn(part: [UInt8], isFirst: Bool) {
         // Its type comes with one of its parts. A reader that may not want it is told that it is missing.
-        guard followsParts || isFirst && filter == nil && cursor == stream.log.next else { return }
+        guard followsParts || isFirst && filter == nil && cursor == stream.log.next && !(isBlocked && stream.isShared) else { return }
         followsParts = true
         unreadBytes += part.count
         reader.handOn(part)
+        // A stream that is not paused for one slow client leaves it behind, and in the middle of an event its response cannot go on.
+        if isTaken, isBlocked, stream.isTooMuch(unreadBytes) { stream.leaveBehind(self) }
     }
 
     /// The end of that block, for a reader that has its parts.

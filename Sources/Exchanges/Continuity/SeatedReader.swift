@@ -16,6 +16,14 @@ enum SeatedReader {
         }
     }
 
+    /// The client was too slow for a large block of a shared stream.
+    func leftBehind() {
+        switch self {
+        case .here(let reader): reader.leftBehind()
+        case .elsewhere(let reader, let mailbox): mailbox.postToStreams { $0.leftBehind(reader) }
+        }
+    }
+
     /// Bytes of a block that is larger than the limit.
     func handOn(_ bytes: [UInt8]) {
         switch self {

@@ -64,7 +64,7 @@ final class ServerPart {
 
     private func note(blockOf piece: Span<UInt8>, _ overlap: Overlap) {
         overlap.alignment.oldSaid(cutter, of: piece)
-        overlap.lastSaidAt = connection.worker.now
+        overlap.oldSaidAt = connection.worker.now
     }
 
     /// Lets the connection go. It reports nothing more.
@@ -86,6 +86,8 @@ extension ServerPart: ResponseReceiver {
     func serverDrained() {}
 
     func receiveBody(_ payload: UnsafeMutableRawBufferPointer, isLast: Bool) {
+        // A reader may leave while it is served, and the last one may take the stream and its feed with it.
+        let feed = self.feed
         if isHeld { feed.hold(payload, of: self) } else { feed.stream.receive(payload, of: self) }
         if isLast { feed.ended(self, .whole(isCloseDelimited: connection.isCloseDelimited)) }
     }

@@ -61,6 +61,8 @@ final class StreamFeed {
     private let request: StreamRequest?
     var state: State
     private var isPaused = false
+    /// Monotonic milliseconds: when a slow reader last took bytes again.
+    private var resumedAt = Int64.min / 2
     /// How many responses in a row were soon over, so that the pause before the next one grows.
     private var shortResponses: UInt64 = 0
     /// Monotonic milliseconds: when the present response began.
@@ -78,6 +80,8 @@ final class StreamFeed {
     private static let leastPauseMilliseconds: Int64 = 250
     /// How soon the feed looks again whether an event has ended, where a response is replaced behind it.
     private static let eventLookMilliseconds: Int64 = 50
+    /// How soon it looks again whether a slow client has caught up.
+    private static let pausedLookMilliseconds: Int64 = 1_000
 
     /// The feed of a stream whose server has just answered over that connection, which reports to the feed from now on.
     init(
@@ -118,8 +122,12 @@ final class StreamFeed {
     func resume() {
         guard isPaused else { return }
         isPaused = false
+        resumedAt = now
         present?.connection.resume(for: .slowClient)
     }
+
+    /// Whether a slow reader keeps the proxy from reading the server, or did so a moment ago: the server has said more than is known.
+    var isCatchingUp: Bool { isPaused || now < resumedAt + Self.pausedLookMilliseconds }
 
     /// Has the kernel ask the server now and then whether it is still there.
     func probe() { if let present { beginProbing(present) } }
@@ -171,7 +179,9 @@ final class StreamFeed {
         case .reading: recycleAt
         case .waiting(let masking): masking.nextAttemptAt
         case .overlapping(_, _, let overlap): overlap.nextLookAt
-        case .asking, .over: .max
+        // A server that was reached and does not answer is waited for no longer than any other.
+        case .asking(_, let masking): masking.old == nil ? masking.since + terms.maskMilliseconds : .max
+        case .over: .max
         }
     }
 
@@ -181,7 +191,11 @@ final class StreamFeed {
         case .reading(let part): if now >= recycleAt { recycle(part) }
         case .waiting(let masking): if now >= masking.nextAttemptAt { tryAgain(masking) }
         case .overlapping(let old, let new, let overlap): if now >= overlap.nextLookAt { look(old, new, overlap) }
-        case .asking, .over: return
+        case .asking(_, let masking):
+            guard now >= nextDeadline else { return }
+            _ = release()
+            finish(.stayedAway(masking.failure, milliseconds: now - masking.since))
+        case .over: return
         }
     }
 
@@ -199,6 +213,8 @@ final class StreamFeed {
     /// Asks for the next response: behind an event at which the present one is ended, or while it is read.
     private func recycle(_ part: ServerPart) {
         guard let request, let recycle = terms.policy.recycle, !proxy.isDraining else { return recycleAt = .max }
+        // What a slow client keeps the proxy from reading would be lost.
+        guard !isCatchingUp else { return recycleAt = now + Self.pausedLookMilliseconds }
         if recycle.manner == .overlap {
             return tryAgain(Masking(since: now, request, proxy.generation, isRecycling: true, replacing: part))
         }
@@ -214,12 +230,22 @@ final class StreamFeed {
 
     /// The response's end came.
     func ended(_ part: ServerPart, _ end: FeedEnd) {
+        guard part === present else {
+            if case .overlapping(let old, let new, _) = state, part === new { newIsOver(old, new) }
+            return
+        }
+        // A client that has parts of an event cannot go on in the same response.
+        if stream.isHandingOnParts {
+            _ = release()
+            return finish(end)
+        }
         switch state {
-        case .reading(let present) where present === part: drop(part, end)
-        case .overlapping(let old, let new, let overlap):
-            if part === old { switchOver(old, new, overlap) } else if part === new { newIsOver(old, new, overlap) }
-        case .waiting(let masking), .asking(_, let masking): if masking.old === part { masking.oldIsOver(now: now) }
-        case .reading, .over: return
+        case .reading: drop(part, end)
+        case .overlapping(let old, let new, let overlap): switchOver(old, new, overlap, isOver: true)
+        case .waiting(let masking), .asking(_, let masking):
+            masking.oldIsOver(now: now)
+            stream.wakeAtDeadline()
+        case .over: return
         }
     }
 
@@ -231,8 +257,7 @@ final class StreamFeed {
 
     private func drop(_ part: ServerPart, _ end: FeedEnd) {
         part.leave()
-        // A client that has parts of an event cannot go on in the same response.
-        guard let request, !proxy.isDraining, !stream.isHandingOnParts else { return finish(end) }
+        guard let request, !proxy.isDraining else { return finish(end) }
         shortResponses = now - beganAt < Self.usualResponseMilliseconds ? shortResponses + 1 : 0
         let masking = Masking(since: now, request, proxy.generation)
         // Some servers forget their client when a response ends, a moment after it: a new one has to come behind that.
@@ -297,6 +322,7 @@ final class StreamFeed {
             do {
                 state = .asking(part, masking)
                 try connection.connect(to: address, for: part)
+                stream.wakeAtDeadline()
                 return
             } catch {
                 let seen = SeenFailure(connecting: error, withinMilliseconds: group.upstream.connectTimeoutMilliseconds)

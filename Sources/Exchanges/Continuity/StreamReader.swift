@@ -31,6 +31,8 @@ final class StreamReader {
     private var exchange: Exchange?
     private var home: Home
     private var isPaused = false
+    /// Whether its client wants some types of events only.
+    var filters = false
     /// What goes to the client in front of everything else.
     private var opening: [UInt8] = []
     /// Whether the response's head waits for what follows it.
@@ -110,6 +112,15 @@ final class StreamReader {
         }
     }
 
+    /// A heartbeat was sent: a client that filters gets its place as well.
+    func tellPlace() {
+        switch home {
+        case .here(let seat): seat.tellPlace()
+        case .elsewhere(let home, let reader): home.post { $0.seat(of: reader)?.tellPlace() }
+        case .left: return
+        }
+    }
+
     /// Has the kernel ask the server now and then whether it is still there.
     func probe() {
         switch home {
@@ -124,16 +135,22 @@ final class StreamReader {
 
     // MARK: What the stream hands on
 
-    /// Hands whole blocks on.
+    /// Hands whole blocks on, in pieces that fit into the worker's buffer.
     func deliver(_ bytes: UnsafeRawBufferPointer) {
-        guard let exchange else { return }
         isBeginning = false
         guard opening.isEmpty else {
             let all = opening + bytes
             opening = []
-            return all.withUnsafeBytes { exchange.receiveBody(exchange.proxy.worker.copyToScratch($0), isLast: false) }
+            return all.withUnsafeBytes { deliver($0) }
         }
-        exchange.receiveBody(exchange.proxy.worker.copyToScratch(bytes), isLast: false)
+        var rest = bytes
+        repeat {
+            guard let exchange else { return }
+            let count = min(rest.count, Worker.scratchBytes)
+            let piece = UnsafeRawBufferPointer(rebasing: rest[..<count])
+            exchange.receiveBody(exchange.proxy.worker.copyToScratch(piece), isLast: false)
+            rest = UnsafeRawBufferPointer(rebasing: rest[count...])
+        } while !rest.isEmpty
     }
 
     /// Asks a distant stream for more, or says that the client takes no more for now.
@@ -160,6 +177,9 @@ final class StreamReader {
 
     /// The client has come back over another connection, and its stream goes on there.
     func superseded() { exchange?.endSuperseded() }
+
+    /// The client was too slow for a large block of a shared stream.
+    func leftBehind() { exchange?.endLeftBehind() }
 
     /// The stream goes on in its server's next response.
     func changed(_ change: FeedChange) {

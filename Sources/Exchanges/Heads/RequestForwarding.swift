@@ -2,6 +2,7 @@
 // bytes and sends none. Invariant: the output is one strictly valid request head, and a token from the URL or a cookie stands in it
 // once, in Authorization.
 
+import Bytes
 import Configuration
 import Credentials
 import Downstreams
@@ -89,13 +90,19 @@ struct RequestForwarding {
     private func write(_ bridged: BridgedRequest?, _ findings: Findings?, to request: inout Request) throws(HTTPError) {
         var writer = HeadWriter(reservingCapacity: head.bytes.count + 256)
         if let target = target(bridged) { try writer.requestLine(of: head, target: target) } else { writer.requestLine(of: head) }
+        let identity = sharedIdentity(bridged, findings)
         if route.route.hostField == .preserve, !head.authority.isEmpty {
-            writer.field("Host", head.authority, of: head)
+            // Clients that write it differently share a stream.
+            if identity != nil {
+                try writer.field("Host", lowercasedBytes(head.bytes.span, head.authority))
+            } else {
+                writer.field("Host", head.authority, of: head)
+            }
         } else {
             // HTTP/1.1 requires a Host. If an HTTP/1.0 client sent none, it is the server's own name.
             request.hostOffset = writer.count
         }
-        if let identity = sharedIdentity(bridged, findings) {
+        if let identity {
             try writeShared(identity, bridged, findings, to: &writer)
             return request.head = writer.take()
         }

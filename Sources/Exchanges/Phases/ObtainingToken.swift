@@ -32,6 +32,9 @@ extension Exchange {
         request.sentDecision = nil
         guard proxy.tokenFetcher.refused(refused, index, by: self), flags.contains(.isRepeatable) else { return false }
         leaveServer()
+        // The next request claims its stream again.
+        closesOpening(request.keeping, .notHere)
+        request.keeping = nil
         request.search = ServerSearch()
         request.decision = sent.again(without: refused)
         enter(.authorizing(request))

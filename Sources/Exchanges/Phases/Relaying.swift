@@ -47,7 +47,9 @@ extension Exchange {
             observeServer()
             observeHead(head, framing)
         } else {
-            begin(head, framing, request)
+            // What is kept has other bytes than the server sent: with ids, and without comments.
+            let isOfOtherLength = if case .length = framing { keeps(head, request) } else { false }
+            begin(head, isOfOtherLength ? .chunked : framing, request)
         }
         if request.keeping != nil { keep(head, from: upstream, request) }
     }
@@ -216,6 +218,7 @@ extension Exchange {
         if !proxy.observers.isDisjoint(with: .ofEvents) { observeHeartbeat(byteCount: bytes.count, now: now) }
         account.sentToClient(bytes.count, now: now)
         countHeartbeat(byteCount: bytes.count, lateMilliseconds: now - due)
+        if let reader = source.reader, reader.filters { reader.tellPlace() }
         return now + route.heartbeatMilliseconds
     }
 }

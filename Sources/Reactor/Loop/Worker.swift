@@ -153,7 +153,9 @@ public final class Worker {
     }
 
     /// Copies bytes into the scratch buffer, with its headroom around them. Only while it holds no received bytes.
+    /// - Parameter bytes: at most `scratchBytes`.
     public func copyToScratch(_ bytes: UnsafeRawBufferPointer) -> UnsafeMutableRawBufferPointer {
+        precondition(bytes.count <= Worker.scratchBytes, "more bytes than the scratch buffer holds")
         let room = UnsafeMutableRawBufferPointer(rebasing: scratch[..<bytes.count])
         room.copyMemory(from: bytes)
         return room
