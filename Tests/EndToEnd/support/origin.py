@@ -36,8 +36,8 @@ class OriginConnection:
 
     def receive_once(self, timeout=None) -> bytes:
         """One recv; raises Left at the end of the connection and socket.timeout when nothing comes."""
-        self.socket.settimeout(timeout)
         try:
+            self.socket.settimeout(timeout)
             data = self.socket.recv(262144)
         except (ConnectionError, BrokenPipeError):
             self._leave("reset")
