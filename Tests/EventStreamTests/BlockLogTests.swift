@@ -1,6 +1,6 @@
 // The log by examples: what is stored, what readers read, what is dropped.
 
-import EventStream
+@testable import EventStream
 import Testing
 
 private let epoch = Epoch(truncating: 0x0001_0203_0405)
