@@ -170,8 +170,9 @@ final class BrowserConnection {
         world.after(Int64(world.chance.number(manner.lateMilliseconds))) { [self] in
             guard !isOver, let number = stream.number, streams[number] === stream else { return }
             stream.window += count
-            // Where the connection's window is closed, nothing can come of it yet.
-            if manner.kind != .small || window > Self.sharedRoom { stream.noteRead() }
+            // Nothing can come of it yet where SETTINGS made the window smaller by more, or the connection's window is closed.
+            let room = stream.window + newestWindow - confirmedWindow
+            if room > 0, manner.kind != .small || window > Self.sharedRoom { stream.noteRead() }
             send(PlainFrame.bytes(PlainFrame.windowUpdate, stream: number, PlainFrame.octets(UInt32(count))))
         }
     }
