@@ -70,7 +70,7 @@ struct MonitoringExampleTests {
                 .held, .handshakes, .streamBytes, .requestDuration, .upstreamConnect, .upstreamAttempts, .logLinesDropped,
                 .keyFetches, .keysAge, .tokenSignatures, .tokenFetches, .tickets, .forwardAuthAnswers, .forwardAuthDuration,
                 .forwardAuthKept,
-                .streamsAway, .historyBytes, .streamReturns, .streamGaps, .streamMasks, .streamsRecycled,
+                .streamsAway, .historyBytes, .streamReturns, .streamGaps, .streamMasks, .streamsRecycled, .published,
             ]
             #expect(shown.contains(where: names(of: metric).contains) != rarelyAsked.contains(metric), "\(metric)")
         }

@@ -109,6 +109,7 @@ struct WorkerCounterTests {
         count(.streamReturns, ReturnOutcome.self)
         count(.streamGaps, GapReason.self)
         count(.streamMasks, MaskOutcome.self)
+        count(.published, PublishOutcome.self)
         count(.handshakes, HandshakeOutcome.self)
         count(.requests, StatusClass.self)
         count(.refused, ReachedLimit.self)

@@ -218,7 +218,9 @@ extension Interpreter {
 extension FileDraft {
     /// Checks what routes keep against the rest of the file.
     func checkContinuity(_ interpreter: inout Interpreter) {
-        let asksForCertificates = configuration.listeners.contains { ($0.tls?.clientCertificates ?? .off) != .off }
+        let asksForCertificates = configuration.listeners.contains {
+            $0.publishKeys.isEmpty && ($0.tls?.clientCertificates ?? .off) != .off
+        }
         for draft in routes where draft.route.continuity != nil {
             for (value, word) in draft.continuity.identity {
                 switch value {

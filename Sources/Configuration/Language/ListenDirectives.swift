@@ -14,6 +14,11 @@ struct ListenerDraft {
     var proxyProtocol: Word?
     /// The versions of HTTP that `protocols` names; nil without that directive.
     var protocols: (http1: Bool, http2: Bool)?
+    /// The keys of those who may publish events.
+    var publishKeys: [[UInt8]] = []
+
+    /// Keys are replaced one by one: more than a few are a mistake.
+    fileprivate static let mostPublishKeys = 16
 }
 
 extension ListenerDraft: DirectiveModel {
@@ -57,6 +62,12 @@ extension ListenerDraft: DirectiveModel {
         ) { interpreter, statement, draft in
             guard interpreter.choose(statement.arguments[0], from: Interpreter.onOrOff) == true else { return }
             draft.proxyProtocol = statement.name
+        },
+        .own(
+            "publish_key", "KEY", default: "(clients are served)", isRepeatable: true, isSecret: true,
+            "Serves those who publish events and prove this key, and nobody else."
+        ) { interpreter, statement, draft in
+            interpreter.readPublishKey(statement.arguments[0], into: &draft.publishKeys)
         },
     ]
 }
@@ -119,7 +130,28 @@ extension Interpreter {
         if let security = said["strict_transport_security"], said["tls"] == nil {
             error(security.name, "browsers accept 'strict_transport_security' only over TLS; this listener has no 'tls' block")
         }
+        if said["publish_key"] != nil {
+            for name in ["redirect_to_https", "strict_transport_security"] {
+                if let word = said[name]?.name { error(word, "'\(name)' is for browsers, and 'publish_key' lets none in") }
+            }
+            if let word = said["tls"]?.name, draft.tls?.clientSubjectField != nil {
+                error(word, "no request of a listener with 'publish_key' goes to a server, so 'client_subject_field' means nothing here")
+            }
+        }
         return draft
+    }
+
+    fileprivate mutating func readPublishKey(_ word: Word, into keys: inout [[UInt8]]) {
+        let key = Array(word.text.utf8)
+        // Authorization carries it, behind the scheme and a blank.
+        guard (16...256).contains(key.count), key.allSatisfy({ (0x21...0x7e).contains($0) }) else {
+            return error(word, "the key has 16 to 256 visible ASCII characters")
+        }
+        guard !keys.contains(key) else { return error(word, "this key is named twice") }
+        guard keys.count < ListenerDraft.mostPublishKeys else {
+            return error(word, "a listener can have at most \(ListenerDraft.mostPublishKeys) keys")
+        }
+        keys.append(key)
     }
 
     fileprivate mutating func readPort(_ word: Word?) -> UInt16? {

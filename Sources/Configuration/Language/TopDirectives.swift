@@ -16,6 +16,7 @@ struct FileDraft {
     private var requestTargetWord: Word?
     private var largestEventWord: Word?
     private var proxyProtocolWords: [Word] = []
+    private var publisherWords: [Word] = []
     private var consoleWords: [Word] = []
 
     static let mostIssuers = 64
@@ -35,6 +36,7 @@ extension FileDraft: DirectiveModel {
             let listener = interpreter.readListen(statement)
             draft.proxyProtocolWords += [listener.proxyProtocol].compactMap { $0 }
             for word in statement.arguments { draft.addListener(word, listener, &interpreter) }
+            if !listener.publishKeys.isEmpty { draft.publisherWords += statement.arguments }
         },
         .own("upstream", "NAME { ... }", block: .required, default: "(none)", isRepeatable: true, "Names a group of servers.") {
             interpreter, statement, draft in
@@ -223,6 +225,7 @@ extension FileDraft {
             if let protocols = draft.protocols { (listener.speaksHTTP1, listener.speaksHTTP2) = protocols }
             listener.takesProxyProtocol = draft.proxyProtocol != nil
             listener.strictTransportSecuritySeconds = draft.strictTransportSecuritySeconds
+            listener.publishKeys = draft.publishKeys
             configuration.listeners.append(listener)
         } catch { interpreter.error(word, error.message) }
     }
@@ -320,14 +323,33 @@ extension FileDraft {
                     word, "nobody can connect here: the PROXY protocol is taken from 'trusted_proxies' only, and there are none")
             }
         }
+        if let word = publisherWords.first, !configuration.routes.contains(where: { $0.continuity != nil }) {
+            interpreter.warn(word, "nothing can be published, because no route has a 'history'")
+        }
+        for (word, listener) in publishers where listener.tls == nil && !listener.isOfThisMachine {
+            interpreter.warn(word, "the key crosses the network in plain text; add a 'tls' block, or listen on 127.0.0.1")
+        }
         let place = max(1, interpreter.report.sourceLines.count)
-        if configuration.listeners.isEmpty {
-            interpreter.report.add(
-                .error, line: place, column: 1, "there is no 'listen' directive; write, for example: listen 127.0.0.1:8080")
+        if configuration.listeners.allSatisfy({ !$0.publishKeys.isEmpty }) {
+            let lack = publisherWords.isEmpty ? "there is no 'listen' directive" : "no 'listen' is for clients, only for those who publish"
+            interpreter.report.add(.error, line: place, column: 1, "\(lack); write, for example: listen 127.0.0.1:8080")
         }
         if configuration.routes.isEmpty {
             interpreter.report.add(
                 .error, line: place, column: 1, "there is no 'route'; write, for example: route /* { ... } with an upstream inside")
         }
     }
+
+    /// The addresses on which events are published, where they are written.
+    private var publishers: [(Word, Listener)] {
+        publisherWords.compactMap { word in
+            guard let address = try? Endpoint.listener(word.text) else { return nil }
+            return configuration.listeners.first { ($0.host, $0.port) == (address.host, address.port) }.map { (word, $0) }
+        }
+    }
+}
+
+extension Listener {
+    /// Whether only processes of this machine reach it.
+    fileprivate var isOfThisMachine: Bool { host == "localhost" || host == "::1" || host.hasPrefix("127.") }
 }

@@ -106,6 +106,8 @@ package struct Listener: Sendable, Hashable, CustomStringConvertible {
     package var redirectPort: UInt16?
     /// How long browsers must use HTTPS only, in seconds (RFC 6797); nil: no such field is sent.
     package var strictTransportSecuritySeconds: Int?
+    /// The keys of those who may publish events here. Such a listener serves nobody else. Empty: it serves clients.
+    package var publishKeys: [[UInt8]] = []
 
     /// Makes an address from its parts.
     package init(host: String, port: UInt16, tls: ListenerTLS? = nil) {

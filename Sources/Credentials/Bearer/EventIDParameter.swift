@@ -59,7 +59,7 @@ package struct EventIDParameter: Sendable {
             if let hit = matchParameter(head, start..<end, names: names) {
                 hasHits = true
                 if hit.nameIndex < idCount { last = hit }
-                if hit.nameIndex == filterIndex { filter = Self.decoded(head, hit.value) }
+                if hit.nameIndex == filterIndex { filter = formDecoded(head, hit.value) }
             }
             start = end + 1
         }
@@ -70,24 +70,8 @@ package struct EventIDParameter: Sendable {
             filter: filter)
     }
 
-    /// A value is encoded as in a form: `+` is a blank, and a percent sign without two digits stands for itself (WHATWG URL section 5.1).
-    private static func decoded(_ head: Span<UInt8>, _ value: Range<Int>) -> [UInt8] {
-        var bytes: [UInt8] = []
-        var index = value.lowerBound
-        while index < value.upperBound {
-            if let decoded = percentEscape(head, at: index, end: value.upperBound) {
-                bytes.append(decoded)
-                index += 3
-            } else {
-                bytes.append(head[index] == UInt8(ascii: "+") ? UInt8(ascii: " ") : head[index])
-                index += 1
-            }
-        }
-        return bytes
-    }
-
     private static func content(of head: Span<UInt8>, _ value: Range<Int>) -> Content {
-        var id = decoded(head, value)
+        var id = formDecoded(head, value)
         // A field has no blanks at its ends, and browsers cut them off too.
         while let last = id.last, isBlank(last) { id.removeLast() }
         id = Array(id.drop(while: isBlank))

@@ -117,3 +117,33 @@ func redactParameters(_ url: Span<UInt8>, names: [[UInt8]]) -> [UInt8]? {
 private func isParameterMark(_ byte: UInt8, isInPath: Bool) -> Bool {
     byte == UInt8(ascii: "?") || byte == UInt8(ascii: "#") || (byte == UInt8(ascii: "&") && !isInPath)
 }
+
+/// The text of a value that is encoded as in a form: `+` is a blank, and a percent sign without two digits stands for itself (WHATWG URL
+/// section 5.1).
+func formDecoded(_ bytes: Span<UInt8>, _ range: Range<Int>) -> [UInt8] {
+    var text: [UInt8] = []
+    var index = range.lowerBound
+    while index < range.upperBound {
+        if let decoded = percentEscape(bytes, at: index, end: range.upperBound) {
+            text.append(decoded)
+            index += 3
+        } else {
+            text.append(bytes[index] == UInt8(ascii: "+") ? UInt8(ascii: " ") : bytes[index])
+            index += 1
+        }
+    }
+    return text
+}
+
+/// The parameters of a target's query, in their order, names and values as texts (WHATWG URL section 5.1).
+package func formParameters(of target: Span<UInt8>) -> [(name: [UInt8], value: [UInt8])] {
+    var found: [(name: [UInt8], value: [UInt8])] = []
+    var start = firstByte(UInt8(ascii: "?"), in: target, target.indices) + 1
+    while start < target.count {
+        let end = firstByte(UInt8(ascii: "&"), in: target, start..<target.count)
+        let nameEnd = firstByte(UInt8(ascii: "="), in: target, start..<end)
+        if start < end { found.append((formDecoded(target, start..<nameEnd), formDecoded(target, min(nameEnd + 1, end)..<end))) }
+        start = end + 1
+    }
+    return found
+}

@@ -69,7 +69,8 @@ package class ClientConnection: Link {
         let subjectField = listener.tls?.clientSubjectField
         return ClientFacts(
             redirectPort: listener.redirectPort, certificateIsOver: asksForCertificates && peerCertificateIsOver, isTrusted: isTrusted,
-            isSecured: isSecured, speaksHTTP2: speaksHTTP2, subjectField: subjectField, subject: subjectField == nil ? nil : peerSubject)
+            isSecured: isSecured, speaksHTTP2: speaksHTTP2, subjectField: subjectField, subject: subjectField == nil ? nil : peerSubject,
+            publishKeys: listener.publishKeys)
     }
 
     /// Whether the client has acknowledged something recently. The kernel gives up a client that does not answer, and also one that

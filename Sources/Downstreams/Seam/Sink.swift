@@ -266,4 +266,6 @@ package struct ClientFacts {
     package let subjectField: String?
     /// The subject of the client's certificate as RFC 4514 writes it; nil without one.
     package let subject: [UInt8]?
+    /// The keys of those who may publish events here, and of nobody else; empty where clients are served.
+    package var publishKeys: [[UInt8]] = []
 }

@@ -144,6 +144,14 @@ package final class BlockLog {
         }
     }
 
+    /// Appends an event that no server has sent, with an id of the proxy's where clients have such ids.
+    package func append(_ event: OwnEvent, at now: Int64) {
+        var line: [UInt8] = []
+        if hasOwnIdentifiers { appendOwnLine(next, to: &line) }
+        let slot = event.type.withUnsafeBufferPointer { types.slot(of: $0) }
+        store(line + event.bytes, flags: .hasData, typeSlot: slot, at: now)
+    }
+
     /// A block as it is stored: with its id line, and without the lines that this line replaces.
     @inline(__always)
     private func append(_ block: Block, _ bytes: UnsafeBufferPointer<UInt8>, at now: Int64) -> UInt64 {
@@ -205,10 +213,13 @@ package final class BlockLog {
     }
 
     /// Stores bytes of the log itself.
-    private func store(_ bytes: [UInt8], flags: StoredBlock.Flags, at now: Int64, serverIdentifier: Range<Int>? = nil) {
+    private func store(
+        _ bytes: [UInt8], flags: StoredBlock.Flags, typeSlot: UInt8 = 0, at now: Int64, serverIdentifier: Range<Int>? = nil
+    ) {
         var stored = StoredBlock()
         stored.moment = StoredBlock.moment(now)
         stored.flags = flags
+        stored.typeSlot = typeSlot
         if let serverIdentifier { note(serverIdentifier, in: &stored) }
         bytes.withUnsafeBufferPointer { bytes in
             _ = store.append(stored, byteCount: bytes.count).map { $0.update(from: bytes.baseAddress!, count: bytes.count) }

@@ -43,6 +43,13 @@ extension CompiledContinuity {
     /// The types of the events that a server sends at the start of every response.
     var greetings: [[UInt8]] { policy.greetings.map { Array($0.utf8) } }
 
+    /// Whether all who read a stream have the same token.
+    var hasOneToken: Bool {
+        guard policy.share != nil else { return true }
+        if case .values(let values) = policy.identity { return values.contains(.token) || values.contains(.credentials) }
+        return false
+    }
+
     /// Whether a gap is told by an event.
     var tellsByEvent: Bool { if case .event = policy.gap { true } else { false } }
 }

@@ -20,6 +20,9 @@ import Upstreams
 
 /// A stream of a server, its log, and the client that reads it.
 final class KeptStream: Endpoint {
+    /// So many published events wait at most for the end of a block.
+    private static let mostWaiting = 16
+
     let key: StreamKey
     let log: BlockLog
     private let terms: CompiledContinuity
@@ -50,6 +53,10 @@ final class KeptStream: Endpoint {
     private var leftAt: Int64
     /// The client for which it is kept, as limits count clients.
     let client: [UInt8]
+    /// Where it belongs, for those who publish events.
+    private let place: PublishingPlace
+    /// Published events that wait for the end of a block that is handed on in parts.
+    private var waiting: [OwnEvent] = []
 
     /// A stream whose server has just answered. `connection` reports to the stream from now on.
     init(
@@ -67,6 +74,7 @@ final class KeptStream: Endpoint {
         unreadLimit = exchange.settings.configuration.limits.pendingBytesPerStream
         previous = exchange.identifier
         client = exchange.countedAddress
+        place = PublishingPlace(of: exchange, terms)
         leftAt = exchange.now
         super.init(worker: exchange.proxy.worker)
         openTimer()
@@ -223,7 +231,10 @@ final class KeptStream: Endpoint {
         if case .elsewhere(let reader, _) = seat.reader { distantSeats[reader] = nil }
     }
 
-    private func serveAll() { for seat in seats where seat.isReady { seat.serve() } }
+    private func serveAll() {
+        if !waiting.isEmpty { appendWaiting() }
+        for seat in seats where seat.isReady { seat.serve() }
+    }
 
     /// A reader has everything that there is.
     func isReadUp(_ seat: Seat) { if isPaused { resumeFeed() } }
@@ -284,6 +295,7 @@ final class KeptStream: Endpoint {
             part.isInsideLargeBlock = false
             let end = log.appendOversized(part.cutter, at: worker.now)
             for seat in seats { seat.handOn(endOfParts: end) }
+            if !waiting.isEmpty { appendWaiting() }
         } else {
             let isFirst = !part.isInsideLargeBlock
             // Blocks that came in the same piece go first.
@@ -368,6 +380,36 @@ final class KeptStream: Endpoint {
         let freed = log.discardOldest(memoryByteCount: byteCount, keptFrom: keptFrom)
         countMemory()
         return freed > 0
+    }
+
+    // MARK: Published events
+
+    /// An event is published.
+    /// - Returns: how many clients read it here; nil where the stream is not meant, or cannot take it.
+    func publish(_ publication: Publication) -> Int? {
+        guard publication.isMeant(for: place), !isRefused else { return nil }
+        // Between its parts, an event would end the block.
+        guard !isHandingOnParts else {
+            guard waiting.count < Self.mostWaiting else { return nil }
+            waiting.append(publication.event)
+            return seats.count
+        }
+        append(publication.event)
+        if !isBeginning { serveAll() }
+        trim()
+        pauseIfUnread()
+        return seats.count
+    }
+
+    private func appendWaiting() {
+        guard !isHandingOnParts else { return }
+        for event in waiting { append(event) }
+        waiting = []
+    }
+
+    private func append(_ event: OwnEvent) {
+        log.append(event, at: worker.now)
+        for seat in seats { seat.noteBlock(byteCount: event.byteCount) }
     }
 
     // MARK: The end

@@ -21,6 +21,8 @@ final class KeptStreams {
     private var searches: [UInt64: Exchange] = [:]
     /// Those that wait for streams here which are being opened for all.
     private var openings: [Epoch: [StreamQuestion]] = [:]
+    /// Requests to publish that wait for the answers of all workers.
+    private var publishing: [UInt64: PendingPublication] = [:]
     private var lastNumber: UInt64 = 0
     private var logBytes = 0
 
@@ -145,10 +147,45 @@ final class KeptStreams {
         }
         searches = [:]
         openings = [:]
+        publishing = [:]
         for reader in Array(readers.values) { reader.ended(.left) }
     }
 
     fileprivate func stream(_ epoch: Epoch) -> KeptStream? { streams[epoch] }
+
+    // MARK: Publishing
+
+    /// Publishes an event in the streams of all workers. `pending` learns of their answers, and never in this call.
+    func publish(_ publication: Publication, _ pending: PendingPublication) {
+        let mailboxes = directory.mailboxes
+        lastNumber += 1
+        let (number, mailbox) = (lastNumber, proxy.worker.mailbox)
+        pending.awaited = mailboxes.count
+        publishing[number] = pending
+        for other in mailboxes {
+            other.postToStreams { streams in
+                let count = streams.append(publication)
+                mailbox.postToStreams { $0.published(count, number) }
+            }
+        }
+    }
+
+    private func append(_ publication: Publication) -> PublicationCount {
+        var count = PublicationCount()
+        // A stream may be forgotten while it hands the event on.
+        for stream in Array(streams.values) {
+            guard let clients = stream.publish(publication) else { continue }
+            count.streams += 1
+            count.clients += clients
+        }
+        return count
+    }
+
+    private func published(_ count: PublicationCount, _ number: UInt64) {
+        guard let pending = publishing[number], pending.counts(count) else { return }
+        publishing[number] = nil
+        pending.finish()
+    }
 
     // MARK: Coming back
 

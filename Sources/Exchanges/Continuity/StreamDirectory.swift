@@ -21,9 +21,16 @@ final class StreamDirectory: Sendable {
     }
 
     private let homes = Mutex<[StreamKey: [Entry]]>([:])
+    private let workers = Mutex<[Mailbox]>([])
 
     /// Whether no worker has a stream. For tests.
     var isEmpty: Bool { homes.withLock { $0.isEmpty } }
+
+    /// A worker may have streams from now on. Called once for each worker.
+    func join(_ mailbox: Mailbox) { workers.withLock { $0.append(mailbox) } }
+
+    /// All workers that may have streams.
+    var mailboxes: [Mailbox] { workers.withLock { $0 } }
 
     /// A worker has a new stream.
     func add(_ home: StreamHome, of key: StreamKey) {

@@ -32,7 +32,7 @@ extension Exchange {
         case .awaitingHead:
             if !repeats(after: seen.failure) { refuse(Refusal(seen)) }
         case .relaying, .streaming, .tunnelling: cut(Ending(Refusal(seen)))
-        case .deciding, .ticketing, .authorizing, .connecting, .waiting, .finished:
+        case .deciding, .ticketing, .publishing, .authorizing, .connecting, .waiting, .finished:
             preconditionFailure("no server fails that was not asked")
         }
     }

@@ -6,6 +6,8 @@ import Credentials
 /// What a route with `history` does for clients that come back.
 final class CompiledContinuity: Sendable {
     let policy: Continuity
+    /// The name of the route.
+    let routeName: String
     /// The name of the upstream.
     let upstream: [UInt8]
     /// What is taken out of the URL of a request for a stream: last event ids, and parameters that tell no streams apart.
@@ -13,6 +15,7 @@ final class CompiledContinuity: Sendable {
 
     init(_ policy: Continuity, of route: Route, upstream: String) {
         self.policy = policy
+        routeName = route.name
         self.upstream = Array(upstream.utf8)
         parameters = EventIDParameter(
             names: [Continuity.eventIDParameter] + [route.eventIDParameter].compactMap(\.self), ignoring: policy.ignoredParameters,

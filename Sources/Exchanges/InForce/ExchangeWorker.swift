@@ -73,6 +73,7 @@ package final class ExchangeWorker {
         keepLive()
         keyFetcher.adopt(generation)
         shared.revocations.follow(self)
+        shared.streamDirectory.join(worker.mailbox)
         tokenFetcher.adopt(generation)
     }
 

@@ -34,6 +34,8 @@ package final class SharedState: Sendable {
     package let probes: ProbeRegister
     /// Which worker has which kept stream.
     let streamDirectory: StreamDirectory
+    /// The requests to publish that have an answer already.
+    let publishedRequests: PublishedRequests
 
     /// Continues the counts of `previous`, if there is one, and what it knows of probes and tickets.
     package init(
@@ -54,5 +56,6 @@ package final class SharedState: Sendable {
         revocations = previous?.revocations ?? TicketRevocations()
         probes = previous?.probes ?? ProbeRegister()
         streamDirectory = previous?.streamDirectory ?? StreamDirectory()
+        publishedRequests = previous?.publishedRequests ?? PublishedRequests()
     }
 }

@@ -131,14 +131,18 @@ extension Exchange {
     var takesRequestBody: Bool {
         switch phase {
         case .awaitingHead, .relaying, .streaming, .tunnelling: upstream?.waitingCount == 0
-        case .ticketing: true
+        case .ticketing, .publishing: true
         case .deciding, .authorizing, .connecting, .waiting, .finished: false
         }
     }
 
     /// A piece of the request's body came. Returns whether more can be taken.
     func received(body payload: UnsafeMutableRawBufferPointer, isLast: Bool) -> Bool {
-        if case .ticketing(let call) = phase { return received(body: payload, isLast: isLast, of: call) }
+        switch phase {
+        case .ticketing(let call): return received(body: payload, isLast: isLast, of: call)
+        case .publishing(let call): return received(body: payload, isLast: isLast, of: call)
+        default: break
+        }
         guard let upstream else { preconditionFailure("a body is sent to the server that takes it") }
         account.requestBytes += UInt64(payload.count)
         request?.continueDeadline = .max

@@ -18,6 +18,7 @@ extension Exchange {
             return refuse(
                 Refusal(status: 403, cause: .clientTLSError, evidence: "the client's certificate has expired since the handshake"))
         }
+        if !client.publishKeys.isEmpty { return publish(received, under: client.publishKeys) }
         if let access = settings.probeAccess, access.covers(received) { return answerProbe(received, access) }
         if !settings.tickets.isEmpty, let tickets = settings.tickets(at: received) { return serve(received, tickets) }
         guard let route = findRoute(received) else { return }

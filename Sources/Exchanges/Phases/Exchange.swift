@@ -91,7 +91,7 @@ final class Exchange {
         switch phase {
         case .relaying, .streaming, .tunnelling: true
         case .authorizing(let request), .connecting(let request), .awaitingHead(let request), .waiting(let request): request.isHeld
-        case .deciding, .ticketing, .finished: false
+        case .deciding, .ticketing, .publishing, .finished: false
         }
     }
 
@@ -101,14 +101,18 @@ final class Exchange {
         switch phase {
         case .streaming: true
         case .authorizing(let request), .connecting(let request), .awaitingHead(let request), .waiting(let request): request.isHeld
-        case .deciding, .ticketing, .relaying, .tunnelling, .finished: false
+        case .deciding, .ticketing, .publishing, .relaying, .tunnelling, .finished: false
         }
     }
 
-    /// What logs call its route: the route's pattern, or the endpoint for probes or tickets.
+    /// What logs call its route: the route's pattern, or the endpoint for probes, tickets or published events.
     var routeName: String? {
         if let route { return route.route.name }
-        if case .ticketing(let call) = phase { return call.tickets.routeName }
+        switch phase {
+        case .ticketing(let call): return call.tickets.routeName
+        case .publishing: return PublishCall.routeName
+        default: break
+        }
         return source.playing == nil ? nil : ProbeSource.routeName
     }
 

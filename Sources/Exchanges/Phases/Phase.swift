@@ -12,7 +12,8 @@
 //
 // From `deciding` and from `authorizing` a request also goes straight to `streaming`: a stream that is kept goes on in its response, or the
 // proxy plays a script. A server that refuses the proxy's own token sends a request from `awaitingHead` to `authorizing`, for another
-// token. A request for a ticket goes from `deciding` to `ticketing`, and from there to its end.
+// token. A request for a ticket goes from `deciding` to `ticketing`, and from there to its end. One that publishes an event goes to
+// `publishing`, and to its end.
 //
 // Beside the four phases with a request stands one fact: whether its client is held, with a response of the proxy's own.
 
@@ -22,6 +23,8 @@ enum Phase {
     case deciding
     /// A page asks for a ticket. Its request's body is awaited, and then somebody who must be asked about its token.
     case ticketing(TicketCall)
+    /// Somebody publishes an event. The request's body is awaited, and then the workers that have streams.
+    case publishing(PublishCall)
     /// Somebody was asked whether the request may pass, or for what that depends on.
     case authorizing(PendingRequest)
     /// A server is searched, or connected to.
@@ -53,7 +56,7 @@ enum Phase {
     var request: PendingRequest? {
         switch self {
         case .authorizing(let request), .connecting(let request), .awaitingHead(let request), .waiting(let request): request
-        case .deciding, .ticketing, .relaying, .streaming, .tunnelling, .finished: nil
+        case .deciding, .ticketing, .publishing, .relaying, .streaming, .tunnelling, .finished: nil
         }
     }
 
@@ -61,14 +64,16 @@ enum Phase {
         switch (self, next) {
         case (.finished, _): false
         case (_, .finished): true
-        case (.deciding, .connecting), (.deciding, .authorizing), (.deciding, .streaming), (.deciding, .ticketing): true
+        case (.deciding, .connecting), (.deciding, .authorizing), (.deciding, .streaming): true
+        case (.deciding, .ticketing), (.deciding, .publishing): true
         case (.authorizing, .authorizing), (.authorizing, .connecting), (.authorizing, .waiting), (.authorizing, .streaming): true
         case (.connecting, .connecting), (.connecting, .awaitingHead), (.connecting, .waiting): true
         case (.awaitingHead, .connecting), (.awaitingHead, .authorizing), (.awaitingHead, .waiting): true
         case (.awaitingHead, .relaying), (.awaitingHead, .streaming), (.awaitingHead, .tunnelling): true
         case (.waiting, .connecting), (.waiting, .authorizing), (.waiting, .waiting): true
         case (.tunnelling(.open), .tunnelling(.clientEnded)), (.tunnelling(.open), .tunnelling(.serverEnded)): true
-        case (.deciding, _), (.ticketing, _), (.authorizing, _), (.connecting, _), (.awaitingHead, _), (.waiting, _): false
+        case (.deciding, _), (.ticketing, _), (.publishing, _), (.authorizing, _): false
+        case (.connecting, _), (.awaitingHead, _), (.waiting, _): false
         case (.relaying, _), (.streaming, _), (.tunnelling, _): false
         }
     }

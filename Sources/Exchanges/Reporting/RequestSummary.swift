@@ -9,7 +9,7 @@ import Telemetry
 /// The loggable parts of a request.
 struct RequestSummary {
     /// How much of a path is kept for the logs.
-    private static let pathLimit = 1024
+    static let pathLimit = 1024
     /// The bits of the hops, and what an Envoy in front says of its limit: few requests have them.
     private static let tailBytes = 12
 

@@ -7,7 +7,7 @@ package enum Metric: Int, CaseIterable, Sendable {
     case streamsOpen, streamsOpened, streamsEnded, streamDuration, streamSilenceAtEnd, streamFirstEvent
     case events, heartbeats, streamBytes, heartbeatLateness
     case streamsHeld, held
-    case streamsAway, historyBytes, streamReturns, streamGaps, streamMasks, streamsRecycled
+    case streamsAway, historyBytes, streamReturns, streamGaps, streamMasks, streamsRecycled, published
     case pendingBytes, streamsStalled
     case connectionsOpen, connections, connectionsFull, handshakes
     case requests, requestDuration
@@ -80,6 +80,9 @@ package enum Metric: Int, CaseIterable, Sendable {
         case .streamsRecycled:
             .counter(
                 "heartwire_streams_recycled", .proxy, help: "Responses of servers that the proxy replaced by the next one (`recycle`).")
+        case .published:
+            .counter(
+                "heartwire_published", .proxy, PublishOutcome.self, help: "Requests to publish an event, by what became of them.")
         case .pendingBytes:
             .gauge("heartwire_pending_bytes", .proxy, unit: .bytes, help: "Bytes that wait now for clients and servers to take them.")
         case .streamsStalled:

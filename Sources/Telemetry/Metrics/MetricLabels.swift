@@ -109,6 +109,19 @@ package enum ReturnOutcome: String, MetricLabel {
     package static let names = ["outcome"]
 }
 
+/// What became of a request to publish an event.
+package enum PublishOutcome: String, MetricLabel {
+    /// The event was published, in whatever number of streams.
+    case published
+    /// The request had been answered before, and nothing was published again.
+    case repeated
+    /// The request was refused.
+    case refused
+
+    /// `outcome`.
+    package static let names = ["outcome"]
+}
+
 /// What became of a drop of a server that its stream's clients did not see (`mask`).
 package enum MaskOutcome: String, MetricLabel {
     /// A server went on with the stream.
