@@ -17,8 +17,8 @@ struct ServerStreamTests {
     @Test("asks a server again only where it says so")
     func defaults() throws {
         let plain = try continuity("")
-        #expect(plain.maskMilliseconds == nil && plain.greetings == [] && plain.recycle == nil)
-        #expect(try continuity("mask off\nrecycle off") == plain)
+        #expect(plain.maskMilliseconds == nil && plain.greetings == [] && plain.recycle == nil && plain.merge == nil)
+        #expect(try continuity("mask off\nrecycle off\nmerge off") == plain)
     }
 
     @Test("is what it says")
@@ -38,6 +38,30 @@ struct ServerStreamTests {
         #expect(try recycle("recycle 1s break") == Recycle(ageMilliseconds: 1_000, manner: .interrupt))
         #expect(try recycle("recycle 24h overlap") == Recycle(ageMilliseconds: 86_400_000, manner: .overlap))
         #expect(try recycle("recycle off") == nil)
+    }
+
+    @Test(
+        "merges the streams of its servers as it says",
+        arguments: [
+            ("merge all", Merge()), ("merge all unique id 100ms", Merge(dropping: .init(.id, withinMilliseconds: 100))),
+            ("merge all unique data 1h", Merge(dropping: .init(.data, withinMilliseconds: 3_600_000))),
+        ])
+    func merging(line: String, merge: Merge) throws {
+        let merged = try continuity(line)
+        #expect(merged.merge == merge && merged.history.ids == .own)
+        #expect(try parse(file("history {\nids own\n}\n\(line)")).configuration.routes[0].continuity == merged)
+    }
+
+    @Test("warns where there is only one server to merge")
+    func oneServer() throws {
+        func warnings(_ servers: String) throws -> [String] {
+            brief(try parse("listen a:1\nroute /* {\nupstream \(servers)\nhistory {\n}\nmerge all\n}\n").warnings)
+        }
+        for one in ["10.0.0.1:80", "[::1]:80", "unix:/run/a", "https://10.0.0.1"] {
+            let found = try warnings(one)
+            #expect(found.count == 1 && found[0].hasPrefix("6:1 this upstream has one address, so there is nothing to merge"), "\(found)")
+        }
+        for several in ["10.0.0.1:80 10.0.0.2:80", "pods:80"] { #expect(try warnings(several) == []) }
     }
 
     @Test(
@@ -83,6 +107,30 @@ struct ServerStreamTests {
             (
                 "history {\n}\nmask 1m\nrecycle 25s break break", "8:19",
                 "this is one word too many for 'recycle'; write: recycle DURATION overlap|break|off"
+            ),
+            ("merge all", "5:1", "'merge' means nothing without a 'history' block in this route"),
+            ("history {\n}\nmerge", "7:1", "'merge' needs more; write: merge all [unique id|data DURATION]|off"),
+            ("history {\n}\nmerge al", "7:7", "'al' is none of all, off; did you mean 'all'?"),
+            ("history {\n}\nmerge off all", "7:11", "nothing can follow 'merge off'"),
+            ("history {\n}\nmerge all id 10s", "7:11", "'id' is none of unique"),
+            (
+                "history {\n}\nmerge all unique", "7:11",
+                "what do equal events have in common? Write, for example: merge all unique id 10s"
+            ),
+            ("history {\n}\nmerge all unique type 10s", "7:18", "'type' is none of id, data"),
+            (
+                "history {\n}\nmerge all unique data", "7:18",
+                "for how long is an event known? Write, for example: merge all unique data 10s"
+            ),
+            ("history {\n}\nmerge all unique id 99ms", "7:21", "'99ms' is out of range; it may be from 100ms to 1h"),
+            ("history {\n}\nmerge all unique id 61m", "7:21", "'61m' is out of range; it may be from 100ms to 1h"),
+            (
+                "history {\nids keep\n}\nmerge all", "6:5",
+                "each server counts its events for itself, so with 'merge' clients get ids of the proxy; write: ids own"
+            ),
+            (
+                "merge all\nhistory {\nids suffix\n}", "7:5",
+                "each server counts its events for itself, so with 'merge' clients get ids of the proxy; write: ids own"
             ),
         ])
     func refused(lines: String, place: String, message: String) {

@@ -18,6 +18,10 @@ struct ContinuityDraft {
     fileprivate(set) var ignored: [Word] = []
     /// Where the size of the history is said.
     fileprivate var sizeWord: Word?
+    /// Where the ids of events are said.
+    fileprivate(set) var idsWord: Word?
+    /// Where it is said that the streams of all servers become one.
+    var merge: Word?
     /// Where it is said that streams are shared.
     var share: Word?
 
@@ -32,6 +36,7 @@ struct ContinuityDraft {
         ) { interpreter, statement, draft in
             let said = interpreter.interpret(statement.block, into: &draft.continuity.continuity.history)
             draft.continuity.sizeWord = said["size"]?.arguments[0]
+            draft.continuity.idsWord = said["ids"]?.arguments[0]
         },
         .own(
             "identity", "credentials|token|cookie NAME|header NAME|client_certificate|public", arguments: 1...2, default: "credentials",
@@ -191,6 +196,8 @@ extension Interpreter {
         }
         continuity.variedFields = draft.continuity.varied.map { $0.text.lowercased() }
         continuity.ignoredParameters = draft.continuity.ignored.map(\.text)
+        // Each server counts its events for itself.
+        if continuity.merge != nil { continuity.history.ids = .own }
         draft.route.continuity = continuity
     }
 

@@ -204,6 +204,7 @@ extension Interpreter {
         draft.checkTickets(&self)
         draft.checkTokens(&self)
         draft.checkContinuity(&self)
+        draft.checkMerging(&self)
         draft.checkSharing(&self)
         draft.checkWhole(&self)
         return draft.configuration

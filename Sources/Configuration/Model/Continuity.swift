@@ -23,6 +23,8 @@ package struct Continuity: Sendable, Equatable {
     package var greetings: [String] = []
     /// When a server's stream is replaced by the next one, and how; nil: never.
     package var recycle: Recycle?
+    /// How the streams of all servers become one; nil: a stream comes from one server. The ids of merged streams are the proxy's own.
+    package var merge: Merge?
     /// What clients of a stream that others read already get first; nil: each client has a stream of its own.
     package var share: Sharing?
     /// What becomes of a client of a shared stream that is too slow.
@@ -106,6 +108,37 @@ package struct Recycle: Sendable, Equatable {
         self.ageMilliseconds = ageMilliseconds
         self.manner = manner
     }
+}
+
+/// How the streams of all addresses of all servers become one.
+package struct Merge: Sendable, Equatable {
+    /// Which events of different addresses are taken for the same one. Clients get the first of them.
+    package struct Repetition: Sendable, Equatable {
+        /// What such events have in common.
+        package enum Mark: Sendable, Equatable {
+            /// The server's id.
+            case id
+            /// The type and the data.
+            case data
+        }
+
+        /// What they have in common.
+        package var mark: Mark
+        /// How long after the first of them the others may come, in milliseconds.
+        package var withinMilliseconds: Int
+
+        /// A kind of repetition.
+        package init(_ mark: Mark, withinMilliseconds: Int) {
+            self.mark = mark
+            self.withinMilliseconds = withinMilliseconds
+        }
+    }
+
+    /// Which events are dropped as repetitions; nil: none.
+    package var dropped: Repetition?
+
+    /// Makes a policy.
+    package init(dropping dropped: Repetition? = nil) { self.dropped = dropped }
 }
 
 /// What clients that join a shared stream later get first. All of them get what comes from then on.
