@@ -37,6 +37,15 @@ extension CompiledContinuity {
     /// Whether a server that drops is asked again behind the client's back.
     var masks: Bool { policy.maskMilliseconds != nil }
 
+    /// Whether a stream has the events of all servers.
+    var merges: Bool { policy.merge != nil }
+
+    /// What is known of events that several servers say alike; nil where all pass.
+    var duplicates: DuplicateFilter? {
+        guard let dropped = policy.merge?.dropped else { return nil }
+        return DuplicateFilter(dropped.mark == .id ? .identifier : .data, withinMilliseconds: Int64(dropped.withinMilliseconds))
+    }
+
     /// For how long; 0 where it is not.
     var maskMilliseconds: Int64 { Int64(policy.maskMilliseconds ?? 0) }
 

@@ -20,12 +20,9 @@ import Upstreams
 
 /// A stream of a server, its log, and the client that reads it.
 final class KeptStream: Endpoint {
-    /// So many published events wait at most for the end of a block.
-    private static let mostWaiting = 16
-
     let key: StreamKey
     let log: BlockLog
-    private let terms: CompiledContinuity
+    let terms: CompiledContinuity
     /// Whether every client of the key reads the stream; none of them stops the server then.
     let isShared: Bool
     private let head: ResponseHead
@@ -33,16 +30,20 @@ final class KeptStream: Endpoint {
     private(set) var serverName: String
     private let unreadLimit: Int
     private unowned let streams: KeptStreams
-    /// The server's side. Nil until the stream itself is there.
-    private var feed: StreamFeed!
+    /// The servers' side: one server, or each address of all servers where their streams are merged. Empty until the stream itself is there.
+    var feeds: [StreamFeed] = []
+    /// Monotonic milliseconds: when the addresses of a merged stream are looked at next.
+    var nextAddressLook = Int64.max
+    /// What several servers say alike, where it is dropped.
+    var duplicates: DuplicateFilter?
     /// Who reads.
-    private var seats: [Seat] = []
+    private(set) var seats: [Seat] = []
     private var distantSeats: [DistantReader: Seat] = [:]
     private var isPaused = false
     /// Where the last reader began that got everything, the end of the server's part included.
     private var endedFrom: UInt64?
     /// Whether the server's first bytes are awaited, which follow in the turn of its head.
-    private var isBeginning = true
+    private(set) var isBeginning = true
     /// How much memory of the log `KeptStreams` has counted.
     private var countedBytes = 0
     /// The stream of the exchange that opened it.
@@ -54,9 +55,9 @@ final class KeptStream: Endpoint {
     /// The client for which it is kept, as limits count clients.
     let client: [UInt8]
     /// Where it belongs, for those who publish events.
-    private let place: PublishingPlace
+    let place: PublishingPlace
     /// Published events that wait for the end of a block that is handed on in parts.
-    private var waiting: [OwnEvent] = []
+    var waiting: [OwnEvent] = []
 
     /// A stream whose server has just answered. `connection` reports to the stream from now on.
     init(
@@ -78,8 +79,10 @@ final class KeptStream: Endpoint {
         leftAt = exchange.now
         super.init(worker: exchange.proxy.worker)
         openTimer()
-        feed = StreamFeed(connection, of: self, terms, request, for: exchange)
-        feed.planRecycling()
+        duplicates = terms.duplicates
+        feeds = [StreamFeed(connection, of: self, terms, request, for: exchange)]
+        feeds[0].planRecycling()
+        if terms.merges { lookForAddresses() }
     }
 
     /// Whether nobody reads.
@@ -109,7 +112,7 @@ final class KeptStream: Endpoint {
 
     /// Where a client begins that joins a shared stream, and what it gets first.
     private func join(behind gap: Gap?, hasID: Bool, _ filter: TypeFilter?) -> Place {
-        guard isShared, feed.end == nil else { return .notHere }
+        guard isShared, end == nil else { return .notHere }
         var cursor = log.next
         var opening: [UInt8] = []
         // A client that has a gap is told of that, and knows the rest.
@@ -161,7 +164,7 @@ final class KeptStream: Endpoint {
             var place = cursor
             while case .gap(let next) = log.read(&place) { (cursor, gap) = (place, gap ?? next) }
         }
-        if feed.end != nil {
+        if end != nil {
             if cursor == log.next, gap == nil || !terms.tellsByEvent { return .isOver }
             // A client whose id stays the same would get the same blocks again and again.
             if cursor == endedFrom, id.position == nil, !log.replacesIdentifier(from: cursor) { return .isOver }
@@ -218,7 +221,7 @@ final class KeptStream: Endpoint {
 
     private func lastHasLeft(forgets: Bool) {
         leftAt = worker.now
-        feed.forgetEnd()
+        for feed in feeds { feed.forgetEnd() }
         if forgets || isRefused || streams.isEnding { return streams.forget(self) }
         resumeFeed()
         streams.isAway(self)
@@ -231,7 +234,7 @@ final class KeptStream: Endpoint {
         if case .elsewhere(let reader, _) = seat.reader { distantSeats[reader] = nil }
     }
 
-    private func serveAll() {
+    func serveAll() {
         if !waiting.isEmpty { appendWaiting() }
         for seat in seats where seat.isReady { seat.serve() }
     }
@@ -241,7 +244,7 @@ final class KeptStream: Endpoint {
 
     /// How the server's part ended, for a reader that has everything; nil while it goes on.
     func takeEnd(for seat: Seat) -> FeedEnd? {
-        guard let end = feed.end else { return nil }
+        guard let end else { return nil }
         endedFrom = seat.start
         return end
     }
@@ -274,12 +277,14 @@ final class KeptStream: Endpoint {
             switch part.cutter.next(in: payload, from: &offset) {
             case .more: return nil
             case .block where !part.cutter.block.isOversized:
-                if let retry = part.cutter.block.retryMilliseconds { feed.retryMilliseconds = Int64(clamping: retry) }
+                if let retry = part.cutter.block.retryMilliseconds { part.feed.retryMilliseconds = Int64(clamping: retry) }
                 if part.recognition != nil, part.dropsBlock(of: payload, log) { continue }
                 part.note(blockOf: payload)
+                if terms.merges, isDuplicate(payload, of: part) { continue }
                 log.append(part.cutter, of: payload, at: worker.now)
                 if !isShared { for seat in seats { seat.noteBlock(byteCount: part.cutter.block.byteCount) } }
             case .block where part.recognition != nil && part.dropsBlock(of: payload, log): part.isInsideLargeBlock = false
+            case .block where terms.merges && isDuplicate(payload, of: part): part.isInsideLargeBlock = false
             case .part, .block:
                 if part.cutter.block.isOversized { part.note(blockOf: payload) }
                 let rest = payload.extracting(offset..<payload.count).withUnsafeBufferPointer { Array($0) }
@@ -302,47 +307,66 @@ final class KeptStream: Endpoint {
             if isFirst { serveAll() }
             part.isInsideLargeBlock = true
             // What may be a block that readers have is not handed on: it could not be taken back. If it is a new one, its gap is told.
-            guard part.recognition == nil else { return }
+            // Between the parts of one server's block may stand blocks of another's.
+            guard part.recognition == nil, !terms.merges else { return }
             for seat in seats { seat.handOn(part: part.cutter.part, isFirst: isFirst) }
         }
     }
 
-    private func pauseIfUnread() {
-        guard !isShared, !isPaused, seats.contains(where: { $0.unreadBytes > unreadLimit }), feed.end == nil else { return }
+    func pauseIfUnread() {
+        guard !isShared, !isPaused, seats.contains(where: { $0.unreadBytes > unreadLimit }), end == nil else { return }
         isPaused = true
-        feed.pause()
+        for feed in feeds { feed.pause() }
     }
 
     private func resumeFeed() {
         guard isPaused else { return }
         isPaused = false
         for seat in seats { seat.forgetUnread() }
-        feed.resume()
+        for feed in feeds { feed.resume() }
     }
 
     /// Has the kernel ask the server now and then whether it is still there.
-    func probe() { feed.probe() }
+    func probe() { for feed in feeds { feed.probe() } }
 
     /// Whether a reader has parts of a block that is larger than the limit, and not yet its end.
     var isHandingOnParts: Bool { seats.contains(where: \.followsParts) }
 
     /// Whether the server, asked again, gave another answer than the stream. Who comes back gets that answer from the server itself.
-    private var isRefused: Bool { if case .answered? = feed.end { true } else { false } }
+    var isRefused: Bool { if case .answered? = end { true } else { false } }
 
-    /// Nothing comes from the server any more.
+    /// Nothing comes from a server any more.
     func feedIsOver() {
+        if !terms.masks, !feeds.contains(where: \.isReading) { leaveServers() }
+        guard end != nil else { return wakeAtDeadline() }
         if isShared { streams.closeToOthers(self) }
         guard seats.isEmpty else { return serveAll() }
         if isRefused { return streams.forget(self) }
-        // Nobody was there to see how the server failed.
-        feed.forgetEnd()
+        // Nobody was there to see how the servers failed.
+        for feed in feeds { feed.forgetEnd() }
         wakeAtDeadline()
     }
 
+    /// How the servers' part ended; nil while it goes on.
+    private var end: FeedEnd? {
+        var last: FeedEnd?
+        for feed in feeds {
+            guard let end = feed.end else { return nil }
+            // One that was left says nothing of how the stream ended.
+            if case .left = end, last != nil { continue }
+            last = end
+        }
+        return last
+    }
+
+    private func leaveServers() { for feed in feeds { feed.leave() } }
+
+    // MARK: The server goes on
+
     /// A server goes on with the stream, in its next response. `isWhole` says that nothing is missing between both.
-    func goesOn(from server: String, _ change: FeedChange, isWhole: Bool) {
-        serverName = server
-        if !isWhole, !(terms.policy.isResumable && !log.lastServerIdentifier.isEmpty) { append(Gap(.upstream, isCertain: false)) }
+    func goesOn(with part: ServerPart, _ change: FeedChange, isWhole: Bool) {
+        serverName = part.serverName
+        if !isWhole, !(terms.policy.isResumable && !part.feed.identifier.isEmpty) { append(Gap(.upstream, isCertain: false)) }
         for seat in seats { seat.reader.changed(change) }
     }
 
@@ -361,7 +385,7 @@ final class KeptStream: Endpoint {
     }
 
     /// The log has grown: what is too old or too much goes.
-    private func trim() {
+    func trim() {
         log.trim(at: worker.now, keptFrom: keptFrom)
         countMemory()
     }
@@ -382,44 +406,17 @@ final class KeptStream: Endpoint {
         return freed > 0
     }
 
-    // MARK: Published events
-
-    /// An event is published.
-    /// - Returns: how many clients read it here; nil where the stream is not meant, or cannot take it.
-    func publish(_ publication: Publication) -> Int? {
-        guard publication.isMeant(for: place), !isRefused else { return nil }
-        // Between its parts, an event would end the block.
-        guard !isHandingOnParts else {
-            guard waiting.count < Self.mostWaiting else { return nil }
-            waiting.append(publication.event)
-            return seats.count
-        }
-        append(publication.event)
-        if !isBeginning { serveAll() }
-        trim()
-        pauseIfUnread()
-        return seats.count
-    }
-
-    private func appendWaiting() {
-        guard !isHandingOnParts else { return }
-        for event in waiting { append(event) }
-        waiting = []
-    }
-
-    private func append(_ event: OwnEvent) {
-        log.append(event, at: worker.now)
-        for seat in seats { seat.noteBlock(byteCount: event.byteCount) }
-    }
-
     // MARK: The end
+
+    /// When a server has to be attended to.
+    private var serversDeadline: Int64 { feeds.reduce(end == nil ? nextAddressLook : .max) { min($0, $1.nextDeadline) } }
 
     private var nextDeadline: Int64 {
         guard seats.isEmpty else {
-            return min(feed.nextDeadline, log.first == log.next ? .max : worker.now + terms.ageMilliseconds)
+            return min(serversDeadline, log.first == log.next ? .max : worker.now + terms.ageMilliseconds)
         }
-        guard feed.end == nil else { return leftAt + terms.ageMilliseconds }
-        return min(feed.nextDeadline, leftAt + terms.awayMilliseconds)
+        guard end == nil else { return leftAt + terms.ageMilliseconds }
+        return min(serversDeadline, leftAt + terms.awayMilliseconds)
     }
 
     /// Looks at what is due next.
@@ -428,13 +425,14 @@ final class KeptStream: Endpoint {
     override func deadlineReached() {
         trim()
         guard isOpen else { return }
-        feed.attend()
+        if end == nil, worker.now >= nextAddressLook { lookForAddresses() }
+        for feed in feeds { feed.attend() }
         guard isOpen else { return }
         if seats.isEmpty {
-            let isOver = feed.end != nil
+            let isOver = end != nil
             if isOver, worker.now >= leftAt + terms.ageMilliseconds { return streams.forget(self) }
             if !isOver, worker.now >= leftAt + terms.awayMilliseconds {
-                feed.leave()
+                leaveServers()
                 if isShared { streams.closeToOthers(self) }
             }
         }
@@ -444,7 +442,7 @@ final class KeptStream: Endpoint {
     /// Gives everything back. Called by `KeptStreams.forget`.
     func close() {
         for seat in seats { vacate(seat) }
-        feed.leave()
+        leaveServers()
         streams.grew(self, by: -countedBytes)
         countedBytes = 0
         if isOpen { closeTimer() }

@@ -1,7 +1,15 @@
 // What a feed knows while it asks a server to go on: since when, how often that failed, and whether an old response is read meanwhile.
 
+import Reactor
 import Telemetry
 import Upstreams
+
+/// One address of one server, whose stream is a part of a merged one.
+struct PinnedAddress: Hashable {
+    /// The server's name.
+    let server: String
+    let address: SocketAddress
+}
 
 /// The search for a server that goes on with a stream, while its readers stay.
 final class Masking {
@@ -14,6 +22,12 @@ final class Masking {
     private(set) var old: ServerPart?
     /// What the old response and the next one have in common; nil until the next one is asked for.
     var overlap: Overlap?
+    /// Whether nothing has been read yet: the server is one more of a merged stream.
+    var isFirst = false
+    /// The place of the server in its group, where one address is asked.
+    var pinnedServer: Int?
+    /// The place in its group of the server that is tried.
+    var server: Int { pinnedServer ?? search.server }
     /// When the servers are asked again.
     var nextAttemptAt = Int64.max
     /// The servers that the present attempt tries, and the numbers of their metrics' series.

@@ -85,7 +85,7 @@ extension StreamFeed {
         new.recognition = .aligned(overlap)
         proxy.counters.add(.streamsRecycled)
         read(new)
-        stream.goesOn(from: new.serverName, .recycled, isWhole: seam == .met || seam == .quiet && wasQuiet)
+        stream.goesOn(with: new, .recycled, isWhole: seam == .met || seam == .quiet && wasQuiet)
         guard !held.isEmpty else { return }
         held.withUnsafeMutableBytes { stream.receive($0, of: new) }
     }

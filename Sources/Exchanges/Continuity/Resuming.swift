@@ -151,6 +151,18 @@ extension Exchange {
         request.keeping != nil && head.isEventStream && head.status == 200 && head.contentEncodingIsIdentity
     }
 
+    /// Where the streams of all servers are merged, the response's head is that of the first server that answers with a stream. True if
+    /// another one is asked.
+    func looksForStream(_ head: ResponseHead, _ request: PendingRequest) -> Bool {
+        guard request.keeping?.terms.merges == true, !request.isHeld, !(head.isEventStream && head.status == 200),
+            account.attempts < ServerSearch.attemptLimit, request.search.looksOn(in: group, now: now)
+        else { return false }
+        leaveServer()
+        enter(.connecting(request))
+        connect()
+        return true
+    }
+
     /// A server has answered with a stream: it is kept from now on, if the route keeps streams and the stream can be cut into blocks.
     func keep(_ head: ResponseHead, from connection: UpstreamConnection, _ request: PendingRequest) {
         guard let keeping = request.keeping else { return }
@@ -160,7 +172,8 @@ extension Exchange {
             closesOpening(keeping, .notShared(reason))
         }
         let stream = proxy.keptStreams.open(
-            keeping, head: head, from: connection, keeping.terms.masks ? repeatable(request) : nil, for: self)
+            keeping, head: head, from: connection, keeping.terms.masks || keeping.terms.merges ? repeatable(request) : nil,
+            for: self)
         keeping.opening = nil
         let reader = StreamReader(of: self, serverName: stream.serverName)
         reader.facts.notSharedBecause = keeping.notSharedBecause

@@ -27,7 +27,7 @@ final class ServerPart {
     var isHeld = false
     /// What it has in common with the next response, which was asked for; nil where none was.
     var overlap: Overlap?
-    private unowned let feed: StreamFeed
+    unowned let feed: StreamFeed
 
     init(_ connection: UpstreamConnection, of feed: StreamFeed, eventLimit: Int) {
         self.connection = connection

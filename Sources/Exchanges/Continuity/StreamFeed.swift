@@ -8,7 +8,7 @@
 //
 // A response that is replaced (`recycle … overlap`) is read on while the next one is asked for, and while both overlap.
 //
-// While a server is away its stream's readers stay, with heartbeats. Invariants: at most one server is asked at a time for all readers;
+// While a server is away its readers stay, with heartbeats. A merged stream has a feed for each address. Invariants: it asks one at a time;
 // with the first byte of a new response nothing is left of the old one; an id of the proxy's never goes to a server.
 
 import Configuration
@@ -17,28 +17,6 @@ import HTTP
 import Reactor
 import Telemetry
 import Upstreams
-
-/// How the server's part of a kept stream ended.
-enum FeedEnd: Sendable {
-    /// The response's end came.
-    case whole(isCloseDelimited: Bool)
-    /// The server failed.
-    case failed(SeenFailure)
-    /// The server was left, because nobody read for too long, or everybody who saw how it ended has left.
-    case left
-    /// The server dropped, and did not go on within so many milliseconds; how it failed last, if it was asked.
-    case stayedAway(SeenFailure?, milliseconds: Int64)
-    /// The server dropped, and gave another answer than the stream when it was asked to go on.
-    case answered(status: Int)
-}
-
-/// What happened between two responses of a stream, for the log.
-enum FeedChange: Sendable {
-    /// The server dropped, and went on so many milliseconds later.
-    case masked(milliseconds: Int64)
-    /// The proxy has replaced the response.
-    case recycled
-}
 
 /// The server's side of a kept stream.
 final class StreamFeed {
@@ -57,8 +35,12 @@ final class StreamFeed {
     unowned let stream: KeptStream
     unowned let proxy: ExchangeWorker
     let terms: CompiledContinuity
+    /// The one address that is asked, where the streams of all addresses are merged; nil where any server will do.
+    let pin: PinnedAddress?
+    /// The server's last id, where streams are merged: each server continues its own.
+    var lastIdentifier: [UInt8] = []
     /// What is sent when the server drops; nil where that ends the stream.
-    private let request: StreamRequest?
+    let request: StreamRequest?
     var state: State
     private var isPaused = false
     /// Monotonic milliseconds: when a slow reader last took bytes again.
@@ -91,6 +73,7 @@ final class StreamFeed {
         self.stream = stream
         self.terms = terms
         self.request = request
+        pin = terms.merges ? connection.address.map { PinnedAddress(server: connection.server.name, address: $0) } : nil
         proxy = exchange.proxy
         beganAt = exchange.now
         silenceLimitMilliseconds = exchange.group.upstream.streamSilenceTimeoutMilliseconds.map(Int64.init)
@@ -98,6 +81,19 @@ final class StreamFeed {
         let part = ServerPart(connection, of: self, eventLimit: eventLimit)
         state = .reading(part)
         connection.handOver(to: part)
+    }
+
+    /// One more feed of a merged stream, which asks for its first response as soon as it is attended to.
+    init(_ pin: PinnedAddress, beside first: StreamFeed, _ request: StreamRequest) {
+        (stream, terms, proxy) = (first.stream, first.terms, first.proxy)
+        silenceLimitMilliseconds = first.silenceLimitMilliseconds
+        (self.pin, self.request) = (pin, request)
+        isPaused = first.isPaused
+        beganAt = first.now
+        let masking = Masking(since: beganAt, request, proxy.generation)
+        masking.isFirst = true
+        masking.nextAttemptAt = beganAt
+        state = .waiting(masking)
     }
 
     var now: Int64 { proxy.worker.now }
@@ -131,6 +127,9 @@ final class StreamFeed {
 
     /// Has the kernel ask the server now and then whether it is still there.
     func probe() { if let present { beginProbing(present) } }
+
+    /// Whether a response is read.
+    var isReading: Bool { present != nil }
 
     /// The response that is read now.
     private var present: ServerPart? {
@@ -180,7 +179,8 @@ final class StreamFeed {
         case .waiting(let masking): masking.nextAttemptAt
         case .overlapping(_, _, let overlap): overlap.nextLookAt
         // A server that was reached and does not answer is waited for no longer than any other.
-        case .asking(_, let masking): masking.old == nil ? masking.since + terms.maskMilliseconds : .max
+        case .asking(_, let masking):
+            masking.old != nil || stream.isRead(besides: self) ? .max : masking.since + terms.maskMilliseconds
         case .over: .max
         }
     }
@@ -257,7 +257,7 @@ final class StreamFeed {
 
     private func drop(_ part: ServerPart, _ end: FeedEnd) {
         part.leave()
-        guard let request, !proxy.isDraining else { return finish(end) }
+        guard let request, !proxy.isDraining, terms.masks || stream.isRead(besides: self) else { return finish(end) }
         shortResponses = now - beganAt < Self.usualResponseMilliseconds ? shortResponses + 1 : 0
         let masking = Masking(since: now, request, proxy.generation)
         // Some servers forget their client when a response ends, a moment after it: a new one has to come behind that.
@@ -271,7 +271,7 @@ final class StreamFeed {
     }
 
     private func wait(_ masking: Masking, until next: Int64) {
-        guard masking.old != nil || next < masking.since + terms.maskMilliseconds else {
+        guard masking.old != nil || next < masking.since + terms.maskMilliseconds || stream.isRead(besides: self) else {
             return finish(.stayedAway(masking.failure, milliseconds: now - masking.since))
         }
         masking.nextAttemptAt = next
@@ -294,7 +294,7 @@ final class StreamFeed {
     private func tryAgain(_ masking: Masking) {
         masking.findServers(of: proxy.generation)
         let group = masking.group
-        if masking.failure != nil {
+        if masking.failure != nil, pin == nil {
             // Of all who wait for a failed server, one tries it for all (half-open probe).
             if let next = group.nextLook(now: now, failedAt: masking.failedAt, path: masking.request.pathHash) {
                 return wait(masking, until: next + Int64(proxy.chance(below: UInt64(CircuitBreaker.spreadMilliseconds))))
@@ -308,7 +308,28 @@ final class StreamFeed {
         connect(masking)
     }
 
+    private func connect(_ masking: Masking, to pin: PinnedAddress) {
+        let servers = masking.group.servers
+        guard let place = servers.firstIndex(where: { $0.name == pin.server }), servers[place].addresses.contains(pin.address) else {
+            // The address is no longer the upstream's.
+            masking.old?.leave()
+            return finish(.left)
+        }
+        masking.pinnedServer = place
+        let part = ServerPart(
+            UpstreamConnection(worker: proxy.worker, group: masking.group, server: servers[place]), of: self, eventLimit: eventLimit)
+        do {
+            state = .asking(part, masking)
+            try part.connection.connect(to: pin.address, for: part)
+        } catch {
+            let seen = SeenFailure(connecting: error, withinMilliseconds: masking.group.upstream.connectTimeoutMilliseconds)
+            masking.count(error.meansExhausted ? .exhausted : AttemptResult(seen.failure), place, proxy.counters)
+            again(masking, seen)
+        }
+    }
+
     private func connect(_ masking: Masking) {
+        if let pin { return connect(masking, to: pin) }
         let group = masking.group
         while masking.attempts < ServerSearch.attemptLimit, let candidate = masking.search.next(in: group, now: now) {
             masking.attempts += 1
@@ -340,8 +361,8 @@ final class StreamFeed {
     /// A connection to a server stands.
     func reached(_ part: ServerPart) {
         guard case .asking(let present, let masking) = state, present === part else { return }
-        masking.count(.connected, masking.search.server, proxy.counters)
-        masking.search.succeeded(in: masking.group)
+        masking.count(.connected, masking.server, proxy.counters)
+        if pin == nil { masking.search.succeeded(in: masking.group) }
         if let old = masking.old {
             let overlap = Overlap(greetings: terms.greetings, eventLimit: eventLimit)
             masking.overlap = overlap
@@ -350,21 +371,30 @@ final class StreamFeed {
         masking.probe = masking.probe?.reached(
             part.connection.server, now: now, patienceMilliseconds: Int64(masking.group.upstream.connectTimeoutMilliseconds))
         part.connection.sendRequest(
-            masking.request.head(for: part.connection.server, after: stream.log.lastServerIdentifier), method: .get, framing: .none,
+            masking.request.head(for: part.connection.server, after: identifier), method: .get, framing: .none,
             asksForUpgrade: false, isWhole: true)
     }
+
+    /// The server's last id: where it goes on.
+    var identifier: [UInt8] { pin == nil ? stream.log.lastServerIdentifier : lastIdentifier }
 
     /// A server could not be reached.
     func notReached(_ part: ServerPart, _ seen: SeenFailure) {
         guard case .asking(let present, let masking) = state, present === part else { return }
-        masking.count(AttemptResult(seen.failure), masking.search.server, proxy.counters)
+        masking.count(AttemptResult(seen.failure), masking.server, proxy.counters)
+        if pin != nil {
+            part.leave()
+            return again(masking, seen)
+        }
         masking.search.failed(seen, server: masking.search.server, in: masking.group, now: now)
         connect(masking)
     }
 
     /// A server was reached and did not serve the stream.
     private func unserved(_ part: ServerPart, _ masking: Masking, _ seen: SeenFailure) {
-        masking.group.noteUnserved(part.connection.server, isProbe: masking.probe != nil, path: masking.request.pathHash, now: now)
+        if pin == nil {
+            masking.group.noteUnserved(part.connection.server, isProbe: masking.probe != nil, path: masking.request.pathHash, now: now)
+        }
         part.leave()
         again(masking, seen)
     }
@@ -384,6 +414,9 @@ final class StreamFeed {
         masking.probe?.end()
         masking.probe = nil
         guard head.isEventStream, head.status == 200, framing != .none, head.contentEncodingIsIdentity else {
+            if masking.old == nil, stream.isRead(besides: self) {
+                return unserved(part, masking, SeenFailure(.outageAnswer, evidence: "the server answered \(head.status)"))
+            }
             part.leave()
             if let old = masking.old { return goOn(with: old) }
             return finish(.answered(status: head.status))
@@ -392,11 +425,12 @@ final class StreamFeed {
         beginProbing(part)
         beganAt = now
         if let old = masking.old, let overlap = masking.overlap { return overlaps(old, part, overlap) }
+        if masking.isFirst { return read(part) }
         part.recognition = .replays(ReplayFilter(greetings: terms.greetings))
         let isRecycled = masking.isRecycling && masking.failure == nil
         if !isRecycled { proxy.counters.add(.streamMasks, MaskOutcome.resumed) }
         read(part)
-        stream.goesOn(from: part.serverName, isRecycled ? .recycled : .masked(milliseconds: now - masking.since), isWhole: false)
+        stream.goesOn(with: part, isRecycled ? .recycled : .masked(milliseconds: now - masking.since), isWhole: false)
     }
 
     /// From now on the stream is read from this response.

@@ -31,6 +31,7 @@ extension Exchange {
         guard case .awaitingHead(let request) = phase, let upstream else { preconditionFailure("a head comes where it is awaited") }
         if head.status == 101 { return startTunnel(head, request) }
         if request.isHeld || (head.isEventStream && head.status == 200), endsWithToken() { return }
+        if looksForStream(head, request) { return }
         if waitsPast(status: head.status) { return refuse(.outageAnswer(head.status)) }
         if request.search.isWaiting {
             upstream.server.served(now: now)

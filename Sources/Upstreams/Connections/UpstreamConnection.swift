@@ -57,6 +57,8 @@ package final class UpstreamConnection: Link {
     private let group: ServerGroup
     /// The server at the other end.
     package let server: ServerState
+    /// Which of the server's addresses that is; nil before it begins to connect.
+    package private(set) var address: SocketAddress?
     private var receiver: (any ResponseReceiver)?
     private var headInParts: HeadInParts?
     /// Monotonic milliseconds: when the server last sent or took a byte, or the wait for that began. Of heads, interim ones included, only
@@ -83,6 +85,7 @@ package final class UpstreamConnection: Link {
     /// - Throws: what made it impossible at once; the receiver is told nothing then.
     package func connect(to address: SocketAddress, for receiver: any ResponseReceiver) throws(SystemError) {
         let security = group.security
+        self.address = address
         try connect(
             to: address, securedBy: security.context, serverName: security.tls?.serverName ?? server.server.host,
             resumption: server.resumption)

@@ -72,6 +72,14 @@ package struct ServerSearch {
         group.eject(group.servers[index], now: now)
     }
 
+    /// The server of the present attempt gave an answer that another server may give better. Its next address is tried next, or another
+    /// server; false where none is left.
+    package mutating func looksOn(in group: ServerGroup, now: Int64) -> Bool {
+        if addressesTried == addresses.count { tried.insert(server) }
+        var rest = self
+        return rest.next(in: group, now: now)?.address != nil
+    }
+
     /// The present attempt succeeded. From now on its address is the first that is tried.
     package mutating func succeeded(in group: ServerGroup) {
         let state = group.servers[server]

@@ -8,9 +8,9 @@ import time
 class Script:
     """A server that sends what the test says; each request gets a stream of its own."""
 
-    def __init__(self, stage):
+    def __init__(self, stage, **options):
         self.streams, self.requests = [], []
-        self.origin = stage.origin(self.serve)
+        self.origin = stage.origin(self.serve, **options)
 
     def serve(self, connection, request):
         connection.start_stream()

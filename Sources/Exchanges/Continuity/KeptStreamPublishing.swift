@@ -1,0 +1,38 @@
+// Events that are published into a kept stream: they stand between two blocks of its server, and like those in its history.
+
+import EventStream
+import Reactor
+
+extension KeptStream {
+    /// So many published events wait at most for the end of a block.
+    private static let mostWaiting = 16
+
+    /// An event is published.
+    /// - Returns: how many clients read it here; nil where the stream is not meant, or cannot take it.
+    func publish(_ publication: Publication) -> Int? {
+        guard publication.isMeant(for: place), !isRefused else { return nil }
+        // Between its parts, an event would end the block.
+        guard !isHandingOnParts else {
+            guard waiting.count < Self.mostWaiting else { return nil }
+            waiting.append(publication.event)
+            return seats.count
+        }
+        append(publication.event)
+        if !isBeginning { serveAll() }
+        trim()
+        pauseIfUnread()
+        return seats.count
+    }
+
+    /// The block is over that published events have waited for.
+    func appendWaiting() {
+        guard !isHandingOnParts else { return }
+        for event in waiting { append(event) }
+        waiting = []
+    }
+
+    private func append(_ event: OwnEvent) {
+        log.append(event, at: worker.now)
+        if !isShared { for seat in seats { seat.noteBlock(byteCount: event.byteCount) } }
+    }
+}

@@ -1,0 +1,42 @@
+// A kept stream of several servers, whose streams are merged: each address of each server has a feed.
+
+import EventStream
+import Reactor
+import Upstreams
+
+extension KeptStream {
+    private static let addressLookMilliseconds: Int64 = 1_000
+
+    /// Whether a server is read besides that feed's.
+    func isRead(besides feed: StreamFeed) -> Bool { feeds.contains { $0 !== feed && $0.isReading } }
+
+    /// Each address that is new gets a feed, also one whose feed is over.
+    func lookForAddresses() {
+        nextAddressLook = worker.now + Self.addressLookMilliseconds
+        let first = feeds[0]
+        feeds.removeAll { $0 !== first && $0.end != nil }
+        let new = first.addresses.filter { address in !feeds.contains { $0.pin == address } }
+        feeds += new.compactMap(first.sibling)
+        if first.end != nil, feeds.count > 1 { feeds.removeFirst() }
+        wakeAtDeadline()
+    }
+
+    /// Whether another server has said the block. If not, its server's last id is known from here on.
+    func isDuplicate(_ payload: Span<UInt8>, of part: ServerPart) -> Bool {
+        if let identifier = part.cutter.identifier(in: payload) { part.feed.lastIdentifier = identifier }
+        return duplicates?.drops(part.cutter, of: payload, from: part.feed.pin.hashValue, at: worker.now) ?? false
+    }
+}
+
+extension StreamFeed {
+    /// One more feed of the same stream, for that address.
+    func sibling(at pin: PinnedAddress) -> StreamFeed? { request.map { StreamFeed(pin, beside: self, $0) } }
+
+    /// The addresses of all servers of the upstream, as they are now.
+    var addresses: [PinnedAddress] {
+        guard let request, !proxy.isDraining else { return [] }
+        return request.servers(now: proxy.generation).group.servers.flatMap { server in
+            server.addresses.map { PinnedAddress(server: server.name, address: $0) }
+        }
+    }
+}
