@@ -51,10 +51,10 @@ final class Backend {
         }
     }
 
-    /// Adds a connection to the stream: it gets every event from now on.
-    func listen(_ connection: BackendConnection) -> [UInt8] {
+    /// Adds a connection to the stream: it gets every event from now on. The greeting says when to come back, if it is to.
+    func listen(_ connection: BackendConnection, saysRetry: Bool) -> [UInt8] {
         listeners[ObjectIdentifier(connection)] = connection
-        return DemoStream.greeting(nextNumber: schedule.nextNumber, retryMilliseconds: timing.reconnectMilliseconds)
+        return DemoStream.greeting(nextNumber: schedule.nextNumber, retryMilliseconds: saysRetry ? timing.reconnectMilliseconds : nil)
     }
 
     func connectionClosed(_ connection: BackendConnection) {

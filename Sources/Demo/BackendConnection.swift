@@ -123,12 +123,13 @@ final class BackendConnection: Link, FeedReader {
         let target = head.bytes[head.target]
         let path = String(decoding: target.prefix { $0 != UInt8(ascii: "?") }, as: UTF8.self)
         switch path {
-        case "/events" where !isAuthorized(head):
+        case "/events" where !isAuthorized(head), "/events-kept" where !isAuthorized(head):
             let text = "This stream wants the header field Authorization: Bearer, which no EventSource can send.\n"
             answer(Answer(status: 401, text: text, challenge: true), to: head)
-        case "/events", "/events-open":
+        case "/events", "/events-open", "/events-kept":
             beginStream(head, isPublic: true)
-            if case .streaming = state { _ = take(backend.listen(self)) }
+            // Heartwire comes back as soon as it may, and a server's `retry` counts for it too.
+            if case .streaming = state { _ = take(backend.listen(self, saysRetry: path != "/events-kept")) }
         case "/feed":
             guard let page = PageName(inTarget: target) else {
                 return answer(Answer(status: 400, text: "The feed wants the name of a page: /feed?page=NAME\n"), to: head)

@@ -4,12 +4,16 @@
 
 import Bytes
 
-/// The two ways that the page compares.
+/// The ways that the page compares, and a part of the last one.
 enum DemoSide: String {
     /// Browser, hop, backend: without Heartwire.
     case direct
     /// Browser, hop, Heartwire, backend.
     case through
+    /// Browser, hop, Heartwire, hop, backend: no heartbeats, so that both hops cut, and the page loses nothing all the same.
+    case kept
+    /// The second hop of `kept`, between Heartwire and the backend.
+    case behind
 }
 
 /// The name of a watching page: up to 16 letters and digits, so that it needs no escaping anywhere.

@@ -8,7 +8,7 @@ import HTTP
 enum DemoStream {
     /// The event with which the backend greets a client: the number of the next event, and how long to wait before coming back. It
     /// tells the page exactly what it has missed, and a person with curl that the stream is open.
-    static func greeting(nextNumber: UInt64, retryMilliseconds: UInt64) -> [UInt8] {
+    static func greeting(nextNumber: UInt64, retryMilliseconds: UInt64?) -> [UInt8] {
         write(name: "hello", id: nil, data: "{\"next\":\(nextNumber)}", retryMilliseconds: retryMilliseconds)
     }
 

@@ -1,6 +1,6 @@
 // The demo's durations. They are chosen so that ten seconds show the whole story. Invariant: with the defaults a silence of the backend
 // is longer than the hop's idle limit, a heartbeat comes well before that limit, and the browser is back only after the next burst has
-// begun, so that something is lost.
+// begun, so that something is lost. Heartwire, which asks again within half a second, is back before it, and is not cut twice in a silence.
 
 /// How fast the demo goes. All spans are in milliseconds.
 package struct DemoTiming: Sendable, Equatable {

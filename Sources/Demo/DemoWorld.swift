@@ -1,4 +1,4 @@
-// Puts the demo together: the backend, the two ways to it, and Heartwire's configuration. The caller starts the proxy. Invariant: after
+// Puts the demo together: the backend, the three ways to it, and Heartwire's configuration. The caller starts the proxy. Invariant: after
 // a successful `init` every address is bound; after a failed one, none is.
 
 import Configuration
@@ -32,6 +32,10 @@ package final class DemoWorld {
     let pageHop: Hop
     let directHop: Hop
     let securedHop: Hop
+    /// The hop between Heartwire and the backend, for the stream that Heartwire keeps.
+    let hopBehind: Hop
+    /// Where that hop listens, on the loopback interface.
+    let addressBehind: SocketAddress
     private let timing: DemoTiming
     /// The certificate that the proxy shows. Its files exist as long as the object.
     private let identity: SelfSignedIdentity
@@ -50,6 +54,7 @@ package final class DemoWorld {
         let pageHop = Hop(worker: worker, side: .through, idleLimitMilliseconds: timing.hopIdleLimitMilliseconds, feed: feed)
         let directHop = Hop(worker: worker, side: .direct, idleLimitMilliseconds: timing.hopIdleLimitMilliseconds, feed: feed)
         let securedHop = Hop(worker: worker, side: .through, idleLimitMilliseconds: timing.hopIdleLimitMilliseconds, feed: feed)
+        let hopBehind = Hop(worker: worker, side: .behind, idleLimitMilliseconds: timing.hopIdleLimitMilliseconds, feed: feed)
         let page = try DemoWorld.open(listen, worker: worker) { pageHop.accept($0) }
         var opened = [page.acceptor]
         do throws(SystemError) {
@@ -60,6 +65,8 @@ package final class DemoWorld {
             let backend = Backend(worker: worker, timing: timing, feed: feed, token: token)
             let loopback = SocketAddress(bytes: [127, 0, 0, 1], port: 0)
             let server = try DemoWorld.open(loopback, worker: worker) { backend.accept($0) }
+            opened.append(server.acceptor)
+            addressBehind = try DemoWorld.open(loopback, worker: worker) { hopBehind.accept($0) }.address
             self.backend = backend
             pageAddress = page.address
             directAddress = direct.address
@@ -72,7 +79,9 @@ package final class DemoWorld {
         self.pageHop = pageHop
         self.directHop = directHop
         self.securedHop = securedHop
+        self.hopBehind = hopBehind
         directHop.target = backendAddress
+        hopBehind.target = backendAddress
         backend.countConnections = { isSecured in (isSecured ? securedHop : pageHop).connectionCount }
         let facts = PageFacts(
             plainPort: pageAddress.port, directPort: directAddress.port, securedPort: securedAddress.port, token: token, timing: timing,
@@ -137,10 +146,30 @@ package final class DemoWorld {
         """
     }
 
-    /// The configuration that the page shows: the route, and what TLS would need in addition.
+    /// The route of the stream that Heartwire keeps. It has no heartbeats, so that the hops cut.
+    private var keptRoute: String {
+        """
+        route /events-kept {
+            upstream behind
+            heartbeat off
+            bearer_from query access_token
+            identity token
+            history {
+                away 30s
+            }
+            mask 1m
+            greeting hello
+        }
+        """
+    }
+
+    /// The configuration that the page shows: the routes, and what TLS would need in addition.
     private var shownConfiguration: String {
         """
         \(eventsRoute)
+
+        # The third stream: cut on both sides, as it has no heartbeats.
+        \(keptRoute)
 
         # Over TLS, and so over HTTP/2, with a certificate of your own:
         # listen *:8443 {
@@ -160,7 +189,11 @@ package final class DemoWorld {
         upstream backend {
             server \(backendAddress)
         }
+        upstream behind {
+            server \(addressBehind)
+        }
         \(eventsRoute)
+        \(keptRoute)
         route /* {
             upstream backend
             heartbeat \(duration(timing.heartbeatMilliseconds))

@@ -74,7 +74,7 @@ private final class HopPassage {
             tap.receiveRequest(UnsafeRawBufferPointer(bytes))
         } else if let page = tap.page {
             let sights = tap.receiveResponse(UnsafeRawBufferPointer(bytes), now: lastByteAt)
-            for sight in sights { hop.feed.report(sight, side: hop.side, page: page) }
+            for sight in sights { hop.feed.report(sight, side: side, page: page) }
         }
         let other = other(than: link)
         other.send(UnsafeRawBufferPointer(bytes))
@@ -98,10 +98,13 @@ private final class HopPassage {
         let deadline = lastByteAt + hop.idleLimitMilliseconds
         guard hop.worker.now >= deadline else { return client.wake(atMilliseconds: deadline) }
         if let page = tap.page {
-            hop.feed.report(.cut(idleMilliseconds: hop.worker.now - lastByteAt), side: hop.side, page: page)
+            hop.feed.report(.cut(idleMilliseconds: hop.worker.now - lastByteAt), side: side, page: page)
         }
         cutBoth()
     }
+
+    /// Two of the page's ways begin at one hop.
+    private var side: DemoSide { hop.side == .through && tap.isKept ? .kept : hop.side }
 
     private func other(than link: HopLink) -> HopLink { link === client ? server : client }
 

@@ -58,12 +58,12 @@ enum Page {
             <meta name="viewport" content="width=device-width, initial-scale=1">
             <meta name="color-scheme" content="light dark">
             <link rel="icon" href="data:,">
-            <title>Heartwire: the same stream, twice</title>
+            <title>Heartwire: the same stream, three times</title>
             <style>\(Page.style)</style>
             </head>
             <body>
             <header>
-            <h1>The same event stream, twice</h1>
+            <h1>The same event stream, three times</h1>
             <p>The backend wants a token in a header and falls silent for \(seconds(timing.silenceMilliseconds)) at a time. \
             The load balancer cuts a connection after <b>\(seconds(timing.hopIdleLimitMilliseconds)) without a byte</b>. \
             Neither can be changed.</p>
@@ -73,23 +73,26 @@ enum Page {
             <div class="lanes">
             \(lane(.direct, title: "Today", timing: timing))
             \(lane(.through, title: "Through Heartwire", timing: timing))
+            \(lane(.kept, title: "Cut on both sides, and kept by Heartwire", timing: timing))
             </div>
             <section class="card picture" aria-label="Timeline">
-            <canvas id="timeline" role="img" aria-label="Both streams over the last seconds: events, heartbeats, silences and cuts"></canvas>
+            <canvas id="timeline" role="img" aria-label="The streams over the last seconds: events, heartbeats, silences and cuts"></canvas>
             <ul class="legend">
             <li><i class="mark event"></i>event</li>
             <li><svg class="mark heartbeat" viewBox="-9 -10 18 18" aria-hidden="true"><polyline points="-9,0 -3,0 -1,-9 2,7 4,0 9,0"/></svg>heartbeat (a comment, unseen by scripts)</li>
             <li><i class="mark silence"></i>no byte for a while</li>
             <li><i class="mark cut"></i>cut by the load balancer</li>
             <li><i class="mark missed"></i>event lost</li>
+            <li><i class="mark late"></i>event that came later</li>
             <li><i class="mark refused"></i>refused</li>
             </ul>
             </section>
             <div class="lanes">
             <section class="card log"><h3>What came, today</h3><ol id="log-direct"></ol></section>
             <section class="card log"><h3>What came, through Heartwire</h3><ol id="log-through"></ol></section>
+            <section class="card log kept"><h3>What came, cut on both sides</h3><ol id="log-kept"></ol></section>
             </div>
-            <details class="card"><summary>Heartwire's whole configuration for this stream</summary><pre>\(escaped(facts.configuration))</pre></details>
+            <details class="card"><summary>Heartwire's whole configuration for these streams</summary><pre>\(escaped(facts.configuration))</pre></details>
             </main>
             <script type="application/json" id="facts">\(facts.json)</script>
             <script>\(Page.timelineScript)\(Page.script)</script>
@@ -104,25 +107,36 @@ enum Page {
         let limit = "cuts after \(seconds(timing.hopIdleLimitMilliseconds))"
         let silence = "wants Bearer, silent \(seconds(timing.silenceMilliseconds))"
         let arrow = "<span class=\"wire\"></span>"
-        let heartwire =
-            side == .through
-            ? node("Heartwire", "token, heartbeat \(seconds(timing.heartbeatMilliseconds))", kind: "ours") + arrow : ""
-        let beats = side == .through ? "<div><dt>heartbeats</dt><dd id=\"\(id)-heartbeats\">0</dd></div>" : ""
+        let heartwire: String
+        let more: String
+        switch side {
+        case .through:
+            heartwire = node("Heartwire", "token, heartbeat \(seconds(timing.heartbeatMilliseconds))", kind: "ours") + arrow
+            more = count("heartbeats", "\(id)-heartbeats")
+        case .kept:
+            let balancer = node("load balancer", limit)
+            heartwire = node("Heartwire", "history, mask; no heartbeats", kind: "ours") + arrow + balancer + arrow
+            more =
+                count("cuts behind Heartwire", "\(id)-behind") + count("came later", "\(id)-late") + count("told of a gap", "\(id)-gaps")
+        case .direct, .behind: (heartwire, more) = ("", "")
+        }
         return """
-            <section class="card lane" id="\(id)" data-state="waiting">
+            <section class="card lane \(id)" id="\(id)" data-state="waiting">
             <div class="title"><h2>\(title)</h2><span class="pill" id="\(id)-state">waiting</span></div>
             <div class="path">\(node("browser", "EventSource"))\(arrow)\(node("load balancer", limit))\(arrow)\(heartwire)\(node("backend", silence))</div>
             <dl>
-            <div><dt>received</dt><dd id="\(id)-received">0</dd></div>
-            <div><dt>lost</dt><dd id="\(id)-lost">0</dd></div>
-            <div><dt>cuts</dt><dd id="\(id)-cuts">0</dd></div>
-            \(beats)
+            \(count("received", "\(id)-received"))
+            \(count("lost", "\(id)-lost"))
+            \(count("cuts", "\(id)-cuts"))
+            \(more)
             <div><dt>last event</dt><dd id="\(id)-age">–</dd></div>
             </dl>
             <p class="say" id="\(id)-say">&nbsp;</p>
             </section>
             """
     }
+
+    private static func count(_ name: String, _ id: String) -> String { "<div><dt>\(name)</dt><dd id=\"\(id)\">0</dd></div>" }
 
     private static func node(_ name: String, _ note: String, kind: String = "") -> String {
         "<span class=\"node \(kind)\"><b>\(name)</b><small>\(note)</small></span>"

@@ -1,4 +1,4 @@
-// What the page does: opens the two streams as any page would, with a real EventSource each, listens to the feed of
+// What the page does: opens the three streams as any page would, with a real EventSource each, listens to the feed of
 // what the hop sees, counts, and writes the numbers. It draws nothing: that is the timeline's.
 // Invariant: all lists in it are bounded, and `window.heartwireDemo` says what the page shows.
 
@@ -11,8 +11,9 @@ extension Page {
 
         // For the browser test, and for people who open the console. The silences are in milliseconds, as the browser saw them.
         const demo = window.heartwireDemo = {
-          direct: [], through: [], lostDirect: 0, lostThrough: 0, cutsDirect: 0, cutsThrough: 0, cuts: 0, heartbeats: 0,
-          refused: false, refusedStatus: null, errorsThrough: 0, openedDirect: 0, openedThrough: 0,
+          direct: [], through: [], kept: [], lostDirect: 0, lostThrough: 0, lostKept: 0, cutsDirect: 0, cutsThrough: 0, cutsKept: 0, cuts: 0,
+          heartbeats: 0, cutsBehind: 0, lateKept: 0, gapsKept: 0,
+          refused: false, refusedStatus: null, errorsThrough: 0, openedDirect: 0, openedThrough: 0, openedKept: 0,
           longestSilenceThroughMs: 0, longestEventGapThroughMs: 0, hopIdleLimitMs: facts.hopIdleLimitMs,
         };
         const seconds = ms => (ms / 1000).toFixed(1) + " s";
@@ -23,7 +24,8 @@ extension Page {
         function makeLane(side) {
           return { side, open: false, expected: null, pending: 0, lastByte: null, lastEvent: null, closedAt: null, isRefused: false, wasCut: false, gap: null };
         }
-        const lanes = { direct: makeLane("direct"), through: makeLane("through") };
+        const lanes = { direct: makeLane("direct"), through: makeLane("through"), kept: makeLane("kept") };
+        const named = (count, lane) => count + lane.side[0].toUpperCase() + lane.side.slice(1);
 
         function log(side, kind, line) {
           const list = element("log-" + side), item = document.createElement("li"), time = document.createElement("time");
@@ -44,14 +46,12 @@ extension Page {
             demo.longestSilenceThroughMs = Math.max(demo.longestSilenceThroughMs, Math.round(now - lane.lastByte));
           lane.lastByte = now;
         }
-        function lose(lane, count) {
-          if (lane.side === "direct") demo.lostDirect += count; else demo.lostThrough += count;
-        }
+        function lose(lane, count) { demo[named("lost", lane)] += count; }
 
         function opened(lane) {
           const now = performance.now();
           lane.open = true; lane.isRefused = false; lane.wasCut = false; lane.closedAt = null; lane.lastByte = now; lane.gap = null;
-          if (lane.side === "direct") demo.openedDirect += 1; else demo.openedThrough += 1;
+          demo[named("opened", lane)] += 1;
           timeline.open(lane.side, now);
         }
         function closed(lane) {
@@ -72,6 +72,13 @@ extension Page {
             if (lane.side === "direct") say("direct", "The browser is back by itself. Events that were sent in the meantime are lost, without an error.");
           }
         }
+        // How much later an event came than the promptest one; the server's clock may differ from the browser's.
+        let promptest = Infinity;
+        function lateness(event) {
+          const age = Date.now() - JSON.parse(event.data).time;
+          promptest = Math.min(promptest, age);
+          return age - promptest;
+        }
         function received(lane, event) {
           const now = performance.now(), seq = JSON.parse(event.data).seq;
           noteByte(lane, now);
@@ -81,7 +88,11 @@ extension Page {
             demo.longestEventGapThroughMs = Math.max(demo.longestEventGapThroughMs, Math.round(now - lane.gap));
           lane.lastEvent = now; lane.gap = now;
           keep(demo[lane.side], seq);
-          timeline.mark(lane.side, "event", now, seq);
+          const late = lateness(event);
+          if (lane.side === "kept" && late > 250) {
+            demo.lateKept += 1;
+            timeline.mark("kept", "late", now - late, seq);
+          } else timeline.mark(lane.side, "event", now, seq);
           log(lane.side, "", "id: " + event.lastEventId + "  data: " + event.data);
           const other = lanes.direct;
           if (lane.side === "through" && !other.open && other.expected !== null && seq >= other.expected) {
@@ -143,6 +154,28 @@ extension Page {
           };
         }
 
+        // Cut on both sides: Heartwire asks the server again, keeps what it sends, and gives it to the browser that comes back.
+        function openKept() {
+          const lane = lanes.kept;
+          log("kept", "note", "GET /events-kept?access_token=…");
+          const source = new EventSource("/events-kept?access_token=" + facts.token + "&page=" + page);
+          source.onopen = () => {
+            opened(lane);
+            if (demo.openedKept === 1) say("kept", "No heartbeats here, so both load balancers cut in each silence. Heartwire asks the backend again at once, and keeps what it sends while the browser is away.");
+          };
+          source.addEventListener("hello", event => greeted(lane, event));
+          source.addEventListener("stream_gap", event => {
+            demo.gapsKept += 1;
+            log("kept", "note", "event: stream_gap  data: " + event.data);
+            say("kept", "The browser is back and gets what it missed, each event once. It is told as well that the backend was gone for a moment (stream_gap): this backend keeps nothing, so Heartwire cannot know whether it has said something then.");
+          });
+          source.onmessage = event => received(lane, event);
+          source.onerror = () => {
+            closed(lane);
+            if (source.readyState === EventSource.CLOSED) { source.close(); setTimeout(openKept, 2000); }
+          };
+        }
+
         // What the load balancer sees and a page cannot.
         const sights = {
           heartbeat(lane) {
@@ -154,7 +187,8 @@ extension Page {
           },
           cut(lane, sight) {
             const now = performance.now();
-            if (lane.side === "direct") { demo.cutsDirect += 1; demo.cuts = demo.cutsDirect; } else demo.cutsThrough += 1;
+            demo[named("cuts", lane)] += 1;
+            demo.cuts = demo.cutsDirect;
             closed(lane);
             lane.wasCut = true;
             timeline.mark(lane.side, "cut", now);
@@ -166,6 +200,11 @@ extension Page {
             log(lane.side, "bad", sight.status + (sight.status === 401 ? " Unauthorized  WWW-Authenticate: Bearer" : ""));
           },
         };
+        function cutBehind(sight) {
+          demo.cutsBehind += 1;
+          timeline.mark("kept", "behind", performance.now());
+          log("kept", "bad", "cut by the load balancer behind Heartwire: " + seconds(sight.idleMilliseconds) + " without a byte");
+        }
         function follow(begin) {
           let isBegun = false;
           const first = () => { if (!isBegun) { isBegun = true; begin(); } };
@@ -175,6 +214,7 @@ extension Page {
             source.onmessage = event => {
               const sight = JSON.parse(event.data), lane = lanes[sight.side], act = sights[sight.kind];
               if (lane && act) act(lane, sight);
+              else if (sight.side === "behind" && sight.kind === "cut") cutBehind(sight);
             };
             source.onerror = () => { if (source.readyState === EventSource.CLOSED) { source.close(); setTimeout(listen, 2000); } };
           };
@@ -195,24 +235,29 @@ extension Page {
         function show() {
           const now = performance.now();
           for (const lane of Object.values(lanes)) {
-            const side = lane.side, isDirect = side === "direct", [name, words] = state(lane, now);
+            const side = lane.side, [name, words] = state(lane, now);
             element(side).dataset.state = name;
             text(side + "-state", words);
             text(side + "-received", demo[side].length);
-            const lost = (isDirect ? demo.lostDirect : demo.lostThrough) + lane.pending, cuts = isDirect ? demo.cutsDirect : demo.cutsThrough;
+            const lost = demo[named("lost", lane)] + lane.pending, cuts = demo[named("cuts", lane)];
             text(side + "-lost", lost);
             text(side + "-cuts", cuts);
             element(side + "-lost").className = lost > 0 ? "bad" : "";
             element(side + "-cuts").className = cuts > 0 ? "bad" : "";
             text(side + "-age", lane.lastEvent === null ? "–" : seconds(now - lane.lastEvent));
           }
+          text("kept-behind", demo.cutsBehind);
+          text("kept-late", demo.lateKept);
+          text("kept-gaps", demo.gapsKept);
+          for (const [id, isBad] of [["kept-behind", true], ["kept-late", false]])
+            element(id).className = element(id).textContent === "0" ? "" : isBad ? "bad" : "good";
           text("through-heartbeats", demo.heartbeats);
           element("through-heartbeats").className = demo.heartbeats > 0 ? "good" : "";
         }
 
         element("eight").href = "https:" + "/" + "/" + location.hostname + ":" + facts.securedPort + "/eight";
         const timeline = makeTimeline(element("timeline"), facts);
-        follow(() => { openThrough(); askDirectly(); });
+        follow(() => { openThrough(); openKept(); askDirectly(); });
         setInterval(show, 100);
         """#
 }

@@ -30,6 +30,7 @@ extension Page {
         a { color: var(--event); }
         main { display: grid; gap: 12px; }
         .lanes { display: grid; grid-template-columns: 1fr 1fr; gap: 12px; }
+        .kept { grid-column: 1 / -1; }
         .card { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 12px 14px; min-width: 0; }
 
         .title { display: flex; flex-wrap: wrap; align-items: center; justify-content: space-between; gap: 4px 10px; }
@@ -64,12 +65,13 @@ extension Page {
         .say { margin-top: 6px; min-height: 2.9em; font-size: 14px; color: var(--soft); }
 
         .picture { padding: 10px 14px 8px; }
-        canvas { display: block; width: 100%; height: 208px; }
+        canvas { display: block; width: 100%; height: 300px; }
         .legend { list-style: none; display: flex; flex-wrap: wrap; gap: 2px 20px; margin-top: 6px; font-size: 12px; color: var(--soft); }
         .legend li { display: flex; align-items: center; gap: 6px; }
         .mark { display: inline-block; width: 12px; height: 12px; flex: none; }
         .mark.event { border-radius: 50%; background: var(--event); width: 10px; height: 10px; }
         .mark.missed { border-radius: 50%; border: 2px solid var(--dead); width: 11px; height: 11px; }
+        .mark.late { border-radius: 50%; border: 2px solid var(--alive); width: 11px; height: 11px; }
         .mark.silence { background: var(--silence-soft); border: 1px solid var(--silence); }
         .mark.refused { background: var(--dead); border-radius: 2px; }
         .mark.cut { background:

@@ -1,4 +1,4 @@
-// The page's timeline: two lanes that scroll by, the present at the right. It is told what happened and when, and
+// The page's timeline: three lanes that scroll by, the present at the right. It is told what happened and when, and
 // draws; it counts nothing. Invariant: what has scrolled out of sight is forgotten.
 
 extension Page {
@@ -7,7 +7,7 @@ extension Page {
         "use strict";
         function makeTimeline(canvas, facts) {
           const context = canvas.getContext("2d");
-          const lanes = { direct: { marks: [], spans: [] }, through: { marks: [], spans: [] } };
+          const lanes = { direct: { marks: [], spans: [] }, through: { marks: [], spans: [] }, kept: { marks: [], spans: [] } };
           const KEPT = 45000, SHADED = 1300, TOP = 4, AXIS = 18, LABEL = 12;
           const isCalm = matchMedia("(prefers-reduced-motion: reduce)").matches;
           let colours = {}, windowMs = 30000;
@@ -126,8 +126,10 @@ extension Page {
               switch (mark.kind) {
                 case "event": dot(at, y, colours.event, true); words(mark.number, at, y - 11, colours.soft, 11, "center"); break;
                 case "missed": dot(at, y, colours.dead, false); words(mark.number, at, y - 11, colours.dead, 11, "center"); break;
+                case "late": dot(at, y, colours.alive, false); words(mark.number, at, y - 11, colours.alive, 11, "center"); break;
                 case "heartbeat": pulse(at, y); break;
                 case "cut": cross(at, y); words("cut", at, y - 13, colours.dead, 11, "center"); break;
+                case "behind": cross(at, y + 20); words("and behind Heartwire", at + 12, y + 24, colours.dead, 11, "left"); break;
                 case "refused":
                   context.fillStyle = colours.dead;
                   context.fillRect(at - 15, y - 9, 30, 18);
@@ -151,9 +153,10 @@ extension Page {
             const edge = width - 14, x = at => edge - (now - at) / windowMs * edge;
             context.setTransform(ratio, 0, 0, ratio, 0, 0);
             context.clearRect(0, 0, width, height);
-            const each = (height - TOP - AXIS) / 2;
+            const each = (height - TOP - AXIS) / 3;
             drawLane(lanes.direct, "Today", TOP, each, width, now, x);
             drawLane(lanes.through, "Through Heartwire", TOP + each, each, width, now, x);
+            drawLane(lanes.kept, "Cut on both sides, kept by Heartwire", TOP + 2 * each, each, width, now, x);
             for (let age = 0; age < windowMs; age += 5000) {
               words(age === 0 ? "now" : "−" + age / 1000 + " s", x(now - age), height - 3, colours.soft, 11, age === 0 ? "right" : "center");
             }

@@ -18,6 +18,8 @@ struct StreamTap {
     private var isAtLineStart = true
     /// The page whose stream is open here; `nil` without one.
     private(set) var page: PageName?
+    /// Whether that stream is the one that Heartwire keeps.
+    private(set) var isKept = false
 
     /// Looks at bytes of the client. A request is recognised if it begins with a piece and its first line is whole in that piece, as
     /// browsers send it.
@@ -25,7 +27,8 @@ struct StreamTap {
         guard bytes.starts(with: "GET /".utf8) else { return }
         let target = bytes.dropFirst(4).prefix { $0 > 32 }
         let path = target.prefix { $0 != UInt8(ascii: "?") }
-        guard path.elementsEqual("/events".utf8) || path.elementsEqual("/events-open".utf8) else { return forget() }
+        isKept = path.elementsEqual("/events-kept".utf8)
+        guard isKept || path.elementsEqual("/events".utf8) || path.elementsEqual("/events-open".utf8) else { return forget() }
         page = PageName(inTarget: Array(target)[...])
         state = page == nil ? .idle : .head(HeadScanner(kind: .response, limits: HeadLimits()), bytes: [])
     }

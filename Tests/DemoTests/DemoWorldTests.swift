@@ -38,10 +38,12 @@ import Testing
         let configuration = world.configuration()
         #expect(configuration.listeners[0] == Listener(host: "127.0.0.1", port: 0))
         #expect(configuration.listeners.map(\.speaksHTTP2) == [false, true] && configuration.listeners[1].tls != nil)
-        #expect(configuration.routes.map(\.name) == ["/events", "/*"])
-        #expect(configuration.routes.allSatisfy { $0.heartbeat.intervalMilliseconds == 1000 && $0.upstreamIndex == 0 })
-        #expect(configuration.routes[0].bearer != nil && configuration.routes[1].bearer == nil)
-        #expect(configuration.upstreams[0].servers == [.init(host: "127.0.0.1", port: world.backendAddress.port)])
+        #expect(configuration.routes.map(\.name) == ["/events", "/events-kept", "/*"])
+        #expect([0, 2].allSatisfy { configuration.routes[$0].heartbeat.intervalMilliseconds == 1000 })
+        #expect(configuration.routes.map(\.upstreamIndex) == [0, 1, 0])
+        #expect(configuration.routes.map { $0.bearer != nil } == [true, true, false])
+        let ports = [world.backendAddress.port, world.addressBehind.port]
+        #expect(configuration.upstreams.map(\.servers) == ports.map { [.init(host: "127.0.0.1", port: $0)] })
     }
 
     @Test("the certificate names this machine, and the address where the demo listens")
@@ -85,6 +87,41 @@ import Testing
         direct.say("GET /eight/8 HTTP/1.1\r\nHost: demo\r\n\r\n")
         try stage.turn { direct.text.contains("data: {\"http\":\"\"}\n\n") }
         direct.close()
+        try stage.turn(milliseconds: 100)
+    }
+
+    @Test("a stream that is cut on both sides in a silence, and whose client comes back later, has lost nothing and tells of a gap")
+    func kept() throws {
+        let stage = try Stage()
+        var timing = DemoTiming.hasty
+        // Heartwire asks again within half a second, so before the next burst, which comes before another cut.
+        timing.hopIdleLimitMilliseconds = 1000
+        timing.silenceMilliseconds = 2000
+        let world = try DemoWorld.standing(on: stage.worker, listen: anyPort, timing: timing)
+        let proxy = try ProxyServer(world.configuration()) { LinuxKernel() }
+        defer { proxy.stop() }
+        world.connect(proxyAddresses: proxy.listeningAddresses)
+        func get(_ target: String, _ fields: String = "") throws -> Client {
+            let client = try stage.connect(to: world.pageAddress)
+            client.say("GET \(target) HTTP/1.1\r\nHost: demo\r\nAccept: text/event-stream\r\n\(fields)\r\n")
+            return client
+        }
+        let feed = try get("/feed?page=mine")
+        let first = try get("/events-kept?access_token=\(world.token)&page=mine")
+        try stage.turn { first.isGone }
+        #expect(first.failure == .connectionReset)
+        let last = try #require(numbers(in: first.text).last)
+        // The next burst begins while the client is away.
+        try stage.turn(milliseconds: 1500)
+        let second = try get("/events-kept?access_token=\(world.token)&page=mine", "Last-Event-ID: \(last)\r\n")
+        try stage.turn { numbers(in: second.text).contains(last + 4) || second.isGone }
+        // The first one is the place that the client named.
+        #expect(numbers(in: second.text) == (0...4).map { last + $0 })
+        #expect(second.text.contains("event: stream_gap\ndata: {\"reason\":\"upstream\",\"certain\":false,\"missed\":null}"))
+        #expect(!second.text.contains("hello") && !first.text.contains("retry"))
+        #expect(feed.text.contains("{\"side\":\"kept\",\"kind\":\"cut\",\"idleMilliseconds\":1"))
+        #expect(feed.text.contains("{\"side\":\"behind\",\"kind\":\"cut\",\"idleMilliseconds\":1"))
+        for client in [feed, second] { client.close() }
         try stage.turn(milliseconds: 100)
     }
 

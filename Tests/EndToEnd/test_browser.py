@@ -48,6 +48,8 @@ def test_the_demo_shows_a_stream_that_survives_the_silence_that_kills_the_other(
         browser.wait_for("!!window.heartwireDemo && window.heartwireDemo.through.length >= 1", 20)
         # Through at least two silences that cut the direct stream, and events after them on the right.
         browser.wait_for("window.heartwireDemo.cuts >= 2", 60)
+        # The third stream is cut on both sides twice, and its browser comes back twice.
+        browser.wait_for("heartwireDemo.cutsKept >= 2 && heartwireDemo.cutsBehind >= 2 && heartwireDemo.openedKept >= 3 && heartwireDemo.lateKept >= 2", 60)
         behind = browser.evaluate("window.heartwireDemo.through.length")
         browser.wait_for(f"window.heartwireDemo.through.length >= {behind + 3}", 60)
         state = browser.evaluate("JSON.parse(JSON.stringify(window.heartwireDemo))")
@@ -58,6 +60,8 @@ def test_the_demo_shows_a_stream_that_survives_the_silence_that_kills_the_other(
     assert in_order_without_gap(state["through"]), f"events lost or out of order: {state['through']}"
     assert state["cuts"] >= 2, "the hop never cut the direct stream"
     assert state["heartbeats"] >= 1, "no heartbeat was seen on the right"
+    assert in_order_without_gap(state["kept"]) and state["lostKept"] == 0, f"events lost or out of order: {state['kept']}"
+    assert state["gapsKept"] >= 2, "the page was not told that the server's stream was over"
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
