@@ -64,7 +64,7 @@ prepare_python() {
     python=$folder/bin/python
     if [ -x "$python" ] && cmp -s "$requirements" "$folder/requirements.installed"; then return; fi
     command -v python3 >/dev/null && python3 -c 'import ensurepip, venv' 2>/dev/null || install python3 python3-venv
-    say "Installing FastAPI, sse-starlette, uvicorn and PyJWT into $folder (PyPI)"
+    say "Installing FastAPI, sse-starlette, uvicorn, PyJWT and redis into $folder (PyPI)"
     mkdir -p "$repository/.build"
     python3 -m venv --clear "$folder" || fail "python3 -m venv failed"
     for try in 1 2 3; do

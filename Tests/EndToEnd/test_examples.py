@@ -11,7 +11,7 @@ from support.paths import REPOSITORY, binary
 pytestmark = [pytest.mark.heavy, pytest.mark.timeout(400)]
 
 
-@pytest.mark.parametrize("name", ["assistant", "diagnose", "fastapi", "jwt", "monitoring", "nginx", "spring", "tickets", "tls"])
+@pytest.mark.parametrize("name", ["assistant", "diagnose", "fastapi", "jwt", "monitoring", "nginx", "pods", "spring", "tickets", "tls"])
 def test_the_example_runs_and_shows_what_it_promises(name):
     result = subprocess.run(
         [REPOSITORY / "examples" / name / "run", "--check"], capture_output=True, text=True, timeout=380,
