@@ -32,6 +32,8 @@ final class KeptPage {
     private var lastByteAt: Int64 = 0
     /// A page that does not read for seconds.
     private(set) var isBusy = false
+    /// When its connection broke, while it was busy.
+    private var brokenAt: Int64?
     private(set) var longestSilence: Int64 = 0
     /// Whose it is: two pages may have the same cookie, and then they are of different hosts.
     let (cookie, host): (String, String)
@@ -87,6 +89,8 @@ final class KeptPage {
     }
 
     private func look() {
+        // A busy page learns late that its connection is gone.
+        if isBusy, wire?.isBroken == true { brokenAt = brokenAt ?? home.world.now }
         guard let wire, !isBusy, visits[visits.count - 1].endedAt == nil else { return }
         let bytes = wire.read()
         if !bytes.isEmpty {
@@ -107,7 +111,8 @@ final class KeptPage {
 
     private func leave(_ deed: Deed) {
         guard let wire else { return }
-        visits[visits.count - 1].endedAt = home.world.now
+        visits[visits.count - 1].endedAt = brokenAt ?? home.world.now
+        brokenAt = nil
         // A machine that vanishes takes all its pages with it, and nobody is told.
         visits[visits.count - 1].deed = truth?.clientDeed ?? deed
         if let violation = reader.violation { home.problems.append("page \(number): \(violation)") }

@@ -12,8 +12,8 @@ extension KeptStreamsWorld {
         var reason: String
         var certain: Bool
         var missed: Int?
-        /// What the page brought that was told.
-        var broughtID: [UInt8]?
+        /// The page's last event id before it was told.
+        var idBefore: [UInt8]?
     }
 
     /// An event of a server's, by the numbers in it.
@@ -35,7 +35,7 @@ extension KeptStreamsWorld {
             }
             count("visits over HTTP/\(visit.version)")
             // A page whose place is the same as before is told the same again.
-            if !visit.isStolen { gaps.removeAll { $0.broughtID == visit.broughtID } }
+            if !visit.isStolen { gaps.removeAll { $0.idBefore == visit.broughtID } }
             for (number, event) in visit.read.events.enumerated() {
                 let text = String(decoding: event.data, as: UTF8.self)
                 if event.type == Array("stream_gap".utf8) {
@@ -46,7 +46,7 @@ extension KeptStreamsWorld {
                     count("gap: \(told.reason)")
                     // A reader that is there loses nothing to a bound.
                     expect(told.reason != "expired" || number == 0, "\(place): behind \(number) events it is told of expired ones")
-                    told.broughtID = visit.broughtID
+                    told.idBefore = number > 0 ? visit.read.events[number - 1].lastEventID : visit.broughtID
                     gaps.append(told)
                     continue
                 }
@@ -105,6 +105,8 @@ extension KeptStreamsWorld {
     /// The proxy has left a server's stream only if its page was away for long enough.
     private func checkPatience(_ page: KeptPage, _ visit: Int, with response: KeptResponse, _ place: String) {
         guard response.endedAt == nil else { return }
+        // Who leaves within a block above the limit cannot go on.
+        if plan.limits.eventBytes < Limits().eventBytes { return }
         // An id that may be forgotten while its stream is kept is then like one that nobody knows.
         if plan.forgetsEarly || page.visits.contains(where: \.isStolen) { return }
         // By an id of the server the proxy cannot tell a second page from one that it has not missed yet.
