@@ -6,6 +6,11 @@
 //     --leave-after N      leaves after N events and connects again (with --repeat)
 //     --first N            streams that are opened before the memory's base line is taken (held streams only)
 //     --warm-ms, --window-ms   how long before and in the window
+//     --opening-events N   events after which a stream counts as opened; 0: its head is enough
+//     --leaves             a client leaves as soon as its stream is opened
+//     --joins              a stream begins with any event
+//     --return-ms N        all clients leave after the warming, and come back so much later, at once, each with its Last-Event-ID; the
+//                          window ends when all have an event that was sent after that
 //     --most N             responses after which the window ends early
 //     --heartbeats         counts comments and their intervals
 //     --rounds             the events of one moment belong together: how long until the last stream had its own?
@@ -20,8 +25,9 @@
 //     --origin PID         the origin's process, whose time is part of what the generator needs
 //
 // Here is the course of a run: its phases, its window, its options and the line that it prints. Every byte that comes is checked in
-// load_responses.c, HTTP/2's frames in load_http2.c, tokens are load_tokens.c's; anything amiss ends the run with a message and status 1. What the kernel says of the
-// processes is in load_processes.c.
+// load_responses.c, HTTP/2's frames in load_http2.c, tokens are
+// load_tokens.c's, clients that come back load_crowd.c's; anything amiss ends the run with a message and status 1. What the kernel says
+// of the processes is in load_processes.c.
 //
 // origin.c decides what is sent, bench.py what is started when and how the figures are named.
 #define _GNU_SOURCE
@@ -38,10 +44,11 @@
 
 #include "load.h"
 
-struct options options = {.path = "/idle", .streams = 1, .warm_ms = 300, .window_ms = 1000, .most = -1, .sequence_mask = UINT32_MAX, .status = 200};
+struct options options = {.path = "/idle", .streams = 1, .warm_ms = 300, .window_ms = 1000, .most = -1, .sequence_mask = UINT32_MAX,
+                          .status = 200, .opening_events = 1};
 
 const char *const phase_names[] = {"opening the first streams", "taking the base line", "opening streams", "warming up",
-                                   "in the window", "over"};
+                                   "while all are away", "in the window", "over"};
 enum phase phase;
 int poller;
 struct connection *connections;
@@ -58,11 +65,12 @@ struct round rounds[ROUNDS];
 long rounds_count;
 
 struct mark {
-    uint64_t time_ns, proxy_ns, origin_ns, own_ns, waited_ns;
+    uint64_t time_ns, proxy_ns, origin_ns, own_ns, waited_ns, origin_bytes;
 };
 
 static struct mark mark(void) {
-    return (struct mark){now_ns(), watched_ns(), origin ? processor_ns(origin) : 0, clock_ns(CLOCK_PROCESS_CPUTIME_ID), waited_ns()};
+    return (struct mark){now_ns(), watched_ns(), origin ? processor_ns(origin) : 0, clock_ns(CLOCK_PROCESS_CPUTIME_ID), waited_ns(),
+                         origin ? written_bytes(origin) : 0};
 }
 
 static struct mark opening, opening_end, window, window_end;
@@ -110,11 +118,22 @@ static int advance(void) {
             break;
         case WARMING:
             if (!due) break;
+            if (options.return_ms) {
+                leave_all();
+                enter(AWAY, options.return_ms);
+                break;
+            }
             window = mark();
             enter(WINDOW, options.window_ms);
             break;
+        case AWAY:
+            if (!due) break;
+            window = mark();
+            enter(WINDOW, options.window_ms);
+            return_all();
+            break;
         case WINDOW:
-            if (!due && (options.most < 0 || responses < (uint64_t)options.most)) break;
+            if (options.return_ms ? !all_are_live() : !due && (options.most < 0 || responses < (uint64_t)options.most)) break;
             window_end = mark();
             phase = OVER;
             memory_after = watched_memory();
@@ -143,6 +162,8 @@ static void print(void) {
                    / (double)(opening_end.time_ns - opening.time_ns));
         printf(", \"memory_before_kib\": %ld, \"memory_after_kib\": %ld", memory_before, memory_after);
     }
+    if (origin) printf(", \"origin_bytes\": %lu", window_end.origin_bytes - window.origin_bytes);
+    if (options.return_ms) print_crowd();
     if (options.shared) printf(", \"records\": %lu", records);
     long whole = 0;
     for (long index = 0; index < rounds_count; index++) {
@@ -171,7 +192,8 @@ static void read_options(int count, char **arguments) {
         {"port", 1, 0, 'p'}, {"path", 1, 0, 'P'}, {"streams", 1, 0, 'n'}, {"first", 1, 0, 'f'}, {"repeat", 0, 0, 'r'},
         {"leave-after", 1, 0, 'l'}, {"most", 1, 0, 'm'}, {"warm-ms", 1, 0, 'W'}, {"window-ms", 1, 0, 'w'}, {"heartbeats", 0, 0, 'h'},
         {"rounds", 0, 0, 'R'}, {"shared", 1, 0, 'S'}, {"unread", 1, 0, 'u'}, {"narrow", 0, 0, 'N'}, {"sequence-mask", 1, 0, 's'}, {"tokens", 1, 0, 'T'},
-        {"status", 1, 0, 'x'}, {"tls", 0, 0, 't'}, {"watch", 1, 0, 'c'}, {"origin", 1, 0, 'o'}, {0, 0, 0, 0}};
+        {"status", 1, 0, 'x'}, {"opening-events", 1, 0, 'e'}, {"leaves", 0, 0, 'L'}, {"joins", 0, 0, 'j'}, {"return-ms", 1, 0, 'B'},
+        {"tls", 0, 0, 't'}, {"watch", 1, 0, 'c'}, {"origin", 1, 0, 'o'}, {0, 0, 0, 0}};
     int option;
     while ((option = getopt_long(count, arguments, "", known, NULL)) != -1) {
         switch (option) {
@@ -192,6 +214,10 @@ static void read_options(int count, char **arguments) {
             case 'u': options.unread = optarg; break;
             case 'N': options.narrow = true; break;
             case 'T': options.tokens = optarg; break;
+            case 'e': options.opening_events = atol(optarg); break;
+            case 'L': options.leaves = true; break;
+            case 'j': options.joins = true; break;
+            case 'B': options.return_ms = atol(optarg); break;
             case 'x': options.status = atoi(optarg); break;
             case 'o': origin = atoi(optarg); break;
             case 'c':
@@ -204,6 +230,7 @@ static void read_options(int count, char **arguments) {
     }
     if (options.port <= 0 || options.streams <= 0 || options.first > options.streams) fail("impossible options");
     if (options.shared ? !options.tls : options.unread || options.narrow) fail("HTTP/2's options without HTTP/2");
+    if ((options.leaves || options.return_ms) && (options.tls || options.repeat)) fail("clients that leave hold streams of HTTP/1.1");
     if (options.tokens && options.shared) fail("tokens are for HTTP/1.1 only");
     options.accept = options.repeat && !options.leave_after && strcmp(options.path, "/keep") ? "*/*" : "text/event-stream";
 }

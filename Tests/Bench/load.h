@@ -12,7 +12,16 @@ enum { BUFFER = 1 << 18, HEAD = 4096, TURN = 512, IN_FLIGHT = 64, ROUNDS = 4096,
 enum state { HANDSHAKE, WAITING, IN_HEAD, IN_BODY };
 enum framing { LENGTH, CHUNKED, UNTIL_CLOSE };
 enum chunk { SIZE, EXTENSION, SIZE_END, DATA, DATA_END_CR, DATA_END_LF, TRAILER, TRAILER_LINE };
-enum { SEEKING = 255, DIGITS = 24, TOKENS = 16384, TOKEN = 2048 };
+enum { SEEKING = 255, DIGITS = 24, TOKENS = 16384, TOKEN = 2048, ID = 64 };
+
+// How far a client has read: what its next request says, and the number that is due then.
+struct place {
+    char id[ID], next_id[ID];    // next: of the block that is not over yet
+    uint32_t expected, next_expected;
+    char line[ID];               // the present one, as far as it has come
+    uint16_t line_length;
+    bool is_live;                // has an event that was sent after it came back
+};
 
 struct connection {
     int fd;
@@ -29,6 +38,7 @@ struct connection {
     struct shared *shared;       // HTTP/2: the connection, and of this stream its number and the window that is not given back yet
     uint32_t number, unreturned;
     bool is_unread;
+    struct place place;          // where it goes on when it comes back
 };
 
 struct samples {
@@ -46,12 +56,12 @@ struct options {
     const char *path, *accept, *unread, *tokens;
     int status;
     long streams, first, leave_after, most, shared;
-    long warm_ms, window_ms;
-    bool repeat, heartbeats, rounds, tls, narrow;
+    long warm_ms, window_ms, opening_events, return_ms;
+    bool repeat, heartbeats, rounds, tls, narrow, leaves, joins;
     uint32_t sequence_mask;
 };
 
-enum phase { FIRST, BASELINE, OPENING, WARMING, WINDOW, OVER };
+enum phase { FIRST, BASELINE, OPENING, WARMING, AWAY, WINDOW, OVER };
 
 extern struct options options;
 extern enum phase phase;
@@ -84,6 +94,12 @@ uint64_t processor_ns(pid_t process);
 uint64_t watched_ns(void);
 uint64_t waited_ns(void);
 long watched_memory(void);
+// The same, resident; and the most since the last call of `forget_peak`.
+long watched_resident(void);
+long watched_peak(void);
+void forget_peak(void);
+// What the process has written, to sockets too.
+uint64_t written_bytes(pid_t process);
 void keep(struct samples *samples, uint64_t value);
 void print_samples(const char *name, struct samples *samples);
 
@@ -116,6 +132,19 @@ void finish_response(struct connection *connection);
 void read_tokens(const char *path);
 // The next request, with the next token.
 const char *request_with_token(size_t *length);
+
+// load_crowd.c: clients that all leave, and come back at once.
+
+// Bytes of a stream, before its client leaves.
+void note_id(struct connection *connection, const char *bytes, size_t count);
+void leave_all(void);
+void return_all(void);
+// The request of a client that comes back.
+const char *request_with_id(const struct connection *connection, size_t *length);
+// An event came after the return.
+void note_live(struct connection *connection, uint64_t now);
+bool all_are_live(void);
+void print_crowd(void);
 
 // load_http2.c: connections that `options.shared` streams share.
 

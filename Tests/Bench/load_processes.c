@@ -82,6 +82,47 @@ long watched_memory(void) {
     return sum;
 }
 
+static long watched_status(const char *format) {
+    long sum = 0;
+    for (int index = 0; index < watched_count; index++) {
+        char path[64], line[256];
+        snprintf(path, sizeof path, "/proc/%d/status", watched[index]);
+        FILE *file = fopen(path, "r");
+        if (!file) fail("%s cannot be read: %s", path, strerror(errno));
+        long size;
+        while (fgets(line, sizeof line, file)) {
+            if (sscanf(line, format, &size) == 1) sum += size;
+        }
+        fclose(file);
+    }
+    return sum;
+}
+
+long watched_resident(void) { return watched_status("VmRSS: %ld"); }
+
+long watched_peak(void) { return watched_status("VmHWM: %ld"); }
+
+void forget_peak(void) {
+    for (int index = 0; index < watched_count; index++) {
+        char path[64];
+        snprintf(path, sizeof path, "/proc/%d/clear_refs", watched[index]);
+        FILE *file = fopen(path, "w");
+        // proc_pid_clear_refs(5)
+        if (!file || fputs("5", file) < 0 || fclose(file)) fail("%s cannot be written: %s", path, strerror(errno));
+    }
+}
+
+uint64_t written_bytes(pid_t process) {
+    char path[64], line[256];
+    snprintf(path, sizeof path, "/proc/%d/io", process);
+    FILE *file = fopen(path, "r");
+    if (!file) fail("%s cannot be read: %s", path, strerror(errno));
+    unsigned long long count = 0;
+    while (fgets(line, sizeof line, file) && sscanf(line, "wchar: %llu", &count) != 1) {}
+    fclose(file);
+    return count;
+}
+
 void keep(struct samples *samples, uint64_t value) {
     if (samples->count == samples->capacity) {
         samples->capacity = samples->capacity ? samples->capacity * 2 : 65536;

@@ -19,7 +19,7 @@
 void begin_response(struct connection *connection) {
     connection->state = WAITING;
     connection->events = 0;
-    connection->expected = 0;
+    connection->expected = connection->place.expected;
     connection->digits = SEEKING;
 }
 
@@ -28,6 +28,7 @@ static void send_request(struct connection *connection) {
     const char *text = request;
     size_t length = request_length;
     if (options.tokens) text = request_with_token(&length);
+    if (phase == WINDOW && options.return_ms) text = request_with_id(connection, &length);
     const ssize_t sent = connection->ssl ? SSL_write(connection->ssl, text, (int)length) : send(connection->fd, text, length, MSG_NOSIGNAL);
     // A connection that the server has just closed is found out by reading.
     if (sent < 0 && (errno == EPIPE || errno == ECONNRESET) && !connection->fresh) return;
@@ -108,15 +109,17 @@ void mark_opened(struct connection *connection) {
 
 static void receive_event(struct connection *connection, uint64_t now) {
     connection->digits = SEEKING;
+    if (options.joins && !connection->events && phase != WINDOW) connection->expected = connection->sequence;
     if (((connection->sequence ^ connection->expected) & options.sequence_mask) != 0) {
         fail("event %u came where %u was due", connection->sequence, connection->expected);
     }
     connection->expected = connection->sequence + 1;
     connection->events++;
-    mark_opened(connection);
+    if (connection->events >= options.opening_events) mark_opened(connection);
     if (phase != WINDOW) return;
     events++;
     if (!options.repeat && connection->stamp) keep(&latencies, now - connection->stamp);
+    if (options.return_ms) note_live(connection, now);
     if (!options.rounds) return;
     long index = rounds_count - 1;
     while (index >= 0 && rounds[index].stamp != connection->stamp) index--;
@@ -134,6 +137,7 @@ void receive_payload(struct connection *connection, const char *bytes, size_t co
     const char *const end = bytes + count;
     if (phase == WINDOW) body_bytes += count;
     if (options.heartbeats && connection->opened) receive_heartbeats(connection, bytes, count, now);
+    if (options.return_ms && phase != WINDOW) note_id(connection, bytes, count);
     while (bytes < end) {
         if (connection->digits == SEEKING) {
             if (!(bytes = memchr(bytes, '@', (size_t)(end - bytes)))) return;
@@ -238,6 +242,7 @@ static void understand_head(struct connection *connection) {
     connection->framing = coding && !strncasecmp(coding, "chunked", 7) ? CHUNKED : length ? LENGTH : UNTIL_CLOSE;
     connection->chunk = SIZE;
     connection->state = IN_BODY;
+    if (!options.repeat && !options.opening_events) mark_opened(connection);
 }
 
 static void receive_body(struct connection *connection, const char *bytes, size_t count, uint64_t now) {
@@ -332,4 +337,5 @@ void receive(struct connection *connection) {
         if (phase == WINDOW) responses++;
         start_again(connection);
     }
+    if (options.leaves && connection->opened) close(connection->fd);
 }

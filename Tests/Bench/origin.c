@@ -3,6 +3,8 @@
 //   origin --streams N --interval-us T     prints "port N" and serves 127.0.0.1 until its parent ends
 //
 //   /idle       one event, then silence
+//   /silent     none
+//   /hundred    a hundred events, then silence
 //   /fan        an event of 200 bytes every T for each stream; the N streams are spread evenly over T
 //   /broadcast  the same, to all streams in the same instant
 //   /heartbeat  a comment every T for each stream, spread as in /fan
@@ -13,6 +15,8 @@
 //
 // An event holds '@', the moment it was sent (CLOCK_MONOTONIC, 16 hexadecimal digits), its number in the stream (8 digits) and,
 // as its last visible byte, '~'. Neither byte occurs anywhere else in a response. Each event is a chunk of its own.
+//
+// Bytes go out by write, which the kernel counts in /proc/PID/io, unlike send.
 //
 // load.c measures, bench.py decides what is started when.
 // Invariant: an event is written whole or not at all; a peer that takes half of one ends the whole run with a message.
@@ -34,10 +38,10 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { EVENT = 200, BURST_EVENT = 1024, BURST_EVENTS = 64, SMALL = 200, LARGE = 1 << 20, HEAD = 4096, TURN = 256 };
-enum kind { IDLE, FAN, BROADCAST, HEARTBEAT, BURST, LEAVE, KEEP, SMALL_BODY, LARGE_BODY, KINDS };
+enum { EVENT = 200, BURST_EVENT = 1024, BURST_EVENTS = 64, SMALL = 200, LARGE = 1 << 20, HEAD = 4096, TURN = 256, HUNDRED = 100 };
+enum kind { IDLE, SILENT, HUNDRED_EVENTS, FAN, BROADCAST, HEARTBEAT, BURST, LEAVE, KEEP, SMALL_BODY, LARGE_BODY, KINDS };
 
-static const char *const paths[KINDS] = {"/idle ", "/fan ", "/broadcast ", "/heartbeat ", "/burst ", "/leave ", "/keep ", "/small ", "/large "};
+static const char *const paths[KINDS] = {"/idle ", "/silent ", "/hundred ", "/fan ", "/broadcast ", "/heartbeat ", "/burst ", "/leave ", "/keep ", "/small ", "/large "};
 
 struct connection {
     int fd;
@@ -110,7 +114,7 @@ static void leave(struct connection *connection) {
 }
 
 static bool send_whole(struct connection *connection, const char *bytes, size_t length) {
-    ssize_t sent = send(connection->fd, bytes, length, MSG_NOSIGNAL);
+    ssize_t sent = write(connection->fd, bytes, length);
     if (sent == (ssize_t)length) return true;
     if (sent < 0 && (errno == EPIPE || errno == ECONNRESET)) return false;
     if (sent < 0) die("the proxy does not take an event");
@@ -131,7 +135,7 @@ static bool send_on(struct connection *connection) {
     const char *bytes = burst ? ring : large;
     const size_t length = burst ? ring_length : large_length;
     for (int piece = 0; piece < 4; piece++) {
-        ssize_t sent = send(connection->fd, bytes + connection->sent, length - connection->sent, MSG_NOSIGNAL);
+        ssize_t sent = write(connection->fd, bytes + connection->sent, length - connection->sent);
         if (sent < 0 && errno == EAGAIN) break;
         if (sent < 0) return false;
         connection->sent += (size_t)sent;
@@ -155,7 +159,7 @@ static void pace(struct connection *connection) {
 }
 
 static bool answer(struct connection *connection) {
-    char text[2048];
+    char text[HUNDRED * (EVENT + 16) + 256];
     size_t length = 0;
     if (connection->kind == LARGE_BODY) return send_on(connection);
     if (connection->kind == SMALL_BODY) {
@@ -168,7 +172,10 @@ static bool answer(struct connection *connection) {
     length = sizeof stream_head - 1;
     connection->sequence = 0;
     if (connection->kind == BURST) return send_whole(connection, text, length) && send_on(connection);
-    const int events = connection->kind == LEAVE || connection->kind == KEEP ? 3 : 1;
+    int events = 1;
+    if (connection->kind == LEAVE || connection->kind == KEEP) events = 3;
+    if (connection->kind == SILENT) events = 0;
+    if (connection->kind == HUNDRED_EVENTS) events = HUNDRED;
     for (int event = 0; event < events; event++) length += put_event(text + length, EVENT, now_ns(), connection->sequence++);
     if (connection->kind == KEEP) {
         memcpy(text + length, "0\r\n\r\n", 5);
@@ -255,6 +262,7 @@ int main(int count, char **arguments) {
     // Events must leave when they are due, without the kernel's usual 50 µs of slack.
     prctl(PR_SET_TIMERSLACK, 1);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    signal(SIGPIPE, SIG_IGN);
     struct rlimit limit;
     getrlimit(RLIMIT_NOFILE, &limit);
     limit.rlim_cur = limit.rlim_max;

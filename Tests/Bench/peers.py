@@ -82,11 +82,11 @@ class Setting:
     """What a scenario needs in a proxy's configuration beyond the usual; `connections` is how many clients there may be, `logs` is off, streams, or
     events: those of streams and each event. HTTP/2 is spoken over TLS only, beside HTTP/1.1. Several workers are not pinned to one core. `check`
     is the algorithm and the public key of the tokens that are let pass, and whether their claims are looked at and sent on; `metrics` whether
-    Heartwire tells them."""
+    Heartwire tells them; `kept` is what a route of Heartwire's says of streams that are kept."""
 
-    def __init__(self, connections: int, tls=None, http2=False, heartbeat_seconds=None, logs="off", workers=1, check=None, metrics=False):
+    def __init__(self, connections: int, tls=None, http2=False, heartbeat_seconds=None, logs="off", workers=1, check=None, metrics=False, kept=""):
         self.connections, self.tls, self.http2, self.heartbeat_seconds, self.logs = connections, tls, http2, heartbeat_seconds, logs
-        self.workers, self.check = workers, check
+        self.workers, self.check, self.kept = workers, check, kept
         self.metrics_port = free_port() if metrics else None
 
 
@@ -163,7 +163,7 @@ upstream origin {{
 }}
 {check}route /* {{
     upstream origin
-{heartbeat}}}
+{heartbeat}{setting.kept}}}
 """)
         return [self.binary, "run", "--config", str(folder / "heartwire.conf")]
 

@@ -83,7 +83,7 @@ def notes(wanted, bench) -> list[str]:
             waited = statistics.median(result["proxy_waited"] for result in results)
             if waited > WAITED:
                 disturbed.append(f"{name} ({waited:.0%})")
-            if part.interval_ms:
+            if part.interval_ms and "missed" not in results[0]:
                 due = [part.streams * result["seconds"] * 1000 / part.interval_ms for result in results]
                 came = [result["heartbeats"] if "--heartbeats" in part.load else result["events"] for result in results]
                 kept = statistics.median(one / other for one, other in zip(came, due))

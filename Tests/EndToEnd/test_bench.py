@@ -23,7 +23,7 @@ def test_the_benchmark_tests_itself(tmp_path):
     measured = {row[0]: row[ours] for row in rows[2:]}
     http1 = {"idle", "idle-tls", "fan", "broadcast", "burst", "heartbeat", "churn", "plain", "scale", "log"}
     assert set(measured) == http1 | {f"h2-{name}" for name in ("idle", "fan", "broadcast", "heartbeat", "churn", "plain", "unread")} | {
-        "tokens", "token-storm", "token-flood", "token-idle"}
+        "tokens", "token-storm", "token-flood", "token-idle", "kept-idle", "kept-fan", "shared", "crowd"}
     for row in rows[2:]:
         assert re.fullmatch(r"-?[0-9][0-9.,]*", row[ours]), row
     kept = json.loads((tmp_path / "figures").read_text())
