@@ -195,3 +195,26 @@ def test_a_key_is_replaced_by_a_reload(stage):
     assert published.post("route=/*")[0].status == 401
     assert published.publish(key=OTHER_KEY) == {"streams": 0, "clients": 0}
     assert KEY not in published.proxy.stderr()
+
+
+@pytest.mark.parametrize("identity, finds_token", [("public", False), ("token", True)])
+def test_a_shared_stream_has_it_once_for_all_and_for_a_token_only_if_all_have_it(stage, workers, identity, finds_token):
+    route = f"history {{\n}}\nidentity {identity}\nshare live"
+    published = Published(stage, workers, route=route + ("\nbearer_from query access_token" if finds_token else ""))
+    port = published.proxy.port
+    token = "?access_token=alice" if finds_token else ""
+    with Client(port) as one, Client(port) as two:
+        bodies = [resume(client, f"/s{token}") for client in [one, two]]
+        published.script.stream(0).chunk(b"data: 1\n\n")
+        for body in bodies:
+            body.wait_for(b"data: 1\n\n")
+        assert published.publish(body=b"2") == {"streams": 1, "clients": 2}
+        if finds_token:
+            opened = next(line for line in published.proxy.stream_log.lines() if line["event"] == "stream_open")
+            assert published.publish(f"route=/*&token={opened['token']}", b"3") == {"streams": 1, "clients": 2}
+        else:
+            assert published.publish("route=/*&token=0123456789abcdef", b"3") == {"streams": 0, "clients": 0}
+        published.script.stream(0).chunk(b"data: 4\n\n")
+        for body in bodies:
+            assert events(body.wait_for(b"data: 4\n\n")) == ["1", "2", *(["3"] if finds_token else []), "4"]
+    assert len(published.script.requests) == 1
