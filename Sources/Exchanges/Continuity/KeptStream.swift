@@ -30,7 +30,7 @@ final class KeptStream: Endpoint {
     private(set) var serverName: String
     private let unreadLimit: Int
     private unowned let streams: KeptStreams
-    /// The servers' side: one server, or each address of all servers where their streams are merged. Empty until the stream itself is there.
+    /// The servers' side: one server, or each address of all servers where streams are merged. Empty until the stream itself is there.
     var feeds: [StreamFeed] = []
     /// Monotonic milliseconds: when the addresses of a merged stream are looked at next.
     var nextAddressLook = Int64.max

@@ -12,7 +12,7 @@ import Upstreams
 
 /// What two responses of one server have in common, and when they are looked at.
 final class Overlap {
-    /// For how long both are read at most, where they say the same or the old one is quiet, and in all other cases: an old one that is behind
+    /// For how long both are read at most, where they say the same or the old one is quiet, and in other cases: an old one that is behind
     /// has to catch up.
     static let mostMilliseconds: Int64 = 2_000
     static let longestMilliseconds: Int64 = 10_000

@@ -71,7 +71,7 @@ final class Seat {
     /// - Parameter forgets: whether nobody may read the stream any more.
     func leave(forgets: Bool) { if isTaken { stream.left(self, forgets: forgets) } }
 
-    /// The reader's place, for a client whose filter leaves much out: without it the client would keep an old one, and be told of events that
+    /// The reader's place, for a client whose filter leaves much out: without it a client would keep an old one, and hear of events that
     /// it did not want. Nothing where every block brings a place, or none is the proxy's.
     func tellPlace() {
         guard filter != nil, isTaken, isReady, cursor == stream.log.next, !followsParts else { return }
