@@ -210,7 +210,7 @@ def test_a_shared_stream_has_it_once_for_all_and_for_a_token_only_if_all_have_it
             body.wait_for(b"data: 1\n\n")
         assert published.publish(body=b"2") == {"streams": 1, "clients": 2}
         if finds_token:
-            opened = next(line for line in published.proxy.stream_log.lines() if line["event"] == "stream_open")
+            opened = published.proxy.stream_log.openings(2)[0]
             assert published.publish(f"route=/*&token={opened['token']}", b"3") == {"streams": 1, "clients": 2}
         else:
             assert published.publish("route=/*&token=0123456789abcdef", b"3") == {"streams": 0, "clients": 0}

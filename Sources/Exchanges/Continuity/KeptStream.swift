@@ -25,6 +25,8 @@ final class KeptStream: Endpoint {
     let terms: CompiledContinuity
     /// Whether every client of the key reads the stream; none of them stops the server then.
     let isShared: Bool
+    /// Whether nobody may come back to it: the server has said that it is for one client, and others have the same key.
+    var endsWithReader = false
     private let head: ResponseHead
     /// The server that serves it now, or served it last.
     private(set) var serverName: String
@@ -222,7 +224,7 @@ final class KeptStream: Endpoint {
     private func lastHasLeft(forgets: Bool) {
         leftAt = worker.now
         for feed in feeds { feed.forgetEnd() }
-        if forgets || isRefused || streams.isEnding { return streams.forget(self) }
+        if forgets || endsWithReader || isRefused || streams.isEnding { return streams.forget(self) }
         resumeFeed()
         streams.isAway(self)
         wakeAtDeadline()

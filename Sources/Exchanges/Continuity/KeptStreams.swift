@@ -1,6 +1,6 @@
 // The kept streams of one worker, and its readers of streams on other workers. Workers talk by mailbox: a request names the stream by its
 // epoch and the reader by its worker and number, so a message that comes too late names nobody and is dropped.
-// Invariant: the directory has an entry for each stream here.
+// Invariant: the directory has an entry for each stream here to which somebody may come back.
 
 import Configuration
 import EventStream
@@ -49,7 +49,13 @@ final class KeptStreams {
         streams[epoch] = stream
         // A stream for all stands there since it was claimed. Those who wait for it are answered in a later turn, because the server's
         // bytes are in the worker's buffer now.
-        if keeping.opening == nil { directory.add(home(epoch), of: keeping.key) } else { answerWaiting(epoch, nil) }
+        if keeping.opening != nil {
+            answerWaiting(epoch, nil)
+        } else if keeping.isVetoed {
+            stream.endsWithReader = true
+        } else {
+            directory.add(home(epoch), of: keeping.key)
+        }
         return stream
     }
 
@@ -237,7 +243,7 @@ final class KeptStreams {
     func arrived(_ slices: [Slice], for number: DistantReader) { readers[number.number]?.arrived(slices) }
 
     /// Parts of a block that is larger than the limit have come.
-    func arrived(_ part: [UInt8], for number: DistantReader) { readers[number.number]?.deliver(part) }
+    func arrived(_ part: [UInt8], for number: DistantReader) { readers[number.number]?.arrived(part) }
 
     /// A loss stands where a reader has come to.
     func tell(_ gap: Gap, _ event: [UInt8], to number: DistantReader) { readers[number.number]?.arrived(gap, event) }

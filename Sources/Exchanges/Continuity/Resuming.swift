@@ -36,6 +36,9 @@ final class KeepingRequest {
     var isAlone = false
     /// Why; nil where the server did not say it.
     var notSharedBecause: NotSharedReason?
+    /// Whether the server's answer is for this client only, which other clients with the same key cannot be told from: nobody can come back
+    /// to the stream.
+    var isVetoed = false
     /// What is missing at the new stream's beginning.
     fileprivate(set) var gap: Gap?
     /// Whether a stream is being asked.
@@ -167,8 +170,9 @@ extension Exchange {
     func keep(_ head: ResponseHead, from connection: UpstreamConnection, _ request: PendingRequest) {
         guard let keeping = request.keeping else { return }
         guard notWovenBecause != .compressed, isStream else { return closesOpening(keeping, .notShared(nil)) }
-        if keeping.opening != nil, let reason = head.notSharedBecause(keeping.terms.sharedFields) {
+        if keeping.terms.policy.share != nil, let reason = head.notSharedBecause(keeping.terms.sharedFields) {
             keeping.notSharedBecause = reason
+            keeping.isVetoed = true
             closesOpening(keeping, .notShared(reason))
         }
         let stream = proxy.keptStreams.open(

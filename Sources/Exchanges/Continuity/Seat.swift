@@ -51,6 +51,10 @@ final class Seat {
         isBlocked = true
     }
 
+    /// The reader takes blocks. The server's first bytes, which follow in this turn, are in the worker's buffer, so nothing is handed on
+    /// before them.
+    func awaitFirstBytes() { isReady = true }
+
     /// The reader takes blocks: it gets what there is, and what comes.
     func serve() {
         guard isTaken else { return }

@@ -169,6 +169,15 @@ final class StreamReader {
         goOnOrSayWhyNot()
     }
 
+    /// Parts of a block that is larger than the limit have come. Unlike blocks they are not asked for.
+    func arrived(_ part: [UInt8]) {
+        deliver(part)
+        guard isPaused, exchange != nil, case .elsewhere(let home, let reader) = self.home else { return }
+        // The client says when it takes bytes again.
+        isAsking = false
+        home.post { $0.seat(of: reader)?.pause() }
+    }
+
     /// The server's part is over, and everything has been handed on.
     func ended(_ end: FeedEnd) {
         sendHead()
@@ -209,6 +218,6 @@ final class StreamReader {
     func prepare(_ opening: [UInt8]) {
         self.opening = opening
         isBeginning = true
-        goOn()
+        if case .here(let seat) = home { seat.awaitFirstBytes() }
     }
 }

@@ -111,7 +111,11 @@ extension RequestForwarding {
         for part in try identityParts(bridged, findings, certificateDigest: certificateDigest) {
             parts.add(part.kind, name: Array(part.name.utf8), part.values)
         }
-        for name in continuity.policy.variedFields { parts.add(.varied, name: Array(name.utf8), values(named: name)) }
+        // What a client keeps from being sent (`Connection`) tells streams apart like a field that it has not.
+        for name in continuity.policy.variedFields {
+            let name = Array(name.utf8)
+            parts.add(.varied, name: name, values(of: name, bridged))
+        }
         return parts
     }
 
