@@ -328,9 +328,6 @@ final class KeptStream: Endpoint {
         for feed in feeds { feed.resume() }
     }
 
-    /// Has the kernel ask the server now and then whether it is still there.
-    func probe() { for feed in feeds { feed.probe() } }
-
     /// Whether a reader has parts of a block that is larger than the limit, and not yet its end.
     var isHandingOnParts: Bool { seats.contains(where: \.followsParts) }
 

@@ -5,6 +5,9 @@ import Reactor
 import Upstreams
 
 extension KeptStream {
+    /// Has the kernel ask the server now and then whether it is still there.
+    func probe() { for feed in feeds { feed.probe() } }
+
     private static let addressLookMilliseconds: Int64 = 1_000
 
     /// Whether a server is read besides that feed's.
