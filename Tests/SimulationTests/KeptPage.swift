@@ -64,6 +64,7 @@ final class KeptPage {
         wire.truth = truth
         self.truth = truth
         reader = ResponseReader()
+        brokenAt = nil
         visits.append(Visit(beganAt: home.world.now, broughtID: id, isStolen: isStolen, version: wire.version))
         self.wire = wire
         lastByteAt = home.world.now
@@ -112,7 +113,6 @@ final class KeptPage {
     private func leave(_ deed: Deed) {
         guard let wire else { return }
         visits[visits.count - 1].endedAt = brokenAt ?? home.world.now
-        brokenAt = nil
         // A machine that vanishes takes all its pages with it, and nobody is told.
         visits[visits.count - 1].deed = truth?.clientDeed ?? deed
         if let violation = reader.violation { home.problems.append("page \(number): \(violation)") }
