@@ -93,6 +93,63 @@ private func fuzzStream(_ stream: [UInt8], _ plan: [UInt8]) {
     require(log.first == log.next && log.byteCount == 0, "blocks that are too old")
 }
 
+/// The blocks of a second response, each with whether it is dropped.
+private func answers(_ stream: [UInt8], _ plan: [UInt8], limit: Int, _ drops: (BlockCutter, Span<UInt8>) -> Bool) -> [([UInt8], Bool)] {
+    var found: [([UInt8], Bool)] = []
+    var cutter = BlockCutter(limit: limit)
+    var position = 0
+    var step = 0
+    while position < stream.count {
+        let piece = Array(stream[position..<min(stream.count, position + max(1, Int(plan[step % 6])))])
+        var offset = 0
+        cutting: while true {
+            switch cutter.next(in: piece.span, from: &offset) {
+            case .more: break cutting
+            case .part: continue
+            case .block: found.append((cutter.bytes(in: piece.span), drops(cutter, piece.span)))
+            }
+        }
+        position += piece.count
+        step += 1
+    }
+    return found
+}
+
+/// A server says what follows the cut, again or beside its first response.
+private func fuzzReplay(_ stream: [UInt8], _ plan: [UInt8]) {
+    let limit = plan[0] & 1 == 0 ? 1 << 20 : 16 + Int(plan[1])
+    let again = Array(stream[min(stream.count, Int(plan[5]))...])
+    let known = Set(Cutting(stream, plan, limit: limit).blocks.map(withoutIdentifiers))
+    var results: [[Bool]] = []
+    for split in [plan, [255, 255, 255, 255, 255, 255, plan[6], plan[7]]] {
+        let log = Cutting(stream, plan, limit: limit).log
+        var filter = ReplayFilter(greetings: [])
+        let replayed = answers(again, split, limit: limit) { filter.drops($0, of: $1, in: log) }
+        var alignment = OverlapAlignment(greetings: [], blockLimit: limit)
+        _ = answers(stream, split, limit: limit) { cutter, piece in
+            alignment.oldSaid(cutter, of: piece)
+            return false
+        }
+        let heldCount = again.count * Int(plan[4]) / 256
+        let first = Array(again[..<heldCount])
+        alignment.newSaid(first.span)
+        let seam = alignment.seam(in: log)
+        let (held, last) = alignment.switchOver(in: log)
+        require(seam == last && held == first, "a switch that is another one")
+        let aligned = answers(held + again[heldCount...], split, limit: limit) { alignment.drops($0, of: $1, in: log) }
+        for (block, isDropped) in replayed + aligned where isDropped && !block.isEmpty {
+            let isKnown = known.contains(withoutIdentifiers(block))
+            require(isKnown || ReferenceEventSource(reading: block).events.isEmpty, "an event is dropped that the log does not have")
+        }
+        results.append((replayed + aligned).map(\.1))
+    }
+    require(results[0] == results[1], "the split changes what is dropped")
+}
+
+private func withoutIdentifiers(_ block: [UInt8]) -> [UInt8] {
+    Array(block.split(separator: 10).filter { !($0.elementsEqual("id".utf8) || $0.starts(with: "id:".utf8)) }.joined(separator: [10]))
+}
+
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzz(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
     // The first bytes say how to split and what to do with ids, the rest is the stream, and a client's id.
@@ -101,5 +158,6 @@ public func fuzz(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
     guard input.count > 8 else { return 0 }
     fuzzIdentifier(Array(input[8...]))
     fuzzStream(Array(input[8...]), Array(input[..<8]))
+    fuzzReplay(Array(input[8...]), Array(input[..<8]))
     return 0
 }
