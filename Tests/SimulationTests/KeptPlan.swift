@@ -125,6 +125,7 @@ struct KeptPlan {
         "\(workerCount) workers, server's ids \(serverIDs), \(history), \(gap), \(isSecured ? "TLS" : "no TLS"), "
             + (speaksHTTP2 ? "HTTP/2, \(browserCount) browsers \(kindOfBrowsers)" : "HTTP/1")
             + (maskMilliseconds.map { ", mask \($0), replay \(replay), \(isContinuous ? "" : "not ")continuous" } ?? "")
-            + "\(isResumable ? ", resumable" : "")\(greets ? ", greets" : ""), ends after \(capMilliseconds ?? 0), events of \(limits.eventBytes), \(limits.keptStreams) kept, \(limits.historyBytes) bytes"
+            + "\(isResumable ? ", resumable" : "")\(greets ? ", greets" : ""), ends after \(capMilliseconds ?? 0), "
+            + "events of \(limits.eventBytes), \(limits.keptStreams) kept, \(limits.historyBytes) bytes"
     }
 }
