@@ -260,7 +260,9 @@ extension KeptStreamsWorld {
             if visit.isEndedByProxy, visit.deed == .left, !page.answeredOtherwiseAt.contains(where: { visit.beganAt...end ~= $0 }),
                 plan.limits.eventBytes == Limits().eventBytes, end < drainsSince
             {
-                expect(end - dropped >= mask - 8_000 || dropped < visit.beganAt, "\(place), and the page's response ended at \(end)")
+                // The last response may be another stream's, of the same owner: this page's server may have dropped before.
+                let first = mine.compactMap(\.endedAt).filter { $0 >= visit.beganAt && $0 < end }.min() ?? dropped
+                expect(end - first >= mask - 8_000 || dropped < visit.beganAt, "\(place), and the page's response ended at \(end)")
             }
             expect(end - max(dropped, visit.beganAt) <= mask + 6_000, "\(place), and the page's response went on until \(end)")
         }
