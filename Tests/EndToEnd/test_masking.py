@@ -305,3 +305,21 @@ def test_a_response_that_cannot_be_replaced_at_once_is_masked(stage):
         assert [gap["reason"] for gap in gaps(body.data)] == ["upstream"]
     ending = proxy.stream_log.ending("/s")
     assert ending["masked"] == 1 and "recycled" not in ending
+
+
+def test_responses_that_are_soon_over_are_asked_for_again_within_the_time(stage):
+    answers = []
+
+    def serve(connection, request):
+        answers.append(connection)
+        connection.start_stream()
+        connection.chunk(b"id: %d\ndata: %d\n\n" % (len(answers), len(answers)))
+        time.sleep(0.2)
+        connection.last_chunk()
+        connection.wait_until_left(60)
+
+    proxy = stage.heartwire(stage.origin(serve), route="history {\n}\nmask 3s\nresumable on")
+    with Client(proxy.port) as client:
+        body = resume(client, "/s")
+        body.wait_for(b"data: 5\n", timeout=30)
+        assert events(body.data) == ["1", "2", "3", "4", "5"] and not body.ended

@@ -17,6 +17,8 @@ final class KeptPage {
         var endedAt: Int64?
         /// How it left.
         var deed = Deed.left
+        /// Whether the other end ended its response, or cut it.
+        var isEndedByProxy = false
         var response: Response?
         var read = ReferenceEventSource(reading: [])
     }
@@ -41,8 +43,12 @@ final class KeptPage {
     let speaksHTTP2: Bool
     /// Whether a request has no answer yet.
     var waitsForAnswer: Bool { wire != nil && visits.last?.response == nil }
+    /// Whether it reads a response.
+    var hasResponse: Bool { wire != nil && visits.last?.response != nil }
+    /// When the server gave another answer than a stream to a request that the page knows nothing of.
+    var answeredOtherwiseAt: [Int64] = []
     /// How long nothing has come by now, where a stream is open.
-    var silence: Int64 { wire == nil || isBusy ? 0 : home.world.now - lastByteAt }
+    var silence: Int64 { hasResponse && !isBusy ? home.world.now - lastByteAt : 0 }
 
     init(_ number: Int, _ home: KeptStreamsWorld) {
         self.number = number
@@ -64,6 +70,7 @@ final class KeptPage {
         wire.truth = truth
         self.truth = truth
         reader = ResponseReader()
+        brokenAt = nil
         visits.append(Visit(beganAt: home.world.now, broughtID: id, isStolen: isStolen, version: wire.version))
         self.wire = wire
         lastByteAt = home.world.now
@@ -94,12 +101,15 @@ final class KeptPage {
         guard let wire, !isBusy, visits[visits.count - 1].endedAt == nil else { return }
         let bytes = wire.read()
         if !bytes.isEmpty {
-            longestSilence = max(longestSilence, home.world.now - lastByteAt)
+            longestSilence = max(longestSilence, silence)
             lastByteAt = home.world.now
         }
         reader.receive(bytes)
         take()
-        if reader.responses.first?.isComplete == true || wire.isBroken || wire.hasEnded { leave(.left) }
+        if reader.responses.first?.isComplete == true || wire.isBroken || wire.hasEnded {
+            visits[visits.count - 1].isEndedByProxy = truth?.clientDeed == nil
+            leave(.left)
+        }
     }
 
     private func take() {
@@ -112,7 +122,6 @@ final class KeptPage {
     private func leave(_ deed: Deed) {
         guard let wire else { return }
         visits[visits.count - 1].endedAt = brokenAt ?? home.world.now
-        brokenAt = nil
         // A machine that vanishes takes all its pages with it, and nobody is told.
         visits[visits.count - 1].deed = truth?.clientDeed ?? deed
         if let violation = reader.violation { home.problems.append("page \(number): \(violation)") }

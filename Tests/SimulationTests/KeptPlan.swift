@@ -10,6 +10,9 @@ struct KeptPlan {
     /// Whether servers set ids: none; on every event, none twice; or on some, and again and again.
     enum ServerIDs: CaseIterable { case none, unique, loose }
 
+    /// What servers say first when a request brings an id: what comes next, what follows that event, that event too, or all that there is.
+    enum Replay: CaseIterable { case none, exact, inclusive, everything }
+
     static let listenAddress = SocketAddress(numeric: "10.9.9.9", port: 80)!
     static let originAddress = SocketAddress(numeric: "10.0.0.1", port: 80)!
 
@@ -30,6 +33,18 @@ struct KeptPlan {
     let kindOfBrowsers: BrowserManner.Kind
     /// How often pages bring an id of somebody else, in thousandths.
     let shareOfThefts: Int
+
+    /// For how long servers that drop are asked again behind the pages' back; nil where they are not.
+    let maskMilliseconds: Int?
+    let replay: Replay
+    /// Whether the events of a user go on in the server's next response; else each response counts from zero.
+    let isContinuous: Bool
+    /// Whether the route says that servers send what follows an id.
+    let isResumable: Bool
+    /// Whether each response begins with a greeting, which the route knows.
+    let greets: Bool
+    /// After so many milliseconds servers end a response in order, as Tomcat does.
+    let capMilliseconds: Int?
 
     init(_ chance: inout Chance) {
         workerCount = chance.number(1...3)
@@ -58,6 +73,12 @@ struct KeptPlan {
         browserCount = chance.number(1...3)
         kindOfBrowsers = chance.pick([.usual, .usual, .narrow, .small])
         shareOfThefts = chance.pick([0, 0, 100])
+        maskMilliseconds = chance.permille(600) ? chance.pick([3_000, 10_000, 60_000]) : nil
+        isContinuous = maskMilliseconds != nil && chance.permille(700)
+        replay = isContinuous ? chance.pick(Replay.allCases) : .none
+        isResumable = replay != .none && serverIDs != .none && chance.permille(700)
+        greets = maskMilliseconds != nil && chance.permille(300)
+        capMilliseconds = maskMilliseconds != nil && chance.permille(400) ? chance.pick([300, 2_000, 5_000]) : nil
     }
 
     /// The proxy's configuration.
@@ -65,6 +86,9 @@ struct KeptPlan {
         var continuity = Continuity()
         continuity.history = history
         continuity.gap = gap
+        continuity.maskMilliseconds = maskMilliseconds
+        continuity.isResumable = isResumable
+        if greets { continuity.greetings = ["connected"] }
         var route = Route(upstreamIndex: 0)
         route.heartbeat.intervalMilliseconds = heartbeatMilliseconds
         route.continuity = continuity
@@ -100,6 +124,8 @@ struct KeptPlan {
     var summary: String {
         "\(workerCount) workers, server's ids \(serverIDs), \(history), \(gap), \(isSecured ? "TLS" : "no TLS"), "
             + (speaksHTTP2 ? "HTTP/2, \(browserCount) browsers \(kindOfBrowsers)" : "HTTP/1")
-            + ", events of \(limits.eventBytes), \(limits.keptStreams) kept, \(limits.historyBytes) bytes"
+            + (maskMilliseconds.map { ", mask \($0), replay \(replay), \(isContinuous ? "" : "not ")continuous" } ?? "")
+            + "\(isResumable ? ", resumable" : "")\(greets ? ", greets" : ""), ends after \(capMilliseconds ?? 0), "
+            + "events of \(limits.eventBytes), \(limits.keptStreams) kept, \(limits.historyBytes) bytes"
     }
 }

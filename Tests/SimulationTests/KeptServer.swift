@@ -1,30 +1,47 @@
-// The server of the world of kept streams. Each of its responses has a number, and its events count from zero.
+// The server of the world of kept streams. Its events stand in journals: each has a number, and its events count from zero, so that what a
+// page reads shows what is missing, doubled or another's. Each response has a journal of its own, or all of a user have one together, which
+// then also grows while nobody listens.
 
 import Reactor
 import TestSupport
 
+/// The events of one response, or of one user.
+final class KeptJournal {
+    let number: Int
+    /// Whose credentials its requests have, and for which host.
+    let owner: String
+    private(set) var events: [[UInt8]] = []
+    /// Where the first event with an id stands: a server whose ids are not unique rather says too much again than too little.
+    private var places: [String: Int] = [:]
+
+    init(_ number: Int, owner: String) { (self.number, self.owner) = (number, owner) }
+
+    func add(_ event: [UInt8], _ id: String?) {
+        if let id, places[id] == nil { places[id] = events.count }
+        events.append(event)
+    }
+
+    /// Where the event with that id stands.
+    func place(of id: String) -> Int? { places[id] }
+}
+
 /// One response of the server's.
 final class KeptResponse {
     let number: Int
-    /// Whose credentials its request had, and for which host.
-    let owner: String
+    let journal: KeptJournal
     let beganAt: Int64
-    /// The id that its request brought.
-    let lastEventID: String?
-    /// How many events were sent.
-    var eventCount = 0
+    /// The next event of the journal that it sends.
+    var next: Int
     /// When the server ended or broke it; nil if it did not.
     var endedAt: Int64?
     /// Whether its end was in order, so that nothing of it was lost on its way to the proxy.
     var isWhole = false
     /// When the proxy left it.
     var leftAt: Int64?
+    var isOpen: Bool { endedAt == nil && leftAt == nil }
 
-    init(_ number: Int, owner: String, beganAt: Int64, lastEventID: String?) {
-        self.number = number
-        self.owner = owner
-        self.beganAt = beganAt
-        self.lastEventID = lastEventID
+    init(_ number: Int, _ journal: KeptJournal, beganAt: Int64, next: Int) {
+        (self.number, self.journal, self.beganAt, self.next) = (number, journal, beganAt, next)
     }
 }
 
@@ -32,6 +49,7 @@ final class KeptResponse {
 final class KeptServerConnection {
     private let wire: Wire
     private unowned let home: KeptStreamsWorld
+    private var plan: KeptPlan { home.plan }
     private var request: [UInt8] = []
     private var response: KeptResponse?
 
@@ -63,67 +81,132 @@ final class KeptServerConnection {
         let owner = "\(fields["cookie"] ?? "") at \(fields["host"] ?? "")"
         let id = fields["last-event-id"]
         home.checkRequest(of: owner, head, id)
-        let response = KeptResponse(home.responses.count, owner: owner, beganAt: home.world.now, lastEventID: id)
-        home.responses.append(response)
+        if let refusal = home.refusal(of: owner) { return wire.send(Array(refusal.utf8)) }
+        let response = home.respond(to: owner, id)
         self.response = response
-        home.count("responses of servers")
         wire.send(Array("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n".utf8))
+        if plan.greets { send(Array("event: connected\ndata: \(response.number)\n\n".utf8)[...]) }
+        if plan.maskMilliseconds != nil, home.world.chance.permille(100) {
+            send(Array("retry: \(home.world.chance.number(50...500))\n\n".utf8)[...])
+        }
+        if let cap = plan.capMilliseconds {
+            home.world.after(Int64(cap)) { [self] in if self.response === response, !home.isCalm { end(response, inOrder: true) } }
+        }
         go(on: response)
     }
 
     private func go(on response: KeptResponse) {
         home.world.after(Int64(home.world.chance.number(0...home.world.chance.pick([5, 300, 3_000])))) { [self] in
             guard self.response === response, wire.isUsable else { return }
-            if !home.isCalm, home.world.chance.permille(home.plan.shareOfEnds / 10) { return end(response) }
+            if !home.isCalm, home.world.chance.permille(plan.shareOfEnds / 10) {
+                return end(response, inOrder: home.world.chance.permille(500))
+            }
+            let new = home.world.chance.pick([1, 1, 1, 3, 20])
+            for _ in 0..<new { home.addEvent(to: response.journal) }
             var bytes: [UInt8] = []
-            for _ in 0..<home.world.chance.pick([1, 1, 1, 3, 20]) { bytes += event(of: response) }
+            while response.next < response.journal.events.count {
+                bytes += response.journal.events[response.next]
+                response.next += 1
+            }
             // Not always whole events at a time.
-            let cut = home.world.chance.permille(300) ? home.world.chance.number(1...bytes.count) : bytes.count
+            let cut = home.world.chance.permille(300) && !bytes.isEmpty ? home.world.chance.number(1...bytes.count) : bytes.count
             send(bytes[..<cut])
             if cut < bytes.count { send(bytes[cut...]) }
             go(on: response)
         }
     }
 
-    private func event(of response: KeptResponse) -> [UInt8] {
-        let name = "\(response.number).\(response.eventCount)"
-        response.eventCount += 1
-        let end = home.world.chance.permille(800) ? "\n" : "\r\n"
-        var lines = identifier(response.number, response.eventCount, name).map { [$0] } ?? []
-        if home.world.chance.permille(200) { lines.append(": a comment") }
-        lines.append("data: \(name)")
-        let length = home.world.chance.permille(100) ? home.world.chance.number(0...400) : 0
-        // An id may also stand behind the data.
-        if lines.count > 1, home.world.chance.permille(200) { lines.append(lines.removeFirst()) }
-        if length > 0 { lines.append("data: \(String(repeating: "x", count: length))") }
-        return Array((lines + ["", ""]).joined(separator: end).utf8)
-    }
-
-    /// The line of the event's id; nil for none.
-    private func identifier(_ response: Int, _ number: Int, _ name: String) -> String? {
-        switch home.plan.serverIDs {
-        case .none: return nil
-        case .unique: return "id: s\(name)"
-        case .loose:
-            if home.world.chance.permille(300) { return nil }
-            if home.plan.emptiesIDs, home.world.chance.permille(50) { return "id" }
-            return "id: r\(response).\(number / 3 % 5)"
-        }
-    }
-
     private func send(_ bytes: ArraySlice<UInt8>) {
+        guard !bytes.isEmpty else { return }
         wire.send(Array("\(String(bytes.count, radix: 16))\r\n".utf8) + bytes + Array("\r\n".utf8))
     }
 
-    private func end(_ response: KeptResponse) {
+    private func end(_ response: KeptResponse, inOrder: Bool) {
         response.endedAt = home.world.now
         self.response = nil
-        if home.world.chance.permille(500) {
+        // A part of the next event may have left: nobody may read it.
+        if plan.maskMilliseconds != nil, home.world.chance.permille(400) {
+            home.addEvent(to: response.journal)
+            let half = response.journal.events[response.next...].joined()
+            send(Array(half.prefix(home.world.chance.number(1...(half.count - 1))))[...])
+        }
+        if inOrder {
             home.count("responses ended in order")
             response.isWhole = true
             return wire.send(Array("0\r\n\r\n".utf8))
         }
         home.count("responses broken")
         wire.end(home.world.chance.pick([.left, .reset]))
+    }
+}
+
+extension KeptStreamsWorld {
+    /// A response to a request of that owner that brought that id.
+    func respond(to owner: String, _ id: String?) -> KeptResponse {
+        count("responses of servers")
+        let old = plan.isContinuous ? journals.last { $0.owner == owner } : nil
+        let journal = old ?? KeptJournal(journals.count, owner: owner)
+        if old == nil { journals.append(journal) }
+        // Something may have happened since the last response.
+        if old != nil { for _ in 0..<world.chance.pick([0, 0, 1, 5]) { addEvent(to: journal) } }
+        var next = old == nil ? 0 : journal.events.count
+        if let id, let place = journal.place(of: id) {
+            switch plan.replay {
+            case .none: break
+            case .exact: next = place + 1
+            case .inclusive: next = place
+            case .everything: next = 0
+            }
+        } else if plan.replay == .everything {
+            next = 0
+        }
+        let response = KeptResponse(responses.count, journal, beganAt: world.now, next: next)
+        responses.append(response)
+        return response
+    }
+
+    /// Another event happens.
+    func addEvent(to journal: KeptJournal) {
+        let number = journal.events.count
+        let name = "\(journal.number).\(number)"
+        let end = world.chance.permille(800) ? "\n" : "\r\n"
+        let (line, id) = identifier(journal.number, number, name)
+        var lines = line.map { [$0] } ?? []
+        if world.chance.permille(200) { lines.append(": a comment") }
+        lines.append("data: \(name)")
+        // An id may also stand behind the data.
+        if lines.count > 1, world.chance.permille(200) { lines.append(lines.removeFirst()) }
+        let length = world.chance.permille(100) ? world.chance.number(0...400) : 0
+        if length > 0 { lines.append("data: \(String(repeating: "x", count: length))") }
+        journal.add(Array((lines + ["", ""]).joined(separator: end).utf8), id)
+    }
+
+    /// The line of an event's id, and the id; nil for none.
+    private func identifier(_ journal: Int, _ number: Int, _ name: String) -> (line: String?, id: String?) {
+        switch plan.serverIDs {
+        case .none: return (nil, nil)
+        case .unique: return ("id: s\(name)", "s\(name)")
+        case .loose:
+            if world.chance.permille(300) { return (nil, nil) }
+            if plan.emptiesIDs, world.chance.permille(50) { return ("id", nil) }
+            return ("id: r\(journal).\(number / 3 % 5)", "r\(journal).\(number / 3 % 5)")
+        }
+    }
+
+    /// What a server says instead of a stream: while it is down, or to a request that goes on behind a page's back.
+    func refusal(of owner: String) -> String? {
+        if isUnavailable {
+            count("503")
+            return "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
+        }
+        guard plan.maskMilliseconds != nil, !isCalm, world.chance.permille(50) else { return nil }
+        // A page that is told so stops for good, so only those hear it that have a response already.
+        guard let page = pages.first(where: { $0.owner == owner }), page.hasResponse else { return nil }
+        page.answeredOtherwiseAt.append(world.now)
+        count("another answer")
+        return world.chance.pick([
+            "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 204 No Content\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 2\r\n\r\nno",
+        ])
     }
 }

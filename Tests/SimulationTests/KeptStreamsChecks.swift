@@ -18,10 +18,12 @@ extension KeptStreamsWorld {
 
     /// An event of a server's, by the numbers in it.
     struct Numbered {
-        let response: Int
+        let journal: Int
         let event: Int
         /// The visit in which it was read.
         let visit: Int
+        /// The last event of the journal that has been read by then.
+        let highest: Int
     }
 
     /// What a page read over all its visits.
@@ -50,9 +52,16 @@ extension KeptStreamsWorld {
                     gaps.append(told)
                     continue
                 }
+                if plan.greets, event.type == Array("connected".utf8) {
+                    // The proxy drops it where it asks a server again.
+                    let isFirst = !visit.read.events[..<number].contains { self.numbers(of: $0) != nil }
+                    expect(isFirst, "\(place): a greeting behind \(number) events")
+                    continue
+                }
                 let numbers = text.split(separator: "\n")[0].split(separator: ".").compactMap { Int($0) }
-                guard numbers.count == 2, numbers[0] < responses.count else { return expect(false, "\(place): \(text)") }
-                let next = Numbered(response: numbers[0], event: numbers[1], visit: index)
+                guard numbers.count == 2, numbers[0] < journals.count else { return expect(false, "\(place): \(text)") }
+                let highest = last.map { $0.journal == numbers[0] ? max($0.highest, numbers[1]) : numbers[1] } ?? numbers[1]
+                let next = Numbered(journal: numbers[0], event: numbers[1], visit: index, highest: highest)
                 check(page, next, after: last, gaps)
                 last = next
                 gaps = []
@@ -62,17 +71,21 @@ extension KeptStreamsWorld {
 
     /// One event behind another.
     private func check(_ page: KeptPage, _ next: Numbered, after last: Numbered?, _ gaps: [Told]) {
-        let place = "page \(page.number), visit \(next.visit), event \(next.event) of response \(next.response)"
+        let place = "page \(page.number), visit \(next.visit), event \(next.event) of journal \(next.journal)"
         count("events")
-        expect(responses[next.response].owner == page.owner, "\(place): another's")
+        expect(journals[next.journal].owner == page.owner, "\(place): another's")
         let certain = gaps.filter(\.certain).reduce(0) { $0 + ($1.missed ?? 0) }
         guard let last else {
             // A page may leave before its first event, and come back with the place that it was given.
-            return expect(next.event == certain || !gaps.isEmpty || next.visit > 0 || !plan.tellsByEvent, "\(place): the first")
+            let isFirst = next.event == certain || plan.isContinuous
+            return expect(isFirst || !gaps.isEmpty || next.visit > 0 || !plan.tellsByEvent, "\(place): the first")
         }
-        let before = "\(last.event) of \(last.response) in visit \(last.visit)"
+        let before = "\(last.event) of \(last.journal) in visit \(last.visit)"
         let isTold = gaps.contains { !$0.certain }
-        if next.response == last.response {
+        // A page whose server emptied the id brings none, and that is a new beginning.
+        let bringsNone = next.visit > last.visit && page.visits[(last.visit + 1)...next.visit].contains(where: \.broughtID.isEmpty)
+        if next.journal == last.journal {
+            if plan.isContinuous { return checkContinuous(page, next, after: last, gaps, bringsNone, "\(place): follows \(before)") }
             if next.visit > last.visit, plan.isLoose, plan.tellsByEvent {
                 return expect(isTold || next.event <= last.event + 1 + certain, "\(place): follows \(before)")
             }
@@ -82,24 +95,62 @@ extension KeptStreamsWorld {
             }
             return expect(next.event == last.event + 1 + certain, "\(place): follows \(before), and \(certain) were said to be missing")
         }
-        expect(next.response > last.response, "\(place): follows \(before)")
-        expect(next.visit > last.visit, "\(place): follows \(before) in the same response to the page")
-        // A page whose server emptied the id brings none, and that is a new beginning.
-        let bringsNone = page.visits[(last.visit + 1)...next.visit].contains(where: \.broughtID.isEmpty)
+        // By an id that its server uses again a page may be given another place, also in front of another response.
+        if plan.isLoose, plan.maskMilliseconds != nil, next.visit > last.visit { return }
+        expect(next.journal > last.journal, "\(place): follows \(before)")
+        if plan.maskMilliseconds == nil { expect(next.visit > last.visit, "\(place): follows \(before) in the same response to the page") }
+        if plan.gap == .reconnect { expect(next.visit > last.visit, "\(place): follows \(before), and the response goes on") }
         guard plan.tellsByEvent, !bringsNone else { return }
+        // A gap that the history does not hold any more is one of those that are said to be missing.
+        expect(isTold || plan.maskMilliseconds != nil && !gaps.isEmpty, "\(place): follows \(before), and no gap is told")
+        guard plan.maskMilliseconds == nil else { return }
         // What was missing of the response before is told before the gap between the two.
         let missing = gaps.reversed().prefix { $0.certain }.reduce(0) { $0 + ($1.missed ?? 0) }
         expect(next.event == missing, "\(place): \(missing) events of it were said to be missing")
-        expect(isTold, "\(place): follows \(before), and no gap is told")
-        checkPatience(page, next.visit, with: responses[last.response], place)
-        checkRest(of: responses[last.response], after: last, gaps, place, isNextVisit: next.visit == last.visit + 1)
+        guard let response = responses.first(where: { $0.journal.number == last.journal }) else { return }
+        checkPatience(page, next.visit, with: response, place)
+        checkRest(of: response, after: last, gaps, place, isNextVisit: next.visit == last.visit + 1)
+    }
+
+    /// One event behind another, where events go on in the server's next response.
+    private func checkContinuous(
+        _ page: KeptPage, _ next: Numbered, after last: Numbered, _ gaps: [Told], _ bringsNone: Bool, _ place: String
+    ) {
+        let isSameVisit = next.visit == last.visit
+        if next.event <= last.event {
+            count("events read again")
+            // Of a server without ids, or with loose ones, nothing can be recognised, and of what the log has dropped neither. A page's own
+            // request is answered as the server likes.
+            let repeats = plan.replay == .inclusive || plan.replay == .everything
+            let isAllowed =
+                isSameVisit && plan.serverIDs == .unique
+                ? repeats && plan.forgetsEarly
+                : repeats || plan.serverIDs == .loose
+            return expect(isAllowed, "\(place), again")
+        }
+        if isSameVisit, plan.isResumable, plan.serverIDs == .unique {
+            // What the server sends again can be proved to be all. A block above the limit may have to be taken for a new one.
+            expect(!gaps.contains { $0.reason == "upstream" }, "\(place), and a gap is told, although the server goes on")
+        }
+        // A server that is asked for what follows another's id has nothing of it.
+        let isStolen = page.visits[last.visit...next.visit].contains(where: \.isStolen)
+        if next.event == last.event + 1 || bringsNone || isStolen { return }
+        // Of what is said again some events may be recognised, and those between them not.
+        if plan.serverIDs == .loose, next.event <= last.highest + 1 { return }
+        // By an id that its server uses again a page may be given another place.
+        if plan.isLoose, !isSameVisit { return }
+        guard plan.tellsByEvent else {
+            return expect(!isSameVisit || plan.gap == .off, "\(place), and the response goes on")
+        }
+        expect(!gaps.isEmpty, "\(place), and no gap is told")
     }
 
     /// Who is told that a server's part is over has read all of it.
     private func checkRest(of response: KeptResponse, after last: Numbered, _ gaps: [Told], _ place: String, isNextVisit: Bool) {
         guard gaps.first?.reason == "upstream", response.isWhole, !plan.isLoose, isNextVisit else { return }
         expect(
-            last.event == response.eventCount - 1, "\(place): follows \(last.event) of \(response.eventCount) of the response before")
+            last.event == response.journal.events.count - 1,
+            "\(place): follows \(last.event) of \(response.journal.events.count) of the response before")
     }
 
     /// The proxy has left a server's stream only if its page was away for long enough.
@@ -133,12 +184,13 @@ extension KeptStreamsWorld {
     private func checkLeaving(_ page: KeptPage) {
         // How long bytes need, a deadline's tick, and a page whose request was sent once more.
         let tolerance: Int64 = 2_500
-        for response in responses where response.owner == page.owner && response.endedAt == nil {
+        guard plan.maskMilliseconds == nil else { return }
+        for response in responses where response.journal.owner == page.owner && response.endedAt == nil {
             // Who vanishes is missed late.
             if page.visits.contains(where: { $0.deed == .vanished && ($0.endedAt ?? .max) >= response.beganAt - 1_000 }) { continue }
             let last = page.visits.last { visit in
                 let numbers = visit.read.events.compactMap { self.numbers(of: $0)?.first }
-                return numbers.isEmpty ? (visit.endedAt ?? .max) >= response.beganAt : numbers.contains(response.number)
+                return numbers.isEmpty ? (visit.endedAt ?? .max) >= response.beganAt : numbers.contains(response.journal.number)
             }
             guard let last, let ended = last.endedAt else { continue }
             let latest = max(ended, response.beganAt) + Int64(plan.history.awayMilliseconds) + tolerance
@@ -159,7 +211,13 @@ extension KeptStreamsWorld {
     func checkRequest(of owner: String, _ head: String, _ id: String?) {
         expect(!head.contains("hw1."), "an id of the proxy's has come to the server: \(head)")
         guard let page = pages.first(where: { $0.owner == owner }) else { return expect(false, "nobody has asked for \(owner)") }
-        guard page.waitsForAnswer else { return }
+        // At most one connection for each stream, and at most one new stream for each request.
+        let openCount = responses.count { $0.journal.owner == owner && $0.isOpen && $0.beganAt < world.now - 1_000 }
+        expect(
+            openCount <= page.visits.count,
+            "page \(page.number): \(openCount) responses are open, and it has come \(page.visits.count) times")
+        // Behind the page's back the server may be asked for another of its streams.
+        guard page.waitsForAnswer, plan.maskMilliseconds == nil else { return }
         let brought = page.visits.suffix(3).map { String(decoding: $0.broughtID, as: UTF8.self) }.map { text in
             text.hasPrefix("hw1.") ? "" : text.firstRange(of: "~hw1.").map { String(text[..<$0.lowerBound]) } ?? text
         }
@@ -170,10 +228,10 @@ extension KeptStreamsWorld {
     func checkContentment() {
         for page in pages {
             guard let visit = page.visits.last else { return expect(false, "page \(page.number) never came") }
-            let recent = responses.last { $0.owner == page.owner && $0.leftAt == nil && $0.endedAt == nil }
-            expect(recent != nil, "page \(page.number): its server has no stream")
+            let recent = responses.last { $0.journal.owner == page.owner && $0.isOpen }
             // Told of a gap by an end, a page is on its way back.
-            let comesBack = plan.gap == .reconnect && world.now - (visit.endedAt ?? 0) < 1_000
+            let comesBack = plan.gap == .reconnect && world.now - (visit.endedAt ?? visit.beganAt) < 1_000
+            expect(comesBack || recent != nil, "page \(page.number): its server has no stream")
             expect(
                 comesBack || page.isBusy || visit.endedAt == nil && visit.response?.status == 200,
                 "page \(page.number) has no stream: \(visit)")
@@ -181,6 +239,32 @@ extension KeptStreamsWorld {
                 max(page.longestSilence, page.silence) <= Int64(plan.heartbeatMilliseconds) + 1_500,
                 "page \(page.number): nothing for \(page.longestSilence) ms, with heartbeats each \(plan.heartbeatMilliseconds)")
             checkLeaving(page)
+            checkMasking(page)
+        }
+    }
+
+    /// While a server is away, the response to the page goes on for the route's time, and not much longer.
+    private func checkMasking(_ page: KeptPage) {
+        guard let mask = plan.maskMilliseconds.map(Int64.init), plan.tellsByEvent else { return }
+        let mine = responses.filter { $0.journal.owner == page.owner }
+        for (index, visit) in page.visits.enumerated() where visit.response?.status == 200 {
+            let end = visit.endedAt ?? world.now
+            // Nothing is known of a page's stream before its first event.
+            guard visit.read.events.contains(where: { numbers(of: $0) != nil }) else { continue }
+            guard let last = mine.last(where: { $0.beganAt < end }), let dropped = last.endedAt, dropped < end else { continue }
+            // A page may have more than one stream for a while, by ids of its server.
+            if mine.contains(where: { $0.beganAt < end && $0 !== last && ($0.endedAt ?? $0.leftAt ?? .max) > dropped }) { continue }
+            count("visits that end while a server is away")
+            let place = "page \(page.number), visit \(index): its server dropped at \(dropped)"
+            // The pause before another attempt may be that long, and one that would come too late is not waited for.
+            if visit.isEndedByProxy, visit.deed == .left, !page.answeredOtherwiseAt.contains(where: { visit.beganAt...end ~= $0 }),
+                plan.limits.eventBytes == Limits().eventBytes, end < drainsSince
+            {
+                // The last response may be another stream's, of the same owner: this page's server may have dropped before.
+                let first = mine.compactMap(\.endedAt).filter { $0 >= visit.beganAt && $0 < end }.min() ?? dropped
+                expect(end - first >= mask - 8_000 || dropped < visit.beganAt, "\(place), and the page's response ended at \(end)")
+            }
+            expect(end - max(dropped, visit.beganAt) <= mask + 6_000, "\(place), and the page's response went on until \(end)")
         }
     }
 
@@ -214,7 +298,7 @@ extension KeptStreamsWorld {
     /// Everything that is known of a run, for somebody who investigates one.
     var story: String {
         let told = responses.map { response in
-            "response \(response.number) of \(response.owner): from \(response.beganAt), \(response.eventCount) events, "
+            "response \(response.number) of \(response.journal.owner): from \(response.beganAt), \(response.journal.events.count) events, "
                 + "ended at \(response.endedAt ?? 0), left at \(response.leftAt ?? 0)"
         }
         let visits = pages.flatMap { page in

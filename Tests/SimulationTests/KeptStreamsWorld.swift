@@ -26,6 +26,10 @@ final class KeptStreamsWorld {
     var pages: [KeptPage] = []
     /// Every response of the server's, by its number.
     var responses: [KeptResponse] = []
+    /// Everything that the server has said, by the journal's number.
+    var journals: [KeptJournal] = []
+    /// Whether the server answers 503.
+    private(set) var isUnavailable = false
     var problems: [String] = []
     /// What happened, for the tally.
     var counts: [String: Int] = [:]
@@ -56,7 +60,7 @@ final class KeptStreamsWorld {
     // MARK: Running
 
     func run() -> [String] {
-        kernel.addresses[KeptPlan.originAddress] = .actor { [unowned self] in _ = KeptServerConnection(Wire($0, world), self) }
+        openServer()
         let lines = LogLines()
         let writer = LogWriter(sink: lines, capacityBytes: 16 << 20, clock: { 0 })
         do { try live(writer) } catch { problems.append("the proxy did not start: \(error)") }
@@ -108,9 +112,11 @@ final class KeptStreamsWorld {
             pages.append(page)
             world.after(Int64(world.chance.number(0...10_000))) { page.open() }
         }
+        if plan.maskMilliseconds != nil { planOutage() }
         let mailboxes = proxies.map(\.worker.mailbox)
         world.after(Self.troubledMilliseconds) { [self] in
             isCalm = true
+            openServer()
             world.faults = Faults(delayMilliseconds: world.faults.delayMilliseconds)
             world.after(Self.settlingMilliseconds) { [self] in
                 checkContentment()
@@ -133,6 +139,24 @@ final class KeptStreamsWorld {
         }
         expect(shared.streamDirectory.isEmpty, "the directory still knows streams")
         expect(kernel.openCount == 2 * plan.workerCount, "\(kernel.openCount - 2 * plan.workerCount) descriptors are left open")
+    }
+
+    private func openServer() {
+        isUnavailable = false
+        kernel.addresses[KeptPlan.originAddress] = .actor { [unowned self] in _ = KeptServerConnection(Wire($0, world), self) }
+    }
+
+    /// The server is down for a while, again and again.
+    private func planOutage() {
+        world.after(Int64(world.chance.number(1_000...20_000))) { [self] in
+            guard !isCalm else { return }
+            count("outages")
+            if world.chance.permille(500) { isUnavailable = true } else { kernel.addresses[KeptPlan.originAddress] = .refused }
+            world.after(Int64(world.chance.number(100...world.chance.pick([1_000, 15_000])))) { [self] in
+                openServer()
+                planOutage()
+            }
+        }
     }
 
     /// Runs the workers in random turns until all of them have stopped.

@@ -262,7 +262,9 @@ final class StreamFeed {
         let masking = Masking(since: now, request, proxy.generation)
         // Some servers forget their client when a response ends, a moment after it: a new one has to come behind that.
         let rest = Self.leastPauseMilliseconds + Int64(proxy.chance(below: UInt64(Self.leastPauseMilliseconds)))
-        wait(masking, until: now + max(rest, pause(after: shortResponses)))
+        // Its pauses may grow, but not past the time in which it has to go on.
+        let usual = min(Waiting.pause(after: shortResponses) { proxy.chance(below: $0) }, max(rest, terms.maskMilliseconds / 2))
+        wait(masking, until: now + max(rest, usual, retryMilliseconds))
     }
 
     /// How long the feed waits before it asks again, after so many failures in a row.

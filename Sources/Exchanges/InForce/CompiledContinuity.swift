@@ -22,12 +22,12 @@ final class CompiledContinuity: Sendable {
             filter: policy.filterParameter)
     }
 
-    /// Stands for `ids` in keys.
+    /// Stands for `ids` and `merge` in keys.
     var idsMark: UInt8 {
         switch policy.history.ids {
         case .keep: 0
         case .suffix: 1
-        case .own: 2
+        case .own: merges ? 3 : 2
         }
     }
 }
