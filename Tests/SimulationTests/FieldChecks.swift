@@ -63,7 +63,7 @@ extension Scenario {
             "\(truth.path): served \(isServed), silence \(ending["upstream_silence_at_end_ms"] ?? "missing")")
         guard let silence = number(ending, "upstream_silence_at_end_ms"), let arrival = truth.present else { return }
         // A slow client makes the proxy read later. A body that was cut off was not sent completely, or not received.
-        guard ending["max_pending_bytes"] as? Int == 0, !arrival.isTruncated, let goneAt = arrival.lastGoneAt, goneAt >= arrival.lastSentAt,
+        guard ending["max_pending_bytes"] as? Int == 0, !arrival.isTruncated, let goneAt = arrival.lastGoneAt,
             "\(arrival.server)" == ending["server"] as? String
         else { return }
         let travel = Int64(plan.faults.delayMilliseconds.upperBound)

@@ -28,9 +28,14 @@ final class Arrival {
     /// The body that the server has sent so far, without framing.
     var body: [UInt8] = []
     /// When the last byte was sent.
-    var lastSentAt: Int64 { didSet { begun.append((body.count, lastSentAt)) } }
-    /// When everything sent so far had left the server; nil before that.
-    var lastGoneAt: Int64?
+    var lastSentAt: Int64 {
+        didSet {
+            begun.append((body.count, lastSentAt))
+            lastGoneAt = nil
+        }
+    }
+    /// When everything sent so far had left the server; nil while some of it waits.
+    private(set) var lastGoneAt: Int64?
     /// When the server began to send the body's bytes, and when they had left it; each with the size of the body by then.
     private(set) var begun: [(byteCount: Int, at: Int64)] = []
     private(set) var gone: [(byteCount: Int, at: Int64)] = []
