@@ -87,7 +87,7 @@ extension Scenario {
         guard let ended = moments.min(), !world.leapt(between: start, and: ended) else { return }
         let way = Int64(2 * plan.faults.delayMilliseconds.upperBound) + 4 * TimerWheel.tickMilliseconds
         // One whose token ran out while its server did not answer is opened to tell its client so.
-        let held = log.records(of: truth.path).first { $0["event"] as? String == "stream_open" && $0["held_because"] != nil }
+        let held = log.records.first { $0["held_because"] != nil && $0["stream"] as? String == ending["stream"] as? String }
         let opened = held.flatMap { log.moments(of: $0).filter { $0 <= ended }.max() } ?? 0
         let latest = max(latestEnd(token, from: start, rules), opened) + Scenario.patienceMilliseconds + way
         expect(ended <= latest, "\(truth.path): \(cause ?? "") \(ended - latest) ms after its token's last moment")
