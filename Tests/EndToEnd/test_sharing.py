@@ -1,5 +1,6 @@
 """Clients with the same key read one stream of the server's: joined at any time, filtered, and never slowed by each other."""
 
+import re
 import time
 
 import pytest
@@ -298,3 +299,29 @@ def test_clients_that_are_held_in_an_outage_share_one_stream_when_it_is_over(sta
     for client in clients:
         client.close()
     assert len(script.requests) == 1
+
+
+@pytest.mark.parametrize("field", [("Set-Cookie", "sid=1"), ("Vary", "*"), ("Vary", "User-Agent")], ids=str)
+def test_a_server_can_forbid_to_share_in_any_response(stage, field):
+    streams = []
+
+    def serve(connection, _):
+        streams.append(connection)
+        connection.start_stream([field] if len(streams) > 1 else [])
+        connection.chunk(b"data: for %d\n\n" % len(streams))
+        connection.wait_until_left(60)
+
+    proxy = stage.heartwire(stage.origin(serve), route=route("live", "mask 10s"))
+    with Client(proxy.port) as one, Client(proxy.port) as two:
+        bodies = [resume(client, "/s", None, "Cookie: who=me\r\n") for client in (one, two)]
+        streams[0].close()
+        for body in bodies:
+            # Each comes back soon, and gets a stream of its own.
+            body.read_to_end()
+            assert re.search(rb"(?m)^retry: ?\d+$", body.data) and b"for 2" not in body.data
+    with Client(proxy.port) as one, Client(proxy.port) as two:
+        bodies = [resume(client, "/s", None, "Cookie: who=me\r\n") for client in (one, two)]
+        for body in bodies:
+            body.wait_for(b"data: for ")
+        first = {events(body.data)[-1] for body in bodies}
+        assert len(first) == 2 and not first & {"for 1", "for 2"}

@@ -52,9 +52,8 @@ extension CompiledContinuity {
     /// The types of the events that a server sends at the start of every response.
     var greetings: [[UInt8]] { policy.greetings.map { Array($0.utf8) } }
 
-    /// Whether all who read a stream have the same token.
+    /// Whether all clients that read a stream, and all that come back to it, have the same token.
     var hasOneToken: Bool {
-        guard policy.share != nil else { return true }
         if case .values(let values) = policy.identity { return values.contains(.token) || values.contains(.credentials) }
         return false
     }

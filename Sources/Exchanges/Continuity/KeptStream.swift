@@ -279,7 +279,9 @@ final class KeptStream: Endpoint {
             switch part.cutter.next(in: payload, from: &offset) {
             case .more: return nil
             case .block where !part.cutter.block.isOversized:
-                if let retry = part.cutter.block.retryMilliseconds { part.feed.retryMilliseconds = Int64(clamping: retry) }
+                if let retry = part.cutter.block.retryMilliseconds {
+                    part.feed.retryMilliseconds = Int64(min(retry, StreamFeed.longestRetryMilliseconds))
+                }
                 if part.recognition != nil, part.dropsBlock(of: payload, log) { continue }
                 part.note(blockOf: payload)
                 if terms.merges, isDuplicate(payload, of: part) { continue }
@@ -328,12 +330,6 @@ final class KeptStream: Endpoint {
         for feed in feeds { feed.resume() }
     }
 
-    /// Whether a reader has parts of a block that is larger than the limit, and not yet its end.
-    var isHandingOnParts: Bool { seats.contains(where: \.followsParts) }
-
-    /// Whether the server, asked again, gave another answer than the stream. Who comes back gets that answer from the server itself.
-    var isRefused: Bool { if case .answered? = end { true } else { false } }
-
     /// Nothing comes from a server any more.
     func feedIsOver() {
         if !terms.masks, !feeds.contains(where: \.isReading) { leaveServers() }
@@ -343,11 +339,13 @@ final class KeptStream: Endpoint {
         if isRefused { return streams.forget(self) }
         // Nobody was there to see how the servers failed.
         for feed in feeds { feed.forgetEnd() }
+        streams.isOver(self)
+        guard isOpen else { return }
         wakeAtDeadline()
     }
 
     /// How the servers' part ended; nil while it goes on.
-    private var end: FeedEnd? {
+    var end: FeedEnd? {
         var last: FeedEnd?
         for feed in feeds {
             guard let end = feed.end else { return nil }
@@ -398,11 +396,10 @@ final class KeptStream: Endpoint {
         streams.grew(self, by: grown)
     }
 
-    /// Drops the oldest blocks, for a limit over all logs. Returns whether that freed anything.
-    func discardOldest(byteCount: Int) -> Bool {
-        let freed = log.discardOldest(memoryByteCount: byteCount, keptFrom: keptFrom)
+    /// Drops the oldest blocks, for a limit over all logs.
+    func discardOldest(byteCount: Int) {
+        _ = log.discardOldest(memoryByteCount: byteCount, keptFrom: keptFrom)
         countMemory()
-        return freed > 0
     }
 
     // MARK: The end
@@ -428,11 +425,12 @@ final class KeptStream: Endpoint {
         for feed in feeds { feed.attend() }
         guard isOpen else { return }
         if seats.isEmpty {
-            let isOver = end != nil
             if isOver, worker.now >= leftAt + terms.ageMilliseconds { return streams.forget(self) }
             if !isOver, worker.now >= leftAt + terms.awayMilliseconds {
                 leaveServers()
                 if isShared { streams.closeToOthers(self) }
+                streams.isOver(self)
+                guard isOpen else { return }
             }
         }
         wakeAtDeadline()

@@ -5,6 +5,18 @@ import Reactor
 import Upstreams
 
 extension KeptStream {
+    /// Whether a reader has parts of a block that is larger than the limit, and not yet its end.
+    var isHandingOnParts: Bool { seats.contains(where: \.followsParts) }
+
+    /// Whether the server, asked again, gave another answer than the stream. Who comes back gets that answer from the server itself.
+    var isRefused: Bool { if case .answered? = end { true } else { false } }
+
+    /// Whether nothing comes from a server any more.
+    var isOver: Bool { end != nil }
+
+    /// Whether the log holds any block.
+    var holdsBlocks: Bool { log.first < log.next }
+
     /// Has the kernel ask the server now and then whether it is still there.
     func probe() { for feed in feeds { feed.probe() } }
 

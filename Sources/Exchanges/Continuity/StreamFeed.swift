@@ -53,6 +53,8 @@ final class StreamFeed {
     var recycleAt = Int64.max
     /// What the server last asked clients to wait before they come back.
     var retryMilliseconds: Int64 = 0
+    /// As long as the longest `mask`: a server that asks for more is asked again no later.
+    static let longestRetryMilliseconds: UInt64 = 3_600_000
     /// How long a server may be silent in a stream.
     let silenceLimitMilliseconds: Int64?
 
@@ -415,7 +417,9 @@ final class StreamFeed {
         if masking.search.isWaiting { part.connection.server.served(now: now) }
         masking.probe?.end()
         masking.probe = nil
-        guard head.isEventStream, head.status == 200, framing != .none, head.contentEncodingIsIdentity else {
+        // A server may forbid in any response that others read it.
+        let isForAll = !stream.isShared || head.notSharedBecause(terms.sharedFields) == nil
+        guard head.isEventStream, head.status == 200, framing != .none, head.contentEncodingIsIdentity, isForAll else {
             if masking.old == nil, stream.isRead(besides: self) {
                 return unserved(part, masking, SeenFailure(.outageAnswer, evidence: "the server answered \(head.status)"))
             }
