@@ -131,7 +131,7 @@ final class KeptStreamsWorld {
             expect(worker.endpointCount == 0, "\(worker.endpointCount) endpoints are left")
             expect(worker.wheel.armedCount == 0, "\(worker.wheel.armedCount) deadlines are left")
             let holdings = proxy.exchanges.keptStreams.holdings
-            expect(holdings.allSatisfy { $0 == 0 }, "streams, readers, searches, streams away, bytes are left: \(holdings)")
+            expect(holdings.allSatisfy { $0 == 0 }, "streams, readers, searches, streams away, bytes, heads are left: \(holdings)")
             for server in proxy.exchanges.groups.flatMap(\.servers) {
                 expect(server.activeCount == 0, "\(server.activeCount) requests are left")
             }

@@ -27,7 +27,8 @@ final class KeptStream: Endpoint {
     let isShared: Bool
     /// Whether nobody may come back to it: the server has said that it is for one client, and others have the same key.
     var endsWithReader = false
-    private let head: ResponseHead
+    /// The bytes of the head with which each response begins: see `KeptHeads`.
+    let head: [UInt8]
     /// The server that serves it now, or served it last.
     private(set) var serverName: String
     private let unreadLimit: Int
@@ -71,7 +72,7 @@ final class KeptStream: Endpoint {
         self.terms = terms
         self.isShared = isShared
         opener = exchange.identifier
-        self.head = head
+        self.head = streams.heads.hold(head)
         self.streams = streams
         serverName = connection.server.name
         unreadLimit = exchange.settings.configuration.limits.pendingBytesPerStream
@@ -129,7 +130,7 @@ final class KeptStream: Endpoint {
             if opening.isEmpty, !hasID { _ = log.appendPlace(cursor, to: &opening) }
         }
         let resumption = ResumedStream(
-            head: head, serverName: serverName, opening: opening, previous: nil, sharedWith: opener, replayed: log.next - cursor, gap: gap)
+            head: KeptHeads.head(head), serverName: serverName, opening: opening, previous: nil, sharedWith: opener, replayed: log.next - cursor, gap: gap)
         return .found(cursor, resumption)
     }
 
@@ -173,7 +174,7 @@ final class KeptStream: Endpoint {
         }
         let opening = (id.restoring ?? []) + (gap.flatMap { log.gapEvent($0, before: cursor) } ?? [])
         let resumption = ResumedStream(
-            head: head, serverName: serverName, opening: opening, previous: previous, sharedWith: isShared ? opener : nil,
+            head: KeptHeads.head(head), serverName: serverName, opening: opening, previous: previous, sharedWith: isShared ? opener : nil,
             replayed: log.next - cursor, gap: gap)
         previous = stream
         return .found(cursor, resumption)

@@ -13,6 +13,8 @@ import Upstreams
 final class KeptStreams {
     private unowned let proxy: ExchangeWorker
     private var streams: [Epoch: KeptStream] = [:]
+    /// With which their clients' next responses begin.
+    var heads = KeptHeads()
     /// Those that nobody reads: while their servers go on, and when nothing comes any more but their logs are kept.
     private var away = AwayStreams()
     private var over = AwayStreams()
@@ -30,8 +32,8 @@ final class KeptStreams {
     init(_ proxy: ExchangeWorker) { self.proxy = proxy }
 
     private var directory: StreamDirectory { proxy.shared.streamDirectory }
-    /// How many streams are here, readers of others, searches, streams that are away, and bytes. For tests.
-    var holdings: [Int] { [streams.count, readers.count, searches.count, away.count + over.count, logBytes] }
+    /// How many streams are here, readers of others, searches, streams that are away, bytes, and heads. For tests.
+    var holdings: [Int] { [streams.count, readers.count, searches.count, away.count + over.count, logBytes, heads.count] }
     /// Whether the proxy ends.
     var isEnding: Bool { proxy.isDraining }
 
@@ -103,6 +105,7 @@ final class KeptStreams {
         guard streams.removeValue(forKey: stream.log.epoch) != nil else { return }
         directory.remove(stream.log.epoch, of: stream.key)
         isRead(stream)
+        heads.release(stream.head)
         stream.close()
     }
 
