@@ -13,18 +13,18 @@ import Bytes
 
 /// A bounded history of one stream's blocks.
 package final class BlockLog {
-    /// What holds for all blocks of a log.
-    package struct Rules: Sendable, Equatable {
+    /// What holds for all blocks of a log. All logs of a route have one object.
+    package final class Rules: Sendable {
         /// What becomes of the server's ids.
-        package var identifiers: IdentifierPolicy
+        package let identifiers: IdentifierPolicy
         /// How clients are told of gaps.
-        package var gaps: GapManner
+        package let gaps: GapManner
         /// How many blocks are kept: 1 to 4,194,304.
-        package var blockLimit: Int
+        package let blockLimit: Int
         /// How many bytes of blocks are kept.
-        package var byteLimit: Int
+        package let byteLimit: Int
         /// How old a kept block may be, in milliseconds. Ages are measured in steps of 128 ms.
-        package var ageLimitMilliseconds: Int64
+        package let ageLimitMilliseconds: Int64
 
         /// Rules with the product's limits, where none are given.
         package init(

@@ -2,10 +2,13 @@
 
 import Configuration
 import Credentials
+import EventStream
 
 /// What a route with `history` does for clients that come back.
 final class CompiledContinuity: Sendable {
     let policy: Continuity
+    /// The rules of a stream's log.
+    let rules: BlockLog.Rules
     /// The name of the route.
     let routeName: String
     /// The name of the upstream.
@@ -15,6 +18,7 @@ final class CompiledContinuity: Sendable {
 
     init(_ policy: Continuity, of route: Route, upstream: String) {
         self.policy = policy
+        rules = BlockLog.Rules(policy)
         routeName = route.name
         self.upstream = Array(upstream.utf8)
         parameters = EventIDParameter(
