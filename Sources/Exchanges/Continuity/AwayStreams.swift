@@ -16,7 +16,7 @@ struct AwayStreams {
     /// The place from which on streams may hold blocks.
     private var firstHolding = 0
     private var numbers: [ObjectIdentifier: UInt64] = [:]
-    private var counts: [[UInt8]: Int] = [:]
+    private var counts: [SocketAddress: Int] = [:]
     private var lastNumber: UInt64 = 0
 
     /// How many there are.
@@ -28,14 +28,16 @@ struct AwayStreams {
         lastNumber += 1
         places.append(Place(stream: stream, number: lastNumber))
         numbers[ObjectIdentifier(stream)] = lastNumber
-        counts[stream.client, default: 0] += 1
+        if let client = stream.client { counts[client, default: 0] += 1 }
     }
 
     /// The stream has a reader again, or is forgotten.
     mutating func remove(_ stream: KeptStream) {
         guard numbers.removeValue(forKey: ObjectIdentifier(stream)) != nil else { return }
-        counts[stream.client, default: 1] -= 1
-        if counts[stream.client] == 0 { counts[stream.client] = nil }
+        if let client = stream.client {
+            counts[client, default: 1] -= 1
+            if counts[client] == 0 { counts[client] = nil }
+        }
         // Places of streams that have come back go when they are half of all.
         if places.count - first > 16, numbers.count < (places.count - first) / 2 { compact() }
     }
@@ -59,7 +61,7 @@ struct AwayStreams {
     }
 
     /// The same among those of one client.
-    func oldest(of client: [UInt8], above limit: Int) -> KeptStream? {
+    func oldest(of client: SocketAddress, above limit: Int) -> KeptStream? {
         guard let count = counts[client], count > limit else { return nil }
         return places[first...].first { $0.stream.client == client && isValid($0) }?.stream
     }

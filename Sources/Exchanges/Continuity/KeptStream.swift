@@ -35,10 +35,8 @@ final class KeptStream: Endpoint {
     private unowned let streams: KeptStreams
     /// The servers' side: one server, or each address of all servers where streams are merged. Empty until the stream itself is there.
     var feeds: [StreamFeed] = []
-    /// Monotonic milliseconds: when the addresses of a merged stream are looked at next.
-    var nextAddressLook = Int64.max
-    /// What several servers say alike, where it is dropped.
-    var duplicates: DuplicateFilter?
+    /// What is known where streams are merged; nil where they are not.
+    let merging: Merging?
     /// Who reads.
     private(set) var seats: [Seat] = []
     private var distantSeats: [DistantReader: Seat] = [:]
@@ -55,8 +53,8 @@ final class KeptStream: Endpoint {
     private var previous: StreamIdentifier
     /// Monotonic milliseconds: when the last reader left.
     private var leftAt: Int64
-    /// The client for which it is kept, as limits count clients.
-    let client: [UInt8]
+    /// The client for which it is kept, as limits count clients; nil for a trusted proxy, which has many.
+    let client: SocketAddress?
     /// Where it belongs, for those who publish events.
     let place: PublishingPlace
     /// Published events that wait for the end of a block that is handed on in parts.
@@ -80,9 +78,9 @@ final class KeptStream: Endpoint {
         client = exchange.countedAddress
         place = PublishingPlace(of: exchange, terms)
         leftAt = exchange.now
+        merging = terms.merges ? Merging(terms.duplicates) : nil
         super.init(worker: exchange.proxy.worker)
         openTimer()
-        duplicates = terms.duplicates
         feeds = [StreamFeed(connection, of: self, terms, request, for: exchange)]
         feeds[0].planRecycling()
         if terms.merges { lookForAddresses() }
@@ -406,7 +404,7 @@ final class KeptStream: Endpoint {
     // MARK: The end
 
     /// When a server has to be attended to.
-    private var serversDeadline: Int64 { feeds.reduce(end == nil ? nextAddressLook : .max) { min($0, $1.nextDeadline) } }
+    private var serversDeadline: Int64 { feeds.reduce(end == nil ? merging?.nextAddressLook ?? .max : .max) { min($0, $1.nextDeadline) } }
 
     private var nextDeadline: Int64 {
         guard seats.isEmpty else {
@@ -422,7 +420,7 @@ final class KeptStream: Endpoint {
     override func deadlineReached() {
         trim()
         guard isOpen else { return }
-        if end == nil, worker.now >= nextAddressLook { lookForAddresses() }
+        if end == nil, let merging, worker.now >= merging.nextAddressLook { lookForAddresses() }
         for feed in feeds { feed.attend() }
         guard isOpen else { return }
         if seats.isEmpty {

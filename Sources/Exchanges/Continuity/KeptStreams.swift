@@ -116,8 +116,8 @@ final class KeptStreams {
         away.add(stream)
         let limits = proxy.settings.configuration.limits
         while let oldest = away.oldest(above: share(of: limits.keptStreams)) { forget(oldest) }
-        if limits.keptStreamsPerClient > 0, !stream.client.isEmpty {
-            while let oldest = away.oldest(of: stream.client, above: limits.keptStreamsPerClient) { forget(oldest) }
+        if limits.keptStreamsPerClient > 0, let client = stream.client {
+            while let oldest = away.oldest(of: client, above: limits.keptStreamsPerClient) { forget(oldest) }
         }
     }
 

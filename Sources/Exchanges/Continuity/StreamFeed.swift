@@ -26,10 +26,10 @@ final class StreamFeed {
         /// The server dropped; it is asked at a moment that is set.
         case waiting(Masking)
         /// The server dropped, and is asked.
-        case asking(ServerPart, Masking)
+        indirect case asking(ServerPart, Masking)
         /// A response is read, and the next one has begun: what that says is held.
-        case overlapping(ServerPart, ServerPart, Overlap)
-        case over(FeedEnd)
+        indirect case overlapping(ServerPart, ServerPart, Overlap)
+        indirect case over(FeedEnd)
     }
 
     unowned let stream: KeptStream
