@@ -128,7 +128,8 @@ final class KeptStream: Endpoint {
             if opening.isEmpty, !hasID { _ = log.appendPlace(cursor, to: &opening) }
         }
         let resumption = ResumedStream(
-            head: KeptHeads.head(head), serverName: serverName, opening: opening, previous: nil, sharedWith: opener, replayed: log.next - cursor, gap: gap)
+            head: KeptHeads.head(head), serverName: serverName, opening: opening, previous: nil, sharedWith: opener,
+            replayed: log.next - cursor, gap: gap)
         return .found(cursor, resumption)
     }
 
