@@ -61,9 +61,9 @@ package final class BlockLog {
     package private(set) var epoch: Epoch
     private(set) var predecessors: [Predecessor] = []
     private(set) var store = BlockStore()
-    private(set) var types = TypeTable()
     private(set) var stops: [Stop] = []
     private var index = IdentifierIndex()
+    private(set) var types = TypeTable()
     private var rule: IdentifierRule
     /// Whether a server's id was found twice, so that the first block with an id has to be searched.
     private(set) var hasRepeatedIdentifier = false

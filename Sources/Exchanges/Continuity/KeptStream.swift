@@ -23,10 +23,6 @@ final class KeptStream: Endpoint {
     let key: StreamKey
     let log: BlockLog
     let terms: CompiledContinuity
-    /// Whether every client of the key reads the stream; none of them stops the server then.
-    let isShared: Bool
-    /// Whether nobody may come back to it: the server has said that it is for one client, and others have the same key.
-    var endsWithReader = false
     /// The bytes of the head with which each response begins: see `KeptHeads`.
     let head: [UInt8]
     /// The server that serves it now, or served it last.
@@ -34,17 +30,14 @@ final class KeptStream: Endpoint {
     private let unreadLimit: Int
     private unowned let streams: KeptStreams
     /// The servers' side: one server, or each address of all servers where streams are merged. Empty until the stream itself is there.
-    var feeds: [StreamFeed] = []
+    var feeds = Few<StreamFeed>()
     /// What is known where streams are merged; nil where they are not.
     let merging: Merging?
     /// Who reads.
     private(set) var seats: [Seat] = []
     private var distantSeats: [DistantReader: Seat] = [:]
-    private var isPaused = false
     /// Where the last reader began that got everything, the end of the server's part included.
     private var endedFrom: UInt64?
-    /// Whether the server's first bytes are awaited, which follow in the turn of its head.
-    private(set) var isBeginning = true
     /// How much memory of the log `KeptStreams` has counted.
     private var countedBytes = 0
     /// The stream of the exchange that opened it.
@@ -59,6 +52,13 @@ final class KeptStream: Endpoint {
     let place: PublishingPlace
     /// Published events that wait for the end of a block that is handed on in parts.
     var waiting: [OwnEvent] = []
+    /// Whether every client of the key reads the stream; none of them stops the server then.
+    let isShared: Bool
+    /// Whether nobody may come back to it: the server has said that it is for one client, and others have the same key.
+    var endsWithReader = false
+    private var isPaused = false
+    /// Whether the server's first bytes are awaited, which follow in the turn of its head.
+    private(set) var isBeginning = true
 
     /// A stream whose server has just answered. `connection` reports to the stream from now on.
     init(
@@ -81,8 +81,9 @@ final class KeptStream: Endpoint {
         merging = terms.merges ? Merging(terms.duplicates) : nil
         super.init(worker: exchange.proxy.worker)
         openTimer()
-        feeds = [StreamFeed(connection, of: self, terms, request, for: exchange)]
-        feeds[0].planRecycling()
+        let feed = StreamFeed(connection, of: self, terms, request, for: exchange)
+        feeds.append(feed)
+        feed.planRecycling()
         if terms.merges { lookForAddresses() }
     }
 

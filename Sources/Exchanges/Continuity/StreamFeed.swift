@@ -42,7 +42,6 @@ final class StreamFeed {
     /// What is sent when the server drops; nil where that ends the stream.
     let request: StreamRequest?
     var state: State
-    private var isPaused = false
     /// Monotonic milliseconds: when a slow reader last took bytes again.
     private var resumedAt = Int64.min / 2
     /// How many responses in a row were soon over, so that the pause before the next one grows.
@@ -57,6 +56,7 @@ final class StreamFeed {
     static let longestRetryMilliseconds: UInt64 = 3_600_000
     /// How long a server may be silent in a stream.
     let silenceLimitMilliseconds: Int64?
+    private var isPaused = false
 
     /// A response that lasts at least so long is none that was soon over.
     private static let usualResponseMilliseconds: Int64 = 5_000
