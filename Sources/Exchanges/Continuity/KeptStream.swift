@@ -228,7 +228,8 @@ final class KeptStream: Endpoint {
         if forgets || endsWithReader || isRefused || streams.isEnding { return streams.forget(self) }
         resumeFeed()
         streams.isAway(self)
-        wakeAtDeadline()
+        // It may be above a limit, and forgotten.
+        if isOpen { wakeAtDeadline() }
     }
 
     private func vacate(_ seat: Seat) {

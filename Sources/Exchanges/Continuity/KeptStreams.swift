@@ -119,6 +119,8 @@ final class KeptStreams {
         if limits.keptStreamsPerClient > 0, let client = stream.client {
             while let oldest = away.oldest(of: client, above: limits.keptStreamsPerClient) { forget(oldest) }
         }
+        // What its reader had not got may be above the limit, and perhaps no log grows for a long time.
+        discardFromAway()
     }
 
     /// Nothing comes any more in a stream that nobody reads.
@@ -126,6 +128,7 @@ final class KeptStreams {
         away.remove(stream)
         over.add(stream)
         while let oldest = over.oldest(above: share(of: proxy.settings.configuration.limits.keptStreams)) { forget(oldest) }
+        discardFromAway()
     }
 
     /// The stream has a reader again, or is forgotten.
@@ -140,11 +143,18 @@ final class KeptStreams {
         logBytes += count
         guard count > 0 else { return }
         away.grew(stream)
-        let limit = share(of: proxy.settings.configuration.limits.historyBytes)
-        while logBytes > limit, let oldest = over.oldestWithBlocks() ?? away.oldestWithBlocks() {
-            oldest.discardOldest(byteCount: logBytes - limit)
+        discardFromAway()
+        if logBytes > byteLimit { stream.discardOldest(byteCount: logBytes - byteLimit) }
+    }
+
+    /// This worker's share of `limits history`.
+    private var byteLimit: Int { share(of: proxy.settings.configuration.limits.historyBytes) }
+
+    /// Above the limit the oldest blocks of streams that nobody reads go, first of those that are over.
+    private func discardFromAway() {
+        while logBytes > byteLimit, let oldest = over.oldestWithBlocks() ?? away.oldestWithBlocks() {
+            oldest.discardOldest(byteCount: logBytes - byteLimit)
         }
-        if logBytes > limit { stream.discardOldest(byteCount: logBytes - limit) }
     }
 
     /// Sets the gauges of this moment.
