@@ -332,7 +332,10 @@ package final class BlockLog {
     package func discardOldest(memoryByteCount wanted: Int, keptFrom: UInt64 = .max) -> Int {
         let before = memoryByteCount
         while store.count > 0, first < keptFrom, before - memoryByteCount < wanted { removeFirst() }
-        if store.count == 0, before - memoryByteCount < wanted { index = IdentifierIndex() }
+        if store.count == 0, before - memoryByteCount < wanted {
+            index = IdentifierIndex()
+            store.giveBackRoom()
+        }
         return before - memoryByteCount
     }
 

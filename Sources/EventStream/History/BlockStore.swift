@@ -82,6 +82,12 @@ struct BlockStore {
         }
     }
 
+    /// Gives back the room for blocks that are no more. Only while it holds none.
+    mutating func giveBackRoom() {
+        precondition(entries.isEmpty)
+        entries = Ring()
+    }
+
     private mutating func removeFirstSegment() {
         segmentByteCount -= segments.removeFirst().segment?.capacity ?? 0
         firstSegment &+= 1

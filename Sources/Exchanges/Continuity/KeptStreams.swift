@@ -109,8 +109,8 @@ final class KeptStreams {
         stream.close()
     }
 
-    /// Nobody reads the stream any more. Above the limits the ones go that were left first. A stream without a server costs it no connection,
-    /// so it takes no place of one that has.
+    /// Nobody reads the stream any more. Above the limits the ones go that were left first. A stream without a server uses no connection,
+    /// so it takes no place of one that has a server.
     func isAway(_ stream: KeptStream) {
         guard !stream.isOver else { return isOver(stream) }
         away.add(stream)
