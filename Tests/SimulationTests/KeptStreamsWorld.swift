@@ -150,11 +150,12 @@ final class KeptStreamsWorld {
         expect(kernel.openCount == 2 * plan.workerCount, "\(kernel.openCount - 2 * plan.workerCount) descriptors are left open")
     }
 
-    /// Above the limit of bytes the streams go that nobody reads, as soon as a log grows. What readers have not got yet stays.
+    /// Above the limit of bytes the events of streams go that nobody reads, as soon as a log grows. What readers have not got yet stays.
     private func noteHistoryBytes(of proxies: [ProxyWorker]) {
         for (worker, proxy) in proxies.enumerated() {
-            let holdings = proxy.exchanges.keptStreams.holdings
-            if holdings[3] > 0, holdings[4] > max(1, plan.limits.historyBytes / plan.workerCount) { secondsAboveLimit[worker] += 1 }
+            let streams = proxy.exchanges.keptStreams
+            let limit = max(1, plan.limits.historyBytes / plan.workerCount)
+            if streams.holdings[4] > limit, streams.holdsUnread { secondsAboveLimit[worker] += 1 }
         }
     }
 

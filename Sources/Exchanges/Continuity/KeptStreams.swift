@@ -34,6 +34,8 @@ final class KeptStreams {
     private var directory: StreamDirectory { proxy.shared.streamDirectory }
     /// How many streams are here, readers of others, searches, streams that are away, bytes, and heads. For tests.
     var holdings: [Int] { [streams.count, readers.count, searches.count, away.count + over.count, logBytes, heads.count] }
+    /// Whether a stream that nobody reads holds events. For tests.
+    var holdsUnread: Bool { streams.values.contains { $0.isAway && $0.holdsBlocks } }
     /// Whether the proxy ends.
     var isEnding: Bool { proxy.isDraining }
 
