@@ -34,4 +34,12 @@ final class CompiledContinuity: Sendable {
         case .own: merges ? 3 : 2
         }
     }
+    /// Stands for `gap` in keys: the log of a stream tells of gaps as its route said when it was opened.
+    var gapMark: [UInt8] {
+        switch policy.gap {
+        case .event(let type): [0] + Array(type.utf8)
+        case .reconnect: [1]
+        case .off: [2]
+        }
+    }
 }
