@@ -3,9 +3,7 @@
 import Bytes
 
 /// Hashes of a block's bytes.
-struct BlockMark: Equatable, RingElement {
-    static var filler: BlockMark { BlockMark() }
-
+struct BlockMark: Equatable {
     /// The hash that equals no other: nothing is known of the block.
     static let none: UInt64 = 0
 

@@ -13,18 +13,18 @@ import Bytes
 
 /// A bounded history of one stream's blocks.
 package final class BlockLog {
-    /// What holds for all blocks of a log. All logs of a route have one object.
-    package final class Rules: Sendable {
+    /// What holds for all blocks of a log.
+    package struct Rules: Sendable, Equatable {
         /// What becomes of the server's ids.
-        package let identifiers: IdentifierPolicy
+        package var identifiers: IdentifierPolicy
         /// How clients are told of gaps.
-        package let gaps: GapManner
+        package var gaps: GapManner
         /// How many blocks are kept: 1 to 4,194,304.
-        package let blockLimit: Int
+        package var blockLimit: Int
         /// How many bytes of blocks are kept.
-        package let byteLimit: Int
+        package var byteLimit: Int
         /// How old a kept block may be, in milliseconds. Ages are measured in steps of 128 ms.
-        package let ageLimitMilliseconds: Int64
+        package var ageLimitMilliseconds: Int64
 
         /// Rules with the product's limits, where none are given.
         package init(
@@ -61,9 +61,9 @@ package final class BlockLog {
     package private(set) var epoch: Epoch
     private(set) var predecessors: [Predecessor] = []
     private(set) var store = BlockStore()
+    private(set) var types = TypeTable()
     private(set) var stops: [Stop] = []
     private var index = IdentifierIndex()
-    private(set) var types = TypeTable()
     private var rule: IdentifierRule
     /// Whether a server's id was found twice, so that the first block with an id has to be searched.
     private(set) var hasRepeatedIdentifier = false
@@ -332,10 +332,7 @@ package final class BlockLog {
     package func discardOldest(memoryByteCount wanted: Int, keptFrom: UInt64 = .max) -> Int {
         let before = memoryByteCount
         while store.count > 0, first < keptFrom, before - memoryByteCount < wanted { removeFirst() }
-        if store.count == 0, before - memoryByteCount < wanted {
-            index = IdentifierIndex()
-            store.giveBackRoom()
-        }
+        if store.count == 0, before - memoryByteCount < wanted { index = IdentifierIndex() }
         return before - memoryByteCount
     }
 

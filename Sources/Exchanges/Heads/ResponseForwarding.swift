@@ -33,9 +33,6 @@ struct ResponseForwarding {
     /// Whether the head was sent before, to a client that comes back: what was meant for that moment only is left out.
     var isResumed = false
 
-    /// Fields that are meant for the moment of one response.
-    static let onceOnly: FieldNameSet = [.setCookie, .date, .etag]
-
     /// The response for a request of that method.
     func response(to method: Method) -> OutgoingResponse {
         var response = OutgoingResponse(statusOf: head)
@@ -58,7 +55,7 @@ struct ResponseForwarding {
             replaced.insert(.cacheControl)
             outdated.insert(.forSharedCaches)
         }
-        if isResumed { replaced.formUnion(Self.onceOnly) }
+        if isResumed { replaced.formUnion([.setCookie, .date, .etag]) }
         let keepsURLSecret = urlHeldToken && !head.keepsURLSecret
         if keepsURLSecret { replaced.insert(.referrerPolicy) }
         if strictTransportSecuritySeconds != nil { replaced.insert(.strictTransportSecurity) }
