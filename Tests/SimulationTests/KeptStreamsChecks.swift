@@ -8,7 +8,7 @@ import ReferenceEventSource
 
 extension KeptStreamsWorld {
     /// A gap as a page was told of it.
-    struct Told: Decodable {
+    private struct Told: Decodable {
         var reason: String
         var certain: Bool
         var missed: Int?
@@ -24,11 +24,14 @@ extension KeptStreamsWorld {
         let visit: Int
         /// The last event of the journal that has been read by then.
         let highest: Int
+        /// Whether the page has read it already.
+        let isRepeated: Bool
     }
 
     /// What a page read over all its visits.
     func check(_ page: KeptPage) {
         var last: Numbered?
+        var known: Set<[Int]> = []
         var gaps: [Told] = []
         for (index, visit) in page.visits.enumerated() {
             let place = "page \(page.number), visit \(index)"
@@ -61,7 +64,8 @@ extension KeptStreamsWorld {
                 let numbers = text.split(separator: "\n")[0].split(separator: ".").compactMap { Int($0) }
                 guard numbers.count == 2, numbers[0] < journals.count else { return expect(false, "\(place): \(text)") }
                 let highest = last.map { $0.journal == numbers[0] ? max($0.highest, numbers[1]) : numbers[1] } ?? numbers[1]
-                let next = Numbered(journal: numbers[0], event: numbers[1], visit: index, highest: highest)
+                let next = Numbered(
+                    journal: numbers[0], event: numbers[1], visit: index, highest: highest, isRepeated: !known.insert(numbers).inserted)
                 check(page, next, after: last, gaps)
                 last = next
                 gaps = []
@@ -117,7 +121,13 @@ extension KeptStreamsWorld {
         _ page: KeptPage, _ next: Numbered, after last: Numbered, _ gaps: [Told], _ bringsNone: Bool, _ place: String
     ) {
         let isSameVisit = next.visit == last.visit
+        if isSameVisit, plan.readsAllOnce {
+            count("events over replaced responses")
+            return expect(next.event == last.event + 1 && gaps.isEmpty, "\(place), with gaps \(gaps.map(\.reason))")
+        }
         if next.event <= last.event {
+            // What one connection was too late to say may come over a later one.
+            if !next.isRepeated, mayComeLate { return count("events that come late") }
             count("events read again")
             // Of a server without ids, or with loose ones, nothing can be recognised, and of what the log has dropped neither. A page's own
             // request is answered as the server likes.
@@ -136,9 +146,10 @@ extension KeptStreamsWorld {
         let isStolen = page.visits[last.visit...next.visit].contains(where: \.isStolen)
         if next.event == last.event + 1 || bringsNone || isStolen { return }
         // Of what is said again some events may be recognised, and those between them not.
-        if plan.serverIDs == .loose, next.event <= last.highest + 1 { return }
+        if plan.serverIDs == .loose || plan.recycling != nil, next.event <= last.highest + 1 { return }
         // By an id that its server uses again a page may be given another place.
         if plan.isLoose, !isSameVisit { return }
+        if areLate(last.event + 1..<next.event, of: journals[next.journal]) { return count("events that nobody can miss") }
         guard plan.tellsByEvent else {
             return expect(!isSameVisit || plan.gap == .off, "\(place), and the response goes on")
         }
@@ -211,10 +222,10 @@ extension KeptStreamsWorld {
     func checkRequest(of owner: String, _ head: String, _ id: String?) {
         expect(!head.contains("hw1."), "an id of the proxy's has come to the server: \(head)")
         guard let page = pages.first(where: { $0.owner == owner }) else { return expect(false, "nobody has asked for \(owner)") }
-        // At most one connection for each stream, and at most one new stream for each request.
+        // At most one connection for each stream, one more while it is replaced, and at most one new stream for each request.
         let openCount = responses.count { $0.journal.owner == owner && $0.isOpen && $0.beganAt < world.now - 1_000 }
         expect(
-            openCount <= page.visits.count,
+            openCount <= page.visits.count + (plan.recycling?.overlaps == true ? 1 : 0),
             "page \(page.number): \(openCount) responses are open, and it has come \(page.visits.count) times")
         // Behind the page's back the server may be asked for another of its streams.
         guard page.waitsForAnswer, plan.maskMilliseconds == nil else { return }
@@ -227,6 +238,7 @@ extension KeptStreamsWorld {
     /// When all is calm, every page reads what its server says.
     func checkContentment() {
         for page in pages {
+            page.interpret()
             guard let visit = page.visits.last else { return expect(false, "page \(page.number) never came") }
             let recent = responses.last { $0.journal.owner == page.owner && $0.isOpen }
             // Told of a gap by an end, a page is on its way back.
@@ -266,5 +278,48 @@ extension KeptStreamsWorld {
             }
             expect(end - max(dropped, visit.beganAt) <= mask + 6_000, "\(place), and the page's response went on until \(end)")
         }
+    }
+
+    /// The log has one end for each opening, and each stream that goes on names one that ended.
+    func checkLog(_ bytes: [UInt8]) {
+        var open: Set<String> = []
+        var known: Set<String> = []
+        for line in bytes.split(separator: UInt8(ascii: "\n")) {
+            guard let record = try? JSONSerialization.jsonObject(with: Data(line)) as? [String: Any],
+                let event = record["event"] as? String, let stream = record["stream"] as? String
+            else { continue }
+            switch event {
+            case "stream_open":
+                expect(open.insert(stream).inserted, "\(stream) opens twice")
+                known.insert(stream)
+                if let from = record["resumed_from"] as? String {
+                    count("resumed")
+                    // A client may be gone, and back, before another worker's answer comes.
+                    expect(plan.workerCount > 1 || known.contains(from), "\(stream) goes on from \(from), which never was")
+                    expect(from != stream, "\(stream) goes on from itself")
+                }
+            case "stream_end":
+                expect(open.remove(stream) != nil, "\(stream) ends without an opening")
+                count("cause: \(record["cause"] as? String ?? "none")")
+            default: continue
+            }
+        }
+        expect(open.isEmpty, "\(open.count) streams have no end")
+    }
+
+    /// Everything that is known of a run, for somebody who investigates one.
+    var story: String {
+        let told = responses.map { response in
+            "response \(response.number) of \(response.journal.owner): from \(response.beganAt), \(response.journal.events.count) events, "
+                + "ended at \(response.endedAt ?? 0), left at \(response.leftAt ?? 0)"
+        }
+        let visits = pages.flatMap { page in
+            page.visits.enumerated().map { index, visit in
+                let events = visit.read.events.map { String(decoding: $0.data.prefix(60), as: UTF8.self) }
+                return "page \(page.number), visit \(index): \(visit.beganAt) to \(visit.endedAt ?? 0), \(visit.deed), brought "
+                    + "\(String(decoding: visit.broughtID, as: UTF8.self)): \(events.prefix(2)) ... \(events.suffix(2))"
+            }
+        }
+        return (told + visits + [logText]).joined(separator: "\n")
     }
 }

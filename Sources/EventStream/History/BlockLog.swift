@@ -306,6 +306,11 @@ package final class BlockLog {
     /// Whether a block that set an id may not be the first that did: the server uses ids more than once, and not all blocks are held.
     var areIdentifiersDoubtful: Bool { first > 1 && (hasRepeatedIdentifier || rule.countsBackwards) }
 
+    /// Whether a client with an id of the server's, that then reads all blocks from there on, has another place than before.
+    package func replacesIdentifier(from cursor: UInt64) -> Bool {
+        !hasRepeatedIdentifier && (max(first, cursor)..<next).contains { store[$0].flags.contains(.setsIdentifier) }
+    }
+
     // MARK: Trimming
 
     /// Drops the oldest blocks as far as the rules want it.

@@ -99,7 +99,7 @@ final class KeptStream: Endpoint {
     func answer(_ question: StreamQuestion, _ reader: SeatedReader) -> ResumptionAnswer {
         let place =
             switch question.wish {
-            case .resume(let id): find(id, as: question.stream, question.filter)
+            case .resume(let id): find(id, as: question.stream)
             case .join(let gap, let hasID): join(behind: gap, hasID: hasID, question.filter)
             }
         switch place {
@@ -148,7 +148,7 @@ final class KeptStream: Endpoint {
         case notHere
     }
 
-    private func find(_ id: ClientIdentifier, as stream: StreamIdentifier, _ filter: TypeFilter?) -> Place {
+    private func find(_ id: ClientIdentifier, as stream: StreamIdentifier) -> Place {
         var (cursor, gap): (UInt64, Gap?)
         if isRefused { return .notHere }
         switch log.resolve(id) {
@@ -163,13 +163,13 @@ final class KeptStream: Endpoint {
         }
         // A client that comes back because of a gap has been told of it. Told again, it would come back again and again.
         if !terms.tellsByEvent {
-            var (place, filter) = (cursor, filter)
-            while case .gap(let next) = log.read(&place, through: &filter) { (cursor, gap) = (place, gap ?? next) }
+            var place = cursor
+            while case .gap(let next) = log.read(&place) { (cursor, gap) = (place, gap ?? next) }
         }
         if end != nil {
-            if gap == nil || !terms.tellsByEvent, !log.hasMore(from: cursor, through: filter) { return .isOver }
+            if cursor == log.next, gap == nil || !terms.tellsByEvent { return .isOver }
             // A client whose id stays the same would get the same blocks again and again.
-            if cursor == endedFrom, !log.replacesIdentifier(from: cursor, through: filter) { return .isOver }
+            if cursor == endedFrom, id.position == nil, !log.replacesIdentifier(from: cursor) { return .isOver }
         }
         let opening = (id.restoring ?? []) + (gap.flatMap { log.gapEvent($0, before: cursor) } ?? [])
         let resumption = ResumedStream(

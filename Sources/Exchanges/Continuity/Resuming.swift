@@ -133,7 +133,6 @@ extension Exchange {
     private func resume(_ resumption: ResumedStream, _ reader: StreamReader, _ request: PendingRequest) {
         if resumption.previous != nil { proxy.counters.add(.streamReturns, ReturnOutcome.resumed) }
         takeOver(.kept(reader))
-        account.upstreamBegan(now: now)
         if endsWithToken() { return }
         reader.facts = ReaderFacts(previous: resumption.previous, replayed: resumption.previous == nil ? nil : resumption.replayed)
         reader.facts.sharedWith = resumption.sharedWith

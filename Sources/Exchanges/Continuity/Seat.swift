@@ -136,7 +136,7 @@ final class Seat {
 
     /// Moves the reader on.
     private func read() -> BlockLog.Reading {
-        let reading = stream.log.read(&cursor, through: &filter)
+        let reading = filter == nil ? stream.log.read(&cursor) : stream.log.read(&cursor, through: &filter!)
         switch reading {
         case .blocks(let slice): unreadBytes = max(0, unreadBytes - slice.byteCount)
         // Blocks are stored with other id lines than they came with, so their bytes alone would not come out even.
