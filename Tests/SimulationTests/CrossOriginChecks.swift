@@ -34,6 +34,8 @@ extension Scenario {
         expect(
             ask.isReadable(response) == mayRead, "\(path): \(status) to '\(ask.origin)', readable: \(!mayRead), with \(allowed)")
         if ask.isPreflight {
+            // Above a limit of clients the proxy answers before it looks at what is asked.
+            if plan.troubles.limits, status == 503 { return }
             expect(status == 204 && truth.arrivals.isEmpty, "\(path): \(status) to a preflight")
             let method = response["access-control-allow-methods"] == nil ? "" : "GET"
             return expect(

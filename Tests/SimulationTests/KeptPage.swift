@@ -78,7 +78,7 @@ final class KeptPage {
         let brought = id.isEmpty ? "" : "Last-Event-ID: \(String(decoding: id, as: UTF8.self))\r\n"
         wire.send(Array("GET /kept HTTP/1.1\r\nHost: \(host)\r\nAccept: text/event-stream\r\nCookie: \(cookie)\r\n\(brought)\r\n".utf8))
         let visit = visits.count
-        if !home.isCalm, !home.plan.isSteady {
+        if !home.isCalm {
             home.world.after(Int64(home.world.chance.number(0...home.world.chance.pick([50, 3_000, 20_000])))) { [self] in
                 guard visit == visits.count, visits[visit - 1].endedAt == nil, !home.isCalm else { return }
                 leave(home.world.chance.pick([.left, .reset, .vanished]))
@@ -105,23 +105,23 @@ final class KeptPage {
             lastByteAt = home.world.now
         }
         reader.receive(bytes)
-        visits[visits.count - 1].response = reader.responses.first
+        take()
         if reader.responses.first?.isComplete == true || wire.isBroken || wire.hasEnded {
             visits[visits.count - 1].isEndedByProxy = truth?.clientDeed == nil
             leave(.left)
         }
     }
 
-    /// Interprets what its last response has said by now.
-    func interpret() {
-        guard let visit = visits.last else { return }
-        visits[visits.count - 1].read = ReferenceEventSource(reading: visit.response?.body ?? [], after: visit.broughtID)
+    private func take() {
+        let response = reader.responses.first
+        visits[visits.count - 1].response = response
+        let before = visits[visits.count - 1].broughtID
+        visits[visits.count - 1].read = ReferenceEventSource(reading: response?.body ?? [], after: before)
     }
 
     private func leave(_ deed: Deed) {
         guard let wire else { return }
         visits[visits.count - 1].endedAt = brokenAt ?? home.world.now
-        interpret()
         // A machine that vanishes takes all its pages with it, and nobody is told.
         visits[visits.count - 1].deed = truth?.clientDeed ?? deed
         if let violation = reader.violation { home.problems.append("page \(number): \(violation)") }

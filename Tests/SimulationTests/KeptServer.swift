@@ -11,19 +11,14 @@ final class KeptJournal {
     /// Whose credentials its requests have, and for which host.
     let owner: String
     private(set) var events: [[UInt8]] = []
-    /// When each of them happened.
-    private(set) var times: [Int64] = []
-    /// Who hears at once of each event, where servers broadcast.
-    var listeners: [KeptServerConnection] = []
     /// Where the first event with an id stands: a server whose ids are not unique rather says too much again than too little.
     private var places: [String: Int] = [:]
 
     init(_ number: Int, owner: String) { (self.number, self.owner) = (number, owner) }
 
-    func add(_ event: [UInt8], _ id: String?, at time: Int64) {
+    func add(_ event: [UInt8], _ id: String?) {
         if let id, places[id] == nil { places[id] = events.count }
         events.append(event)
-        times.append(time)
     }
 
     /// Where the event with that id stands.
@@ -44,23 +39,19 @@ final class KeptResponse {
     /// When the proxy left it.
     var leftAt: Int64?
     var isOpen: Bool { endedAt == nil && leftAt == nil }
-    /// How late events come over its connection.
-    let lag: Int64
-    /// The part of an event that has not been sent yet.
-    var rest: [UInt8] = []
 
-    init(_ number: Int, _ journal: KeptJournal, beganAt: Int64, next: Int, lag: Int64) {
-        (self.number, self.journal, self.beganAt, self.next, self.lag) = (number, journal, beganAt, next, lag)
+    init(_ number: Int, _ journal: KeptJournal, beganAt: Int64, next: Int) {
+        (self.number, self.journal, self.beganAt, self.next) = (number, journal, beganAt, next)
     }
 }
 
 /// A connection to the server: one stream after the other.
 final class KeptServerConnection {
-    let wire: Wire
-    unowned let home: KeptStreamsWorld
-    var plan: KeptPlan { home.plan }
+    private let wire: Wire
+    private unowned let home: KeptStreamsWorld
+    private var plan: KeptPlan { home.plan }
     private var request: [UInt8] = []
-    private(set) var response: KeptResponse?
+    private var response: KeptResponse?
 
     init(_ wire: Wire, _ home: KeptStreamsWorld) {
         self.wire = wire
@@ -72,18 +63,13 @@ final class KeptServerConnection {
         request += wire.read()
         if wire.isBroken || wire.hasEnded {
             response?.leftAt = response?.leftAt ?? home.world.now
-            forget()
+            response = nil
             return wire.end(.left)
         }
         guard let end = request.firstRange(of: Array("\r\n\r\n".utf8)) else { return }
         let head = String(decoding: request[..<end.lowerBound], as: UTF8.self)
         request.removeSubrange(..<end.upperBound)
         answer(head)
-    }
-
-    private func forget() {
-        response?.journal.listeners.removeAll { $0 === self }
-        response = nil
     }
 
     private func answer(_ head: String) {
@@ -106,10 +92,7 @@ final class KeptServerConnection {
         if let cap = plan.capMilliseconds {
             home.world.after(Int64(cap)) { [self] in if self.response === response, !home.isCalm { end(response, inOrder: true) } }
         }
-        guard plan.recycling != nil else { return go(on: response) }
-        response.journal.listeners.append(self)
-        home.broadcast(response.journal)
-        mayEnd(response)
+        go(on: response)
     }
 
     private func go(on response: KeptResponse) {
@@ -133,18 +116,17 @@ final class KeptServerConnection {
         }
     }
 
-    func send(_ bytes: ArraySlice<UInt8>) {
+    private func send(_ bytes: ArraySlice<UInt8>) {
         guard !bytes.isEmpty else { return }
         wire.send(Array("\(String(bytes.count, radix: 16))\r\n".utf8) + bytes + Array("\r\n".utf8))
     }
 
-    func end(_ response: KeptResponse, inOrder: Bool) {
+    private func end(_ response: KeptResponse, inOrder: Bool) {
         response.endedAt = home.world.now
-        forget()
+        self.response = nil
         // A part of the next event may have left: nobody may read it.
-        if plan.maskMilliseconds != nil, response.rest.isEmpty, home.world.chance.permille(400) {
+        if plan.maskMilliseconds != nil, home.world.chance.permille(400) {
             home.addEvent(to: response.journal)
-            home.broadcast(response.journal)
             let half = response.journal.events[response.next...].joined()
             send(Array(half.prefix(home.world.chance.number(1...(half.count - 1))))[...])
         }
@@ -164,10 +146,7 @@ extension KeptStreamsWorld {
         count("responses of servers")
         let old = plan.isContinuous ? journals.last { $0.owner == owner } : nil
         let journal = old ?? KeptJournal(journals.count, owner: owner)
-        if old == nil {
-            journals.append(journal)
-            if plan.recycling != nil { beginEvents(of: journal) }
-        }
+        if old == nil { journals.append(journal) }
         // Something may have happened since the last response.
         if old != nil { for _ in 0..<world.chance.pick([0, 0, 1, 5]) { addEvent(to: journal) } }
         var next = old == nil ? 0 : journal.events.count
@@ -181,10 +160,8 @@ extension KeptStreamsWorld {
         } else if plan.replay == .everything {
             next = 0
         }
-        let lag = Int64(world.chance.number(0...(plan.recycling?.lagMilliseconds ?? 0)))
-        let response = KeptResponse(responses.count, journal, beganAt: world.now, next: next, lag: lag)
+        let response = KeptResponse(responses.count, journal, beganAt: world.now, next: next)
         responses.append(response)
-        watchReplacement(by: response)
         return response
     }
 
@@ -201,7 +178,7 @@ extension KeptStreamsWorld {
         if lines.count > 1, world.chance.permille(200) { lines.append(lines.removeFirst()) }
         let length = world.chance.permille(100) ? world.chance.number(0...400) : 0
         if length > 0 { lines.append("data: \(String(repeating: "x", count: length))") }
-        journal.add(Array((lines + ["", ""]).joined(separator: end).utf8), id, at: world.now)
+        journal.add(Array((lines + ["", ""]).joined(separator: end).utf8), id)
     }
 
     /// The line of an event's id, and the id; nil for none.
@@ -222,7 +199,7 @@ extension KeptStreamsWorld {
             count("503")
             return "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
         }
-        guard plan.maskMilliseconds != nil, !plan.isSteady, !isCalm, world.chance.permille(50) else { return nil }
+        guard plan.maskMilliseconds != nil, !isCalm, world.chance.permille(50) else { return nil }
         // A page that is told so stops for good, so only those hear it that have a response already.
         guard let page = pages.first(where: { $0.owner == owner }), page.hasResponse else { return nil }
         page.answeredOtherwiseAt.append(world.now)

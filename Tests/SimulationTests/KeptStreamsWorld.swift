@@ -112,7 +112,7 @@ final class KeptStreamsWorld {
             pages.append(page)
             world.after(Int64(world.chance.number(0...10_000))) { page.open() }
         }
-        if plan.maskMilliseconds != nil, !plan.isSteady { planOutage() }
+        if plan.maskMilliseconds != nil { planOutage() }
         let mailboxes = proxies.map(\.worker.mailbox)
         world.after(Self.troubledMilliseconds) { [self] in
             isCalm = true

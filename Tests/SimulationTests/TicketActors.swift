@@ -107,9 +107,14 @@ final class TicketHolderActor: CredentialHolder {
             let moments = readings(call.askedAt, world.now)
             guard let first = moments.map(\.lowerBound).min(), let last = moments.map(\.upperBound).max() else { return }
             let limit = min(first + plan.limitSeconds, token.expires)...min(last + plan.limitSeconds, token.expires)
-            let isFamilys = present != nil && present?.family.takenBackAt == nil
+            var family = TicketFamily()
+            if let present, present.family.takenBackAt == nil, first < present.expires.upperBound {
+                // Of one that was over by then it is none. Where nobody can say, the page throws it away.
+                guard last < present.expires.lowerBound else { return current = nil }
+                family = present.family
+            }
             current = SimulatedTicket(
-                text: text, token: token, family: isFamilys ? present!.family : TicketFamily(),
+                text: text, token: token, family: family,
                 expires: expires(first, last, limit), limit: limit, path: path, origin: call.origin, host: host)
         }
     }

@@ -25,9 +25,12 @@ extension Scenario {
         guard let rules = plan.credentials else { return }
         for truth in truths.values {
             guard let token = truth.credentials?.token, let askedAt = truth.askedAt else { continue }
-            checkArrivals(truth, until: latestEnd(token, from: askedAt, rules))
+            // Above a limit of clients a request waits for its turn. It is checked before its server has it.
+            let waits = plan.troubles.limits
+            let startedAt = max(askedAt, waits ? (truth.arrivals.first?.headCameAt ?? 0) - Scenario.checkDelay(plan) : 0)
+            checkArrivals(truth, until: latestEnd(token, from: startedAt, rules))
             guard let ending = log.ending(of: truth.path) else { continue }
-            checkLife(ending, truth, token, from: askedAt, rules, log)
+            checkLife(ending, truth, token, from: startedAt, rules, log)
         }
         for client in clients {
             for (truth, response) in zip(client.truths, client.reader.responses) { checkWarnings(response, truth, log, rules) }
@@ -83,7 +86,10 @@ extension Scenario {
         if token.keyName != nil, truth.arrivals.isEmpty { return }
         guard let ended = moments.min(), !world.leapt(between: start, and: ended) else { return }
         let way = Int64(2 * plan.faults.delayMilliseconds.upperBound) + 4 * TimerWheel.tickMilliseconds
-        let latest = latestEnd(token, from: start, rules) + Scenario.patienceMilliseconds + way
+        // One whose token ran out while its server did not answer is opened to tell its client so.
+        let held = log.records.first { $0["held_because"] != nil && $0["stream"] as? String == ending["stream"] as? String }
+        let opened = held.flatMap { log.moments(of: $0).filter { $0 <= ended }.max() } ?? 0
+        let latest = max(latestEnd(token, from: start, rules), opened) + Scenario.patienceMilliseconds + way
         expect(ended <= latest, "\(truth.path): \(cause ?? "") \(ended - latest) ms after its token's last moment")
     }
 
