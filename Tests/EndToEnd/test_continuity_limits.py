@@ -1,4 +1,4 @@
-"""What is kept of streams has limits; past them the oldest goes, and whoever misses it is told."""
+"""What is kept of streams has limits; past them the oldest goes, and a client that misses it is told."""
 
 import socket
 
@@ -113,3 +113,38 @@ def test_of_too_many_idempotency_keys_the_oldest_are_forgotten(stage):
         data = body.wait_for(b"data: end\n\n")
         assert [event for event in events(data) if event != "a"] == ["1", "more", "forgotten", "end"]
         assert events(data).count("a") == 10_000
+
+
+def test_a_stream_whose_server_is_gone_takes_no_place_of_one_that_goes_on(stage):
+    script = Script(stage)
+    proxy = stage.heartwire(script.origin, route="history {\naway 30s\n}", workers=1, top=limits("kept_streams 1"))
+    (place,) = leave_one_after_another(stage, script, proxy, 1)
+    with Client(proxy.port) as client:
+        body = resume(client, "/over")
+        script.stream(1).chunk(b"data: 1\n\n")
+        body.wait_for(b"data: 1\n\n")
+        script.stream(1).last_chunk()
+        body.read_to_end()
+    proxy.stream_log.ending("/over")
+    with Client(proxy.port) as client:
+        body = resume(client, "/0", place)
+        script.stream(0).chunk(b"data: 2\n\n")
+        body.wait_for(b"data: 2\n\n")
+        assert gaps(body.data) == []
+
+
+def test_a_quiet_stream_whose_client_is_away_outlives_a_busy_one_that_fills_the_limit(stage):
+    script = Script(stage)
+    history = "history {\nsize 1MiB\nevents 100000\naway 30s\n}"
+    proxy = stage.heartwire(script.origin, route=history, workers=1, top=limits("history 1MiB", "event 64KiB"))
+    with Client(proxy.port) as client:
+        resume(client, "/0")
+        script.stream(0).chunk(b": nothing yet\n\n")
+    proxy.stream_log.ending("/0")
+    with Client(proxy.port) as busy:
+        body = resume(busy, "/busy")
+        for _ in range(300):
+            script.stream(1).chunk(b"data: " + b"x" * 5_000 + b"\n\n")
+        script.stream(1).chunk(b"data: end\n\n")
+        body.wait_for(b"data: end\n\n")
+        assert script.stream(0).left_how is None

@@ -323,3 +323,20 @@ def test_responses_that_are_soon_over_are_asked_for_again_within_the_time(stage)
         body = resume(client, "/s")
         body.wait_for(b"data: 5\n", timeout=30)
         assert events(body.data) == ["1", "2", "3", "4", "5"] and not body.ended
+
+
+@pytest.mark.parametrize("digits", [b"9223372036854775807", b"99999999999999999999999"])
+@pytest.mark.parametrize("manner", ["mask 10s", "merge all"])
+def test_a_server_may_ask_for_any_pause(stage, digits, manner):
+    one, two = Script(stage), Script(stage)
+    proxy = stage.heartwire(one.origin, two.origin, route="history {\n}\n" + manner)
+    with Client(proxy.port) as client:
+        body = resume(client, "/s")
+        wait_for(lambda: one.streams or two.streams)
+        script = one if one.streams else two
+        script.stream(0).chunk(b"retry: %s\ndata: 1\n\n" % digits)
+        body.wait_for(b"data: 1")
+        script.stream(0).close()
+        wait_for(lambda: script.stream(0).wait_until_gone(5))
+    with Client(proxy.port) as client:
+        resume(client, "/other")

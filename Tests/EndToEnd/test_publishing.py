@@ -218,3 +218,22 @@ def test_a_shared_stream_has_it_once_for_all_and_for_a_token_only_if_all_have_it
         for body in bodies:
             assert events(body.wait_for(b"data: 4\n\n")) == ["1", "2", *(["3"] if finds_token else []), "4"]
     assert len(published.script.requests) == 1
+
+
+def test_an_event_for_a_token_is_for_streams_whose_readers_all_have_it(stage):
+    """A stream that is found by a cookie may be read with another token later."""
+    published = Published(stage, 1, route="history {\n}\nbearer_from query access_token\nidentity cookie who")
+    fields = "Cookie: who=me\r\n"
+    with Client(published.proxy.port) as client:
+        body = resume(client, "/s?access_token=thefirst", None, fields)
+        published.script.stream(0).chunk(b"data: 1\n\n")
+        body.wait_for(b"data: 1\n\n")
+        id = last_id(body.data)
+    with Client(published.proxy.port) as client:
+        body = resume(client, "/s?access_token=thesecond", id, fields)
+        published.script.stream(0).chunk(b"data: 2\n\n")
+        body.wait_for(b"data: 2\n\n")
+        tokens = [line["token"] for line in published.proxy.stream_log.openings(2)]
+        assert len(set(tokens)) == 2
+        for token in tokens:
+            assert published.publish(f"route=/*&token={token}") == {"streams": 0, "clients": 0}

@@ -1,5 +1,7 @@
 """Clients with the same key read one stream of the server's: joined at any time, filtered, and never slowed by each other."""
 
+import re
+import signal
 import time
 
 import pytest
@@ -298,3 +300,47 @@ def test_clients_that_are_held_in_an_outage_share_one_stream_when_it_is_over(sta
     for client in clients:
         client.close()
     assert len(script.requests) == 1
+
+
+@pytest.mark.parametrize("field", [("Set-Cookie", "sid=1"), ("Vary", "*"), ("Vary", "User-Agent")], ids=str)
+def test_a_server_can_forbid_to_share_in_any_response(stage, field):
+    streams = []
+
+    def serve(connection, _):
+        streams.append(connection)
+        connection.start_stream([field] if len(streams) > 1 else [])
+        connection.chunk(b"data: for %d\n\n" % len(streams))
+        connection.wait_until_left(60)
+
+    proxy = stage.heartwire(stage.origin(serve), route=route("live", "mask 10s"))
+    with Client(proxy.port) as one, Client(proxy.port) as two:
+        bodies = [resume(client, "/s", None, "Cookie: who=me\r\n") for client in (one, two)]
+        streams[0].close()
+        for body in bodies:
+            # Each comes back soon, and gets a stream of its own.
+            body.read_to_end()
+            assert re.search(rb"(?m)^retry: ?\d+$", body.data) and b"for 2" not in body.data
+    with Client(proxy.port) as one, Client(proxy.port) as two:
+        bodies = [resume(client, "/s", None, "Cookie: who=me\r\n") for client in (one, two)]
+        for body in bodies:
+            body.wait_for(b"data: for ")
+        first = {events(body.data)[-1] for body in bodies}
+        assert len(first) == 2 and not first & {"for 1", "for 2"}
+
+
+@pytest.mark.parametrize("before", ["gap off", "gap reconnect"])
+def test_who_comes_after_a_reload_is_told_of_gaps_as_the_route_says(stage, before):
+    script = Script(stage)
+    proxy = stage.heartwire(script.origin, route=route("live", before))
+    with Client(proxy.port) as one, Client(proxy.port) as two:
+        body = resume(one, "/s", None, "Cookie: who=me\r\n")
+        script.stream(0).chunk(b"data: 1\n\n")
+        body.wait_for(b"data: 1\n\n")
+        configuration = proxy.folder / "heartwire.conf"
+        configuration.write_text(configuration.read_text().replace(before, "gap event"))
+        proxy.send_signal(signal.SIGHUP)
+        wait_for(lambda: "SIGHUP: done" in proxy.stderr())
+        body = resume(two, "/s", last_id(body.data), "Cookie: who=me\r\n")
+        script.stream(1).chunk(b"data: 2\n\n")
+        body.wait_for(b"data: 2\n\n")
+        assert [gap["reason"] for gap in gaps(body.data)] == ["unknown"]

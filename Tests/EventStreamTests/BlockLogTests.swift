@@ -151,6 +151,25 @@ struct BlockLogTests {
         #expect(log.lastOfEachType.count == 203)
     }
 
+    @Test("knows whether a client gets anything from a place on, and another id with it")
+    func more() {
+        let prices = TypeFilter(Array("price".utf8))
+        let own = makeLog(.own)
+        own.append("event: price\ndata: 1\n\nevent: trade\ndata: 2\n\n")
+        #expect(own.hasMore(from: 1, through: prices) && own.hasMore(from: 2, through: nil))
+        #expect(own.replacesIdentifier(from: 1, through: prices))
+        #expect(!own.hasMore(from: 2, through: prices) && !own.hasMore(from: 3, through: nil))
+        for (gaps, isTold) in [(GapManner.event(type: [0x67]), true), (.reconnect, false), (.off, false)] {
+            let log = makeLog(.own, gaps: gaps, blocks: 1)
+            log.append("event: trade\ndata: 1\n\nevent: trade\ndata: 2\n\n")
+            log.trim(at: 0)
+            #expect(log.hasMore(from: 1, through: prices) == isTold)
+        }
+        let kept = makeLog(.keep)
+        kept.append("id: 1\nevent: trade\ndata: 1\n\nevent: price\ndata: 2\n\n")
+        #expect(kept.replacesIdentifier(from: 1, through: nil) && !kept.replacesIdentifier(from: 1, through: prices))
+    }
+
     // MARK: Bounds
 
     @Test("drops the oldest blocks beyond each bound, and tells a reader who needs them how many are missing")

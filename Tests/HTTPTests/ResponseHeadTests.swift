@@ -20,6 +20,18 @@ import Testing
     }
 
     @Test(
+        "the lines of some fields can be left out, wherever they stand",
+        arguments: [
+            ("", ""), ("A: b\r\n", "A: b\r\n"), ("Date: x\r\n", ""), ("Date: x\r\nA: b\r\n", "A: b\r\n"),
+            ("A: b\r\nDATE:x\r\n", "A: b\r\n"),
+            ("A: b\r\nDate: x\r\nSet-Cookie: y\r\nC:  \r\nSet-Cookie: z\r\n", "A: b\r\nC:  \r\n"),
+        ])
+    func withoutFields(_ lines: String, _ left: String) throws {
+        let head = try response("HTTP/1.1 200 OK\r\n\(lines)\r\n")
+        #expect(head.bytes(without: [.date, .setCookie]) == Array("HTTP/1.1 200 OK\r\n\(left)\r\n".utf8))
+    }
+
+    @Test(
         "a malformed status line is refused",
         arguments: [
             "HTTP/1.1 20 OK", "HTTP/1.1 2000 OK", "HTTP/1.1 20x OK", "HTTP/1.1  200 OK", "HTTP/1.1 099 OK", "HTTP/1.1 000 OK",

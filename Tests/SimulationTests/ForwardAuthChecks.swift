@@ -234,12 +234,16 @@ extension Scenario {
         }
     }
 
+    /// How long after its leaving a guest may still have a stream, for the proxy.
+    private static let mostUnheardMilliseconds: Int64 = 30_000
+
     /// The requests of which a record may be.
     private func requests(of record: [String: Any], _ path: String, at moments: [Int64]) -> [AskedRequest] {
         guard path.hasPrefix(Guest.path) else { return [truths[path].flatMap(AskedRequest.init)].compactMap { $0 } }
         return guests.flatMap(\.visits).filter { visit in
             guard visit.path == path, visit.client == record["client"] as? String else { return false }
-            return moments.contains { $0 >= visit.askedAt && $0 <= (visit.leftAt ?? world.now) + 1_000 }
+            // The proxy may hear late that a guest has left: one that vanishes says nothing.
+            return moments.contains { $0 >= visit.askedAt && $0 <= (visit.leftAt ?? world.now) + Self.mostUnheardMilliseconds }
         }.map(AskedRequest.init)
     }
 

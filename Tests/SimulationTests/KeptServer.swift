@@ -13,13 +13,20 @@ final class KeptJournal {
     private(set) var events: [[UInt8]] = []
     /// Where the first event with an id stands: a server whose ids are not unique rather says too much again than too little.
     private var places: [String: Int] = [:]
+    /// Whether an id is in force behind each event.
+    private var haveIdentifiers: [Bool] = []
 
     init(_ number: Int, owner: String) { (self.number, self.owner) = (number, owner) }
 
-    func add(_ event: [UInt8], _ id: String?) {
+    /// One more event. `empties` says that it empties the id.
+    func add(_ event: [UInt8], _ id: String?, empties: Bool) {
         if let id, places[id] == nil { places[id] = events.count }
+        haveIdentifiers.append(id != nil || !empties && haveIdentifiers.last == true)
         events.append(event)
     }
+
+    /// Whether that event or one before it has set an id, and none behind it has emptied it.
+    func hasIdentifier(behind event: Int) -> Bool { haveIdentifiers[event] }
 
     /// Where the event with that id stands.
     func place(of id: String) -> Int? { places[id] }
@@ -178,7 +185,7 @@ extension KeptStreamsWorld {
         if lines.count > 1, world.chance.permille(200) { lines.append(lines.removeFirst()) }
         let length = world.chance.permille(100) ? world.chance.number(0...400) : 0
         if length > 0 { lines.append("data: \(String(repeating: "x", count: length))") }
-        journal.add(Array((lines + ["", ""]).joined(separator: end).utf8), id)
+        journal.add(Array((lines + ["", ""]).joined(separator: end).utf8), id, empties: line != nil && id == nil)
     }
 
     /// The line of an event's id, and the id; nil for none.

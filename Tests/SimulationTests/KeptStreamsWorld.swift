@@ -35,6 +35,8 @@ final class KeptStreamsWorld {
     var counts: [String: Int] = [:]
     private(set) var logText = ""
     private var connectionCount = 0
+    /// For how many of the last seconds each worker kept streams that nobody reads, and too much.
+    private var secondsAboveLimit: [Int] = []
     private(set) var isCalm = false
     private(set) var drainsSince = Int64.max
 
@@ -70,6 +72,8 @@ final class KeptStreamsWorld {
         logText = String(decoding: lines.bytes, as: UTF8.self)
         checkLog(lines.bytes)
         for page in pages { check(page) }
+        checkPlaces()
+        checkRestoring()
         return (problems + world.problems).map { "\($0) (\(plan.summary))" }
     }
 
@@ -101,6 +105,7 @@ final class KeptStreamsWorld {
         let security = try Security(configuration)
         let settings = Settings(configuration, security, workerCount: plan.workerCount)
         var proxies: [ProxyWorker] = []
+        secondsAboveLimit = Array(repeating: 0, count: plan.workerCount)
         for number in 0..<plan.workerCount {
             let worker = try Worker(number: number, kernel: kernel)
             let proxy = ProxyWorker(worker: worker, settings: settings, shared: shared, addresses: [[[KeptPlan.originAddress]]])
@@ -118,8 +123,12 @@ final class KeptStreamsWorld {
             isCalm = true
             openServer()
             world.faults = Faults(delayMilliseconds: world.faults.delayMilliseconds)
+            for second in 1...5 {
+                world.after(Self.settlingMilliseconds - 1_000 * Int64(second)) { [self] in noteHistoryBytes(of: proxies) }
+            }
             world.after(Self.settlingMilliseconds) { [self] in
                 checkContentment()
+                expect(!secondsAboveLimit.contains(5), "for 5 seconds more bytes were kept than the limit, and streams that nobody reads")
                 drainsSince = world.now
                 for mailbox in mailboxes { mailbox.post { ProxyWorker.on($0)?.drain(graceMilliseconds: 3_000, streamMilliseconds: 500) } }
             }
@@ -131,7 +140,7 @@ final class KeptStreamsWorld {
             expect(worker.endpointCount == 0, "\(worker.endpointCount) endpoints are left")
             expect(worker.wheel.armedCount == 0, "\(worker.wheel.armedCount) deadlines are left")
             let holdings = proxy.exchanges.keptStreams.holdings
-            expect(holdings.allSatisfy { $0 == 0 }, "streams, readers, searches, streams away, bytes are left: \(holdings)")
+            expect(holdings.allSatisfy { $0 == 0 }, "streams, readers, searches, streams away, bytes, heads are left: \(holdings)")
             for server in proxy.exchanges.groups.flatMap(\.servers) {
                 expect(server.activeCount == 0, "\(server.activeCount) requests are left")
             }
@@ -139,6 +148,15 @@ final class KeptStreamsWorld {
         }
         expect(shared.streamDirectory.isEmpty, "the directory still knows streams")
         expect(kernel.openCount == 2 * plan.workerCount, "\(kernel.openCount - 2 * plan.workerCount) descriptors are left open")
+    }
+
+    /// Above the limit of bytes the events of streams go that nobody reads, as soon as a log grows. What readers have not got yet stays.
+    private func noteHistoryBytes(of proxies: [ProxyWorker]) {
+        for (worker, proxy) in proxies.enumerated() {
+            let streams = proxy.exchanges.keptStreams
+            let limit = max(1, plan.limits.historyBytes / plan.workerCount)
+            if streams.holdings[4] > limit, streams.holdsUnread { secondsAboveLimit[worker] += 1 }
+        }
     }
 
     private func openServer() {
@@ -152,7 +170,7 @@ final class KeptStreamsWorld {
             guard !isCalm else { return }
             count("outages")
             if world.chance.permille(500) { isUnavailable = true } else { kernel.addresses[KeptPlan.originAddress] = .refused }
-            world.after(Int64(world.chance.number(100...world.chance.pick([1_000, 15_000])))) { [self] in
+            world.after(Int64(world.chance.number(100...world.chance.pick([1_000, 15_000, 30_000])))) { [self] in
                 openServer()
                 planOutage()
             }

@@ -3,7 +3,9 @@
 import Bytes
 
 /// Hashes of a block's bytes.
-struct BlockMark: Equatable {
+struct BlockMark: Equatable, RingElement {
+    static var filler: BlockMark { BlockMark() }
+
     /// The hash that equals no other: nothing is known of the block.
     static let none: UInt64 = 0
 

@@ -22,7 +22,8 @@ package struct DuplicateFilter {
         var number: Int
     }
 
-    private struct Entry {
+    private struct Entry: RingElement {
+        static var filler: Entry { Entry(hash: 0, time: 0) }
         var hash: UInt64
         var time: Int64
     }
@@ -32,7 +33,7 @@ package struct DuplicateFilter {
     private let limit: Int
     private var known: [UInt64: Known] = [:]
     /// What is known in the order in which it was said. What was said again by its source stands in it twice; its last place counts.
-    private var order = Ring(filler: Entry(hash: 0, time: 0))
+    private var order = Ring<Entry>()
     /// How many events were forgotten, so the number of the oldest one that is known.
     private var forgottenCount = 0
 

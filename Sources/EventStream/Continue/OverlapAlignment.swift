@@ -56,7 +56,7 @@ package struct OverlapAlignment {
     private let heldLimit: Int
     private let markLimit: Int
     private var held: [UInt8] = []
-    private var oldMarks = Ring(filler: BlockMark())
+    private var oldMarks = Ring<BlockMark>()
     // From the switch on.
     private var heldDrops: ArraySlice<Bool> = []
     private var recognition: ReplayRecognition?

@@ -13,18 +13,18 @@ import Bytes
 
 /// A bounded history of one stream's blocks.
 package final class BlockLog {
-    /// What holds for all blocks of a log.
-    package struct Rules: Sendable, Equatable {
+    /// What holds for all blocks of a log. All logs of a route have one object.
+    package final class Rules: Sendable {
         /// What becomes of the server's ids.
-        package var identifiers: IdentifierPolicy
+        package let identifiers: IdentifierPolicy
         /// How clients are told of gaps.
-        package var gaps: GapManner
+        package let gaps: GapManner
         /// How many blocks are kept: 1 to 4,194,304.
-        package var blockLimit: Int
+        package let blockLimit: Int
         /// How many bytes of blocks are kept.
-        package var byteLimit: Int
+        package let byteLimit: Int
         /// How old a kept block may be, in milliseconds. Ages are measured in steps of 128 ms.
-        package var ageLimitMilliseconds: Int64
+        package let ageLimitMilliseconds: Int64
 
         /// Rules with the product's limits, where none are given.
         package init(
@@ -61,9 +61,9 @@ package final class BlockLog {
     package private(set) var epoch: Epoch
     private(set) var predecessors: [Predecessor] = []
     private(set) var store = BlockStore()
-    private(set) var types = TypeTable()
     private(set) var stops: [Stop] = []
     private var index = IdentifierIndex()
+    private(set) var types = TypeTable()
     private var rule: IdentifierRule
     /// Whether a server's id was found twice, so that the first block with an id has to be searched.
     private(set) var hasRepeatedIdentifier = false
@@ -306,11 +306,6 @@ package final class BlockLog {
     /// Whether a block that set an id may not be the first that did: the server uses ids more than once, and not all blocks are held.
     var areIdentifiersDoubtful: Bool { first > 1 && (hasRepeatedIdentifier || rule.countsBackwards) }
 
-    /// Whether a client with an id of the server's, that then reads all blocks from there on, has another place than before.
-    package func replacesIdentifier(from cursor: UInt64) -> Bool {
-        !hasRepeatedIdentifier && (max(first, cursor)..<next).contains { store[$0].flags.contains(.setsIdentifier) }
-    }
-
     // MARK: Trimming
 
     /// Drops the oldest blocks as far as the rules want it.
@@ -337,7 +332,10 @@ package final class BlockLog {
     package func discardOldest(memoryByteCount wanted: Int, keptFrom: UInt64 = .max) -> Int {
         let before = memoryByteCount
         while store.count > 0, first < keptFrom, before - memoryByteCount < wanted { removeFirst() }
-        if store.count == 0, before - memoryByteCount < wanted { index = IdentifierIndex() }
+        if store.count == 0, before - memoryByteCount < wanted {
+            index = IdentifierIndex()
+            store.giveBackRoom()
+        }
         return before - memoryByteCount
     }
 

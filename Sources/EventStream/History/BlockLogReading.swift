@@ -38,6 +38,33 @@ extension BlockLog {
         return run(from: &cursor, to: limit)
     }
 
+    /// Reads on like `read`, through a filter where there is one.
+    package func read(_ cursor: inout UInt64, through filter: inout TypeFilter?) -> Reading {
+        filter == nil ? read(&cursor) : read(&cursor, through: &filter!)
+    }
+
+    /// Whether a reader at that place is sent anything by now: blocks, or a gap's event where clients are told by events.
+    package func hasMore(from cursor: UInt64, through filter: TypeFilter?) -> Bool {
+        var (cursor, filter) = (cursor, filter)
+        while true {
+            switch read(&cursor, through: &filter) {
+            case .blocks: return true
+            case .gap: if case .event = rules.gaps { return true }
+            case .upToDate: return false
+            }
+        }
+    }
+
+    /// Whether a client that reads all that there is from that place on has another id than before.
+    package func replacesIdentifier(from cursor: UInt64, through filter: TypeFilter?) -> Bool {
+        if hasOwnIdentifiers { return true }
+        var filter = filter
+        return !hasRepeatedIdentifier
+            && (max(first, cursor)..<next).contains {
+                store[$0].flags.contains(.setsIdentifier) && (filter == nil || passes($0, &filter!))
+            }
+    }
+
     /// One block, for a reader that begins with chosen ones; nil where nothing is held of it.
     package func block(_ sequence: UInt64) -> Slice? {
         guard sequence >= first, sequence < next, !store[sequence].flags.contains(.isHole) else { return nil }

@@ -5,7 +5,8 @@
 
 /// The blocks of a log: their bytes in segments, and the index to them. Blocks are numbered without a gap.
 struct BlockStore {
-    private struct HeldSegment {
+    private struct HeldSegment: RingElement {
+        static var filler: HeldSegment { HeldSegment(segment: nil, end: 0) }
         var segment: Segment?
         /// The number behind its last block, once another segment has been opened.
         var end: UInt64
@@ -14,8 +15,8 @@ struct BlockStore {
     /// Segments grow with the log: an idle one owns none, one with a few events a small one.
     private static let segmentByteCounts = [1_024, 4_096, 16_384]
 
-    private var entries = Ring(filler: StoredBlock())
-    private var segments = Ring(filler: HeldSegment(segment: nil, end: 0))
+    private var entries = Ring<StoredBlock>()
+    private var segments = Ring<HeldSegment>()
     /// The number of the first segment that is held.
     private var firstSegment: UInt32 = 0
     /// The number of the first block that is held. Where none is held, the number of the next one.
@@ -79,6 +80,12 @@ struct BlockStore {
             removeFirstSegment()
             openSegment = nil
         }
+    }
+
+    /// Gives back the room for blocks that are no more. Only while it holds none.
+    mutating func giveBackRoom() {
+        precondition(entries.isEmpty)
+        entries = Ring()
     }
 
     private mutating func removeFirstSegment() {

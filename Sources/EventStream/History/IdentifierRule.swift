@@ -29,9 +29,9 @@ struct IdentifierRule {
     /// Longer ids of a server stay as they came: some servers and proxies refuse long fields.
     static let longestSuffixedByteCount = 512
 
-    let policy: IdentifierPolicy
     /// The server's last id as of the last whole block; empty if there was none or if it was emptied.
     private(set) var lastIdentifier: [UInt8] = []
+    let policy: IdentifierPolicy
     /// Whether the server has set any id.
     private(set) var hasSeenIdentifier = false
 

@@ -1,14 +1,16 @@
 // A queue whose elements are found by their place: appended at the end, dropped at the beginning.
 
+/// An element of a ring.
+protocol RingElement {
+    /// What stands in places that are not used.
+    static var filler: Self { get }
+}
+
 /// A circular buffer that grows by doubling. Without elements it owns no memory.
-struct Ring<Element> {
+struct Ring<Element: RingElement> {
     private var storage: [Element] = []
     private var head = 0
     private(set) var count = 0
-    /// What stands in places that are not used.
-    private let filler: Element
-
-    init(filler: Element) { self.filler = filler }
 
     var isEmpty: Bool { count == 0 }
 
@@ -32,7 +34,7 @@ struct Ring<Element> {
         var larger: [Element] = []
         larger.reserveCapacity(max(4, 2 * count))
         for place in 0..<count { larger.append(self[place]) }
-        for _ in count..<max(4, 2 * count) { larger.append(filler) }
+        for _ in count..<max(4, 2 * count) { larger.append(.filler) }
         storage = larger
         head = 0
     }
@@ -40,7 +42,7 @@ struct Ring<Element> {
     @discardableResult
     mutating func removeFirst() -> Element {
         let first = self[0]
-        self[0] = filler
+        self[0] = .filler
         head = (head &+ 1) & (storage.count &- 1)
         count &-= 1
         if count == 0 {

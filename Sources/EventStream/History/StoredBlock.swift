@@ -1,7 +1,7 @@
 // What a log knows of a block that it holds, in 24 bytes.
 
 /// One entry of a log's index.
-struct StoredBlock {
+struct StoredBlock: RingElement {
     struct Flags: OptionSet {
         let rawValue: UInt8
         /// The block is an event of the server's.
@@ -27,6 +27,8 @@ struct StoredBlock {
     var identifierByteCount: UInt16 = 0
     var typeSlot: UInt8 = 0
     var flags: Flags = []
+
+    static var filler: StoredBlock { StoredBlock() }
 
     static let longIdentifier = UInt16.max
 

@@ -12,9 +12,9 @@ struct IdentifierBuffer: Sendable {
     /// How many bytes of an id are kept.
     static let limit = 256
 
-    /// Room for a growing and a committed id of usual length (a UUID has 36 bytes), so that most streams
-    /// allocate exactly once.
-    private static let firstCapacity = 96
+    /// Room for a growing and a committed id of the proxy's or for one UUID. An idle stream has no more, and one with long ids allocates
+    /// twice.
+    private static let firstCapacity = 40
 
     private var storage: [UInt8] = []
     private var committedCount: UInt16 = 0

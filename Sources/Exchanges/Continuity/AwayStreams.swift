@@ -13,8 +13,10 @@ struct AwayStreams {
     /// The longest away first, from `first` on. A place counts only while its stream has the same number in `numbers`.
     private var places: [Place] = []
     private var first = 0
+    /// The place from which on streams may hold blocks.
+    private var firstHolding = 0
     private var numbers: [ObjectIdentifier: UInt64] = [:]
-    private var counts: [[UInt8]: Int] = [:]
+    private var counts: [SocketAddress: Int] = [:]
     private var lastNumber: UInt64 = 0
 
     /// How many there are.
@@ -26,14 +28,16 @@ struct AwayStreams {
         lastNumber += 1
         places.append(Place(stream: stream, number: lastNumber))
         numbers[ObjectIdentifier(stream)] = lastNumber
-        counts[stream.client, default: 0] += 1
+        if let client = stream.client { counts[client, default: 0] += 1 }
     }
 
     /// The stream has a reader again, or is forgotten.
     mutating func remove(_ stream: KeptStream) {
         guard numbers.removeValue(forKey: ObjectIdentifier(stream)) != nil else { return }
-        counts[stream.client, default: 1] -= 1
-        if counts[stream.client] == 0 { counts[stream.client] = nil }
+        if let client = stream.client {
+            counts[client, default: 1] -= 1
+            if counts[client] == 0 { counts[client] = nil }
+        }
         // Places of streams that have come back go when they are half of all.
         if places.count - first > 16, numbers.count < (places.count - first) / 2 { compact() }
     }
@@ -41,6 +45,7 @@ struct AwayStreams {
     private mutating func compact() {
         places = places[first...].filter(isValid)
         first = 0
+        firstHolding = 0
     }
 
     private func isValid(_ place: Place) -> Bool { numbers[ObjectIdentifier(place.stream)] == place.number }
@@ -56,8 +61,30 @@ struct AwayStreams {
     }
 
     /// The same among those of one client.
-    func oldest(of client: [UInt8], above limit: Int) -> KeptStream? {
+    func oldest(of client: SocketAddress, above limit: Int) -> KeptStream? {
         guard let count = counts[client], count > limit else { return nil }
         return places[first...].first { $0.stream.client == client && isValid($0) }?.stream
+    }
+
+    /// The longest away of those that hold blocks.
+    mutating func oldestWithBlocks() -> KeptStream? {
+        firstHolding = max(firstHolding, first)
+        while firstHolding < places.count {
+            if isValid(places[firstHolding]), places[firstHolding].stream.holdsBlocks { return places[firstHolding].stream }
+            firstHolding += 1
+        }
+        return nil
+    }
+
+    /// A stream holds more than before, if it is here.
+    mutating func grew(_ stream: KeptStream) {
+        guard let number = numbers[ObjectIdentifier(stream)] else { return }
+        // Places stand in the order of their numbers.
+        var (low, high) = (first, min(firstHolding, places.count))
+        while low < high {
+            let middle = (low + high) / 2
+            if places[middle].number < number { low = middle + 1 } else { high = middle }
+        }
+        firstHolding = low
     }
 }

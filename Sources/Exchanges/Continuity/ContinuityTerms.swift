@@ -3,31 +3,37 @@
 import Configuration
 import EventStream
 
-extension CompiledContinuity {
-    /// The rules of a stream's log.
-    var rules: BlockLog.Rules {
+extension BlockLog.Rules {
+    /// The rules of the logs of a route's streams.
+    convenience init(_ policy: Continuity) {
         let history = policy.history
-        return BlockLog.Rules(
-            identifiers: identifiers, gaps: gaps, blockLimit: history.events, byteLimit: history.bytes,
+        self.init(
+            identifiers: IdentifierPolicy(history.ids), gaps: GapManner(policy.gap), blockLimit: history.events, byteLimit: history.bytes,
             ageLimitMilliseconds: Int64(history.ageMilliseconds))
     }
+}
 
-    private var identifiers: IdentifierPolicy {
-        switch policy.history.ids {
-        case .keep: .keep
-        case .suffix: .suffix
-        case .own: .own
+extension IdentifierPolicy {
+    fileprivate init(_ ids: HistoryPolicy.IDs) {
+        switch ids {
+        case .keep: self = .keep
+        case .suffix: self = .suffix
+        case .own: self = .own
         }
     }
+}
 
-    private var gaps: GapManner {
-        switch policy.gap {
-        case .event(let name): .event(type: Array(name.utf8))
-        case .reconnect: .reconnect
-        case .off: .off
+extension GapManner {
+    fileprivate init(_ gap: GapNotice) {
+        switch gap {
+        case .event(let name): self = .event(type: Array(name.utf8))
+        case .reconnect: self = .reconnect
+        case .off: self = .off
         }
     }
+}
 
+extension CompiledContinuity {
     /// For how long a server is read while nobody reads its stream.
     var awayMilliseconds: Int64 { Int64(policy.history.awayMilliseconds) }
 
@@ -52,9 +58,8 @@ extension CompiledContinuity {
     /// The types of the events that a server sends at the start of every response.
     var greetings: [[UInt8]] { policy.greetings.map { Array($0.utf8) } }
 
-    /// Whether all who read a stream have the same token.
+    /// Whether all clients that read a stream, and all that come back to it, have the same token.
     var hasOneToken: Bool {
-        guard policy.share != nil else { return true }
         if case .values(let values) = policy.identity { return values.contains(.token) || values.contains(.credentials) }
         return false
     }

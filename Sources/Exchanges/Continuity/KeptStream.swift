@@ -23,29 +23,21 @@ final class KeptStream: Endpoint {
     let key: StreamKey
     let log: BlockLog
     let terms: CompiledContinuity
-    /// Whether every client of the key reads the stream; none of them stops the server then.
-    let isShared: Bool
-    /// Whether nobody may come back to it: the server has said that it is for one client, and others have the same key.
-    var endsWithReader = false
-    private let head: ResponseHead
+    /// The bytes of the head with which each response begins: see `KeptHeads`.
+    let head: [UInt8]
     /// The server that serves it now, or served it last.
     private(set) var serverName: String
     private let unreadLimit: Int
     private unowned let streams: KeptStreams
     /// The servers' side: one server, or each address of all servers where streams are merged. Empty until the stream itself is there.
-    var feeds: [StreamFeed] = []
-    /// Monotonic milliseconds: when the addresses of a merged stream are looked at next.
-    var nextAddressLook = Int64.max
-    /// What several servers say alike, where it is dropped.
-    var duplicates: DuplicateFilter?
+    var feeds = Few<StreamFeed>()
+    /// What is known where streams are merged; nil where they are not.
+    let merging: Merging?
     /// Who reads.
     private(set) var seats: [Seat] = []
     private var distantSeats: [DistantReader: Seat] = [:]
-    private var isPaused = false
     /// Where the last reader began that got everything, the end of the server's part included.
     private var endedFrom: UInt64?
-    /// Whether the server's first bytes are awaited, which follow in the turn of its head.
-    private(set) var isBeginning = true
     /// How much memory of the log `KeptStreams` has counted.
     private var countedBytes = 0
     /// The stream of the exchange that opened it.
@@ -54,12 +46,19 @@ final class KeptStream: Endpoint {
     private var previous: StreamIdentifier
     /// Monotonic milliseconds: when the last reader left.
     private var leftAt: Int64
-    /// The client for which it is kept, as limits count clients.
-    let client: [UInt8]
+    /// The client for which it is kept, as limits count clients; nil for a trusted proxy, which has many.
+    let client: SocketAddress?
     /// Where it belongs, for those who publish events.
     let place: PublishingPlace
     /// Published events that wait for the end of a block that is handed on in parts.
     var waiting: [OwnEvent] = []
+    /// Whether every client of the key reads the stream; none of them stops the server then.
+    let isShared: Bool
+    /// Whether nobody may come back to it: the server has said that it is for one client, and others have the same key.
+    var endsWithReader = false
+    private var isPaused = false
+    /// Whether the server's first bytes are awaited, which follow in the turn of its head.
+    private(set) var isBeginning = true
 
     /// A stream whose server has just answered. `connection` reports to the stream from now on.
     init(
@@ -71,7 +70,7 @@ final class KeptStream: Endpoint {
         self.terms = terms
         self.isShared = isShared
         opener = exchange.identifier
-        self.head = head
+        self.head = streams.heads.hold(head)
         self.streams = streams
         serverName = connection.server.name
         unreadLimit = exchange.settings.configuration.limits.pendingBytesPerStream
@@ -79,11 +78,12 @@ final class KeptStream: Endpoint {
         client = exchange.countedAddress
         place = PublishingPlace(of: exchange, terms)
         leftAt = exchange.now
+        merging = terms.merges ? Merging(terms.duplicates) : nil
         super.init(worker: exchange.proxy.worker)
         openTimer()
-        duplicates = terms.duplicates
-        feeds = [StreamFeed(connection, of: self, terms, request, for: exchange)]
-        feeds[0].planRecycling()
+        let feed = StreamFeed(connection, of: self, terms, request, for: exchange)
+        feeds.append(feed)
+        feed.planRecycling()
         if terms.merges { lookForAddresses() }
     }
 
@@ -99,7 +99,7 @@ final class KeptStream: Endpoint {
     func answer(_ question: StreamQuestion, _ reader: SeatedReader) -> ResumptionAnswer {
         let place =
             switch question.wish {
-            case .resume(let id): find(id, as: question.stream)
+            case .resume(let id): find(id, as: question.stream, question.filter)
             case .join(let gap, let hasID): join(behind: gap, hasID: hasID, question.filter)
             }
         switch place {
@@ -129,7 +129,8 @@ final class KeptStream: Endpoint {
             if opening.isEmpty, !hasID { _ = log.appendPlace(cursor, to: &opening) }
         }
         let resumption = ResumedStream(
-            head: head, serverName: serverName, opening: opening, previous: nil, sharedWith: opener, replayed: log.next - cursor, gap: gap)
+            head: KeptHeads.head(head), serverName: serverName, opening: opening, previous: nil, sharedWith: opener,
+            replayed: log.next - cursor, gap: gap)
         return .found(cursor, resumption)
     }
 
@@ -148,7 +149,7 @@ final class KeptStream: Endpoint {
         case notHere
     }
 
-    private func find(_ id: ClientIdentifier, as stream: StreamIdentifier) -> Place {
+    private func find(_ id: ClientIdentifier, as stream: StreamIdentifier, _ filter: TypeFilter?) -> Place {
         var (cursor, gap): (UInt64, Gap?)
         if isRefused { return .notHere }
         switch log.resolve(id) {
@@ -163,17 +164,17 @@ final class KeptStream: Endpoint {
         }
         // A client that comes back because of a gap has been told of it. Told again, it would come back again and again.
         if !terms.tellsByEvent {
-            var place = cursor
-            while case .gap(let next) = log.read(&place) { (cursor, gap) = (place, gap ?? next) }
+            var (place, filter) = (cursor, filter)
+            while case .gap(let next) = log.read(&place, through: &filter) { (cursor, gap) = (place, gap ?? next) }
         }
         if end != nil {
-            if cursor == log.next, gap == nil || !terms.tellsByEvent { return .isOver }
+            if gap == nil || !terms.tellsByEvent, !log.hasMore(from: cursor, through: filter) { return .isOver }
             // A client whose id stays the same would get the same blocks again and again.
-            if cursor == endedFrom, id.position == nil, !log.replacesIdentifier(from: cursor) { return .isOver }
+            if cursor == endedFrom, !log.replacesIdentifier(from: cursor, through: filter) { return .isOver }
         }
         let opening = (id.restoring ?? []) + (gap.flatMap { log.gapEvent($0, before: cursor) } ?? [])
         let resumption = ResumedStream(
-            head: head, serverName: serverName, opening: opening, previous: previous, sharedWith: isShared ? opener : nil,
+            head: KeptHeads.head(head), serverName: serverName, opening: opening, previous: previous, sharedWith: isShared ? opener : nil,
             replayed: log.next - cursor, gap: gap)
         previous = stream
         return .found(cursor, resumption)
@@ -227,7 +228,8 @@ final class KeptStream: Endpoint {
         if forgets || endsWithReader || isRefused || streams.isEnding { return streams.forget(self) }
         resumeFeed()
         streams.isAway(self)
-        wakeAtDeadline()
+        // It may be above a limit, and forgotten.
+        if isOpen { wakeAtDeadline() }
     }
 
     private func vacate(_ seat: Seat) {
@@ -279,7 +281,9 @@ final class KeptStream: Endpoint {
             switch part.cutter.next(in: payload, from: &offset) {
             case .more: return nil
             case .block where !part.cutter.block.isOversized:
-                if let retry = part.cutter.block.retryMilliseconds { part.feed.retryMilliseconds = Int64(clamping: retry) }
+                if let retry = part.cutter.block.retryMilliseconds {
+                    part.feed.retryMilliseconds = Int64(min(retry, StreamFeed.longestRetryMilliseconds))
+                }
                 if part.recognition != nil, part.dropsBlock(of: payload, log) { continue }
                 part.note(blockOf: payload)
                 if terms.merges, isDuplicate(payload, of: part) { continue }
@@ -328,12 +332,6 @@ final class KeptStream: Endpoint {
         for feed in feeds { feed.resume() }
     }
 
-    /// Whether a reader has parts of a block that is larger than the limit, and not yet its end.
-    var isHandingOnParts: Bool { seats.contains(where: \.followsParts) }
-
-    /// Whether the server, asked again, gave another answer than the stream. Who comes back gets that answer from the server itself.
-    var isRefused: Bool { if case .answered? = end { true } else { false } }
-
     /// Nothing comes from a server any more.
     func feedIsOver() {
         if !terms.masks, !feeds.contains(where: \.isReading) { leaveServers() }
@@ -343,11 +341,13 @@ final class KeptStream: Endpoint {
         if isRefused { return streams.forget(self) }
         // Nobody was there to see how the servers failed.
         for feed in feeds { feed.forgetEnd() }
+        streams.isOver(self)
+        guard isOpen else { return }
         wakeAtDeadline()
     }
 
     /// How the servers' part ended; nil while it goes on.
-    private var end: FeedEnd? {
+    var end: FeedEnd? {
         var last: FeedEnd?
         for feed in feeds {
             guard let end = feed.end else { return nil }
@@ -398,17 +398,16 @@ final class KeptStream: Endpoint {
         streams.grew(self, by: grown)
     }
 
-    /// Drops the oldest blocks, for a limit over all logs. Returns whether that freed anything.
-    func discardOldest(byteCount: Int) -> Bool {
-        let freed = log.discardOldest(memoryByteCount: byteCount, keptFrom: keptFrom)
+    /// Drops the oldest blocks, for a limit over all logs.
+    func discardOldest(byteCount: Int) {
+        _ = log.discardOldest(memoryByteCount: byteCount, keptFrom: keptFrom)
         countMemory()
-        return freed > 0
     }
 
     // MARK: The end
 
     /// When a server has to be attended to.
-    private var serversDeadline: Int64 { feeds.reduce(end == nil ? nextAddressLook : .max) { min($0, $1.nextDeadline) } }
+    private var serversDeadline: Int64 { feeds.reduce(end == nil ? merging?.nextAddressLook ?? .max : .max) { min($0, $1.nextDeadline) } }
 
     private var nextDeadline: Int64 {
         guard seats.isEmpty else {
@@ -424,15 +423,16 @@ final class KeptStream: Endpoint {
     override func deadlineReached() {
         trim()
         guard isOpen else { return }
-        if end == nil, worker.now >= nextAddressLook { lookForAddresses() }
+        if end == nil, let merging, worker.now >= merging.nextAddressLook { lookForAddresses() }
         for feed in feeds { feed.attend() }
         guard isOpen else { return }
         if seats.isEmpty {
-            let isOver = end != nil
             if isOver, worker.now >= leftAt + terms.ageMilliseconds { return streams.forget(self) }
             if !isOver, worker.now >= leftAt + terms.awayMilliseconds {
                 leaveServers()
                 if isShared { streams.closeToOthers(self) }
+                streams.isOver(self)
+                guard isOpen else { return }
             }
         }
         wakeAtDeadline()

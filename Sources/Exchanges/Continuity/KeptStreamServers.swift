@@ -4,7 +4,29 @@ import EventStream
 import Reactor
 import Upstreams
 
+/// What a merged stream knows besides.
+final class Merging {
+    /// Monotonic milliseconds: when the addresses are looked at next.
+    var nextAddressLook = Int64.max
+    /// What several servers say alike, where it is dropped.
+    var duplicates: DuplicateFilter?
+
+    init(_ duplicates: DuplicateFilter?) { self.duplicates = duplicates }
+}
+
 extension KeptStream {
+    /// Whether a reader has parts of a block that is larger than the limit, and not yet its end.
+    var isHandingOnParts: Bool { seats.contains(where: \.followsParts) }
+
+    /// Whether the server, asked again, gave another answer than the stream. Who comes back gets that answer from the server itself.
+    var isRefused: Bool { if case .answered? = end { true } else { false } }
+
+    /// Whether nothing comes from a server any more.
+    var isOver: Bool { end != nil }
+
+    /// Whether the log holds any block.
+    var holdsBlocks: Bool { log.first < log.next }
+
     /// Has the kernel ask the server now and then whether it is still there.
     func probe() { for feed in feeds { feed.probe() } }
 
@@ -15,7 +37,7 @@ extension KeptStream {
 
     /// Each address that is new gets a feed, also one whose feed is over.
     func lookForAddresses() {
-        nextAddressLook = worker.now + Self.addressLookMilliseconds
+        merging?.nextAddressLook = worker.now + Self.addressLookMilliseconds
         let first = feeds[0]
         feeds.removeAll { $0 !== first && $0.end != nil }
         let new = first.addresses.filter { address in !feeds.contains { $0.pin == address } }
@@ -27,7 +49,7 @@ extension KeptStream {
     /// Whether another server has said the block. If not, its server's last id is known from here on.
     func isDuplicate(_ payload: Span<UInt8>, of part: ServerPart) -> Bool {
         if let identifier = part.cutter.identifier(in: payload) { part.feed.lastIdentifier = identifier }
-        return duplicates?.drops(part.cutter, of: payload, from: part.feed.pin.hashValue, at: worker.now) ?? false
+        return merging?.duplicates?.drops(part.cutter, of: payload, from: part.feed.pin.hashValue, at: worker.now) ?? false
     }
 }
 

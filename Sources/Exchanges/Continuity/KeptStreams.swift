@@ -13,8 +13,11 @@ import Upstreams
 final class KeptStreams {
     private unowned let proxy: ExchangeWorker
     private var streams: [Epoch: KeptStream] = [:]
-    /// Those that nobody reads.
+    /// With which their clients' next responses begin.
+    var heads = KeptHeads()
+    /// Those that nobody reads: while their servers go on, and when nothing comes any more but their logs are kept.
     private var away = AwayStreams()
+    private var over = AwayStreams()
     /// Readers here of streams on other workers.
     private var readers: [UInt64: StreamReader] = [:]
     /// Exchanges that have asked a stream whether it is theirs.
@@ -29,8 +32,10 @@ final class KeptStreams {
     init(_ proxy: ExchangeWorker) { self.proxy = proxy }
 
     private var directory: StreamDirectory { proxy.shared.streamDirectory }
-    /// How many streams are here, readers of others, searches, streams that are away, and bytes. For tests.
-    var holdings: [Int] { [streams.count, readers.count, searches.count, away.count, logBytes] }
+    /// How many streams are here, readers of others, searches, streams that are away, bytes, and heads. For tests.
+    var holdings: [Int] { [streams.count, readers.count, searches.count, away.count + over.count, logBytes, heads.count] }
+    /// Whether a stream that nobody reads holds events. For tests.
+    var holdsUnread: Bool { streams.values.contains { $0.isAway && $0.holdsBlocks } }
     /// Whether the proxy ends.
     var isEnding: Bool { proxy.isDraining }
 
@@ -101,33 +106,57 @@ final class KeptStreams {
     func forget(_ stream: KeptStream) {
         guard streams.removeValue(forKey: stream.log.epoch) != nil else { return }
         directory.remove(stream.log.epoch, of: stream.key)
-        away.remove(stream)
+        isRead(stream)
+        heads.release(stream.head)
         stream.close()
     }
 
-    /// Nobody reads the stream any more. Above the limits the ones go that were left first.
+    /// Nobody reads the stream any more. Above the limits the ones go that were left first. A stream without a server uses no connection,
+    /// so it takes no place of one that has a server.
     func isAway(_ stream: KeptStream) {
+        guard !stream.isOver else { return isOver(stream) }
         away.add(stream)
         let limits = proxy.settings.configuration.limits
         while let oldest = away.oldest(above: share(of: limits.keptStreams)) { forget(oldest) }
-        if limits.keptStreamsPerClient > 0, !stream.client.isEmpty {
-            while let oldest = away.oldest(of: stream.client, above: limits.keptStreamsPerClient) { forget(oldest) }
+        if limits.keptStreamsPerClient > 0, let client = stream.client {
+            while let oldest = away.oldest(of: client, above: limits.keptStreamsPerClient) { forget(oldest) }
         }
+        // What its reader had not got may be above the limit, and perhaps no log grows for a long time.
+        discardFromAway()
     }
 
-    /// The stream has a reader again.
-    func isRead(_ stream: KeptStream) { away.remove(stream) }
+    /// Nothing comes any more in a stream that nobody reads.
+    func isOver(_ stream: KeptStream) {
+        away.remove(stream)
+        over.add(stream)
+        while let oldest = over.oldest(above: share(of: proxy.settings.configuration.limits.keptStreams)) { forget(oldest) }
+        discardFromAway()
+    }
+
+    /// The stream has a reader again, or is forgotten.
+    func isRead(_ stream: KeptStream) {
+        away.remove(stream)
+        over.remove(stream)
+    }
 
     /// The stream's log takes that many bytes more, or fewer. Above the limit the oldest blocks of streams that nobody reads go first, and
     /// then those of this stream, as far as its reader has them.
     func grew(_ stream: KeptStream, by count: Int) {
         logBytes += count
         guard count > 0 else { return }
-        let limit = share(of: proxy.settings.configuration.limits.historyBytes)
-        while logBytes > limit, let oldest = away.oldest(above: 0) {
-            if !oldest.discardOldest(byteCount: logBytes - limit) { forget(oldest) }
+        away.grew(stream)
+        discardFromAway()
+        if logBytes > byteLimit { stream.discardOldest(byteCount: logBytes - byteLimit) }
+    }
+
+    /// This worker's share of `limits history`.
+    private var byteLimit: Int { share(of: proxy.settings.configuration.limits.historyBytes) }
+
+    /// Above the limit the oldest blocks of streams that nobody reads go, first of those that are over.
+    private func discardFromAway() {
+        while logBytes > byteLimit, let oldest = over.oldestWithBlocks() ?? away.oldestWithBlocks() {
+            oldest.discardOldest(byteCount: logBytes - byteLimit)
         }
-        if logBytes > limit { _ = stream.discardOldest(byteCount: logBytes - limit) }
     }
 
     /// Sets the gauges of this moment.
@@ -142,7 +171,7 @@ final class KeptStreams {
     /// The proxy ends: nobody comes back any more, and what nobody reads is given back.
     func beginEnding() {
         for stream in streams.values { directory.remove(stream.log.epoch, of: stream.key) }
-        while let oldest = away.oldest(above: 0) { forget(oldest) }
+        while let oldest = away.oldest(above: 0) ?? over.oldest(above: 0) { forget(oldest) }
     }
 
     /// The worker ends. Readers on other workers are told so.

@@ -4,11 +4,23 @@ import Reactor
 import Telemetry
 import Upstreams
 
-/// One address of one server, whose stream is a part of a merged one.
-struct PinnedAddress: Hashable {
+/// One address of one server, whose stream is a part of a merged one. An object, because most feeds have none.
+final class PinnedAddress: Hashable {
     /// The server's name.
     let server: String
     let address: SocketAddress
+
+    init(server: String, address: SocketAddress) {
+        self.server = server
+        self.address = address
+    }
+
+    static func == (left: PinnedAddress, right: PinnedAddress) -> Bool { left.server == right.server && left.address == right.address }
+
+    func hash(into hasher: inout Hasher) {
+        hasher.combine(server)
+        hasher.combine(address)
+    }
 }
 
 /// The search for a server that goes on with a stream, while its readers stay.

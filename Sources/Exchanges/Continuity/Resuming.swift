@@ -133,6 +133,7 @@ extension Exchange {
     private func resume(_ resumption: ResumedStream, _ reader: StreamReader, _ request: PendingRequest) {
         if resumption.previous != nil { proxy.counters.add(.streamReturns, ReturnOutcome.resumed) }
         takeOver(.kept(reader))
+        account.upstreamBegan(now: now)
         if endsWithToken() { return }
         reader.facts = ReaderFacts(previous: resumption.previous, replayed: resumption.previous == nil ? nil : resumption.replayed)
         reader.facts.sharedWith = resumption.sharedWith
@@ -180,7 +181,7 @@ extension Exchange {
             for: self)
         keeping.opening = nil
         let reader = StreamReader(of: self, serverName: stream.serverName)
-        reader.facts.notSharedBecause = keeping.notSharedBecause
+        if let reason = keeping.notSharedBecause { reader.facts.notSharedBecause = reason }
         reader.filters = keeping.filter != nil
         takeOver(.kept(reader))
         if let gap = keeping.gap {
@@ -204,12 +205,12 @@ extension Exchange {
     /// The server of that name on this worker; nil if the configuration has none any more.
     func server(named name: String) -> ServerState? { group.servers.first { $0.name == name } }
 
-    /// The client's address without its port, as limits count clients; empty for a trusted proxy, which has many clients.
-    var countedAddress: [UInt8] {
-        var host: [UInt8] = []
-        guard let sink, !sink.client.isTrusted else { return host }
-        sink.peer.appendHost(to: &host)
-        return host
+    /// The client's address without its port, as limits count clients; nil for a trusted proxy, which has many clients.
+    var countedAddress: SocketAddress? {
+        guard let sink, !sink.client.isTrusted else { return nil }
+        var address = sink.peer
+        address.port = 0
+        return address
     }
 
     // MARK: What the stream tells

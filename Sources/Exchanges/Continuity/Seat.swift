@@ -22,20 +22,21 @@ final class Seat {
     let start: UInt64
     /// The next one.
     private(set) var cursor: UInt64
+    /// Bytes of blocks that came while the reader was not ready.
+    private(set) var unreadBytes = 0
+    private unowned let stream: KeptStream
+    /// The types of events that the reader wants; nil for all.
+    private var filter: TypeFilter?
+    // The single bytes follow one another, because each idle reader has a seat.
     /// Whether the reader takes blocks now.
     private(set) var isReady = false
     /// Whether the reader's client takes no more for now.
     private(set) var isBlocked = false
     /// Whether the reader has parts of a block that is larger than the limit, and gets the others.
     private(set) var followsParts = false
-    /// Bytes of blocks that came while the reader was not ready.
-    private(set) var unreadBytes = 0
     /// Whether the stream still has the seat.
     private var isTaken = true
     private var isServing = false
-    private unowned let stream: KeptStream
-    /// The types of events that the reader wants; nil for all.
-    private var filter: TypeFilter?
 
     init(_ reader: SeatedReader, of stream: KeptStream, previous: StreamIdentifier, at cursor: UInt64, _ filter: TypeFilter?) {
         (self.reader, self.stream, self.previous) = (reader, stream, previous)
@@ -136,7 +137,7 @@ final class Seat {
 
     /// Moves the reader on.
     private func read() -> BlockLog.Reading {
-        let reading = filter == nil ? stream.log.read(&cursor) : stream.log.read(&cursor, through: &filter!)
+        let reading = stream.log.read(&cursor, through: &filter)
         switch reading {
         case .blocks(let slice): unreadBytes = max(0, unreadBytes - slice.byteCount)
         // Blocks are stored with other id lines than they came with, so their bytes alone would not come out even.

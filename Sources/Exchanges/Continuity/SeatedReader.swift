@@ -6,7 +6,7 @@ import Reactor
 /// The reader of a kept stream.
 enum SeatedReader {
     case here(StreamReader)
-    case elsewhere(DistantReader, Mailbox)
+    indirect case elsewhere(DistantReader, Mailbox)
 
     /// The client has come back over another connection.
     func superseded() {

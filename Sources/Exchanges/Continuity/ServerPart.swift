@@ -9,7 +9,7 @@ import Upstreams
 /// One response of a server, for one kept stream.
 final class ServerPart {
     /// How blocks are found that the stream has already.
-    enum Recognition {
+    indirect enum Recognition {
         /// The server was asked to go on, and may say again what it has said.
         case replays(ReplayFilter)
         /// The response before was read beside this one.

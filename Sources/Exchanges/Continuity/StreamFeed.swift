@@ -26,10 +26,10 @@ final class StreamFeed {
         /// The server dropped; it is asked at a moment that is set.
         case waiting(Masking)
         /// The server dropped, and is asked.
-        case asking(ServerPart, Masking)
+        indirect case asking(ServerPart, Masking)
         /// A response is read, and the next one has begun: what that says is held.
-        case overlapping(ServerPart, ServerPart, Overlap)
-        case over(FeedEnd)
+        indirect case overlapping(ServerPart, ServerPart, Overlap)
+        indirect case over(FeedEnd)
     }
 
     unowned let stream: KeptStream
@@ -42,7 +42,6 @@ final class StreamFeed {
     /// What is sent when the server drops; nil where that ends the stream.
     let request: StreamRequest?
     var state: State
-    private var isPaused = false
     /// Monotonic milliseconds: when a slow reader last took bytes again.
     private var resumedAt = Int64.min / 2
     /// How many responses in a row were soon over, so that the pause before the next one grows.
@@ -53,8 +52,11 @@ final class StreamFeed {
     var recycleAt = Int64.max
     /// What the server last asked clients to wait before they come back.
     var retryMilliseconds: Int64 = 0
+    /// As long as the longest `mask`: a server that asks for more is asked again no later.
+    static let longestRetryMilliseconds: UInt64 = 3_600_000
     /// How long a server may be silent in a stream.
     let silenceLimitMilliseconds: Int64?
+    private var isPaused = false
 
     /// A response that lasts at least so long is none that was soon over.
     private static let usualResponseMilliseconds: Int64 = 5_000
@@ -415,7 +417,9 @@ final class StreamFeed {
         if masking.search.isWaiting { part.connection.server.served(now: now) }
         masking.probe?.end()
         masking.probe = nil
-        guard head.isEventStream, head.status == 200, framing != .none, head.contentEncodingIsIdentity else {
+        // A server may forbid in any response that others read it.
+        let isForAll = !stream.isShared || head.notSharedBecause(terms.sharedFields) == nil
+        guard head.isEventStream, head.status == 200, framing != .none, head.contentEncodingIsIdentity, isForAll else {
             if masking.old == nil, stream.isRead(besides: self) {
                 return unserved(part, masking, SeenFailure(.outageAnswer, evidence: "the server answered \(head.status)"))
             }

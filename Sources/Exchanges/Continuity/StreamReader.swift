@@ -15,26 +15,36 @@ struct DistantReader: Sendable, Hashable {
     let number: UInt64
 }
 
+/// What the logs say of a reader, outside of it.
+private final class KeptFacts {
+    var facts: ReaderFacts
+    init(_ facts: ReaderFacts) { self.facts = facts }
+}
+
 /// One exchange's reader.
 final class StreamReader {
     private enum Home {
         case here(Seat)
-        case elsewhere(StreamHome, DistantReader)
+        indirect case elsewhere(StreamHome, DistantReader)
         case left
     }
 
     /// The server that the stream came from, as this worker knows it; nil after a reload that has dropped it.
     let server: ServerState?
-    /// For the log.
-    var facts = ReaderFacts()
+    /// For the log. Most readers have nothing to tell, so they own no memory for it.
+    var facts: ReaderFacts {
+        get { kept?.facts ?? ReaderFacts() }
+        set { if let kept { kept.facts = newValue } else { kept = KeptFacts(newValue) } }
+    }
+    private var kept: KeptFacts?
     private unowned let streams: KeptStreams
     private var exchange: Exchange?
     private var home: Home
+    /// What goes to the client in front of everything else.
+    private var opening: [UInt8] = []
     private var isPaused = false
     /// Whether its client wants some types of events only.
     var filters = false
-    /// What goes to the client in front of everything else.
-    private var opening: [UInt8] = []
     /// Whether the response's head waits for what follows it.
     private var isBeginning = false
     /// Whether a distant stream is asked for more.

@@ -33,6 +33,9 @@ struct ResponseForwarding {
     /// Whether the head was sent before, to a client that comes back: what was meant for that moment only is left out.
     var isResumed = false
 
+    /// Fields that are meant for the moment of one response.
+    static let onceOnly: FieldNameSet = [.setCookie, .date, .etag]
+
     /// The response for a request of that method.
     func response(to method: Method) -> OutgoingResponse {
         var response = OutgoingResponse(statusOf: head)
@@ -55,7 +58,7 @@ struct ResponseForwarding {
             replaced.insert(.cacheControl)
             outdated.insert(.forSharedCaches)
         }
-        if isResumed { replaced.formUnion([.setCookie, .date, .etag]) }
+        if isResumed { replaced.formUnion(Self.onceOnly) }
         let keepsURLSecret = urlHeldToken && !head.keepsURLSecret
         if keepsURLSecret { replaced.insert(.referrerPolicy) }
         if strictTransportSecuritySeconds != nil { replaced.insert(.strictTransportSecurity) }

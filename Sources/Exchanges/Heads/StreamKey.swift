@@ -99,10 +99,10 @@ extension RequestForwarding {
     ) throws(StreamKeyFault) -> StreamKeyParts {
         guard let continuity = route.continuity else { preconditionFailure("only routes with a history have keys") }
         var parts = StreamKeyParts()
-        // After a reload with another upstream or other ids, nobody finds a stream of before.
+        // After a reload with another upstream, other ids or another `gap`, nobody finds a stream of before.
         parts.add(.route, [Array(route.route.name.utf8)])
         parts.add(.upstream, [continuity.upstream])
-        parts.add(.ids, [[continuity.idsMark]])
+        parts.add(.ids, [[continuity.idsMark], continuity.gapMark])
         parts.add(.host, [lowercasedBytes(head.bytes.span, head.authority)])
         let forwardedHost = client.isTrusted ? head.firstValue(of: .xForwardedHost) : nil
         parts.add(.forwardedHost, forwardedHost.map { [lowercasedBytes(head.bytes.span, $0)] } ?? [])

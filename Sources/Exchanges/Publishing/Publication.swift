@@ -19,25 +19,23 @@ struct Publication: Sendable {
     /// The fingerprint of the token with which they were opened; nil for all.
     let token: UInt64?
 
-    /// Whether it is meant for a stream.
-    func isMeant(for place: PublishingPlace) -> Bool {
-        guard route == place.route else { return false }
+    /// Whether it is meant for a stream of that route.
+    func isMeant(for place: PublishingPlace, on routeName: String) -> Bool {
+        guard route == routeName else { return false }
         if let token, place.token != token { return false }
         return path.map { $0 == place.path } ?? true
     }
 }
 
-/// What those who publish know of a stream.
+/// What those who publish know of a stream besides its route.
 struct PublishingPlace {
-    let route: String
-    /// Nil where not all of it is known.
+    /// The path of its URL; nil where not all of it is known.
     let path: [UInt8]?
     /// The fingerprint of the token that all who read the stream have; nil where there is none.
     let token: UInt64?
 
     /// That of the stream which the exchange opens.
     init(of exchange: Exchange, _ terms: CompiledContinuity) {
-        route = terms.routeName
         path = exchange.summary.path.flatMap { $0.count < RequestSummary.pathLimit ? Array($0) : nil }
         token = terms.hasOneToken ? exchange.account.token?.fingerprint : nil
     }

@@ -70,6 +70,20 @@ public final class ResponseHead: Sendable {
     /// The bytes of the head as they were received.
     @inlinable public var bytes: [UInt8] { section.bytes }
 
+    /// The bytes of the head without the lines of these fields.
+    public func bytes(without names: FieldNameSet) -> [UInt8] {
+        let bytes = section.bytes
+        var kept: [UInt8] = []
+        kept.reserveCapacity(bytes.count)
+        var start = 0
+        // A line ends where the next field's name begins, the last one in front of the blank line.
+        for (place, field) in fields.enumerated() where names.contains(field.known) {
+            kept += bytes[start..<field.name.lowerBound]
+            start = place + 1 < fields.count ? fields[place + 1].name.lowerBound : bytes.count - 2
+        }
+        return kept + bytes[start...]
+    }
+
     /// The field lines in their order.
     @inlinable public var fields: [Field] { section.fields }
 
