@@ -150,9 +150,18 @@ struct NaiveLog {
             .flatMap { $0 + [10] }
     }
 
-    /// The first held block that set this id.
+    /// The first held block that set this id, apart from blanks at its ends, which no field can bring back.
     func firstBlock(thatSet identifier: [UInt8]) -> UInt64? {
-        (first..<next).first { !identifier.isEmpty && self[$0].serverIdentifier == identifier }
+        NaiveLog.trimmed(identifier).isEmpty ? nil : (first..<next).first { sets(identifier, at: $0) }
+    }
+
+    func sets(_ identifier: [UInt8], at sequence: UInt64) -> Bool {
+        self[sequence].serverIdentifier.map(NaiveLog.trimmed) == NaiveLog.trimmed(identifier)
+    }
+
+    static func trimmed(_ identifier: [UInt8]) -> [UInt8] {
+        let isBlank = { (byte: UInt8) in byte == 32 || byte == 9 }
+        return Array(identifier.drop(while: isBlank).reversed().drop(while: isBlank).reversed())
     }
 
     /// What a reader reads, block by block: bytes, or a gap that is no event.

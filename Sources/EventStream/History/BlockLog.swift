@@ -265,6 +265,7 @@ package final class BlockLog {
     @inline(__always)
     private func index(_ identifier: UnsafeBufferPointer<UInt8>, of sequence: UInt64) {
         guard !hasRepeatedIdentifier else { return }
+        let identifier = asBroughtBack(identifier)
         let hash = IdentifierIndex.hash(identifier)
         if index.find(hash, before: sequence, where: { isIdentifier(of: $0, identifier) }) != nil {
             hasRepeatedIdentifier = true
@@ -275,11 +276,11 @@ package final class BlockLog {
         }
     }
 
-    /// Whether the block with this number, whose id has the same hash, set that id. Of a block that was dropped, or that was stored with
-    /// the proxy's id, the hash has to do.
+    /// Whether the block with this number, whose id has the same hash, set that id, as a client brings it back. Of a block that was
+    /// dropped, or that was stored with the proxy's id, the hash has to do.
     @inline(__always)
     private func isIdentifier(of number: UInt64, _ identifier: UnsafeBufferPointer<UInt8>) -> Bool {
-        number < first || !store[number].flags.contains(.setsIdentifier) || isSame(store.identifier(of: number), identifier)
+        number < first || !store[number].flags.contains(.setsIdentifier) || isSame(asBroughtBack(store.identifier(of: number)), identifier)
     }
 
     /// The one block that set exactly this id of the server's, where ids are unique and as far as is known: one that is held, or one that
@@ -287,7 +288,8 @@ package final class BlockLog {
     func onlyBlock(thatSet identifier: [UInt8]) -> UInt64? {
         guard !identifier.isEmpty else { return nil }
         return identifier.withUnsafeBufferPointer { identifier in
-            index.find(IdentifierIndex.hash(identifier), before: next, where: { isIdentifier(of: $0, identifier) })
+            let identifier = asBroughtBack(identifier)
+            return index.find(IdentifierIndex.hash(identifier), before: next, where: { isIdentifier(of: $0, identifier) })
         }
     }
 
@@ -297,8 +299,9 @@ package final class BlockLog {
         guard rules.identifiers != .own, !identifier.isEmpty else { return nil }
         guard hasRepeatedIdentifier else { return onlyBlock(thatSet: identifier) }
         return identifier.withUnsafeBufferPointer { identifier in
-            (first..<next).first {
-                store[$0].flags.contains(.setsIdentifier) && isSame(store.identifier(of: $0), identifier)
+            let identifier = asBroughtBack(identifier)
+            return (first..<next).first {
+                store[$0].flags.contains(.setsIdentifier) && isSame(asBroughtBack(store.identifier(of: $0)), identifier)
             }
         }
     }

@@ -6,6 +6,8 @@
 // searches its blocks one by one, and the index is dropped. So only streams with good ids pay for it. Open addressing with linear probing;
 // at most half of the places are taken.
 
+import Bytes
+
 /// A hash table from ids to block numbers.
 struct IdentifierIndex {
     /// How many blocks a log may hold, so that a number is known by its lower 24 bits, also after the block was dropped.
@@ -73,4 +75,14 @@ struct IdentifierIndex {
         for entry in kept { place(entry) }
         count = kept.count
     }
+}
+
+/// An id as a client brings it back: the value of a field has no blanks at its ends (RFC 9110, section 5.5), so `5 ` comes back as `5`.
+@inline(__always)
+func asBroughtBack(_ identifier: UnsafeBufferPointer<UInt8>) -> UnsafeBufferPointer<UInt8> {
+    guard let first = identifier.first, let last = identifier.last, isBlank(first) || isBlank(last) else { return identifier }
+    guard let start = identifier.firstIndex(where: { !isBlank($0) }), let end = identifier.lastIndex(where: { !isBlank($0) }) else {
+        return UnsafeBufferPointer(rebasing: identifier[..<0])
+    }
+    return UnsafeBufferPointer(rebasing: identifier[start...end])
 }
