@@ -105,7 +105,7 @@ final class KeptStream: Endpoint {
         switch place {
         case .found(let cursor, let resumption):
             seat(reader, resumption.previous ?? previous, at: cursor, question.filter)
-            streams.isRead(self)
+            if seats.count == 1 { streams.isRead(self) }
             return .resumed(resumption)
         case .isOver: return .isOver
         case .notHere: return .notHere
@@ -190,7 +190,7 @@ final class KeptStream: Endpoint {
     /// Whether so many bytes may not wait for one client of a shared stream.
     func isTooMuch(_ unreadBytes: Int) -> Bool { isShared && unreadBytes > unreadLimit }
 
-    /// A reader has parts of a block that it is too slow for: its response ends.
+    /// A reader is too slow: its response ends.
     func leaveBehind(_ seat: Seat) {
         vacate(seat)
         seat.reader.leftBehind()

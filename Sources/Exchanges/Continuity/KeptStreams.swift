@@ -106,7 +106,7 @@ final class KeptStreams {
     func forget(_ stream: KeptStream) {
         guard streams.removeValue(forKey: stream.log.epoch) != nil else { return }
         directory.remove(stream.log.epoch, of: stream.key)
-        isRead(stream)
+        isNotAway(stream)
         heads.release(stream.head)
         stream.close()
     }
@@ -114,6 +114,7 @@ final class KeptStreams {
     /// Nobody reads the stream any more. Above the limits the ones go that were left first. A stream without a server uses no connection,
     /// so it takes no place of one that has a server.
     func isAway(_ stream: KeptStream) {
+        directory.note(isRead: false, stream.log.epoch, of: stream.key)
         guard !stream.isOver else { return isOver(stream) }
         away.add(stream)
         let limits = proxy.settings.configuration.limits
@@ -133,8 +134,13 @@ final class KeptStreams {
         discardFromAway()
     }
 
-    /// The stream has a reader again, or is forgotten.
+    /// The stream has a reader again.
     func isRead(_ stream: KeptStream) {
+        directory.note(isRead: true, stream.log.epoch, of: stream.key)
+        isNotAway(stream)
+    }
+
+    private func isNotAway(_ stream: KeptStream) {
         away.remove(stream)
         over.remove(stream)
     }

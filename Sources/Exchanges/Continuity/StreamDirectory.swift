@@ -18,7 +18,12 @@ final class StreamDirectory: Sendable {
         let home: StreamHome
         /// Whether every client of the key may read the stream, and none has to bring an id.
         var isShared: Bool
+        /// Whether a client reads the stream, so that it hardly is the one that another client lost.
+        var isRead = true
     }
+
+    /// So many streams of a key are asked at most for a server's id, of those without a reader and of the others.
+    private static let mostAsked = 32
 
     private let homes = Mutex<[StreamKey: [Entry]]>([:])
     private let workers = Mutex<[Mailbox]>([])
@@ -62,8 +67,24 @@ final class StreamDirectory: Sendable {
         }
     }
 
-    /// The streams of a key, the newest first; only the one of an epoch if there is one.
+    /// The last reader of a stream has left, or one has come.
+    func note(isRead: Bool, _ epoch: Epoch, of key: StreamKey) {
+        homes.withLock { homes in
+            guard let place = homes[key]?.firstIndex(where: { $0.home.epoch == epoch }) else { return }
+            homes[key]?[place].isRead = isRead
+        }
+    }
+
+    /// The streams of a key which a client may have lost, to be asked in this order: those without a reader, and then the others, since
+    /// that a reader is gone may not be known yet; of both the newest first. Only the one of an epoch if there is one.
     func homes(of key: StreamKey, _ epoch: Epoch? = nil) -> [StreamHome] {
-        homes.withLock { homes in (homes[key] ?? []).reversed().map(\.home).filter { epoch == nil || $0.epoch == epoch } }
+        homes.withLock { homes in
+            guard let entries = homes[key] else { return [] }
+            if let epoch { return entries.filter { $0.home.epoch == epoch }.map(\.home) }
+            func newest(isRead: Bool) -> [StreamHome] {
+                entries.reversed().lazy.filter { $0.isRead == isRead }.prefix(Self.mostAsked).map(\.home)
+            }
+            return newest(isRead: false) + newest(isRead: true)
+        }
     }
 }
