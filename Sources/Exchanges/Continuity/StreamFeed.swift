@@ -62,10 +62,8 @@ final class StreamFeed {
     private static let usualResponseMilliseconds: Int64 = 5_000
     /// A server that dropped is asked again after this time at the earliest, and after twice as long at the latest.
     private static let leastPauseMilliseconds: Int64 = 250
-    /// How soon the feed looks again whether an event has ended, where a response is replaced behind it.
-    private static let eventLookMilliseconds: Int64 = 50
     /// How soon it looks again whether a slow client has caught up.
-    private static let pausedLookMilliseconds: Int64 = 1_000
+    static let pausedLookMilliseconds: Int64 = 1_000
 
     /// The feed of a stream whose server has just answered over that connection, which reports to the feed from now on.
     init(
@@ -182,7 +180,7 @@ final class StreamFeed {
         case .overlapping(_, _, let overlap): overlap.nextLookAt
         // A server that was reached and does not answer is waited for no longer than any other.
         case .asking(_, let masking):
-            masking.old != nil || stream.isRead(besides: self) ? .max : masking.since + terms.maskMilliseconds
+            masking.old != nil || stream.isRead(besides: self) ? .max : end(of: masking)
         case .over: .max
         }
     }
@@ -191,41 +189,16 @@ final class StreamFeed {
     func attend() {
         switch state {
         case .reading(let part): if now >= recycleAt { recycle(part) }
-        case .waiting(let masking): if now >= masking.nextAttemptAt { tryAgain(masking) }
+        case .waiting(let masking):
+            guard now >= masking.nextAttemptAt else { return }
+            masking.isLastWait && !stream.isRead(besides: self) ? stayedAway(masking) : tryAgain(masking)
         case .overlapping(let old, let new, let overlap): if now >= overlap.nextLookAt { look(old, new, overlap) }
         case .asking(_, let masking):
             guard now >= nextDeadline else { return }
             _ = release()
-            finish(.stayedAway(masking.failure, milliseconds: now - masking.since))
+            stayedAway(masking)
         case .over: return
         }
-    }
-
-    // MARK: A response is replaced
-
-    /// A response has begun. It is replaced in the last 15 % of the route's time, each at a moment of its own.
-    func planRecycling() {
-        guard let recycle = terms.policy.recycle, request != nil else { return }
-        let age = Int64(recycle.ageMilliseconds)
-        // Age counts from the beginning of a response, however long another one was read beside it.
-        recycleAt = beganAt + age - Int64(proxy.chance(below: UInt64(max(1, age * 15 / 100))))
-        stream.wakeAtDeadline()
-    }
-
-    /// Asks for the next response: behind an event at which the present one is ended, or while it is read.
-    private func recycle(_ part: ServerPart) {
-        guard let request, let recycle = terms.policy.recycle, !proxy.isDraining else { return recycleAt = .max }
-        // What a slow client keeps the proxy from reading would be lost.
-        guard !isCatchingUp else { return recycleAt = now + Self.pausedLookMilliseconds }
-        if recycle.manner == .overlap {
-            return tryAgain(Masking(since: now, request, proxy.generation, isRecycling: true, replacing: part))
-        }
-        if part.cutter.isInsideBlock, stream.isHandingOnParts || now < beganAt + Int64(recycle.ageMilliseconds) {
-            recycleAt = now + Self.eventLookMilliseconds
-            return
-        }
-        part.leave()
-        tryAgain(Masking(since: now, request, proxy.generation, isRecycling: true))
     }
 
     // MARK: A response ends
@@ -266,22 +239,32 @@ final class StreamFeed {
         let rest = Self.leastPauseMilliseconds + Int64(proxy.chance(below: UInt64(Self.leastPauseMilliseconds)))
         // Its pauses may grow, but not past the time in which it has to go on.
         let usual = min(Waiting.pause(after: shortResponses) { proxy.chance(below: $0) }, max(rest, terms.maskMilliseconds / 2))
-        wait(masking, until: now + max(rest, usual, retryMilliseconds))
+        wait(masking, until: now + max(rest, usual, leastPause))
     }
+
+    /// The server's `retry`, as far as the route leaves time for it.
+    private var leastPause: Int64 { terms.masks ? min(retryMilliseconds, terms.maskMilliseconds / 2) : retryMilliseconds }
 
     /// How long the feed waits before it asks again, after so many failures in a row.
     private func pause(after failures: UInt64) -> Int64 {
-        max(retryMilliseconds, Waiting.pause(after: failures) { proxy.chance(below: $0) })
+        max(leastPause, Waiting.pause(after: failures) { proxy.chance(below: $0) })
     }
 
     private func wait(_ masking: Masking, until next: Int64) {
-        guard masking.old != nil || next < masking.since + terms.maskMilliseconds || stream.isRead(besides: self) else {
-            return finish(.stayedAway(masking.failure, milliseconds: now - masking.since))
-        }
         masking.nextAttemptAt = next
+        if masking.old == nil, next >= end(of: masking), !stream.isRead(besides: self) {
+            guard now < end(of: masking) else { return stayedAway(masking) }
+            masking.nextAttemptAt = end(of: masking)
+            masking.isLastWait = true
+        }
         state = .waiting(masking)
         stream.wakeAtDeadline()
     }
+
+    /// When a client that waits for a server is told to come back.
+    private func end(of masking: Masking) -> Int64 { masking.since + terms.maskMilliseconds }
+
+    private func stayedAway(_ masking: Masking) { finish(.stayedAway(masking.failure, milliseconds: now - masking.since)) }
 
     private func finish(_ end: FeedEnd) {
         switch end {
@@ -295,7 +278,7 @@ final class StreamFeed {
 
     // MARK: Asking again
 
-    private func tryAgain(_ masking: Masking) {
+    func tryAgain(_ masking: Masking) {
         masking.findServers(of: proxy.generation)
         let group = masking.group
         if masking.failure != nil, pin == nil {

@@ -117,7 +117,7 @@ extension Exchange {
             }
         }
         if bytes.isEmpty, notWovenBecause == nil, place != .nowhere, sink.waitingCount == 0 {
-            let usual = min(weaver.scanner.retryMilliseconds ?? 3_000, 60_000)
+            let usual = min(weaver.scanner.retryMilliseconds ?? 3_000, Exchange.longestRetryMilliseconds)
             ending.retryMilliseconds = writeRetry(
                 around: duty == .tokenEnd ? Exchange.tokenRetryMilliseconds : usual, at: place, to: &bytes)
         }

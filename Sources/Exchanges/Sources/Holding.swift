@@ -13,6 +13,9 @@ import Upstreams
 extension Exchange {
     /// After about how many milliseconds a client is told to come back.
     static let usualRetryMilliseconds: UInt64 = 3_000
+
+    /// The longest time for which a client is sent away, where its server asks for more.
+    static let longestRetryMilliseconds: UInt64 = 60_000
     /// The same for a client that an overloaded proxy has sent away.
     private static let overloadRetryMilliseconds: UInt64 = 8_000
     /// The same if an answer waits for the client. Not much less than the browsers' default, because browsers keep the value.
