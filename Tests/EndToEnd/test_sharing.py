@@ -157,8 +157,8 @@ def test_a_client_that_wants_little_does_not_fall_out_of_the_history(stage, work
         bodies = [crowd.open("/s?types=rare") for _ in range(4)]
         for number in range(100):
             script.stream(0).chunk(b"data: %d\n\n" % number)
-        for body in bodies:
-            body.wait_for(lambda data: int(last_id(data).rpartition(".")[2], 36) >= 100)
+        for count, body in enumerate(bodies):
+            body.wait_for(lambda data: int(last_id(data).rpartition(".")[2], 36) >= 100 + count and len(events(data)) == count)
             back = crowd.open("/s?types=rare", id=last_id(body.data))
             script.stream(0).chunk(b"event: rare\ndata: r\n\n")
             back.wait_for(b"data: r")

@@ -135,7 +135,10 @@ extension Exchange {
         takeOver(.kept(reader))
         account.upstreamBegan(now: now)
         if endsWithToken() { return }
-        reader.facts = ReaderFacts(previous: resumption.previous, replayed: resumption.previous == nil ? nil : resumption.replayed)
+        // Of a shared stream it is not known which of its readers came back.
+        reader.facts = ReaderFacts(
+            previous: resumption.sharedWith == nil ? resumption.previous : nil,
+            replayed: resumption.previous == nil ? nil : resumption.replayed)
         reader.facts.sharedWith = resumption.sharedWith
         reader.filters = request.keeping?.filter != nil
         if request.isHeld {
@@ -225,13 +228,13 @@ extension Exchange {
         case .stayedAway(let seen?, let milliseconds):
             var ending = Ending(Refusal(seen))
             ending.evidence += "; the server was asked again for \(milliseconds) ms, and the client was told to come back"
-            sendBack(ending, around: Exchange.usualRetryMilliseconds)
+            sendBack(ending, around: retryForAway)
         case .stayedAway(nil, let milliseconds):
             sendBack(
                 Ending(
                     cause: .upstreamFinished,
                     evidence: "the server ended the response \(milliseconds) ms ago; the client was told to come back"),
-                around: Exchange.usualRetryMilliseconds)
+                around: retryForAway)
         case .answered(let status):
             sendBack(
                 Ending(
@@ -242,23 +245,29 @@ extension Exchange {
         }
     }
 
-    /// The client has come back over another connection.
-    func endSuperseded() {
-        endResponse(Ending(cause: .superseded, evidence: "the client came back over another connection, and its stream goes on there"))
+    /// When a client comes back whose server stayed away: no sooner than the server itself has asked for.
+    private var retryForAway: UInt64 {
+        max(Exchange.usualRetryMilliseconds, min(weaver.scanner.retryMilliseconds ?? 0, Exchange.longestRetryMilliseconds))
     }
 
-    /// The client was too slow for an event that is not kept, and has only its beginning.
+    /// The client has come back over another connection.
+    func endSuperseded() {
+        let ending = Ending(cause: .superseded, evidence: "the client came back over another connection, and its stream goes on there")
+        // Some clients take the beginning of an event for a whole one where the response ends in good order.
+        isAtBoundary ? endResponse(ending) : cut(ending)
+    }
+
+    /// The client was too slow: the next event for it is no longer kept, or it has only the beginning of one that is never kept.
     func endLeftBehind() {
-        cut(Ending(cause: .lagged, evidence: "cut inside an event above 'limits event' for which the client was too slow"))
+        guard isAtBoundary else {
+            return cut(Ending(cause: .lagged, evidence: "cut inside an event above 'limits event' for which the client was too slow"))
+        }
+        sendBack(Ending(cause: .lagged, evidence: "the next event for the client is no longer kept; the client was told to come back"))
     }
 
     /// Something is missing where the client has come to. It was told so, if the route wants that.
     func tell(_ gap: Gap) {
         log(gap)
-        if gap.reason == .expired, route?.continuity?.policy.lag == .close, isStream {
-            return sendBack(
-                Ending(cause: .lagged, evidence: "the next event for the client is no longer kept; the client was told to come back"))
-        }
         guard isStream, let route, case .reconnect? = route.continuity?.policy.gap else { return }
         sendBack(Ending(cause: .sentBack, evidence: "blocks are missing; the client was told to come back"))
     }

@@ -6,6 +6,7 @@
 // Nothing is copied or kept for a reader. A reader on this worker gets blocks where they are stored, until its client takes no more; one on
 // another worker asks for more, and gets a batch. Invariant: a seat that has been left hands on nothing.
 
+import Configuration
 import EventStream
 import Reactor
 import Telemetry
@@ -96,6 +97,7 @@ final class Seat {
         while isTaken, isReady {
             switch read() {
             case .blocks(let slice): slice.withBytes { reader.deliver($0) }
+            case .gap(let gap) where sendsBack(at: gap): return stream.leaveBehind(self)
             case .gap(let gap):
                 if let event = stream.log.gapEvent(gap, before: cursor) { reader.deliver(event) }
                 if isTaken { reader.tell(gap) }
@@ -117,6 +119,7 @@ final class Seat {
                 batch.append(slice)
                 count += slice.byteCount
                 continue
+            case .gap(let gap) where batch.isEmpty && sendsBack(at: gap): return stream.leaveBehind(self)
             case .gap(let gap) where batch.isEmpty:
                 let event = stream.log.gapEvent(gap, before: cursor) ?? []
                 return mailbox.postToStreams { $0.tell(gap, event, to: reader) }
@@ -134,6 +137,9 @@ final class Seat {
         }
         mailbox.postToStreams { [batch] in $0.arrived(batch, for: reader) }
     }
+
+    /// Whether a reader that comes to that gap is sent back. It is told of the gap when it is there again, and only then.
+    private func sendsBack(at gap: Gap) -> Bool { gap.reason == .expired && stream.terms.policy.lag == .close }
 
     /// Moves the reader on.
     private func read() -> BlockLog.Reading {

@@ -32,9 +32,14 @@ struct ResponseForwarding {
     var cookies: [[UInt8]] = []
     /// Whether the head was sent before, to a client that comes back: what was meant for that moment only is left out.
     var isResumed = false
+    /// Whether the stream is kept, so that its blocks come with other ids and without comments.
+    var isKept = false
 
     /// Fields that are meant for the moment of one response.
     static let onceOnly: FieldNameSet = [.setCookie, .date, .etag]
+
+    /// Whether the body has, or would have, other bytes than the server's.
+    private var hasOtherBytes: Bool { wouldBeWoven || isKept }
 
     /// The response for a request of that method.
     func response(to method: Method) -> OutgoingResponse {
@@ -47,8 +52,8 @@ struct ResponseForwarding {
     private func write(to writer: inout HeadWriter) {
         var replaced = FieldNameSet()
         var outdated: ReplacedFields = []
-        if wouldBeWoven {
-            replaced.insert(.cacheControl)
+        if wouldBeWoven { replaced.insert(.cacheControl) }
+        if hasOtherBytes {
             replaced.insert(.etag)
             outdated.insert(.ofOldBytes)
         }
@@ -68,7 +73,7 @@ struct ResponseForwarding {
         }
         writer.copyForwardableFields(of: head, except: replaced, replaced: outdated, edits: edits)
         if case .chosenByRoute(let origin) = readers { writeReaders(origin, &writer) }
-        if wouldBeWoven, !isResumed { writeWeakEntityTag(&writer) }
+        if hasOtherBytes, !isResumed { writeWeakEntityTag(&writer) }
         writeCacheControl(&writer)
         if tellsBuffers { writer.field("X-Accel-Buffering", "no") }
         if keepsURLSecret { writer.keepURLSecret() }

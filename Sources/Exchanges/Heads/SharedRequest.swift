@@ -25,7 +25,9 @@ extension RequestForwarding {
         let own = ownCredentials(findings)
         var cookies: [[UInt8]] = []
         var holdsToken = false
-        for part in identity {
+        // Behind `unnamed` stand all credentials, and with them those that were named and have no value.
+        let unnamed = identity.firstIndex { $0.kind == .unnamed } ?? 0
+        for (place, part) in identity.enumerated() where place >= unnamed || part.kind == .header {
             switch part.kind {
             case .authorization:
                 holdsToken = true

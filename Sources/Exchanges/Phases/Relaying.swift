@@ -69,6 +69,7 @@ extension Exchange {
             writesVia: route.route.writesVia, strictTransportSecuritySeconds: sink.strictTransportSecuritySeconds, date: date,
             edits: edits(of: head, by: request.redirects), cookies: request.serviceCookies)
         forwarding.isResumed = isResumed
+        forwarding.isKept = isResumed || keeps(head, request)
         if isStream, let cookie = freshCookie() { forwarding.cookies.append(cookie) }
         enter(isStream ? .streaming : .relaying)
         // Usually the body's beginning came with the head, and `receiveBody` follows.
