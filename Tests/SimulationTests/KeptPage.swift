@@ -21,10 +21,13 @@ final class KeptPage {
         var isEndedByProxy = false
         var response: Response?
         var read = ReferenceEventSource(reading: [])
+        /// When the response's head was read, and each of its events.
+        var headReadAt: Int64?
+        var eventsReadAt: [Int64] = []
     }
 
     let number: Int
-    private unowned let home: KeptStreamsWorld
+    private unowned let home: PagesWorld
     private(set) var visits: [Visit] = []
     private var reader = ResponseReader()
     private var wire: Wire?
@@ -37,9 +40,8 @@ final class KeptPage {
     /// When its connection broke, while it was busy.
     private var brokenAt: Int64?
     private(set) var longestSilence: Int64 = 0
-    /// Whose it is: two pages may have the same cookie, and then they are of different hosts.
-    let (cookie, host): (String, String)
-    var owner: String { "\(cookie) at \(host)" }
+    /// Whose streams it may read.
+    let owner: String
     let speaksHTTP2: Bool
     /// Whether a request has no answer yet.
     var waitsForAnswer: Bool { wire != nil && visits.last?.response == nil }
@@ -50,21 +52,13 @@ final class KeptPage {
     /// How long nothing has come by now, where a stream is open.
     var silence: Int64 { hasResponse && !isBusy ? home.world.now - lastByteAt : 0 }
 
-    init(_ number: Int, _ home: KeptStreamsWorld) {
-        self.number = number
-        self.home = home
-        (cookie, host) = ("who=\(number / 2)", number % 2 == 0 ? "a" : "b")
-        speaksHTTP2 = home.plan.speaksHTTP2 && home.world.chance.permille(700)
+    init(_ number: Int, _ home: PagesWorld, owner: String, speaksHTTP2: Bool) {
+        (self.number, self.home, self.owner, self.speaksHTTP2) = (number, home, owner, speaksHTTP2)
     }
 
     func open() {
         guard home.drainsSince == .max else { return }
-        var (id, isStolen) = (lastEventID, false)
-        let others = home.pages.filter { $0 !== self && !$0.lastEventID.isEmpty }
-        if !others.isEmpty, !home.isCalm, home.world.chance.permille(home.plan.shareOfThefts) {
-            (id, isStolen) = (home.world.chance.pick(others).lastEventID, true)
-            home.count("ids of others")
-        }
+        let (id, isStolen) = home.idToBring(self)
         let wire = home.connection(of: self)
         let truth = Truth(path: "/kept", isStream: true, isSlow: false)
         wire.truth = truth
@@ -76,7 +70,7 @@ final class KeptPage {
         lastByteAt = home.world.now
         wire.changed = { [unowned self] in look() }
         let brought = id.isEmpty ? "" : "Last-Event-ID: \(String(decoding: id, as: UTF8.self))\r\n"
-        wire.send(Array("GET /kept HTTP/1.1\r\nHost: \(host)\r\nAccept: text/event-stream\r\nCookie: \(cookie)\r\n\(brought)\r\n".utf8))
+        wire.send(Array("\(home.request(of: self))\(brought)\r\n".utf8))
         let visit = visits.count
         if !home.isCalm {
             home.world.after(Int64(home.world.chance.number(0...home.world.chance.pick([50, 3_000, 20_000])))) { [self] in
@@ -116,7 +110,11 @@ final class KeptPage {
         let response = reader.responses.first
         visits[visits.count - 1].response = response
         let before = visits[visits.count - 1].broughtID
-        visits[visits.count - 1].read = ReferenceEventSource(reading: response?.body ?? [], after: before)
+        let read = ReferenceEventSource(reading: response?.body ?? [], after: before)
+        let newCount = read.events.count - visits[visits.count - 1].read.events.count
+        visits[visits.count - 1].read = read
+        visits[visits.count - 1].eventsReadAt += Array(repeating: home.world.now, count: newCount)
+        if response != nil, visits[visits.count - 1].headReadAt == nil { visits[visits.count - 1].headReadAt = home.world.now }
     }
 
     private func leave(_ deed: Deed) {

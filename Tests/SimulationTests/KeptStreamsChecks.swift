@@ -8,7 +8,7 @@ import ReferenceEventSource
 
 extension KeptStreamsWorld {
     /// A gap as a page was told of it.
-    private struct Told: Decodable {
+    struct Told: Decodable {
         var reason: String
         var certain: Bool
         var missed: Int?
@@ -266,50 +266,5 @@ extension KeptStreamsWorld {
             }
             expect(end - max(dropped, visit.beganAt) <= mask + 6_000, "\(place), and the page's response went on until \(end)")
         }
-    }
-
-    /// The log has one end for each opening, and each stream that goes on names one that ended.
-    func checkLog(_ bytes: [UInt8]) {
-        var open: Set<String> = []
-        var known: Set<String> = []
-        for line in bytes.split(separator: UInt8(ascii: "\n")) {
-            guard let record = try? JSONSerialization.jsonObject(with: Data(line)) as? [String: Any],
-                let event = record["event"] as? String, let stream = record["stream"] as? String
-            else { continue }
-            switch event {
-            case "stream_open":
-                expect(open.insert(stream).inserted, "\(stream) opens twice")
-                known.insert(stream)
-                if let from = record["resumed_from"] as? String {
-                    count("resumed")
-                    // A client may be gone, and back, before another worker's answer comes.
-                    expect(plan.workerCount > 1 || known.contains(from), "\(stream) goes on from \(from), which never was")
-                    expect(from != stream, "\(stream) goes on from itself")
-                    // A stream has one reader: the one before is gone, or is superseded in that moment.
-                    expect(plan.workerCount > 1 || !open.contains(from), "\(stream) goes on from \(from), which goes on as well")
-                }
-            case "stream_end":
-                expect(open.remove(stream) != nil, "\(stream) ends without an opening")
-                count("cause: \(record["cause"] as? String ?? "none")")
-            default: continue
-            }
-        }
-        expect(open.isEmpty, "\(open.count) streams have no end")
-    }
-
-    /// Everything that is known of a run, for somebody who investigates one.
-    var story: String {
-        let told = responses.map { response in
-            "response \(response.number) of \(response.journal.owner): from \(response.beganAt), \(response.journal.events.count) events, "
-                + "ended at \(response.endedAt ?? 0), left at \(response.leftAt ?? 0)"
-        }
-        let visits = pages.flatMap { page in
-            page.visits.enumerated().map { index, visit in
-                let events = visit.read.events.map { String(decoding: $0.data.prefix(60), as: UTF8.self) }
-                return "page \(page.number), visit \(index): \(visit.beganAt) to \(visit.endedAt ?? 0), \(visit.deed), brought "
-                    + "\(String(decoding: visit.broughtID, as: UTF8.self)): \(events.prefix(2)) ... \(events.suffix(2))"
-            }
-        }
-        return (told + visits + [logText]).joined(separator: "\n")
     }
 }

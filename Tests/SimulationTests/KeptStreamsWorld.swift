@@ -14,54 +14,45 @@ import TestSupport
 @testable import Upstreams
 
 /// One run.
-final class KeptStreamsWorld {
+final class KeptStreamsWorld: PagesWorld {
     /// When the trouble ends, and how long pages then have to recover.
     private static let troubledMilliseconds: Int64 = 40_000
     private static let settlingMilliseconds: Int64 = 12_000
 
-    let world: SimulatedWorld
-    let kernel: SimulatedKernel
-    let seed: UInt64
     let plan: KeptPlan
-    var pages: [KeptPage] = []
     /// Every response of the server's, by its number.
     var responses: [KeptResponse] = []
     /// Everything that the server has said, by the journal's number.
     var journals: [KeptJournal] = []
     /// Whether the server answers 503.
     private(set) var isUnavailable = false
-    var problems: [String] = []
-    /// What happened, for the tally.
-    var counts: [String: Int] = [:]
-    private(set) var logText = ""
-    private var connectionCount = 0
     /// For how many of the last seconds each worker kept streams that nobody reads, and too much.
     private var secondsAboveLimit: [Int] = []
-    private(set) var isCalm = false
-    private(set) var drainsSince = Int64.max
-
-    /// What the clients of a world over TLS share.
-    private let contexts: SecureContexts?
-    /// The connections of HTTP/2 that pages of one browser share, by its number.
-    private var browsers: [Int: BrowserConnection] = [:]
 
     init(seed: UInt64) {
         SimulatedRandomness.begin(seed: seed)
-        self.seed = seed
         var chance = Chance(seed: seed)
         plan = KeptPlan(&chance)
-        world = SimulatedWorld(seed: chance.next(), faults: Faults.swarm(&chance))
-        world.faults.acceptExhausted = 0
-        world.faults.connectExhausted = 0
-        kernel = SimulatedKernel(world, bufferBytes: chance.pick([512, 8_192, 65_536]))
-        contexts = plan.isSecured ? SecureContexts() : nil
+        let clients = Clients(isSecured: plan.isSecured, browserCount: plan.browserCount, kindOfBrowsers: plan.kindOfBrowsers)
+        super.init(seed: seed, &chance, clients)
     }
 
-    func count(_ what: String) { counts[what, default: 0] += 1 }
+    override func request(of page: KeptPage) -> String {
+        let (cookie, host) = Self.owner(page.number)
+        return "GET /kept HTTP/1.1\r\nHost: \(host)\r\nAccept: text/event-stream\r\nCookie: \(cookie)\r\n"
+    }
+
+    override func idToBring(_ page: KeptPage) -> (id: [UInt8], isStolen: Bool) {
+        guard !isCalm, world.chance.permille(plan.shareOfThefts), let id = stolenID(by: page) else { return (page.lastEventID, false) }
+        return (id, true)
+    }
+
+    /// Whose a page is: two pages may have the same cookie, and then they are of different hosts.
+    private static func owner(_ number: Int) -> (cookie: String, host: String) { ("who=\(number / 2)", number % 2 == 0 ? "a" : "b") }
 
     // MARK: Running
 
-    func run() -> [String] {
+    override func run() -> [String] {
         openServer()
         let lines = LogLines()
         let writer = LogWriter(sink: lines, capacityBytes: 16 << 20, clock: { 0 })
@@ -70,31 +61,11 @@ final class KeptStreamsWorld {
         SystemThread.start(name: "log") { writer.run() }
         _ = writer.finish(deadlineMilliseconds: 10_000)
         logText = String(decoding: lines.bytes, as: UTF8.self)
-        checkLog(lines.bytes)
+        checkLog(lines.bytes, workerCount: plan.workerCount, isShared: false)
         for page in pages { check(page) }
         checkPlaces()
         checkRestoring()
         return (problems + world.problems).map { "\($0) (\(plan.summary))" }
-    }
-
-    /// A page's way to the proxy for one request: a connection, or a stream of its browser's.
-    func connection(of page: KeptPage) -> Wire {
-        guard page.speaksHTTP2, !world.chance.permille(100) else { return wire(from: page, speaking: nil) }
-        let place = page.number % plan.browserCount
-        if let browser = browsers[place], browser.takesStreams { return BrowserStream(on: browser) }
-        let browser = BrowserConnection(
-            world, wire(from: page, speaking: "h2"), manner: BrowserManner(&world.chance, plan.kindOfBrowsers), heartbeat: nil,
-            mostUploadWindow: plan.configuration.limits.streamsPerConnection * 65_535, isSecured: plan.isSecured,
-            isCalm: { [unowned self] in isCalm })
-        browsers[place] = browser
-        return BrowserStream(on: browser)
-    }
-
-    private func wire(from page: KeptPage, speaking name: String?) -> Wire {
-        connectionCount += 1
-        let peer = SocketAddress(numeric: "192.0.2.\(1 + page.number)", port: UInt16(1_000 + connectionCount))!
-        let engine = contexts.map { SecureEngine($0, .client, speaking: name) }
-        return Wire(kernel.connectToProxy(KeptPlan.listenAddress, from: peer), world, securedBy: engine)
     }
 
     private func live(_ writer: LogWriter) throws {
@@ -113,7 +84,9 @@ final class KeptStreamsWorld {
             proxies.append(proxy)
         }
         for number in 0..<world.chance.number(1...6) {
-            let page = KeptPage(number, self)
+            let (cookie, host) = Self.owner(number)
+            let page = KeptPage(
+                number, self, owner: "\(cookie) at \(host)", speaksHTTP2: plan.speaksHTTP2 && world.chance.permille(700))
             pages.append(page)
             world.after(Int64(world.chance.number(0...10_000))) { page.open() }
         }
@@ -177,21 +150,12 @@ final class KeptStreamsWorld {
         }
     }
 
-    /// Runs the workers in random turns until all of them have stopped.
-    private func turn(_ workers: [Worker]) {
-        kernel.neverWaits = workers.count > 1
-        while true {
-            let alive = workers.filter { !$0.isStopping }
-            guard !alive.isEmpty else { return }
-            var due = alive
-            if kernel.neverWaits {
-                let pollers = alive.map(\.poller)
-                world.pass(until: kernel.nextDeadline(of: pollers)) { pollers.contains { kernel.isDue($0) } }
-                due = alive.filter { kernel.isDue($0.poller) }
-            }
-            world.chance.pick(due.isEmpty ? alive : due).turn()
+    /// Everything that is known of a run, for somebody who investigates one.
+    override var story: String {
+        let told = responses.map { response in
+            "response \(response.number) of \(response.journal.owner): from \(response.beganAt), \(response.journal.events.count) events, "
+                + "ended at \(response.endedAt ?? 0), left at \(response.leftAt ?? 0)"
         }
+        return (told + visitsTold + [logText]).joined(separator: "\n")
     }
-
-    func expect(_ holds: Bool, _ problem: @autoclosure () -> String) { if !holds { problems.append(problem()) } }
 }
