@@ -90,7 +90,7 @@ struct BlockCutterTests {
         ("retry: 250\n", NaiveBlock(retryMilliseconds: 250)),
         ("retry: 1\nretry: x\n", NaiveBlock(retryMilliseconds: 1)),
         ("retry:\nretry\nretry: -1\nretry:  1\n", NaiveBlock()),
-        ("retry: 99999999999999999999999\n", NaiveBlock(retryMilliseconds: .max)),
+        ("retry: 99999999999999999999999\n", NaiveBlock(retryMilliseconds: UInt64(UInt32.max))),
     ]
 
     @Test("says of each block what a browser takes from it", arguments: facts)

@@ -39,7 +39,7 @@ func naiveBlocks(of stream: [UInt8]) -> [NaiveBlock] {
         case "id" where !value.contains(0): block.identifier = value
         case "event": block.type = value
         case "retry" where !value.isEmpty && value.allSatisfy({ (48...57).contains($0) }):
-            block.retryMilliseconds = UInt64(String(decoding: value, as: UTF8.self)) ?? .max
+            block.retryMilliseconds = UInt64(UInt32(String(decoding: value, as: UTF8.self)) ?? .max)
         default: break
         }
     }

@@ -17,14 +17,19 @@ package struct Block: Sendable, Equatable {
     }
 
     /// The block's normalised bytes, the blank line included: LF ends, no comments, no byte order mark, all other lines as they came.
-    package internal(set) var byteCount: Int = 0
+    package internal(set) var byteCount: Int {
+        @inline(__always) get { Int(shortByteCount) }
+        @inline(__always) set { shortByteCount = UInt32(truncatingIfNeeded: newValue) }
+    }
+    // Each stream has a block in its cutter, so its numbers have 32 bits.
+    private var shortByteCount: UInt32 = 0
     /// Whether the block has data, so that a browser dispatches an event. Without data the block only changes state.
     package internal(set) var hasData = false
     /// Whether the block is larger than the limit. Its bytes have been handed on in parts and are kept nowhere.
     package internal(set) var isOversized = false
     /// Whether a `retry` line takes effect.
     var hasRetry = false
-    private var retry: UInt64 = 0
+    private var retry: UInt32 = 0
     private var identifierStart: UInt32 = 0
     private var identifierEnd: UInt32 = 0
     private var identifierLineStart: UInt32 = 0
@@ -33,8 +38,8 @@ package struct Block: Sendable, Equatable {
     /// How many `id` lines take effect. The last one counts.
     var identifierLineCount: UInt32 = 0
 
-    /// What a browser that reads this block waits before it reconnects; nil where the block does not say.
-    package var retryMilliseconds: UInt64? { hasRetry ? retry : nil }
+    /// What a browser that reads this block waits before it reconnects, at most 49 days; nil where the block does not say.
+    package var retryMilliseconds: UInt64? { hasRetry ? UInt64(retry) : nil }
 
     /// What the block does to the last event id.
     package var identifierEffect: IdentifierEffect {
@@ -65,7 +70,7 @@ package struct Block: Sendable, Equatable {
             typeEnd = UInt32(truncatingIfNeeded: value.upperBound &+ shift)
         case .retry(let milliseconds):
             hasRetry = true
-            retry = milliseconds
+            retry = UInt32(clamping: milliseconds)
         case .skipped, .other: break
         }
     }

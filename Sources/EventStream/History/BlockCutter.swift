@@ -48,13 +48,14 @@ package struct BlockCutter: Sendable {
     /// The beginning of the open block, or the whole of the last one, where it does not lie in one piece.
     private(set) var held: [UInt8] = []
     /// Where the last block lies in the piece, unless it is held.
-    private(set) var range = 0..<0
+    private var rangeStart: UInt32 = 0
+    private var rangeEnd: UInt32 = 0
     /// The facts of the block that has just ended.
     package private(set) var block = Block()
     private var large: LargeBlock = .none
-    /// Where the open line begins in `held`; nil between lines.
-    private var heldLine: Int?
-    private let limit: Int
+    /// Where the open line begins in `held`; -1 between lines.
+    private var heldLineStart: Int32 = -1
+    private let shortLimit: UInt32
     private var state: State = .mark
     private var markCount: UInt8 = 0
     private var lineEnds = LineEnds()
@@ -68,7 +69,14 @@ package struct BlockCutter: Sendable {
     /// - Parameter limit: how many normalised bytes a block may have, its blank line included: 1 to 1 GiB.
     package init(limit: Int) {
         precondition(limit > 0 && limit <= 1 << 30, "the limit of a block")
-        self.limit = limit
+        shortLimit = UInt32(limit)
+    }
+
+    private var limit: Int { Int(shortLimit) }
+
+    private var heldLine: Int? {
+        get { heldLineStart < 0 ? nil : Int(heldLineStart) }
+        set { heldLineStart = Int32(truncatingIfNeeded: newValue ?? -1) }
     }
 
     /// Whether the server has begun a block and not ended it. If the server ends here, the block is dropped, as a browser would.
@@ -109,11 +117,11 @@ package struct BlockCutter: Sendable {
     @inline(__always)
     func withBlockBytes<Result>(of piece: Span<UInt8>, _ body: (UnsafeBufferPointer<UInt8>) -> Result) -> Result {
         if isHeld { return held.withUnsafeBufferPointer(body) }
-        return piece.extracting(range).withUnsafeBufferPointer(body)
+        return piece.extracting(Int(rangeStart)..<Int(rangeEnd)).withUnsafeBufferPointer(body)
     }
 
     /// Follows the bytes from `offset` to what comes next in them, and moves `offset` there. Start with 0 for a new piece, and call until
-    /// `more` before the next piece. Allocates only for blocks that have to be copied.
+    /// `more` before the next piece, which has less than 1 GiB. Allocates only for blocks that have to be copied.
     package mutating func next(in piece: Span<UInt8>, from offset: inout Int) -> Step {
         if isOver {
             // Nearly every block ends its piece.
@@ -183,15 +191,16 @@ package struct BlockCutter: Sendable {
     @inline(__always)
     private mutating func endBlock(_ piece: Span<UInt8>, _ start: Int, blankLineAt end: Int) -> Step {
         if held.isEmpty, piece[end] == lineFeed {
-            range = start..<end &+ 1
-            block.byteCount = range.count
+            rangeStart = UInt32(truncatingIfNeeded: start)
+            rangeEnd = UInt32(truncatingIfNeeded: end &+ 1)
+            block.byteCount = end &+ 1 &- start
         } else {
             hold(piece, start..<end)
             held.append(lineFeed)
             block.byteCount = held.count
         }
         guard block.byteCount <= limit else {
-            if !isHeld { hold(piece, range) }
+            if !isHeld { hold(piece, start..<end &+ 1) }
             return beginOversized()
         }
         isOver = true

@@ -9,8 +9,12 @@ protocol RingElement {
 /// A circular buffer that grows by doubling. Without elements it owns no memory.
 struct Ring<Element: RingElement> {
     private var storage: [Element] = []
-    private var head = 0
-    private(set) var count = 0
+    // Each log has two rings, so these have 32 bits.
+    private var head: UInt32 = 0
+    private var used: UInt32 = 0
+
+    /// How many elements there are; at most 2^31.
+    var count: Int { @inline(__always) get { Int(used) } }
 
     var isEmpty: Bool { count == 0 }
 
@@ -19,14 +23,14 @@ struct Ring<Element: RingElement> {
 
     /// The element at this place, counted from the first.
     subscript(place: Int) -> Element {
-        @inline(__always) get { storage[(head &+ place) & (storage.count &- 1)] }
-        @inline(__always) set { storage[(head &+ place) & (storage.count &- 1)] = newValue }
+        @inline(__always) get { storage[(Int(head) &+ place) & (storage.count &- 1)] }
+        @inline(__always) set { storage[(Int(head) &+ place) & (storage.count &- 1)] = newValue }
     }
 
     @inline(__always)
     mutating func append(_ element: Element) {
         if count == storage.count { grow() }
-        count &+= 1
+        used &+= 1
         self[count &- 1] = element
     }
 
@@ -43,8 +47,8 @@ struct Ring<Element: RingElement> {
     mutating func removeFirst() -> Element {
         let first = self[0]
         self[0] = .filler
-        head = (head &+ 1) & (storage.count &- 1)
-        count &-= 1
+        head = (head &+ 1) & UInt32(truncatingIfNeeded: storage.count &- 1)
+        used &-= 1
         if count == 0 {
             storage = []
             head = 0

@@ -34,10 +34,11 @@ final class KeptStream: Endpoint {
     /// What is known where streams are merged; nil where they are not.
     let merging: Merging?
     /// Who reads.
-    private(set) var seats: [Seat] = []
-    private var distantSeats: [DistantReader: Seat] = [:]
+    private(set) var seats = Few<Seat>()
+    /// The seats of readers on other workers, with the stream of the exchange that read before each of them.
+    private var distantSeats: [DistantReader: (seat: Seat, previous: StreamIdentifier)] = [:]
     /// Where the last reader began that got everything, the end of the server's part included.
-    private var endedFrom: UInt64?
+    private var endedFrom: UInt64 = .max
     /// How much memory of the log `KeptStreams` has counted.
     private var countedBytes = 0
     /// The stream of the exchange that opened it.
@@ -87,6 +88,8 @@ final class KeptStream: Endpoint {
         if terms.merges { lookForAddresses() }
     }
 
+    var proxy: ExchangeWorker { streams.proxy }
+
     /// Whether nobody reads.
     var isAway: Bool { seats.isEmpty }
 
@@ -135,11 +138,11 @@ final class KeptStream: Endpoint {
     }
 
     private func seat(_ reader: SeatedReader, _ previous: StreamIdentifier, at cursor: UInt64, _ filter: TypeFilter?) {
-        let seat = Seat(reader, of: self, previous: previous, at: cursor, filter)
+        let seat = Seat(reader, of: self, at: cursor, filter)
         seats.append(seat)
         switch reader {
         case .here(let reader): reader.sit(on: seat)
-        case .elsewhere(let reader, _): distantSeats[reader] = seat
+        case .elsewhere(let reader, _): distantSeats[reader] = (seat, previous)
         }
     }
 
@@ -198,12 +201,12 @@ final class KeptStream: Endpoint {
     }
 
     /// The seat of a reader on another worker.
-    func seat(of reader: DistantReader) -> Seat? { distantSeats[reader] }
+    func seat(of reader: DistantReader) -> Seat? { distantSeats[reader]?.seat }
 
     /// A reader on another worker was gone before it could begin.
     func readerNeverCame(_ reader: DistantReader) {
-        guard let seat = distantSeats[reader] else { return }
-        previous = seat.previous
+        guard let (seat, before) = distantSeats[reader] else { return }
+        previous = before
         left(seat, forgets: false)
     }
 
@@ -281,9 +284,7 @@ final class KeptStream: Endpoint {
             switch part.cutter.next(in: payload, from: &offset) {
             case .more: return nil
             case .block where !part.cutter.block.isOversized:
-                if let retry = part.cutter.block.retryMilliseconds {
-                    part.feed.retryMilliseconds = Int64(min(retry, StreamFeed.longestRetryMilliseconds))
-                }
+                if let retry = part.cutter.block.retryMilliseconds { part.feed.retryMilliseconds = Int64(clamping: retry) }
                 if part.recognition != nil, part.dropsBlock(of: payload, log) { continue }
                 part.note(blockOf: payload)
                 if terms.merges, isDuplicate(payload, of: part) { continue }

@@ -11,7 +11,7 @@ import Upstreams
 
 /// The kept streams of one worker.
 final class KeptStreams {
-    private unowned let proxy: ExchangeWorker
+    unowned let proxy: ExchangeWorker
     private var streams: [Epoch: KeptStream] = [:]
     /// With which their clients' next responses begin.
     var heads = KeptHeads()

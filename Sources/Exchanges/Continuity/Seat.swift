@@ -17,8 +17,6 @@ final class Seat {
     private static let batchBytes = 65_536
 
     let reader: SeatedReader
-    /// The stream of the exchange that read before.
-    let previous: StreamIdentifier
     /// The first block that it gets.
     let start: UInt64
     /// The next one.
@@ -39,8 +37,8 @@ final class Seat {
     private var isTaken = true
     private var isServing = false
 
-    init(_ reader: SeatedReader, of stream: KeptStream, previous: StreamIdentifier, at cursor: UInt64, _ filter: TypeFilter?) {
-        (self.reader, self.stream, self.previous) = (reader, stream, previous)
+    init(_ reader: SeatedReader, of stream: KeptStream, at cursor: UInt64, _ filter: TypeFilter?) {
+        (self.reader, self.stream) = (reader, stream)
         (self.cursor, start) = (cursor, cursor)
         self.filter = filter
     }

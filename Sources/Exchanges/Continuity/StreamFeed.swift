@@ -33,8 +33,6 @@ final class StreamFeed {
     }
 
     unowned let stream: KeptStream
-    unowned let proxy: ExchangeWorker
-    let terms: CompiledContinuity
     /// The one address that is asked, where the streams of all addresses are merged; nil where any server will do.
     let pin: PinnedAddress?
     /// The server's last id, where streams are merged: each server continues its own.
@@ -45,17 +43,21 @@ final class StreamFeed {
     /// Monotonic milliseconds: when a slow reader last took bytes again.
     private var resumedAt = Int64.min / 2
     /// How many responses in a row were soon over, so that the pause before the next one grows.
-    private var shortResponses: UInt64 = 0
+    private var shortResponses: UInt8 = 0
     /// Monotonic milliseconds: when the present response began.
     private(set) var beganAt: Int64
     /// When the present response is to be replaced by the next one; `.max` for never.
     var recycleAt = Int64.max
     /// What the server last asked clients to wait before they come back.
-    var retryMilliseconds: Int64 = 0
+    var retryMilliseconds: Int64 {
+        get { Int64(shortRetry) }
+        set { shortRetry = Int32(min(newValue, Self.longestRetryMilliseconds)) }
+    }
+    private var shortRetry: Int32 = 0
     /// As long as the longest `mask`: a server that asks for more is asked again no later.
-    static let longestRetryMilliseconds: UInt64 = 3_600_000
-    /// How long a server may be silent in a stream.
-    let silenceLimitMilliseconds: Int64?
+    private static let longestRetryMilliseconds: Int64 = 3_600_000
+    /// How long a server may be silent in a stream; `.max` for no limit.
+    private let silenceLimit: Int64
     private var isPaused = false
 
     /// A response that lasts at least so long is none that was soon over.
@@ -71,12 +73,10 @@ final class StreamFeed {
         for exchange: Exchange
     ) {
         self.stream = stream
-        self.terms = terms
         self.request = request
         pin = terms.merges ? connection.address.map { PinnedAddress(server: connection.server.name, address: $0) } : nil
-        proxy = exchange.proxy
         beganAt = exchange.now
-        silenceLimitMilliseconds = exchange.group.upstream.streamSilenceTimeoutMilliseconds.map(Int64.init)
+        silenceLimit = exchange.group.upstream.streamSilenceTimeoutMilliseconds.map(Int64.init) ?? .max
         state = .over(.left)
         let part = ServerPart(connection, of: self, eventLimit: eventLimit)
         state = .reading(part)
@@ -85,18 +85,21 @@ final class StreamFeed {
 
     /// One more feed of a merged stream, which asks for its first response as soon as it is attended to.
     init(_ pin: PinnedAddress, beside first: StreamFeed, _ request: StreamRequest) {
-        (stream, terms, proxy) = (first.stream, first.terms, first.proxy)
-        silenceLimitMilliseconds = first.silenceLimitMilliseconds
+        stream = first.stream
+        silenceLimit = first.silenceLimit
         (self.pin, self.request) = (pin, request)
         isPaused = first.isPaused
         beganAt = first.now
-        let masking = Masking(since: beganAt, request, proxy.generation)
+        let masking = Masking(since: beganAt, request, first.proxy.generation)
         masking.isFirst = true
         masking.nextAttemptAt = beganAt
         state = .waiting(masking)
     }
 
-    var now: Int64 { proxy.worker.now }
+    var proxy: ExchangeWorker { stream.proxy }
+    var terms: CompiledContinuity { stream.terms }
+    var now: Int64 { stream.worker.now }
+    var silenceLimitMilliseconds: Int64? { silenceLimit == .max ? nil : silenceLimit }
     private var limits: Limits { proxy.settings.configuration.limits }
     var eventLimit: Int { limits.eventBytes }
     var responseLimits: HeadLimits { proxy.settings.responseLimits }
@@ -233,12 +236,12 @@ final class StreamFeed {
     private func drop(_ part: ServerPart, _ end: FeedEnd) {
         part.leave()
         guard let request, !proxy.isDraining, terms.masks || stream.isRead(besides: self) else { return finish(end) }
-        shortResponses = now - beganAt < Self.usualResponseMilliseconds ? shortResponses + 1 : 0
+        shortResponses = now - beganAt < Self.usualResponseMilliseconds ? min(shortResponses, 200) + 1 : 0
         let masking = Masking(since: now, request, proxy.generation)
         // Some servers forget their client when a response ends, a moment after it: a new one has to come behind that.
         let rest = Self.leastPauseMilliseconds + Int64(proxy.chance(below: UInt64(Self.leastPauseMilliseconds)))
         // Its pauses may grow, but not past the time in which it has to go on.
-        let usual = min(Waiting.pause(after: shortResponses) { proxy.chance(below: $0) }, max(rest, terms.maskMilliseconds / 2))
+        let usual = min(Waiting.pause(after: UInt64(shortResponses)) { proxy.chance(below: $0) }, max(rest, terms.maskMilliseconds / 2))
         wait(masking, until: now + max(rest, usual, leastPause))
     }
 
@@ -388,7 +391,7 @@ final class StreamFeed {
 
     private func again(_ masking: Masking, _ seen: SeenFailure) {
         masking.failed(seen, now: now)
-        wait(masking, until: now + pause(after: shortResponses + masking.failureCount))
+        wait(masking, until: now + pause(after: UInt64(shortResponses) + masking.failureCount))
     }
 
     /// A server has answered.

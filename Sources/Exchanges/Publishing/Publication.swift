@@ -14,8 +14,8 @@ struct Publication: Sendable {
     let event: OwnEvent
     /// The name of the route.
     let route: String
-    /// The path of the streams' URLs; nil for all.
-    let path: [UInt8]?
+    /// The hash of the path of the streams' URLs; nil for all.
+    let path: Int?
     /// The fingerprint of the token with which they were opened; nil for all.
     let token: UInt64?
 
@@ -29,14 +29,14 @@ struct Publication: Sendable {
 
 /// What those who publish know of a stream besides its route.
 struct PublishingPlace {
-    /// The path of its URL; nil where not all of it is known.
-    let path: [UInt8]?
+    /// The hash of the path of its URL; nil where not all of it is known. Nobody outside of this process can foresee hashes.
+    let path: Int?
     /// The fingerprint of the token that all who read the stream have; nil where there is none.
     let token: UInt64?
 
     /// That of the stream which the exchange opens.
     init(of exchange: Exchange, _ terms: CompiledContinuity) {
-        path = exchange.summary.path.flatMap { $0.count < RequestSummary.pathLimit ? Array($0) : nil }
+        path = exchange.summary.path.flatMap { $0.count < RequestSummary.pathLimit ? Array($0).hashValue : nil }
         token = terms.hasOneToken ? exchange.account.token?.fingerprint : nil
     }
 }

@@ -75,7 +75,8 @@ final class PublishCall {
         if let path, path.first != UInt8(ascii: "/") { throw .malformed("'path' is no path as it stands in a URL") }
         guard String(validating: body, as: UTF8.self) != nil else { throw .malformed("the body is not UTF-8") }
         let event = OwnEvent(type: try Self.type(type ?? []), data: body)
-        return Publication(event: event, route: String(decoding: route, as: UTF8.self), path: path, token: try token.map(Self.fingerprint))
+        return Publication(
+            event: event, route: String(decoding: route, as: UTF8.self), path: path?.hashValue, token: try token.map(Self.fingerprint))
     }
 
     private static func type(_ text: [UInt8]) throws(PublishRefusal) -> [UInt8] {
