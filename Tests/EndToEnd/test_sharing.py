@@ -2,6 +2,7 @@
 
 import re
 import signal
+import threading
 import time
 
 import pytest
@@ -282,6 +283,68 @@ def test_an_unknown_id_joins_with_a_gap(stage):
         body.wait_for(b"data: 2")
         assert [gap["reason"] for gap in gaps(body.data)] == ["unknown"] and events(body.data)[-1] == "2"
     assert [request.value("last-event-id") for request in script.requests] == [None]
+
+
+def test_the_gap_of_the_client_that_opened_a_stream_is_told_to_no_other(stage):
+    script = Script(stage)
+    proxy = stage.heartwire(script.origin, route=route("replay 5"))
+    with Crowd(proxy) as crowd:
+        first = crowd.open(id="hw1.AAAAAAAA.5")
+        script.stream(0).chunk(b"data: 1\n\n")
+        first.wait_for(b"data: 1")
+        assert [gap["reason"] for gap in gaps(first.data)] == ["unknown"] and events(first.data)[-1] == "1"
+        later = crowd.open()
+        script.stream(0).chunk(b"data: 2\n\n")
+        later.wait_for(b"data: 2")
+        assert events(later.data) == ["1", "2"]
+        place = re.search(rb"(?m)^id: (.*)\nevent: stream_gap$", first.data)[1].decode()
+        assert events(crowd.open(id=place).wait_for(b"data: 2")) == ["1", "2"]
+
+
+def test_who_joins_behind_a_gap_has_the_servers_last_id(stage):
+    script = Script(stage)
+    proxy = stage.heartwire(script.origin, route=route("live"))
+    with Crowd(proxy) as crowd:
+        first = crowd.open()
+        script.stream(0).chunk(b"id: one\ndata: 1\n\n")
+        first.wait_for(b"data: 1")
+        second = crowd.open(id="unknown")
+        assert b"id: one\nevent: stream_gap\n" in second.wait_for(lambda data: gaps(data))
+        script.stream(0).chunk(b"id: two\ndata: 2\n\n")
+        first.wait_for(b"data: 2")
+        assert events(crowd.open(id="one").wait_for(b"data: 2")) == ["2"]
+
+
+def test_who_comes_back_while_another_opens_a_stream_in_vain_gets_what_it_missed(stage):
+    asked = threading.Event()
+    streams = []
+
+    def serve(connection, _):
+        streams.append(connection)
+        if len(streams) == 2:
+            asked.set()
+            time.sleep(1)
+            return connection.respond(500, b"no")
+        connection.start_stream()
+        connection.chunk(b"id: %d-1\ndata: %d-1\n\n" % (len(streams), len(streams)))
+        connection.wait_until_left(60)
+
+    proxy = stage.heartwire(stage.origin(serve), route=route("live"))
+    with Client(proxy.port) as first, Client(proxy.port) as second:
+        bodies = [resume(client, "/s", None, "Cookie: who=me\r\n") for client in (first, second)]
+        bodies[0].wait_for(b"data: 1-1\n\n")
+        first.close()
+        streams[0].chunk(b"id: 1-2\ndata: 1-2\n\n")
+        bodies[1].wait_for(b"data: 1-2\n\n")
+        streams[0].close()
+        bodies[1].read_to_end()
+    with Client(proxy.port) as opener, Crowd(proxy) as crowd:
+        opener.get("/s", "Accept: text/event-stream\r\nCookie: who=me\r\n")
+        asked.wait(15)
+        assert events(crowd.open(id="1-1").read_to_end()) == ["1-2"]
+        assert opener.read_head(timeout=10).status == 500
+        body = crowd.open(id="1-2")
+        assert events(body.wait_for(b"data: 3-1\n\n"))[1:] == ["3-1"] and [gap["reason"] for gap in gaps(body.data)] == ["upstream"]
 
 
 def test_clients_that_are_held_in_an_outage_share_one_stream_when_it_is_over(stage):

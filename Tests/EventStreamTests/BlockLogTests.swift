@@ -285,6 +285,21 @@ struct BlockLogTests {
                 == "id: hw1.AAECAwQF.1\nevent: stream_gap\ndata: {\"reason\":\"expired\",\"certain\":true,\"missed\":1}\n\n")
     }
 
+    @Test("tells who begins with what comes of a gap with the server's last id, where ids are the server's")
+    func gapBeforeWhatComes() {
+        let log = makeLog(.keep)
+        log.append("id: 7\ndata: a\n\n")
+        log.append("id: 8\ndata: b\n\n")
+        let told = "event: stream_gap\ndata: {\"reason\":\"unknown\",\"certain\":false,\"missed\":null}\n\n"
+        func event(before cursor: UInt64) -> String? {
+            log.gapEvent(Gap(.unknown, isCertain: false), before: cursor).map { String(decoding: $0, as: UTF8.self) }
+        }
+        #expect(event(before: 3) == "id: 8\n\(told)")
+        #expect(event(before: 2) == told)
+        log.append("id\ndata: c\n\n")
+        #expect(event(before: 4) == told)
+    }
+
     @Test("keeps the place of a block above the limit, and its id, for those who come back")
     func oversized() {
         for (policy, line) in [(IdentifierPolicy.keep, "id: 8\n"), (.suffix, "id: 8~hw1.AAECAwQF.2\n"), (.own, "id: hw1.AAECAwQF.2\n")] {

@@ -123,6 +123,8 @@ extension Exchange {
         case .notShared(let reason):
             keeping.isAlone = reason != nil
             keeping.notSharedBecause = reason
+            // That stream never was, and an older one may be the client's.
+            if !keeping.isJoining, goesOn(keeping, request) { return }
         }
         if case .notShared = answer {} else if shares(keeping, request) { return }
         enter(.connecting(request))
@@ -187,16 +189,20 @@ extension Exchange {
         if let reason = keeping.notSharedBecause { reader.facts.notSharedBecause = reason }
         reader.filters = keeping.filter != nil
         takeOver(.kept(reader))
+        var opening: [UInt8] = []
         if let gap = keeping.gap {
             log(gap)
-            // A response that ends at its beginning, time after time, would help nobody.
-            if keeping.terms.tellsByEvent { stream.log.append(gap, at: now) }
+            // A response that ends at its beginning, time after time, would help nobody. Who joins the stream later misses nothing here.
+            if stream.isShared {
+                opening = stream.log.gapEvent(gap, before: stream.log.next) ?? []
+            } else if keeping.terms.tellsByEvent {
+                stream.log.append(gap, at: now)
+            }
         }
         stream.open(for: reader, keeping.filter)
         // The server's first bytes follow in this turn.
-        var priming: [UInt8] = []
-        if keeping.id.isEmpty { _ = stream.log.appendPlace(stream.log.next, to: &priming) }
-        reader.prepare(priming)
+        if keeping.id.isEmpty { _ = stream.log.appendPlace(stream.log.next, to: &opening) }
+        reader.prepare(opening)
     }
 
     /// What is sent when the server drops.
