@@ -126,8 +126,8 @@ class PagesWorld {
         }
     }
 
-    /// The log has one end for each opening, and each stream that goes on names one that was there before. Where streams are not shared, that
-    /// one has ended: a stream has one reader.
+    /// The log has one end for each opening, and each stream that goes on names one that was there before. Where streams are not shared,
+    /// that one has ended: a stream has one reader.
     func checkLog(_ bytes: [UInt8], workerCount: Int, isShared: Bool) {
         var open: Set<String> = []
         var known: Set<String> = []
