@@ -16,8 +16,9 @@ extension BlockLog {
         return true
     }
 
-    /// The event that tells one reader of a gap before `cursor`: with the id of that place, where ids are the proxy's, or where it is that of
-    /// the server's last event. Without one, a client that brought an unknown id would have none. Nil where clients are not told by events.
+    /// The event that tells one reader of a gap before `cursor`: with the id of that place, where ids are the proxy's, or where it is that
+    /// of the server's last event. Without one, a client that brought an unknown id would have none. Nil where clients are not told by
+    /// events.
     package func gapEvent(_ gap: Gap, before cursor: UInt64) -> [UInt8]? {
         guard case .event(let type) = rules.gaps else { return nil }
         var bytes: [UInt8] = []
