@@ -117,6 +117,27 @@ def test_the_old_response_ends_in_the_overlap(stage):
         assert events(body.data) == ["1", "2", "3"] and not gaps(body.data)
 
 
+def test_what_breaks_in_the_overlap_may_have_had_more_to_say(stage):
+    script = Script(stage)
+    proxy = stage.heartwire(script.origin, route=OVERLAP)
+    with Client(proxy.port) as client:
+        body = resume(client, "/s")
+        script.stream(0).chunk(b"data: 1\n\n")
+        body.wait_for(b"data: 1")
+        # This one is on its way when the old response breaks, and the new one begins behind it.
+        script.stream(0).chunk(b"data: 2\n")
+        script.stream(1)
+        time.sleep(0.5)
+        script.stream(0).reset()
+        time.sleep(0.5)
+        script.stream(1).chunk(b"data: 3\n\n")
+        body.wait_for(b"data: 3")
+        (gap,) = gaps(body.data)
+        assert gap["reason"] == "upstream" and not gap["certain"]
+        assert [event for event in events(body.data) if event.isdigit()] == ["1", "3"]
+    assert proxy.stream_log.ending("/s")["gaps"] == 1
+
+
 @pytest.mark.parametrize("status", [401, 503])
 def test_another_answer_leaves_the_old_response_alone(stage, status):
     streams = []

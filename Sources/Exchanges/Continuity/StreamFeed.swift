@@ -219,7 +219,9 @@ final class StreamFeed {
         }
         switch state {
         case .reading: drop(part, end)
-        case .overlapping(let old, let new, let overlap): switchOver(old, new, overlap, isOver: true)
+        case .overlapping(let old, let new, let overlap):
+            // What one that broke had still to say is on neither.
+            if case .whole = end { switchOver(old, new, overlap, isOver: true) } else { switchOver(old, new, overlap) }
         case .waiting(let masking), .asking(_, let masking):
             masking.oldIsOver(now: now)
             stream.wakeAtDeadline()
