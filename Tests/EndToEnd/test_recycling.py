@@ -138,6 +138,21 @@ def test_what_breaks_in_the_overlap_may_have_had_more_to_say(stage):
     assert proxy.stream_log.ending("/s")["gaps"] == 1
 
 
+def test_an_event_above_the_limit_comes_once_too(stage):
+    script = Script(stage)
+    proxy = stage.heartwire(script.origin, route=OVERLAP, limits="event 1KiB")
+    with Client(proxy.port) as client:
+        body = resume(client, "/s")
+        script.stream(1)
+        for number in (0, 1):
+            for event in (b"1", b"2" + 4_000 * b"x", b"3"):
+                script.stream(number).chunk(b"data: %s\n\n" % event)
+        script.stream(0).wait_until_left(5)
+        script.stream(1).chunk(b"data: 4\n\n")
+        body.wait_for(b"data: 4")
+        assert [event[0] for event in events(body.data)] == ["1", "2", "3", "4"] and not gaps(body.data)
+
+
 @pytest.mark.parametrize("status", [401, 503])
 def test_another_answer_leaves_the_old_response_alone(stage, status):
     streams = []

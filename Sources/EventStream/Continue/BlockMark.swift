@@ -9,7 +9,7 @@ struct BlockMark: Equatable, RingElement {
     /// The hash that equals no other: nothing is known of the block.
     static let none: UInt64 = 0
 
-    /// The hash of the whole block; of one above the limit, that of its id.
+    /// The hash of the whole block.
     private(set) var whole = BlockMark.none
     /// The hash of the block without the lines of ids.
     private(set) var content = BlockMark.none
@@ -20,9 +20,8 @@ struct BlockMark: Equatable, RingElement {
     /// What the cutter has just found in the piece.
     init(_ cutter: BlockCutter, of piece: Span<UInt8>) {
         guard !cutter.block.isOversized else {
-            guard let identifier = cutter.identifier(in: piece), !identifier.isEmpty else { return }
-            whole = identifier.withUnsafeBufferPointer { Self.hash($0, seed: 1) }
-            content = whole
+            content = cutter.oversizedHash | 1
+            whole = cutter.identifier(in: piece).map { $0.withUnsafeBufferPointer { Self.hash($0, seed: content) } } ?? content
             return
         }
         (whole, content) = cutter.withBlockBytes(of: piece) { bytes in
@@ -33,7 +32,7 @@ struct BlockMark: Equatable, RingElement {
     }
 
     /// A hash that nobody outside of this process can foresee.
-    private static func hash(_ bytes: UnsafeBufferPointer<UInt8>, seed: UInt8) -> UInt64 {
+    private static func hash(_ bytes: UnsafeBufferPointer<UInt8>, seed: UInt64) -> UInt64 {
         var hasher = Hasher()
         hasher.combine(seed)
         hasher.combine(bytes: UnsafeRawBufferPointer(bytes))

@@ -161,8 +161,6 @@ package struct OverlapAlignment {
 
     /// Whether the block of the new response that the cutter has just found in the piece is dropped. Call it once for each whole block from
     /// the switch on, the held ones too, before it is appended.
-    ///
-    /// Of a block above the limit only the id can be compared, and whether the known one was above the limit too.
     package mutating func drops(_ cutter: BlockCutter, of piece: Span<UInt8>, in log: BlockLog) -> Bool {
         let isGreeting = greetings.drops(cutter, of: piece)
         if let isDropped = heldDrops.popFirst() { return isDropped }

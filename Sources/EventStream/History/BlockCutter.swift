@@ -309,5 +309,8 @@ package struct BlockCutter: Sendable {
         return .block
     }
 
+    /// A hash of the last block without the lines of ids, where it is above the limit; 0 for others.
+    var oversizedHash: UInt64 { oversized?.hash ?? 0 }
+
     private var oversized: OversizedBlock? { if case .open(let block) = large { block } else { nil } }
 }

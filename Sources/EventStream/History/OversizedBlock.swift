@@ -29,6 +29,8 @@ struct OversizedBlock: Sendable {
     /// The open line's bytes, as long as they are not handed on.
     private var line: [UInt8] = []
     private var kind: Line = .beginning
+    /// Of all parts that have been handed on. Whoever hashes the same bytes in other pieces gets the same.
+    private var hasher = Hasher()
     private let limit: Int
 
     /// A block without bytes yet. An id longer than the limit is dropped.
@@ -40,8 +42,14 @@ struct OversizedBlock: Sendable {
     /// The bytes that come next belong to a line to be skipped whose beginning has been left out.
     mutating func goOnSkipping() { kind = .skipped }
 
+    /// A hash of what has been handed on, which nobody outside of this process can foresee. Any split of the same block gives the same.
+    var hash: UInt64 { UInt64(truncatingIfNeeded: hasher.finalize()) }
+
     /// Forgets the part that was handed on.
-    mutating func partTaken() { part.removeAll(keepingCapacity: true) }
+    mutating func partTaken() {
+        part.withUnsafeBytes { hasher.combine(bytes: $0) }
+        part.removeAll(keepingCapacity: true)
+    }
 
     /// Follows the block from `offset` to its end or to the end of the piece. Returns whether the blank line has come.
     mutating func receive(_ piece: Span<UInt8>, from offset: inout Int, _ lineEnds: inout LineEnds) -> Bool {
