@@ -55,6 +55,7 @@ package struct OverlapAlignment {
     private let blockLimit: Int
     private let heldLimit: Int
     private let markLimit: Int
+    private let usesLog: Bool
     private var held: [UInt8] = []
     private var oldMarks = Ring<BlockMark>()
     // From the switch on.
@@ -71,11 +72,15 @@ package struct OverlapAlignment {
     ///   - blockLimit: how many normalised bytes a block may have, as for `BlockCutter`.
     ///   - heldLimit: how many bytes of the new response may be held until `isFull`.
     ///   - markLimit: how many of the old response's last blocks are known, 16 bytes each. If the new one says others again, they pass.
-    package init(greetings: [[UInt8]], blockLimit: Int, heldLimit: Int = 256 << 10, markLimit: Int = 4_096) {
+    ///   - usesLog: whether all that the log has is of this server. Otherwise only what the old response said is known again.
+    package init(
+        greetings: [[UInt8]], blockLimit: Int, heldLimit: Int = 256 << 10, markLimit: Int = 4_096, usesLog: Bool = true
+    ) {
         self.greetings = LeadingGreetings(greetings)
         self.blockLimit = blockLimit
         self.heldLimit = heldLimit
         self.markLimit = markLimit
+        self.usesLog = usesLog
     }
 
     // MARK: Before the switch
@@ -113,6 +118,7 @@ package struct OverlapAlignment {
 
     private func findings(in log: BlockLog) -> Findings {
         var found = Findings(recognition: ReplayRecognition(in: log, isPatient: true))
+        if !usesLog { found.recognition.giveUp() }
         var marks: [BlockMark] = []
         var greetings = greetings
         var cutter = BlockCutter(limit: blockLimit)

@@ -57,12 +57,18 @@ extension BlockLog {
 
     /// Whether a client that reads all that there is from that place on has another id than before.
     package func replacesIdentifier(from cursor: UInt64, through filter: TypeFilter?) -> Bool {
-        if hasOwnIdentifiers { return true }
+        hasOwnIdentifiers || setsIdentifier(from: cursor, to: next, through: filter)
+    }
+
+    /// Whether a client that has read from one place to another has another id than before, as far as the blocks are still held.
+    package func setsIdentifier(from start: UInt64, to end: UInt64, through filter: TypeFilter?) -> Bool {
+        guard !hasRepeatedIdentifier || hasOwnIdentifiers else { return false }
         var filter = filter
-        return !hasRepeatedIdentifier
-            && (max(first, cursor)..<next).contains {
-                store[$0].flags.contains(.setsIdentifier) && (filter == nil || passes($0, &filter!))
-            }
+        return (max(first, start)..<max(first, start, end)).contains { place in
+            let block = store[place]
+            return !block.flags.contains(.isHole) && (hasOwnIdentifiers || block.flags.contains(.setsIdentifier))
+                && (filter == nil || passes(place, &filter!))
+        }
     }
 
     /// One block, for a reader that begins with chosen ones; nil where nothing is held of it.

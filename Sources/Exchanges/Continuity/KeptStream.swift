@@ -79,7 +79,7 @@ final class KeptStream: Endpoint {
         client = exchange.countedAddress
         place = PublishingPlace(of: exchange, terms)
         leftAt = exchange.now
-        merging = terms.merges ? Merging(terms.duplicates) : nil
+        merging = terms.merges ? Merging(terms.duplicates, now: exchange.now) : nil
         super.init(worker: exchange.proxy.worker)
         openTimer()
         let feed = StreamFeed(connection, of: self, terms, request, for: exchange)
@@ -193,11 +193,12 @@ final class KeptStream: Endpoint {
     /// Whether so many bytes may not wait for one client of a shared stream.
     func isTooMuch(_ unreadBytes: Int) -> Bool { isShared && unreadBytes > unreadLimit }
 
-    /// A reader is too slow: its response ends.
-    func leaveBehind(_ seat: Seat) {
-        vacate(seat)
-        seat.reader.leftBehind()
-        if seats.isEmpty { lastHasLeft(forgets: false) }
+    /// A reader is too slow for what comes in parts, or has come to a gap and has to come back: its response ends.
+    func leaveBehind(_ seat: Seat, at gap: Gap? = nil) {
+        let event = gap.flatMap { log.gapEvent($0, before: seat.cursor) } ?? []
+        let wasAwaited = vacate(seat)
+        seat.reader.leftBehind(gap, event)
+        oneHasLeft(forgets: false, wasAwaited)
     }
 
     /// The seat of a reader on another worker.
@@ -221,8 +222,12 @@ final class KeptStream: Endpoint {
 
     /// A reader is gone.
     func left(_ seat: Seat, forgets: Bool) {
-        vacate(seat)
-        if seats.isEmpty { lastHasLeft(forgets: forgets || !isShared && seat.followsParts) }
+        let wasAwaited = vacate(seat)
+        oneHasLeft(forgets: forgets || !isShared && seat.followsParts, wasAwaited)
+    }
+
+    private func oneHasLeft(forgets: Bool, _ wasAwaited: Bool) {
+        if seats.isEmpty { lastHasLeft(forgets: forgets) } else if wasAwaited { serveAll() }
     }
 
     private func lastHasLeft(forgets: Bool) {
@@ -235,10 +240,15 @@ final class KeptStream: Endpoint {
         if isOpen { wakeAtDeadline() }
     }
 
-    private func vacate(_ seat: Seat) {
+    /// Returns whether published events have waited for the parts that the reader was given, and stand in the log by now.
+    @discardableResult
+    private func vacate(_ seat: Seat) -> Bool {
         seat.vacate()
         seats.removeAll { $0 === seat }
         if case .elsewhere(let reader, _) = seat.reader { distantSeats[reader] = nil }
+        guard !waiting.isEmpty else { return false }
+        appendWaiting()
+        return waiting.isEmpty
     }
 
     func serveAll() {

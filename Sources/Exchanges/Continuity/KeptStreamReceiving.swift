@@ -4,6 +4,7 @@
 //                      └── parts of a block above the limit ──▶ seats that are up to date; the log gets its place
 
 import EventStream
+import Reactor
 
 extension KeptStream {
     /// Bytes of the server came.

@@ -4,16 +4,6 @@ import EventStream
 import Reactor
 import Upstreams
 
-/// What a merged stream knows besides.
-final class Merging {
-    /// Monotonic milliseconds: when the addresses are looked at next.
-    var nextAddressLook = Int64.max
-    /// What several servers say alike, where it is dropped.
-    var duplicates: DuplicateFilter?
-
-    init(_ duplicates: DuplicateFilter?) { self.duplicates = duplicates }
-}
-
 extension KeptStream {
     /// Whether a reader has parts of a block that is larger than the limit, and not yet its end.
     var isHandingOnParts: Bool { seats.contains(where: \.followsParts) }
@@ -35,27 +25,35 @@ extension KeptStream {
     /// Whether a server is read besides that feed's.
     func isRead(besides feed: StreamFeed) -> Bool { feeds.contains { $0 !== feed && $0.isReading } }
 
-    /// Each address that is new gets a feed, also one whose feed is over.
+    /// Each address that is new gets a feed, also one whose feed is over. While no server is read, feeds that are over stay: all together say
+    /// how the stream ends.
     func lookForAddresses() {
-        merging?.nextAddressLook = worker.now + Self.addressLookMilliseconds
+        guard let merging else { return }
+        merging.nextAddressLook = worker.now + Self.addressLookMilliseconds
         let first = feeds[0]
-        feeds.removeAll { $0 !== first && $0.end != nil }
+        if feeds.contains(where: \.isReading) {
+            for feed in feeds where feed !== first && feed.end != nil { merging.keep(feed.memory) }
+            feeds.removeAll { $0 !== first && $0.end != nil }
+        }
         let new = first.addresses.filter { address in !feeds.contains { $0.pin == address } }
-        feeds += new.compactMap(first.sibling)
-        if first.end != nil, feeds.count > 1 { feeds.removeFirst() }
+        feeds += new.compactMap { first.sibling(merging.recall($0)) }
+        if first.end != nil, feeds.contains(where: \.isReading) {
+            merging.keep(first.memory)
+            feeds.removeFirst()
+        }
         wakeAtDeadline()
     }
 
-    /// Whether another server has said the block. If not, its server's last id is known from here on.
+    /// Whether another server has said the block. Its own server's memory has it from here on.
     func isDuplicate(_ payload: Span<UInt8>, of part: ServerPart) -> Bool {
-        if let identifier = part.cutter.identifier(in: payload) { part.feed.lastIdentifier = identifier }
+        part.feed.memory?.note(part.cutter, of: payload)
         return merging?.duplicates?.drops(part.cutter, of: payload, from: part.feed.pin.hashValue, at: worker.now) ?? false
     }
 }
 
 extension StreamFeed {
-    /// One more feed of the same stream, for that address.
-    func sibling(at pin: PinnedAddress) -> StreamFeed? { request.map { StreamFeed(pin, beside: self, $0) } }
+    /// One more feed of the same stream, for that server.
+    func sibling(_ memory: ServerMemory) -> StreamFeed? { request.map { StreamFeed(memory, beside: self, $0) } }
 
     /// The addresses of all servers of the upstream, as they are now.
     var addresses: [PinnedAddress] {

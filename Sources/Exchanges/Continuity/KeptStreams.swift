@@ -281,7 +281,9 @@ final class KeptStreams {
     func arrived(_ part: [UInt8], for number: DistantReader) { readers[number.number]?.arrived(part) }
 
     /// A loss stands where a reader has come to.
-    func tell(_ gap: Gap, _ event: [UInt8], to number: DistantReader) { readers[number.number]?.arrived(gap, event) }
+    func tell(_ gap: Gap, _ event: [UInt8], mayEnd: Bool, to number: DistantReader) {
+        readers[number.number]?.arrived(gap, event, mayEnd: mayEnd)
+    }
 
     /// A stream goes on in its server's next response.
     func changed(_ change: FeedChange, for number: DistantReader) { readers[number.number]?.changed(change) }
@@ -295,8 +297,8 @@ final class KeptStreams {
     /// A reader's client has come back elsewhere.
     func superseded(_ number: DistantReader) { readers[number.number]?.superseded() }
 
-    /// A reader's client was too slow for a large block of a shared stream.
-    func leftBehind(_ number: DistantReader) { readers[number.number]?.leftBehind() }
+    /// A reader's client was too slow.
+    func leftBehind(_ number: DistantReader, _ gap: Gap?, _ event: [UInt8]) { readers[number.number]?.leftBehind(gap, event) }
 
     /// A reader has left its exchange.
     func forget(_ number: DistantReader) { readers[number.number] = nil }

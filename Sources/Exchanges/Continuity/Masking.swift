@@ -54,8 +54,6 @@ final class Masking {
     private(set) var failure: SeenFailure?
     private(set) var failedAt = Int64.min
     private(set) var failureCount: UInt64 = 0
-    /// Whether no attempt fits into the time that is left.
-    var isLastWait = false
 
     init(since: Int64, _ request: StreamRequest, _ generation: Generation, isRecycling: Bool = false, replacing old: ServerPart? = nil) {
         self.since = since

@@ -30,7 +30,9 @@ final class Overlap {
     var newSaidAt: Int64 = 0
     var nextLookAt = Int64.max
 
-    init(greetings: [[UInt8]], eventLimit: Int) { alignment = OverlapAlignment(greetings: greetings, blockLimit: eventLimit) }
+    init(greetings: [[UInt8]], eventLimit: Int, usesLog: Bool) {
+        alignment = OverlapAlignment(greetings: greetings, blockLimit: eventLimit, usesLog: usesLog)
+    }
 }
 
 extension StreamFeed {

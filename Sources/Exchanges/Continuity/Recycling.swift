@@ -22,6 +22,8 @@ extension StreamFeed {
     /// Asks for the next response: behind an event at which the present one is ended, or while it is read.
     func recycle(_ part: ServerPart) {
         guard let request, let recycle = terms.policy.recycle, !proxy.isDraining else { return recycleAt = .max }
+        // An address that is no longer the upstream's is read until its response ends.
+        if let pin, !addresses.contains(pin) { return recycleAt = .max }
         // What a slow client keeps the proxy from reading would be lost.
         guard !isCatchingUp else { return recycleAt = now + Self.pausedLookMilliseconds }
         if recycle.manner == .overlap {

@@ -263,12 +263,17 @@ extension Exchange {
         isAtBoundary ? endResponse(ending) : cut(ending)
     }
 
-    /// The client was too slow: the next event for it is no longer kept, or it has only the beginning of one that is never kept.
-    func endLeftBehind() {
+    /// The client was too slow: the next event for it is no longer kept, or it has only the beginning of one that is never kept. With an id it
+    /// is told of the gap when it is there again, and only then. Without one it is told now.
+    func endLeftBehind(_ gap: Gap?, _ event: [UInt8]) {
         guard isAtBoundary else {
             return cut(Ending(cause: .lagged, evidence: "cut inside an event above 'limits event' for which the client was too slow"))
         }
-        sendBack(Ending(cause: .lagged, evidence: "the next event for the client is no longer kept; the client was told to come back"))
+        let hasIdentifier = !weaver.scanner.lastEventID.isEmpty
+        if !hasIdentifier, let gap { log(gap) }
+        sendBack(
+            Ending(cause: .lagged, evidence: "the next event for the client is no longer kept; the client was told to come back"),
+            around: Exchange.usualRetryMilliseconds, after: hasIdentifier ? [] : event)
     }
 
     /// Something is missing where the client has come to. It was told so, if the route wants that.

@@ -36,10 +36,13 @@ final class Seat {
     /// Whether the stream still has the seat.
     private var isTaken = true
     private var isServing = false
+    /// Whether the reader has had all that was there before it.
+    private var hasCaughtUp: Bool
 
     init(_ reader: SeatedReader, of stream: KeptStream, at cursor: UInt64, _ filter: TypeFilter?) {
         (self.reader, self.stream) = (reader, stream)
         (self.cursor, start) = (cursor, cursor)
+        hasCaughtUp = cursor == stream.log.next
         self.filter = filter
     }
 
@@ -95,10 +98,10 @@ final class Seat {
         while isTaken, isReady {
             switch read() {
             case .blocks(let slice): slice.withBytes { reader.deliver($0) }
-            case .gap(let gap) where sendsBack(at: gap): return stream.leaveBehind(self)
+            case .gap(let gap) where sendsBack(at: gap): return stream.leaveBehind(self, at: gap)
             case .gap(let gap):
                 if let event = stream.log.gapEvent(gap, before: cursor) { reader.deliver(event) }
-                if isTaken { reader.tell(gap) }
+                if isTaken { isNews ? reader.tell(gap) : reader.note(gap) }
             case .upToDate:
                 if let end = stream.takeEnd(for: self) { reader.ended(end) }
                 return
@@ -117,10 +120,11 @@ final class Seat {
                 batch.append(slice)
                 count += slice.byteCount
                 continue
-            case .gap(let gap) where batch.isEmpty && sendsBack(at: gap): return stream.leaveBehind(self)
+            case .gap(let gap) where batch.isEmpty && sendsBack(at: gap): return stream.leaveBehind(self, at: gap)
             case .gap(let gap) where batch.isEmpty:
                 let event = stream.log.gapEvent(gap, before: cursor) ?? []
-                return mailbox.postToStreams { $0.tell(gap, event, to: reader) }
+                let mayEnd = isNews
+                return mailbox.postToStreams { $0.tell(gap, event, mayEnd: mayEnd, to: reader) }
             // Told in the next answer.
             case .gap: cursor = before
             case .upToDate where batch.isEmpty:
@@ -136,7 +140,11 @@ final class Seat {
         mailbox.postToStreams { [batch] in $0.arrived(batch, for: reader) }
     }
 
-    /// Whether a reader that comes to that gap is sent back. It is told of the gap when it is there again, and only then.
+    /// Whether the client may be sent back for the gap to which it has come. Coming back with the same id it would come to the same gap again,
+    /// so of one that was there before it, it knows already.
+    private var isNews: Bool { hasCaughtUp || stream.log.setsIdentifier(from: start, to: cursor, through: filter) }
+
+    /// Whether a reader that comes to that gap is sent back.
     private func sendsBack(at gap: Gap) -> Bool { gap.reason == .expired && stream.terms.policy.lag == .close }
 
     /// Moves the reader on.
@@ -145,7 +153,9 @@ final class Seat {
         switch reading {
         case .blocks(let slice): unreadBytes = max(0, unreadBytes - slice.byteCount)
         // Blocks are stored with other id lines than they came with, so their bytes alone would not come out even.
-        case .upToDate: unreadBytes = 0
+        case .upToDate:
+            unreadBytes = 0
+            hasCaughtUp = true
         case .gap: break
         }
         return reading

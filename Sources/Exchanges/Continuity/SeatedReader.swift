@@ -16,11 +16,11 @@ enum SeatedReader {
         }
     }
 
-    /// The client was too slow for a large block of a shared stream.
-    func leftBehind() {
+    /// The client was too slow: for a large block, or it has come to a gap, which the event tells.
+    func leftBehind(_ gap: Gap?, _ event: [UInt8]) {
         switch self {
-        case .here(let reader): reader.leftBehind()
-        case .elsewhere(let reader, let mailbox): mailbox.postToStreams { $0.leftBehind(reader) }
+        case .here(let reader): reader.leftBehind(gap, event)
+        case .elsewhere(let reader, let mailbox): mailbox.postToStreams { $0.leftBehind(reader, gap, event) }
         }
     }
 

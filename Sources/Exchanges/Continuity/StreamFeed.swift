@@ -33,10 +33,8 @@ final class StreamFeed {
     }
 
     unowned let stream: KeptStream
-    /// The one address that is asked, where the streams of all addresses are merged; nil where any server will do.
-    let pin: PinnedAddress?
-    /// The server's last id, where streams are merged: each server continues its own.
-    var lastIdentifier: [UInt8] = []
+    /// The one server that is asked, where the streams of all addresses are merged; nil where any server will do.
+    let memory: ServerMemory?
     /// What is sent when the server drops; nil where that ends the stream.
     let request: StreamRequest?
     var state: State
@@ -74,7 +72,8 @@ final class StreamFeed {
     ) {
         self.stream = stream
         self.request = request
-        pin = terms.merges ? connection.address.map { PinnedAddress(server: connection.server.name, address: $0) } : nil
+        memory = terms.merges ? connection.address.map { ServerMemory(PinnedAddress(server: connection.server.name, address: $0)) } : nil
+        memory?.hasBeenRead = true
         beganAt = exchange.now
         silenceLimit = exchange.group.upstream.streamSilenceTimeoutMilliseconds.map(Int64.init) ?? .max
         state = .over(.left)
@@ -84,18 +83,20 @@ final class StreamFeed {
     }
 
     /// One more feed of a merged stream, which asks for its first response as soon as it is attended to.
-    init(_ pin: PinnedAddress, beside first: StreamFeed, _ request: StreamRequest) {
+    init(_ memory: ServerMemory, beside first: StreamFeed, _ request: StreamRequest) {
         stream = first.stream
         silenceLimit = first.silenceLimit
-        (self.pin, self.request) = (pin, request)
+        (self.memory, self.request) = (memory, request)
         isPaused = first.isPaused
         beganAt = first.now
         let masking = Masking(since: beganAt, request, first.proxy.generation)
-        masking.isFirst = true
+        masking.isFirst = !memory.hasBeenRead
         masking.nextAttemptAt = beganAt
         state = .waiting(masking)
     }
 
+    /// Its address; nil where any server will do.
+    var pin: PinnedAddress? { memory?.pin }
     var proxy: ExchangeWorker { stream.proxy }
     var terms: CompiledContinuity { stream.terms }
     var now: Int64 { stream.worker.now }
@@ -179,11 +180,11 @@ final class StreamFeed {
     var nextDeadline: Int64 {
         switch state {
         case .reading: recycleAt
-        case .waiting(let masking): masking.nextAttemptAt
+        case .waiting(let masking): isHeld(masking) ? masking.nextAttemptAt : min(masking.nextAttemptAt, end(of: masking))
         case .overlapping(_, _, let overlap): overlap.nextLookAt
         // A server that was reached and does not answer is waited for no longer than any other.
         case .asking(_, let masking):
-            masking.old != nil || stream.isRead(besides: self) ? .max : end(of: masking)
+            isHeld(masking) ? .max : end(of: masking)
         case .over: .max
         }
     }
@@ -193,8 +194,8 @@ final class StreamFeed {
         switch state {
         case .reading(let part): if now >= recycleAt { recycle(part) }
         case .waiting(let masking):
-            guard now >= masking.nextAttemptAt else { return }
-            masking.isLastWait && !stream.isRead(besides: self) ? stayedAway(masking) : tryAgain(masking)
+            guard now >= nextDeadline else { return }
+            isLate(masking) ? stayedAway(masking) : tryAgain(masking)
         case .overlapping(let old, let new, let overlap): if now >= overlap.nextLookAt { look(old, new, overlap) }
         case .asking(_, let masking):
             guard now >= nextDeadline else { return }
@@ -222,8 +223,11 @@ final class StreamFeed {
         case .overlapping(let old, let new, let overlap):
             // What one that broke had still to say is on neither.
             if case .whole = end { switchOver(old, new, overlap, isOver: true) } else { switchOver(old, new, overlap) }
-        case .waiting(let masking), .asking(_, let masking):
-            masking.oldIsOver(now: now)
+        case .waiting(let masking):
+            oldIsOver(masking)
+            wait(masking, until: min(masking.nextAttemptAt, now + rest))
+        case .asking(_, let masking):
+            oldIsOver(masking)
             stream.wakeAtDeadline()
         case .over: return
         }
@@ -235,13 +239,21 @@ final class StreamFeed {
         ended(part, .failed(seen))
     }
 
+    private func oldIsOver(_ masking: Masking) {
+        stream.merging?.readUntil = now
+        masking.oldIsOver(now: now)
+    }
+
+    /// Some servers forget their client when a response ends, a moment after it: a new one has to come behind that.
+    private var rest: Int64 { Self.leastPauseMilliseconds + Int64(proxy.chance(below: UInt64(Self.leastPauseMilliseconds))) }
+
     private func drop(_ part: ServerPart, _ end: FeedEnd) {
         part.leave()
+        stream.merging?.readUntil = now
         guard let request, !proxy.isDraining, terms.masks || stream.isRead(besides: self) else { return finish(end) }
         shortResponses = now - beganAt < Self.usualResponseMilliseconds ? min(shortResponses, 200) + 1 : 0
         let masking = Masking(since: now, request, proxy.generation)
-        // Some servers forget their client when a response ends, a moment after it: a new one has to come behind that.
-        let rest = Self.leastPauseMilliseconds + Int64(proxy.chance(below: UInt64(Self.leastPauseMilliseconds)))
+        let rest = rest
         // Its pauses may grow, but not past the time in which it has to go on.
         let usual = min(Waiting.pause(after: UInt64(shortResponses)) { proxy.chance(below: $0) }, max(rest, terms.maskMilliseconds / 2))
         wait(masking, until: now + max(rest, usual, leastPause))
@@ -256,18 +268,19 @@ final class StreamFeed {
     }
 
     private func wait(_ masking: Masking, until next: Int64) {
+        guard !isLate(masking) else { return stayedAway(masking) }
         masking.nextAttemptAt = next
-        if masking.old == nil, next >= end(of: masking), !stream.isRead(besides: self) {
-            guard now < end(of: masking) else { return stayedAway(masking) }
-            masking.nextAttemptAt = end(of: masking)
-            masking.isLastWait = true
-        }
         state = .waiting(masking)
         stream.wakeAtDeadline()
     }
 
-    /// When a client that waits for a server is told to come back.
-    private func end(of masking: Masking) -> Int64 { masking.since + terms.maskMilliseconds }
+    /// Whether readers have something to read meanwhile.
+    private func isHeld(_ masking: Masking) -> Bool { masking.old != nil || stream.isRead(besides: self) }
+
+    /// When clients that have nothing to read are told to come back.
+    private func end(of masking: Masking) -> Int64 { (stream.merging?.readUntil ?? masking.since) + terms.maskMilliseconds }
+
+    private func isLate(_ masking: Masking) -> Bool { !isHeld(masking) && now >= end(of: masking) }
 
     private func stayedAway(_ masking: Masking) { finish(.stayedAway(masking.failure, milliseconds: now - masking.since)) }
 
@@ -303,9 +316,9 @@ final class StreamFeed {
     private func connect(_ masking: Masking, to pin: PinnedAddress) {
         let servers = masking.group.servers
         guard let place = servers.firstIndex(where: { $0.name == pin.server }), servers[place].addresses.contains(pin.address) else {
-            // The address is no longer the upstream's.
-            masking.old?.leave()
-            return finish(.left)
+            // The address is no longer the upstream's: what it says by now is read until it ends, and if nothing else is read, it may come back.
+            if let old = masking.old { return goOn(with: old) }
+            return stream.isRead(besides: self) ? finish(.left) : wait(masking, until: now + pause(after: masking.failureCount))
         }
         masking.pinnedServer = place
         let part = ServerPart(
@@ -356,7 +369,7 @@ final class StreamFeed {
         masking.count(.connected, masking.server, proxy.counters)
         if pin == nil { masking.search.succeeded(in: masking.group) }
         if let old = masking.old {
-            let overlap = Overlap(greetings: terms.greetings, eventLimit: eventLimit)
+            let overlap = Overlap(greetings: terms.greetings, eventLimit: eventLimit, usesLog: memory == nil)
             masking.overlap = overlap
             old.overlap = overlap
         }
@@ -368,7 +381,7 @@ final class StreamFeed {
     }
 
     /// The server's last id: where it goes on.
-    var identifier: [UInt8] { pin == nil ? stream.log.lastServerIdentifier : lastIdentifier }
+    var identifier: [UInt8] { memory?.lastIdentifier ?? stream.log.lastServerIdentifier }
 
     /// A server could not be reached.
     func notReached(_ part: ServerPart, _ seen: SeenFailure) {
@@ -419,8 +432,9 @@ final class StreamFeed {
         beginProbing(part)
         beganAt = now
         if let old = masking.old, let overlap = masking.overlap { return overlaps(old, part, overlap) }
+        memory?.hasBeenRead = true
         if masking.isFirst { return read(part) }
-        part.recognition = .replays(ReplayFilter(greetings: terms.greetings))
+        part.recognition = .replays(ReplayFilter(greetings: terms.greetings, said: memory?.said))
         let isRecycled = masking.isRecycling && masking.failure == nil
         if !isRecycled { proxy.counters.add(.streamMasks, MaskOutcome.resumed) }
         read(part)

@@ -197,8 +197,8 @@ final class StreamReader {
     /// The client has come back over another connection, and its stream goes on there.
     func superseded() { exchange?.endSuperseded() }
 
-    /// The client was too slow for a large block of a shared stream.
-    func leftBehind() { exchange?.endLeftBehind() }
+    /// The client was too slow: for a large block, or it has come to a gap, which the event tells.
+    func leftBehind(_ gap: Gap?, _ event: [UInt8]) { exchange?.endLeftBehind(gap, event) }
 
     /// The stream goes on in its server's next response.
     func changed(_ change: FeedChange) {
@@ -210,17 +210,17 @@ final class StreamReader {
         }
     }
 
-    /// Something may be missing; an event of the log tells the client.
+    /// Something may be missing; the client is told by an event, or cannot be told.
     func note(_ gap: Gap) { exchange?.log(gap) }
 
     /// A loss stands where the reader has come to.
     func tell(_ gap: Gap) { exchange?.tell(gap) }
 
-    /// The same of a distant stream, with the event that tells it.
-    func arrived(_ gap: Gap, _ event: [UInt8]) {
+    /// The same of a distant stream, with the event that tells it. `mayEnd` says whether the client may be sent back for it.
+    func arrived(_ gap: Gap, _ event: [UInt8], mayEnd: Bool) {
         isAsking = false
         if !event.isEmpty { deliver(event) }
-        tell(gap)
+        mayEnd ? tell(gap) : note(gap)
         goOnOrSayWhyNot()
     }
 
