@@ -72,7 +72,7 @@ final class KeptPage {
         let brought = id.isEmpty ? "" : "Last-Event-ID: \(String(decoding: id, as: UTF8.self))\r\n"
         wire.send(Array("\(home.request(of: self))\(brought)\r\n".utf8))
         let visit = visits.count
-        if !home.isCalm {
+        if !home.isCalm, !home.pagesStay {
             home.world.after(Int64(home.world.chance.number(0...home.world.chance.pick([50, 3_000, 20_000])))) { [self] in
                 guard visit == visits.count, visits[visit - 1].endedAt == nil, !home.isCalm else { return }
                 leave(home.world.chance.pick([.left, .reset, .vanished]))

@@ -46,6 +46,11 @@ struct KeptPlan {
     /// After so many milliseconds servers end a response in order, as Tomcat does.
     let capMilliseconds: Int?
 
+    /// How responses are replaced; nil where they are not.
+    let recycling: RecyclingPlan?
+    /// Whether nothing happens to a stream but that its responses are replaced.
+    var isSteady: Bool { recycling?.isSteady ?? false }
+
     init(_ chance: inout Chance) {
         workerCount = chance.number(1...3)
         serverIDs = chance.pick([.none, .unique, .unique, .loose])
@@ -61,24 +66,28 @@ struct KeptPlan {
         self.history = history
         let event = GapNotice.event(name: GapNotice.defaultEventName)
         gap = chance.pick([event, event, event, event, event, event, .reconnect, .off])
+        maskMilliseconds = chance.permille(700) ? chance.pick([3_000, 10_000, 60_000]) : nil
+        recycling = maskMilliseconds != nil && chance.permille(450) ? RecyclingPlan(&chance) : nil
+        let isSteady = recycling?.isSteady ?? false
         var limits = Limits()
-        if chance.permille(200) { limits.eventBytes = chance.pick([100, 200]) }
+        if !isSteady, chance.permille(200) { limits.eventBytes = chance.pick([100, 200]) }
         if chance.permille(150) { limits.keptStreams = chance.pick([1, 3]) }
         if chance.permille(150) { limits.historyBytes = chance.pick([4_096, 20_000]) }
         self.limits = limits
         heartbeatMilliseconds = chance.pick([500, 2_000, 15_000])
-        shareOfEnds = chance.pick([0, 0, 200, 600])
+        shareOfEnds = isSteady ? 0 : chance.pick([0, 0, 200, 600])
         isSecured = chance.permille(250)
         speaksHTTP2 = chance.permille(450)
         browserCount = chance.number(1...3)
         kindOfBrowsers = chance.pick([.usual, .usual, .narrow, .small])
         shareOfThefts = chance.pick([0, 0, 100])
-        maskMilliseconds = chance.permille(600) ? chance.pick([3_000, 10_000, 60_000]) : nil
-        isContinuous = maskMilliseconds != nil && chance.permille(700)
-        replay = isContinuous ? chance.pick(Replay.allCases) : .none
+        isContinuous = recycling != nil || maskMilliseconds != nil && chance.permille(600)
+        // All that there is, without unique ids, would come again at each replacement.
+        let replays: [Replay] = recycling == nil || serverIDs == .unique ? Replay.allCases : [.none, .exact, .inclusive]
+        replay = isContinuous ? chance.pick(replays) : .none
         isResumable = replay != .none && serverIDs != .none && chance.permille(700)
         greets = maskMilliseconds != nil && chance.permille(300)
-        capMilliseconds = maskMilliseconds != nil && chance.permille(400) ? chance.pick([300, 2_000, 5_000]) : nil
+        capMilliseconds = maskMilliseconds != nil && !isSteady && chance.permille(400) ? chance.pick([300, 2_000, 5_000]) : nil
     }
 
     /// The proxy's configuration.
@@ -88,6 +97,7 @@ struct KeptPlan {
         continuity.gap = gap
         continuity.maskMilliseconds = maskMilliseconds
         continuity.isResumable = isResumable
+        continuity.recycle = recycling?.recycle
         if greets { continuity.greetings = ["connected"] }
         var route = Route(upstreamIndex: 0)
         route.heartbeat.intervalMilliseconds = heartbeatMilliseconds
@@ -125,6 +135,7 @@ struct KeptPlan {
         "\(workerCount) workers, server's ids \(serverIDs), \(history), \(gap), \(isSecured ? "TLS" : "no TLS"), "
             + (speaksHTTP2 ? "HTTP/2, \(browserCount) browsers \(kindOfBrowsers)" : "HTTP/1")
             + (maskMilliseconds.map { ", mask \($0), replay \(replay), \(isContinuous ? "" : "not ")continuous" } ?? "")
+            + (recycling.map { ", \($0.summary)" } ?? "")
             + "\(isResumable ? ", resumable" : "")\(greets ? ", greets" : ""), ends after \(capMilliseconds ?? 0), "
             + "events of \(limits.eventBytes), \(limits.keptStreams) kept, \(limits.historyBytes) bytes"
     }

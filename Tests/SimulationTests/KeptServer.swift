@@ -11,6 +11,10 @@ final class KeptJournal {
     /// Whose credentials its requests have, and for which host.
     let owner: String
     private(set) var events: [[UInt8]] = []
+    /// When each of them happened.
+    private(set) var times: [Int64] = []
+    /// Who hears at once of each event, where servers broadcast.
+    var listeners: [KeptServerConnection] = []
     /// Where the first event with an id stands: a server whose ids are not unique rather says too much again than too little.
     private var places: [String: Int] = [:]
     /// Whether an id is in force behind each event.
@@ -18,12 +22,16 @@ final class KeptJournal {
 
     init(_ number: Int, owner: String) { (self.number, self.owner) = (number, owner) }
 
-    /// One more event. `empties` says that it empties the id.
-    func add(_ event: [UInt8], _ id: String?, empties: Bool) {
+    /// One more event, which happens at that time. `empties` says that it empties the id.
+    func add(_ event: [UInt8], _ id: String?, empties: Bool, at time: Int64) {
         if let id, places[id] == nil { places[id] = events.count }
         haveIdentifiers.append(id != nil || !empties && haveIdentifiers.last == true)
         events.append(event)
+        times.append(time)
     }
+
+    /// How many events had happened at that time.
+    func count(at time: Int64) -> Int { times.firstIndex { $0 > time } ?? times.count }
 
     /// Whether that event or one before it has set an id, and none behind it has emptied it.
     func hasIdentifier(behind event: Int) -> Bool { haveIdentifiers[event] }
@@ -46,19 +54,23 @@ final class KeptResponse {
     /// When the proxy left it.
     var leftAt: Int64?
     var isOpen: Bool { endedAt == nil && leftAt == nil }
+    /// How late events come over its connection.
+    let lag: Int64
+    /// The part of an event that has not been sent yet.
+    var rest: [UInt8] = []
 
-    init(_ number: Int, _ journal: KeptJournal, beganAt: Int64, next: Int) {
-        (self.number, self.journal, self.beganAt, self.next) = (number, journal, beganAt, next)
+    init(_ number: Int, _ journal: KeptJournal, beganAt: Int64, next: Int, lag: Int64) {
+        (self.number, self.journal, self.beganAt, self.next, self.lag) = (number, journal, beganAt, next, lag)
     }
 }
 
 /// A connection to the server: one stream after the other.
 final class KeptServerConnection {
-    private let wire: Wire
-    private unowned let home: KeptStreamsWorld
-    private var plan: KeptPlan { home.plan }
+    let wire: Wire
+    unowned let home: KeptStreamsWorld
+    var plan: KeptPlan { home.plan }
     private var request: [UInt8] = []
-    private var response: KeptResponse?
+    private(set) var response: KeptResponse?
 
     init(_ wire: Wire, _ home: KeptStreamsWorld) {
         self.wire = wire
@@ -70,13 +82,18 @@ final class KeptServerConnection {
         request += wire.read()
         if wire.isBroken || wire.hasEnded {
             response?.leftAt = response?.leftAt ?? home.world.now
-            response = nil
+            forget()
             return wire.end(.left)
         }
         guard let end = request.firstRange(of: Array("\r\n\r\n".utf8)) else { return }
         let head = String(decoding: request[..<end.lowerBound], as: UTF8.self)
         request.removeSubrange(..<end.upperBound)
         answer(head)
+    }
+
+    private func forget() {
+        response?.journal.listeners.removeAll { $0 === self }
+        response = nil
     }
 
     private func answer(_ head: String) {
@@ -99,7 +116,10 @@ final class KeptServerConnection {
         if let cap = plan.capMilliseconds {
             home.world.after(Int64(cap)) { [self] in if self.response === response, !home.isCalm { end(response, inOrder: true) } }
         }
-        go(on: response)
+        guard plan.recycling != nil else { return go(on: response) }
+        response.journal.listeners.append(self)
+        home.broadcast(response.journal)
+        mayEnd(response)
     }
 
     private func go(on response: KeptResponse) {
@@ -123,17 +143,18 @@ final class KeptServerConnection {
         }
     }
 
-    private func send(_ bytes: ArraySlice<UInt8>) {
+    func send(_ bytes: ArraySlice<UInt8>) {
         guard !bytes.isEmpty else { return }
         wire.send(Array("\(String(bytes.count, radix: 16))\r\n".utf8) + bytes + Array("\r\n".utf8))
     }
 
-    private func end(_ response: KeptResponse, inOrder: Bool) {
+    func end(_ response: KeptResponse, inOrder: Bool) {
         response.endedAt = home.world.now
-        self.response = nil
+        forget()
         // A part of the next event may have left: nobody may read it.
-        if plan.maskMilliseconds != nil, home.world.chance.permille(400) {
+        if plan.maskMilliseconds != nil, response.rest.isEmpty, home.world.chance.permille(400) {
             home.addEvent(to: response.journal)
+            home.broadcast(response.journal)
             let half = response.journal.events[response.next...].joined()
             send(Array(half.prefix(home.world.chance.number(1...(half.count - 1))))[...])
         }
@@ -153,7 +174,10 @@ extension KeptStreamsWorld {
         count("responses of servers")
         let old = plan.isContinuous ? journals.last { $0.owner == owner } : nil
         let journal = old ?? KeptJournal(journals.count, owner: owner)
-        if old == nil { journals.append(journal) }
+        if old == nil {
+            journals.append(journal)
+            if plan.recycling != nil { beginEvents(of: journal) }
+        }
         // Something may have happened since the last response.
         if old != nil { for _ in 0..<world.chance.pick([0, 0, 1, 5]) { addEvent(to: journal) } }
         var next = old == nil ? 0 : journal.events.count
@@ -167,8 +191,10 @@ extension KeptStreamsWorld {
         } else if plan.replay == .everything {
             next = 0
         }
-        let response = KeptResponse(responses.count, journal, beganAt: world.now, next: next)
+        let lag = Int64(world.chance.number(0...(plan.recycling?.lagMilliseconds ?? 0)))
+        let response = KeptResponse(responses.count, journal, beganAt: world.now, next: next, lag: lag)
         responses.append(response)
+        watchReplacement(by: response)
         return response
     }
 
@@ -185,7 +211,8 @@ extension KeptStreamsWorld {
         if lines.count > 1, world.chance.permille(200) { lines.append(lines.removeFirst()) }
         let length = world.chance.permille(100) ? world.chance.number(0...400) : 0
         if length > 0 { lines.append("data: \(String(repeating: "x", count: length))") }
-        journal.add(Array((lines + ["", ""]).joined(separator: end).utf8), id, empties: line != nil && id == nil)
+        let bytes = Array((lines + ["", ""]).joined(separator: end).utf8)
+        journal.add(bytes, id, empties: line != nil && id == nil, at: world.now)
     }
 
     /// The line of an event's id, and the id; nil for none.
@@ -206,7 +233,7 @@ extension KeptStreamsWorld {
             count("503")
             return "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
         }
-        guard plan.maskMilliseconds != nil, !isCalm, world.chance.permille(50) else { return nil }
+        guard plan.maskMilliseconds != nil, !plan.isSteady, !isCalm, world.chance.permille(50) else { return nil }
         // A page that is told so stops for good, so only those hear it that have a response already.
         guard let page = pages.first(where: { $0.owner == owner }), page.hasResponse else { return nil }
         page.answeredOtherwiseAt.append(world.now)

@@ -47,6 +47,8 @@ final class KeptStreamsWorld: PagesWorld {
         return (id, true)
     }
 
+    override var pagesStay: Bool { plan.isSteady }
+
     /// Whose a page is: two pages may have the same cookie, and then they are of different hosts.
     private static func owner(_ number: Int) -> (cookie: String, host: String) { ("who=\(number / 2)", number % 2 == 0 ? "a" : "b") }
 
@@ -90,7 +92,7 @@ final class KeptStreamsWorld: PagesWorld {
             pages.append(page)
             world.after(Int64(world.chance.number(0...10_000))) { page.open() }
         }
-        if plan.maskMilliseconds != nil { planOutage() }
+        if plan.maskMilliseconds != nil, !plan.isSteady { planOutage() }
         let mailboxes = proxies.map(\.worker.mailbox)
         world.after(Self.troubledMilliseconds) { [self] in
             isCalm = true

@@ -66,6 +66,9 @@ class PagesWorld {
         return world.chance.pick(others).lastEventID
     }
 
+    /// Whether pages stay, also while there is trouble.
+    var pagesStay: Bool { false }
+
     /// A page's way to the proxy for one request: a connection, or a stream of its browser's.
     func connection(of page: KeptPage) -> Wire {
         guard page.speaksHTTP2, !world.chance.permille(100) else { return wire(from: page, speaking: nil) }
