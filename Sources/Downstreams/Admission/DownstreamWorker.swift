@@ -199,6 +199,9 @@ package final class DownstreamWorker {
         if isDraining, connectionCount == 0 { handler.clientsDrained() }
     }
 
+    /// Whether no connection is left.
+    package var isEmpty: Bool { connectionCount == 0 }
+
     /// The receivers of all requests that are being served.
     package var receivers: [any RequestReceiver] {
         var found: [any RequestReceiver] = []

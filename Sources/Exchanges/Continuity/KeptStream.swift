@@ -37,15 +37,15 @@ final class KeptStream: Endpoint {
     private(set) var seats = Few<Seat>()
     /// The seats of readers on other workers, with the stream of the exchange that read before each of them.
     private var distantSeats: [DistantReader: (seat: Seat, previous: StreamIdentifier)] = [:]
-    /// Where the last reader began that got everything, the end of the server's part included.
-    private var endedFrom: UInt64 = .max
+    /// Where the last readers began that got everything, the end of the server's part included.
+    private var endedFrom: [UInt64] = []
     /// How much memory of the log `KeptStreams` has counted.
     private var countedBytes = 0
     /// The stream of the exchange that opened it.
     private let opener: StreamIdentifier
     /// The stream of the exchange that read last.
     private var previous: StreamIdentifier
-    /// Monotonic milliseconds: when the last reader left.
+    /// Monotonic milliseconds: when the last reader left, or when nothing came any more after that.
     private var leftAt: Int64
     /// The client for which it is kept, as limits count clients; nil for a trusted proxy, which has many.
     let client: SocketAddress?
@@ -57,7 +57,9 @@ final class KeptStream: Endpoint {
     let isShared: Bool
     /// Whether nobody may come back to it: the server has said that it is for one client, and others have the same key.
     var endsWithReader = false
-    private var isPaused = false
+    private(set) var isPaused = false
+    /// So many of them are remembered, of clients that want different types of events.
+    private static let mostEnds = 64
     /// Whether the server's first bytes are awaited, which follow in the turn of its head.
     var isBeginning = true
 
@@ -173,7 +175,7 @@ final class KeptStream: Endpoint {
         if end != nil {
             if gap == nil || !terms.tellsByEvent, !log.hasMore(from: cursor, through: filter) { return .isOver }
             // A client whose id stays the same would get the same blocks again and again.
-            if cursor == endedFrom, !log.replacesIdentifier(from: cursor, through: filter) { return .isOver }
+            if endedFrom.contains(cursor), !log.replacesIdentifier(from: cursor, through: filter) { return .isOver }
         }
         let opening = (id.restoring ?? []) + (gap.flatMap { log.gapEvent($0, before: cursor) } ?? [])
         let resumption = ResumedStream(
@@ -211,6 +213,9 @@ final class KeptStream: Endpoint {
         left(seat, forgets: false)
     }
 
+    /// Whether clients on other workers read.
+    var hasDistantReaders: Bool { !distantSeats.isEmpty }
+
     /// The worker ends, and with it the streams of readers on other workers.
     func endDistantReaders() {
         for seat in seats {
@@ -224,6 +229,19 @@ final class KeptStream: Endpoint {
     func left(_ seat: Seat, forgets: Bool) {
         let wasAwaited = vacate(seat)
         oneHasLeft(forgets: forgets || !isShared && seat.followsParts, wasAwaited)
+    }
+
+    /// The server has ended in the middle of a block of which some readers have parts: their responses end. False if all have, so that none
+    /// is left to go on with.
+    func endReadersOfParts(_ end: FeedEnd) -> Bool {
+        guard !seats.allSatisfy(\.followsParts) else { return false }
+        var wasAwaited = false
+        for seat in seats where seat.followsParts {
+            wasAwaited = vacate(seat) || wasAwaited
+            seat.reader.ended(end)
+        }
+        if wasAwaited { serveAll() }
+        return true
     }
 
     private func oneHasLeft(forgets: Bool, _ wasAwaited: Bool) {
@@ -245,7 +263,10 @@ final class KeptStream: Endpoint {
     private func vacate(_ seat: Seat) -> Bool {
         seat.vacate()
         seats.removeAll { $0 === seat }
-        if case .elsewhere(let reader, _) = seat.reader { distantSeats[reader] = nil }
+        if case .elsewhere(let reader, _) = seat.reader {
+            distantSeats[reader] = nil
+            streams.distantReaderLeft()
+        }
         guard !waiting.isEmpty else { return false }
         appendWaiting()
         return waiting.isEmpty
@@ -262,7 +283,8 @@ final class KeptStream: Endpoint {
     /// How the server's part ended, for a reader that has everything; nil while it goes on.
     func takeEnd(for seat: Seat) -> FeedEnd? {
         guard let end else { return nil }
-        endedFrom = seat.start
+        if endedFrom.count == Self.mostEnds { endedFrom.removeFirst() }
+        if !endedFrom.contains(seat.start) { endedFrom.append(seat.start) }
         return end
     }
 
@@ -290,6 +312,7 @@ final class KeptStream: Endpoint {
         if isRefused { return streams.forget(self) }
         // Nobody was there to see how the servers failed.
         for feed in feeds { feed.forgetEnd() }
+        leftAt = worker.now
         streams.isOver(self)
         guard isOpen else { return }
         wakeAtDeadline()
@@ -313,9 +336,11 @@ final class KeptStream: Endpoint {
 
     /// A server goes on with the stream, in its next response. `isWhole` says that nothing is missing between both.
     func goesOn(with part: ServerPart, _ change: FeedChange, isWhole: Bool) {
-        serverName = part.serverName
+        // Of several servers that are merged, the log names the first.
+        if merging == nil { serverName = part.serverName }
         if !isWhole, !(terms.policy.isResumable && !part.feed.identifier.isEmpty) { append(Gap(.upstream, isCertain: false)) }
-        for seat in seats { seat.reader.changed(change) }
+        if case .recycled = change { proxy.counters.add(.streamsRecycled) }
+        for seat in seats { seat.reader.changed(change, serverName) }
     }
 
     /// Something may be missing here. All readers come to it, also later ones.
@@ -379,6 +404,7 @@ final class KeptStream: Endpoint {
             if isOver, worker.now >= leftAt + terms.ageMilliseconds { return streams.forget(self) }
             if !isOver, worker.now >= leftAt + terms.awayMilliseconds {
                 leaveServers()
+                leftAt = worker.now
                 if isShared { streams.closeToOthers(self) }
                 streams.isOver(self)
                 guard isOpen else { return }

@@ -10,7 +10,8 @@ extension KeptStream {
     /// An event is published.
     /// - Returns: how many clients read it here; nil where the stream is not meant, or cannot take it.
     func publish(_ publication: Publication) -> Int? {
-        guard publication.isMeant(for: place, on: terms.routeName), !isRefused else { return nil }
+        // While a client of its own takes nothing, the server is not read, and nobody else fills the log either.
+        guard publication.isMeant(for: place, on: terms.routeName), !isRefused, !isPaused else { return nil }
         // Between its parts, an event would end the block.
         guard !isHandingOnParts else {
             guard waiting.count < Self.mostWaiting else { return nil }

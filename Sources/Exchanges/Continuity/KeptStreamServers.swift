@@ -1,7 +1,9 @@
 // A kept stream of several servers, whose streams are merged: each address of each server has a feed.
 
+import Configuration
 import EventStream
 import Reactor
+import Telemetry
 import Upstreams
 
 extension KeptStream {
@@ -60,6 +62,27 @@ extension StreamFeed {
         guard let request, !proxy.isDraining else { return [] }
         return request.servers(now: proxy.generation).group.servers.flatMap { server in
             server.addresses.map { PinnedAddress(server: server.name, address: $0) }
+        }
+    }
+
+    /// Asks the server at that address.
+    func connect(_ masking: Masking, to pin: PinnedAddress) {
+        let servers = masking.group.servers
+        guard let place = pin.place(in: servers) else {
+            // The address is no longer the upstream's: what it says by now is read until it ends, and if nothing else is read, it may come back.
+            if let old = masking.old { return goOn(with: old) }
+            return stream.isRead(besides: self) ? finish(.left) : wait(masking, until: now + pause(after: masking.failureCount))
+        }
+        masking.pinnedServer = place
+        let part = ServerPart(
+            UpstreamConnection(worker: proxy.worker, group: masking.group, server: servers[place]), of: self, eventLimit: eventLimit)
+        do {
+            state = .asking(part, masking)
+            try part.connection.connect(to: pin.address, for: part)
+        } catch {
+            let seen = SeenFailure(connecting: error, withinMilliseconds: masking.group.upstream.connectTimeoutMilliseconds)
+            masking.count(error.meansExhausted ? .exhausted : AttemptResult(seen.failure), place, proxy.counters)
+            again(masking, seen)
         }
     }
 }

@@ -27,6 +27,8 @@ final class KeptStreams {
     /// Requests to publish that wait for the answers of all workers.
     private var publishing: [UInt64: PendingPublication] = [:]
     private var lastNumber: UInt64 = 0
+    /// So many streams give their descriptors back at a time.
+    private static let mostGivingWay = 16
     private var logBytes = 0
 
     init(_ proxy: ExchangeWorker) { self.proxy = proxy }
@@ -55,6 +57,7 @@ final class KeptStreams {
         // A stream for all stands there since it was claimed. Those who wait for it are answered in a later turn, because the server's
         // bytes are in the worker's buffer now.
         if keeping.opening != nil {
+            directory.opened(epoch, of: keeping.key)
             answerWaiting(epoch, nil)
         } else if keeping.isVetoed {
             stream.endsWithReader = true
@@ -126,6 +129,19 @@ final class KeptStreams {
         discardFromAway()
     }
 
+    /// No descriptor is left: streams whose clients have left give theirs back, those of other workers a moment later. Returns whether some
+    /// have done so.
+    @discardableResult
+    func giveWay() -> Bool {
+        guard away.count == 0 else {
+            let left = max(0, away.count - Self.mostGivingWay)
+            while let oldest = away.oldest(above: left) { forget(oldest) }
+            return true
+        }
+        for mailbox in directory.mailboxes { mailbox.postToStreams { if $0.away.count > 0 { $0.giveWay() } } }
+        return false
+    }
+
     /// Nothing comes any more in a stream that nobody reads.
     func isOver(_ stream: KeptStream) {
         away.remove(stream)
@@ -178,6 +194,15 @@ final class KeptStreams {
     func beginEnding() {
         for stream in streams.values { directory.remove(stream.log.epoch, of: stream.key) }
         while let oldest = away.oldest(above: 0) ?? over.oldest(above: 0) { forget(oldest) }
+    }
+
+    /// Whether clients on other workers read streams here. When the proxy ends, they do so at moments of their own.
+    var hasDistantReaders: Bool { streams.values.contains(where: \.hasDistantReaders) }
+
+    /// A reader on another worker has left. If the worker waits for the last of them to end, it goes on in a later turn.
+    func distantReaderLeft() {
+        guard isEnding else { return }
+        proxy.worker.mailbox.postToStreams { $0.proxy.endIfDrained() }
     }
 
     /// The worker ends. Readers on other workers are told so.
@@ -285,8 +310,10 @@ final class KeptStreams {
         readers[number.number]?.arrived(gap, event, mayEnd: mayEnd)
     }
 
-    /// A stream goes on in its server's next response.
-    func changed(_ change: FeedChange, for number: DistantReader) { readers[number.number]?.changed(change) }
+    /// A stream goes on in the next response, of that server.
+    func changed(_ change: FeedChange, _ serverName: String, for number: DistantReader) {
+        readers[number.number]?.changed(change, serverName)
+    }
 
     /// Something may be missing in a stream; an event tells its readers.
     func note(_ gap: Gap, for number: DistantReader) { readers[number.number]?.note(gap) }

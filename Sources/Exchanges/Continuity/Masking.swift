@@ -6,7 +6,7 @@ import Upstreams
 
 /// One address of one server, whose stream is a part of a merged one. An object, because most feeds have none.
 final class PinnedAddress: Hashable {
-    /// The server's name.
+    /// The server's name when it was found.
     let server: String
     let address: SocketAddress
 
@@ -15,11 +15,17 @@ final class PinnedAddress: Hashable {
         self.address = address
     }
 
-    static func == (left: PinnedAddress, right: PinnedAddress) -> Bool { left.server == right.server && left.address == right.address }
+    /// The same address is the same server, also under another name.
+    static func == (left: PinnedAddress, right: PinnedAddress) -> Bool { left.address == right.address }
 
-    func hash(into hasher: inout Hasher) {
-        hasher.combine(server)
-        hasher.combine(address)
+    func hash(into hasher: inout Hasher) { hasher.combine(address) }
+
+    /// The place in the list of the server that has the address now, under the same name if it can be.
+    func place(in servers: [ServerState]) -> Int? {
+        func first(where isWanted: (ServerState) -> Bool) -> Int? {
+            servers.firstIndex { isWanted($0) && $0.addresses.contains(address) }
+        }
+        return first { $0.name == server } ?? first { _ in true }
     }
 }
 

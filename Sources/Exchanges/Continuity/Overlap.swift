@@ -85,7 +85,6 @@ extension StreamFeed {
         var (held, seam) = overlap.alignment.switchOver(in: stream.log)
         new.isHeld = false
         new.recognition = .aligned(overlap)
-        proxy.counters.add(.streamsRecycled)
         read(new)
         stream.goesOn(with: new, .recycled, isWhole: seam == .met || seam == .quiet && wasQuiet)
         guard !held.isEmpty else { return }
@@ -96,7 +95,7 @@ extension StreamFeed {
     func newIsOver(_ old: ServerPart, _ new: ServerPart) {
         new.leave()
         goOn(with: old)
-        recycleAt = now + Overlap.mostMilliseconds
+        recycleAt = now + Overlap.mostMilliseconds + pauseAfterShortResponse()
         stream.wakeAtDeadline()
     }
 

@@ -120,11 +120,11 @@ extension Exchange {
             return resume(resumption, reader, request)
         case .isOver: isOver(keeping)
         case .notHere: if !keeping.isJoining, goesOn(keeping, request) { return }
+        // However many leave, those who wait go on sharing.
+        case .notOpened: keeping.rounds -= 1
         case .notShared(let reason):
             keeping.isAlone = reason != nil
             keeping.notSharedBecause = reason
-            // That stream never was, and an older one may be the client's.
-            if !keeping.isJoining, goesOn(keeping, request) { return }
         }
         if case .notShared = answer {} else if shares(keeping, request) { return }
         enter(.connecting(request))

@@ -50,6 +50,8 @@ enum ResumptionAnswer: Sendable {
     case isOver
     /// The id is none of this stream's, or somebody reads the stream.
     case notHere
+    /// The client that was to open the stream for all has left: another one may open it.
+    case notOpened
     /// The stream is not for all: the client needs one of its own. Nil where it could not be opened.
     case notShared(NotSharedReason?)
 }

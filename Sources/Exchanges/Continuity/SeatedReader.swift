@@ -24,6 +24,14 @@ enum SeatedReader {
         }
     }
 
+    /// The server's part is over for the reader.
+    func ended(_ end: FeedEnd) {
+        switch self {
+        case .here(let reader): reader.ended(end)
+        case .elsewhere(let reader, let mailbox): mailbox.postToStreams { $0.ended(reader, end) }
+        }
+    }
+
     /// Bytes of a block that is larger than the limit.
     func handOn(_ bytes: [UInt8]) {
         switch self {
@@ -32,11 +40,11 @@ enum SeatedReader {
         }
     }
 
-    /// The stream goes on in its server's next response.
-    func changed(_ change: FeedChange) {
+    /// The stream goes on in the next response, of that server.
+    func changed(_ change: FeedChange, _ serverName: String) {
         switch self {
-        case .here(let reader): reader.changed(change)
-        case .elsewhere(let reader, let mailbox): mailbox.postToStreams { $0.changed(change, for: reader) }
+        case .here(let reader): reader.changed(change, serverName)
+        case .elsewhere(let reader, let mailbox): mailbox.postToStreams { $0.changed(change, serverName, for: reader) }
         }
     }
 

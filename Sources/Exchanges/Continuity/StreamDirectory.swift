@@ -20,6 +20,8 @@ final class StreamDirectory: Sendable {
         var isShared: Bool
         /// Whether a client reads the stream, so that it hardly is the one that another client lost.
         var isRead = true
+        /// Whether the stream is not there yet, so that no id can be its own.
+        var isBeingOpened = false
     }
 
     /// So many streams of a key are asked at most for a server's id, of those without a reader and of the others.
@@ -46,17 +48,17 @@ final class StreamDirectory: Sendable {
     func claim(_ home: StreamHome, of key: StreamKey) -> StreamHome? {
         homes.withLock { homes in
             if let shared = homes[key]?.last(where: \.isShared) { return shared.home }
-            homes[key, default: []].append(Entry(home: home, isShared: true))
+            homes[key, default: []].append(Entry(home: home, isShared: true, isBeingOpened: true))
             return nil
         }
     }
 
+    /// The stream is there that was to be opened.
+    func opened(_ epoch: Epoch, of key: StreamKey) { change(epoch, of: key) { $0.isBeingOpened = false } }
+
     /// No client may join the stream any more. It is still found by ids.
     func closeToOthers(_ epoch: Epoch, of key: StreamKey) {
-        homes.withLock { homes in
-            guard let place = homes[key]?.firstIndex(where: { $0.home.epoch == epoch }) else { return }
-            homes[key]?[place].isShared = false
-        }
+        change(epoch, of: key) { $0.isShared = false }
     }
 
     /// A worker has forgotten a stream.
@@ -69,20 +71,25 @@ final class StreamDirectory: Sendable {
 
     /// The last reader of a stream has left, or one has come.
     func note(isRead: Bool, _ epoch: Epoch, of key: StreamKey) {
+        change(epoch, of: key) { $0.isRead = isRead }
+    }
+
+    private func change(_ epoch: Epoch, of key: StreamKey, _ change: (inout Entry) -> Void) {
         homes.withLock { homes in
             guard let place = homes[key]?.firstIndex(where: { $0.home.epoch == epoch }) else { return }
-            homes[key]?[place].isRead = isRead
+            change(&homes[key]![place])
         }
     }
 
     /// The streams of a key which a client may have lost, to be asked in this order: those without a reader, and then the others, since
-    /// that a reader is gone may not be known yet; of both the newest first. Only the one of an epoch if there is one.
+    /// that a reader is gone may not be known yet; of both the newest first. Only the one of the id's epoch if there is one: if not, the id
+    /// may be a server's that is a proxy of this kind.
     func homes(of key: StreamKey, _ epoch: Epoch? = nil) -> [StreamHome] {
         homes.withLock { homes in
             guard let entries = homes[key] else { return [] }
-            if let epoch { return entries.filter { $0.home.epoch == epoch }.map(\.home) }
+            if let own = entries.first(where: { $0.home.epoch == epoch }) { return [own.home] }
             func newest(isRead: Bool) -> [StreamHome] {
-                entries.reversed().lazy.filter { $0.isRead == isRead }.prefix(Self.mostAsked).map(\.home)
+                entries.reversed().lazy.filter { $0.isRead == isRead && !$0.isBeingOpened }.prefix(Self.mostAsked).map(\.home)
             }
             return newest(isRead: false) + newest(isRead: true)
         }

@@ -213,10 +213,12 @@ final class StreamFeed {
             if case .overlapping(let old, let new, _) = state, part === new { newIsOver(old, new) }
             return
         }
-        // A client that has parts of an event cannot go on in the same response.
+        // A client that has parts of an event cannot go on in the same response. Those who have none can.
         if stream.isHandingOnParts {
-            _ = release()
-            return finish(end)
+            guard stream.endReadersOfParts(end) else {
+                _ = release()
+                return finish(end)
+            }
         }
         switch state {
         case .reading: drop(part, end)
@@ -259,15 +261,21 @@ final class StreamFeed {
         wait(masking, until: now + max(rest, usual, leastPause))
     }
 
+    /// How long the feed waits because the next response has ended at once.
+    func pauseAfterShortResponse() -> Int64 {
+        shortResponses = min(shortResponses, 200) + 1
+        return Waiting.pause(after: UInt64(shortResponses)) { proxy.chance(below: $0) }
+    }
+
     /// The server's `retry`, as far as the route leaves time for it.
     private var leastPause: Int64 { terms.masks ? min(retryMilliseconds, terms.maskMilliseconds / 2) : retryMilliseconds }
 
     /// How long the feed waits before it asks again, after so many failures in a row.
-    private func pause(after failures: UInt64) -> Int64 {
+    func pause(after failures: UInt64) -> Int64 {
         max(leastPause, Waiting.pause(after: failures) { proxy.chance(below: $0) })
     }
 
-    private func wait(_ masking: Masking, until next: Int64) {
+    func wait(_ masking: Masking, until next: Int64) {
         guard !isLate(masking) else { return stayedAway(masking) }
         masking.nextAttemptAt = next
         state = .waiting(masking)
@@ -284,7 +292,7 @@ final class StreamFeed {
 
     private func stayedAway(_ masking: Masking) { finish(.stayedAway(masking.failure, milliseconds: now - masking.since)) }
 
-    private func finish(_ end: FeedEnd) {
+    func finish(_ end: FeedEnd) {
         switch end {
         case .stayedAway: proxy.counters.add(.streamMasks, MaskOutcome.stayedAway)
         case .answered: proxy.counters.add(.streamMasks, MaskOutcome.answered)
@@ -311,26 +319,6 @@ final class StreamFeed {
         }
         masking.attempts = 0
         connect(masking)
-    }
-
-    private func connect(_ masking: Masking, to pin: PinnedAddress) {
-        let servers = masking.group.servers
-        guard let place = servers.firstIndex(where: { $0.name == pin.server }), servers[place].addresses.contains(pin.address) else {
-            // The address is no longer the upstream's: what it says by now is read until it ends, and if nothing else is read, it may come back.
-            if let old = masking.old { return goOn(with: old) }
-            return stream.isRead(besides: self) ? finish(.left) : wait(masking, until: now + pause(after: masking.failureCount))
-        }
-        masking.pinnedServer = place
-        let part = ServerPart(
-            UpstreamConnection(worker: proxy.worker, group: masking.group, server: servers[place]), of: self, eventLimit: eventLimit)
-        do {
-            state = .asking(part, masking)
-            try part.connection.connect(to: pin.address, for: part)
-        } catch {
-            let seen = SeenFailure(connecting: error, withinMilliseconds: masking.group.upstream.connectTimeoutMilliseconds)
-            masking.count(error.meansExhausted ? .exhausted : AttemptResult(seen.failure), place, proxy.counters)
-            again(masking, seen)
-        }
     }
 
     private func connect(_ masking: Masking) {
@@ -404,7 +392,7 @@ final class StreamFeed {
         again(masking, seen)
     }
 
-    private func again(_ masking: Masking, _ seen: SeenFailure) {
+    func again(_ masking: Masking, _ seen: SeenFailure) {
         masking.failed(seen, now: now)
         wait(masking, until: now + pause(after: UInt64(shortResponses) + masking.failureCount))
     }

@@ -29,8 +29,8 @@ final class StreamReader {
         case left
     }
 
-    /// The server that the stream came from, as this worker knows it; nil after a reload that has dropped it.
-    let server: ServerState?
+    /// The server that the stream comes from, as this worker knows it; nil after a reload that has dropped it.
+    private(set) var server: ServerState?
     /// For the log. Most readers have nothing to tell, so they own no memory for it.
     var facts: ReaderFacts {
         get { kept?.facts ?? ReaderFacts() }
@@ -198,10 +198,18 @@ final class StreamReader {
     func superseded() { exchange?.endSuperseded() }
 
     /// The client was too slow: for a large block, or it has come to a gap, which the event tells.
-    func leftBehind(_ gap: Gap?, _ event: [UInt8]) { exchange?.endLeftBehind(gap, event) }
+    func leftBehind(_ gap: Gap?, _ event: [UInt8]) {
+        sendHead()
+        exchange?.endLeftBehind(gap, event)
+    }
 
-    /// The stream goes on in its server's next response.
-    func changed(_ change: FeedChange) {
+    /// The stream goes on in the next response, of that server.
+    func changed(_ change: FeedChange, _ serverName: String) {
+        if let exchange, server?.name != serverName {
+            let old = server
+            server = exchange.server(named: serverName)
+            exchange.observeServer(insteadOf: old)
+        }
         switch change {
         case .masked(let milliseconds):
             facts.maskedCount += 1
@@ -214,7 +222,11 @@ final class StreamReader {
     func note(_ gap: Gap) { exchange?.log(gap) }
 
     /// A loss stands where the reader has come to.
-    func tell(_ gap: Gap) { exchange?.tell(gap) }
+    func tell(_ gap: Gap) {
+        // What stands in front of everything may be the id with which the client comes back.
+        sendHead()
+        exchange?.tell(gap)
+    }
 
     /// The same of a distant stream, with the event that tells it. `mayEnd` says whether the client may be sent back for it.
     func arrived(_ gap: Gap, _ event: [UInt8], mayEnd: Bool) {

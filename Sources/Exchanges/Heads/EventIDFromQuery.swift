@@ -2,8 +2,10 @@
 // nothing else has to know where the id came from. Parameters that tell no streams apart are taken out with it. It makes bytes and sends
 // none.
 
+import Configuration
 import Credentials
 import Downstreams
+import EventStream
 import HTTP
 
 /// What was taken out of a request's URL.
@@ -31,10 +33,21 @@ extension CompiledRoute {
         return eventIDParameter
     }
 
+    private func taken(from head: RequestHead) -> EventIDParameter.Taken? {
+        if let parameters = parameters(of: head) { return parameters.taken(from: head.bytes.span, target: head.target) }
+        // An id of the proxy's never goes to a server, also where the route has lost its history.
+        guard head.asksForWholeStream, let taken = Self.usualParameter.taken(from: head.bytes.span, target: head.target),
+            case .id(let id) = taken.content, ClientIdentifier(id).server != id
+        else { return nil }
+        return taken
+    }
+
+    /// The parameter of routes with a history.
+    private static let usualParameter = EventIDParameter(names: [Continuity.eventIDParameter])
+
     /// The head without these parameters, and the one with the id; nil if it has none of them.
     func takingParameters(from head: RequestHead) -> (head: RequestHead, taken: TakenParameters)? {
-        guard let parameters = parameters(of: head), head.hasQueryOrFragment(head.target),
-            let taken = parameters.taken(from: head.bytes.span, target: head.target),
+        guard head.hasQueryOrFragment(head.target), let taken = taken(from: head),
             let changed = head.changed(target: taken.target, content: taken.content)
         else { return nil }
         return (changed, TakenParameters(eventID: taken.parameter, filter: taken.filter))

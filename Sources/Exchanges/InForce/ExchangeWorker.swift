@@ -50,6 +50,8 @@ package final class ExchangeWorker {
     private(set) lazy var keptStreams = KeptStreams(self)
     /// Called when the proxy ends and the last client's connection is closed.
     package var whenDrained: () -> Void = {}
+    private var isGraceOver = false
+    private var isOver = false
     /// The span over which streams are ended one by one, so that their clients do not all come back at once.
     private var drainSpan: Range<Int64>?
     private var nextExchangeNumber: UInt64 = 0
@@ -281,8 +283,22 @@ extension ExchangeWorker: RequestHandler {
         counters.add(.handshakes, HandshakeOutcome(version: version, isResumed: isResumed))
     }
 
+    /// No descriptor is left: streams whose clients have left give theirs back.
+    package func giveWay() { keptStreams.giveWay() }
+
     /// The last connection is closed.
-    package func clientsDrained() {
+    package func clientsDrained() { endIfDrained() }
+
+    /// The grace period is over: nobody is waited for.
+    package func endGrace() {
+        isGraceOver = true
+        endIfDrained()
+    }
+
+    /// Ends when no client is left, here and among those on other workers that read streams of this one.
+    func endIfDrained() {
+        guard isDraining, !isOver, clients.isEmpty, isGraceOver || !keptStreams.hasDistantReaders else { return }
+        isOver = true
         rechecks.end()
         keyFetcher.close()
         tokenFetcher.close()

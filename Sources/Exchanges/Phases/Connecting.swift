@@ -41,7 +41,7 @@ extension Exchange {
             let connection = UpstreamConnection(worker: proxy.worker, group: group, server: server)
             do {
                 request.connectStartedAt = now
-                try connection.connect(to: address, for: self)
+                try connectInPlaceOfOthers(connection, to: address)
                 replaceSource(by: .server(connection))
                 return
             } catch {
@@ -58,6 +58,14 @@ extension Exchange {
             }
         }
         refuse(Refusal(request.search.lastFailure, closes: false))
+    }
+
+    /// Connects, if need be in the place of a stream whose client has left.
+    private func connectInPlaceOfOthers(_ connection: UpstreamConnection, to address: SocketAddress) throws(SystemError) {
+        do { try connection.connect(to: address, for: self) } catch {
+            guard error.meansExhausted, proxy.keptStreams.giveWay() else { throw error }
+            try connection.connect(to: address, for: self)
+        }
     }
 
     /// The connection is open.

@@ -150,7 +150,7 @@ final class Exchange {
         observeEnd(ending)
         if flags.contains(.isRegistered) { proxy.authorizedStreams.remove(self) }
         endProbe()
-        if let keeping = request?.keeping { closesOpening(keeping, ending?.cause.side == .client ? .notHere : .notShared(nil)) }
+        if let keeping = request?.keeping { closesOpening(keeping, ending?.cause.side == .client ? .notOpened : .notShared(nil)) }
         source.cancel(forgets: ending?.cause.forbidsResuming ?? false)
         source = .none
         phase.enter(.finished)

@@ -33,7 +33,7 @@ extension Exchange {
         guard proxy.tokenFetcher.refused(refused, index, by: self), flags.contains(.isRepeatable) else { return false }
         leaveServer()
         // The next request claims its stream again.
-        closesOpening(request.keeping, .notHere)
+        closesOpening(request.keeping, .notOpened)
         request.keeping = nil
         request.search = ServerSearch()
         request.decision = sent.again(without: refused)

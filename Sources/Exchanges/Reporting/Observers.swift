@@ -54,6 +54,12 @@ extension Exchange {
     /// A server serves the stream from now on.
     func observeServer() { if let server = source.server { proxy.shared.openStreams.joined(server: server.name) } }
 
+    /// Another server goes on with the stream.
+    func observeServer(insteadOf old: ServerState?) {
+        guard case .streaming = phase, old?.name != source.server?.name else { return }
+        proxy.shared.openStreams.moved(from: old?.name, to: source.server?.name)
+    }
+
     /// The stream ends. Returns how many others are open, of its route and of its server.
     private func closeStream() -> (ofRoute: Int, ofServer: Int?) {
         guard let routeName else { preconditionFailure("a stream has a route, or is played for a probe") }

@@ -76,6 +76,7 @@ final class ProxyWorker: ExchangeHost {
     }
 
     private func noteExhaustion(_ error: SystemError) {
+        exchanges.giveWay()
         worker.warn("no connection can be accepted for the moment: \(error.message)")
     }
 
@@ -93,6 +94,7 @@ final class ProxyWorker: ExchangeHost {
         stopListening()
         drainDeadline = DrainDeadline(worker: worker, after: max(graceMilliseconds, streamMilliseconds)) { [unowned self] in
             clients.endGrace()
+            exchanges.endGrace()
         }
         clients.drainConnections()
     }

@@ -21,6 +21,14 @@ package final class OpenStreams: Sendable {
     /// A server serves a stream.
     package func joined(server: String) { add(.server(server)) }
 
+    /// Another server serves a stream; nil for one that is not known any more.
+    package func moved(from old: String?, to new: String?) {
+        counts.withLock { counts in
+            if let old { _ = OpenStreams.subtract(.server(old), from: &counts) }
+            if let new { counts[.server(new), default: 0] += 1 }
+        }
+    }
+
     /// A stream has ended; `server` is nil if none served it. Returns how many others are open, of its route and of its server.
     package func ended(route: String, server: String?) -> (ofRoute: Int, ofServer: Int?) {
         counts.withLock { counts in
