@@ -279,3 +279,99 @@ def test_own_ids_in_the_url_reach_no_server(stage):
     wait_for(lambda: len(script.requests) == 3)
     found = [(request.target, request.value("last-event-id")) for request in script.requests]
     assert found == [(b"/s?x=1", None), (b"/s", b"7"), (b"/s?lastEventId=hw1&y=hw1.AAAAAAAA.5", None)]
+
+
+class LateHead:
+    """A server that subscribes a client at its request, and sends the head (and what is queued) later."""
+
+    def __init__(self, stage, delay):
+        self.delay, self.lock = delay, threading.Lock()
+        self.entries = []
+        self.origin = stage.origin(self.serve)
+
+    def serve(self, connection, request):
+        entry = {"connection": connection, "queue": [], "open": False}
+        with self.lock:
+            first = not self.entries
+            self.entries.append(entry)
+        if not first:
+            time.sleep(self.delay)
+        with self.lock:
+            connection.start_stream()
+            for data in entry["queue"]:
+                connection.chunk(data)
+            entry["open"] = True
+        connection.wait_until_left(60)
+
+    def say(self, data):
+        with self.lock:
+            for e in self.entries:
+                if e["open"]:
+                    with contextlib.suppress(Left, OSError):
+                        e["connection"].chunk(data)
+                else:
+                    e["queue"].append(data)
+
+
+@pytest.mark.parametrize("end", ["last_chunk", "reset"])
+def test_the_old_response_ends_before_the_head_of_the_next_one(stage, end):
+    server = LateHead(stage, 0.8)
+    proxy = stage.heartwire(server.origin, route=route("mask 10s", "recycle 2s overlap"))
+    with Client(proxy.port) as client:
+        body = resume(client, "/s", None, MINE)
+        wait_for(lambda: server.entries and server.entries[0]["open"])
+        server.say(b"data: 0\n\n")
+        body.wait_for(b"data: 0\n\n")
+        wait_for(lambda: len(server.entries) == 2)
+        server.say(b"data: 1\n\n")
+        server.say(b"data: 2\n\n")
+        body.wait_for(b"data: 2\n\n")
+        getattr(server.entries[0]["connection"], end)()
+        time.sleep(0.2)
+        server.say(b"data: 3\n\n")
+        body.wait_for(b"data: 3\n\n")
+        # Whether the server had begun to listen for this client before the old response ended cannot be known, so a gap may be told.
+        assert texts(body.data) == ["0", "1", "2", "3"]
+
+
+def test_drain_is_spread_also_for_distant_readers(stage):
+    script = Script(stage)
+    proxy = stage.heartwire(script.origin, route=route("share live"), workers=4, drain="10s", grace="3s")
+    clients = [Client(proxy.port) for _ in range(40)]
+    for client in clients:
+        resume(client, "/s", None, MINE)
+    proxy.stream_log.openings(40)
+    # All clients of the stream's worker but one leave.
+    opens = proxy.stream_log.openings(40)
+    home = opens[0]["stream"].split("-")[0]
+    client_at = {"%s:%d" % client.socket.getsockname(): client for client in clients}
+    for line in opens[1:]:
+        if line["stream"].startswith(home):
+            client_at[line["client"]].close()
+    time.sleep(0.5)
+    began = time.monotonic()
+    proxy.stop(timeout=20)
+    assert time.monotonic() - began > 4
+    causes = {line["cause"] for line in proxy.stream_log.endings(40)}
+    assert causes <= {"drained", "client_closed", "client_reset"}
+
+
+def test_the_log_names_the_server_that_failed_last(stage):
+    one, two = Script(stage), Script(stage)
+    console = reserve_port()
+    proxy = stage.heartwire(one.origin, two.origin, route=route("mask 2s"), top=f"console 127.0.0.1:{console}")
+    with Client(proxy.port) as client:
+        body = resume(client, "/s", None, MINE)
+        wait_for(lambda: one.streams or two.streams)
+        first, second = (one, two) if one.streams else (two, one)
+        first.stream(0).chunk(b"data: 1\n\n")
+        body.wait_for(b"data: 1")
+        first.origin.stop_listening()
+        first.stream(0).reset()
+        second.stream(0).chunk(b"data: 2\n\n")
+        body.wait_for(b"data: 2")
+        second.origin.stop_listening()
+        second.stream(0).reset()
+        body.read_to_end()
+    line = proxy.stream_log.ending("/s")
+    assert line["server"] == second.origin.address

@@ -155,6 +155,8 @@ extension Interpreter {
         case "connection", "content-length", "expect", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "via",
             "proxy-connection", "proxy-authorization", "http2-settings", "max-forwards", "accept-encoding":
             error(word, "the proxy does not pass on the field \(quoted(word.text)) as it comes, so no stream depends on it")
+        case "forwarded", "x-real-ip":
+            error(word, "what \(quoted(word.text)) claims of a client is taken from trusted proxies only, so no stream can depend on it")
         default: return true
         }
         return false

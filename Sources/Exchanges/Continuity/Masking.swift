@@ -38,7 +38,8 @@ final class Masking {
     let isRecycling: Bool
     /// The response that is to be replaced, and is read until then; nil where none is.
     private(set) var old: ServerPart?
-    /// What the old response and the next one have in common; nil until the next one is asked for.
+    /// What the old response and the next one have in common; nil until the next one is asked for while the old one is read. It stays where
+    /// the old one ends before the next one has begun.
     var overlap: Overlap?
     /// Whether nothing has been read yet: the server is one more of a merged stream.
     var isFirst = false
@@ -73,7 +74,6 @@ final class Masking {
     func oldIsOver(now: Int64) {
         old?.leave()
         old = nil
-        overlap = nil
         since = now
     }
 

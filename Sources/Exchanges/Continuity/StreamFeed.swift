@@ -356,6 +356,7 @@ final class StreamFeed {
         guard case .asking(let present, let masking) = state, present === part else { return }
         masking.count(.connected, masking.server, proxy.counters)
         if pin == nil { masking.search.succeeded(in: masking.group) }
+        masking.overlap = nil
         if let old = masking.old {
             let overlap = Overlap(greetings: terms.greetings, eventLimit: eventLimit, usesLog: memory == nil)
             masking.overlap = overlap
@@ -422,7 +423,12 @@ final class StreamFeed {
         if let old = masking.old, let overlap = masking.overlap { return overlaps(old, part, overlap) }
         memory?.hasBeenRead = true
         if masking.isFirst { return read(part) }
-        part.recognition = .replays(ReplayFilter(greetings: terms.greetings, said: memory?.said))
+        if let overlap = masking.overlap {
+            overlap.goesOn(in: stream.log, now: now)
+            part.recognition = .aligned(overlap)
+        } else {
+            part.recognition = .replays(ReplayFilter(greetings: terms.greetings, said: memory?.said))
+        }
         let isRecycled = masking.isRecycling && masking.failure == nil
         if !isRecycled { proxy.counters.add(.streamMasks, MaskOutcome.resumed) }
         read(part)

@@ -116,7 +116,7 @@ extension Exchange {
                 ending.evidence += "; the client was told so in an event"
             }
         }
-        if bytes.isEmpty, notWovenBecause == nil, place != .nowhere, sink.waitingCount == 0 {
+        if bytes.isEmpty, notWovenBecause == nil || source.reader != nil, place != .nowhere, sink.waitingCount == 0 {
             let usual = min(weaver.scanner.retryMilliseconds ?? 3_000, Exchange.longestRetryMilliseconds)
             ending.retryMilliseconds = writeRetry(
                 around: duty == .tokenEnd ? Exchange.tokenRetryMilliseconds : usual, at: place, to: &bytes)

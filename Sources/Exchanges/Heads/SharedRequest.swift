@@ -19,7 +19,8 @@ extension RequestForwarding {
     func writeShared(
         _ identity: [IdentityPart], _ bridged: BridgedRequest?, _ findings: Findings?, to writer: inout HeadWriter
     ) throws(HTTPError) {
-        writer.field("Accept", "text/event-stream")
+        let varied = route.continuity?.policy.variedFields ?? []
+        if !varied.contains("accept") { writer.field("Accept", "text/event-stream") }
         writer.field("Accept-Encoding", "identity")
         for origin in values(of: .origin) { writer.field("Origin", origin, of: head) }
         let own = ownCredentials(findings)
@@ -40,7 +41,7 @@ extension RequestForwarding {
             }
         }
         if !cookies.isEmpty { try writer.field("Cookie", Array(cookies.joined(separator: Array("; ".utf8)))) }
-        for name in route.continuity?.policy.variedFields ?? [] {
+        for name in varied {
             for value in values(of: Array(name.utf8), bridged) { try writer.field(named: Array(name.utf8), value) }
         }
         if holdsToken {
