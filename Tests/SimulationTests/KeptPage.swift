@@ -24,6 +24,8 @@ final class KeptPage {
         /// When the response's head was read, and each of its events.
         var headReadAt: Int64?
         var eventsReadAt: [Int64] = []
+        /// All ids that the page had meanwhile behind an event, and at the end.
+        var ids: [[UInt8]] { read.events.map(\.lastEventID) + [read.lastEventID] }
     }
 
     let number: Int

@@ -10,6 +10,8 @@ final class SharedResponse {
     struct Event {
         let bytes: [UInt8]
         let type: String
+        /// How many bytes it has without comments, with LF ends.
+        let byteCount: Int
         /// When the server began to send it.
         let sentAt: Int64
     }
@@ -111,7 +113,8 @@ final class SharedServerConnection {
         if length > 0 { lines.append("data: \(String(repeating: "x", count: length))") }
         let end = home.world.chance.permille(800) ? "\n" : "\r\n"
         let event = SharedResponse.Event(
-            bytes: Array((lines + ["", ""]).joined(separator: end).utf8), type: type, sentAt: home.world.now)
+            bytes: Array((lines + ["", ""]).joined(separator: end).utf8), type: type,
+            byteCount: lines.filter { !$0.hasPrefix(":") }.reduce(1) { $0 + $1.utf8.count + 1 }, sentAt: home.world.now)
         response.events.append(event)
         return event.bytes
     }

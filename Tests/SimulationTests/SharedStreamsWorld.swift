@@ -53,6 +53,7 @@ final class SharedStreamsWorld: PagesWorld {
         logText = String(decoding: lines.bytes, as: UTF8.self)
         checkLog(lines.bytes, workerCount: plan.workerCount, isShared: true)
         checkPages()
+        checkPlaces()
         checkServers()
         return (problems + world.problems).map { "\($0) (\(plan.summary))" }
     }
