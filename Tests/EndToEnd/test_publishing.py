@@ -105,6 +105,21 @@ def test_it_waits_for_the_end_of_an_event_that_is_passed_on_in_parts(stage):
         assert b"x" * 4096 + b"y\n" in data
 
 
+def test_it_is_kept_where_the_server_ends_inside_of_such_an_event(stage):
+    published = Published(stage, route="history {\n}\nidentity public\nshare live", limits="event 1KiB")
+    with Client(published.proxy.port) as client:
+        body = resume(client, "/s")
+        published.script.stream(0).chunk(b"data: 1\n\n")
+        id = last_id(body.wait_for(b"data: 1\n\n"))
+        published.script.stream(0).chunk(b"data: " + b"x" * 4096)
+        body.wait_for(b"x" * 2048)
+        assert published.publish(body=b"2") == {"streams": 1, "clients": 1}
+        published.script.stream(0).close()
+        client.wait_for_end()
+    with Client(published.proxy.port) as client:
+        assert events(resume(client, "/s", id).read_to_end()) == ["2"]
+
+
 def test_only_streams_of_the_path_and_of_the_token_get_it(stage, workers):
     published = Published(stage, workers, route="history {\n}\nbearer_from query access_token")
     port = published.proxy.port
