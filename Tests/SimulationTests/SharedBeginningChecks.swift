@@ -26,7 +26,7 @@ extension SharedStreamsWorld {
         let openingCount = (isLate || place.isUnknown) && plan.share == .latest ? SharedPlan.types.count + 1 : 0
         guard !place.isUnknown else { return openingCount }
         var events: [Int] = []
-        for event in visit.read.events[position...] {
+        for event in visit.read.events[position...] where published(of: event) == nil {
             guard let next = numbers(of: event), next.response == number else { break }
             events.append(next.event)
             if events.count == 40 { break }
@@ -43,11 +43,17 @@ extension SharedStreamsWorld {
         if !plan.tellsByEvent, plan.forgetsEarly { return openingCount }
         let beginning = Beginning(
             response: response, manner: manners[page.number], plan: plan, joinedBy: joined,
+            published: publishedAtMost(for: page, by: joined),
             missing: place.gaps.reversed().prefix(while: \.certain).reduce(0) { $0 + ($1.missed ?? 0) })
         let isRight = (earliest...max(earliest, latest)).contains { place in
             ways.contains { beginning.allows(events, joinedAt: place, isLate: $0) }
         }
         expect(isRight, "\(name) begins with \(events.prefix(12)), and it joined between \(earliest) and \(latest)")
+        if let start = momentOfStream(visit), plan.shareOfRefusals == 0 {
+            let published = published(for: page, after: start, before: response.events[events[0]].sentAt)
+            let lost = published.count { !place.published.contains($0.number) }
+            expect(lost <= max(0, beginning.missing), "\(name): \(lost) of \(published.map(\.text)) are missing in front of \(events[0])")
+        }
         return openingCount
     }
 }
@@ -59,6 +65,8 @@ private struct Beginning {
     let plan: SharedPlan
     /// The page has joined by then.
     let joinedBy: Int64
+    /// The published events that may stand in front of it.
+    let published: [Published]
     /// How many blocks of this response it was told are missing in front of its first event.
     let missing: Int
 
@@ -69,24 +77,34 @@ private struct Beginning {
         case .live: return follows(events, from: place)
         case .replay(let count):
             let start = start(ofLast: count, before: place)
-            return (start...max(start, firstKept(before: place))).contains { follows(events, from: $0) }
+            let last = max(self.start(ofLast: max(0, count - published.count), before: place), firstKept(before: place))
+            return (start...last).contains { follows(events, from: $0) }
         case .latest:
             let all = SharedPlan.types.compactMap { type in
                 (0..<place).last { response.events[$0].type == type && !isLarge($0) }
             }.sorted().filter(isWanted)
+            // A published event may be the latest of its type.
+            let replaced = all.filter { event in published.contains { $0.type == response.events[event].type } }
             let lost = all.prefix { $0 < firstKept(before: place) }.count
-            return (0...lost).contains { count in
-                let opening = all[count...]
-                if events.count <= opening.count { return missing == 0 && opening.starts(with: events) }
-                return events.starts(with: opening) && (missing == 0 || opening.isEmpty)
-                    && follows(Array(events[opening.count...]), from: place)
+            return (0..<1 << replaced.count).contains { choice in
+                let rest = all.filter { event in replaced.firstIndex(of: event).map { choice >> $0 & 1 == 0 } ?? true }
+                return (0...lost).contains { opens(events, with: rest.dropFirst($0), before: place) }
             }
         }
     }
 
+    /// Whether these events are those of an opening, and then what comes.
+    private func opens(_ events: [Int], with opening: ArraySlice<Int>, before place: Int) -> Bool {
+        if events.count <= opening.count { return missing == 0 && opening.starts(with: events) }
+        return events.starts(with: opening) && (missing == 0 || opening.isEmpty)
+            && follows(Array(events[opening.count...]), from: place)
+    }
+
     /// Whether these events follow one another, behind the place and what is missing there.
     private func follows(_ events: [Int], from place: Int) -> Bool {
-        guard let first = events.first, first >= place, lacks(place..<first, atMost: missing), missing <= first - place else { return false }
+        guard let first = events.first, first >= place, lacks(place..<first, atMost: missing),
+            missing <= first - place + published.count
+        else { return false }
         return zip(events, events.dropFirst()).allSatisfy { $0 < $1 && lacks($0 + 1..<$1, atMost: 0) }
     }
 
@@ -114,12 +132,12 @@ private struct Beginning {
     private func firstKept(before place: Int) -> Int {
         // An id of the proxy's may stand in each, and ages are measured in steps.
         let (mostIDBytes, tolerance) = (64, Int64(300))
-        var (first, bytes) = (place, 0)
+        var (first, bytes) = (place, published.count * 2 * mostIDBytes)
         while first > 0 {
             let event = response.events[first - 1]
             bytes += event.byteCount + mostIDBytes
             let isOld = event.sentAt < joinedBy - Int64(plan.history.ageMilliseconds) + tolerance
-            if place - first >= plan.history.events || bytes > plan.history.bytes || isOld { break }
+            if place - first + published.count >= plan.history.events || bytes > plan.history.bytes || isOld { break }
             first -= 1
         }
         return first

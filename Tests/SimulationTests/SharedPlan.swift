@@ -41,6 +41,8 @@ struct SharedPlan {
     let shareOfFilters: Int
     /// How often pages bring an id of somebody else, and how often none, in thousandths.
     let (shareOfThefts, shareOfReloads): (Int, Int)
+    /// Whether somebody publishes events.
+    let publishes: Bool
 
     init(_ chance: inout Chance) {
         workerCount = chance.number(1...3)
@@ -79,6 +81,7 @@ struct SharedPlan {
         shareOfFilters = chance.pick([0, 300, 700])
         shareOfThefts = chance.pick([0, 0, 100])
         shareOfReloads = chance.pick([50, 400])
+        publishes = chance.permille(600)
     }
 
     /// The proxy's configuration.
@@ -105,8 +108,10 @@ struct SharedPlan {
             listener.tls = ListenerTLS(certificates: [Certificate(certificateFile: identity.certificate, keyFile: identity.key)])
         }
         listener.speaksHTTP2 = speaksHTTP2
+        var publishing = Listener(host: "10.9.9.9", port: 81, tls: listener.tls)
+        publishing.publishKeys = [Array("another-key-of-theirs".utf8), Array(Publisher.key.utf8)]
         return Configuration(
-            workerCount: workerCount, listeners: [listener],
+            workerCount: workerCount, listeners: [listener, publishing],
             upstreams: [Upstream(name: "origin", servers: [Upstream.Server(host: "10.0.0.1", port: 80)])], routes: [route], limits: limits,
             streamLog: .standardOutput)
     }
@@ -124,7 +129,8 @@ struct SharedPlan {
     var summary: String {
         "\(workerCount) workers, identity \(identity)\(varies ? ", vary" : ""), share \(share), lag \(lag), \(history), "
             + "\(serversSetIDs ? "server's ids, " : "")\(gap), \(isSecured ? "TLS" : "no TLS"), "
-            + (speaksHTTP2 ? "HTTP/2, \(browserCount) browsers \(kindOfBrowsers)" : "HTTP/1") + ", events of \(limits.eventBytes)"
+            + (speaksHTTP2 ? "HTTP/2, \(browserCount) browsers \(kindOfBrowsers)" : "HTTP/1")
+            + "\(publishes ? ", publishes" : ""), events of \(limits.eventBytes)"
     }
 }
 

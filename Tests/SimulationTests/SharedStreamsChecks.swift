@@ -22,6 +22,8 @@ struct SharedPlace {
     var openingCount = 0
     /// What it was told since then.
     var gaps: [KeptStreamsWorld.Told] = []
+    /// The published events that it has read since then.
+    var published: Set<Int> = []
     /// The first visit in which it may have joined the stream that it reads.
     var joinedFrom = 0
 }
@@ -65,11 +67,11 @@ extension SharedStreamsWorld {
             let isNew = visit.broughtID.isEmpty
             let known = isNew || visit.isStolen ? nil : places[visit.broughtID]
             place = known ?? SharedPlace(isUnknown: !isNew, isNew: isNew, joinedFrom: index)
-            place.openingCount = 0
             if visit.isStolen, isForeign(visit.broughtID, to: page) { place.isUnknown = false }
             // A page whose place is the same as before is told the same again.
             place.gaps.removeAll { $0.idBefore == visit.broughtID }
             var isFirst = true
+            var read: Set<Int> = []
             for (position, event) in visit.read.events.enumerated() {
                 let type = String(decoding: event.type, as: UTF8.self)
                 if type == "stream_gap" {
@@ -87,6 +89,12 @@ extension SharedStreamsWorld {
                     place.gaps.append(told)
                     continue
                 }
+                if let published = published(of: event) {
+                    check(published, type, page, name)
+                    expect(read.insert(published.number).inserted, "\(name): \(published.text) once more")
+                    place.published.insert(published.number)
+                    continue
+                }
                 guard let next = numbers(of: event) else {
                     return expect(false, "\(name): \(String(decoding: event.data.prefix(60), as: UTF8.self))")
                 }
@@ -98,13 +106,13 @@ extension SharedStreamsWorld {
                 if isFirst, place.last?.response != next.response {
                     place.openingCount = checkBeginning(page, index, position, next.response, place, firstReads)
                 } else {
-                    check(next, behind: place, page, index, isFirst: isFirst)
+                    check(next, behind: place, page, index, firstReads, isFirst: isFirst, readAt: visit.eventsReadAt[position])
                 }
                 isFirst = false
                 place.last = next
                 place.openingCount -= 1
                 (place.isUnknown, place.isNew) = (false, false)
-                place.gaps = []
+                (place.gaps, place.published) = ([], [])
                 place.joinedFrom = index + 1
             }
             if visit.response != nil, !visit.isStolen || visit.read.lastEventID != visit.broughtID {
@@ -114,24 +122,32 @@ extension SharedStreamsWorld {
     }
 
     /// One event behind another of the same response.
-    private func check(_ next: (response: Int, event: Int), behind place: SharedPlace, _ page: KeptPage, _ visit: Int, isFirst: Bool) {
+    private func check(
+        _ next: (response: Int, event: Int), behind place: SharedPlace, _ page: KeptPage, _ visit: Int, _ firstReads: [[Int64]],
+        isFirst: Bool, readAt: Int64
+    ) {
         guard let last = place.last else { return }
         let name = "page \(page.number), visit \(visit): event \(next.event) of response \(next.response) follows \(last.event)"
         guard next.response == last.response else { return expect(false, "\(name) of \(last.response) in the same visit") }
         guard next.event > last.event else { return expect(false, name) }
+        let events = responses[next.response].events
         let skipped = last.event + 1..<next.event
-        let missing = skipped.filter { manners[page.number].wants(responses[next.response].events[$0].type) }.count
+        let lost = skipped.filter { manners[page.number].wants(events[$0].type) }
+        let published = published(for: page, after: firstReads[last.response][last.event], before: events[next.event].sentAt)
+        let missing = lost.count + published.count { !place.published.contains($0.number) }
         let told = place.gaps.filter(\.certain).reduce(0) { $0 + ($1.missed ?? 0) }
-        guard plan.tellsByEvent else {
-            // Told by an end, a page comes back behind the gap.
-            let isAllowed = plan.gap == .off || isFirst
-            return expect(missing == 0 || isAllowed || place.openingCount > 0, "\(name), and \(missing) are missing")
-        }
         if missing > 0, place.openingCount > 0 { return }
+        guard plan.tellsByEvent else {
+            // Told by an end, a page comes back behind the gap. Where it is told nothing, it lacks what is not kept.
+            let isKept = !plan.forgetsEarly && lost.count < missing + lost.count { events[$0].byteCount <= plan.limits.eventBytes }
+            let isAllowed = (plan.gap == .off || isFirst) && !isKept
+            return expect(missing == 0 || isAllowed, "\(name), and \(missing) are missing")
+        }
         // Of an id that the log has forgotten nobody knows how much is missing behind it.
         if isFirst, place.gaps.contains(where: { !$0.certain }) { return }
         expect(missing <= told, "\(name): \(missing) are missing, and \(told) were said to be")
-        expect(told <= skipped.count, "\(name): \(told) were said to be missing")
+        let most = skipped.count + publishedAtMost(for: page, by: readAt).count
+        expect(told <= most, "\(name): \(told) were said to be missing, and there were \(most)")
     }
 
     /// Whether an id that a page brings is only of streams that it may not read, so that it means nothing.
@@ -205,13 +221,15 @@ extension SharedStreamsWorld {
     // MARK: Reading
 
     /// The numbers in an event of a server's; nil in others.
-    func numbers(of event: ReferenceEventSource.Event) -> (response: Int, event: Int)? {
-        let numbers = String(decoding: event.data, as: UTF8.self).split(separator: "\n").first?.split(separator: ".").compactMap { Int($0) }
+    func numbers(of event: ReferenceEventSource.Event) -> (response: Int, event: Int)? { numbers(of: event.data) }
+
+    func numbers(of data: [UInt8]) -> (response: Int, event: Int)? {
+        let numbers = String(decoding: data, as: UTF8.self).split(separator: "\n").first?.split(separator: ".").compactMap { Int($0) }
         guard let numbers, numbers.count == 2, responses.indices.contains(numbers[0]),
             responses[numbers[0]].events.indices.contains(numbers[1])
         else { return nil }
         return (numbers[0], numbers[1])
     }
 
-    private func numbers(in visit: KeptPage.Visit) -> [(response: Int, event: Int)] { visit.read.events.compactMap(numbers) }
+    func numbers(in visit: KeptPage.Visit) -> [(response: Int, event: Int)] { visit.read.events.compactMap(numbers) }
 }

@@ -22,6 +22,9 @@ final class SharedStreamsWorld: PagesWorld {
     private(set) var manners: [SharedPageManner] = []
     /// Every response of the server's, by its number.
     var responses: [SharedResponse] = []
+    /// Somebody who publishes events; nil in worlds where nobody does.
+    private var publisher: Publisher?
+    var publications: [Published] { publisher?.all ?? [] }
     /// When the server gave an answer that is not for all with the same key.
     var notForAll: [(owner: String, at: Int64)] = []
 
@@ -54,22 +57,25 @@ final class SharedStreamsWorld: PagesWorld {
         checkLog(lines.bytes, workerCount: plan.workerCount, isShared: true)
         checkPages()
         checkPlaces()
+        checkPublishing()
         checkServers()
         return (problems + world.problems).map { "\($0) (\(plan.summary))" }
     }
 
     private func live(_ writer: LogWriter) throws {
         let configuration = plan.configuration
+        let fingerprinter = Fingerprinter(key: [1])
         let shared = SharedState(
-            connectionLimit: 10_000, connectionsPerClientLimit: 0, streamLog: writer, accessLog: nil, fingerprinter: Fingerprinter(key: [1])
-        )
+            connectionLimit: 10_000, connectionsPerClientLimit: 0, streamLog: writer, accessLog: nil, fingerprinter: fingerprinter)
         let security = try Security(configuration)
         let settings = Settings(configuration, security, workerCount: plan.workerCount)
         var proxies: [ProxyWorker] = []
         for number in 0..<plan.workerCount {
             let worker = try Worker(number: number, kernel: kernel)
             let proxy = ProxyWorker(worker: worker, settings: settings, shared: shared, addresses: [[[KeptPlan.originAddress]]])
-            try proxy.listen(on: try kernel.listen(KeptPlan.listenAddress, sharingPort: true), as: security.listeners[0])
+            for (address, listener) in zip([KeptPlan.listenAddress, Publisher.address], security.listeners) {
+                try proxy.listen(on: try kernel.listen(address, sharingPort: true), as: listener)
+            }
             proxies.append(proxy)
         }
         kernel.addresses[KeptPlan.originAddress] = .actor { [unowned self] in _ = SharedServerConnection(Wire($0, world), self) }
@@ -81,6 +87,7 @@ final class SharedStreamsWorld: PagesWorld {
             pages.append(page)
             world.after(Int64(world.chance.number(0...world.chance.pick([50, 10_000])))) { page.open() }
         }
+        if plan.publishes { publisher = Publisher(self, fingerprinter) }
         let mailboxes = proxies.map(\.worker.mailbox)
         world.after(Self.troubledMilliseconds) { [self] in
             isCalm = true
