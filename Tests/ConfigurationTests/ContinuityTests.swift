@@ -120,7 +120,7 @@ struct ContinuityTests {
             ("bearer_from query t\nidentity public\nhistory {\n}", "a public stream depends on no credentials"),
             ("upstream_authorization field X-Key\nidentity public\nhistory {\n}", "a public stream depends on no credentials"),
             ("vary Authorization\nhistory {\n}", "for credentials there is 'identity'"),
-            ("vary X-Real-IP\nhistory {\n}", "is taken from trusted proxies only"),
+            ("vary X-Real-IP\nhistory {\n}", "what 'X-Real-IP' claims of a client is taken from trusted proxies only"),
             ("vary Origin\nhistory {\n}", "streams of another origin are told apart always"),
             ("vary Host\nhistory {\n}", "streams of another host are told apart always"),
             ("vary Last-Event-ID\nhistory {\n}", "a client that comes back has another last event id"),

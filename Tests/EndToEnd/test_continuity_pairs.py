@@ -23,7 +23,7 @@ def texts(data):
     return [t for t in events(bytes(data)) if t[0] != "{"]
 
 
-def test_joiner_with_replay_is_not_sent_back_for_ever(stage):
+def test_joiner_with_replay_is_not_sent_back_again_and_again(stage):
     script = Script(stage)
     proxy = stage.heartwire(script.origin, route=route("share replay 10", "mask 20s", "gap reconnect"))
     with Client(proxy.port) as opener:
@@ -49,7 +49,7 @@ def test_joiner_with_replay_is_not_sent_back_for_ever(stage):
         assert False, got
 
 
-def test_reader_is_not_sent_back_for_ever_where_greetings_have_no_id(stage):
+def test_reader_is_not_sent_back_again_and_again_where_greetings_have_no_id(stage):
     script = Script(stage)
     proxy = stage.heartwire(script.origin, route=route("mask 20s", "gap reconnect"))
     id, n, results = None, 0, []

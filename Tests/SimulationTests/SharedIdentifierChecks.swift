@@ -4,8 +4,8 @@ import Configuration
 import ReferenceEventSource
 
 extension SharedStreamsWorld {
-    /// Where ids are the proxy's, each has one event in all pages, each event has one id in its log, a log is of one response of the server's,
-    /// and ids rise.
+    /// Where ids are the proxy's, each has one event in all pages, each event has one id in its log, a log is of one response of the
+    /// server's, and ids rise.
     func checkPlaces() {
         guard plan.history.ids != .keep || !plan.serversSetIDs else { return }
         var logs: [Substring: [Int: [UInt8]]] = [:]

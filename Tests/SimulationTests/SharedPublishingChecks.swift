@@ -1,5 +1,5 @@
-// What must hold for events that are published into shared streams: each page for which one is meant reads it once, at one place between its
-// server's events, or is told of a gap there; nobody else reads it; and who publishes is told how many have it.
+// What must hold for events that are published into shared streams: each page for which one is meant reads it once, at one place between
+// its server's events, or is told of a gap there; nobody else reads it; and who publishes is told how many have it.
 
 import ReferenceEventSource
 

@@ -18,6 +18,7 @@ package struct SaidBlocks {
 
     private var blocks = Ring<Said>()
 
+    /// Nothing has been said.
     package init() {}
 
     /// The server has said the block that the cutter has just found in the piece.

@@ -29,7 +29,7 @@ struct OversizedBlock: Sendable {
     /// The open line's bytes, as long as they are not handed on.
     private var line: [UInt8] = []
     private var kind: Line = .beginning
-    /// Of all parts that have been handed on. Whoever hashes the same bytes in other pieces gets the same.
+    /// Of all parts that have been handed on. The same bytes in other pieces give the same.
     private var hasher = Hasher()
     private let limit: Int
 

@@ -27,8 +27,8 @@ extension KeptStream {
     /// Whether a server is read besides that feed's.
     func isRead(besides feed: StreamFeed) -> Bool { feeds.contains { $0 !== feed && $0.isReading } }
 
-    /// Each address that is new gets a feed, also one whose feed is over. While no server is read, feeds that are over stay: all together say
-    /// how the stream ends.
+    /// Each address that is new gets a feed, also one whose feed is over. While no server is read, feeds that are over stay: all together
+    /// say how the stream ends.
     func lookForAddresses() {
         guard let merging else { return }
         merging.nextAddressLook = worker.now + Self.addressLookMilliseconds
@@ -69,7 +69,8 @@ extension StreamFeed {
     func connect(_ masking: Masking, to pin: PinnedAddress) {
         let servers = masking.group.servers
         guard let place = pin.place(in: servers) else {
-            // The address is no longer the upstream's: what it says by now is read until it ends, and if nothing else is read, it may come back.
+            // The address is no longer the upstream's: what it says by now is read until it ends, and if nothing else is read, it may come
+            // back.
             if let old = masking.old { return goOn(with: old) }
             return stream.isRead(besides: self) ? finish(.left) : wait(masking, until: now + pause(after: masking.failureCount))
         }

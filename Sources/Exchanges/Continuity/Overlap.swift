@@ -34,7 +34,8 @@ final class Overlap {
         alignment = OverlapAlignment(greetings: greetings, blockLimit: eventLimit, usesLog: usesLog)
     }
 
-    /// The old response has ended, and the next one, which was asked for before, begins: what the old one has said since then may come again.
+    /// The old response has ended, and the next one, which was asked for before, begins: what the old one has said since then may come
+    /// again.
     func goesOn(in log: BlockLog, now: Int64) {
         beganAt = now
         _ = alignment.switchOver(in: log)

@@ -263,8 +263,8 @@ extension Exchange {
         isAtBoundary ? endResponse(ending) : cut(ending)
     }
 
-    /// The client was too slow: the next event for it is no longer kept, or it has only the beginning of one that is never kept. With an id it
-    /// is told of the gap when it is there again, and only then. Without one it is told now.
+    /// The client was too slow: the next event for it is no longer kept, or it has only the beginning of one that is never kept. With an id
+    /// it is told of the gap when it is there again, and only then. Without one it is told now.
     func endLeftBehind(_ gap: Gap?, _ event: [UInt8]) {
         guard isAtBoundary else {
             return cut(Ending(cause: .lagged, evidence: "cut inside an event above 'limits event' for which the client was too slow"))

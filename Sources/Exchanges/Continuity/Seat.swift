@@ -140,8 +140,8 @@ final class Seat {
         mailbox.postToStreams { [batch] in $0.arrived(batch, for: reader) }
     }
 
-    /// Whether the client may be sent back for the gap to which it has come. Coming back with the same id it would come to the same gap again,
-    /// so of one that was there before it, it knows already.
+    /// Whether the client may be sent back for the gap to which it has come. Coming back with the same id it would come to the same gap
+    /// again, so of one that was there before it, it knows already.
     private var isNews: Bool { hasCaughtUp || stream.log.setsIdentifier(from: start, to: cursor, through: filter) }
 
     /// Whether a reader that comes to that gap is sent back.
