@@ -16,7 +16,9 @@ struct Main {
             case .help(let text):
                 say(text.hasSuffix("\n") ? text : text + "\n")
             case .version:
-                say("heartwire \(Version.number)\n")
+                say("heartwire \(Version.description)\n")
+            case .completions(let shell):
+                say(shell.completions)
             case .proxy(let configuration):
                 ServeCommand.run(configuration, inheritance, manager)
             case .run(let path):

@@ -49,6 +49,8 @@ package enum CommandLine {
         case probe(ProbeOptions)
         /// Play a recording as a backend, that many times as fast as it was.
         case replay(recordingPath: String, listen: Listener, speed: Int)
+        /// Print the script that completes the command line in this shell, and end with success.
+        case completions(Shell)
         /// Print this text on standard output and end with success.
         case help(String)
         /// Print the version on standard output and end with success.
@@ -100,13 +102,15 @@ package enum CommandLine {
             name: "replay", options: [Option(name: "listen", value: "HOST:PORT", isRequired: true), Option(name: "speed", value: "N")],
             operand: "FILE", help: Help.replay),
         Verb(name: "demo", options: [Option(name: "listen", value: "HOST:PORT")], help: Help.demo),
+        Verb(name: "completions", options: [], operand: "SHELL", help: Help.completions),
     ]
 
     /// Reads the words after the program's name.
     package static func parse(_ words: [String]) throws(UsageError) -> Command {
         guard let first = words.first else {
             throw UsageError(
-                description: "say what to do: proxy, run, check, diagnose, probe, replay or demo; 'heartwire --help' explains them")
+                description:
+                    "say what to do: proxy, run, check, diagnose, probe, replay, demo or completions; 'heartwire --help' explains them")
         }
         switch first {
         case "--help", "-h": return .help(Help.overview)
@@ -134,6 +138,11 @@ package enum CommandLine {
             var speed = 1
             if let text = values["speed"]?.last { speed = try number(text, .count(1...1_000), of: "speed") }
             return .replay(recordingPath: operands[0], listen: try listener(values["listen"]?.last ?? ""), speed: speed)
+        case "completions":
+            guard operands.count == 1, let shell = Shell(rawValue: operands[0]) else {
+                throw UsageError(description: "'completions' needs one of bash, zsh and fish; see 'heartwire completions --help'")
+            }
+            return .completions(shell)
         default:
             guard let text = values["listen"]?.last else { return .demo(listen: defaultDemoListener) }
             return .demo(listen: try listener(text))

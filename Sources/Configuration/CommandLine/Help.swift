@@ -19,6 +19,8 @@ enum Help {
           probe    measure what the hops on the way to a URL do to event streams
           replay   play a recording of a stream as a backend
           demo     watch a stream die of silence, and the same stream survive
+          completions
+                   print the script that completes commands and options in a shell
 
         Options:
           --help       this text; 'heartwire COMMAND --help' explains a command
@@ -201,6 +203,20 @@ enum Help {
         Example:
           heartwire demo
         and open http://127.0.0.1:8080/ in a browser.
+
+        """
+
+    static let completions = """
+        Prints the script that completes the commands and options of heartwire in a
+        shell. The packages install it.
+
+        Usage: heartwire completions SHELL
+
+          SHELL     bash, zsh or fish
+          --help    this text
+
+        Example:
+          source <(heartwire completions bash)
 
         """
 }
