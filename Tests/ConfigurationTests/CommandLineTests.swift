@@ -77,7 +77,7 @@ struct CommandLineTests {
     @Test(
         "with a mistake is answered in one line",
         arguments: [
-            ("", "say what to do: proxy, run, check, diagnose, probe, replay or demo"),
+            ("", "say what to do: proxy, run, check, diagnose, probe, replay, demo or completions"),
             ("prxy", "unknown command 'prxy'; did you mean 'proxy'?"),
             ("banana", "unknown command 'banana'; see 'heartwire --help'"),
             ("--versoin", "unknown option '--versoin'; did you mean '--version'?"),

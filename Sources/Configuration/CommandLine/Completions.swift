@@ -4,8 +4,11 @@
 
 /// A shell that completes the words of a command line.
 package enum Shell: String, Sendable, CaseIterable {
+    /// GNU bash, from 4.0 on.
     case bash
+    /// The Z shell.
     case zsh
+    /// The friendly interactive shell.
     case fish
 
     /// The script for this shell.
@@ -24,28 +27,35 @@ package enum Shell: String, Sendable, CaseIterable {
         var words = ""
         for verb in verbs {
             for option in verb.options where option.value != nil {
-                let action = option.takesFile ? "COMPREPLY=($(compgen -f -- \"$word\"))" : ":"
-                values += "        '\(verb.name) --\(option.name)') \(action); return ;;\n"
+                values += "        '\(verb.name) --\(option.name)') \(option.takesFile ? "_heartwire_files" : ":"); return ;;\n"
             }
             let options = (verb.options.map { "--\($0.name)" } + ["--help"]).joined(separator: " ")
-            let operands = verb.operandWords.joined(separator: " ")
-            words += "        \(verb.name)) words='\(options)' operands='\(operands)' files=\(verb.takesFiles ? 1 : 0) ;;\n"
+            let operands = verb.takesFiles ? "_heartwire_files" : "_heartwire_words '\(verb.operandWords.joined(separator: " "))'"
+            words += """
+                        \(verb.name))
+                            case "$word" in
+                                -*) _heartwire_words '\(options)' ;;
+                                *) \(operands) ;;
+                            esac ;;
+
+                """
         }
+        // `--name=value` comes as three words, because bash divides words at `=`.
         return """
             # Completions of heartwire for bash, made by 'heartwire completions bash'.
+            _heartwire_words() { mapfile -t COMPREPLY < <(compgen -W "$1" -- "$word"); }
+            _heartwire_files() { mapfile -t COMPREPLY < <(compgen -f -- "$word"); }
             _heartwire() {
-                local word=${COMP_WORDS[COMP_CWORD]} words='' operands='' files=0
+                local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
                 COMPREPLY=()
-                if [ "$COMP_CWORD" = 1 ]; then COMPREPLY=($(compgen -W '\(names)' -- "$word")); return; fi
-                case "${COMP_WORDS[1]} ${COMP_WORDS[COMP_CWORD - 1]}" in
+                if [ "$COMP_CWORD" = 1 ]; then _heartwire_words '\(names)'; return; fi
+                if [ "$word" = = ]; then word=''
+                elif [ "$before" = = ]; then before=${COMP_WORDS[COMP_CWORD - 2]}
+                fi
+                case "${COMP_WORDS[1]} $before" in
             \(values)    esac
                 case "${COMP_WORDS[1]}" in
             \(words)    esac
-                case "$word" in
-                    -*) COMPREPLY=($(compgen -W "$words" -- "$word")) ;;
-                    *) COMPREPLY=($(compgen -W "$operands" -- "$word"))
-                       if [ "$files" = 1 ]; then COMPREPLY=($(compgen -f -- "$word")); fi ;;
-                esac
             }
             complete -o filenames -F _heartwire heartwire
 
@@ -58,7 +68,8 @@ package enum Shell: String, Sendable, CaseIterable {
             let options = verb.options.map { option in
                 let start = "\(option.isRepeatable ? "*" : "")--\(option.name)"
                 guard let value = option.value else { return "'\(start)'" }
-                return "'\(start):\(value.replacing(":", with: "\\:")):\(option.takesFile ? "_files" : " ")'"
+                let shown = value.replacing("'", with: "").replacing(":", with: "\\:")
+                return "'\(start)=:\(shown):\(option.takesFile ? "_files" : " ")'"
             }
             var operand: [String] = []
             if let name = verb.operand {
