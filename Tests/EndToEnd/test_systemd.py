@@ -15,9 +15,9 @@ from support.ports import reserve_port
 
 def unit(tmp_path) -> pathlib.Path:
     text = (REPOSITORY / "conf" / "heartwire.service").read_text()
-    assert "ExecStart=/usr/local/bin/heartwire run" in text
+    assert "ExecStart=/usr/bin/heartwire run" in text
     path = tmp_path / "heartwire.service"
-    path.write_text(text.replace("/usr/local/bin/heartwire", str(binary())).replace("User=heartwire", "User=root"))
+    path.write_text(text.replace("/usr/bin/heartwire", str(binary())).replace("User=heartwire", "User=root"))
     return path
 
 

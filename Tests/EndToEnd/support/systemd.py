@@ -28,7 +28,7 @@ main() {{ systemctl --user show heartwire -P MainPID; }}
 def unit(text: str, program, configuration, errors) -> str:
     """The shipped unit file, for another program and configuration, without what only the system's manager can do."""
     text = LEFT_OUT.sub("", text).replace("[Unit]\n", "[Unit]\nDefaultDependencies=no\n")
-    text = text.replace("/usr/local/bin/heartwire", str(program)).replace("/etc/heartwire/heartwire.conf", str(configuration))
+    text = text.replace("/usr/bin/heartwire", str(program)).replace("/etc/heartwire/heartwire.conf", str(configuration))
     return text.replace("[Service]\n", f"[Service]\nStandardError=append:{errors}\nStandardOutput=null\n")
 
 
