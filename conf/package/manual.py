@@ -1,5 +1,10 @@
-"""Makes the man pages: manual.py PROGRAM FOLDER. heartwire(1) is made of what the program's --help says, the others of the manuals."""
+"""Makes the man pages: manual.py PROGRAM FOLDER. heartwire(1) is made of what the program's --help says, the others of the manuals.
 
+The pages have the day of SOURCE_DATE_EPOCH.
+"""
+
+import datetime
+import os
 import pathlib
 import re
 import subprocess
@@ -8,24 +13,25 @@ import sys
 CONF = pathlib.Path(__file__).resolve().parent.parent
 
 
+def literal(text):
+    """Text as roff prints it."""
+    return text.replace("\\", "\\e").replace("-", "\\-")
+
+
 def escaped(text):
-    """Text as roff takes it for itself."""
-    text = text.replace("\\", "\\e").replace("-", "\\-")
-    return "\\&" + text if text[:1] in (".", "'") else text
+    """A line as roff prints it: at a line's start, a dot and an apostrophe are roff's own."""
+    return ("\\&" if text[:1] in (".", "'") else "") + literal(text)
 
 
 def inline(text):
-    """One paragraph's marks: code and strong words are bold, links lose their addresses."""
+    """A paragraph's marks: code and strong words are bold, others of weight are in italics, links lose their addresses."""
     text = re.sub(r"!?\[((?:[^\[\]]|\[[^\]]*\])*)\]\([^)\s]*\)", r"\1", text)
-    parts = re.split(r"(`[^`]+`|\*\*[^*]+\*\*)", text)
     done = ""
-    for part in parts:
-        mark = 2 if part.startswith("**") else 1 if part.startswith("`") else 0
-        if not mark:
-            done += part.replace("\\|", "|").replace("\\", "\\e").replace("-", "\\-")
-        else:
-            done += "\\fB" + part[mark:-mark].replace("`", "").replace("\\|", "|").replace("\\", "\\e").replace("-", "\\-") + "\\fR"
-    return "\\&" + done if done[:1] in (".", "'") else done
+    for part in re.split(r"(`[^`]+`|\*\*[^*]+\*\*|(?<![\w*])\*\w[^*]*\*)", text):
+        mark = "**" if part.startswith("**") else part[:1] if part[:1] in ("`", "*") and part[1:].endswith(part[:1]) else ""
+        words = literal(part.removeprefix(mark).removesuffix(mark).replace("\\|", "|").replace("`", "" if mark else "`"))
+        done += f"\\f{'I' if mark == '*' else 'B'}{words}\\fR" if mark else words
+    return ("\\&" if done[:1] in (".", "'") else "") + done
 
 
 def cells(line):
@@ -39,21 +45,24 @@ def table(lines):
         row = cells(line)
         yield ".TP\n" + inline(row[0])
         between = [f"{name}: {cell}." for name, cell in zip(names[1:-1], row[1:-1]) if cell]
-        yield inline(" ".join([*between, row[-1]])) or "\\&"
+        yield inline(" ".join([*between, row[-1]]).strip()) or "\\&"
 
 
 def converted(text):
-    """A page of Markdown as the body of a man page."""
+    """A page of Markdown as the body of a man page, without its title and the list of its sections."""
     text = re.sub(r"^# .*\n", "", text, count=1)
+    text = re.sub(r"(?m)^- \[.*\]\(#.*\n", "", text)
     lines = text.split("\n")
-    place = 0
+    place, is_behind_heading = 0, True
     while place < len(lines):
         line = lines[place]
         place += 1
         if not line.strip():
             continue
+        paragraph = [] if is_behind_heading else [".PP"]
+        is_behind_heading = False
         if line.startswith("```"):
-            yield ".PP\n.in +4n\n.EX"
+            yield "\n".join([*paragraph, ".in +4n", ".EX"])
             while not lines[place].startswith("```"):
                 yield escaped(lines[place])
                 place += 1
@@ -62,6 +71,7 @@ def converted(text):
         elif heading := re.match(r"(#+) (.*)", line):
             kind = ".SH" if len(heading[1]) == 2 else ".SS"
             yield f'{kind} "{inline(heading[2].upper() if kind == ".SH" else heading[2]).replace(chr(34), "")}"'
+            is_behind_heading = True
         elif line.startswith("|"):
             rows = [line]
             while place < len(lines) and lines[place].startswith("|"):
@@ -74,13 +84,16 @@ def converted(text):
             while place < len(lines) and lines[place].strip() and not re.match(r" *(- |\d+\. |\||#+ |```)", lines[place]):
                 words.append(lines[place].strip())
                 place += 1
-            mark = "\\(bu" if item and item[2] == "-" else item[2] if item else ""
-            yield f".IP {mark} 3" if item else ".PP"
+            if item:
+                yield f".IP {literal(item[2]) if item[2] != '-' else chr(92) + '(bu'} 3"
+            elif paragraph:
+                yield ".PP"
             yield inline(" ".join(words))
 
 
 def page(name, section, purpose, body, see):
-    title = f'.TH {name.upper()} {section} "" Heartwire'
+    day = datetime.datetime.fromtimestamp(int(os.environ["SOURCE_DATE_EPOCH"]), datetime.timezone.utc).date()
+    title = f'.TH {name.upper()} {section} {day} Heartwire'
     return "\n".join([title, ".SH NAME", f"{name} \\- {purpose}", *body, ".SH SEE ALSO", see, ""])
 
 
