@@ -263,6 +263,68 @@ def running(machine) -> list:
     return re.findall(r"\d+", names)
 
 
+def shown(machine, *names) -> dict:
+    """Properties of the service, as systemd has them."""
+    text = machine.run("systemctl", "show", "heartwire", *(f"--property={name}" for name in names)).stdout
+    return dict(line.split("=", 1) for line in text.splitlines())
+
+
+def test_systemd_itself_has_the_service_upgraded_and_ends_it(packages, machines, stage):
+    if reason := debian.why_no_boot():
+        pytest.skip(f"systemd cannot be started as the first process: {reason}")
+    root, origin, port = machines / "systemd", stage.origin(handler), reserve_port()
+    debian.copy(machines / "base", root)
+    with Debian(root) as machine:
+        machine.apt("install", "systemd", "systemd-sysv")
+    # systemd empties /tmp.
+    for name in ("first", "second"):
+        shutil.copy(packages[name][0], root / f"root/{name}.deb")
+    with debian.BootedDebian(root) as machine:
+        links = machine.files()
+        machine.apt("install", "/root/first.deb")
+        assert machine.run("systemctl", "is-enabled", "heartwire").stdout == "enabled\n"
+        assert shown(machine, "ActiveState") == {"ActiveState": "inactive"}
+        path = root / CONFIGURATION
+        # The file takes a word of the service's environment, which the check before an upgrade has to know.
+        path.write_text(edited(path.read_text(), port, origin) + "fingerprint_key {$KEY}\n")
+        folder = root / "etc/systemd/system/heartwire.service.d"
+        folder.mkdir()
+        (folder / "key.conf").write_text("[Service]\nEnvironment='KEY=sixteen bytes and a few more'\n")
+        machine.run("systemctl", "daemon-reload")
+        machine.run("systemctl", "start", "heartwire")
+        first = shown(machine, "MainPID")
+
+        clients = [Client(port) for _ in range(20)]
+        streams = [client.open_stream("/stream")[1] for client in clients]
+        with Crowd(port, "/crowd", 401, rate=500) as crowd:
+            said = machine.apt("install", "/root/second.deb")
+            assert "the new version serves" in said, said
+            for body in streams:
+                body.read_to_end(20)
+        crowd.check()
+        assert all(map(is_farewell, streams)), "a stream was cut"
+        for client in clients:
+            client.close()
+        second = shown(machine, "MainPID")
+        assert second != first and shown(machine, "NRestarts", "ActiveState") == {"NRestarts": "0", "ActiveState": "active"}
+
+        good = path.read_text()
+        path.write_text(good + "nonsense\n")
+        said = machine.apt("install", "--reinstall", "/root/second.deb")
+        assert "goes on serving" in said and shown(machine, "MainPID") == second
+        path.write_text(good)
+        machine.run("systemctl", "reload", "heartwire")
+
+        with Client(port) as client:
+            body = client.open_stream("/stream")[1]
+            machine.apt("remove", "heartwire")
+            body.read_to_end(20)
+            assert is_farewell(body)
+        machine.apt("purge", "--autoremove", "heartwire")
+        left = {name for name in machine.files() - links if "heartwire" in name}
+        assert left == {str(folder.relative_to(root)), str((folder / "key.conf").relative_to(root))}, left
+
+
 # The container, without an engine
 
 

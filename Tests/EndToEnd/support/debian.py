@@ -9,9 +9,21 @@ import pathlib
 import shutil
 import subprocess
 import tempfile
+import time
 import urllib.request
 
 MIRROR = "http://deb.debian.org/debian"
+# systemd's own group of processes, in the hierarchy that it uses beside control groups of version 1.
+GROUPS = pathlib.Path("/sys/fs/cgroup/systemd")
+# systemd as the first process, on mounts that a container gives it.
+BOOT = """
+echo $$ > {groups}/cgroup.procs && mount --bind "$1" "$1" && cd "$1" && mount -t proc proc proc && mount -t sysfs -o ro sysfs sys || exit 1
+mount -t tmpfs -o mode=755 tmpfs sys/fs/cgroup && mkdir sys/fs/cgroup/systemd && mount --bind {groups} sys/fs/cgroup/systemd || exit 1
+mount -t tmpfs -o mode=755 tmpfs run && mkdir -p old && pivot_root . old && umount --lazy old || exit 1
+echo ready
+exec env -i container=heartwire-test PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/systemd --show-status=no systemd.unit=multi-user.target \
+    > /dev/null 2>&1
+"""
 # The first process reaps what others leave, as a container's should.
 HOLDER = """
 mount --bind "$1" "$1" && mount -t proc proc "$1/proc" && mount -t devpts devpts "$1/dev/pts" || exit 1
@@ -71,18 +83,18 @@ class Debian:
     """The Debian in a folder. While it is open, its processes live; use it in a `with`."""
 
     def __init__(self, root: pathlib.Path, is_read_only=False):
-        self.root, self.is_read_only = root, is_read_only
+        self.root = root
+        self._script = HOLDER.replace("{changes}", 'mount -o remount,bind,ro "$1"' if is_read_only else "")
 
     def __enter__(self):
-        changes = 'mount -o remount,bind,ro "$1"' if self.is_read_only else ""
         self._holder = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", HOLDER.replace("{changes}", changes), "sh", self.root],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+            ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-child",
+             "sh", "-c", self._script, "sh", self.root], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
         assert self._holder.stdout.readline() == "ready\n", "no process can be started in the folder"
         children = pathlib.Path(f"/proc/{self._holder.pid}/task/{self._holder.pid}/children").read_text().split()
         self.holder = children[0]
         # Enters the folder and the processes of the machine.
-        self.prefix = ["nsenter", "--target", self.holder, "--mount", "--pid", "--root", "--wd"]
+        self.prefix = ["nsenter", "--target", self.holder, "--mount", "--pid", "--uts", "--ipc", "--root", "--wd"]
         return self
 
     def __exit__(self, *_):
@@ -112,3 +124,36 @@ class Debian:
             folders[:] = [name for name in folders if os.path.normpath(f"{place}/{name}") not in passing]
             found |= {os.path.normpath(f"{place}/{name}") for name in [*folders, *names]}
         return found
+
+
+class BootedDebian(Debian):
+    """One with systemd as its first process."""
+
+    def __init__(self, root: pathlib.Path):
+        super().__init__(root)
+        self._groups = GROUPS / f"heartwire-test-{os.getpid()}"
+        self._script = BOOT.replace("{groups}", str(self._groups))
+
+    def __enter__(self):
+        self._groups.mkdir()
+        super().__enter__()
+        deadline = time.monotonic() + 60
+        while self.state() not in ("running", "degraded"):
+            assert time.monotonic() < deadline, f"systemd is {self.state()!r} after 60 s"
+            time.sleep(0.2)
+        return self
+
+    def state(self) -> str:
+        return subprocess.run([*self.prefix, "systemctl", "is-system-running"], capture_output=True, text=True).stdout.strip()
+
+    def __exit__(self, *_):
+        super().__exit__(*_)
+        time.sleep(0.5)
+        for path, _, _ in os.walk(self._groups, topdown=False):
+            with contextlib.suppress(OSError):
+                os.rmdir(path)
+
+
+def why_no_boot() -> str | None:
+    """Why systemd cannot be the first process of a Debian here, or None."""
+    return None if os.access(GROUPS / "cgroup.procs", os.W_OK) else f"there is no hierarchy of control groups at {GROUPS}"
