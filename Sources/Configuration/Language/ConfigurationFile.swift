@@ -29,13 +29,10 @@ package enum ConfigurationFile {
     ///   - environment: The value of an environment variable, or nil where it is not set.
     /// - Throws: All errors that the text has, with their places.
     package static func parse(
-        _ bytes: [UInt8], fileName: String, environment: (String) -> String?
+        _ bytes: [UInt8], fileName: String, environment: @escaping (String) -> String?
     ) throws(ConfigurationErrors) -> Parsed {
-        let (statements, report) = withoutActuallyEscaping(environment) { environment in
-            let (lines, report) = Lexer.words(of: bytes, fileName: fileName, environment: environment)
-            var gathered = report
-            return (Statement.gather(lines, report: &gathered), gathered)
-        }
+        var (lines, report) = Lexer.words(of: bytes, fileName: fileName, environment: environment)
+        let statements = Statement.gather(lines, report: &report)
         var interpreter = Interpreter(report: report)
         let configuration = interpreter.interpretFile(statements)
         guard !interpreter.report.hasErrors else {
