@@ -375,3 +375,15 @@ def test_the_log_names_the_server_that_failed_last(stage):
         body.read_to_end()
     line = proxy.stream_log.ending("/s")
     assert line["server"] == second.origin.address
+
+
+@pytest.mark.parametrize("manner", ["break", "overlap"])
+def test_a_merged_stream_of_one_server_has_all_of_masks_time_for_the_next_response(stage, manner):
+    server = LateHead(stage, 1.5)
+    proxy = stage.heartwire(server.origin, route=route("merge all", "mask 2s", f"recycle 3s {manner}"))
+    with Client(proxy.port) as client:
+        body = resume(client, "/s", None, MINE)
+        wait_for(lambda: len(server.entries) == 3)
+        server.say(b"data: 1\n\n")
+        body.wait_for(b"data: 1\n\n")
+        assert not body.ended

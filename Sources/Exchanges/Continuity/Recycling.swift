@@ -34,6 +34,7 @@ extension StreamFeed {
             return
         }
         part.leave()
+        stream.merging?.readUntil = now
         tryAgain(Masking(since: now, request, proxy.generation, isRecycling: true))
     }
 }
