@@ -1,5 +1,6 @@
 """The streams of all servers of an upstream become one: what each of them says, in its order, with ids of the proxy's."""
 
+import contextlib
 import os
 import socket
 import struct
@@ -10,6 +11,8 @@ import time
 import pytest
 
 from support.client import Client, get
+from support.origin import Left
+from support.reloading import File
 from support.scripted import Script, events, gaps, last_id, resume, wait_for
 
 MERGED = "history {\n}\nmerge all"
@@ -242,3 +245,79 @@ def test_an_address_that_a_name_gets_is_read_and_one_that_it_loses_until_its_str
             assert len(first.streams) == len(second.streams) == 1
     finally:
         name.close()
+
+
+@pytest.mark.parametrize("pods", [1, 2])
+def test_recycle_break_of_the_only_pod_that_is_read_does_not_end_the_response(stage, pods):
+    scripts = [Script(stage) for _ in range(pods)]
+    proxy = stage.heartwire(*[script.origin for script in scripts], route="history {\n}\nmerge all\nmask 2s\nrecycle 4s break", workers=1)
+    with Client(proxy.port) as client:
+        body = resume(client, "/s")
+        scripts[0].stream(0).chunk(b"data: a\n\n")
+        body.wait_for(b"data: a")
+        if pods == 2:
+            scripts[1].stream(0)
+            scripts[1].origin.stop_listening()
+            scripts[1].stream(0).reset()
+        body.collect(6)
+        assert not body.ended, bytes(body.data)
+        scripts[0].stream(1).chunk(b"data: b\n\n")
+        body.wait_for(b"data: b")
+
+
+@pytest.mark.parametrize("manner", ["overlap", "break"])
+@pytest.mark.parametrize("merge", ["merge all", "merge off"])
+def test_an_event_that_is_said_again_comes_once_when_a_response_is_replaced(stage, merge, manner):
+    scripts = [Script(stage) for _ in range(2 if "all" in merge else 1)]
+    terms = f"history {{\n}}\n{merge}\nresumable on\nmask 10s\nrecycle 3s {manner}"
+    proxy = stage.heartwire(*[script.origin for script in scripts], route=terms, workers=1)
+    with Client(proxy.port) as client:
+        body = resume(client, "/s")
+        for number in range(1, 4):
+            scripts[0].stream(0).chunk(b"id: %d\ndata: e%d\n\n" % (number, number))
+        body.wait_for(b"data: e3")
+        new = scripts[0].stream(1)
+        assert scripts[0].requests[1].value("last-event-id") == b"3"
+        new.chunk(b"id: 3\ndata: e3\n\n")
+        body.collect(0.5)
+        if manner == "overlap":
+            with contextlib.suppress(Left, OSError):
+                scripts[0].stream(0).chunk(b"id: 4\ndata: e4\n\n")
+        new.chunk(b"id: 4\ndata: e4\n\n")
+        body.wait_for(b"data: e4")
+        body.collect(3)
+        assert texts(body) == ["e1", "e2", "e3", "e4"], bytes(body.data)
+
+
+@pytest.mark.parametrize("resumable", ["off", "on"])
+def test_a_pod_in_the_place_of_the_only_one_goes_on_behind_a_gap(stage, resumable):
+    scripts = [Script(stage), Script(stage)]
+    proxy = stage.heartwire(scripts[0].origin, route=f"history {{\n}}\nmerge all\nmask 20s\nresumable {resumable}", workers=1)
+    file = File(proxy)
+    with Client(proxy.port) as client:
+        body = resume(client, "/s")
+        scripts[0].stream(0).chunk(b"id: 1\ndata: a1\n\n")
+        body.wait_for(b"data: a1")
+        scripts[0].origin.stop_listening()
+        scripts[0].stream(0).reset()
+        time.sleep(1)
+        file.edit((f"server {scripts[0].origin.address}", f"server {scripts[1].origin.address}"))
+        file.reload()
+        scripts[1].stream(0).chunk(b"id: 3\ndata: a3\n\n")
+        body.wait_for(b"data: a3")
+        assert gaps(bytes(body.data)) or scripts[1].requests[0].value("last-event-id"), bytes(body.data)
+
+
+def test_a_pod_that_breaks_and_never_comes_back_is_a_gap(stage):
+    pods = Pods(stage, 2)
+    file = File(pods.proxy)
+    with Client(pods.proxy.port) as client:
+        body = resume(client, "/s")
+        pods.say(0, b"data: a1\n\n")
+        pods.say(1, b"data: b1\n\n")
+        body.wait_for(lambda data: data.count(b"data: ") == 2)
+        file.edit((f"server {pods.scripts[1].origin.address}", "# gone"))
+        file.reload()
+        pods.scripts[1].stream(0).reset()
+        body.wait_for(b"event: stream_gap")
+        assert [gap["reason"] for gap in gaps(body.data)] == ["upstream"] and not body.ended

@@ -29,7 +29,7 @@ struct SaidBlocksTests {
         let said = "id: 1\ndata: a\n\nid: 2\ndata: b\n\nid: 3\ndata: c\n\n"
         #expect(drops(said, then: "id: 3\ndata: c\n\nid: 4\ndata: d\n\n") == [true, false])
         #expect(drops(said, then: said + "id: 4\ndata: d\n\n") == [true, true, true, false])
-        #expect(drops(said, then: "id: 4\ndata: d\n\nid: 3\ndata: c\n\n") == [false, false])
+        #expect(drops(said, then: "id: 4\ndata: d\n\nid: 3\ndata: c\n\nid: 2\ndata: b\n\n") == [false, true, false])
         #expect(drops(said, then: "id: 3\n\nid: 4\ndata: d\n\n") == [true, false])
     }
 
@@ -51,7 +51,6 @@ struct SaidBlocksTests {
         #expect(drops("id: 1\ndata: a\n\n", then: "event: hi\ndata: 0\n\nid: 1\ndata: a\n\n", greetings: ["hi"]) == [true, true])
         let many = (1...300).map { "id: \($0)\ndata: a\n\n" }.joined()
         let dropped = drops(many, then: many)
-        #expect(dropped.prefix(44).allSatisfy { !$0 })
-        #expect(drops(many, then: (45...301).map { "id: \($0)\ndata: a\n\n" }.joined()).map { $0 ? 1 : 0 }.reduce(0, +) == 256)
+        #expect(dropped == (1...300).map { $0 > 44 })
     }
 }

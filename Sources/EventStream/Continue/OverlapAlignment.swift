@@ -41,7 +41,7 @@ package struct OverlapAlignment {
     private struct Findings {
         /// Of each held block, whether it is dropped.
         var drops: [Bool] = []
-        var recognition: ReplayRecognition
+        var recognition: BlockRecognition
         var expectation = Expectation.anywhere
         var areContentsCompared = false
         var seam = Seam.quiet
@@ -55,12 +55,12 @@ package struct OverlapAlignment {
     private let blockLimit: Int
     private let heldLimit: Int
     private let markLimit: Int
-    private let usesLog: Bool
+    private let said: SaidBlocks?
     private var held: [UInt8] = []
     private var oldMarks = Ring<BlockMark>()
     // From the switch on.
     private var heldDrops: ArraySlice<Bool> = []
-    private var recognition: ReplayRecognition?
+    private var recognition: BlockRecognition?
     private var expectation = Expectation.anywhere
     private var areContentsCompared = false
     private var greetingCount = 0
@@ -72,15 +72,15 @@ package struct OverlapAlignment {
     ///   - blockLimit: how many normalised bytes a block may have, as for `BlockCutter`.
     ///   - heldLimit: how many bytes of the new response may be held until `isFull`.
     ///   - markLimit: how many of the old response's last blocks are known, 16 bytes each. If the new one says others again, they pass.
-    ///   - usesLog: whether all that the log has is of this server. Otherwise only what the old response said is known again.
+    ///   - said: what the server has said so far, where the log has blocks of others too; nil where the log is the server's alone.
     package init(
-        greetings: [[UInt8]], blockLimit: Int, heldLimit: Int = 256 << 10, markLimit: Int = 4_096, usesLog: Bool = true
+        greetings: [[UInt8]], blockLimit: Int, heldLimit: Int = 256 << 10, markLimit: Int = 4_096, said: SaidBlocks? = nil
     ) {
         self.greetings = LeadingGreetings(greetings)
         self.blockLimit = blockLimit
         self.heldLimit = heldLimit
         self.markLimit = markLimit
-        self.usesLog = usesLog
+        self.said = said
     }
 
     // MARK: Before the switch
@@ -117,8 +117,7 @@ package struct OverlapAlignment {
     }
 
     private func findings(in log: BlockLog) -> Findings {
-        var found = Findings(recognition: ReplayRecognition(in: log, isPatient: true))
-        if !usesLog { found.recognition.giveUp() }
+        var found = Findings(recognition: BlockRecognition(in: log, said: said, isPatient: true))
         var marks: [BlockMark] = []
         var greetings = greetings
         var cutter = BlockCutter(limit: blockLimit)

@@ -7,10 +7,9 @@
 /// Decides which blocks of a server's new response are dropped, because the log has them. It is needed until `isOver`.
 package struct ReplayFilter {
     private var greetings: LeadingGreetings
+    private let said: SaidBlocks?
     /// Nil before the first block that is no greeting.
-    private var recognition: ReplayRecognition?
-    /// In its place, where the log has blocks of other servers too.
-    private var own: SaidBlocks.Recognition?
+    private var recognition: BlockRecognition?
 
     /// A filter for one response.
     ///
@@ -19,19 +18,18 @@ package struct ReplayFilter {
     ///   - said: what the server has said, where the log has blocks of other servers too; nil where the log is the server's alone.
     package init(greetings: [[UInt8]], said: SaidBlocks? = nil) {
         self.greetings = LeadingGreetings(greetings)
-        own = said.map { SaidBlocks.Recognition($0) }
+        self.said = said
     }
 
     /// Whether nothing is dropped any more, so that the filter can go.
-    package var isOver: Bool { greetings.areOver && own?.isOver ?? recognition?.isOver ?? false }
+    package var isOver: Bool { greetings.areOver && recognition?.isOver ?? false }
 
     /// Whether the block that the cutter has just found in the piece is dropped. Call it once for each whole block, before it is appended.
     ///
     /// Of a block above the limit only the id can be compared, and whether the known one was above the limit too.
     package mutating func drops(_ cutter: BlockCutter, of piece: Span<UInt8>, in log: BlockLog) -> Bool {
         if greetings.drops(cutter, of: piece) { return true }
-        if own != nil { return own?.isOver == false && own?.recognises(cutter, of: piece) == true }
-        var recognition = recognition ?? ReplayRecognition(in: log, isPatient: false)
+        var recognition = recognition ?? BlockRecognition(in: log, said: said, isPatient: false)
         defer { self.recognition = recognition }
         return !recognition.isOver && recognition.recognises(cutter, of: piece, in: log)
     }

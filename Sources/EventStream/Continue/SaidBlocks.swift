@@ -15,6 +15,8 @@ package struct SaidBlocks {
 
     /// So many blocks are known, 16 bytes each. If a server says older ones again, they pass.
     private static let most = 256
+    /// So many of unknown ids may come before the first known one.
+    private static let mostUnknown = 4_096
 
     private var blocks = Ring<Said>()
 
@@ -38,6 +40,7 @@ package struct SaidBlocks {
         private let known: [Said]
         /// The first of them that may come again.
         private var next = 0
+        private var unknownCount = 0
 
         init(_ said: SaidBlocks) {
             let blocks = (0..<said.blocks.count).map { said.blocks[$0] }
@@ -46,6 +49,9 @@ package struct SaidBlocks {
 
         /// Whether nothing comes again any more.
         var isOver: Bool { next == known.count }
+
+        /// Nothing comes again any more.
+        mutating func giveUp() { next = known.count }
 
         /// Whether the cutter's block is one that the server has said. To be asked for each block once, and only until `isOver`.
         mutating func recognises(_ cutter: BlockCutter, of piece: Span<UInt8>) -> Bool {
@@ -56,7 +62,11 @@ package struct SaidBlocks {
             }
             // Some servers begin with the id that they were asked for, alone, so that a client has it again. It changes nothing.
             if !cutter.block.hasData, cutter.block.retryMilliseconds == nil, said.identifier == known.last?.identifier { return true }
-            next = known.count
+            // Before the first known one may stand older ones, and ones that the server has said only since it was asked. Another block of a
+            // known id says that ids begin again with each response.
+            unknownCount += 1
+            let isOther = known.contains { $0.identifier == said.identifier }
+            if isOther || next > 0 || unknownCount == SaidBlocks.mostUnknown { giveUp() }
             return false
         }
     }

@@ -344,7 +344,7 @@ final class KeptStream: Endpoint {
     }
 
     /// Something may be missing here. All readers come to it, also later ones.
-    private func append(_ gap: Gap) {
+    func append(_ gap: Gap) {
         log.append(gap, at: worker.now)
         // Where the log has no event for it, readers hear of it when they come to its place.
         if case .reconnect = terms.policy.gap { return }

@@ -72,7 +72,11 @@ extension StreamFeed {
             // The address is no longer the upstream's: what it says by now is read until it ends, and if nothing else is read, it may come
             // back.
             if let old = masking.old { return goOn(with: old) }
-            return stream.isRead(besides: self) ? finish(.left) : wait(masking, until: now + pause(after: masking.failureCount))
+            guard stream.isRead(besides: self) else { return wait(masking, until: now + pause(after: masking.failureCount)) }
+            // It may never come back, so that nothing else would tell of what has not arrived.
+            if masking.isBroken { stream.append(Gap(.upstream, isCertain: false)) }
+            finish(.left)
+            return stream.serveAll()
         }
         masking.pinnedServer = place
         let part = ServerPart(

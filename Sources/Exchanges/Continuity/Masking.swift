@@ -43,6 +43,8 @@ final class Masking {
     var overlap: Overlap?
     /// Whether nothing has been read yet: the server is one more of a merged stream.
     var isFirst = false
+    /// Whether the response before has broken, so that something of it may be missing.
+    var isBroken = false
     /// The place of the server in its group, where one address is asked.
     var pinnedServer: Int?
     /// The place in its group of the server that is tried.

@@ -30,8 +30,8 @@ final class Overlap {
     var newSaidAt: Int64 = 0
     var nextLookAt = Int64.max
 
-    init(greetings: [[UInt8]], eventLimit: Int, usesLog: Bool) {
-        alignment = OverlapAlignment(greetings: greetings, blockLimit: eventLimit, usesLog: usesLog)
+    init(greetings: [[UInt8]], eventLimit: Int, said: SaidBlocks?) {
+        alignment = OverlapAlignment(greetings: greetings, blockLimit: eventLimit, said: said)
     }
 
     /// The old response has ended, and the next one, which was asked for before, begins: what the old one has said since then may come

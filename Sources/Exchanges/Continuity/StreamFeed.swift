@@ -255,6 +255,7 @@ final class StreamFeed {
         guard let request, !proxy.isDraining, terms.masks || stream.isRead(besides: self) else { return finish(end) }
         shortResponses = now - beganAt < Self.usualResponseMilliseconds ? min(shortResponses, 200) + 1 : 0
         let masking = Masking(since: now, request, proxy.generation)
+        if case .failed = end { masking.isBroken = true }
         let rest = rest
         // Its pauses may grow, but not past the time in which it has to go on.
         let usual = min(Waiting.pause(after: UInt64(shortResponses)) { proxy.chance(below: $0) }, max(rest, terms.maskMilliseconds / 2))
@@ -358,7 +359,7 @@ final class StreamFeed {
         if pin == nil { masking.search.succeeded(in: masking.group) }
         masking.overlap = nil
         if let old = masking.old {
-            let overlap = Overlap(greetings: terms.greetings, eventLimit: eventLimit, usesLog: memory == nil)
+            let overlap = Overlap(greetings: terms.greetings, eventLimit: eventLimit, said: memory?.said)
             masking.overlap = overlap
             old.overlap = overlap
         }
@@ -422,7 +423,7 @@ final class StreamFeed {
         beganAt = now
         if let old = masking.old, let overlap = masking.overlap { return overlaps(old, part, overlap) }
         memory?.hasBeenRead = true
-        if masking.isFirst { return read(part) }
+        if masking.isFirst, stream.isRead(besides: self) { return read(part) }
         if let overlap = masking.overlap {
             overlap.goesOn(in: stream.log, now: now)
             part.recognition = .aligned(overlap)
