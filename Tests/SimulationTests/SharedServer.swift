@@ -108,6 +108,7 @@ final class SharedServerConnection {
         var lines = home.plan.serversSetIDs ? ["id: s\(name)"] : []
         if type != "message" { lines.append("event: \(type)") }
         if home.world.chance.permille(200) { lines.append(": a comment") }
+        if home.world.chance.permille(10) { lines.append("retry: \(home.world.chance.pick(["50", "7200000", "9223372036854775808"]))") }
         lines.append("data: \(name)")
         let length = home.world.chance.permille(100) ? home.world.chance.number(0...400) : 0
         if length > 0 { lines.append("data: \(String(repeating: "x", count: length))") }
