@@ -249,6 +249,31 @@ def test_a_slow_client_falls_behind_and_stops_nobody(stage, lag):
             assert seen == sorted(set(seen)) and len(seen) + sum(gap["missed"] for gap in told) == 1_500
 
 
+def test_a_slow_client_is_sent_back_for_a_gap_behind_what_is_no_longer_kept(stage):
+    script = Script(stage)
+    terms = "history {\nevents 50\nsize 64MiB\n}\nidentity cookie who\nshare replay 50\ngap reconnect"
+    proxy = stage.heartwire(script.origin, route=terms)
+    text = b"x" * 120_000
+    with Crowd(proxy) as crowd:
+        fast = crowd.open()
+
+        def send(numbers):
+            for number in numbers:
+                script.stream(0).chunk(b"data: %d %s\n\n" % (number, text))
+                fast.wait_for(lambda data, least=(number + 1) * len(text): len(data) > least)
+
+        send(range(50))
+        slow = Client(proxy.port, receive_buffer=4096)
+        crowd.clients.append(slow)
+        body = resume(slow, "/s", fields="Cookie: who=me\r\n")
+        send(range(50, 120))
+        # It has an id of an event by now, so it may come back and fetch everything again.
+        body.read_to_end(timeout=30)
+        assert proxy.stream_log.ending("/s")["cause"] == "sent_back"
+        seen = [int(data.split()[0]) for data in events(body.data)]
+        assert 0 < len(seen) < 50 and seen == list(range(len(seen)))
+
+
 def test_the_last_client_that_leaves_ends_the_servers_stream_after_away(stage):
     script = Script(stage)
     terms = "history {\naway 1s\n}\nidentity cookie who\nshare live"

@@ -36,13 +36,14 @@ final class Seat {
     /// Whether the stream still has the seat.
     private var isTaken = true
     private var isServing = false
-    /// Whether the reader has had all that was there before it.
-    private var hasCaughtUp: Bool
+    /// Whether the reader has had all that was there before it, or anything that gives its client another id. Only then the client may be
+    /// sent back for a gap: with the same id it would come to the same gap again, and of one that was there before it, it knows already.
+    private var mayBeSentBack: Bool
 
     init(_ reader: SeatedReader, of stream: KeptStream, at cursor: UInt64, _ filter: TypeFilter?) {
         (self.reader, self.stream) = (reader, stream)
         (self.cursor, start) = (cursor, cursor)
-        hasCaughtUp = cursor == stream.log.next
+        mayBeSentBack = cursor == stream.log.next
         self.filter = filter
     }
 
@@ -101,7 +102,7 @@ final class Seat {
             case .gap(let gap) where sendsBack(at: gap): return stream.leaveBehind(self, at: gap)
             case .gap(let gap):
                 if let event = stream.log.gapEvent(gap, before: cursor) { reader.deliver(event) }
-                if isTaken { isNews ? reader.tell(gap) : reader.note(gap) }
+                if isTaken { mayBeSentBack ? reader.tell(gap) : reader.note(gap) }
             case .upToDate:
                 if let end = stream.takeEnd(for: self) { reader.ended(end) }
                 return
@@ -123,7 +124,7 @@ final class Seat {
             case .gap(let gap) where batch.isEmpty && sendsBack(at: gap): return stream.leaveBehind(self, at: gap)
             case .gap(let gap) where batch.isEmpty:
                 let event = stream.log.gapEvent(gap, before: cursor) ?? []
-                let mayEnd = isNews
+                let mayEnd = mayBeSentBack
                 return mailbox.postToStreams { $0.tell(gap, event, mayEnd: mayEnd, to: reader) }
             // Told in the next answer.
             case .gap: cursor = before
@@ -140,22 +141,22 @@ final class Seat {
         mailbox.postToStreams { [batch] in $0.arrived(batch, for: reader) }
     }
 
-    /// Whether the client may be sent back for the gap to which it has come. Coming back with the same id it would come to the same gap
-    /// again, so of one that was there before it, it knows already.
-    private var isNews: Bool { hasCaughtUp || stream.log.setsIdentifier(from: start, to: cursor, through: filter) }
-
     /// Whether a reader that comes to that gap is sent back.
     private func sendsBack(at gap: Gap) -> Bool { gap.reason == .expired && stream.terms.policy.lag == .close }
 
     /// Moves the reader on.
     private func read() -> BlockLog.Reading {
+        let before = cursor
         let reading = stream.log.read(&cursor, through: &filter)
         switch reading {
-        case .blocks(let slice): unreadBytes = max(0, unreadBytes - slice.byteCount)
+        case .blocks(let slice):
+            unreadBytes = max(0, unreadBytes - slice.byteCount)
+            // The log may have dropped these blocks when a slow reader comes to the gap.
+            if !mayBeSentBack { mayBeSentBack = stream.log.setsIdentifier(from: before, to: cursor, through: filter) }
         // Blocks are stored with other id lines than they came with, so their bytes alone would not come out even.
         case .upToDate:
             unreadBytes = 0
-            hasCaughtUp = true
+            mayBeSentBack = true
         case .gap: break
         }
         return reading
