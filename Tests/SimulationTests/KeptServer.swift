@@ -54,13 +54,16 @@ final class KeptResponse {
     /// When the proxy left it.
     var leftAt: Int64?
     var isOpen: Bool { endedAt == nil && leftAt == nil }
+    /// Whether it begins where its request's id says.
+    let goesOn: Bool
     /// How late events come over its connection.
     let lag: Int64
     /// The part of an event that has not been sent yet.
     var rest: [UInt8] = []
 
-    init(_ number: Int, _ journal: KeptJournal, beganAt: Int64, next: Int, lag: Int64) {
-        (self.number, self.journal, self.beganAt, self.next, self.lag) = (number, journal, beganAt, next, lag)
+    init(_ number: Int, _ journal: KeptJournal, beganAt: Int64, next: Int, goesOn: Bool, lag: Int64) {
+        (self.number, self.journal, self.beganAt, self.next) = (number, journal, beganAt, next)
+        (self.goesOn, self.lag) = (goesOn, lag)
     }
 }
 
@@ -191,8 +194,9 @@ extension KeptStreamsWorld {
         } else if plan.replay == .everything {
             next = 0
         }
+        let goesOn = plan.replay != .none && id.flatMap(journal.place) != nil
         let lag = Int64(world.chance.number(0...(plan.recycling?.lagMilliseconds ?? 0)))
-        let response = KeptResponse(responses.count, journal, beganAt: world.now, next: next, lag: lag)
+        let response = KeptResponse(responses.count, journal, beganAt: world.now, next: next, goesOn: goesOn, lag: lag)
         responses.append(response)
         watchReplacement(by: response)
         return response

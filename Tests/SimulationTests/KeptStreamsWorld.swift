@@ -71,20 +71,8 @@ final class KeptStreamsWorld: PagesWorld {
     }
 
     private func live(_ writer: LogWriter) throws {
-        let configuration = plan.configuration
-        let shared = SharedState(
-            connectionLimit: 10_000, connectionsPerClientLimit: 0, streamLog: writer, accessLog: nil, fingerprinter: Fingerprinter(key: [1])
-        )
-        let security = try Security(configuration)
-        let settings = Settings(configuration, security, workerCount: plan.workerCount)
-        var proxies: [ProxyWorker] = []
+        let (proxies, shared) = try startProxy(plan.configuration, [[KeptPlan.originAddress]], writer)
         secondsAboveLimit = Array(repeating: 0, count: plan.workerCount)
-        for number in 0..<plan.workerCount {
-            let worker = try Worker(number: number, kernel: kernel)
-            let proxy = ProxyWorker(worker: worker, settings: settings, shared: shared, addresses: [[[KeptPlan.originAddress]]])
-            try proxy.listen(on: try kernel.listen(KeptPlan.listenAddress, sharingPort: true), as: security.listeners[0])
-            proxies.append(proxy)
-        }
         for number in 0..<world.chance.number(1...6) {
             let (cookie, host) = Self.owner(number)
             let page = KeptPage(
@@ -104,25 +92,11 @@ final class KeptStreamsWorld: PagesWorld {
             world.after(Self.settlingMilliseconds) { [self] in
                 checkContentment()
                 expect(!secondsAboveLimit.contains(5), "for 5 seconds more bytes were kept than the limit, and streams that nobody reads")
-                drainsSince = world.now
-                for mailbox in mailboxes { mailbox.post { ProxyWorker.on($0)?.drain(graceMilliseconds: 3_000, streamMilliseconds: 500) } }
+                drain(mailboxes)
             }
         }
         turn(proxies.map(\.worker))
-        world.pass(until: world.now + 5_000) { false }
-        for proxy in proxies {
-            let worker = proxy.worker
-            expect(worker.endpointCount == 0, "\(worker.endpointCount) endpoints are left")
-            expect(worker.wheel.armedCount == 0, "\(worker.wheel.armedCount) deadlines are left")
-            let holdings = proxy.exchanges.keptStreams.holdings
-            expect(holdings.allSatisfy { $0 == 0 }, "streams, readers, searches, streams away, bytes, heads are left: \(holdings)")
-            for server in proxy.exchanges.groups.flatMap(\.servers) {
-                expect(server.activeCount == 0, "\(server.activeCount) requests are left")
-            }
-            worker.resident = nil
-        }
-        expect(shared.streamDirectory.isEmpty, "the directory still knows streams")
-        expect(kernel.openCount == 2 * plan.workerCount, "\(kernel.openCount - 2 * plan.workerCount) descriptors are left open")
+        checkNothingIsLeft(proxies, shared)
     }
 
     /// Above the limit of bytes the events of streams go that nobody reads, as soon as a log grows. What readers have not got yet stays.

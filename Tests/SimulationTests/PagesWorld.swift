@@ -2,11 +2,16 @@
 // found out.
 
 import Configuration
+import Credentials
 import Foundation
 import ReferenceEventSource
 import TestSupport
 
+@testable import Exchanges
+@testable import Proxy
 @testable import Reactor
+@testable import Telemetry
+@testable import Upstreams
 
 /// A world of pages that come back. What they ask for, and what must hold, is a subclass's.
 class PagesWorld {
@@ -111,6 +116,51 @@ class PagesWorld {
                     + "\(events.prefix(4)) ... \(events.suffix(2))"
             }
         }
+    }
+
+    /// Starts the proxy: workers that listen, with these addresses of the upstream's servers.
+    func startProxy(
+        _ configuration: Configuration, _ addresses: [[SocketAddress]], _ writer: LogWriter,
+        listening places: [SocketAddress] = [KeptPlan.listenAddress]
+    ) throws -> (proxies: [ProxyWorker], shared: SharedState) {
+        let shared = SharedState(
+            connectionLimit: 10_000, connectionsPerClientLimit: 0, streamLog: writer, accessLog: nil, fingerprinter: Fingerprinter(key: [1])
+        )
+        let security = try Security(configuration)
+        let settings = Settings(configuration, security, workerCount: configuration.workerCount)
+        let proxies = try (0..<configuration.workerCount).map { number in
+            let worker = try Worker(number: number, kernel: kernel)
+            let proxy = ProxyWorker(worker: worker, settings: settings, shared: shared, addresses: [addresses])
+            for (place, listener) in zip(places, security.listeners) {
+                try proxy.listen(on: try kernel.listen(place, sharingPort: true), as: listener)
+            }
+            return proxy
+        }
+        return (proxies, shared)
+    }
+
+    /// Has the proxy drain.
+    func drain(_ mailboxes: [Mailbox]) {
+        drainsSince = world.now
+        for mailbox in mailboxes { mailbox.post { ProxyWorker.on($0)?.drain(graceMilliseconds: 3_000, streamMilliseconds: 500) } }
+    }
+
+    /// The workers have stopped: all that they had is given back.
+    func checkNothingIsLeft(_ proxies: [ProxyWorker], _ shared: SharedState) {
+        world.pass(until: world.now + 5_000) { false }
+        for proxy in proxies {
+            let worker = proxy.worker
+            expect(worker.endpointCount == 0, "\(worker.endpointCount) endpoints are left")
+            expect(worker.wheel.armedCount == 0, "\(worker.wheel.armedCount) deadlines are left")
+            let holdings = proxy.exchanges.keptStreams.holdings
+            expect(holdings.allSatisfy { $0 == 0 }, "streams, readers, searches, streams away, bytes, heads are left: \(holdings)")
+            for server in proxy.exchanges.groups.flatMap(\.servers) {
+                expect(server.activeCount == 0, "\(server.activeCount) requests are left")
+            }
+            worker.resident = nil
+        }
+        expect(shared.streamDirectory.isEmpty, "the directory still knows streams")
+        expect(kernel.openCount == 2 * proxies.count, "\(kernel.openCount - 2 * proxies.count) descriptors are left open")
     }
 
     /// Runs the workers in random turns until all of them have stopped.

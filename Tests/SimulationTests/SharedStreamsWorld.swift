@@ -63,21 +63,8 @@ final class SharedStreamsWorld: PagesWorld {
     }
 
     private func live(_ writer: LogWriter) throws {
-        let configuration = plan.configuration
-        let fingerprinter = Fingerprinter(key: [1])
-        let shared = SharedState(
-            connectionLimit: 10_000, connectionsPerClientLimit: 0, streamLog: writer, accessLog: nil, fingerprinter: fingerprinter)
-        let security = try Security(configuration)
-        let settings = Settings(configuration, security, workerCount: plan.workerCount)
-        var proxies: [ProxyWorker] = []
-        for number in 0..<plan.workerCount {
-            let worker = try Worker(number: number, kernel: kernel)
-            let proxy = ProxyWorker(worker: worker, settings: settings, shared: shared, addresses: [[[KeptPlan.originAddress]]])
-            for (address, listener) in zip([KeptPlan.listenAddress, Publisher.address], security.listeners) {
-                try proxy.listen(on: try kernel.listen(address, sharingPort: true), as: listener)
-            }
-            proxies.append(proxy)
-        }
+        let (proxies, shared) = try startProxy(
+            plan.configuration, [[KeptPlan.originAddress]], writer, listening: [KeptPlan.listenAddress, Publisher.address])
         kernel.addresses[KeptPlan.originAddress] = .actor { [unowned self] in _ = SharedServerConnection(Wire($0, world), self) }
         for number in 0..<plan.pageCount {
             let manner = SharedPageManner(number, plan, &world.chance)
@@ -87,32 +74,18 @@ final class SharedStreamsWorld: PagesWorld {
             pages.append(page)
             world.after(Int64(world.chance.number(0...world.chance.pick([50, 10_000])))) { page.open() }
         }
-        if plan.publishes { publisher = Publisher(self, fingerprinter) }
+        if plan.publishes { publisher = Publisher(self, shared.fingerprinter) }
         let mailboxes = proxies.map(\.worker.mailbox)
         world.after(Self.troubledMilliseconds) { [self] in
             isCalm = true
             world.faults = Faults(delayMilliseconds: world.faults.delayMilliseconds)
             world.after(Self.settlingMilliseconds) { [self] in
                 checkContentment()
-                drainsSince = world.now
-                for mailbox in mailboxes { mailbox.post { ProxyWorker.on($0)?.drain(graceMilliseconds: 3_000, streamMilliseconds: 500) } }
+                drain(mailboxes)
             }
         }
         turn(proxies.map(\.worker))
-        world.pass(until: world.now + 5_000) { false }
-        for proxy in proxies {
-            let worker = proxy.worker
-            expect(worker.endpointCount == 0, "\(worker.endpointCount) endpoints are left")
-            expect(worker.wheel.armedCount == 0, "\(worker.wheel.armedCount) deadlines are left")
-            let holdings = proxy.exchanges.keptStreams.holdings
-            expect(holdings.allSatisfy { $0 == 0 }, "streams, readers, searches, streams away, bytes are left: \(holdings)")
-            for server in proxy.exchanges.groups.flatMap(\.servers) {
-                expect(server.activeCount == 0, "\(server.activeCount) requests are left")
-            }
-            worker.resident = nil
-        }
-        expect(shared.streamDirectory.isEmpty, "the directory still knows streams")
-        expect(kernel.openCount == 2 * plan.workerCount, "\(kernel.openCount - 2 * plan.workerCount) descriptors are left open")
+        checkNothingIsLeft(proxies, shared)
     }
 
     override var story: String {
