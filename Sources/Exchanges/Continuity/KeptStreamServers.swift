@@ -27,21 +27,29 @@ extension KeptStream {
     /// Whether a server is read besides that feed's.
     func isRead(besides feed: StreamFeed) -> Bool { feeds.contains { $0 !== feed && $0.isReading } }
 
+    /// Whether another server is still asked, and has not answered with something else than a stream.
+    func mayBeServed(besides feed: StreamFeed) -> Bool { feeds.contains { $0 !== feed && $0.end == nil && $0.answer == nil } }
+
     /// Each address that is new gets a feed, also one whose feed is over. While no server is read, feeds that are over stay: all together
     /// say how the stream ends.
     func lookForAddresses() {
         guard let merging else { return }
         merging.nextAddressLook = worker.now + Self.addressLookMilliseconds
         let first = feeds[0]
-        if feeds.contains(where: \.isReading) {
-            for feed in feeds where feed !== first && feed.end != nil { merging.keep(feed.memory) }
-            feeds.removeAll { $0 !== first && $0.end != nil }
+        let isRead = feeds.contains(where: \.isReading)
+        let staying = feeds.filter { feed in
+            switch feed.end {
+            case nil: true
+            case .left: false
+            case .whole, .failed, .stayedAway, .answered: !isRead
+            }
         }
-        let new = first.addresses.filter { address in !feeds.contains { $0.pin == address } }
-        feeds += new.compactMap { first.sibling(merging.recall($0)) }
-        if first.end != nil, feeds.contains(where: \.isReading) {
-            merging.keep(first.memory)
-            feeds.removeFirst()
+        let new = first.addresses.filter { address in !staying.contains { $0.pin == address } }
+        if !staying.isEmpty || !new.isEmpty {
+            for feed in feeds where feed.end != nil && !staying.contains(where: { $0 === feed }) { merging.keep(feed.memory) }
+            feeds = Few()
+            for feed in staying { feeds.append(feed) }
+            for pin in new { if let feed = first.sibling(merging.recall(pin)) { feeds.append(feed) } }
         }
         wakeAtDeadline()
     }
@@ -56,6 +64,21 @@ extension KeptStream {
 extension StreamFeed {
     /// One more feed of the same stream, for that server.
     func sibling(_ memory: ServerMemory) -> StreamFeed? { request.map { StreamFeed(memory, beside: self, $0) } }
+
+    /// What the server has answered in place of a stream, since it was last read.
+    var answer: Int? {
+        switch state {
+        case .waiting(let masking), .asking(_, let masking): masking.answer
+        case .reading, .overlapping, .over: nil
+        }
+    }
+
+    /// Ends if the server has answered with something else than a stream, as all others have by now.
+    func endWithAnswer() {
+        guard let answer else { return }
+        leave()
+        state = .over(.answered(status: answer))
+    }
 
     /// The addresses of all servers of the upstream, as they are now.
     var addresses: [PinnedAddress] {

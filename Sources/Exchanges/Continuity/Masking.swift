@@ -45,6 +45,8 @@ final class Masking {
     var isFirst = false
     /// Whether the response before has broken, so that something of it may be missing.
     var isBroken = false
+    /// The status with which the server has last answered, in place of a stream.
+    var answer: Int?
     /// The place of the server in its group, where one address is asked.
     var pinnedServer: Int?
     /// The place in its group of the server that is tried.

@@ -246,8 +246,12 @@ final class StreamFeed {
         masking.oldIsOver(now: now)
     }
 
-    /// Some servers forget their client when a response ends, a moment after it: a new one has to come behind that.
-    private var rest: Int64 { Self.leastPauseMilliseconds + Int64(proxy.chance(below: UInt64(Self.leastPauseMilliseconds))) }
+    /// Some servers forget their client when a response ends, a moment after it: a new one has to come behind that, as far as the route
+    /// leaves time for it.
+    private var rest: Int64 {
+        let usual = Self.leastPauseMilliseconds + Int64(proxy.chance(below: UInt64(Self.leastPauseMilliseconds)))
+        return terms.masks ? min(usual, terms.maskMilliseconds / 2) : usual
+    }
 
     private func drop(_ part: ServerPart, _ end: FeedEnd) {
         part.leave()
@@ -292,7 +296,6 @@ final class StreamFeed {
     private func isLate(_ masking: Masking) -> Bool { !isHeld(masking) && now >= end(of: masking) }
 
     private func stayedAway(_ masking: Masking) { finish(.stayedAway(masking.failure, milliseconds: now - masking.since)) }
-
     func finish(_ end: FeedEnd) {
         switch end {
         case .stayedAway: proxy.counters.add(.streamMasks, MaskOutcome.stayedAway)
@@ -411,11 +414,13 @@ final class StreamFeed {
         // A server may forbid in any response that others read it.
         let isForAll = !stream.isShared || head.notSharedBecause(terms.sharedFields) == nil
         guard head.isEventStream, head.status == 200, framing != .none, head.contentEncodingIsIdentity, isForAll else {
-            if masking.old == nil, stream.isRead(besides: self) {
+            masking.answer = head.status
+            if masking.old == nil, stream.isRead(besides: self) || stream.mayBeServed(besides: self) {
                 return unserved(part, masking, SeenFailure(.outageAnswer, evidence: "the server answered \(head.status)"))
             }
             part.leave()
             if let old = masking.old { return goOn(with: old) }
+            for feed in stream.feeds where feed !== self { feed.endWithAnswer() }
             return finish(.answered(status: head.status))
         }
         part.connection.readAtMost(bytes: limits.pendingBytesPerStream)

@@ -50,7 +50,6 @@ package final class ExchangeWorker {
     private(set) lazy var keptStreams = KeptStreams(self)
     /// Called when the proxy ends and the last client's connection is closed.
     package var whenDrained: () -> Void = {}
-    private var isGraceOver = false
     private var isOver = false
     /// The span over which streams are ended one by one, so that their clients do not all come back at once.
     private var drainSpan: Range<Int64>?
@@ -289,15 +288,10 @@ extension ExchangeWorker: RequestHandler {
     /// The last connection is closed.
     package func clientsDrained() { endIfDrained() }
 
-    /// The grace period is over: nobody is waited for.
-    package func endGrace() {
-        isGraceOver = true
-        endIfDrained()
-    }
-
-    /// Ends when no client is left, here and among those on other workers that read streams of this one.
+    /// Ends when no client is left, here and among those on other workers that read streams of this one: their workers end them, at the
+    /// latest when the grace period is over.
     func endIfDrained() {
-        guard isDraining, !isOver, clients.isEmpty, isGraceOver || !keptStreams.hasDistantReaders else { return }
+        guard isDraining, !isOver, clients.isEmpty, !keptStreams.hasDistantReaders else { return }
         isOver = true
         rechecks.end()
         keyFetcher.close()

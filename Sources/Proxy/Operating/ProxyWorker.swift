@@ -94,7 +94,6 @@ final class ProxyWorker: ExchangeHost {
         stopListening()
         drainDeadline = DrainDeadline(worker: worker, after: max(graceMilliseconds, streamMilliseconds)) { [unowned self] in
             clients.endGrace()
-            exchanges.endGrace()
         }
         clients.drainConnections()
     }

@@ -15,9 +15,10 @@ import urllib.request
 MIRROR = "http://deb.debian.org/debian"
 # systemd's own group of processes, in the hierarchy that it uses beside control groups of version 1.
 GROUPS = pathlib.Path("/sys/fs/cgroup/systemd")
-# systemd as the first process, on mounts that a container gives it.
+# systemd as the first process, on mounts that a container gives it. The kernel's settings are this machine's, so it may not write them.
 BOOT = """
-echo $$ > {groups}/cgroup.procs && mount --bind "$1" "$1" && cd "$1" && mount -t proc proc proc && mount -t sysfs -o ro sysfs sys || exit 1
+echo $$ > {groups}/cgroup.procs && mount --bind "$1" "$1" && cd "$1" && mount -t proc proc proc && mount --bind proc/sys proc/sys && \
+    mount -o remount,bind,ro proc/sys && mount -t sysfs -o ro sysfs sys || exit 1
 mount -t tmpfs -o mode=755 tmpfs sys/fs/cgroup && mkdir sys/fs/cgroup/systemd && mount --bind {groups} sys/fs/cgroup/systemd || exit 1
 mount -t tmpfs -o mode=755 tmpfs run && mkdir -p old && pivot_root . old && umount --lazy old || exit 1
 echo ready
