@@ -24,6 +24,8 @@ extension KeptStreamsWorld {
         let visit: Int
         /// The last event of the journal that has been read by then, or may have stood where the page was not.
         let highest: Int
+        /// Whether the page has read it already.
+        let isRepeated: Bool
         /// The page's id behind it.
         let id: [UInt8]
     }
@@ -31,6 +33,7 @@ extension KeptStreamsWorld {
     /// What a page read over all its visits.
     func check(_ page: KeptPage) {
         var last: Numbered?
+        var known: Set<[Int]> = []
         var gaps: [Told] = []
         for (index, visit) in page.visits.enumerated() {
             let place = "page \(page.number), visit \(index)"
@@ -64,7 +67,9 @@ extension KeptStreamsWorld {
                 guard numbers.count == 2, numbers[0] < journals.count else { return expect(false, "\(place): \(text)") }
                 var highest = last.map { $0.journal == numbers[0] ? max($0.highest, numbers[1]) : numbers[1] } ?? numbers[1]
                 if index != last?.visit, repeatsItself { highest = max(highest, journals[numbers[0]].count(at: visit.beganAt + 1_000) - 1) }
-                let next = Numbered(journal: numbers[0], event: numbers[1], visit: index, highest: highest, id: event.lastEventID)
+                let next = Numbered(
+                    journal: numbers[0], event: numbers[1], visit: index, highest: highest, isRepeated: !known.insert(numbers).inserted,
+                    id: event.lastEventID)
                 check(page, next, after: last, gaps)
                 last = next
                 gaps = []
@@ -134,6 +139,8 @@ extension KeptStreamsWorld {
             return expect(next.event == last.event + 1 && gaps.isEmpty, "\(place), with gaps \(gaps.map(\.reason))")
         }
         if next.event <= last.event {
+            // What one connection was too late to say may come over a later one.
+            if !next.isRepeated, mayComeLate { return count("events that come late") }
             count("events read again")
             // Of a server without ids, or with loose ones, nothing can be recognised, and of what the log has dropped neither. A page's own
             // request is answered as the server likes.
@@ -153,7 +160,7 @@ extension KeptStreamsWorld {
         let isStolen = page.visits[last.visit...next.visit].contains(where: \.isStolen)
         if next.event == last.event + 1 || bringsNone || isStolen { return }
         // Of what is said again some events may be recognised, and those between them not.
-        if repeatsItself, next.event <= last.highest + 1 { return }
+        if repeatsItself || mayComeLate, next.event <= last.highest + 1 { return }
         // By an id that its server uses again a page may be given another place.
         if plan.isLoose, !isSameVisit { return }
         if areLate(last.event + 1..<next.event, of: journals[next.journal]) { return count("events that nobody can miss") }

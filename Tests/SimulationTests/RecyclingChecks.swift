@@ -50,6 +50,9 @@ extension KeptStreamsWorld {
         }
     }
 
+    /// Whether an event that is missing may come behind later ones.
+    var mayComeLate: Bool { plan.recycling.map { $0.overlaps && $0.isLate } ?? false }
+
     /// Whether the proxy has just left the response for the next one, which it has not got yet.
     func isBeingReplaced(_ response: KeptResponse) -> Bool {
         guard let recycling = plan.recycling, !recycling.overlaps, let left = response.leftAt else { return false }
