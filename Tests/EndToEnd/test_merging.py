@@ -321,3 +321,50 @@ def test_a_pod_that_breaks_and_never_comes_back_is_a_gap(stage):
         pods.scripts[1].stream(0).reset()
         body.wait_for(b"event: stream_gap")
         assert [gap["reason"] for gap in gaps(body.data)] == ["upstream"] and not body.ended
+
+
+def test_a_pod_that_answered_something_else_once_is_read_when_it_is_back(stage):
+    answers = []
+
+    def serve(connection, request):
+        answers.append(request)
+        if len(answers) == 2:
+            return connection.respond(404, b"not ready")
+        with contextlib.suppress(Left, OSError):
+            connection.start_stream()
+            connection.chunk(b"id: %d\ndata: a%d\n\n" % (len(answers), len(answers)))
+            if len(answers) == 1:
+                time.sleep(1)
+                return connection.reset()
+            connection.wait_until_left(60)
+
+    a = stage.origin(serve)
+    b = Script(stage)
+    proxy = stage.heartwire(a, b.origin, route="history {\n}\nmerge all\nmask 20s", workers=1)
+    with Client(proxy.port) as client:
+        body = resume(client, "/s")
+        b.stream(0).chunk(b"id: 1\ndata: b1\n\n")
+        body.wait_for(lambda data: data.count(b"data: ") == 2)
+        b.origin.stop_listening()
+        b.stream(0).reset()
+        body.collect(8)
+        assert len(answers) > 2 or body.ended, (len(answers), bytes(body.data))
+
+
+def test_one_address_under_two_names_is_read_once(stage):
+    a, b = Script(stage), Script(stage)
+    port = b.origin.address.rsplit(":", 1)[1]
+    proxy = stage.heartwire(a.origin, b.origin, f"localhost:{port}", route="history {\n}\nmerge all", workers=1)
+    for _ in range(3):
+        with Client(proxy.port) as client:
+            place, other = len(a.streams), len(b.streams)
+            body = resume(client, "/s")
+            a.stream(place)
+            b.stream(other)
+            body.collect(1.5)
+            for stream in b.streams[other:]:
+                with contextlib.suppress(Left, OSError):
+                    stream.chunk(b"data: b1\n\n")
+            body.wait_for(b"data: b1")
+            body.collect(0.5)
+            assert texts(body) == ["b1"], bytes(body.data)

@@ -243,3 +243,26 @@ def test_long_ids_that_are_replaced_do_not_add_up(stage):
         for number in range(100):
             script.stream(0).chunk(b"id: %s\ndata: %d\n\n" % (b"x" * 200, number))
             body.wait_for(b"data: %d\n" % number)
+
+
+@pytest.mark.parametrize("ids", ["suffix", "own"])
+def test_an_id_with_a_dead_place_gets_no_other_stream(stage, ids):
+    script = Script(stage)
+    proxy = stage.heartwire(script.origin, route=f"history {{\nids {ids}\n}}\nidentity public", limits="kept_streams 1", workers=1)
+    with Client(proxy.port) as a:
+        body = resume(a, "/s")
+        script.stream(0).chunk(b"id: 1\ndata: of a\n\n")
+        body.wait_for(b"of a")
+        mine = last_id(bytes(body.data))
+    with Client(proxy.port) as b:
+        body = resume(b, "/s")
+        script.stream(1).chunk(b"id: 1\ndata: of b\n\n")
+        body.wait_for(b"of b")
+    time.sleep(0.5)
+    script.stream(1).chunk(b"id: 2\ndata: secret of b\n\n")
+    time.sleep(0.3)
+    with Client(proxy.port) as a:
+        body = resume(a, "/s", mine)
+        body.collect(1)
+        assert b"secret of b" not in body.data, bytes(body.data)
+        assert gaps(bytes(body.data)) or len(script.streams) == 3

@@ -62,8 +62,8 @@ package struct SaidBlocks {
             }
             // Some servers begin with the id that they were asked for, alone, so that a client has it again. It changes nothing.
             if !cutter.block.hasData, cutter.block.retryMilliseconds == nil, said.identifier == known.last?.identifier { return true }
-            // Before the first known one may stand older ones, and ones that the server has said only since it was asked. Another block of a
-            // known id says that ids begin again with each response.
+            // Before the first known one may stand older ones, and ones that the server has said only since it was asked. Another block of
+            // a known id says that ids begin again with each response.
             unknownCount += 1
             let isOther = known.contains { $0.identifier == said.identifier }
             if isOther || next > 0 || unknownCount == SaidBlocks.mostUnknown { giveUp() }

@@ -23,8 +23,10 @@ extension BlockLog {
     package func resolve(_ identifier: ClientIdentifier) -> Resolution {
         if identifier.isEmpty { return .fresh }
         if let position = identifier.position, let resolution = resolve(position) { return resolution }
-        // A server that is a proxy of this kind sends ids of the same form, so the whole id is searched first.
-        if let found = firstBlock(thatSet: identifier.bytes) ?? firstBlock(thatSet: identifier.server) {
+        // A server that is a proxy of this kind sends ids of the same form, so the whole id is searched. The server's part of one that
+        // names another log says nothing of this one.
+        let names = identifier.position == nil ? [identifier.bytes, identifier.server] : [identifier.bytes]
+        if let found = names.lazy.compactMap(firstBlock).first {
             guard areIdentifiersDoubtful else { return resume(behind: found) }
             return .gap(Gap(.repeated, isCertain: false), at: max(first, found + 1))
         }

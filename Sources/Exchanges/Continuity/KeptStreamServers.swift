@@ -49,7 +49,10 @@ extension KeptStream {
             for feed in feeds where feed.end != nil && !staying.contains(where: { $0 === feed }) { merging.keep(feed.memory) }
             feeds = Few()
             for feed in staying { feeds.append(feed) }
-            for pin in new { if let feed = first.sibling(merging.recall(pin)) { feeds.append(feed) } }
+            // An address may stand there twice, under two names.
+            for pin in new where !feeds.contains(where: { $0.pin == pin }) {
+                if let feed = first.sibling(merging.recall(pin)) { feeds.append(feed) }
+            }
         }
         wakeAtDeadline()
     }
