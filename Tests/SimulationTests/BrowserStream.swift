@@ -103,8 +103,11 @@ final class BrowserStream: Wire {
 
     /// The connection is lost, in that way.
     func lose(_ deed: Deed) {
-        // A reset that did not leave any more is known to nobody.
-        if isAbandoned, !hasSentReset { truth?.clientDeed = deed }
+        // A reset that did not leave any more is known to nobody. It may have left where other bytes did not.
+        if isAbandoned, !hasSentReset {
+            truth?.clientDeed = deed
+            truth?.mayHaveLeft = true
+        }
         guard !isAbandoned else { return }
         truth?.clientDeed = truth?.clientDeed ?? deed
         breakOff()

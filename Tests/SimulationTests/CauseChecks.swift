@@ -177,7 +177,7 @@ extension Scenario {
             // Invalid bytes may look like the beginning of a record.
             let isLeftWaiting = handshakes(record, truth, at: moment).contains { $0 == .mute || $0 == .nonsense }
             return hasLeapt || gone.contains(.vanished) || isLeftWaiting
-        case "client_closed": return truth.clientDeed == .left || truth.hasLeft
+        case "client_closed": return truth.clientDeed == .left || truth.hasLeft || truth.mayHaveLeft
         case "client_reset": return truth.clientDeed == .reset || truth.clientDeed == .left || truth.hasLeft
         case "client_vanished": return truth.clientDeed == .vanished
         // A vanished client stays silent until the kernel gives up; a slow client is stalled only if it has read nothing. No client

@@ -11,6 +11,24 @@ final class TicketFamily {
     var toldAt: Int64?
     /// Whether the ticket may have been over by then. The proxy does not remember one of those, because it opens nothing.
     var mayBeForgotten = false
+    /// The family of a ticket that was over when this one was asked for: the proxy may have taken its id over.
+    private let predecessor: TicketFamily?
+
+    init(after predecessor: TicketFamily? = nil) {
+        self.predecessor = predecessor
+        // The new ticket may have been given before that, and have been taken back with the other.
+        takenBackAt = predecessor?.takenBackAt
+    }
+
+    /// A page asks to take it back, at that moment.
+    func takeBack(at moment: Int64) {
+        takenBackAt = moment
+        var family = predecessor
+        while let older = family {
+            older.takenBackAt = older.takenBackAt ?? moment
+            family = older.predecessor
+        }
+    }
 }
 
 /// A ticket, and the truth about it.

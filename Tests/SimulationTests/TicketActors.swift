@@ -107,7 +107,7 @@ final class TicketHolderActor: CredentialHolder {
             let moments = readings(call.askedAt, world.now)
             guard let first = moments.map(\.lowerBound).min(), let last = moments.map(\.upperBound).max() else { return }
             let limit = min(first + plan.limitSeconds, token.expires)...min(last + plan.limitSeconds, token.expires)
-            var family = TicketFamily()
+            var family = TicketFamily(after: present?.family)
             if let present, present.family.takenBackAt == nil, first < present.expires.upperBound {
                 // Of one that was over by then it is none. Where nobody can say, the page throws it away.
                 guard last < present.expires.lowerBound else { return current = nil }
@@ -139,7 +139,7 @@ final class TicketHolderActor: CredentialHolder {
     func takeBack() {
         guard let ticket = current, ticket.family.takenBackAt == nil, victim == nil else { return }
         world.count("ticket taken back")
-        ticket.family.takenBackAt = world.now
+        ticket.family.takeBack(at: world.now)
         (old, current) = (ticket, nil)
         let call = Call(nil, ticket.origin, asksForCookie: false, at: world.now)
         let lines = isInURL ? "" : "Cookie: \(TicketPlan.cookie)=\(ticket.text)\r\n"

@@ -140,6 +140,8 @@ final class Truth {
     var clientDeed: Deed?
     /// Whether the client left, in addition to its other actions.
     var hasLeft = false
+    /// Whether it may have reset its stream before its connection was lost: nobody knows whether the reset has left.
+    var mayHaveLeft = false
     /// The client's connection, or stream, with the request.
     var wire: Wire?
     /// The client's end of that connection.
