@@ -65,7 +65,9 @@ extension KeptStreamsWorld {
                 }
                 let numbers = text.split(separator: "\n")[0].split(separator: ".").compactMap { Int($0) }
                 guard numbers.count == 2, numbers[0] < journals.count else { return expect(false, "\(place): \(text)") }
-                var highest = last.map { $0.journal == numbers[0] ? max($0.highest, numbers[1]) : numbers[1] } ?? numbers[1]
+                // Those that it was told of count too: said again, they are known again.
+                let told = gaps.filter { $0.reason == "oversize" }.reduce(0) { $0 + ($1.missed ?? 0) }
+                var highest = last.map { $0.journal == numbers[0] ? max($0.highest + told, numbers[1]) : numbers[1] } ?? numbers[1]
                 if index != last?.visit, repeatsItself { highest = max(highest, journals[numbers[0]].count(at: visit.beganAt + 1_000) - 1) }
                 let next = Numbered(
                     journal: numbers[0], event: numbers[1], visit: index, highest: highest, isRepeated: !known.insert(numbers).inserted,
