@@ -1,5 +1,6 @@
 """Clients with the same key read one stream of the server's: joined at any time, filtered, and never slowed by each other."""
 
+import itertools
 import re
 import signal
 import threading
@@ -393,11 +394,14 @@ def test_clients_that_are_held_in_an_outage_share_one_stream_when_it_is_over(sta
 @pytest.mark.parametrize("field", [("Set-Cookie", "sid=1"), ("Vary", "*"), ("Vary", "User-Agent")], ids=str)
 def test_a_server_can_forbid_to_share_in_any_response(stage, field):
     streams = []
+    numbers = itertools.count(1)
 
     def serve(connection, _):
+        # The two clients are served at the same time, each by a thread: a number that both read from the list could be the same.
+        number = next(numbers)
         streams.append(connection)
-        connection.start_stream([field] if len(streams) > 1 else [])
-        connection.chunk(b"data: for %d\n\n" % len(streams))
+        connection.start_stream([field] if number > 1 else [])
+        connection.chunk(b"data: for %d\n\n" % number)
         connection.wait_until_left(60)
 
     proxy = stage.heartwire(stage.origin(serve), route=route("live", "mask 10s"))
