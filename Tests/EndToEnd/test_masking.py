@@ -51,6 +51,21 @@ def test_a_server_that_can_go_on_is_asked_for_what_follows_and_the_client_sees_n
     assert ending["masked"] == 1 and ending["gaps"] == 0 and ending["cause"] == "client_closed"
 
 
+@pytest.mark.parametrize("how", ["mask 10s", "mask 10s\nrecycle 1s overlap", "mask 10s\nmerge all"])
+@pytest.mark.parametrize("says", [b"", b": hello\n\n", b"data: no id\n\n", b"id\n\n"])
+def test_a_server_that_drops_before_its_first_id_is_asked_for_what_follows_its_clients_id(stage, how, says):
+    script = Script(stage)
+    proxy = stage.heartwire(script.origin, route=f"history {{\n}}\n{how}")
+    with Client(proxy.port) as client:
+        resume(client, "/s", "7", "Cookie: who=me\r\n")
+        script.stream(0).chunk(says or b": \n\n")
+        if "recycle" not in how:
+            script.stream(0).last_chunk()
+            script.stream(0).close()
+        script.stream(1)
+    assert sent_ids(script) == [b"7", None if says.startswith(b"id") else b"7"]
+
+
 def test_a_gap_stands_where_a_server_cannot_go_on(stage, drop):
     script = Script(stage)
     proxy = stage.heartwire(script.origin, route=PLAIN)

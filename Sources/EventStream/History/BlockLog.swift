@@ -68,12 +68,12 @@ package final class BlockLog {
     /// Whether a server's id was found twice, so that the first block with an id has to be searched.
     private(set) var hasRepeatedIdentifier = false
 
-    /// A log without blocks.
-    package init(_ rules: Rules, epoch: Epoch) {
+    /// A log without blocks. `identifier` is the one behind which the server was asked to go on; empty for none.
+    package init(_ rules: Rules, epoch: Epoch, after identifier: [UInt8] = []) {
         precondition(rules.blockLimit > 0 && rules.blockLimit <= IdentifierIndex.mostBlocks, "the limit of a log's blocks")
         self.rules = rules
         self.epoch = epoch
-        rule = IdentifierRule(rules.identifiers)
+        rule = IdentifierRule(rules.identifiers, after: identifier)
     }
 
     /// The number of the oldest block that is held; `next` where none is.
@@ -88,8 +88,8 @@ package final class BlockLog {
     /// How much memory the log owns, in bytes, for a limit over all logs.
     package var memoryByteCount: Int { store.memoryByteCount + index.memoryByteCount }
 
-    /// The server's last id as of the last whole block, for its `Last-Event-ID`; empty where there is none. Of a log of several servers it
-    /// is the last one of any.
+    /// The server's last id as of the last whole block, for its `Last-Event-ID`: before its first block with one, the id that it was asked
+    /// for. Empty where there is none. Of a log of several servers it is the last one of any.
     package var lastServerIdentifier: [UInt8] { rule.lastIdentifier }
 
     /// Whether the server has used each of its ids once so far, as far as the log remembers them.

@@ -29,7 +29,7 @@ struct IdentifierRule {
     /// Longer ids of a server stay as they came: some servers and proxies refuse long fields.
     static let longestSuffixedByteCount = 512
 
-    /// The server's last id as of the last whole block; empty if there was none or if it was emptied.
+    /// The server's last id as of the last whole block, or the one that it was asked for; empty if there was none or if it was emptied.
     private(set) var lastIdentifier: [UInt8] = []
     let policy: IdentifierPolicy
     /// Whether the server has set any id.
@@ -38,15 +38,17 @@ struct IdentifierRule {
     /// Whether the server numbers its ids and began again with lower ones, so that each may come again.
     private(set) var countsBackwards = false
 
-    init(_ policy: IdentifierPolicy) { self.policy = policy }
+    /// The rule for a server that was asked to go on behind that id; an empty one for none.
+    init(_ policy: IdentifierPolicy, after identifier: [UInt8] = []) { (self.policy, lastIdentifier) = (policy, identifier) }
 
     /// The block sets or empties the server's id, or leaves it alone.
     @inline(__always)
     mutating func note(_ effect: Block.IdentifierEffect, _ identifier: UnsafeBufferPointer<UInt8>) {
         guard effect != .none else { return }
         if effect == .set {
+            // What it was asked for says nothing of how it counts: many servers say all again.
+            if hasSeenIdentifier, !countsBackwards { compareNumbers(identifier) }
             hasSeenIdentifier = true
-            if !countsBackwards { compareNumbers(identifier) }
         }
         guard lastIdentifier.count == identifier.count, !identifier.isEmpty else {
             lastIdentifier = Array(identifier)
@@ -68,7 +70,7 @@ struct IdentifierRule {
         case .own: .own
         case .keep: hasSeenIdentifier ? .asItCame : .own
         case .suffix:
-            lastIdentifier.isEmpty ? .own : lastIdentifier.count > Self.longestSuffixedByteCount ? .asItCame : .suffixed
+            lastIdentifier.isEmpty || !hasSeenIdentifier ? .own : lastIdentifier.count > Self.longestSuffixedByteCount ? .asItCame : .suffixed
         }
     }
 }

@@ -49,7 +49,9 @@ final class KeptStreams {
         for exchange: Exchange
     ) -> KeptStream {
         let epoch = keeping.opening ?? newEpoch()
-        let log = BlockLog(keeping.terms.rules, epoch: epoch)
+        // The request for a shared stream holds none.
+        let asked = keeping.terms.policy.share == nil ? keeping.id.server : []
+        let log = BlockLog(keeping.terms.rules, epoch: epoch, after: asked)
         let stream = KeptStream(
             keeping.key, log, keeping.terms, isShared: keeping.opening != nil, head: head, from: connection, request, for: exchange,
             in: self)

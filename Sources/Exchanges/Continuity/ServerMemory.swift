@@ -2,18 +2,26 @@
 // its address, and goes on where it was.
 
 import EventStream
+import Upstreams
 
 /// What one server of a merged stream has said. An object, because most feeds have none.
 final class ServerMemory {
     let pin: PinnedAddress
     /// Its last id, with which it is asked to go on.
-    private(set) var lastIdentifier: [UInt8] = []
+    private(set) var lastIdentifier: [UInt8]
     /// Its last blocks.
     private(set) var said = SaidBlocks()
     /// Whether it has been read at all.
     var hasBeenRead = false
 
-    init(_ pin: PinnedAddress) { self.pin = pin }
+    /// What is known of a server that has said nothing, and was asked to go on behind that id; an empty one for none.
+    init(_ pin: PinnedAddress, after identifier: [UInt8] = []) { (self.pin, lastIdentifier) = (pin, identifier) }
+
+    /// The same of the server of that connection; nil if it has no address.
+    convenience init?(of connection: UpstreamConnection, after identifier: [UInt8]) {
+        guard let address = connection.address else { return nil }
+        self.init(PinnedAddress(server: connection.server.name, address: address), after: identifier)
+    }
 
     /// The server has said the block that the cutter has just found in the piece.
     func note(_ cutter: BlockCutter, of piece: Span<UInt8>) {

@@ -72,7 +72,7 @@ final class StreamFeed {
     ) {
         self.stream = stream
         self.request = request
-        memory = terms.merges ? connection.address.map { ServerMemory(PinnedAddress(server: connection.server.name, address: $0)) } : nil
+        memory = terms.merges ? ServerMemory(of: connection, after: stream.log.lastServerIdentifier) : nil
         memory?.hasBeenRead = true
         beganAt = exchange.now
         silenceLimit = exchange.group.upstream.streamSilenceTimeoutMilliseconds.map(Int64.init) ?? .max
@@ -373,7 +373,7 @@ final class StreamFeed {
             asksForUpgrade: false, isWhole: true)
     }
 
-    /// The server's last id: where it goes on.
+    /// The server's last id, or before the first one the one that it was asked for: where it goes on.
     var identifier: [UInt8] { memory?.lastIdentifier ?? stream.log.lastServerIdentifier }
 
     /// A server could not be reached.
