@@ -62,7 +62,11 @@ extension BlockLog {
 
     /// Whether a client that has read from one place to another has another id than before, as far as the blocks are still held.
     package func setsIdentifier(from start: UInt64, to end: UInt64, through filter: TypeFilter?) -> Bool {
-        guard !hasRepeatedIdentifier || hasOwnIdentifiers else { return false }
+        (!hasRepeatedIdentifier || hasOwnIdentifiers) && bringsIdentifier(from: start, to: end, through: filter)
+    }
+
+    /// Whether a client that has read from one place to another has been given an id, as far as the blocks are still held.
+    package func bringsIdentifier(from start: UInt64, to end: UInt64, through filter: TypeFilter?) -> Bool {
         var filter = filter
         return (max(first, start)..<max(first, start, end)).contains { place in
             let block = store[place]

@@ -98,7 +98,7 @@ final class KeptStream: Endpoint {
     // MARK: The reader
 
     /// The first reader, which opened the stream.
-    func open(for reader: StreamReader, _ filter: TypeFilter?) { seat(.here(reader), previous, at: log.first, filter) }
+    func open(for reader: StreamReader, _ filter: TypeFilter?) { seat(.here(reader), previous, at: log.first, hasIdentifier: false, filter) }
 
     /// What the stream says to a client that comes back, or joins it. Where the stream goes on, the reader has a seat.
     func answer(_ question: StreamQuestion, _ reader: SeatedReader) -> ResumptionAnswer {
@@ -109,7 +109,8 @@ final class KeptStream: Endpoint {
             }
         switch place {
         case .found(let cursor, let resumption):
-            seat(reader, resumption.previous ?? previous, at: cursor, question.filter)
+            let brings = if case .resume = question.wish { true } else { false }
+            seat(reader, resumption.previous ?? previous, at: cursor, hasIdentifier: brings, question.filter)
             if seats.count == 1 { streams.isRead(self) }
             return .resumed(resumption)
         case .isOver: return .isOver
@@ -139,8 +140,10 @@ final class KeptStream: Endpoint {
         return .found(cursor, resumption)
     }
 
-    private func seat(_ reader: SeatedReader, _ previous: StreamIdentifier, at cursor: UInt64, _ filter: TypeFilter?) {
-        let seat = Seat(reader, of: self, at: cursor, filter)
+    private func seat(
+        _ reader: SeatedReader, _ previous: StreamIdentifier, at cursor: UInt64, hasIdentifier: Bool, _ filter: TypeFilter?
+    ) {
+        let seat = Seat(reader, of: self, at: cursor, hasIdentifier: hasIdentifier, filter)
         seats.append(seat)
         switch reader {
         case .here(let reader): reader.sit(on: seat)

@@ -39,11 +39,14 @@ final class Seat {
     /// Whether the reader has had all that was there before it, or anything that gives its client another id. Only then the client may be
     /// sent back for a gap: with the same id it would come to the same gap again, and of one that was there before it, it knows already.
     private var mayBeSentBack: Bool
+    /// Whether its client has an id by now: only with one can it be told of a gap when it is back.
+    private var hasIdentifier: Bool
 
-    init(_ reader: SeatedReader, of stream: KeptStream, at cursor: UInt64, _ filter: TypeFilter?) {
+    init(_ reader: SeatedReader, of stream: KeptStream, at cursor: UInt64, hasIdentifier: Bool, _ filter: TypeFilter?) {
         (self.reader, self.stream) = (reader, stream)
         (self.cursor, start) = (cursor, cursor)
         mayBeSentBack = cursor == stream.log.next
+        self.hasIdentifier = hasIdentifier || stream.log.hasOwnIdentifiers
         self.filter = filter
     }
 
@@ -142,7 +145,7 @@ final class Seat {
     }
 
     /// Whether a reader that comes to that gap is sent back.
-    private func sendsBack(at gap: Gap) -> Bool { gap.reason == .expired && stream.terms.policy.lag == .close }
+    private func sendsBack(at gap: Gap) -> Bool { hasIdentifier && gap.reason == .expired && stream.terms.policy.lag == .close }
 
     /// Moves the reader on.
     private func read() -> BlockLog.Reading {
@@ -153,6 +156,7 @@ final class Seat {
             unreadBytes = max(0, unreadBytes - slice.byteCount)
             // The log may have dropped these blocks when a slow reader comes to the gap.
             if !mayBeSentBack { mayBeSentBack = stream.log.setsIdentifier(from: before, to: cursor, through: filter) }
+            if !hasIdentifier { hasIdentifier = stream.log.bringsIdentifier(from: before, to: cursor, through: filter) }
         // Blocks are stored with other id lines than they came with, so their bytes alone would not come out even.
         case .upToDate:
             unreadBytes = 0
