@@ -45,7 +45,8 @@ final class KeptResponse {
     let number: Int
     let journal: KeptJournal
     let beganAt: Int64
-    /// The next event of the journal that it sends.
+    /// The first event of the journal that it sends, and the next one.
+    let first: Int
     var next: Int
     /// When the server ended or broke it; nil if it did not.
     var endedAt: Int64?
@@ -62,7 +63,7 @@ final class KeptResponse {
     var rest: [UInt8] = []
 
     init(_ number: Int, _ journal: KeptJournal, beganAt: Int64, next: Int, goesOn: Bool, lag: Int64) {
-        (self.number, self.journal, self.beganAt, self.next) = (number, journal, beganAt, next)
+        (self.number, self.journal, self.beganAt, first, self.next) = (number, journal, beganAt, next, next)
         (self.goesOn, self.lag) = (goesOn, lag)
     }
 }
