@@ -18,6 +18,9 @@ final class Overlap {
     static let longestMilliseconds: Int64 = 10_000
     /// How long both have to be quiet before the switch.
     static let quietMilliseconds: Int64 = 100
+    /// How much later than the new response the old one may say the same: servers write to their connections one after the other. For so long
+    /// both are read at least where the new one says nothing, since what happened before it began is on the old one alone.
+    static let latenessMilliseconds: Int64 = 1_000
     /// For how long, from its beginning on, the new response may say what the old one has said already.
     static let memoryMilliseconds: Int64 = 30_000
     /// How soon they are looked at again.
@@ -28,6 +31,8 @@ final class Overlap {
     var beganAt: Int64 = 0
     var oldSaidAt: Int64 = 0
     var newSaidAt: Int64 = 0
+    /// Since when the new one has said events that the old one has not said; `.max` while there are none.
+    var apartSince = Int64.max
     var nextLookAt = Int64.max
 
     init(greetings: [[UInt8]], eventLimit: Int, said: SaidBlocks?) {
@@ -69,10 +74,17 @@ extension StreamFeed {
         // While a slow client keeps the old response from being read, nobody knows what it has said.
         guard !isCatchingUp, !stream.isHandingOnParts else { return }
         let seam = overlap.alignment.seam(in: stream.log)
-        let age = now - overlap.beganAt
-        let isLate = age >= Overlap.mostMilliseconds && (seam == .met || isQuiet(old, overlap)) || age >= Overlap.longestMilliseconds
-        if isLate || seam != .apart && isQuiet(old, overlap) && now >= overlap.newSaidAt + Overlap.quietMilliseconds {
-            switchOver(old, new, overlap)
+        overlap.apartSince = seam == .apart ? min(overlap.apartSince, now) : .max
+        if now >= overlap.beganAt + Overlap.longestMilliseconds || isTime(old, overlap, seam) { switchOver(old, new, overlap) }
+    }
+
+    private func isTime(_ old: ServerPart, _ overlap: Overlap, _ seam: OverlapAlignment.Seam) -> Bool {
+        let isLate = now >= overlap.beganAt + Overlap.mostMilliseconds
+        let areQuiet = isQuiet(old, overlap) && now >= overlap.newSaidAt + Overlap.quietMilliseconds
+        return switch seam {
+        case .met: isLate || areQuiet
+        case .quiet: areQuiet && now >= overlap.beganAt + Overlap.latenessMilliseconds
+        case .apart: isLate && isQuiet(old, overlap) && now >= overlap.apartSince + Overlap.latenessMilliseconds
         }
     }
 
