@@ -11,13 +11,13 @@ struct RecyclingPlan {
     /// Whether pages stay, and servers drop nothing: all that happens to a stream is that its responses are replaced.
     let isSteady: Bool
 
-    /// A proxy takes two responses for equally far when both have said nothing for that long. What happened before the next one began and
-    /// has not come over the present one by then, nobody can miss.
-    static let knownLagMilliseconds = 60
+    /// A proxy reads both responses for some time, though the next one says nothing. What happened before that one began and has not come
+    /// over the present one by then, nobody can miss.
+    static let knownLagMilliseconds = 800
 
     init(_ chance: inout Chance) {
         recycle = Recycle(ageMilliseconds: chance.pick([1_000, 3_000, 8_000]), manner: chance.pick([.overlap, .overlap, .interrupt]))
-        lagMilliseconds = chance.pick([0, Self.knownLagMilliseconds, 1_500])
+        lagMilliseconds = chance.pick([0, 60, Self.knownLagMilliseconds, 2_500])
         isSteady = chance.permille(500)
     }
 

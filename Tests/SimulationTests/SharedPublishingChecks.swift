@@ -71,9 +71,11 @@ extension SharedStreamsWorld {
 
     /// When a page is known to read a stream; nil where it never did.
     func momentOfStream(_ visit: KeptPage.Visit) -> Int64? {
-        // The head of a page that is held while its server says 503 comes before.
-        guard plan.shareOfRefusals > 0 else { return visit.response?.status == 200 ? visit.headReadAt : nil }
-        return zip(visit.read.events, visit.eventsReadAt).first { numbers(of: $0.0) != nil }?.1
+        let first = zip(visit.read.events, visit.eventsReadAt).first { numbers(of: $0.0) != nil }
+        // The head of a page that is held while its server says 503, or drops before it has said anything, comes before.
+        let isHeld = first.flatMap { numbers(of: $0.0) }.map { responses[$0.response].beganAt > visit.headReadAt ?? .max } ?? false
+        guard plan.shareOfRefusals > 0 || isHeld else { return visit.response?.status == 200 ? visit.headReadAt : nil }
+        return first?.1
     }
 
     /// A page that stays until the proxy ends has read all that was published for it.
