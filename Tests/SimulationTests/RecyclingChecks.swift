@@ -62,14 +62,24 @@ extension KeptStreamsWorld {
     /// Whether one connection was so late that these events had not come over it before it was left, and the next one began behind them.
     /// Nobody can tell, unless the server is asked for what follows an id.
     func areLate(_ events: Range<Int>, of journal: KeptJournal) -> Bool {
-        guard plan.recycling?.isLate == true else { return false }
+        guard let recycling = plan.recycling else { return false }
         let mine = responses.filter { $0.journal === journal }
         return events.allSatisfy { event in
             let time = journal.times[event]
             return mine.contains { old in
-                guard let left = old.leftAt ?? old.endedAt, left <= time + old.lag + Self.leavingMilliseconds else { return false }
-                return mine.contains { !$0.goesOn && $0.number > old.number && $0.beganAt >= time && $0.beganAt <= left }
+                // A server that ends its response says nothing more, also of what is on its way.
+                guard let left = old.endedAt ?? (recycling.isLate ? old.leftAt : nil), left <= time + old.lag + Self.leavingMilliseconds
+                else { return false }
+                return mine.contains { new in
+                    !new.goesOn && new.number > old.number && new.beganAt >= time && new.beganAt <= left && !speaks(new, before: left)
+                }
             }
         }
+    }
+
+    /// Whether what a response begins with came well before that moment, so that it was seen that the old one had not said it.
+    private func speaks(_ response: KeptResponse, before moment: Int64) -> Bool {
+        let times = response.journal.times
+        return times.indices.contains(response.first) && times[response.first] + response.lag + 1_200 < moment
     }
 }

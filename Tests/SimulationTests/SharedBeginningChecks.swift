@@ -39,6 +39,8 @@ extension SharedStreamsWorld {
         let latest = response.events.firstIndex { $0.sentAt > joined } ?? response.events.count
         let ways = isLate && !plan.tellsByEvent && !visit.broughtID.isEmpty ? [true, false] : [isLate]
         count(isLate ? "begins as somebody new" : "begins behind a gap")
+        // What is kept of a stream whose server has dropped is of more than one response, with the gaps between them.
+        if plan.masks { return openingCount }
         // Where pages are not told of all gaps, they may lack anything that is not kept.
         if !plan.tellsByEvent, plan.forgetsEarly { return openingCount }
         let beginning = Beginning(
@@ -130,6 +132,8 @@ private struct Beginning {
 
     /// The first event that no bound of the history can have taken.
     private func firstKept(before place: Int) -> Int {
+        // A limit over all streams may take any.
+        if plan.limits.historyBytes < Limits().historyBytes { return place }
         // An id of the proxy's may stand in each, and ages are measured in steps.
         let (mostIDBytes, tolerance) = (64, Int64(300))
         var (first, bytes) = (place, published.count * 2 * mostIDBytes)

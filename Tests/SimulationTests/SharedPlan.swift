@@ -25,6 +25,8 @@ struct SharedPlan {
     let gap: GapNotice
     let limits: Limits
     let heartbeatMilliseconds: Int
+    /// For how long clients do not see that a server has dropped its response; nil where they see it at once.
+    let maskMilliseconds: Int?
     /// How often a response ends or breaks by itself, in thousandths.
     let shareOfEnds: Int
     /// How often a server says that its response is for one client, and how often it says something else than a stream.
@@ -64,7 +66,10 @@ struct SharedPlan {
         gap = chance.pick([event, event, event, event, event, event, .reconnect, .off])
         var limits = Limits()
         if chance.permille(150) { limits.eventBytes = chance.pick([100, 200]) }
+        if chance.permille(100) { limits.keptStreams = chance.pick([1, 3]) }
+        if chance.permille(100) { limits.historyBytes = chance.pick([4_096, 20_000]) }
         self.limits = limits
+        maskMilliseconds = chance.permille(400) ? chance.pick([3_000, 20_000]) : nil
         heartbeatMilliseconds = chance.pick([500, 2_000, 15_000])
         shareOfEnds = chance.pick([0, 0, 200, 600])
         shareOfVetoes = chance.pick([0, 0, 0, 100, 400])
@@ -91,6 +96,7 @@ struct SharedPlan {
         continuity.gap = gap
         continuity.share = share
         continuity.lag = lag
+        continuity.maskMilliseconds = maskMilliseconds
         continuity.ignoredParameters = ["nonce"]
         continuity.filterParameter = "types"
         switch identity {
@@ -123,14 +129,25 @@ struct SharedPlan {
     var forgetsEarly: Bool {
         let usual = HistoryPolicy()
         return history.events < usual.events || history.bytes < usual.bytes || history.ageMilliseconds < usual.ageMilliseconds
+            || limits.historyBytes < Limits().historyBytes
     }
+
+    /// Whether a stream goes on in the server's next response.
+    var masks: Bool { maskMilliseconds != nil }
+
+    /// Whether a page's own stream goes on too, with responses that are for all.
+    var masksOwnStreams: Bool { masks && shareOfVetoes + shareOfRefusals > 0 }
+
+    /// Whether streams that nobody reads are forgotten before their time.
+    var forgetsStreams: Bool { limits.keptStreams < Limits().keptStreams || limits.historyBytes < Limits().historyBytes }
 
     /// For somebody who reads of a failure.
     var summary: String {
         "\(workerCount) workers, identity \(identity)\(varies ? ", vary" : ""), share \(share), lag \(lag), \(history), "
             + "\(serversSetIDs ? "server's ids, " : "")\(gap), \(isSecured ? "TLS" : "no TLS"), "
             + (speaksHTTP2 ? "HTTP/2, \(browserCount) browsers \(kindOfBrowsers)" : "HTTP/1")
-            + "\(publishes ? ", publishes" : ""), events of \(limits.eventBytes)"
+            + "\(publishes ? ", publishes" : "")\(maskMilliseconds.map { ", mask \($0)" } ?? ""), events of \(limits.eventBytes), "
+            + "\(limits.keptStreams) kept, \(limits.historyBytes) bytes"
     }
 }
 

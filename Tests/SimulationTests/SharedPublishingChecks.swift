@@ -48,10 +48,12 @@ extension SharedStreamsWorld {
         // A stream may be kept that nobody reads any more, and the proxy may hear late that a page is gone.
         let (owners, lateMilliseconds) = (Set(meant.map(\.owner)), Int64(3_000))
         let mostStreams = responses.count { owners.contains($0.owner) && $0.beganAt <= answeredAt }
-        let mostClients = meant.flatMap(\.visits).count { visit in
+        var mostClients = meant.flatMap(\.visits).count { visit in
             let isHere = visit.deed == .vanished || (visit.endedAt ?? .max) > published.beganAt - lateMilliseconds
             return visit.beganAt <= answeredAt && isHere
         }
+        // That a page has left is not heard either where its browser vanishes a moment later.
+        if plan.speaksHTTP2 { mostClients += meant.count }
         var (leastClients, streams): (Int, Set<Int>) = (0, [])
         for visit in meant.flatMap(\.visits) {
             let isHere = (momentOfStream(visit) ?? .max) < published.beganAt
@@ -61,6 +63,8 @@ extension SharedStreamsWorld {
             streams.insert(last.response)
         }
         count("answers to publishing that are judged")
+        // Of one stream, which goes on in the server's next response, pages may have read different ones.
+        if plan.masks { streams = Set(streams.prefix(1)) }
         let clientsAreRight = leastClients...max(leastClients, mostClients) ~= answer.clients
         let streamsAreRight = streams.count...max(streams.count, mostStreams) ~= answer.streams
         expect(

@@ -1,6 +1,7 @@
 // The server of the world of shared streams. Each response has a number, and its events count from zero, so that what a page reads shows
 // what is missing, doubled or another's. Whose a response is, is the request for which it was made, byte by byte.
 
+import Foundation
 import TestSupport
 
 @testable import Reactor
@@ -17,7 +18,7 @@ final class SharedResponse {
     }
 
     let number: Int
-    /// The whole head of its request.
+    /// The whole head of its request, but for the server's own id.
     let owner: String
     let beganAt: Int64
     /// Whether it says that it is for one client.
@@ -25,6 +26,8 @@ final class SharedResponse {
     fileprivate(set) var events: [Event] = []
     /// When the server ended or broke it; nil if it did not.
     fileprivate(set) var endedAt: Int64?
+    /// Whether its end was in order, so that nothing of it was lost on its way to the proxy.
+    fileprivate(set) var isWhole = false
     /// When the proxy left it.
     fileprivate(set) var leftAt: Int64?
     var isOpen: Bool { endedAt == nil && leftAt == nil }
@@ -60,8 +63,9 @@ final class SharedServerConnection {
         answer(head)
     }
 
-    private func answer(_ head: String) {
-        home.checkRequest(head)
+    private func answer(_ request: String) {
+        let (head, id) = Self.withoutEventID(request)
+        home.checkRequest(head, id)
         if !home.isCalm, home.world.chance.permille(home.plan.shareOfRefusals) {
             home.count("another answer")
             home.notForAll.append((head, home.world.now))
@@ -80,6 +84,15 @@ final class SharedServerConnection {
         let type = "Content-Type: text/event-stream"
         wire.send(Array("HTTP/1.1 200 OK\r\n\(type)\r\n\(field)\r\nTransfer-Encoding: chunked\r\n\r\n".utf8))
         go(on: response)
+    }
+
+    /// A head without the id that stands in it, and that id.
+    private static func withoutEventID(_ head: String) -> (head: String, id: String?) {
+        let name = "Last-Event-ID: "
+        var lines = head.components(separatedBy: "\r\n")
+        guard let place = lines.firstIndex(where: { $0.hasPrefix(name) }) else { return (head, nil) }
+        let id = String(lines.remove(at: place).dropFirst(name.count))
+        return (lines.joined(separator: "\r\n"), id)
     }
 
     private static let otherAnswers = [
@@ -132,6 +145,7 @@ final class SharedServerConnection {
         if home.world.chance.permille(300) { send(Array("event: price\ndata: half".utf8)[...]) }
         if home.world.chance.permille(500) {
             home.count("responses ended in order")
+            response.isWhole = true
             return wire.send(Array("0\r\n\r\n".utf8))
         }
         home.count("responses broken")

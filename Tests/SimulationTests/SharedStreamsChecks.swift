@@ -82,11 +82,11 @@ extension SharedStreamsWorld {
                     count("gap: \(told.reason)")
                     told.idBefore = position > 0 ? visit.read.events[position - 1].lastEventID : visit.broughtID
                     // Who is told of a new beginning comes back to it, and not as somebody new. Who has had no id of the server's yet may be
-                    // told of blocks whose ids are not kept either.
-                    let hasPlace = !event.lastEventID.isEmpty || told.reason == "expired" && told.idBefore == []
-                    expect(hasPlace, "\(name): a gap (\(told.reason)) without a place")
+                    // told of blocks whose ids are not kept either, or of a gap that stands in the log.
+                    let mayLackPlace = told.idBefore == [] && (told.reason == "expired" || plan.masks)
+                    expect(!event.lastEventID.isEmpty || mayLackPlace, "\(name): a gap (\(told.reason)) without a place")
                     // The gap of the one that opened the stream is nobody else's.
-                    let isOpeners = place.isNew && visit.broughtID.isEmpty && !told.certain
+                    let isOpeners = place.isNew && visit.broughtID.isEmpty && !told.certain && !plan.masks
                     expect(!isOpeners, "\(name): somebody new is told of a gap (\(told.reason))")
                     place.gaps.append(told)
                     continue
@@ -105,7 +105,9 @@ extension SharedStreamsWorld {
                 expect(response.owner == page.owner, "\(name): event \(next.event) of response \(next.response) is another's")
                 expect(response.events[next.event].type == type, "\(name): event \(next.event) has the type \(type)")
                 expect(manner.wants(type), "\(name): an event of the type \(type), which it does not want")
-                if isFirst, place.last?.response != next.response {
+                if plan.masks, let last = place.last, last.response != next.response {
+                    checkContinuation(next, behind: last, place, page, index, isFirst: isFirst)
+                } else if isFirst, place.last?.response != next.response {
                     place.openingCount = checkBeginning(page, index, position, next.response, place, firstReads)
                 } else {
                     check(next, behind: place, page, index, firstReads, isFirst: isFirst, readAt: visit.eventsReadAt[position])
@@ -160,17 +162,22 @@ extension SharedStreamsWorld {
 
     // MARK: Servers
 
-    /// What a server was asked: for a page that is there, with what belongs to its key and with nothing else.
-    func checkRequest(_ head: String) {
+    /// What a server was asked: for a page that is there, with what belongs to its key and with nothing else. Asked to go on, it gets its own
+    /// last id.
+    func checkRequest(_ head: String, _ id: String?) {
         let isKnown = pages.contains { $0.owner == head && !$0.visits.isEmpty }
         expect(isKnown, "no page's key makes this request: \(head)")
+        guard let id else { return }
+        count("requests with an id")
+        let isOwn = responses.contains { $0.owner == head && id.hasPrefix("s\($0.number).") }
+        expect(plan.masks && plan.serversSetIDs && isOwn, "a server is asked for what follows \(id), by \(head)")
     }
 
     /// A server has one connection for all pages with the same key, while there are any.
     func checkServers() {
         for (key, all) in Dictionary(grouping: responses, by: \.owner) {
             let mine = pages.filter { $0.owner == key }
-            let shared = all.filter { !$0.isVetoed && !mayBeAlone($0) }
+            let shared = all.filter { !$0.isVetoed && !mayBeAlone($0) && !plan.masksOwnStreams }
             for (old, new) in zip(shared, shared.dropFirst()) {
                 let end = min(old.endedAt ?? old.leftAt ?? .max, new.endedAt ?? new.leftAt ?? .max)
                 expect(end - new.beganAt <= 1_500, "responses \(old.number) and \(new.number) of one key: \(end), and \(new.beganAt)")
@@ -195,7 +202,9 @@ extension SharedStreamsWorld {
                 last > drainsSince || min(left, drainsSince) <= last + end + 2_500,
                 "response \(response.number) was open until \(left), and nobody was there since \(last)")
         }
-        guard !response.isVetoed, left < drainsSince else { return }
+        guard !response.isVetoed, left < drainsSince, !plan.forgetsStreams, !plan.masksOwnStreams else { return }
+        // A page that leaves may be one whose response has ended, and that does not know it yet.
+        if plan.gap == .reconnect || plan.lag == .close && plan.forgetsEarly { return }
         // A page that has just come may not have reached the proxy, and a busy one does not see yet that the proxy has ended its response.
         let readers = visits.filter { $0.beganAt < left - 500 && !$0.isEndedByProxy }.filter { visit in
             numbers(in: visit).contains { $0.response == response.number }
