@@ -420,6 +420,46 @@ def test_a_server_can_forbid_to_share_in_any_response(stage, field):
         assert len(first) == 2 and not first & {"for 1", "for 2"}
 
 
+@pytest.mark.parametrize("is_away", [False, True])
+def test_nobody_comes_back_to_an_own_stream_whose_next_response_is_for_one_client(stage, is_away):
+    asked, streams = [], []
+    has_left = threading.Event()
+
+    def serve(connection, request):
+        asked.append(request)
+        number = len(asked)
+        if number == 1:
+            # The other client waits meanwhile, and then asks for itself.
+            time.sleep(0.5)
+        if number == 3 and is_away:
+            has_left.wait(10)
+        streams.append(connection)
+        connection.start_stream([("Set-Cookie", "sid=1")] if number in (1, 3) else [])
+        connection.chunk(b"id: %d\ndata: for %d\n\n" % (number, number))
+        connection.wait_until_left(60)
+
+    proxy = stage.heartwire(stage.origin(serve), route=route("live", "mask 10s", "resumable on"))
+    with Client(proxy.port) as first:
+        first.get("/s", "Accept: text/event-stream\r\nCookie: who=me\r\n")
+        wait_for(lambda: asked)
+        with Client(proxy.port) as other:
+            body = resume(other, "/s", None, "Cookie: who=me\r\n")
+            body.wait_for(b"data: for 2\n\n")
+            streams[1].close()
+            wait_for(lambda: len(asked) == 3)
+            if not is_away:
+                body.wait_for(b"data: for 3\n\n")
+            own = last_id(body.data)
+        proxy.stream_log.ending("/s")
+        has_left.set()
+        if is_away:
+            time.sleep(0.5)
+        with Client(proxy.port) as stranger:
+            body = resume(stranger, "/s", own, "Cookie: who=me\r\n")
+            body.wait_for(b"data: for 4\n\n")
+            assert b"data: for 3" not in body.data
+
+
 @pytest.mark.parametrize("before", ["gap off", "gap reconnect"])
 def test_who_comes_after_a_reload_is_told_of_gaps_as_the_route_says(stage, before):
     script = Script(stage)

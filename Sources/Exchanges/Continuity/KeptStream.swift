@@ -247,6 +247,14 @@ final class KeptStream: Endpoint {
         return true
     }
 
+    /// From now on the server's part is for one client, and others have the same key: nobody may come back to the stream. If its client is
+    /// away, the stream is forgotten.
+    func hideFromOthers() {
+        endsWithReader = true
+        streams.hide(self)
+        if seats.isEmpty { streams.forget(self) }
+    }
+
     private func oneHasLeft(forgets: Bool, _ wasAwaited: Bool) {
         if seats.isEmpty { lastHasLeft(forgets: forgets) } else if wasAwaited { serveAll() }
     }

@@ -73,6 +73,9 @@ final class KeptStreams {
         StreamHome(epoch: epoch, worker: proxy.worker.number, mailbox: proxy.worker.mailbox)
     }
 
+    /// Nobody may find the stream any more.
+    func hide(_ stream: KeptStream) { directory.remove(stream.log.epoch, of: stream.key) }
+
     // MARK: Streams for all
 
     /// The stream that clients of the key share, or the epoch of the one that the caller opens for them.
