@@ -169,7 +169,8 @@ extension KeptStreamsWorld {
         if repeatsItself || mayComeLate, next.event <= last.highest + 1 { return }
         // By an id that its server uses again a page may be given another place.
         if plan.isLoose, !isSameVisit { return }
-        if areLate(last.event + 1..<next.event, of: journals[next.journal]) { return count("events that nobody can miss") }
+        let known = repeatsItself || mayComeLate ? max(last.event, last.highest) : last.event
+        if areLate(known + 1..<next.event, of: journals[next.journal]) { return count("events that nobody can miss") }
         guard plan.tellsByEvent else {
             return expect(!isSameVisit || plan.gap == .off || wasSentBack(page, last, next), "\(place), and the response goes on")
         }
