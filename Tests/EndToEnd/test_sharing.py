@@ -1,6 +1,5 @@
 """Clients with the same key read one stream of the server's: joined at any time, filtered, and never slowed by each other."""
 
-import itertools
 import re
 import signal
 import threading
@@ -9,7 +8,7 @@ import time
 import pytest
 
 from support.client import Client
-from support.scripted import Script, events, gaps, last_id, resume, wait_for
+from support.scripted import Readers, Script, events, gaps, last_id, resume, wait_for
 
 
 def route(share, *more):
@@ -21,28 +20,10 @@ def workers(request):
     return request.param
 
 
-class Crowd:
-    """Clients that stay until the end."""
-
-    def __init__(self, proxy):
-        self.proxy, self.clients = proxy, []
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        for client in self.clients:
-            client.close()
-
-    def open(self, path="/s", fields="Cookie: who=me\r\n", id=None):
-        self.clients.append(Client(self.proxy.port))
-        return resume(self.clients[-1], path, id, fields)
-
-
 def test_clients_of_one_key_read_one_stream_of_the_server(stage, workers):
     script = Script(stage)
     proxy = stage.heartwire(script.origin, route=route("live"), workers=workers)
-    with Crowd(proxy) as crowd:
+    with Readers(proxy) as crowd:
         bodies = [crowd.open()]
         script.stream(0).chunk(b"data: early\n\n")
         bodies[0].wait_for(b"early")
@@ -73,7 +54,7 @@ def test_the_request_holds_what_is_the_same_for_all_and_nothing_else(stage):
     script = Script(stage)
     proxy = stage.heartwire(script.origin, route=route("live", "vary X-Tenant", "ignore_query t"))
     mine = "Cookie: a=1; who=me; b=2\r\nX-Tenant: x\r\nUser-Agent: Browser/%d\r\nAccept-Language: de\r\nX-Other: %d\r\n"
-    with Crowd(proxy) as crowd:
+    with Readers(proxy) as crowd:
         for number in (1, 2):
             body = crowd.open(f"/s?a=1&t={number}", mine % (number, number) + ("Authorization: Basic eA==\r\n" if number == 1 else ""))
         script.stream(0).chunk(b"data: 1\n\n")
@@ -116,7 +97,7 @@ def test_late_clients_begin_with_what_the_route_says(stage, workers):
     }
     wanted = {"live": [], "latest": ["p2", "m2"], "replay 2": ["p2", "m2"]}
     for number, (name, proxy) in enumerate(proxies.items()):
-        with Crowd(proxy) as crowd:
+        with Readers(proxy) as crowd:
             first = crowd.open()
             script.stream(number).chunk(
                 b"event: price\ndata: p1\n\ndata: m1\n\nevent: price\ndata: p2\n\ndata: m2\n\n")
@@ -138,7 +119,7 @@ def test_late_clients_begin_with_what_the_route_says(stage, workers):
 def test_a_filter_lets_some_types_pass(stage, workers):
     script = Script(stage)
     proxy = stage.heartwire(script.origin, route=route("live", "filter query types"), workers=workers)
-    with Crowd(proxy) as crowd:
+    with Readers(proxy) as crowd:
         everything = crowd.open("/s?x=1")
         prices = crowd.open("/s?x=1&types=price")
         both = crowd.open("/s?types=message%2Cprice&x=1")
@@ -155,7 +136,7 @@ def test_a_client_that_wants_little_does_not_fall_out_of_the_history(stage, work
     script = Script(stage)
     terms = "history {\nevents 10\n}\nidentity cookie who\nshare live\nfilter query types"
     proxy = stage.heartwire(script.origin, route=terms, workers=workers, heartbeat="1s")
-    with Crowd(proxy) as crowd:
+    with Readers(proxy) as crowd:
         bodies = [crowd.open("/s?types=rare") for _ in range(4)]
         for number in range(100):
             script.stream(0).chunk(b"data: %d\n\n" % number)
@@ -165,47 +146,6 @@ def test_a_client_that_wants_little_does_not_fall_out_of_the_history(stage, work
             script.stream(0).chunk(b"event: rare\ndata: r\n\n")
             back.wait_for(b"data: r")
             assert events(back.data) == ["r"]
-
-
-@pytest.mark.parametrize("field", [("Set-Cookie", "a=1"), ("Vary", "Accept, User-Agent"), ("Vary", "*")])
-def test_a_server_can_forbid_to_share(stage, field):
-    streams = []
-
-    def serve(connection, request):
-        connection.start_stream(fields=[field])
-        streams.append(connection)
-        connection.wait_until_left(60)
-
-    proxy = stage.heartwire(stage.origin(serve), route=route("live"))
-    with Crowd(proxy) as crowd:
-        bodies = [crowd.open() for _ in range(3)]
-        wait_for(lambda: len(streams) == 3)
-        for number, stream in enumerate(streams):
-            stream.chunk(b"data: %d\n\n" % number)
-        for body in bodies:
-            body.wait_for(b"data: ")
-        assert sorted(events(body.data) for body in bodies) == [["0"], ["1"], ["2"]]
-    wait_for(lambda: [line["event"] for line in proxy.stream_log.lines()].count("stream_end") == 3)
-    ends = [line for line in proxy.stream_log.lines() if line["event"] == "stream_end"]
-    assert {line["not_shared_because"] for line in ends} == {"set_cookie" if field[0] == "Set-Cookie" else "vary"}
-
-
-def test_a_vary_of_what_is_the_same_for_all_forbids_nothing(stage):
-    streams = []
-
-    def serve(connection, request):
-        connection.start_stream(fields=[("Vary", "Accept-Encoding, Origin, Cookie, X-Tenant")])
-        streams.append(connection)
-        connection.wait_until_left(60)
-
-    proxy = stage.heartwire(stage.origin(serve), route=route("live", "vary X-Tenant"))
-    with Crowd(proxy) as crowd:
-        bodies = [crowd.open() for _ in range(3)]
-        wait_for(lambda: streams)
-        streams[0].chunk(b"data: 1\n\n")
-        for body in bodies:
-            body.wait_for(b"data: 1")
-    assert len(streams) == 1
 
 
 @pytest.mark.parametrize("status", [401, 404, 503])
@@ -228,7 +168,7 @@ def test_a_slow_client_falls_behind_and_stops_nobody(stage, lag):
     script = Script(stage)
     terms = "history {\nevents 50\n}\nidentity cookie who\nshare live\nlag " + lag
     proxy = stage.heartwire(script.origin, route=terms)
-    with Crowd(proxy) as crowd:
+    with Readers(proxy) as crowd:
         fast = crowd.open()
         slow = Client(proxy.port, receive_buffer=4096)
         crowd.clients.append(slow)
@@ -255,7 +195,7 @@ def test_a_slow_client_is_sent_back_for_a_gap_behind_what_is_no_longer_kept(stag
     terms = "history {\nevents 50\nsize 64MiB\n}\nidentity cookie who\nshare replay 50\ngap reconnect"
     proxy = stage.heartwire(script.origin, route=terms)
     text = b"x" * 120_000
-    with Crowd(proxy) as crowd:
+    with Readers(proxy) as crowd:
         fast = crowd.open()
 
         def send(numbers):
@@ -279,7 +219,7 @@ def test_the_last_client_that_leaves_ends_the_servers_stream_after_away(stage):
     script = Script(stage)
     terms = "history {\naway 1s\n}\nidentity cookie who\nshare live"
     proxy = stage.heartwire(script.origin, route=terms)
-    with Crowd(proxy) as crowd:
+    with Readers(proxy) as crowd:
         bodies = [crowd.open() for _ in range(3)]
         script.stream(0).chunk(b"data: 1\n\n")
         for body in bodies:
@@ -290,7 +230,7 @@ def test_the_last_client_that_leaves_ends_the_servers_stream_after_away(stage):
         script.stream(0).chunk(b"data: 2\n\n")
         bodies[2].wait_for(b"data: 2")
     script.stream(0).wait_until_left(5)
-    with Crowd(proxy) as crowd:
+    with Readers(proxy) as crowd:
         body = crowd.open()
         script.stream(1).chunk(b"data: 3\n\n")
         body.wait_for(b"data: 3")
@@ -300,7 +240,7 @@ def test_the_last_client_that_leaves_ends_the_servers_stream_after_away(stage):
 def test_an_unknown_id_joins_with_a_gap(stage):
     script = Script(stage)
     proxy = stage.heartwire(script.origin, route=route("replay 5"))
-    with Crowd(proxy) as crowd:
+    with Readers(proxy) as crowd:
         first = crowd.open()
         script.stream(0).chunk(b"data: 1\n\n")
         first.wait_for(b"data: 1")
@@ -314,7 +254,7 @@ def test_an_unknown_id_joins_with_a_gap(stage):
 def test_the_gap_of_the_client_that_opened_a_stream_is_told_to_no_other(stage):
     script = Script(stage)
     proxy = stage.heartwire(script.origin, route=route("replay 5"))
-    with Crowd(proxy) as crowd:
+    with Readers(proxy) as crowd:
         first = crowd.open(id="hw1.AAAAAAAA.5")
         script.stream(0).chunk(b"data: 1\n\n")
         first.wait_for(b"data: 1")
@@ -330,7 +270,7 @@ def test_the_gap_of_the_client_that_opened_a_stream_is_told_to_no_other(stage):
 def test_who_joins_behind_a_gap_has_the_servers_last_id(stage):
     script = Script(stage)
     proxy = stage.heartwire(script.origin, route=route("live"))
-    with Crowd(proxy) as crowd:
+    with Readers(proxy) as crowd:
         first = crowd.open()
         script.stream(0).chunk(b"id: one\ndata: 1\n\n")
         first.wait_for(b"data: 1")
@@ -364,7 +304,7 @@ def test_who_comes_back_while_another_opens_a_stream_in_vain_gets_what_it_missed
         bodies[1].wait_for(b"data: 1-2\n\n")
         streams[0].close()
         bodies[1].read_to_end()
-    with Client(proxy.port) as opener, Crowd(proxy) as crowd:
+    with Client(proxy.port) as opener, Readers(proxy) as crowd:
         opener.get("/s", "Accept: text/event-stream\r\nCookie: who=me\r\n")
         asked.wait(15)
         assert events(crowd.open(id="1-1").read_to_end()) == ["1-2"]
@@ -389,75 +329,6 @@ def test_clients_that_are_held_in_an_outage_share_one_stream_when_it_is_over(sta
     for client in clients:
         client.close()
     assert len(script.requests) == 1
-
-
-@pytest.mark.parametrize("field", [("Set-Cookie", "sid=1"), ("Vary", "*"), ("Vary", "User-Agent")], ids=str)
-def test_a_server_can_forbid_to_share_in_any_response(stage, field):
-    streams = []
-    numbers = itertools.count(1)
-
-    def serve(connection, _):
-        # The two clients are served at the same time, each by a thread: a number that both read from the list could be the same.
-        number = next(numbers)
-        streams.append(connection)
-        connection.start_stream([field] if number > 1 else [])
-        connection.chunk(b"data: for %d\n\n" % number)
-        connection.wait_until_left(60)
-
-    proxy = stage.heartwire(stage.origin(serve), route=route("live", "mask 10s"))
-    with Client(proxy.port) as one, Client(proxy.port) as two:
-        bodies = [resume(client, "/s", None, "Cookie: who=me\r\n") for client in (one, two)]
-        streams[0].close()
-        for body in bodies:
-            # Each comes back soon, and gets a stream of its own.
-            body.read_to_end()
-            assert re.search(rb"(?m)^retry: ?\d+$", body.data) and b"for 2" not in body.data
-    with Client(proxy.port) as one, Client(proxy.port) as two:
-        bodies = [resume(client, "/s", None, "Cookie: who=me\r\n") for client in (one, two)]
-        for body in bodies:
-            body.wait_for(b"data: for ")
-        first = {events(body.data)[-1] for body in bodies}
-        assert len(first) == 2 and not first & {"for 1", "for 2"}
-
-
-@pytest.mark.parametrize("is_away", [False, True])
-def test_nobody_comes_back_to_an_own_stream_whose_next_response_is_for_one_client(stage, is_away):
-    asked, streams = [], []
-    has_left = threading.Event()
-
-    def serve(connection, request):
-        asked.append(request)
-        number = len(asked)
-        if number == 1:
-            # The other client waits meanwhile, and then asks for itself.
-            time.sleep(0.5)
-        if number == 3 and is_away:
-            has_left.wait(10)
-        streams.append(connection)
-        connection.start_stream([("Set-Cookie", "sid=1")] if number in (1, 3) else [])
-        connection.chunk(b"id: %d\ndata: for %d\n\n" % (number, number))
-        connection.wait_until_left(60)
-
-    proxy = stage.heartwire(stage.origin(serve), route=route("live", "mask 10s", "resumable on"))
-    with Client(proxy.port) as first:
-        first.get("/s", "Accept: text/event-stream\r\nCookie: who=me\r\n")
-        wait_for(lambda: asked)
-        with Client(proxy.port) as other:
-            body = resume(other, "/s", None, "Cookie: who=me\r\n")
-            body.wait_for(b"data: for 2\n\n")
-            streams[1].close()
-            wait_for(lambda: len(asked) == 3)
-            if not is_away:
-                body.wait_for(b"data: for 3\n\n")
-            own = last_id(body.data)
-        proxy.stream_log.ending("/s")
-        has_left.set()
-        if is_away:
-            time.sleep(0.5)
-        with Client(proxy.port) as stranger:
-            body = resume(stranger, "/s", own, "Cookie: who=me\r\n")
-            body.wait_for(b"data: for 4\n\n")
-            assert b"data: for 3" not in body.data
 
 
 @pytest.mark.parametrize("before", ["gap off", "gap reconnect"])

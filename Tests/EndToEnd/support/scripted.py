@@ -4,6 +4,8 @@ import json
 import re
 import time
 
+from support.client import Client
+
 
 class Script:
     """A server that sends what the test says; each request gets a stream of its own."""
@@ -50,3 +52,21 @@ def resume(client, path, id=None, fields=""):
     head, body = client.open_stream(path, (f"Last-Event-ID: {id}\r\n" if id else "") + fields)
     assert head.status == 200
     return body
+
+
+class Readers:
+    """Clients of streams that stay until the end."""
+
+    def __init__(self, proxy):
+        self.proxy, self.clients = proxy, []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for client in self.clients:
+            client.close()
+
+    def open(self, path="/s", fields="Cookie: who=me\r\n", id=None):
+        self.clients.append(Client(self.proxy.port))
+        return resume(self.clients[-1], path, id, fields)
