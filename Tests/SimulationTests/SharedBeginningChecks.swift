@@ -39,6 +39,8 @@ extension SharedStreamsWorld {
         let latest = response.events.firstIndex { $0.sentAt > joined } ?? response.events.count
         let ways = isLate && !plan.tellsByEvent && !visit.broughtID.isEmpty ? [true, false] : [isLate]
         count(isLate ? "begins as somebody new" : "begins behind a gap")
+        // Whose response broke behind a published event, the first of the latest ones, goes on there.
+        if plan.share == .latest, !place.published.isEmpty, !visit.broughtID.isEmpty { return openingCount }
         // What is kept of a stream whose server has dropped is of more than one response, with the gaps between them.
         if plan.masks { return openingCount }
         // Where pages are not told of all gaps, they may lack anything that is not kept.

@@ -8,7 +8,8 @@ extension SharedStreamsWorld {
         _ next: SharedPlace.Numbered, behind last: SharedPlace.Numbered, _ place: SharedPlace, _ page: KeptPage, _ visit: Int,
         isFirst: Bool
     ) {
-        let name = "page \(page.number), visit \(visit): event \(next.event) of response \(next.response) follows \(last.event) of "
+        let name =
+            "page \(page.number), visit \(visit): event \(next.event) of response \(next.response) follows \(last.event) of "
             + "\(last.response)"
         count(isFirst ? "returns behind a dropped response" : "events behind a dropped response")
         // A stream of its own may be younger than the one that others share.

@@ -18,7 +18,7 @@ final class SharedResponse {
     }
 
     let number: Int
-    /// The whole head of its request, but for the server's own id.
+    /// The whole head of its request, except the server's own id.
     let owner: String
     let beganAt: Int64
     /// Whether it says that it is for one client.

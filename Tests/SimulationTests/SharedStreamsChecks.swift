@@ -81,8 +81,8 @@ extension SharedStreamsWorld {
                     expect(plan.tellsByEvent, "\(name): a gap is told by an event, and the route wants none")
                     count("gap: \(told.reason)")
                     told.idBefore = position > 0 ? visit.read.events[position - 1].lastEventID : visit.broughtID
-                    // Who is told of a new beginning comes back to it, and not as somebody new. Who has had no id of the server's yet may be
-                    // told of blocks whose ids are not kept either, or of a gap that stands in the log.
+                    // Who is told of a new beginning comes back to it, and not as somebody new. Who has had no id of the server's yet may
+                    // be told of blocks whose ids are not kept either, or of a gap that stands in the log.
                     let mayLackPlace = told.idBefore == [] && (told.reason == "expired" || plan.masks)
                     expect(!event.lastEventID.isEmpty || mayLackPlace, "\(name): a gap (\(told.reason)) without a place")
                     // The gap of the one that opened the stream is nobody else's.
@@ -162,8 +162,8 @@ extension SharedStreamsWorld {
 
     // MARK: Servers
 
-    /// What a server was asked: for a page that is there, with what belongs to its key and with nothing else. Asked to go on, it gets its own
-    /// last id.
+    /// What a server was asked: for a page that is there, with what belongs to its key and with nothing else. Asked to go on, it gets its
+    /// own last id.
     func checkRequest(_ head: String, _ id: String?) {
         let isKnown = pages.contains { $0.owner == head && !$0.visits.isEmpty }
         expect(isKnown, "no page's key makes this request: \(head)")
@@ -218,8 +218,8 @@ extension SharedStreamsWorld {
     func checkContentment() {
         for page in pages {
             guard let visit = page.visits.last else { return expect(false, "page \(page.number) never came") }
-            // Who is busy does not see that its response has ended, and is slow. Two pages with ids of one stream that is not shared take it
-            // from each other.
+            // Who is busy does not see that its response has ended, and is slow. Two pages with ids of one stream that is not shared take
+            // it from each other.
             let isSentBack = plan.gap == .reconnect || plan.lag == .close || pages.contains { $0.visits.contains(where: \.isStolen) }
             let comesBack = page.isBusy || isSentBack && world.now - (visit.endedAt ?? visit.beganAt) < 1_500
             expect(

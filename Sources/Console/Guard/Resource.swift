@@ -89,7 +89,7 @@ extension StreamIdentifier {
     package init?(logged text: String) {
         let parts = text.split(separator: "-", omittingEmptySubsequences: false)
         guard parts.count == 2, parts[0].first == "w", let worker = UInt16(parts[0].dropFirst()), parts[1].count <= 20,
-            parts[1].utf8.allSatisfy(isDigit), let number = UInt64(parts[1])
+            parts[1].utf8.allSatisfy(isDigit), let number = UInt64(parts[1]), number <= Self.mostNumber
         else { return nil }
         self.init(worker: Int(worker), number: number)
     }

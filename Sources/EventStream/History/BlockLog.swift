@@ -52,6 +52,12 @@ package final class BlockLog {
         var reason: Gap.Reason
     }
 
+    /// What most logs never have, outside of them: there is a log for each idle client.
+    private final class LogRarities {
+        var stops: [Stop] = []
+        var predecessors: [Predecessor] = []
+    }
+
     /// How many predecessors are remembered. Ids of older ones are unknown.
     static let mostPredecessors = 4
 
@@ -59,14 +65,13 @@ package final class BlockLog {
     package let rules: Rules
     /// The epoch of the ids that are given out now.
     package private(set) var epoch: Epoch
-    private(set) var predecessors: [Predecessor] = []
+    private var rarities: LogRarities?
     private(set) var store = BlockStore()
-    private(set) var stops: [Stop] = []
     private var index = IdentifierIndex()
-    private(set) var types = TypeTable()
-    private var rule: IdentifierRule
     /// Whether a server's id was found twice, so that the first block with an id has to be searched.
     private(set) var hasRepeatedIdentifier = false
+    private var rule: IdentifierRule
+    private(set) var types = TypeTable()
 
     /// A log without blocks. `identifier` is the one behind which the server was asked to go on; empty for none.
     package init(_ rules: Rules, epoch: Epoch, after identifier: [UInt8] = []) {
@@ -74,6 +79,16 @@ package final class BlockLog {
         self.rules = rules
         self.epoch = epoch
         rule = IdentifierRule(rules.identifiers, after: identifier)
+    }
+
+    var stops: [Stop] { rarities?.stops ?? [] }
+
+    var predecessors: [Predecessor] { rarities?.predecessors ?? [] }
+
+    /// Made when they are needed.
+    private var neededRarities: LogRarities {
+        if rarities == nil { rarities = LogRarities() }
+        return rarities!
     }
 
     /// The number of the oldest block that is held; `next` where none is.
@@ -121,7 +136,7 @@ package final class BlockLog {
         } else {
             appendOwnLine(next, to: &line)
         }
-        stops.append(Stop(sequence: next, gap: Gap(.oversize, isCertain: true, missedCount: 1)))
+        neededRarities.stops.append(Stop(sequence: next, gap: Gap(.oversize, isCertain: true, missedCount: 1)))
         let sequence = next
         store(line, flags: .isHole, at: now, serverIdentifier: rule.line == .own || effect != .set ? nil : 4..<4 + identifier!.count)
         if effect == .set { identifier!.withUnsafeBufferPointer { index($0, of: sequence) } }
@@ -134,7 +149,7 @@ package final class BlockLog {
         switch rules.gaps {
         case .off: return
         case .reconnect:
-            stops.append(Stop(sequence: next, gap: gap))
+            neededRarities.stops.append(Stop(sequence: next, gap: gap))
             store([], flags: .isHole, at: now)
         case .event(let type):
             var bytes: [UInt8] = []
@@ -344,7 +359,8 @@ package final class BlockLog {
 
     private func removeFirst() {
         store.removeFirst()
-        while let stop = stops.first, stop.sequence < first { stops.removeFirst() }
+        guard let rarities else { return }
+        while let stop = rarities.stops.first, stop.sequence < first { rarities.stops.removeFirst() }
     }
 
     // MARK: Epochs
@@ -352,8 +368,9 @@ package final class BlockLog {
     /// Goes on under another epoch with the same blocks and the next number, where it cannot be proved that another writer has not gone on
     /// under the old one. Ids of the old epoch name the same blocks up to here; behind them is a gap for this reason.
     package func begin(_ epoch: Epoch, after reason: Gap.Reason) {
-        predecessors.append(Predecessor(epoch: self.epoch, lastSequence: next - 1, reason: reason))
-        if predecessors.count > Self.mostPredecessors { predecessors.removeFirst() }
+        let rarities = neededRarities
+        rarities.predecessors.append(Predecessor(epoch: self.epoch, lastSequence: next - 1, reason: reason))
+        if rarities.predecessors.count > Self.mostPredecessors { rarities.predecessors.removeFirst() }
         self.epoch = epoch
     }
 }

@@ -19,11 +19,16 @@ struct BlockStore {
     private var segments = Ring<HeldSegment>()
     /// The number of the first segment that is held.
     private var firstSegment: UInt32 = 0
+    private var shortSegmentByteCount: UInt32 = 0
     /// The number of the first block that is held. Where none is held, the number of the next one.
     private(set) var first: UInt64 = 1
     /// How many bytes all held blocks have.
     private(set) var byteCount = 0
-    private var segmentByteCount = 0
+    /// How many bytes all held segments have: no log may hold more than 32 bits can tell.
+    private var segmentByteCount: Int {
+        get { Int(shortSegmentByteCount) }
+        set { shortSegmentByteCount = UInt32(clamping: newValue) }
+    }
     /// The last segment, where there is one.
     private var openSegment: Segment?
 

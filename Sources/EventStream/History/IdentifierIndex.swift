@@ -17,7 +17,7 @@ struct IdentifierIndex {
 
     /// The upper 40 bits of the hash above, the number's lower 24 bits below. Zero is a free place, so the hash is never zero.
     private var places: [UInt64] = []
-    private var count = 0
+    private var count: UInt32 = 0
 
     var memoryByteCount: Int { places.count * MemoryLayout<UInt64>.stride }
 
@@ -73,7 +73,7 @@ struct IdentifierIndex {
         while size < 4 * kept.count { size *= 2 }
         places = Array(repeating: 0, count: size)
         for entry in kept { place(entry) }
-        count = kept.count
+        count = UInt32(kept.count)
     }
 }
 

@@ -69,8 +69,8 @@ struct IdentifierRule {
         switch policy {
         case .own: .own
         case .keep: hasSeenIdentifier ? .asItCame : .own
-        case .suffix:
-            lastIdentifier.isEmpty || !hasSeenIdentifier ? .own : lastIdentifier.count > Self.longestSuffixedByteCount ? .asItCame : .suffixed
+        case .suffix where lastIdentifier.isEmpty || !hasSeenIdentifier: .own
+        case .suffix: lastIdentifier.count > Self.longestSuffixedByteCount ? .asItCame : .suffixed
         }
     }
 }

@@ -1,8 +1,6 @@
 // The streams of one worker that nobody reads, in the order in which their readers left.
 // Invariant: a stream that has a reader again is not here. Leaving and coming back cost the same however many there are.
 
-import Reactor
-
 /// Streams without a reader.
 struct AwayStreams {
     private struct Place {
@@ -16,7 +14,8 @@ struct AwayStreams {
     /// The place from which on streams may hold blocks.
     private var firstHolding = 0
     private var numbers: [ObjectIdentifier: UInt64] = [:]
-    private var counts: [SocketAddress: Int] = [:]
+    /// Of each client.
+    private var counts: [Int: Int] = [:]
     private var lastNumber: UInt64 = 0
 
     /// How many there are.
@@ -61,7 +60,7 @@ struct AwayStreams {
     }
 
     /// The same among those of one client.
-    func oldest(of client: SocketAddress, above limit: Int) -> KeptStream? {
+    func oldest(of client: Int, above limit: Int) -> KeptStream? {
         guard let count = counts[client], count > limit else { return nil }
         return places[first...].first { $0.stream.client == client && isValid($0) }?.stream
     }

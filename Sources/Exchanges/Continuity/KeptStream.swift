@@ -26,8 +26,8 @@ final class KeptStream: Endpoint {
     /// The bytes of the head with which each response begins: see `KeptHeads`.
     let head: [UInt8]
     /// The server that serves it now, or served it last.
-    private(set) var serverName: String
-    private let unreadLimit: Int
+    private var server: ServerState
+    var serverName: String { server.name }
     private unowned let streams: KeptStreams
     /// The servers' side: one server, or each address of all servers where streams are merged. Empty until the stream itself is there.
     var feeds = Few<StreamFeed>()
@@ -35,33 +35,29 @@ final class KeptStream: Endpoint {
     let merging: Merging?
     /// Who reads.
     private(set) var seats = Few<Seat>()
-    /// The seats of readers on other workers, with the stream of the exchange that read before each of them.
-    private var distantSeats: [DistantReader: (seat: Seat, previous: StreamIdentifier)] = [:]
-    /// Where the last readers began that got everything, the end of the server's part included.
-    private var endedFrom: [UInt64] = []
-    /// How much memory of the log `KeptStreams` has counted.
-    private var countedBytes = 0
-    /// The stream of the exchange that opened it.
-    private let opener: StreamIdentifier
-    /// The stream of the exchange that read last.
-    private var previous: StreamIdentifier
-    /// Monotonic milliseconds: when the last reader left, or when nothing came any more after that.
-    private var leftAt: Int64
-    /// The client for which it is kept, as limits count clients; nil for a trusted proxy, which has many.
-    let client: SocketAddress?
-    /// Where it belongs, for those who publish events.
-    let place: PublishingPlace
-    /// Published events that wait for the end of a block that is handed on in parts.
-    var waiting: [OwnEvent] = []
+    // Small fields follow one another, because there is a kept stream for each idle client.
     /// Whether every client of the key reads the stream; none of them stops the server then.
     let isShared: Bool
     /// Whether nobody may come back to it: the server has said that it is for one client, and others have the same key.
     var endsWithReader = false
     private(set) var isPaused = false
-    /// So many of them are remembered, of clients that want different types of events.
-    private static let mostEnds = 64
     /// Whether the server's first bytes are awaited, which follow in the turn of its head.
     var isBeginning = true
+    private let unreadLimit: Int32
+    /// What most streams never have.
+    private(set) var rarities: StreamRarities?
+    /// How much memory of the log `KeptStreams` has counted.
+    private var countedBytes = 0
+    /// The stream of the exchange that read last.
+    private var previous: StreamIdentifier
+    /// Monotonic milliseconds: when the last reader left, or when nothing came any more after that.
+    private var leftAt: Int64
+    /// The hash of the client for which it is kept, as limits count clients; nil for a trusted proxy, which has many. Nobody outside of
+    /// this process can foresee hashes.
+    var client: Int? { clientOrZero == 0 ? nil : clientOrZero }
+    private let clientOrZero: Int
+    /// Where it belongs, for those who publish events.
+    let place: PublishingPlace
 
     /// A stream whose server has just answered. `connection` reports to the stream from now on.
     init(
@@ -72,13 +68,13 @@ final class KeptStream: Endpoint {
         self.log = log
         self.terms = terms
         self.isShared = isShared
-        opener = exchange.identifier
+        if isShared { rarities = StreamRarities(opener: exchange.identifier) }
         self.head = streams.heads.hold(head)
         self.streams = streams
-        serverName = connection.server.name
-        unreadLimit = exchange.settings.configuration.limits.pendingBytesPerStream
+        server = connection.server
+        unreadLimit = Int32(clamping: exchange.settings.configuration.limits.pendingBytesPerStream)
         previous = exchange.identifier
-        client = exchange.countedAddress
+        clientOrZero = exchange.countedAddress?.hashValue ?? 0
         place = PublishingPlace(of: exchange, terms)
         leftAt = exchange.now
         merging = terms.merges ? Merging(terms.duplicates, now: exchange.now) : nil
@@ -95,10 +91,20 @@ final class KeptStream: Endpoint {
     /// Whether nobody reads.
     var isAway: Bool { seats.isEmpty }
 
+    /// Made when it is needed.
+    var neededRarities: StreamRarities {
+        if rarities == nil { rarities = StreamRarities() }
+        return rarities!
+    }
+
+    private var opener: StreamIdentifier? { rarities?.opener }
+
     // MARK: The reader
 
     /// The first reader, which opened the stream.
-    func open(for reader: StreamReader, _ filter: TypeFilter?) { seat(.here(reader), previous, at: log.first, hasIdentifier: false, filter) }
+    func open(for reader: StreamReader, _ filter: TypeFilter?) {
+        seat(.here(reader), previous, at: log.first, hasIdentifier: false, filter)
+    }
 
     /// What the stream says to a client that comes back, or joins it. Where the stream goes on, the reader has a seat.
     func answer(_ question: StreamQuestion, _ reader: SeatedReader) -> ResumptionAnswer {
@@ -147,7 +153,7 @@ final class KeptStream: Endpoint {
         seats.append(seat)
         switch reader {
         case .here(let reader): reader.sit(on: seat)
-        case .elsewhere(let reader, _): distantSeats[reader] = (seat, previous)
+        case .elsewhere(let reader, _): neededRarities.distantSeats[reader] = (seat, previous)
         }
     }
 
@@ -178,11 +184,11 @@ final class KeptStream: Endpoint {
         if end != nil {
             if gap == nil || !terms.tellsByEvent, !log.hasMore(from: cursor, through: filter) { return .isOver }
             // A client whose id stays the same would get the same blocks again and again.
-            if endedFrom.contains(cursor), !log.replacesIdentifier(from: cursor, through: filter) { return .isOver }
+            if rarities?.endedFrom.contains(cursor) == true, !log.replacesIdentifier(from: cursor, through: filter) { return .isOver }
         }
         let opening = (id.restoring ?? []) + (gap.flatMap { log.gapEvent($0, before: cursor) } ?? [])
         let resumption = ResumedStream(
-            head: KeptHeads.head(head), serverName: serverName, opening: opening, previous: previous, sharedWith: isShared ? opener : nil,
+            head: KeptHeads.head(head), serverName: serverName, opening: opening, previous: previous, sharedWith: opener,
             replayed: log.next - cursor, gap: gap)
         previous = stream
         return .found(cursor, resumption)
@@ -196,7 +202,7 @@ final class KeptStream: Endpoint {
     }
 
     /// Whether so many bytes may not wait for one client of a shared stream.
-    func isTooMuch(_ unreadBytes: Int) -> Bool { isShared && unreadBytes > unreadLimit }
+    func isTooMuch(_ unreadBytes: Int) -> Bool { isShared && unreadBytes > Int(unreadLimit) }
 
     /// A reader is too slow for what comes in parts, or has come to a gap and has to come back: its response ends.
     func leaveBehind(_ seat: Seat, at gap: Gap? = nil) {
@@ -207,17 +213,17 @@ final class KeptStream: Endpoint {
     }
 
     /// The seat of a reader on another worker.
-    func seat(of reader: DistantReader) -> Seat? { distantSeats[reader]?.seat }
+    func seat(of reader: DistantReader) -> Seat? { rarities?.distantSeats[reader]?.seat }
 
     /// A reader on another worker was gone before it could begin.
     func readerNeverCame(_ reader: DistantReader) {
-        guard let (seat, before) = distantSeats[reader] else { return }
+        guard let (seat, before) = rarities?.distantSeats[reader] else { return }
         previous = before
         left(seat, forgets: false)
     }
 
     /// Whether clients on other workers read.
-    var hasDistantReaders: Bool { !distantSeats.isEmpty }
+    var hasDistantReaders: Bool { rarities.map { !$0.distantSeats.isEmpty } ?? false }
 
     /// The worker ends, and with it the streams of readers on other workers.
     func endDistantReaders() {
@@ -275,16 +281,16 @@ final class KeptStream: Endpoint {
         seat.vacate()
         seats.removeAll { $0 === seat }
         if case .elsewhere(let reader, _) = seat.reader {
-            distantSeats[reader] = nil
+            rarities?.distantSeats[reader] = nil
             streams.distantReaderLeft()
         }
-        guard !waiting.isEmpty else { return false }
+        guard hasWaiting else { return false }
         appendWaiting()
-        return waiting.isEmpty
+        return !hasWaiting
     }
 
     func serveAll() {
-        if !waiting.isEmpty { appendWaiting() }
+        if hasWaiting { appendWaiting() }
         for seat in seats where seat.isReady { seat.serve() }
     }
 
@@ -294,15 +300,14 @@ final class KeptStream: Endpoint {
     /// How the server's part ended, for a reader that has everything; nil while it goes on.
     func takeEnd(for seat: Seat) -> FeedEnd? {
         guard let end else { return nil }
-        if endedFrom.count == Self.mostEnds { endedFrom.removeFirst() }
-        if !endedFrom.contains(seat.start) { endedFrom.append(seat.start) }
+        neededRarities.ended(from: seat.start)
         return end
     }
 
     // MARK: The server's part
 
     func pauseIfUnread() {
-        guard !isShared, !isPaused, seats.contains(where: { $0.unreadBytes > unreadLimit }), end == nil else { return }
+        guard !isShared, !isPaused, seats.contains(where: { $0.unreadBytes > Int(unreadLimit) }), end == nil else { return }
         isPaused = true
         for feed in feeds { feed.pause() }
     }
@@ -348,7 +353,7 @@ final class KeptStream: Endpoint {
     /// A server goes on with the stream, in its next response. `isWhole` says that nothing is missing between both.
     func goesOn(with part: ServerPart, _ change: FeedChange, isWhole: Bool) {
         // Of several servers that are merged, the log names the first.
-        if merging == nil { serverName = part.serverName }
+        if merging == nil { server = part.connection.server }
         if !isWhole, !(terms.policy.isResumable && !part.feed.identifier.isEmpty) { append(Gap(.upstream, isCertain: false)) }
         if case .recycled = change { proxy.counters.add(.streamsRecycled) }
         for seat in seats { seat.reader.changed(change, serverName) }

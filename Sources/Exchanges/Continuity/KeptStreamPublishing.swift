@@ -7,6 +7,15 @@ extension KeptStream {
     /// So many published events wait at most for the end of a block.
     private static let mostWaiting = 16
 
+    /// Published events that wait for the end of a block that is handed on in parts.
+    var waiting: [OwnEvent] {
+        get { rarities?.waiting ?? [] }
+        set { neededRarities.waiting = newValue }
+    }
+
+    /// Whether there are any.
+    var hasWaiting: Bool { rarities.map { !$0.waiting.isEmpty } ?? false }
+
     /// An event is published.
     /// - Returns: how many clients read it here; nil where the stream is not meant, or cannot take it.
     func publish(_ publication: Publication) -> Int? {

@@ -56,7 +56,7 @@ extension KeptStream {
             part.isInsideLargeBlock = false
             let end = log.appendOversized(part.cutter, at: worker.now)
             for seat in seats { seat.handOn(endOfParts: end) }
-            if !waiting.isEmpty { appendWaiting() }
+            if hasWaiting { appendWaiting() }
         } else {
             let isFirst = !part.isInsideLargeBlock
             // Blocks that came in the same piece go first.

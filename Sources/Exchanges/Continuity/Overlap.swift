@@ -18,8 +18,8 @@ final class Overlap {
     static let longestMilliseconds: Int64 = 10_000
     /// How long both have to be quiet before the switch.
     static let quietMilliseconds: Int64 = 100
-    /// How much later than the new response the old one may say the same: servers write to their connections one after the other. For so long
-    /// both are read at least where the new one says nothing, since what happened before it began is on the old one alone.
+    /// How much later than the new response the old one may say the same: servers write to their connections one after the other. For so
+    /// long both are read at least where the new one says nothing, since what happened before it began is on the old one alone.
     static let latenessMilliseconds: Int64 = 1_000
     /// For how long, from its beginning on, the new response may say what the old one has said already.
     static let memoryMilliseconds: Int64 = 30_000

@@ -6,6 +6,14 @@ import HTTP
 import Reactor
 import Upstreams
 
+/// What most responses never need, outside of them.
+private final class PartRarities {
+    /// See `ServerPart.recognition`.
+    var recognition: ServerPart.Recognition?
+    /// See `ServerPart.overlap`.
+    var overlap: Overlap?
+}
+
 /// One response of a server, for one kept stream.
 final class ServerPart {
     /// How blocks are found that the stream has already.
@@ -21,18 +29,37 @@ final class ServerPart {
     var cutter: BlockCutter
     /// Whether parts of a block that is larger than the limit have come, and not yet its end.
     var isInsideLargeBlock = false
-    /// Finds what the stream has already, where the server was asked again; nil from the first new block on.
-    var recognition: Recognition?
     /// Whether the response is the next one of two, and is not read yet.
     var isHeld = false
-    /// What it has in common with the next response, which was asked for; nil where none was.
-    var overlap: Overlap?
+    private var rarities: PartRarities?
     unowned let feed: StreamFeed
 
     init(_ connection: UpstreamConnection, of feed: StreamFeed, eventLimit: Int) {
         self.connection = connection
         self.feed = feed
         cutter = BlockCutter(limit: eventLimit)
+    }
+
+    /// Finds what the stream has already, where the server was asked again; nil from the first new block on.
+    var recognition: Recognition? {
+        get { rarities?.recognition }
+        set {
+            let overlap = rarities?.overlap
+            setRarities(newValue, overlap)
+        }
+    }
+
+    /// What it has in common with the next response, which was asked for; nil where none was.
+    var overlap: Overlap? {
+        get { rarities?.overlap }
+        set { setRarities(recognition, newValue) }
+    }
+
+    private func setRarities(_ recognition: Recognition?, _ overlap: Overlap?) {
+        guard recognition != nil || overlap != nil else { return rarities = nil }
+        let rarities = rarities ?? PartRarities()
+        (rarities.recognition, rarities.overlap) = (recognition, overlap)
+        self.rarities = rarities
     }
 
     /// The name of the server.

@@ -15,19 +15,73 @@ struct StreamHome: Sendable {
 /// Finds the workers that have the streams of a key.
 final class StreamDirectory: Sendable {
     private struct Entry {
-        let home: StreamHome
+        let epoch: Epoch
+        private let mailbox: Mailbox
+        private let worker: UInt16
         /// Whether every client of the key may read the stream, and none has to bring an id.
         var isShared: Bool
         /// Whether a client reads the stream, so that it hardly is the one that another client lost.
         var isRead = true
         /// Whether the stream is not there yet, so that no id can be its own.
         var isBeingOpened = false
+
+        init(_ home: StreamHome, isShared: Bool, isBeingOpened: Bool = false) {
+            (epoch, mailbox, worker) = (home.epoch, home.mailbox, UInt16(home.worker))
+            (self.isShared, self.isBeingOpened) = (isShared, isBeingOpened)
+        }
+
+        var home: StreamHome { StreamHome(epoch: epoch, worker: Int(worker), mailbox: mailbox) }
+    }
+
+    /// The streams of one key: mostly one, which then needs no memory of its own.
+    private enum Entries {
+        case one(Entry)
+        case many([Entry])
+
+        var all: [Entry] {
+            switch self {
+            case .one(let entry): [entry]
+            case .many(let entries): entries
+            }
+        }
+
+        mutating func append(_ entry: Entry) {
+            switch self {
+            case .one(let first): self = .many([first, entry])
+            case .many(var entries):
+                // Nobody else has the array while it grows, so that it is not copied.
+                self = .many([])
+                entries.append(entry)
+                self = .many(entries)
+            }
+        }
+
+        /// Changes the entry of that epoch, if there is one.
+        mutating func change(_ epoch: Epoch, _ change: (inout Entry) -> Void) {
+            switch self {
+            case .one(var entry):
+                guard entry.epoch == epoch else { return }
+                change(&entry)
+                self = .one(entry)
+            case .many(var entries):
+                guard let place = entries.firstIndex(where: { $0.epoch == epoch }) else { return }
+                self = .many([])
+                change(&entries[place])
+                self = .many(entries)
+            }
+        }
+
+        /// The others than that of that epoch; nil where there are none.
+        func without(_ epoch: Epoch) -> Entries? {
+            let rest = all.filter { $0.epoch != epoch }
+            return rest.count < 2 ? rest.first.map(Entries.one) : .many(rest)
+        }
     }
 
     /// So many streams of a key are asked at most for a server's id, of those without a reader and of the others.
     private static let mostAsked = 32
 
-    private let homes = Mutex<[StreamKey: [Entry]]>([:])
+    private let homes = Mutex<[StreamKey: Entries]>([:])
     private let workers = Mutex<[Mailbox]>([])
 
     /// Whether no worker has a stream. For tests.
@@ -41,16 +95,21 @@ final class StreamDirectory: Sendable {
 
     /// A worker has a new stream.
     func add(_ home: StreamHome, of key: StreamKey) {
-        homes.withLock { $0[key, default: []].append(Entry(home: home, isShared: false)) }
+        homes.withLock { Self.append(Entry(home, isShared: false), to: &$0, of: key) }
     }
 
     /// The stream that the clients of a key share. If there is none, the caller has to open it: its home stands here from now on.
     func claim(_ home: StreamHome, of key: StreamKey) -> StreamHome? {
         homes.withLock { homes in
-            if let shared = homes[key]?.last(where: \.isShared) { return shared.home }
-            homes[key, default: []].append(Entry(home: home, isShared: true, isBeingOpened: true))
+            if let shared = homes[key]?.all.last(where: \.isShared) { return shared.home }
+            Self.append(Entry(home, isShared: true, isBeingOpened: true), to: &homes, of: key)
             return nil
         }
+    }
+
+    private static func append(_ entry: Entry, to homes: inout [StreamKey: Entries], of key: StreamKey) {
+        guard homes[key]?.append(entry) == nil else { return }
+        homes[key] = .one(entry)
     }
 
     /// The stream is there that was to be opened.
@@ -64,8 +123,7 @@ final class StreamDirectory: Sendable {
     /// A worker has forgotten a stream.
     func remove(_ epoch: Epoch, of key: StreamKey) {
         homes.withLock { homes in
-            homes[key]?.removeAll { $0.home.epoch == epoch }
-            if homes[key]?.isEmpty == true { homes[key] = nil }
+            if let entries = homes[key] { homes[key] = entries.without(epoch) }
         }
     }
 
@@ -75,10 +133,7 @@ final class StreamDirectory: Sendable {
     }
 
     private func change(_ epoch: Epoch, of key: StreamKey, _ change: (inout Entry) -> Void) {
-        homes.withLock { homes in
-            guard let place = homes[key]?.firstIndex(where: { $0.home.epoch == epoch }) else { return }
-            change(&homes[key]![place])
-        }
+        homes.withLock { $0[key]?.change(epoch, change) }
     }
 
     /// The streams of a key which a client may have lost, to be asked in this order: those without a reader, and then the others, since
@@ -86,8 +141,8 @@ final class StreamDirectory: Sendable {
     /// may be a server's that is a proxy of this kind.
     func homes(of key: StreamKey, _ epoch: Epoch? = nil) -> [StreamHome] {
         homes.withLock { homes in
-            guard let entries = homes[key] else { return [] }
-            if let own = entries.first(where: { $0.home.epoch == epoch }) { return [own.home] }
+            guard let entries = homes[key]?.all else { return [] }
+            if let own = entries.first(where: { $0.epoch == epoch }) { return [own.home] }
             func newest(isRead: Bool) -> [StreamHome] {
                 entries.reversed().lazy.filter { $0.isRead == isRead && !$0.isBeingOpened }.prefix(Self.mostAsked).map(\.home)
             }

@@ -40,8 +40,6 @@ final class StreamFeed {
     var state: State
     /// Monotonic milliseconds: when a slow reader last took bytes again.
     private var resumedAt = Int64.min / 2
-    /// How many responses in a row were soon over, so that the pause before the next one grows.
-    var shortResponses: UInt8 = 0
     /// Monotonic milliseconds: when the present response began.
     var beganAt: Int64
     /// When the present response is to be replaced by the next one; `.max` for never.
@@ -51,12 +49,15 @@ final class StreamFeed {
         get { Int64(shortRetry) }
         set { shortRetry = Int32(min(newValue, Self.longestRetryMilliseconds)) }
     }
+    // Small fields follow one another, because there is a feed for each idle client.
     private var shortRetry: Int32 = 0
+    /// How long a server may be silent in a stream; `.max` for no limit.
+    private let silenceLimit: Int32
+    /// How many responses in a row were soon over, so that the pause before the next one grows.
+    var shortResponses: UInt8 = 0
+    private(set) var isPaused = false
     /// As long as the longest `mask`: a server that asks for more is asked again no later.
     private static let longestRetryMilliseconds: Int64 = 3_600_000
-    /// How long a server may be silent in a stream; `.max` for no limit.
-    private let silenceLimit: Int64
-    private(set) var isPaused = false
 
     /// A response that lasts at least so long is none that was soon over.
     private static let usualResponseMilliseconds: Int64 = 5_000
@@ -75,7 +76,7 @@ final class StreamFeed {
         memory = terms.merges ? ServerMemory(of: connection, after: stream.log.lastServerIdentifier) : nil
         memory?.hasBeenRead = true
         beganAt = exchange.now
-        silenceLimit = exchange.group.upstream.streamSilenceTimeoutMilliseconds.map(Int64.init) ?? .max
+        silenceLimit = exchange.group.upstream.streamSilenceTimeoutMilliseconds.map { Int32(clamping: $0) } ?? .max
         state = .over(.left)
         let part = ServerPart(connection, of: self, eventLimit: eventLimit)
         state = .reading(part)
@@ -100,7 +101,7 @@ final class StreamFeed {
     var proxy: ExchangeWorker { stream.proxy }
     var terms: CompiledContinuity { stream.terms }
     var now: Int64 { stream.worker.now }
-    var silenceLimitMilliseconds: Int64? { silenceLimit == .max ? nil : silenceLimit }
+    var silenceLimitMilliseconds: Int64? { silenceLimit == .max ? nil : Int64(silenceLimit) }
     var limits: Limits { proxy.settings.configuration.limits }
     var eventLimit: Int { limits.eventBytes }
     var responseLimits: HeadLimits { proxy.settings.responseLimits }

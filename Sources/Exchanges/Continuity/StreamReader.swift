@@ -15,10 +15,12 @@ struct DistantReader: Sendable, Hashable {
     let number: UInt64
 }
 
-/// What the logs say of a reader, outside of it.
-private final class KeptFacts {
-    var facts: ReaderFacts
-    init(_ facts: ReaderFacts) { self.facts = facts }
+/// What most readers have for a moment at most, outside of them.
+private final class ReaderRarities {
+    /// What the logs say; nil where they say nothing.
+    var facts: ReaderFacts?
+    /// What goes to the client in front of everything else.
+    var opening: [UInt8] = []
 }
 
 /// One exchange's reader.
@@ -31,17 +33,9 @@ final class StreamReader {
 
     /// The server that the stream comes from, as this worker knows it; nil after a reload that has dropped it.
     private(set) var server: ServerState?
-    /// For the log. Most readers have nothing to tell, so they own no memory for it.
-    var facts: ReaderFacts {
-        get { kept?.facts ?? ReaderFacts() }
-        set { if let kept { kept.facts = newValue } else { kept = KeptFacts(newValue) } }
-    }
-    private var kept: KeptFacts?
-    private unowned let streams: KeptStreams
+    private var rarities: ReaderRarities?
     private var exchange: Exchange?
     private var home: Home
-    /// What goes to the client in front of everything else.
-    private var opening: [UInt8] = []
     private var isPaused = false
     /// Whether its client wants some types of events only.
     var filters = false
@@ -54,7 +48,6 @@ final class StreamReader {
     init(of exchange: Exchange, serverName: String) {
         self.exchange = exchange
         server = exchange.server(named: serverName)
-        streams = exchange.proxy.keptStreams
         home = .left
     }
 
@@ -64,8 +57,19 @@ final class StreamReader {
     init(of exchange: Exchange, _ stream: StreamHome, as reader: DistantReader, serverName: String) {
         self.exchange = exchange
         server = exchange.server(named: serverName)
-        streams = exchange.proxy.keptStreams
         home = .elsewhere(stream, reader)
+    }
+
+    /// Made when they are needed.
+    private var neededRarities: ReaderRarities {
+        if rarities == nil { rarities = ReaderRarities() }
+        return rarities!
+    }
+
+    /// For the log.
+    var facts: ReaderFacts {
+        get { rarities?.facts ?? ReaderFacts() }
+        set { neededRarities.facts = newValue }
     }
 
     // MARK: What the exchange wants
@@ -85,7 +89,7 @@ final class StreamReader {
 
     /// Hands on what there is, and from then on what comes. `opening` stands before it.
     func begin(with opening: [UInt8]) {
-        self.opening = opening
+        if !opening.isEmpty { neededRarities.opening = opening }
         isBeginning = true
         goOn()
         sendHead()
@@ -110,13 +114,14 @@ final class StreamReader {
     /// The exchange is over, or takes another source.
     /// - Parameter forgets: whether nobody may read the stream any more.
     func leave(forgets: Bool) {
+        let streams = exchange?.proxy.keptStreams
         exchange = nil
         let home = self.home
         self.home = .left
         switch home {
         case .here(let seat): seat.leave(forgets: forgets)
         case .elsewhere(let home, let reader):
-            streams.forget(reader)
+            streams?.forget(reader)
             home.post { $0.seat(of: reader)?.leave(forgets: forgets) }
         case .left: return
         }
@@ -148,9 +153,10 @@ final class StreamReader {
     /// Hands whole blocks on, in pieces that fit into the worker's buffer.
     func deliver(_ bytes: UnsafeRawBufferPointer) {
         isBeginning = false
-        guard opening.isEmpty else {
-            let all = opening + bytes
-            opening = []
+        if let rarities, !rarities.opening.isEmpty {
+            let all = rarities.opening + bytes
+            rarities.opening = []
+            if rarities.facts == nil { self.rarities = nil }
             return all.withUnsafeBytes { deliver($0) }
         }
         var rest = bytes
@@ -238,7 +244,7 @@ final class StreamReader {
 
     /// Keeps what goes to the client in front of the server's first bytes, which follow in this turn.
     func prepare(_ opening: [UInt8]) {
-        self.opening = opening
+        if !opening.isEmpty { neededRarities.opening = opening }
         isBeginning = true
         if case .here(let seat) = home { seat.awaitFirstBytes() }
     }

@@ -30,14 +30,17 @@ struct Publication: Sendable {
 /// What those who publish know of a stream besides its route.
 struct PublishingPlace {
     /// The hash of the path of its URL; nil where not all of it is known. Nobody outside of this process can foresee hashes.
-    let path: Int?
+    var path: Int? { pathOrZero == 0 ? nil : pathOrZero }
     /// The fingerprint of the token that all who read the stream have; nil where there is none.
-    let token: UInt64?
+    var token: UInt64? { tokenOrZero == 0 ? nil : tokenOrZero }
+    // Zero stands for nil, because each kept stream has a place. One that is zero by chance gets no events that are for it alone.
+    private let pathOrZero: Int
+    private let tokenOrZero: UInt64
 
     /// That of the stream which the exchange opens.
     init(of exchange: Exchange, _ terms: CompiledContinuity) {
-        path = exchange.summary.path.flatMap { $0.count < RequestSummary.pathLimit ? Array($0).hashValue : nil }
-        token = terms.hasOneToken ? exchange.account.token?.fingerprint : nil
+        pathOrZero = exchange.summary.path.flatMap { $0.count < RequestSummary.pathLimit ? Array($0).hashValue : nil } ?? 0
+        tokenOrZero = (terms.hasOneToken ? exchange.account.token?.fingerprint : nil) ?? 0
     }
 }
 

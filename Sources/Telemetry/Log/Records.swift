@@ -7,15 +7,20 @@ import Reactor
 
 /// The identity of one exchange within one run of the proxy, written as `w1-000042`.
 package struct StreamIdentifier: Sendable, Hashable {
-    /// The number of the worker that carries the exchange.
-    package var worker: Int
+    // In eight bytes, because kept streams remember identities.
+    private let packed: UInt64
+    private static let numberBits: UInt64 = 48
+    /// The largest number.
+    package static let mostNumber: UInt64 = 1 << numberBits - 1
+
+    /// The number of the worker that carries the exchange, up to 65,535.
+    package var worker: Int { Int(packed >> Self.numberBits) }
     /// The number of the exchange on that worker, counted from 1.
-    package var number: UInt64
+    package var number: UInt64 { packed & Self.mostNumber }
 
     /// An identity.
     package init(worker: Int, number: UInt64) {
-        self.worker = worker
-        self.number = number
+        packed = UInt64(UInt16(truncatingIfNeeded: worker)) << Self.numberBits | number & Self.mostNumber
     }
 
     /// The identity as logs show it.
