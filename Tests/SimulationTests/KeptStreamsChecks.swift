@@ -268,7 +268,7 @@ extension KeptStreamsWorld {
                 comesBack || page.isBusy || visit.endedAt == nil && visit.response?.status == 200,
                 "page \(page.number) has no stream: \(visit)")
             expect(
-                max(page.longestSilence, page.silence) <= Int64(plan.heartbeatMilliseconds) + 1_500,
+                max(page.longestSilence, page.silence) <= Int64(plan.heartbeatMilliseconds) + toleranceOfSilence,
                 "page \(page.number): nothing for \(page.longestSilence) ms, with heartbeats each \(plan.heartbeatMilliseconds)")
             checkLeaving(page)
             checkMasking(page)

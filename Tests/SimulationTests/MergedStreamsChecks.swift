@@ -119,7 +119,7 @@ extension MergedStreamsWorld {
             let isReading = visit.endedAt == nil && visit.response?.status == 200
             expect(page.isBusy || isReading, "page \(page.number) has no stream: \(visit)")
             expect(
-                max(page.longestSilence, page.silence) <= Int64(plan.heartbeatMilliseconds) + 1_500,
+                max(page.longestSilence, page.silence) <= Int64(plan.heartbeatMilliseconds) + toleranceOfSilence,
                 "page \(page.number): nothing for \(page.longestSilence) ms, with heartbeats each \(plan.heartbeatMilliseconds)")
             let mine = responses.filter { $0.journal.stream.page == page.number && $0.isOpen }
             for pod in listed { expect(mine.contains { $0.pod == pod }, "page \(page.number): pod \(pod) has no stream") }

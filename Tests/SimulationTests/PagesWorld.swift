@@ -23,6 +23,9 @@ class PagesWorld {
         let kindOfBrowsers: BrowserManner.Kind
     }
 
+    /// How late a heartbeat may come. In some browsers pages that do not read hold the window of all others.
+    var toleranceOfSilence: Int64 { clients.kindOfBrowsers == .small ? 10_000 : 1_500 }
+
     let world: SimulatedWorld
     let kernel: SimulatedKernel
     let seed: UInt64

@@ -226,7 +226,7 @@ extension SharedStreamsWorld {
                 comesBack || visit.endedAt == nil && visit.response?.status == 200, "page \(page.number) has no stream: \(visit)")
             expect(comesBack || responses.contains { $0.owner == page.owner && $0.isOpen }, "page \(page.number): its server has no stream")
             expect(
-                max(page.longestSilence, page.silence) <= Int64(plan.heartbeatMilliseconds) + 1_500,
+                max(page.longestSilence, page.silence) <= Int64(plan.heartbeatMilliseconds) + toleranceOfSilence,
                 "page \(page.number): nothing for \(page.longestSilence) ms, with heartbeats each \(plan.heartbeatMilliseconds)")
         }
     }

@@ -26,7 +26,8 @@ package struct ReplayFilter {
 
     /// Whether the block that the cutter has just found in the piece is dropped. Call it once for each whole block, before it is appended.
     ///
-    /// Of a block above the limit only the id can be compared, and whether the known one was above the limit too.
+    /// Of a block above the limit the log has no bytes: its id counts, and that the known one was above the limit too. What a server itself
+    /// has said is compared by hashes of all bytes.
     package mutating func drops(_ cutter: BlockCutter, of piece: Span<UInt8>, in log: BlockLog) -> Bool {
         if greetings.drops(cutter, of: piece) { return true }
         var recognition = recognition ?? BlockRecognition(in: log, said: said, isPatient: false)
