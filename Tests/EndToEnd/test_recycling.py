@@ -117,6 +117,22 @@ def test_the_old_response_ends_in_the_overlap(stage):
         assert events(body.data) == ["1", "2", "3"] and not gaps(body.data)
 
 
+@pytest.mark.parametrize("has_id", [False, True])
+def test_a_response_that_was_asked_for_without_an_id_may_begin_behind_what_is_missing(stage, has_id):
+    script = Script(stage)
+    proxy = stage.heartwire(script.origin, route=OVERLAP + "\nresumable on")
+    with Client(proxy.port) as client:
+        body = resume(client, "/s")
+        script.stream(0).chunk(b"id: 1\ndata: 1\n\n" if has_id else b": nothing yet\n\n")
+        # The old one is late, and its first event comes when the next one has begun behind others.
+        script.stream(1).chunk(b"id: 9\ndata: 9\n\n")
+        if not has_id:
+            script.stream(0).chunk(b"id: 1\ndata: 1\n\n")
+        body.wait_for(b"data: 9")
+        assert [request.value("last-event-id") for request in script.requests[:2]] == [None, b"1" if has_id else None]
+        assert [gap["reason"] for gap in gaps(body.data)] == ([] if has_id else ["upstream"])
+
+
 def test_what_breaks_in_the_overlap_may_have_had_more_to_say(stage):
     script = Script(stage)
     proxy = stage.heartwire(script.origin, route=OVERLAP)

@@ -74,6 +74,8 @@ extension StreamFeed {
         }
         masking.probe = masking.probe?.reached(
             part.connection.server, now: now, patienceMilliseconds: Int64(masking.group.upstream.connectTimeoutMilliseconds))
+        let identifier = identifier
+        part.isBehindIdentifier = !identifier.isEmpty
         part.connection.sendRequest(
             masking.request.head(for: part.connection.server, after: identifier), method: .get, framing: .none,
             asksForUpgrade: false, isWhole: true)

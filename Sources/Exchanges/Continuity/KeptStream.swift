@@ -354,7 +354,7 @@ final class KeptStream: Endpoint {
     func goesOn(with part: ServerPart, _ change: FeedChange, isWhole: Bool) {
         // Of several servers that are merged, the log names the first.
         if merging == nil { server = part.connection.server }
-        if !isWhole, !(terms.policy.isResumable && !part.feed.identifier.isEmpty) { append(Gap(.upstream, isCertain: false)) }
+        if !isWhole, !(terms.policy.isResumable && part.isBehindIdentifier) { append(Gap(.upstream, isCertain: false)) }
         if case .recycled = change { proxy.counters.add(.streamsRecycled) }
         for seat in seats { seat.reader.changed(change, serverName) }
     }

@@ -31,6 +31,8 @@ final class ServerPart {
     var isInsideLargeBlock = false
     /// Whether the response is the next one of two, and is not read yet.
     var isHeld = false
+    /// Whether the server was asked for what follows an id. The old one of two responses may bring the first id later.
+    var isBehindIdentifier = false
     private var rarities: PartRarities?
     unowned let feed: StreamFeed
 
