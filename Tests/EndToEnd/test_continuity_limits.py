@@ -1,5 +1,7 @@
 """What is kept of streams has limits; past them the oldest goes, and a client that misses it is told."""
 
+import pathlib
+import re
 import socket
 
 import pytest
@@ -148,3 +150,31 @@ def test_a_quiet_stream_whose_client_is_away_outlives_a_busy_one_that_fills_the_
         script.stream(1).chunk(b"data: end\n\n")
         body.wait_for(b"data: end\n\n")
         assert script.stream(0).left_how is None
+
+
+def test_streams_that_are_forgotten_give_their_memory_back(stage):
+    events = b"".join(b"id: %d\ndata: %s\n\n" % (number, b"x" * 4000) for number in range(50))
+
+    def serve(connection, request):
+        connection.start_stream()
+        connection.chunk(events + b"data: end\n\n")
+        connection.wait_until_left(100)
+
+    proxy = stage.heartwire(
+        stage.origin(serve), workers=1, route="history {\n}", top=limits("kept_streams 20", "history 8MiB"))
+
+    def leave(count):
+        for number in range(count):
+            with Client(proxy.port) as client:
+                resume(client, f"/{number}").wait_for(b"data: end")
+
+    leave(60)
+    before = resident_kilobytes(proxy)
+    leave(150)
+    # Each of them had 200 KiB.
+    assert resident_kilobytes(proxy) - before < 8_000
+
+
+def resident_kilobytes(proxy):
+    status = pathlib.Path(f"/proc/{proxy.process.pid}/status").read_text()
+    return int(re.search(r"VmRSS:\s+(\d+)", status)[1])

@@ -81,7 +81,7 @@ extension StreamFeed {
             asksForUpgrade: false, isWhole: true)
     }
 
-    /// The server's last id, or before the first one the one that it was asked for: where it goes on.
+    /// The server's last id, or before its first block the one that it was asked for: where it goes on.
     var identifier: [UInt8] { memory?.lastIdentifier ?? stream.log.lastServerIdentifier }
 
     /// A server could not be reached.
@@ -113,6 +113,8 @@ extension StreamFeed {
     /// A server has answered.
     func answered(_ part: ServerPart, _ head: ResponseHead, _ framing: BodyFraming) {
         guard case .asking(let present, let masking) = state, present === part else { return }
+        // The stream may be forgotten below, and its feed with it.
+        let stream = self.stream
         if masking.request.isOutage(status: head.status) {
             return unserved(part, masking, SeenFailure(.outageAnswer, evidence: "the server answered \(head.status)"))
         }

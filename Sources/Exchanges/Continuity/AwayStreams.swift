@@ -4,11 +4,12 @@
 /// Streams without a reader.
 struct AwayStreams {
     private struct Place {
-        let stream: KeptStream
+        /// Nil once the stream has left the place: it may be forgotten, with all that it holds.
+        var stream: KeptStream?
         let number: UInt64
     }
 
-    /// The longest away first, from `first` on. A place counts only while its stream has the same number in `numbers`.
+    /// The longest away first, from `first` on, in the order of their numbers.
     private var places: [Place] = []
     private var first = 0
     /// The place from which on streams may hold blocks.
@@ -32,28 +33,37 @@ struct AwayStreams {
 
     /// The stream has a reader again, or is forgotten.
     mutating func remove(_ stream: KeptStream) {
-        guard numbers.removeValue(forKey: ObjectIdentifier(stream)) != nil else { return }
+        guard let number = numbers.removeValue(forKey: ObjectIdentifier(stream)) else { return }
+        places[place(of: number)].stream = nil
         if let client = stream.client {
             counts[client, default: 1] -= 1
             if counts[client] == 0 { counts[client] = nil }
         }
-        // Places of streams that have come back go when they are half of all.
-        if places.count - first > 16, numbers.count < (places.count - first) / 2 { compact() }
+        // Empty places go when they are half of all.
+        if places.count > 16, numbers.count < places.count / 2 { compact() }
     }
 
     private mutating func compact() {
-        places = places[first...].filter(isValid)
+        places.removeAll { $0.stream == nil }
         first = 0
         firstHolding = 0
     }
 
-    private func isValid(_ place: Place) -> Bool { numbers[ObjectIdentifier(place.stream)] == place.number }
+    /// The first place with that number or a higher one.
+    private func place(of number: UInt64) -> Int {
+        var (low, high) = (0, places.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if places[middle].number < number { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
 
     /// The stream that is longest away, where there are more than so many.
     mutating func oldest(above limit: Int) -> KeptStream? {
         guard numbers.count > limit else { return nil }
         while first < places.count {
-            if isValid(places[first]) { return places[first].stream }
+            if let stream = places[first].stream { return stream }
             first += 1
         }
         return nil
@@ -62,14 +72,14 @@ struct AwayStreams {
     /// The same among those of one client.
     func oldest(of client: Int, above limit: Int) -> KeptStream? {
         guard let count = counts[client], count > limit else { return nil }
-        return places[first...].first { $0.stream.client == client && isValid($0) }?.stream
+        return places[first...].first { $0.stream?.client == client }?.stream
     }
 
     /// The longest away of those that hold blocks.
     mutating func oldestWithBlocks() -> KeptStream? {
         firstHolding = max(firstHolding, first)
         while firstHolding < places.count {
-            if isValid(places[firstHolding]), places[firstHolding].stream.holdsBlocks { return places[firstHolding].stream }
+            if let stream = places[firstHolding].stream, stream.holdsBlocks { return stream }
             firstHolding += 1
         }
         return nil
@@ -78,12 +88,6 @@ struct AwayStreams {
     /// A stream holds more than before, if it is here.
     mutating func grew(_ stream: KeptStream) {
         guard let number = numbers[ObjectIdentifier(stream)] else { return }
-        // Places stand in the order of their numbers.
-        var (low, high) = (first, min(firstHolding, places.count))
-        while low < high {
-            let middle = (low + high) / 2
-            if places[middle].number < number { low = middle + 1 } else { high = middle }
-        }
-        firstHolding = low
+        firstHolding = min(firstHolding, place(of: number))
     }
 }
