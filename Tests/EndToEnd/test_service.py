@@ -356,3 +356,11 @@ def test_every_address_means_ipv4_alone_on_a_system_without_ipv6(stage):
     proxy.send_signal(signal.SIGHUP)
     proxy.wait_for_words("SIGHUP: done")
     assert get(port).body == b"hello" and get(second).body == b"hello"
+
+
+@pytest.mark.parametrize("number", [signal.SIGABRT, signal.SIGILL, signal.SIGSEGV], ids=lambda number: number.name)
+def test_a_process_that_fails_ends_at_once(stage, number):
+    proxy = stage.heartwire(stage.origin(answer))
+    proxy.expected_to_stop_by_itself = True
+    proxy.send_signal(number)
+    assert proxy.process.wait(5) == -number

@@ -17,13 +17,16 @@ public enum SystemProcess {
         case upgrade
     }
 
-    /// Prepares the process: standard streams, OpenSSL's memory, no SIGPIPE. Blocks the operator's signals in this thread and all that
-    /// it starts, so that `nextSignal` takes them one by one. Must be called before any thread is started.
+    /// Prepares the process: standard streams, OpenSSL's memory, no SIGPIPE, an end at once where it fails. Blocks the operator's signals
+    /// in this thread and all that it starts, so that `nextSignal` takes them one by one. Must be called before any thread is started.
     public static func prepare() {
         // A file opened later would get the number of a closed standard stream, and messages would go into that file.
         for stream in [STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO] where fcntl(stream, F_GETFD) < 0 { _ = open("/dev/null", O_RDWR) }
         TLSMemory.install()
         signal(SIGPIPE, SIG_IGN)
+        // Swift's own handler stops all threads to print where each of them is, and one that waits for signals never stops. So a process
+        // that has failed would stay, with its port open, and nobody would start another one.
+        for number in [SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGQUIT] { signal(number, SIG_DFL) }
         var set = operatorSignals()
         pthread_sigmask(SIG_BLOCK, &set, nil)
     }
