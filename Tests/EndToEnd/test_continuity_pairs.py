@@ -258,7 +258,8 @@ def test_mask_ends_in_time_where_an_old_response_ends_late(stage):
         assert took < 2
 
 
-def test_lag_close_does_not_send_a_client_back_that_has_no_id(stage):
+@pytest.mark.parametrize("emptied", [False, True])
+def test_lag_close_does_not_send_a_client_back_that_has_no_id(stage, emptied):
     script = Script(stage)
     proxy = stage.heartwire(script.origin, route=route("share live", "lag close", history="events 5"), limits="pending_per_stream 4KiB")
     with Client(proxy.port) as opener, Client(proxy.port, receive_buffer=4096) as slow:
@@ -266,6 +267,9 @@ def test_lag_close_does_not_send_a_client_back_that_has_no_id(stage):
         script.stream(0).chunk(b"id: 1\ndata: one\n\n")
         first.wait_for(b"data: one")
         body = resume(slow, "/s", None, MINE)
+        if emptied:
+            script.stream(0).chunk(b"id: 1a\ndata: has one\n\nid\ndata: has none\n\n")
+            body.wait_for(b"data: has none")
         pad = b"x" * 2000
         reader = threading.Thread(target=lambda: first.wait_for(b"data: 4000 ", timeout=30))
         reader.start()

@@ -56,6 +56,16 @@ package final class BlockLog {
     private final class LogRarities {
         var stops: [Stop] = []
         var predecessors: [Predecessor] = []
+
+        /// The first stop from that place on.
+        func stop(from cursor: UInt64) -> Stop? {
+            var (low, high) = (0, stops.count)
+            while low < high {
+                let middle = (low + high) / 2
+                if stops[middle].sequence < cursor { low = middle + 1 } else { high = middle }
+            }
+            return low < stops.count ? stops[low] : nil
+        }
     }
 
     /// How many predecessors are remembered. Ids of older ones are unknown.
@@ -81,7 +91,8 @@ package final class BlockLog {
         rule = IdentifierRule(rules.identifiers, after: identifier)
     }
 
-    var stops: [Stop] { rarities?.stops ?? [] }
+    /// The first stop from that place on, if there is one.
+    func firstStop(from cursor: UInt64) -> Stop? { rarities?.stop(from: cursor) }
 
     var predecessors: [Predecessor] { rarities?.predecessors ?? [] }
 
@@ -103,9 +114,12 @@ package final class BlockLog {
     /// How much memory the log owns, in bytes, for a limit over all logs.
     package var memoryByteCount: Int { store.memoryByteCount + index.memoryByteCount }
 
-    /// The server's last id as of the last whole block, for its `Last-Event-ID`: before its first block with one, the id that it was asked
-    /// for. Empty where there is none. Of a log of several servers it is the last one of any.
+    /// The server's last id as of the last whole block, for its `Last-Event-ID`: before its first block, the id that it was asked for.
+    /// Empty where there is none. Of a log of several servers it is the last one of any.
     package var lastServerIdentifier: [UInt8] { rule.lastIdentifier }
+
+    /// Whether the server has emptied its id, so that clients who have its ids may have none again.
+    package var hasEmptiedIdentifier: Bool { !hasOwnIdentifiers && rule.hasEmptiedIdentifier }
 
     /// Whether the server has used each of its ids once so far, as far as the log remembers them.
     var areIdentifiersUnique: Bool { !hasRepeatedIdentifier && !rule.countsBackwards }

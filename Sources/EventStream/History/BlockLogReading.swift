@@ -128,22 +128,13 @@ extension BlockLog {
             defer { cursor = first }
             return Gap(.expired, isCertain: true, missedCount: first - cursor)
         }
-        guard !stops.isEmpty, let stop = firstStop(from: cursor), stop.sequence == cursor else { return nil }
+        guard let stop = firstStop(from: cursor), stop.sequence == cursor else { return nil }
         cursor += 1
         return stop.gap
     }
 
     @inline(__always)
-    private func stop(from cursor: UInt64) -> UInt64 { stops.isEmpty ? next : firstStop(from: cursor)?.sequence ?? next }
-
-    private func firstStop(from cursor: UInt64) -> Stop? {
-        var (low, high) = (0, stops.count)
-        while low < high {
-            let middle = (low + high) / 2
-            if stops[middle].sequence < cursor { low = middle + 1 } else { high = middle }
-        }
-        return low < stops.count ? stops[low] : nil
-    }
+    private func stop(from cursor: UInt64) -> UInt64 { firstStop(from: cursor)?.sequence ?? next }
 
     @inline(__always)
     private func run(from cursor: inout UInt64, to limit: UInt64) -> Reading {

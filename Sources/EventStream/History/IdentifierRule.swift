@@ -29,11 +29,15 @@ struct IdentifierRule {
     /// Longer ids of a server stay as they came: some servers and proxies refuse long fields.
     static let longestSuffixedByteCount = 512
 
-    /// The server's last id as of the last whole block, or the one that it was asked for; empty if there was none or if it was emptied.
+    /// The server's last id as of the last whole block; before its first block the one that it was asked for. Empty if there was none or if
+    /// it was emptied.
     private(set) var lastIdentifier: [UInt8] = []
     let policy: IdentifierPolicy
     /// Whether the server has set any id.
     private(set) var hasSeenIdentifier = false
+
+    /// Whether the server has emptied its id, so that clients may have none again.
+    private(set) var hasEmptiedIdentifier = false
 
     /// Whether the server numbers its ids and began again with lower ones, so that each may come again.
     private(set) var countsBackwards = false
@@ -44,7 +48,12 @@ struct IdentifierRule {
     /// The block sets or empties the server's id, or leaves it alone.
     @inline(__always)
     mutating func note(_ effect: Block.IdentifierEffect, _ identifier: UnsafeBufferPointer<UInt8>) {
-        guard effect != .none else { return }
+        guard effect != .none else {
+            // By the standard a new response begins with an empty id, and its first block without one makes that the last one.
+            if !hasSeenIdentifier, !lastIdentifier.isEmpty { lastIdentifier = [] }
+            return
+        }
+        if effect == .emptied { hasEmptiedIdentifier = true }
         if effect == .set {
             // What it was asked for says nothing of how it counts: many servers say all again.
             if hasSeenIdentifier, !countsBackwards { compareNumbers(identifier) }

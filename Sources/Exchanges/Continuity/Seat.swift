@@ -45,7 +45,7 @@ final class Seat {
     /// Whether the reader has had all that was there before it, or anything that gives its client another id. Only then the client may be
     /// sent back for a gap: with the same id it would come to the same gap again, and of one that was there before it, it knows already.
     private var mayBeSentBack: Bool
-    /// Whether its client has an id by now: only with one can it be told of a gap when it is back.
+    /// Whether its client has been given an id by now: only with one can it be told of a gap when it is back.
     private var hasIdentifier: Bool
 
     init(_ reader: SeatedReader, of stream: KeptStream, at cursor: UInt64, hasIdentifier: Bool, _ filter: TypeFilter?) {
@@ -151,7 +151,9 @@ final class Seat {
     }
 
     /// Whether a reader that comes to that gap is sent back.
-    private func sendsBack(at gap: Gap) -> Bool { hasIdentifier && gap.reason == .expired && stream.terms.policy.lag == .close }
+    private func sendsBack(at gap: Gap) -> Bool {
+        gap.reason == .expired && stream.terms.policy.lag == .close && hasIdentifier && !stream.log.hasEmptiedIdentifier
+    }
 
     /// Moves the reader on.
     private func read() -> BlockLog.Reading {

@@ -9,6 +9,7 @@ final class ServerMemory {
     let pin: PinnedAddress
     /// Its last id, with which it is asked to go on.
     private(set) var lastIdentifier: [UInt8]
+    private var hasSaid = false
     /// Its last blocks.
     private(set) var said = SaidBlocks()
     /// Whether it has been read at all.
@@ -25,7 +26,9 @@ final class ServerMemory {
 
     /// The server has said the block that the cutter has just found in the piece.
     func note(_ cutter: BlockCutter, of piece: Span<UInt8>) {
-        if let identifier = cutter.identifier(in: piece) { lastIdentifier = identifier }
+        // The id that it was asked for holds until it says something.
+        if let identifier = cutter.identifier(in: piece) { lastIdentifier = identifier } else if !hasSaid { lastIdentifier = [] }
+        hasSaid = true
         said.note(cutter, of: piece)
     }
 }
