@@ -190,3 +190,19 @@ def test_another_answer_leaves_the_old_response_alone(stage, status):
         streams[0].chunk(b"data: 2\n\n")
         body.wait_for(b"data: 2")
         assert events(body.data) == ["1", "2"] and not body.ended
+
+
+def test_comments_of_the_next_response_do_not_keep_the_old_one(stage):
+    script = Script(stage)
+    proxy = stage.heartwire(script.origin, route=OVERLAP)
+    with Client(proxy.port) as client:
+        resume(client, "/s")
+        script.stream(0).chunk(b"data: 1\n\n")
+        new = script.stream(1)
+        began = time.monotonic()
+        left = threading.Thread(target=script.stream(0).wait_until_left, args=(15,))
+        left.start()
+        while left.is_alive():
+            new.chunk(b": ping\n\n")
+            time.sleep(0.05)
+        assert 1 < time.monotonic() - began < 4

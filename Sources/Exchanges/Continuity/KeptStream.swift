@@ -8,8 +8,8 @@
 //       ▲        │ within `away`                                       │ within `age`
 //       └────────┘ the client is back, here or on another worker       ▼ the rest is handed on, and the client comes back for more
 //
-// Invariants: at most one reader; a block that the reader has not got stays in the log while its client takes what it is sent; with a
-// client that does not, the server is paused.
+// Invariants: at most one reader, where it is not shared; a block that the reader has not got stays in the log while its client takes what
+// it is sent; with a client that does not, the server is paused.
 
 import Configuration
 import EventStream
@@ -165,7 +165,7 @@ final class KeptStream: Endpoint {
 
     private func find(_ id: ClientIdentifier, as stream: StreamIdentifier, _ filter: TypeFilter?) -> Place {
         var (cursor, gap): (UInt64, Gap?)
-        if isRefused { return .notHere }
+        if isRefused || endsWithReader { return .notHere }
         switch log.resolve(id) {
         case .resume(let place): (cursor, gap) = (place, nil)
         case .gap(let found, let place): (cursor, gap) = (place, found)

@@ -12,8 +12,8 @@ import Upstreams
 
 /// What two responses of one server have in common, and when they are looked at.
 final class Overlap {
-    /// For how long both are read at most, where they say the same or the old one is quiet, and in other cases: an old one that is behind
-    /// has to catch up.
+    /// For how long both are read at most, where they say the same, or the old one is quiet and the new one has said nothing; and in other
+    /// cases: an old one that is behind has to catch up.
     static let mostMilliseconds: Int64 = 2_000
     static let longestMilliseconds: Int64 = 10_000
     /// How long both have to be quiet before the switch.
@@ -83,7 +83,7 @@ extension StreamFeed {
         let areQuiet = isQuiet(old, overlap) && now >= overlap.newSaidAt + Overlap.quietMilliseconds
         return switch seam {
         case .met: isLate || areQuiet
-        case .quiet: areQuiet && now >= overlap.beganAt + Overlap.latenessMilliseconds
+        case .quiet: isLate && isQuiet(old, overlap) || areQuiet && now >= overlap.beganAt + Overlap.latenessMilliseconds
         case .apart: isLate && isQuiet(old, overlap) && now >= overlap.apartSince + Overlap.latenessMilliseconds
         }
     }
