@@ -122,7 +122,7 @@ extension KeptStreamsWorld {
         expect(next.event == missing, "\(place): \(missing) events of it were said to be missing")
         guard let response = responses.first(where: { $0.journal.number == last.journal }) else { return }
         checkPatience(page, next.visit, with: response, place)
-        checkRest(of: response, after: last, gaps, place, isNextVisit: next.visit == last.visit + 1)
+        if wasAwaited(page, response) { checkRest(of: response, after: last, gaps, place, isNextVisit: next.visit == last.visit + 1) }
     }
 
     /// Whether the page was sent back for the gap between these events, and was at the same id again when it came back: it has been told.
@@ -175,6 +175,13 @@ extension KeptStreamsWorld {
             return expect(!isSameVisit || plan.gap == .off || wasSentBack(page, last, next), "\(place), and the response goes on")
         }
         expect(!gaps.isEmpty, "\(place), and no gap is told")
+    }
+
+    /// Whether the proxy was surely there when a response ended: what comes a moment after it has left is lost.
+    private func wasAwaited(_ page: KeptPage, _ response: KeptResponse) -> Bool {
+        guard let ended = response.endedAt else { return false }
+        let away = Int64(plan.history.awayMilliseconds)
+        return page.visits.contains { $0.beganAt <= ended && ($0.endedAt ?? world.now) + away - 500 > ended }
     }
 
     /// Who is told that a server's part is over has read all of it.
