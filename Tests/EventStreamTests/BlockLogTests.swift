@@ -44,6 +44,24 @@ struct BlockLogTests {
         #expect(log.readAll().joined() == "id: hw1.AAECAwQF.1\ndata: a\n\nid: hw1.AAECAwQF.2\ndata: b\n\n")
     }
 
+    @Test(
+        "goes on behind the id that the server was asked for, until its first block says otherwise",
+        arguments: [IdentifierPolicy.keep, .suffix, .own])
+    func askedFor(_ policy: IdentifierPolicy) {
+        func log(behind text: String) -> BlockLog {
+            let log = BlockLog(BlockLog.Rules(identifiers: policy, gaps: .off), epoch: epoch, after: Array("9".utf8))
+            log.append(text)
+            return log
+        }
+        #expect(log(behind: ": a comment\n\ndata: not a whole block").lastServerIdentifier == Array("9".utf8))
+        for text in ["data: a\n\n", "retry: 5\n\n", "id\n\n"] { #expect(log(behind: text).lastServerIdentifier.isEmpty) }
+        // Nobody has been given it, so no block carries it on; and a lower one says nothing of how the server counts.
+        #expect(log(behind: "data: a\n\n").readAll() == ["id: hw1.AAECAwQF.1\ndata: a\n\n"])
+        let later = log(behind: "id: 7\ndata: a\n\n")
+        #expect(later.lastServerIdentifier == Array("7".utf8) && later.firstBlock(thatSet: Array("7".utf8)) == (policy == .own ? nil : 1))
+        #expect(later.areIdentifiersUnique && !later.hasEmptiedIdentifier)
+    }
+
     @Test("puts the place behind the server's id, and keeps that id for blocks without one, as a browser does")
     func suffixed() {
         let log = makeLog(.suffix)
