@@ -14,6 +14,7 @@ from support.client import Client, exchange
 from support.paths import binary
 from support.ports import reserve_port
 from support.reloading import File, silent_stream
+from support.scripted import wait_for
 from support.sockets import wait_until_read
 from support.taking_over import end, successor
 
@@ -172,8 +173,9 @@ def test_it_says_draining_until_the_end(console):
         time.sleep(0.3)
         proxy.send_signal(15)
         proxy.wait_for_words("ending; streams are drained")
-        answer = ask(port, "/readyz")
-        assert (answer.status, answer.body) == (503, b"draining\n")
+        # It says so a moment before it begins.
+        wait_for(lambda: ask(port, "/readyz").status == 503)
+        assert ask(port, "/readyz").body == b"draining\n"
         assert ask(port, "/healthz").status == 200
         assert ask(port, "/metrics").status == 200
     assert proxy.wait() == 0

@@ -150,7 +150,9 @@ extension SharedStreamsWorld {
         // Of an id that the log has forgotten nobody knows how much is missing behind it.
         if isFirst, place.gaps.contains(where: { !$0.certain }) { return }
         expect(missing <= told, "\(name): \(missing) are missing, and \(told) were said to be")
-        let most = skipped.count + publishedAtMost(for: page, by: readAt).count
+        // The place of a gap is the server's last id, and what was published behind that is told again with the next one.
+        let tellings = plan.history.ids == .keep && plan.serversSetIDs ? place.gaps.count : 1
+        let most = skipped.count + publishedAtMost(for: page, by: readAt).count * tellings
         expect(told <= most, "\(name): \(told) were said to be missing, and there were \(most)")
     }
 

@@ -91,6 +91,9 @@ package final class BlockLog {
         rule = IdentifierRule(rules.identifiers, after: identifier)
     }
 
+    /// Whether there may be stops: asked for each block that a reader reads.
+    var mayHaveStops: Bool { @inline(__always) get { rarities != nil } }
+
     /// The first stop from that place on, if there is one.
     func firstStop(from cursor: UInt64) -> Stop? { rarities?.stop(from: cursor) }
 

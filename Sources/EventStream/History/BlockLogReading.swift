@@ -128,13 +128,13 @@ extension BlockLog {
             defer { cursor = first }
             return Gap(.expired, isCertain: true, missedCount: first - cursor)
         }
-        guard let stop = firstStop(from: cursor), stop.sequence == cursor else { return nil }
+        guard mayHaveStops, let stop = firstStop(from: cursor), stop.sequence == cursor else { return nil }
         cursor += 1
         return stop.gap
     }
 
     @inline(__always)
-    private func stop(from cursor: UInt64) -> UInt64 { firstStop(from: cursor)?.sequence ?? next }
+    private func stop(from cursor: UInt64) -> UInt64 { mayHaveStops ? firstStop(from: cursor)?.sequence ?? next : next }
 
     @inline(__always)
     private func run(from cursor: inout UInt64, to limit: UInt64) -> Reading {

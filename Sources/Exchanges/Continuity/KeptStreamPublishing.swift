@@ -14,7 +14,7 @@ extension KeptStream {
     }
 
     /// Whether there are any.
-    var hasWaiting: Bool { rarities.map { !$0.waiting.isEmpty } ?? false }
+    var hasWaiting: Bool { !(rarities?.waiting.isEmpty ?? true) }
 
     /// An event is published.
     /// - Returns: how many clients read it here; nil where the stream is not meant, or cannot take it.

@@ -11,12 +11,6 @@ import EventStream
 import Reactor
 import Telemetry
 
-/// A reader's filter, outside of its seat: most have none.
-private final class HeldFilter {
-    var filter: TypeFilter?
-    init(_ filter: TypeFilter) { self.filter = filter }
-}
-
 /// The place of one reader in a kept stream.
 final class Seat {
     /// So much goes to another worker at a time.
@@ -31,7 +25,7 @@ final class Seat {
     private(set) var unreadBytes = 0
     private unowned let stream: KeptStream
     /// The types of events that the reader wants; nil for all.
-    private let held: HeldFilter?
+    private var filter: TypeFilter?
     // The single bytes follow one another, because each idle reader has a seat.
     /// Whether the reader takes blocks now.
     private(set) var isReady = false
@@ -53,7 +47,7 @@ final class Seat {
         (self.cursor, start) = (cursor, cursor)
         mayBeSentBack = cursor == stream.log.next
         self.hasIdentifier = hasIdentifier || stream.log.hasOwnIdentifiers
-        held = filter.map(HeldFilter.init)
+        self.filter = filter
     }
 
     // MARK: What the reader says
@@ -91,7 +85,7 @@ final class Seat {
     /// The reader's place, for a client whose filter leaves much out: without it a client would keep an old one, and hear of events that
     /// it did not want. Nothing where every block brings a place, or none is the proxy's.
     func tellPlace() {
-        guard held != nil, isTaken, isReady, cursor == stream.log.next, !followsParts else { return }
+        guard filter != nil, isTaken, isReady, cursor == stream.log.next, !followsParts else { return }
         var bytes: [UInt8] = []
         if stream.log.appendPlace(cursor, to: &bytes) { reader.handOn(bytes) }
     }
@@ -158,19 +152,13 @@ final class Seat {
     /// Moves the reader on.
     private func read() -> BlockLog.Reading {
         let before = cursor
-        let reading: BlockLog.Reading
-        if let held {
-            reading = stream.log.read(&cursor, through: &held.filter)
-        } else {
-            var all: TypeFilter?
-            reading = stream.log.read(&cursor, through: &all)
-        }
+        let reading = stream.log.read(&cursor, through: &filter)
         switch reading {
         case .blocks(let slice):
             unreadBytes = max(0, unreadBytes - slice.byteCount)
             // The log may have dropped these blocks when a slow reader comes to the gap.
-            if !mayBeSentBack { mayBeSentBack = stream.log.setsIdentifier(from: before, to: cursor, through: held?.filter) }
-            if !hasIdentifier { hasIdentifier = stream.log.bringsIdentifier(from: before, to: cursor, through: held?.filter) }
+            if !mayBeSentBack { mayBeSentBack = stream.log.setsIdentifier(from: before, to: cursor, through: filter) }
+            if !hasIdentifier { hasIdentifier = stream.log.bringsIdentifier(from: before, to: cursor, through: filter) }
         // Blocks are stored with other id lines than they came with, so their bytes alone would not come out even.
         case .upToDate:
             unreadBytes = 0
@@ -192,7 +180,7 @@ final class Seat {
     /// A part of a block above the limit, for a reader that has everything before it. `isFirst` says that it is the block's first part.
     func handOn(part: [UInt8], isFirst: Bool) {
         // Its type comes with one of its parts. A reader that may not want it is told that it is missing.
-        guard followsParts || isFirst && held == nil && cursor == stream.log.next && !(isBlocked && stream.isShared) else { return }
+        guard followsParts || isFirst && filter == nil && cursor == stream.log.next && !(isBlocked && stream.isShared) else { return }
         followsParts = true
         unreadBytes += part.count
         reader.handOn(part)

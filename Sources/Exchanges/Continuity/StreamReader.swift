@@ -37,6 +37,8 @@ final class StreamReader {
     private var exchange: Exchange?
     private var home: Home
     private var isPaused = false
+    /// Whether something goes to the client in front of everything else: asked for each block.
+    private var hasOpening = false
     /// Whether its client wants some types of events only.
     var filters = false
     /// Whether the response's head waits for what follows it.
@@ -89,7 +91,7 @@ final class StreamReader {
 
     /// Hands on what there is, and from then on what comes. `opening` stands before it.
     func begin(with opening: [UInt8]) {
-        if !opening.isEmpty { neededRarities.opening = opening }
+        hold(opening)
         isBeginning = true
         goOn()
         sendHead()
@@ -153,12 +155,7 @@ final class StreamReader {
     /// Hands whole blocks on, in pieces that fit into the worker's buffer.
     func deliver(_ bytes: UnsafeRawBufferPointer) {
         isBeginning = false
-        if let rarities, !rarities.opening.isEmpty {
-            let all = rarities.opening + bytes
-            rarities.opening = []
-            if rarities.facts == nil { self.rarities = nil }
-            return all.withUnsafeBytes { deliver($0) }
-        }
+        if hasOpening { return deliverOpening(bytes) }
         var rest = bytes
         repeat {
             guard let exchange else { return }
@@ -167,6 +164,19 @@ final class StreamReader {
             exchange.receiveBody(exchange.proxy.worker.copyToScratch(piece), isLast: false)
             rest = UnsafeRawBufferPointer(rebasing: rest[count...])
         } while !rest.isEmpty
+    }
+
+    private func hold(_ opening: [UInt8]) {
+        hasOpening = !opening.isEmpty
+        if hasOpening { neededRarities.opening = opening }
+    }
+
+    private func deliverOpening(_ bytes: UnsafeRawBufferPointer) {
+        hasOpening = false
+        let all = neededRarities.opening + bytes
+        neededRarities.opening = []
+        if rarities?.facts == nil { rarities = nil }
+        all.withUnsafeBytes { deliver($0) }
     }
 
     /// Asks a distant stream for more, or says that the client takes no more for now.
@@ -244,7 +254,7 @@ final class StreamReader {
 
     /// Keeps what goes to the client in front of the server's first bytes, which follow in this turn.
     func prepare(_ opening: [UInt8]) {
-        if !opening.isEmpty { neededRarities.opening = opening }
+        hold(opening)
         isBeginning = true
         if case .here(let seat) = home { seat.awaitFirstBytes() }
     }

@@ -15,8 +15,9 @@ class Script:
         self.origin = stage.origin(self.serve, **options)
 
     def serve(self, connection, request):
-        connection.start_stream()
+        # Who has an answer finds the request here.
         self.requests.append(request)
+        connection.start_stream()
         self.streams.append(connection)
         connection.wait_until_left(60)
 
